@@ -1,0 +1,754 @@
+/* file.c - bytes in and bytes out.
+ *
+ * Owns zlib, mmap, fsync and rename. Readers inflate gzip of any number of members and check each
+ * one's checksum and length (zlib does it when asked for the gzip format). Writers build the file
+ * beside its place and move it there at the end. Does not know what the bytes mean. */
+#ifndef _POSIX_C_SOURCE
+#define _POSIX_C_SOURCE 200809L
+#endif
+#include "base/file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <zlib.h>
+
+#include "base/memory.h"
+#include "base/status.h"
+
+enum {
+    BUFFER_SIZE = 1 << 18,
+    GZIP_WINDOW = 16 + MAX_WBITS, /* zlib: expect a gzip header and check its trailer */
+    GZIP_MOST_RATIO = 1100,       /* deflate cannot exceed 1032 */
+    MOST_LINKS = 40
+};
+
+static const uint64_t DEFAULT_LIMIT = (uint64_t)16 << 30;
+static const unsigned char NO_BYTES[1];
+
+/* ---------------------------------------------------------------- zlib and system helpers */
+
+static void *zlib_take(void *unused, unsigned count, unsigned size)
+{
+    (void)unused;
+    return memory_new(count, size);
+}
+
+static void zlib_give(void *unused, void *block)
+{
+    (void)unused;
+    memory_free(block);
+}
+
+static z_stream new_stream(void)
+{
+    z_stream stream;
+    memset(&stream, 0, sizeof stream);
+    stream.zalloc = zlib_take;
+    stream.zfree = zlib_give;
+    return stream;
+}
+
+/* zlib counts in unsigned int. */
+static unsigned chunk(size_t size)
+{
+    return size < (1u << 30) ? (unsigned)size : 1u << 30;
+}
+
+static bool is_gzip(const unsigned char *data, size_t size)
+{
+    return size >= 2 && data[0] == 0x1f && data[1] == 0x8b;
+}
+
+static nicest_status fail_errno(const char *path)
+{
+    return fail(NICEST_E_IO, "%s: %s", path, strerror(errno));
+}
+
+static nicest_status fail_inflate(const char *path, const z_stream *stream, int code)
+{
+    if (code == Z_MEM_ERROR)
+        return fail_memory();
+    return fail(NICEST_E_FORMAT, "%s: damaged gzip data (%s)", path,
+                stream->msg != NULL ? stream->msg : "wrong header");
+}
+
+static nicest_status fail_truncated(const char *path)
+{
+    return fail(NICEST_E_FORMAT, "%s: gzip data ends too early: the file is truncated", path);
+}
+
+static nicest_status fail_garbage(const char *path)
+{
+    return fail(NICEST_E_FORMAT, "%s: something that is not gzip follows the gzip data", path);
+}
+
+static ssize_t read_again(int descriptor, void *buffer, size_t size)
+{
+    ssize_t got;
+    do
+        got = read(descriptor, buffer, size);
+    while (got < 0 && errno == EINTR);
+    return got;
+}
+
+/* ---------------------------------------------------------------- a whole file */
+
+typedef struct inflated {
+    unsigned char *block;
+    size_t used, capacity, limit;
+} inflated;
+
+/* Grows a block that is full. */
+static nicest_status make_room(inflated *out, const char *path)
+{
+    if (out->capacity >= out->limit)
+        return fail(NICEST_E_FORMAT, "%s: inflates to more than %zu bytes", path, out->limit);
+    size_t grown = out->capacity > out->limit / 2 ? out->limit : out->capacity * 2;
+    unsigned char *moved = memory_resize(out->block, grown, 1);
+    if (moved == NULL)
+        return fail_memory();
+    out->block = moved;
+    out->capacity = grown;
+    return NICEST_OK;
+}
+
+static size_t inflate_limit(size_t packed, size_t limit)
+{
+    if (limit == 0)
+        limit = DEFAULT_LIMIT < SIZE_MAX ? (size_t)DEFAULT_LIMIT : SIZE_MAX / 2;
+    size_t possible = packed < SIZE_MAX / GZIP_MOST_RATIO ? packed * GZIP_MOST_RATIO : SIZE_MAX;
+    return possible < limit ? possible : limit;
+}
+
+/* First guess of the inflated size: the last member's own word for it, as far as it is believable.
+ */
+static size_t first_capacity(const unsigned char *packed, size_t size, size_t limit)
+{
+    size_t claimed = 0;
+    if (size >= 4) {
+        const unsigned char *end = packed + size;
+        claimed =
+            (size_t)end[-4] | (size_t)end[-3] << 8 | (size_t)end[-2] << 16 | (size_t)end[-1] << 24;
+    }
+    size_t guess = claimed < 64 ? 64 : claimed;
+    return guess < limit ? guess : limit;
+}
+
+/* Inflates one member; stream->next_in and *left move past it. */
+static nicest_status inflate_member(z_stream *stream, size_t *left, inflated *out, const char *path)
+{
+    for (;;) {
+        unsigned in = chunk(*left), room = chunk(out->capacity - out->used);
+        stream->avail_in = in;
+        stream->next_out = out->block + out->used;
+        stream->avail_out = room;
+        int code = inflate(stream, Z_NO_FLUSH);
+        *left -= in - stream->avail_in;
+        out->used += room - stream->avail_out;
+        if (code == Z_STREAM_END)
+            return NICEST_OK;
+        if (code != Z_OK && code != Z_BUF_ERROR)
+            return fail_inflate(path, stream, code);
+        if (out->used == out->capacity)
+            TRY(make_room(out, path));
+        else if (*left == 0)
+            return fail_truncated(path);
+    }
+}
+
+static nicest_status inflate_members(z_stream *stream, const unsigned char *packed, size_t size,
+                                     inflated *out, const char *path)
+{
+    size_t left = size;
+    stream->next_in =
+        (unsigned char *)packed; /* zlib's interface lacks const, zlib does not write */
+    do {
+        if (!is_gzip(packed + (size - left), left))
+            return left < 2 ? fail_truncated(path) : fail_garbage(path);
+        if (inflateReset(stream) != Z_OK)
+            return fail_memory();
+        TRY(inflate_member(stream, &left, out, path));
+    } while (left > 0);
+    return NICEST_OK;
+}
+
+static nicest_status inflate_all(file_bytes *bytes, const unsigned char *packed, size_t size,
+                                 size_t limit, const char *path)
+{
+    inflated out = {NULL, 0, 0, inflate_limit(size, limit)};
+    out.capacity = first_capacity(packed, size, out.limit);
+    out.block = memory_new(out.capacity, 1);
+    if (out.block == NULL)
+        return fail_memory();
+    z_stream stream = new_stream();
+    nicest_status status = NICEST_OK;
+    if (inflateInit2(&stream, GZIP_WINDOW) != Z_OK)
+        status = fail_memory();
+    else
+        status = inflate_members(&stream, packed, size, &out, path);
+    inflateEnd(&stream);
+    if (status != NICEST_OK || out.used == 0) {
+        memory_free(out.block);
+        if (status == NICEST_OK)
+            *bytes = (file_bytes){NO_BYTES, 0, false};
+        return status;
+    }
+    void *fitted = out.capacity - out.used > 64 ? memory_resize(out.block, out.used, 1) : NULL;
+    *bytes = (file_bytes){fitted != NULL ? fitted : out.block, out.used, false};
+    return NICEST_OK;
+}
+
+/* Opens a regular file and learns its size. O_NONBLOCK: a FIFO must not make us wait. */
+static nicest_status open_regular(int *descriptor, size_t *size, const char *path)
+{
+    int opened = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (opened < 0)
+        return fail_errno(path);
+    struct stat info;
+    nicest_status status = NICEST_OK;
+    if (fstat(opened, &info) != 0)
+        status = fail_errno(path);
+    else if (S_ISDIR(info.st_mode))
+        status = fail(NICEST_E_IO, "%s: is a folder, not a file", path);
+    else if (!S_ISREG(info.st_mode))
+        status = fail(NICEST_E_IO, "%s: is not a regular file", path);
+    else if ((uintmax_t)info.st_size > SIZE_MAX)
+        status = fail(NICEST_E_IO, "%s: too large for this machine", path);
+    if (status != NICEST_OK) {
+        close(opened);
+        return status;
+    }
+    *descriptor = opened;
+    *size = (size_t)info.st_size;
+    return NICEST_OK;
+}
+
+nicest_status file_load(file_bytes *bytes, const char *path, size_t limit)
+{
+    int descriptor = -1;
+    size_t size = 0;
+    TRY(open_regular(&descriptor, &size, path));
+    if (size == 0) {
+        close(descriptor);
+        *bytes = (file_bytes){NO_BYTES, 0, false};
+        return NICEST_OK;
+    }
+    void *map = mmap(NULL, size, PROT_READ, MAP_PRIVATE, descriptor, 0);
+    int map_error = errno;
+    close(descriptor);
+    if (map == MAP_FAILED)
+        return fail(NICEST_E_IO, "%s: %s", path, strerror(map_error));
+    if (!is_gzip(map, size)) {
+        *bytes = (file_bytes){map, size, true};
+        return NICEST_OK;
+    }
+    nicest_status status = inflate_all(bytes, map, size, limit, path);
+    munmap(map, size);
+    return status;
+}
+
+void file_release(file_bytes *bytes)
+{
+    if (bytes->mapped)
+        munmap((void *)(uintptr_t)bytes->data, bytes->size);
+    else if (bytes->size > 0)
+        memory_free((void *)(uintptr_t)bytes->data);
+    *bytes = (file_bytes){NULL, 0, false};
+}
+
+/* ---------------------------------------------------------------- reading forward */
+
+struct file_reader {
+    int descriptor; /* 0 for "-" */
+    char *path;
+    bool gzip, in_member, ended; /* ended: no more bytes will come from the file */
+    uint64_t taken;              /* bytes read from the file so far */
+    uint64_t size;               /* of the file as stored; 0 where it has none */
+    z_stream stream;             /* next_in and avail_in are the bytes in `buffer` not used yet */
+    unsigned char buffer[BUFFER_SIZE];
+};
+
+/* Reads more of the file behind the bytes that are waiting; at the end sets `ended`. */
+static nicest_status refill(file_reader *reader)
+{
+    z_stream *stream = &reader->stream;
+    memmove(reader->buffer, stream->next_in, stream->avail_in);
+    stream->next_in = reader->buffer;
+    unsigned char *free_space = reader->buffer + stream->avail_in;
+    ssize_t got = read_again(reader->descriptor, free_space, BUFFER_SIZE - stream->avail_in);
+    if (got < 0)
+        return fail_errno(reader->path);
+    reader->ended = got == 0;
+    reader->taken += (uint64_t)got;
+    stream->avail_in += (unsigned)got;
+    return NICEST_OK;
+}
+
+/* Waits until two bytes are there or the end; then says whether they are gzip's. */
+static nicest_status look_for_gzip(file_reader *reader, bool *found)
+{
+    while (reader->stream.avail_in < 2 && !reader->ended)
+        TRY(refill(reader));
+    *found = is_gzip(reader->stream.next_in, reader->stream.avail_in);
+    return NICEST_OK;
+}
+
+static nicest_status reader_begin(file_reader *reader, const char *path)
+{
+    reader->path = memory_text(strcmp(path, "-") == 0 ? "standard input" : path);
+    if (reader->path == NULL)
+        return fail_memory();
+    if (strcmp(path, "-") != 0) {
+        reader->descriptor = open(path, O_RDONLY | O_CLOEXEC);
+        if (reader->descriptor < 0)
+            return fail_errno(path);
+    }
+    struct stat info;
+    if (fstat(reader->descriptor, &info) != 0)
+        return fail_errno(reader->path);
+    if (S_ISDIR(info.st_mode))
+        return fail(NICEST_E_IO, "%s: is a folder, not a file", reader->path);
+    reader->size = S_ISREG(info.st_mode) ? (uint64_t)info.st_size : 0;
+    reader->stream = new_stream();
+    reader->stream.next_in = reader->buffer;
+    TRY(look_for_gzip(reader, &reader->gzip));
+    if (reader->gzip && inflateInit2(&reader->stream, GZIP_WINDOW) != Z_OK)
+        return fail_memory();
+    reader->in_member = reader->gzip;
+    return NICEST_OK;
+}
+
+nicest_status file_reader_open(file_reader **reader, const char *path)
+{
+    file_reader *made = memory_new(1, sizeof *made);
+    if (made == NULL)
+        return fail_memory();
+    nicest_status status = reader_begin(made, path);
+    if (status != NICEST_OK) {
+        file_reader_close(made);
+        return status;
+    }
+    *reader = made;
+    return NICEST_OK;
+}
+
+static nicest_status read_plain(file_reader *reader, void *buffer, size_t size, size_t *got)
+{
+    z_stream *stream = &reader->stream;
+    if (stream->avail_in == 0 && !reader->ended)
+        TRY(refill(reader));
+    size_t count = stream->avail_in < size ? stream->avail_in : size;
+    memcpy(buffer, stream->next_in, count);
+    stream->next_in += count;
+    stream->avail_in -= (unsigned)count;
+    *got = count;
+    return NICEST_OK;
+}
+
+/* Between two members: begins the next one, or finds the clean end of the file. */
+static nicest_status next_member(file_reader *reader, bool *clean_end)
+{
+    bool gzip;
+    TRY(look_for_gzip(reader, &gzip));
+    *clean_end = reader->stream.avail_in == 0;
+    if (*clean_end)
+        return NICEST_OK;
+    if (!gzip)
+        return reader->stream.avail_in < 2 ? fail_truncated(reader->path)
+                                           : fail_garbage(reader->path);
+    if (inflateReset(&reader->stream) != Z_OK)
+        return fail_memory();
+    reader->in_member = true;
+    return NICEST_OK;
+}
+
+static nicest_status read_gzip(file_reader *reader, void *buffer, size_t size, size_t *got)
+{
+    z_stream *stream = &reader->stream;
+    unsigned room = chunk(size);
+    stream->next_out = buffer;
+    stream->avail_out = room;
+    while (stream->avail_out == room) {
+        if (!reader->in_member) {
+            bool clean_end;
+            TRY(next_member(reader, &clean_end));
+            if (clean_end)
+                break;
+        }
+        if (stream->avail_in == 0 && !reader->ended)
+            TRY(refill(reader));
+        int code = inflate(stream, Z_NO_FLUSH);
+        if (code == Z_STREAM_END)
+            reader->in_member = false;
+        else if (code != Z_OK && code != Z_BUF_ERROR)
+            return fail_inflate(reader->path, stream, code);
+        else if (stream->avail_in == 0 && reader->ended && stream->avail_out == room)
+            return fail_truncated(reader->path);
+    }
+    *got = room - stream->avail_out;
+    return NICEST_OK;
+}
+
+nicest_status file_reader_read(file_reader *reader, void *buffer, size_t size, size_t *got)
+{
+    size_t count = 0;
+    if (size > 0)
+        TRY(reader->gzip ? read_gzip(reader, buffer, size, &count)
+                         : read_plain(reader, buffer, size, &count));
+    *got = count;
+    return NICEST_OK;
+}
+
+uint64_t file_reader_position(const file_reader *reader)
+{
+    return reader->size == 0 ? 0 : reader->taken - reader->stream.avail_in;
+}
+
+uint64_t file_reader_size(const file_reader *reader)
+{
+    return reader->size;
+}
+
+void file_reader_close(file_reader *reader)
+{
+    if (reader == NULL)
+        return;
+    if (reader->gzip)
+        inflateEnd(&reader->stream);
+    if (reader->descriptor > 0)
+        close(reader->descriptor);
+    memory_free(reader->path);
+    memory_free(reader);
+}
+
+/* ---------------------------------------------------------------- writing */
+
+struct file_writer {
+    int descriptor;
+    char *path;           /* as the user says it, for messages */
+    char *target;         /* the place itself, links followed; NULL when written in place */
+    char *temporary;      /* beside the target; NULL when written in place */
+    nicest_status broken; /* the first failure; it makes commit fail */
+    size_t waiting;
+    unsigned char buffer[BUFFER_SIZE];
+};
+
+/* A number that no other writer of this process has; the name also carries the process. */
+static atomic_uint temporary_count;
+
+static bool sigpipe_pending(void)
+{
+    sigset_t pending;
+    sigemptyset(&pending);
+    sigpending(&pending);
+    return sigismember(&pending, SIGPIPE) == 1;
+}
+
+/* write() whose broken pipe is only an error: the signal is held back and taken away again. A
+ * library may not change what the program does with signals. */
+static ssize_t write_quietly(int descriptor, const void *bytes, size_t size)
+{
+    sigset_t pipe_only, before;
+    sigemptyset(&pipe_only);
+    sigaddset(&pipe_only, SIGPIPE);
+    bool was_pending = sigpipe_pending();
+    pthread_sigmask(SIG_BLOCK, &pipe_only, &before);
+    ssize_t done = write(descriptor, bytes, size);
+    int error = errno;
+    if (done < 0 && error == EPIPE && !was_pending && sigpipe_pending()) {
+        int taken;
+        sigwait(&pipe_only, &taken);
+    }
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    errno = error;
+    return done;
+}
+
+static nicest_status flush_bytes(file_writer *writer, const unsigned char *bytes, size_t size)
+{
+    while (size > 0) {
+        ssize_t done = write_quietly(writer->descriptor, bytes, size);
+        if (done < 0 && errno == EINTR)
+            continue;
+        if (done < 0)
+            return fail_errno(writer->path);
+        bytes += done;
+        size -= (size_t)done;
+    }
+    return NICEST_OK;
+}
+
+static nicest_status flush(file_writer *writer)
+{
+    size_t waiting = writer->waiting;
+    writer->waiting = 0;
+    return flush_bytes(writer, writer->buffer, waiting);
+}
+
+/* Length of the folder part of a path with its slash; 0 where there is none. */
+static size_t folder_length(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return slash == NULL ? 0 : (size_t)(slash - path) + 1;
+}
+
+/* Where the link at `path` points, relative to where the link lies. */
+static char *link_target(const char *path)
+{
+    char text[PATH_MAX];
+    ssize_t length = readlink(path, text, sizeof text - 1);
+    if (length < 0)
+        return NULL;
+    text[length] = '\0';
+    if (text[0] == '/')
+        return memory_text(text);
+    return memory_format("%.*s%s", (int)folder_length(path), path, text);
+}
+
+/* The path with links in its last part followed, whether or not anything is there. */
+static nicest_status follow_links(char **target, const char *path)
+{
+    char *here = memory_text(path);
+    for (int i = 0; here != NULL; i++) {
+        struct stat info;
+        if (lstat(here, &info) != 0 || !S_ISLNK(info.st_mode)) {
+            *target = here;
+            return NICEST_OK;
+        }
+        char *next = i < MOST_LINKS ? link_target(here) : NULL;
+        memory_free(here);
+        if (i == MOST_LINKS)
+            return fail(NICEST_E_IO, "%s: too many symbolic links", path);
+        here = next;
+    }
+    return fail_memory();
+}
+
+static nicest_status open_temporary(file_writer *writer)
+{
+    int folder = (int)folder_length(writer->target);
+    for (;;) {
+        unsigned number = atomic_fetch_add(&temporary_count, 1);
+        char *name =
+            memory_format("%.*s.nicest-%ld-%u.tmp", folder, writer->target, (long)getpid(), number);
+        if (name == NULL)
+            return fail_memory();
+        writer->descriptor = open(name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+        if (writer->descriptor >= 0) {
+            writer->temporary = name;
+            return NICEST_OK;
+        }
+        memory_free(name);
+        if (errno != EEXIST)
+            return fail_errno(writer->path);
+    }
+}
+
+static nicest_status open_in_place(file_writer *writer)
+{
+    writer->descriptor = open(writer->path, O_WRONLY | O_CLOEXEC);
+    return writer->descriptor < 0 ? fail_errno(writer->path) : NICEST_OK;
+}
+
+static nicest_status writer_begin(file_writer *writer, const char *path)
+{
+    bool standard = strcmp(path, "-") == 0;
+    writer->path = memory_text(standard ? "standard output" : path);
+    if (writer->path == NULL)
+        return fail_memory();
+    if (standard) {
+        writer->descriptor = STDOUT_FILENO;
+        return NICEST_OK;
+    }
+    struct stat info;
+    bool exists = stat(path, &info) == 0;
+    if (exists && S_ISDIR(info.st_mode))
+        return fail(NICEST_E_IO, "%s: is a folder, not a file", path);
+    if (exists && !S_ISREG(info.st_mode))
+        return open_in_place(writer);
+    if (exists && access(path, W_OK) != 0) /* rename would not ask */
+        return fail_errno(path);
+    TRY(follow_links(&writer->target, path));
+    return open_temporary(writer);
+}
+
+nicest_status file_writer_open(file_writer **writer, const char *path)
+{
+    file_writer *made = memory_new(1, sizeof *made);
+    if (made == NULL)
+        return fail_memory();
+    made->descriptor = -1;
+    nicest_status status = writer_begin(made, path);
+    if (status != NICEST_OK) {
+        file_writer_abandon(made);
+        return status;
+    }
+    *writer = made;
+    return NICEST_OK;
+}
+
+static nicest_status write_bytes(file_writer *writer, const unsigned char *bytes, size_t size)
+{
+    if (size > BUFFER_SIZE - writer->waiting)
+        TRY(flush(writer));
+    if (size >= BUFFER_SIZE)
+        return flush_bytes(writer, bytes, size);
+    memcpy(writer->buffer + writer->waiting, bytes, size);
+    writer->waiting += size;
+    return NICEST_OK;
+}
+
+static nicest_status fail_broken(const file_writer *writer)
+{
+    return fail(writer->broken, "%s: could not be written", writer->path);
+}
+
+nicest_status file_writer_write(file_writer *writer, const void *bytes, size_t size)
+{
+    if (writer->broken != NICEST_OK)
+        return fail_broken(writer);
+    if (size > 0)
+        writer->broken = write_bytes(writer, bytes, size);
+    return writer->broken;
+}
+
+nicest_status file_writer_printf(file_writer *writer, const char *format, ...)
+{
+    char text[512];
+    va_list arguments, again;
+    va_start(arguments, format);
+    va_copy(again, arguments);
+    int length = vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    nicest_status status = NICEST_OK;
+    if (length < 0) {
+        status = writer->broken = fail(NICEST_E_IO, "%s: text cannot be formatted", writer->path);
+    } else if ((size_t)length < sizeof text) {
+        status = file_writer_write(writer, text, (size_t)length);
+    } else {
+        char *block = memory_new((size_t)length + 1, 1);
+        if (block == NULL) {
+            status = writer->broken = fail_memory();
+        } else {
+            vsnprintf(block, (size_t)length + 1, format, again);
+            status = file_writer_write(writer, block, (size_t)length);
+            memory_free(block);
+        }
+    }
+    va_end(again);
+    return status;
+}
+
+/* Makes the new name itself safe against a crash. Not every file system can: best effort. */
+static void sync_folder(const char *target)
+{
+    size_t length = folder_length(target);
+    char *folder = length == 0 ? memory_text(".") : memory_format("%.*s", (int)length, target);
+    if (folder == NULL)
+        return;
+    int descriptor = open(folder, O_RDONLY | O_CLOEXEC);
+    if (descriptor >= 0) {
+        (void)fsync(descriptor);
+        close(descriptor);
+    }
+    memory_free(folder);
+}
+
+/* Closes the descriptor, whatever else happens; late write errors come out here. */
+static nicest_status close_descriptor(file_writer *writer)
+{
+    int descriptor = writer->descriptor;
+    writer->descriptor = -1;
+    if (descriptor < 0 || descriptor == STDOUT_FILENO)
+        return NICEST_OK;
+    return close(descriptor) != 0 && errno != EINTR ? fail_errno(writer->path) : NICEST_OK;
+}
+
+static nicest_status finish(file_writer *writer)
+{
+    if (writer->broken != NICEST_OK)
+        return fail_broken(writer);
+    TRY(flush(writer));
+    if (writer->temporary != NULL && fsync(writer->descriptor) != 0)
+        return fail_errno(writer->path);
+    TRY(close_descriptor(writer));
+    if (writer->temporary == NULL)
+        return NICEST_OK;
+    if (rename(writer->temporary, writer->target) != 0)
+        return fail_errno(writer->path);
+    sync_folder(writer->target);
+    memory_free(writer->temporary);
+    writer->temporary = NULL; /* it is the file now: abandon must not remove it */
+    return NICEST_OK;
+}
+
+nicest_status file_writer_commit(file_writer *writer)
+{
+    nicest_status status = finish(writer);
+    file_writer_abandon(writer);
+    return status;
+}
+
+void file_writer_abandon(file_writer *writer)
+{
+    if (writer == NULL)
+        return;
+    if (writer->descriptor >= 0 && writer->descriptor != STDOUT_FILENO)
+        close(writer->descriptor);
+    if (writer->temporary != NULL)
+        unlink(writer->temporary);
+    memory_free(writer->temporary);
+    memory_free(writer->target);
+    memory_free(writer->path);
+    memory_free(writer);
+}
+
+/* ---------------------------------------------------------------- small questions */
+
+size_t file_deflated_size(const void *bytes, size_t size)
+{
+    unsigned char sink[4096];
+    z_stream stream = new_stream();
+    if (deflateInit2(&stream, 9, Z_DEFLATED, -MAX_WBITS, 9, Z_DEFAULT_STRATEGY) != Z_OK)
+        return 0;
+    size_t total = 0, left = size;
+    stream.next_in = (unsigned char *)(uintptr_t)bytes;
+    int code = Z_OK;
+    while (code == Z_OK) {
+        unsigned in = chunk(left);
+        stream.avail_in = in;
+        stream.next_out = sink;
+        stream.avail_out = sizeof sink;
+        code = deflate(&stream, in == left ? Z_FINISH : Z_NO_FLUSH);
+        left -= in - stream.avail_in;
+        total += sizeof sink - stream.avail_out;
+    }
+    deflateEnd(&stream);
+    return code == Z_STREAM_END ? total : 0;
+}
+
+uint32_t file_crc32(const void *bytes, size_t size)
+{
+    return (uint32_t)crc32_z(crc32_z(0, Z_NULL, 0), bytes, size);
+}
+
+bool file_is_directory(const char *path)
+{
+    struct stat info;
+    return stat(path, &info) == 0 && S_ISDIR(info.st_mode);
+}
+
+bool file_exists(const char *path)
+{
+    struct stat info;
+    return stat(path, &info) == 0;
+}

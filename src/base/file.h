@@ -1,0 +1,58 @@
+/* file.h - bytes in and bytes out; owns zlib, mmap, fsync and rename.
+ *
+ * Readers see plain bytes whether the file was gzipped or not. Outputs appear whole or not at all.
+ */
+#ifndef NICEST_BASE_FILE_H
+#define NICEST_BASE_FILE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/status.h"
+
+/* A whole file in memory: mapped when it is plain, inflated when it is gzipped. */
+typedef struct file_bytes {
+    const unsigned char *data;
+    size_t size;
+    bool mapped; /* how file_release gives it back */
+} file_bytes;
+
+/* Opens a regular file read-only. gzip (by its magic) is inflated to at most `limit` bytes (0: the
+ * default of 16 GiB, and never more than 1100 times the compressed size); trailing garbage and
+ * truncation are errors. `bytes` is untouched on failure. Release with file_release. */
+nicest_status file_load(file_bytes *bytes, const char *path, size_t limit);
+void file_release(file_bytes *bytes);
+
+/* A forward reader of plain or gzipped bytes; "-" is standard input. */
+typedef struct file_reader file_reader;
+nicest_status file_reader_open(file_reader **reader, const char *path);
+/* Up to `size` bytes into `buffer`; *got == 0 at the end. */
+nicest_status file_reader_read(file_reader *reader, void *buffer, size_t size, size_t *got);
+/* Position in the file as stored, and its size as stored (for progress); 0 for a pipe. */
+uint64_t file_reader_position(const file_reader *reader);
+uint64_t file_reader_size(const file_reader *reader);
+/* NULL is accepted. */
+void file_reader_close(file_reader *reader);
+
+/* A file that appears under `path` only at file_writer_commit: written to a temporary name beside
+ * it, synced, renamed (mode 0666 & ~umask; a symbolic link is followed; "-" is standard output;
+ * a path that is not a regular file, such as /dev/null or a FIFO, is written in place). */
+typedef struct file_writer file_writer;
+nicest_status file_writer_open(file_writer **writer, const char *path);
+nicest_status file_writer_write(file_writer *writer, const void *bytes, size_t size);
+nicest_status file_writer_printf(file_writer *writer, const char *format, ...) PRINTF_LIKE(2, 3);
+/* Ends the writer in every case, and fails when an earlier write did; on failure the old file
+ * stands and the temporary one is gone. */
+nicest_status file_writer_commit(file_writer *writer);
+/* Ends the writer and leaves no trace; NULL is accepted. */
+void file_writer_abandon(file_writer *writer);
+
+/* Raw deflate of a block: its compressed length in bytes at level 9 (a complexity measure), or 0
+ * when memory runs out. */
+size_t file_deflated_size(const void *bytes, size_t size);
+uint32_t file_crc32(const void *bytes, size_t size);
+bool file_is_directory(const char *path);
+bool file_exists(const char *path);
+
+#endif

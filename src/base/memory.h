@@ -1,0 +1,47 @@
+/* memory.h - every block the library owns, and the arenas that a step draws from.
+ *
+ * Owns malloc and free. Blocks are 64-byte aligned, so vector code may count on it. Calls are
+ * counted (the law "no allocation between the first batch and the last" is tested with them) and
+ * can be made to fail on demand. */
+#ifndef NICEST_BASE_MEMORY_H
+#define NICEST_BASE_MEMORY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/status.h"
+
+/* count * size bytes, zeroed, 64-byte aligned; NULL when memory or the product overflows.
+ * A product of zero gives a valid block. Release with memory_free. */
+void *memory_new(size_t count, size_t size);
+/* Grows or shrinks a block from memory_new, keeping its first bytes (NULL is an empty block; the
+ * new bytes are not zeroed). On failure NULL, and the old block stands. */
+void *memory_resize(void *block, size_t count, size_t size);
+/* A copy of a string; NULL when memory runs out or text is NULL. */
+char *memory_text(const char *text);
+/* A formatted string of its own; NULL when memory runs out. */
+char *memory_format(const char *format, ...) PRINTF_LIKE(1, 2);
+void memory_free(void *block);
+
+/* For tests: allocations so far and blocks alive; fail the n-th call from now (n >= 1; 0 = never).
+ */
+size_t memory_calls(void);
+size_t memory_live(void);
+void memory_fail_at(size_t call);
+
+/* An arena: one block that is taken from front to back and released by mark. With base == NULL it
+ * only counts ("dry run"): arena_take returns NULL and `peak` grows to the size a real one needs.
+ */
+typedef struct arena {
+    unsigned char *base;
+    size_t size, used, peak;
+} arena;
+
+/* One block of `size` bytes, usually the peak that a dry run found; false when memory runs out. */
+bool arena_open(arena *space, size_t size);
+void arena_close(arena *space);
+/* 64-byte aligned, not zeroed. Running past the end of a real arena is a broken promise (assert).
+ */
+void *arena_take(arena *space, size_t count, size_t size);
+
+#endif

@@ -1,0 +1,27 @@
+/* parallel.h - threads; the only file that knows which kind (OpenMP, or pthreads when portable).
+ *
+ * Work is cut into items by the caller, in a way that does not depend on the number of threads, so
+ * results do not either. Inside a body, oneDNN and nested parallel_for run single-threaded. */
+#ifndef NICEST_BASE_PARALLEL_H
+#define NICEST_BASE_PARALLEL_H
+
+#include <stddef.h>
+
+typedef void (*parallel_body)(void *context, int thread, size_t item);
+
+/* Processors this process may use; at least 1. */
+int parallel_available(void);
+
+/* Calls body(context, thread, item) once for each item in 0..items-1, with thread in
+ * 0..threads-1, and returns when all have ended. Items are handed out in order as threads become
+ * free. threads <= 1 or items <= 1 runs on the caller, without any fork. */
+void parallel_for(int threads, size_t items, parallel_body body, void *context);
+
+/* Runs body(context, thread, thread) exactly once on each of `threads` threads (to make or warm
+ * what a thread owns). */
+void parallel_each(int threads, parallel_body body, void *context);
+
+/* Seconds of a monotonic clock. */
+double parallel_clock(void);
+
+#endif

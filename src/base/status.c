@@ -1,0 +1,83 @@
+/* status.c - the error text of a thread and the names of statuses.
+ *
+ * Owns the one thread-local text that nicest_error() reads. Does not decide what is an error and
+ * never prints. A text is always one line: control characters, which hostile file names and cells
+ * may bring in, become '?'. */
+#include "base/status.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { TEXT_SIZE = 1024 };
+
+static _Thread_local char error_text[TEXT_SIZE];
+
+static void keep_one_line(char *text)
+{
+    for (; *text != '\0'; text++) {
+        unsigned char c = (unsigned char)*text;
+        if (c < 0x20 || c == 0x7f)
+            *text = '?';
+    }
+}
+
+nicest_status fail(nicest_status status, const char *format, ...)
+{
+    char text[TEXT_SIZE]; /* an argument may be the old text itself */
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    keep_one_line(text);
+    memcpy(error_text, text, sizeof text);
+    return status;
+}
+
+nicest_status fail_in(nicest_status status, const char *format, ...)
+{
+    char place[TEXT_SIZE];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(place, sizeof place, format, arguments);
+    va_end(arguments);
+    return fail(status, "%s: %s", place, error_text);
+}
+
+nicest_status fail_memory(void)
+{
+    return fail(NICEST_E_MEMORY, "out of memory");
+}
+
+const char *nicest_error(void)
+{
+    return error_text;
+}
+
+const char *nicest_status_name(nicest_status status)
+{
+    switch (status) {
+    case NICEST_OK:
+        return "ok";
+    case NICEST_E_MEMORY:
+        return "out of memory";
+    case NICEST_E_ARGUMENT:
+        return "bad argument";
+    case NICEST_E_IO:
+        return "input or output failed";
+    case NICEST_E_FORMAT:
+        return "bad format";
+    case NICEST_E_DATA:
+        return "bad data";
+    case NICEST_E_MISMATCH:
+        return "mismatch";
+    case NICEST_E_DIVERGED:
+        return "diverged";
+    case NICEST_E_INTERRUPTED:
+        return "interrupted";
+    case NICEST_E_UNSUPPORTED:
+        return "unsupported";
+    default:
+        return "unknown status";
+    }
+}
