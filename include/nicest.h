@@ -1,0 +1,417 @@
+/* nicest.h - exact densities of numeric data with normalizing flows.
+ *
+ * The whole public interface. Words (docs/math.md has the formulas):
+ *
+ *   rows, columns     n rows of d columns, row-major; everywhere `double` unless said otherwise
+ *   stored rows       values as the data file holds them (a pixel 0..255, a count, a length in mm)
+ *   continuous rows   what the density is of: the stored value, plus dequantisation noise where a
+ *                     column is quantised; an image in full scale, level k with noise u = (k+u)/levels
+ *   log p             natural logarithm of the density of continuous rows, in nats, in the units above
+ *   latent            h = forward(x); `inverse` is latent -> data. "backward" is only back-propagation
+ *
+ * Errors: everything that can fail returns a nicest_status; results come back by pointer and are
+ * untouched on failure; nicest_error() has the sentence, for the calling thread. The library never
+ * prints, never ends the program, never installs a signal handler.
+ *
+ * Ownership: new/open/load/train pair with free, and free accepts NULL. Every other pointer is
+ * borrowed until the call returns, unless its comment says "owned by" somebody.
+ *
+ * Threads: a model and a data set are read-only while they are used, and any number of threads may
+ * share them; a nicest_workspace belongs to one caller at a time. Functions that take `threads` use
+ * that many of their own (0: all processors), and their results are the same bits for any number.
+ *
+ * Paper: NICE, Dinh, Krueger, Bengio, 2014, arXiv 1410.8516. */
+#ifndef NICEST_H
+#define NICEST_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifndef NICEST_API
+#if defined(__GNUC__)
+#define NICEST_API __attribute__((visibility("default")))
+#else
+#define NICEST_API
+#endif
+#endif
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ---------------------------------------------------------------- status */
+
+typedef enum nicest_status {
+    NICEST_OK = 0,
+    NICEST_E_MEMORY,      /* memory ran out */
+    NICEST_E_ARGUMENT,    /* the caller's argument is not one this function takes */
+    NICEST_E_IO,          /* a file could not be opened, read or written */
+    NICEST_E_FORMAT,      /* a file is not what it should be */
+    NICEST_E_DATA,        /* the data cannot serve: too few rows, NaN, ... */
+    NICEST_E_MISMATCH,    /* model and data (or checkpoint and options) do not belong together */
+    NICEST_E_DIVERGED,    /* training diverged in spite of all retries */
+    NICEST_E_INTERRUPTED, /* the progress function asked to stop and there was nothing to keep */
+    NICEST_E_UNSUPPORTED, /* this build or processor cannot do it */
+    NICEST_STATUS_COUNT   /* not a status */
+} nicest_status;
+
+/* A short name, "out of memory"; never NULL. */
+NICEST_API const char *nicest_status_name(nicest_status status);
+/* The calling thread's last error as one line without newline; "" before the first. Valid until the
+ * thread's next failing call. */
+NICEST_API const char *nicest_error(void);
+/* "0.1.0" */
+NICEST_API const char *nicest_version(void);
+/* One line: compiler, processor features in use, libraries and their versions. */
+NICEST_API const char *nicest_build(void);
+/* Processors that threads = 0 stands for. */
+NICEST_API int nicest_processors(void);
+
+/* A function that the long-running verbs call now and then, from the calling thread, with what is
+ * done and what there is to do; a result other than 0 asks to stop early. */
+typedef int (*nicest_tick)(void *context, double done, double total);
+
+/* ---------------------------------------------------------------- data */
+
+typedef struct nicest_data nicest_data;
+
+typedef struct nicest_data_options {
+    const char *columns;              /* keep these: "a,b,3-7" (names, or numbers from 1); NULL: all */
+    const char *drop;                 /* leave these out; NULL: none */
+    const char *label;                /* this column is a label, not data; NULL: none */
+    const char *where;                /* "COLUMN=VALUE": keep only these rows; NULL: all */
+    unsigned height, width, channels; /* the columns are a picture; 0: not said (IDX, PNG know) */
+} nicest_data_options;
+
+/* Opens a DATA argument: "toy:NAME[,n=..][,seed=..]", FILE.csv|tsv[.gz], FILE.npy, FILE.npz[:ARRAY],
+ * FILE-idx?-ubyte[.gz], a folder of PNGs, "-" (CSV on standard input); a slice "[a:b]" may follow.
+ * options may be NULL. Errors name the file and the place. */
+NICEST_API nicest_status nicest_data_open(nicest_data **data, const char *text,
+                                          const nicest_data_options *options);
+/* A copy of n x d values in memory (NaN = missing); names may be NULL. */
+NICEST_API nicest_status nicest_data_new(nicest_data **data, const double *values, size_t n,
+                                         size_t d, const char *const *names);
+NICEST_API void nicest_data_free(nicest_data *data);
+
+NICEST_API size_t nicest_data_rows(const nicest_data *data);
+NICEST_API size_t nicest_data_columns(const nicest_data *data);
+/* "x1", or the name in the file; owned by data. */
+NICEST_API const char *nicest_data_column_name(const nicest_data *data, size_t column);
+/* "csv", "npy", "npz", "idx", "png", "toy", "memory"; static. */
+NICEST_API const char *nicest_data_kind(const nicest_data *data);
+/* Type of a stored value as NumPy names it: "uint8", "float64", ...; static. */
+NICEST_API const char *nicest_data_type(const nicest_data *data);
+/* Picture size; all 0 where the columns are not a picture. */
+NICEST_API void nicest_data_image(const nicest_data *data, unsigned *height, unsigned *width,
+                                  unsigned *channels);
+/* Stored rows first .. first+count-1 into out[count, columns]. */
+NICEST_API nicest_status nicest_data_read(const nicest_data *data, size_t first, size_t count,
+                                          double *out);
+/* One label a row, owned by data; NULL where there are none. Text labels are numbered 0, 1, ... in
+ * order of first appearance. */
+NICEST_API const double *nicest_data_labels(const nicest_data *data);
+/* Rows index[0..count-1] as data of their own; shares the values (both may be freed in any order). */
+NICEST_API nicest_status nicest_data_select(nicest_data **out, const nicest_data *data,
+                                            const size_t *index, size_t count);
+/* The same rows, columns and names with other values [rows, columns], converted to the stored type
+ * (rounded and clamped where it is an integer type). */
+NICEST_API nicest_status nicest_data_replace(nicest_data **out, const nicest_data *data,
+                                             const double *values);
+/* Writes by extension: .csv .tsv (.gz) .npy .npz -idx?-ubyte(.gz) .png (one picture grid); "-" is CSV on
+ * standard output. Labels become a column "label" (csv, npz). */
+NICEST_API nicest_status nicest_data_save(const nicest_data *data, const char *path);
+
+/* Toys (docs/math.md has each density). Names end with NULL. */
+NICEST_API const char *const *nicest_toy_names(void);
+/* True log density of rows[n, 2]. NICEST_E_ARGUMENT when `name` is no toy. */
+NICEST_API nicest_status nicest_toy_log_density(const char *name, const double *rows, size_t n,
+                                                double *logp);
+
+/* ---------------------------------------------------------------- models */
+
+typedef struct nicest_model nicest_model;
+
+/* A safetensors file written by nicest_model_save. Every size is checked before it is believed. */
+NICEST_API nicest_status nicest_model_load(nicest_model **model, const char *path);
+/* Written to a temporary name, synced, renamed. The same model gives the same bytes. */
+NICEST_API nicest_status nicest_model_save(const nicest_model *model, const char *path);
+NICEST_API void nicest_model_free(nicest_model *model);
+
+NICEST_API size_t nicest_model_columns(const nicest_model *model);
+NICEST_API size_t nicest_model_parameters(const nicest_model *model);
+/* The stack of layers as text (docs/spec.md); owned by model. */
+NICEST_API const char *nicest_model_spec(const nicest_model *model);
+/* A named entry of the model file ("nicest.schema", "nicest.training", "nicest.calibration": JSON);
+ * NULL where there is none; owned by model. */
+NICEST_API const char *nicest_model_entry(const nicest_model *model, const char *name);
+NICEST_API const char *nicest_model_column_name(const nicest_model *model, size_t column);
+NICEST_API void nicest_model_image(const nicest_model *model, unsigned *height, unsigned *width,
+                                   unsigned *channels);
+/* Levels of a quantised column (0: unbounded), its step in stored and its unit in continuous values;
+ * returns 0 where the column is continuous. */
+NICEST_API int nicest_model_quantised(const nicest_model *model, size_t column, double *levels,
+                                      double *step, double *unit);
+/* -(logp + sum of log unit) / (d log 2) where every column is quantised, else NaN. */
+NICEST_API double nicest_model_bits_per_dim(const nicest_model *model, double logp);
+/* NICEST_OK when data has the model's columns (count, and names where both are named) and, for a
+ * picture, its size; otherwise NICEST_E_MISMATCH and a sentence that says what differs. */
+NICEST_API nicest_status nicest_model_fits(const nicest_model *model, const nicest_data *data);
+
+/* ---------------------------------------------------------------- likelihood and its neighbours */
+
+/* What a caller needs to run a model: activations and scratch, threads. Borrowed: `model` must
+ * outlive it. `rows` is the most rows that it takes in one internal pass (0: a sensible number); the
+ * functions below accept any n. One row at a time is quickest with rows = 1, threads = 1. */
+typedef struct nicest_workspace nicest_workspace;
+NICEST_API nicest_status nicest_workspace_new(nicest_workspace **workspace,
+                                              const nicest_model *model, size_t rows, int threads);
+NICEST_API void nicest_workspace_free(nicest_workspace *workspace);
+
+/* Log-likelihood of stored rows[n, d]; dequantisation noise is that of (seed, first + i). NaN in a row
+ * gives NaN. None of these allocates. */
+NICEST_API nicest_status nicest_score(nicest_workspace *workspace, const double *rows, size_t n,
+                                      uint64_t seed, uint64_t first, double *logp);
+/* The same of continuous rows. */
+NICEST_API nicest_status nicest_log_prob(nicest_workspace *workspace, const double *rows, size_t n,
+                                         double *logp);
+/* log p and its gradient d log p / d x [n, d] for continuous rows. */
+NICEST_API nicest_status nicest_log_prob_gradient(nicest_workspace *workspace, const double *rows,
+                                                  size_t n, double *logp, double *gradient);
+/* Continuous rows -> latent [n, d] and log |det dh/dx| [n] (either may be NULL). */
+NICEST_API nicest_status nicest_forward(nicest_workspace *workspace, const double *rows, size_t n,
+                                        double *latent, double *logdet);
+/* Latent -> continuous rows, and log |det dx/dh| (may be NULL). */
+NICEST_API nicest_status nicest_inverse(nicest_workspace *workspace, const double *latent, size_t n,
+                                        double *rows, double *logdet);
+/* n samples number first .. first+n-1 of the stream `seed`, as stored rows: quantised columns are
+ * rounded down to their level and clamped. temperature scales the latent (1: the model). */
+NICEST_API nicest_status nicest_sample(nicest_workspace *workspace, size_t n, uint64_t seed,
+                                       uint64_t first, double temperature, double *rows);
+/* Stored rows -> continuous rows with the noise of (seed, first + i), and back. */
+NICEST_API nicest_status nicest_encode(const nicest_model *model, const double *stored, size_t n,
+                                       uint64_t seed, uint64_t first, double *continuous);
+NICEST_API nicest_status nicest_decode(const nicest_model *model, const double *continuous,
+                                       size_t n, double *stored);
+
+/* ---------------------------------------------------------------- training */
+
+typedef enum nicest_optimizer { NICEST_ADAM, NICEST_RMSPROP, NICEST_SGD } nicest_optimizer;
+typedef enum nicest_precision { NICEST_F32, NICEST_BF16 } nicest_precision;
+
+typedef struct nicest_progress {
+    size_t step, epoch;
+    double seconds, total_seconds; /* total: expected length of the run, 0 when unknown */
+    double done;                   /* share of the run that is done, 0..1 */
+    double rate;                   /* rows per second */
+    double train_logp, valid_logp, best_logp; /* last known; NaN before the first */
+    const char *event; /* NULL, or one line worth saying: "diverged: ...; learning rate now 1e-4" */
+} nicest_progress;
+
+/* Called after steps, at least every second or so; a result other than 0 ends training after this
+ * step: the best weights so far are kept. */
+typedef int (*nicest_progress_function)(void *context, const nicest_progress *progress);
+
+/* nicest_train_defaults fills every field. 0, NULL or NaN means "choose from the data". */
+typedef struct nicest_train_options {
+    const char *preset;  /* "auto" (default), "nice" (the paper's), "nicest" (our best) */
+    const char *spec;    /* a whole stack as text instead of a preset; NULL: none */
+    int couplings;       /* 0: by preset */
+    const char *hidden;  /* "1000x5", "256,128"; NULL: by preset */
+    const char *activation; /* "relu", "tanh", "silu"; NULL: by preset */
+    const char *prior;   /* "logistic", "normal"; NULL: by preset */
+    const char *preprocess; /* "standardise", "centre", "logit", "none"; NULL: by preset */
+    size_t batch;
+    double learning_rate;
+    size_t epochs;       /* 0: by preset, from the number of rows */
+    double seconds;      /* > 0: train for this long instead of a number of epochs */
+    double valid_share;  /* share of the rows held out when no validation data is given; NaN: choose */
+    double calibration_share; /* share held out to calibrate outlier decisions; NaN: choose; 0: none */
+    int patience;        /* epochs without improvement before stopping; 0: choose; -1: never */
+    nicest_optimizer optimizer; /* -1: by preset */
+    double beta1, beta2, epsilon; /* NaN: by preset. momentum = beta1 for SGD, decay = beta2 for RMSProp */
+    double weight_decay; /* decoupled, times the learning rate, on weights only; NaN: by preset */
+    double warmup;       /* share of the run with rising learning rate; NaN: by preset */
+    double final_rate;   /* the cosine ends at this share of the learning rate; NaN: by preset */
+    double clip;         /* global gradient norm; 0: none */
+    double average;      /* decay of the weight average, e.g. 0.999; 0: none; NaN: by preset */
+    nicest_precision precision;
+    int recompute;       /* 1: recompute activations instead of keeping them (less memory, slower) */
+    uint64_t seed;
+    int threads;
+    const char *checkpoint; /* write checkpoints here */
+    size_t checkpoint_steps;     /* every so many steps, */
+    double checkpoint_epochs;    /* or epochs, */
+    double checkpoint_seconds;   /* or seconds (none given: every epoch) */
+    const char *resume;  /* continue from this checkpoint */
+    const char *log;     /* JSON lines, appended on resume */
+    nicest_progress_function progress;
+    void *context;       /* for progress */
+} nicest_train_options;
+
+typedef struct nicest_train_result {
+    size_t rows, columns, parameters, epochs, steps;
+    double seconds;
+    double train_logp, valid_logp; /* of the saved weights; valid is NaN without validation rows */
+    double gaussian_logp;          /* a full-covariance Gaussian on the same validation rows */
+    int interrupted, retries;
+    char chosen[1024]; /* what was chosen and why, as lines */
+} nicest_train_result;
+
+NICEST_API void nicest_train_defaults(nicest_train_options *options);
+/* Learns a model from `train`. `valid` may be NULL: then a share of train is held out. A step whose
+ * loss or gradient is not finite is never applied; see docs/training.md for what happens then. */
+NICEST_API nicest_status nicest_train(nicest_model **model, const nicest_data *train,
+                                      const nicest_data *valid,
+                                      const nicest_train_options *options,
+                                      nicest_train_result *result);
+
+/* ---------------------------------------------------------------- what a model is for */
+
+/* Log-likelihood of all rows of data, with the noise of `seed`. */
+NICEST_API nicest_status nicest_score_data(const nicest_model *model, const nicest_data *data,
+                                           uint64_t seed, int threads, double *logp);
+
+typedef struct nicest_verification {
+    double inverse_max, latent_max, logdet_max_error, gradient_max_error;
+    double integral;            /* NaN when not measured, */
+    char integral_reason[160];  /* and then why */
+    int ok;
+} nicest_verification;
+/* Proves that the model is a density: bounds of the command `nicest verify`. data may be NULL (then
+ * the model's own samples serve). */
+NICEST_API nicest_status nicest_verify(const nicest_model *model, const nicest_data *data,
+                                       uint64_t seed, int threads, nicest_verification *result);
+
+/* Density of a 1-D or 2-D model on a grid: cell midpoints of `box` = {low1, high1[, low2, high2]}.
+ * logp[width] or logp[height, width], row 0 at the top (the highest second coordinate). */
+NICEST_API nicest_status nicest_density_grid(const nicest_model *model, const double *box,
+                                             size_t width, size_t height, int threads, double *logp);
+/* The box of 100,000 own samples widened by half, and the midpoint rule over it (refined until two
+ * grids agree to 0.002; NaN in *integral when they do not). box: 2 or 4 numbers; may be NULL. */
+NICEST_API nicest_status nicest_density_integral(const nicest_model *model, uint64_t seed,
+                                                 int threads, double *box, double *integral);
+
+/* --- inpainting (paper, section 5.2): any dimensions given any others --- */
+
+typedef struct nicest_inpaint_options {
+    const char *recipe;  /* "default", "paper", "released" */
+    const char *method;  /* "map", "langevin" */
+    size_t steps;        /* 0: by recipe */
+    size_t samples;      /* fills of each row (langevin); default 1 */
+    uint64_t seed;
+    int threads;
+    nicest_tick tick;
+    void *context;
+    /* Frames for a picture of the progress: after each of the listed steps the current fill of the
+     * first sample is handed out as stored rows[n, d]. */
+    void (*frame)(void *context, size_t step, const double *rows);
+    size_t frame_every;  /* 0: none */
+} nicest_inpaint_options;
+
+typedef struct nicest_inpaint_result {
+    size_t rows, hidden, steps;
+    double psnr, psnr_mean_fill;   /* NaN where the truth is not known */
+    double rmse, rmse_mean_fill;   /* in standard deviations of the column; NaN likewise */
+    double logp_before, logp_after, seconds;
+} nicest_inpaint_result;
+
+NICEST_API void nicest_inpaint_defaults(nicest_inpaint_options *options);
+/* stored[n, d] with hidden[n, d] = 1 where a value is to be filled (its stored value, where it is not
+ * NaN, is the truth that psnr is measured against, and is never used to fill). filled[samples, n, d]:
+ * observed values are copied bit for bit. spread[n, d] (may be NULL): standard deviation over samples. */
+NICEST_API nicest_status nicest_inpaint(const nicest_model *model, const double *stored, size_t n,
+                                        const unsigned char *hidden,
+                                        const nicest_inpaint_options *options, double *filled,
+                                        double *spread, nicest_inpaint_result *result);
+/* One of the named masks ("top", "random:0.75", "nan", ..., or FILE.png) for n rows. */
+NICEST_API nicest_status nicest_mask(const char *name, const double *stored, size_t n, size_t d,
+                                     unsigned height, unsigned width, unsigned channels,
+                                     uint64_t seed, unsigned char *hidden);
+
+/* --- corruptions --- */
+
+/* Names of the kinds, ended by NULL: noise, rotate, shear, contrast, contrast-black, brightness, blur,
+ * occlusion, salt-and-pepper, morph. */
+NICEST_API const char *const *nicest_corruption_names(void);
+/* data made atypical by `kind` at `level`; `other` is only read by morph. Quantised data stays so. */
+NICEST_API nicest_status nicest_corrupt(nicest_data **out, const nicest_data *data,
+                                        const char *kind, double level, const nicest_data *other,
+                                        uint64_t seed);
+
+/* --- atypical rows --- */
+
+/* Names of the scores, ended by NULL: logp, typicality, complexity, gradient, latent, combined.
+ * A score is higher for more typical rows. */
+NICEST_API const char *const *nicest_score_names(void);
+/* One score a row. Scores other than logp and complexity need the calibration entry of the model. */
+NICEST_API nicest_status nicest_outlier_scores(const nicest_model *model, const nicest_data *data,
+                                               const char *score, size_t group, uint64_t seed,
+                                               int threads, double *scores);
+/* Fits the statistics of the scores on `train` rows (may be NULL: keep what the model has) and
+ * calibrates on `held_out` rows, which must have served neither training nor early stopping; stores
+ * both in the model. */
+NICEST_API nicest_status nicest_calibrate(nicest_model *model, const nicest_data *train,
+                                          const nicest_data *held_out, uint64_t seed, int threads);
+NICEST_API int nicest_calibrated(const nicest_model *model);
+/* Split-conformal p-values of scores: (1 + #calibration scores <= score) / (n + 1), ties broken at
+ * random by `seed`. NICEST_E_DATA when the model is not calibrated for `score`. */
+NICEST_API nicest_status nicest_conformal(const nicest_model *model, const char *score,
+                                          const double *scores, size_t n, uint64_t seed, double *p);
+/* No-model baselines beside every score: "mean", "compressed", "gaussian"; ended by NULL. */
+NICEST_API const char *const *nicest_baseline_names(void);
+NICEST_API nicest_status nicest_baseline_scores(const nicest_model *model, const nicest_data *data,
+                                                const char *baseline, double *scores);
+
+typedef struct nicest_detection {
+    double auroc, auprc;
+    double auroc_low, auroc_high, auprc_low, auprc_high; /* 95 % bootstrap */
+    double threshold, precision, recall, f1, false_alarms, prevalence;
+    double best_threshold, best_f1; /* where F1 is highest: needs labels */
+} nicest_detection;
+/* scores[n] against outlier[n] (1 = an outlier); `threshold`: rows below it are flagged. AUPRC is
+ * average precision with outliers as positives. */
+NICEST_API nicest_status nicest_detect(const double *scores, const unsigned char *outlier, size_t n,
+                                       double threshold, uint64_t seed, nicest_detection *result);
+
+/* --- speed of this machine --- */
+
+typedef struct nicest_bench_result {
+    double peak_f32, peak_bf16, bandwidth; /* GFLOP/s, GFLOP/s (NaN: none), GB/s; with `threads` */
+    struct {
+        const char *name;         /* "paper256", "paper1024", "table", "toy" */
+        double step_ms, step_share, step_spread; /* median; share of peak; (max-min)/median */
+        double score_rows_per_second, score_share, inverse_rows_per_second, gradient_rows_per_second;
+        double one_row_us;
+        double step_bf16_ms;      /* NaN: none */
+    } model[4];
+} nicest_bench_result;
+NICEST_API nicest_status nicest_bench(int threads, double seconds, nicest_tick tick, void *context,
+                                      nicest_bench_result *result);
+
+/* ---------------------------------------------------------------- pictures */
+
+/* 8-bit picture, channels 1 (grey), 3 (RGB) or 4 (RGBA), row-major, top row first. */
+typedef struct nicest_image {
+    unsigned width, height, channels;
+    unsigned char *pixels; /* from nicest_image_new or nicest_image_read */
+} nicest_image;
+NICEST_API nicest_status nicest_image_new(nicest_image *image, unsigned width, unsigned height,
+                                          unsigned channels);
+NICEST_API nicest_status nicest_image_read(nicest_image *image, const char *path);
+NICEST_API nicest_status nicest_image_write(const nicest_image *image, const char *path);
+/* The PNG as bytes in memory (for a page that holds its pictures); release with nicest_free. */
+NICEST_API nicest_status nicest_image_encode(const nicest_image *image, unsigned char **bytes,
+                                             size_t *size);
+NICEST_API void nicest_image_free(nicest_image *image);
+
+/* ---------------------------------------------------------------- files and memory */
+
+/* Writes a whole text or block to `path`: temporary name, sync, rename; "-" is standard output. */
+NICEST_API nicest_status nicest_file_write(const char *path, const void *bytes, size_t size);
+NICEST_API void nicest_free(void *block);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

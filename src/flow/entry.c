@@ -1,0 +1,112 @@
+/* entry.c - see entry.h. */
+#include "flow/entry.h"
+
+#include <math.h>
+
+#include "base/memory.h"
+#include "base/status.h"
+
+bool entry_open(entry *e, size_t columns)
+{
+    *e = (entry){.columns = columns};
+    e->column = memory_new(columns, sizeof *e->column);
+    e->gain = memory_new(3 * columns, sizeof *e->gain);
+    if (!e->column || !e->gain) {
+        entry_close(e);
+        return false;
+    }
+    e->shift = e->gain + columns;
+    e->noise = e->shift + columns;
+    return entry_set(e) == NICEST_OK;
+}
+
+void entry_close(entry *e)
+{
+    memory_free(e->column);
+    memory_free(e->gain);
+    *e = (entry){0};
+}
+
+static bool sound(const entry_column *c)
+{
+    return isfinite(c->step) && isfinite(c->origin) && isfinite(c->levels) && isfinite(c->offset) &&
+           isfinite(c->unit) && isfinite(c->centre) && c->step >= 0 && c->unit >= 0 &&
+           c->levels >= 0 && (c->step > 0) == (c->unit > 0);
+}
+
+nicest_status entry_set(entry *e)
+{
+    for (size_t j = 0; j < e->columns; j++)
+        if (!sound(&e->column[j]))
+            return fail(NICEST_E_FORMAT, "entry: column %zu: its quantisation is not sound", j + 1);
+    e->quantised = false;
+    for (size_t j = 0; j < e->columns; j++) {
+        const entry_column *c = &e->column[j];
+        e->gain[j] = c->step > 0 ? c->unit / c->step : 1;
+        e->shift[j] = (c->step > 0 ? c->offset - e->gain[j] * c->origin : 0) - c->centre;
+        e->noise[j] = c->unit;
+        e->quantised = e->quantised || c->step > 0;
+    }
+    return NICEST_OK;
+}
+
+/* The noise of a row; zeros cost nothing where no column is quantised. */
+static const float *draw(const entry *e, random_stream stream, uint64_t row, float *u)
+{
+    if (!e->quantised)
+        return NULL;
+    random_uniform(stream, row, u, e->columns);
+    return u;
+}
+
+void entry_dequantise_row(const entry *e, const double *stored, random_stream stream, uint64_t row,
+                          float *u, double *continuous)
+{
+    const float *noise = draw(e, stream, row, u);
+    for (size_t j = 0; j < e->columns; j++) {
+        continuous[j] = e->gain[j] * stored[j] + (e->shift[j] + e->column[j].centre);
+        if (noise)
+            continuous[j] += e->noise[j] * noise[j];
+    }
+}
+
+void entry_quantise_row(const entry *e, const double *continuous, double *stored)
+{
+    for (size_t j = 0; j < e->columns; j++) {
+        const entry_column *c = &e->column[j];
+        double level = c->step > 0 ? floor((continuous[j] - c->offset) / c->unit) : 0;
+        if (c->levels > 0)
+            level = fmin(fmax(level, 0), c->levels - 1);
+        stored[j] = c->step > 0 ? c->origin + c->step * level : continuous[j];
+    }
+}
+
+void entry_encode_row(const entry *e, const double *stored, random_stream stream, uint64_t row,
+                      float *u, real *x)
+{
+    const float *noise = draw(e, stream, row, u);
+    for (size_t j = 0; j < e->columns; j++) {
+        double value = e->gain[j] * stored[j] + e->shift[j];
+        x[j] = (real)(noise ? value + e->noise[j] * noise[j] : value);
+    }
+}
+
+void entry_narrow_row(const entry *e, const double *continuous, real *x)
+{
+    for (size_t j = 0; j < e->columns; j++)
+        x[j] = (real)(continuous[j] - e->column[j].centre);
+}
+
+void entry_widen_row(const entry *e, const real *x, double *continuous)
+{
+    for (size_t j = 0; j < e->columns; j++)
+        continuous[j] = (double)x[j] + e->column[j].centre;
+}
+
+double entry_log_units(const entry *e)
+{
+    double sum = 0;
+    for (size_t j = 0; j < e->columns; j++)
+        sum += e->column[j].unit > 0 ? log(e->column[j].unit) : NAN;
+    return sum;
+}

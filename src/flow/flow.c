@@ -1,0 +1,586 @@
+/* flow.c - see flow.h. Owns the corridor: door, layers in order, prior, and back. */
+#include "flow/flow.h"
+
+#include <float.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/parallel.h"
+#include "base/status.h"
+
+/* ------------------------------------------------------------------ the flow */
+
+static const layer_class *class_of(const flow *f, size_t i)
+{
+    return f->spec.layers[i]->class;
+}
+
+static void list_tensors(flow *f)
+{
+    for (size_t i = 0; i < f->spec.count; i++) {
+        char prefix[32];
+        snprintf(prefix, sizeof prefix, "layers.%zu", i);
+        if (class_of(f, i)->tensors)
+            class_of(f, i)->tensors(f->spec.layers[i], prefix, &f->tensors);
+    }
+}
+
+static void list_blocks(flow *f)
+{
+    for (size_t i = 0; i < f->spec.count; i++)
+        if (class_of(f, i)->blocks)
+            class_of(f, i)->blocks(f->spec.layers[i], i, &f->tensors, &f->blocks);
+}
+
+/* Gives every layer its pointers into the two vectors. */
+static nicest_status place_tensors(flow *f)
+{
+    f->theta = memory_new(f->tensors.trainable, sizeof(real));
+    f->frozen = memory_new(f->tensors.frozen, sizeof(real));
+    if (!f->theta || !f->frozen)
+        return fail_memory();
+    for (size_t i = 0; i < f->tensors.count; i++) {
+        tensor *t = &f->tensors.items[i];
+        *t->slot = (t->trainable ? f->theta : f->frozen) + t->offset;
+    }
+    return NICEST_OK;
+}
+
+static nicest_status build(flow *f, const char *spec_text, size_t most)
+{
+    TRY(spec_parse(&f->spec, spec_text));
+    list_tensors(f);
+    if (f->tensors.failed)
+        return fail_memory();
+    if (most && (f->spec.columns > most || f->tensors.trainable > most || f->tensors.frozen > most))
+        return fail(NICEST_E_FORMAT, "the spec wants %zu parameters, more than there are",
+                    f->tensors.trainable + f->tensors.frozen);
+    if (!entry_open(&f->entry, f->spec.columns))
+        return fail_memory();
+    TRY(place_tensors(f));
+    list_blocks(f);
+    return f->blocks.failed ? fail_memory() : NICEST_OK;
+}
+
+nicest_status flow_new(flow **out, const char *spec_text, size_t most)
+{
+    flow *f = memory_new(1, sizeof *f);
+    if (!f)
+        return fail_memory();
+    nicest_status status = build(f, spec_text, most);
+    if (status != NICEST_OK)
+        flow_free(f);
+    else
+        *out = f;
+    return status;
+}
+
+void flow_free(flow *f)
+{
+    if (!f)
+        return;
+    spec_close(&f->spec);
+    entry_close(&f->entry);
+    memory_free(f->tensors.items);
+    memory_free(f->blocks.items);
+    memory_free(f->theta);
+    memory_free(f->frozen);
+    memory_free(f);
+}
+
+size_t flow_largest_block(const flow *f)
+{
+    size_t largest = 1;
+    for (size_t i = 0; i < f->blocks.count; i++)
+        largest = f->blocks.items[i].count > largest ? f->blocks.items[i].count : largest;
+    return largest;
+}
+
+/* ------------------------------------------------------------------ the workspace */
+
+/* What one thread owns. */
+typedef struct worker {
+    plan_table plans;
+    void *gemm_scratch;
+    real *block; /* [largest block] */
+    arena arena;
+} worker;
+
+struct flow_workspace {
+    const flow *flow;
+    flow_use use;
+    size_t rows; /* of a taped pass */
+    int threads;
+    bool bf16;
+    worker *workers;
+    tape *tapes;   /* [layers] */
+    real **matrix; /* of all layers, one after the other */
+    size_t *width;
+    real *activations; /* the one block behind all tapes */
+    double *tile_sum;  /* [tiles] sum of log p */
+    real *largest;     /* [tiles, layers, 2] */
+    /* the pass at hand */
+    const flow_job *job;
+    bool learning;
+};
+
+static size_t tiles_of(size_t rows)
+{
+    return (rows + TILE_ROWS - 1) / TILE_ROWS;
+}
+
+/* Tiles are computed with 1, 4, 16 or TILE_ROWS rows, so that few plans serve any number. */
+static size_t padded_rows(size_t rows)
+{
+    size_t padded = 1;
+    while (padded < rows)
+        padded *= 4;
+    return padded;
+}
+
+/* What a tile takes from its thread's arena, in the order of run_tile. */
+static void take_tile(const flow_workspace *w, size_t padded, arena *a, tile *t, double **values,
+                      float **noise)
+{
+    size_t d = w->flow->spec.columns;
+    t->x = arena_take(a, padded * d, sizeof(real));
+    t->dx = w->use == FLOW_SCORE ? NULL : arena_take(a, padded * d, sizeof(real));
+    t->logdet = arena_take(a, padded, sizeof(double));
+    *values = arena_take(a, padded * d, sizeof(double));
+    *noise = arena_take(a, d, sizeof(float));
+}
+
+/* Prepares plans and measures scratch for tiles of `padded` rows. */
+static nicest_status prepare_rows(flow_workspace *w, worker *k, arena *counting, size_t padded)
+{
+    tile unused = {0};
+    double *values;
+    float *noise;
+    counting->used = 0;
+    take_tile(w, padded, counting, &unused, &values, &noise);
+    layer_needs needs = {.rows = padded, .batch_rows = w->use == FLOW_LEARN ? w->rows : 0,
+                         .backward = w->use != FLOW_SCORE, .bf16 = w->bf16, .plans = &k->plans,
+                         .scratch = counting};
+    for (size_t i = 0; i < w->flow->spec.count; i++)
+        TRY(class_of(w->flow, i)->prepare(w->flow->spec.layers[i], &needs));
+    return NICEST_OK;
+}
+
+static nicest_status prepare_worker(flow_workspace *w, worker *k)
+{
+    arena counting = {0};
+    size_t most = w->rows < TILE_ROWS ? w->rows : TILE_ROWS;
+    if (w->use != FLOW_LEARN) {
+        for (size_t padded = 1; padded <= padded_rows(most); padded *= 4)
+            TRY(prepare_rows(w, k, &counting, padded));
+    } else {
+        TRY(prepare_rows(w, k, &counting, padded_rows(most)));
+        if (w->rows % TILE_ROWS)
+            TRY(prepare_rows(w, k, &counting, padded_rows(w->rows % TILE_ROWS)));
+    }
+    k->gemm_scratch = memory_new(k->plans.scratch, 1);
+    k->block = memory_new(w->use == FLOW_LEARN ? flow_largest_block(w->flow) : 1, sizeof(real));
+    if (!k->gemm_scratch || !k->block || !arena_open(&k->arena, counting.peak))
+        return fail_memory();
+    return NICEST_OK;
+}
+
+/* Lays every layer's tape matrices into one block of [rows, all widths]. */
+static nicest_status lay_tapes(flow_workspace *w)
+{
+    size_t matrices = 0, width = 0, layers = w->flow->spec.count;
+    for (size_t i = 0; i < layers; i++)
+        matrices += class_of(w->flow, i)->tape ? class_of(w->flow, i)->tape(w->flow->spec.layers[i], NULL) : 0;
+    w->tapes = memory_new(layers, sizeof *w->tapes);
+    w->matrix = memory_new(matrices, sizeof *w->matrix);
+    w->width = memory_new(matrices, sizeof *w->width);
+    if (!w->tapes || !w->matrix || !w->width)
+        return fail_memory();
+    for (size_t i = 0, at = 0; i < layers; i++) {
+        w->tapes[i] = (tape){w->matrix + at, w->width + at};
+        if (class_of(w->flow, i)->tape)
+            at += class_of(w->flow, i)->tape(w->flow->spec.layers[i], w->width + at);
+    }
+    for (size_t i = 0; i < matrices; i++)
+        width += w->width[i];
+    size_t capacity = tiles_of(w->rows) * TILE_ROWS;
+    capacity = w->rows < TILE_ROWS ? padded_rows(w->rows) : capacity;
+    w->activations = memory_new(capacity, width * sizeof(real));
+    if (!w->activations)
+        return fail_memory();
+    real *next = w->activations;
+    for (size_t i = 0; i < matrices; next += capacity * w->width[i++])
+        w->matrix[i] = next;
+    return NICEST_OK;
+}
+
+typedef struct preparation {
+    flow_workspace *w;
+    nicest_status *status; /* [threads] */
+} preparation;
+
+/* Plans are made by the thread that will run them. */
+static void prepare_one(void *context, int thread, size_t item)
+{
+    const preparation *p = context;
+    (void)item;
+    p->status[thread] = prepare_worker(p->w, &p->w->workers[thread]);
+}
+
+static nicest_status prepare_all(flow_workspace *w)
+{
+    size_t layers = w->flow->spec.count;
+    w->workers = memory_new((size_t)w->threads, sizeof *w->workers);
+    w->tile_sum = memory_new(tiles_of(w->rows), sizeof *w->tile_sum);
+    w->largest = memory_new(tiles_of(w->rows) * layers * 2, sizeof *w->largest);
+    preparation p = {w, memory_new((size_t)w->threads, sizeof *p.status)};
+    nicest_status status = NICEST_OK;
+    if (!w->workers || !w->tile_sum || !w->largest || !p.status)
+        status = fail_memory();
+    if (status == NICEST_OK && w->use != FLOW_SCORE)
+        status = lay_tapes(w);
+    if (status == NICEST_OK)
+        parallel_each(w->threads, prepare_one, &p);
+    for (int i = 0; status == NICEST_OK && i < w->threads; i++)
+        if (p.status[i] != NICEST_OK) /* the words stayed in the worker's thread */
+            status = fail(p.status[i], "a workspace for %zu rows could not be prepared", w->rows);
+    memory_free(p.status);
+    return status;
+}
+
+nicest_status flow_workspace_new(flow_workspace **out, const flow *f, flow_use use, size_t rows,
+                                 int threads, bool bf16)
+{
+    flow_workspace *w = memory_new(1, sizeof *w);
+    if (!w)
+        return fail_memory();
+    w->flow = f;
+    w->use = use;
+    w->rows = rows ? rows : TILE_ROWS;
+    w->threads = threads < 1 ? parallel_available() : threads;
+    w->bf16 = bf16;
+    nicest_status status = prepare_all(w);
+    if (status != NICEST_OK)
+        flow_workspace_free(w);
+    else
+        *out = w;
+    return status;
+}
+
+void flow_workspace_free(flow_workspace *w)
+{
+    if (!w)
+        return;
+    for (int i = 0; w->workers && i < w->threads; i++) {
+        plan_table_close(&w->workers[i].plans);
+        memory_free(w->workers[i].gemm_scratch);
+        memory_free(w->workers[i].block);
+        arena_close(&w->workers[i].arena);
+    }
+    memory_free(w->workers);
+    memory_free(w->tapes);
+    memory_free(w->matrix);
+    memory_free(w->width);
+    memory_free(w->activations);
+    memory_free(w->tile_sum);
+    memory_free(w->largest);
+    memory_free(w);
+}
+
+int flow_threads(const flow_workspace *w)
+{
+    return w->threads;
+}
+
+real *flow_block_scratch(flow_workspace *w, int thread)
+{
+    return w->workers[thread].block;
+}
+
+/* ------------------------------------------------------------------ a tile on its way */
+
+/* The door: fills t->x from what the job gives. */
+static void load_tile(const flow_workspace *w, tile *t, size_t first, double *values, float *noise)
+{
+    const flow_job *job = w->job;
+    const entry *e = &w->flow->entry;
+    size_t d = t->columns;
+    const double *rows = job->values ? job->values + first * d : values;
+    if (job->source)
+        job->source->fetch(job->source->context, first, t->rows, values);
+    memset(t->x + t->rows * d, 0, (t->padded - t->rows) * d * sizeof(real));
+    for (size_t r = 0; r < t->rows; r++) {
+        real *x = t->x + r * d;
+        uint64_t number = job->first_row + first + r;
+        if (job->input == FLOW_PRIOR)
+            prior_sample(w->flow->spec.prior, job->noise, number, job->temperature, values + r * d, d);
+        if (job->input == FLOW_STORED)
+            entry_encode_row(e, rows + r * d, job->noise, number, noise, x);
+        else if (job->input == FLOW_CONTINUOUS)
+            entry_narrow_row(e, rows + r * d, x);
+        else
+            for (size_t j = 0; j < d; j++)
+                x[j] = (real)rows[r * d + j];
+    }
+}
+
+static void select_tape(const flow_workspace *w, tile *t, size_t layer_index, size_t number)
+{
+    t->tape = w->learning || w->job->gradient ? &w->tapes[layer_index] : NULL;
+    t->largest = w->learning ? w->largest + (number * w->flow->spec.count + layer_index) * 2 : NULL;
+}
+
+static void forward_tile(const flow_workspace *w, tile *t, size_t number)
+{
+    for (size_t i = 0; i < w->flow->spec.count; i++) {
+        select_tape(w, t, i, number);
+        class_of(w->flow, i)->forward(w->flow->spec.layers[i], t);
+    }
+}
+
+static void inverse_tile(const flow_workspace *w, tile *t)
+{
+    t->tape = NULL;
+    for (size_t i = w->flow->spec.count; i-- > 0;)
+        class_of(w->flow, i)->inverse(w->flow->spec.layers[i], t);
+}
+
+/* t->dx holds the prior's part already. */
+static void backward_tile(const flow_workspace *w, tile *t, size_t number)
+{
+    for (size_t i = w->flow->spec.count; i-- > 0;) {
+        select_tape(w, t, i, number);
+        class_of(w->flow, i)->backward(w->flow->spec.layers[i], t);
+    }
+}
+
+/* log p of each row; dx (where wanted) becomes weight * d log p_H / dh. Returns the sum. */
+static double finish_forward(const flow_workspace *w, tile *t, size_t first, bool backward)
+{
+    const flow_job *job = w->job;
+    size_t d = t->columns;
+    double sum = 0;
+    for (size_t r = 0; r < t->rows; r++) {
+        real *dx = backward ? t->dx + r * d : NULL;
+        double density = prior_log_density(w->flow->spec.prior, t->x + r * d, dx, d);
+        double logp = density + t->logdet[r];
+        sum += logp;
+        if (job->logp)
+            job->logp[first + r] = logp;
+        if (job->logdet)
+            job->logdet[first + r] = t->logdet[r];
+        for (size_t j = 0; job->latent && j < d; j++)
+            job->latent[(first + r) * d + j] = (double)t->x[r * d + j];
+    }
+    if (!backward)
+        return sum;
+    vector_scale(t->dx, (real)t->dlogdet, t->rows * d);
+    vector_fill(t->dx + t->rows * d, 0, (t->padded - t->rows) * d);
+    return sum;
+}
+
+static void finish_inverse(const flow_workspace *w, const tile *t, size_t first, double *value)
+{
+    const flow_job *job = w->job;
+    size_t d = t->columns;
+    for (size_t r = 0; r < t->rows; r++) {
+        if (job->logdet)
+            job->logdet[first + r] = t->logdet[r];
+        entry_widen_row(&w->flow->entry, t->x + r * d, value);
+        if (job->continuous)
+            memcpy(job->continuous + (first + r) * d, value, d * sizeof *value);
+        if (job->stored)
+            entry_quantise_row(&w->flow->entry, value, job->stored + (first + r) * d);
+    }
+}
+
+static void give_gradient(const flow_workspace *w, const tile *t, size_t first)
+{
+    for (size_t i = 0; i < t->rows * t->columns; i++)
+        w->job->gradient[first * t->columns + i] = (double)t->dx[i];
+}
+
+static void run_tile(void *context, int thread, size_t number)
+{
+    flow_workspace *w = context;
+    worker *k = &w->workers[thread];
+    const flow_job *job = w->job;
+    size_t first = number * TILE_ROWS, left = job->rows - first;
+    tile t = {.rows = left < TILE_ROWS ? left : TILE_ROWS, .first = first,
+              .columns = w->flow->spec.columns, .bf16 = w->bf16, .plans = &k->plans,
+              .gemm_scratch = k->gemm_scratch, .scratch = &k->arena,
+              .dlogdet = w->learning ? -1.0 / (double)job->rows : 1.0};
+    double *values;
+    float *noise;
+    bool backward = w->learning || job->gradient;
+    t.padded = padded_rows(t.rows);
+    k->arena.used = 0;
+    take_tile(w, t.padded, &k->arena, &t, &values, &noise);
+    memset(t.logdet, 0, t.padded * sizeof *t.logdet);
+    load_tile(w, &t, first, values, noise);
+    if (job->input == FLOW_LATENT || job->input == FLOW_PRIOR) {
+        inverse_tile(w, &t);
+        finish_inverse(w, &t, first, values);
+        return;
+    }
+    forward_tile(w, &t, number);
+    double sum = finish_forward(w, &t, first, backward);
+    if (w->learning)
+        w->tile_sum[number] = sum;
+    if (backward)
+        backward_tile(w, &t, number);
+    if (job->gradient)
+        give_gradient(w, &t, first);
+}
+
+static void run_all(flow_workspace *w, const flow_job *job, bool learning)
+{
+    w->job = job;
+    w->learning = learning;
+    parallel_for(w->threads, tiles_of(job->rows), run_tile, w);
+}
+
+/* The part of a job that begins at row `first`. */
+static flow_job job_from(const flow_job *job, size_t first, size_t rows, size_t d)
+{
+    flow_job part = *job;
+    part.rows = rows;
+    part.first_row += first;
+    part.values = job->values ? job->values + first * d : NULL;
+    part.logp = job->logp ? job->logp + first : NULL;
+    part.logdet = job->logdet ? job->logdet + first : NULL;
+    part.latent = job->latent ? job->latent + first * d : NULL;
+    part.gradient = job->gradient ? job->gradient + first * d : NULL;
+    return part;
+}
+
+/* Passes with a tape go in parts of at most w->rows rows. */
+void flow_run(flow_workspace *w, const flow_job *job)
+{
+    if (!job->gradient || job->rows <= w->rows) {
+        run_all(w, job, false);
+        return;
+    }
+    for (size_t first = 0; first < job->rows; first += w->rows) {
+        size_t left = job->rows - first;
+        flow_job part = job_from(job, first, left < w->rows ? left : w->rows, w->flow->spec.columns);
+        run_all(w, &part, false);
+    }
+}
+
+/* ------------------------------------------------------------------ learning */
+
+/* A block's gradient is a sum over rows of activation times delta: it cannot overflow while
+ * max|activation| max|delta| rows does not. */
+static int first_fault(const flow_workspace *w, size_t rows)
+{
+    size_t layers = w->flow->spec.count;
+    for (size_t i = 0; i < layers; i++) {
+        double input = 1, delta = 0;
+        for (size_t tile_number = 0; tile_number < tiles_of(rows); tile_number++) {
+            const real *largest = w->largest + (tile_number * layers + i) * 2;
+            input = fmax(input, (double)largest[0]);
+            delta = fmax(delta, (double)largest[1]);
+        }
+        if (!(input * delta * (double)rows < (double)FLT_MAX))
+            return (int)i;
+    }
+    return -1;
+}
+
+flow_pass flow_learn(flow_workspace *w, const flow_job *job)
+{
+    size_t tiles = tiles_of(job->rows);
+    memset(w->largest, 0, tiles * w->flow->spec.count * 2 * sizeof *w->largest);
+    run_all(w, job, true);
+    double sum = 0;
+    for (size_t i = 0; i < tiles; i++)
+        sum += w->tile_sum[i];
+    flow_pass pass = {.mean_logp = sum / (double)job->rows, .fault = first_fault(w, job->rows)};
+    pass.finite = isfinite(sum) && pass.fault < 0;
+    return pass;
+}
+
+void flow_gradient(flow_workspace *w, int thread, const block *which, real *g)
+{
+    worker *k = &w->workers[thread];
+    batch b = {.rows = w->job->rows, .tape = &w->tapes[which->layer], .bf16 = w->bf16,
+               .plans = &k->plans, .gemm_scratch = k->gemm_scratch};
+    class_of(w->flow, which->layer)->gradient(w->flow->spec.layers[which->layer], &b, which, g);
+}
+
+/* ------------------------------------------------------------------ starting values */
+
+/* Sums of the columns of a tile, in double. */
+static void add_moments(const tile *t, double *sum, double *square)
+{
+    for (size_t r = 0; r < t->rows; r++)
+        for (size_t j = 0; j < t->columns; j++) {
+            double x = (double)t->x[r * t->columns + j];
+            sum[j] += x;
+            square[j] += x * x;
+        }
+}
+
+/* Mean and standard deviation of all rows as layer `stop` sees them. */
+static void moments_at(flow_workspace *w, const flow_rows *rows, random_stream noise, size_t stop,
+                       double *mean, double *deviation)
+{
+    worker *k = &w->workers[0];
+    size_t d = w->flow->spec.columns, n = rows->count;
+    flow_job job = {.input = FLOW_STORED, .rows = n, .source = rows, .noise = noise};
+    w->job = &job;
+    w->learning = false;
+    memset(mean, 0, d * sizeof *mean);
+    memset(deviation, 0, d * sizeof *deviation);
+    for (size_t first = 0; first < n; first += TILE_ROWS) {
+        tile t = {.rows = n - first < TILE_ROWS ? n - first : TILE_ROWS, .first = first, .columns = d,
+                  .plans = &k->plans, .gemm_scratch = k->gemm_scratch, .scratch = &k->arena};
+        double *values;
+        float *u;
+        t.padded = padded_rows(t.rows);
+        k->arena.used = 0;
+        take_tile(w, t.padded, &k->arena, &t, &values, &u);
+        memset(t.logdet, 0, t.padded * sizeof *t.logdet);
+        load_tile(w, &t, first, values, u);
+        for (size_t i = 0; i < stop; i++)
+            if (!class_of(w->flow, i)->starts_as_identity)
+                class_of(w->flow, i)->forward(w->flow->spec.layers[i], &t);
+        add_moments(&t, mean, deviation);
+    }
+    for (size_t j = 0; j < d; j++) {
+        mean[j] /= (double)n;
+        deviation[j] = sqrt(fmax(deviation[j] / (double)n - mean[j] * mean[j], 0));
+    }
+}
+
+static nicest_status init_from_data(flow *f, flow_workspace *w, const flow_rows *rows, uint64_t seed)
+{
+    size_t d = f->spec.columns;
+    double *moments = memory_new(2 * d, sizeof *moments);
+    if (!moments)
+        return fail_memory();
+    for (size_t i = 0; i < f->spec.count; i++) {
+        if (!class_of(f, i)->init_from_data)
+            continue;
+        random_stream noise = {seed, RANDOM_INIT, UINT32_MAX - 1};
+        moments_at(w, rows, noise, i, moments, moments + d);
+        class_of(f, i)->init_from_data(f->spec.layers[i], moments, moments + d,
+                                       prior_deviation(f->spec.prior));
+    }
+    memory_free(moments);
+    return NICEST_OK;
+}
+
+nicest_status flow_init(flow *f, const flow_rows *rows, uint64_t seed)
+{
+    flow_workspace *w = NULL;
+    for (size_t i = 0; i < f->spec.count; i++)
+        if (class_of(f, i)->init)
+            class_of(f, i)->init(f->spec.layers[i], (random_stream){seed, RANDOM_INIT, (uint32_t)i});
+    TRY(flow_workspace_new(&w, f, FLOW_SCORE, TILE_ROWS, 1, false));
+    nicest_status status = init_from_data(f, w, rows, seed);
+    flow_workspace_free(w);
+    return status;
+}

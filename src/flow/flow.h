@@ -1,0 +1,101 @@
+/* flow.h - a whole flow: entry, layers, prior; and the one implementation of likelihood.
+ *
+ *     log p(x) = log p_H(h) + log |det dh/dx|,   h = forward(x)
+ *
+ * A flow owns its parameters and constants. A workspace owns what running needs: per thread an arena
+ * and the plans of its matrix products, and the tape of a batch. Rows are cut into tiles; one thread
+ * takes a tile through the whole flow. Tiles and blocks do not depend on the number of threads. */
+#ifndef NICEST_FLOW_FLOW_H
+#define NICEST_FLOW_FLOW_H
+
+#include "flow/entry.h"
+#include "flow/layer.h"
+#include "flow/spec.h"
+
+typedef struct flow {
+    flow_spec spec;
+    entry entry;
+    tensor_list tensors;
+    real *theta;  /* [tensors.trainable] */
+    real *frozen; /* [tensors.frozen] */
+    block_list blocks; /* theta, cut for gradient and optimiser */
+} flow;
+
+/* All parameters zero. NICEST_E_FORMAT when the spec is wrong, or wants more than `most` numbers
+ * (0: no limit), which a reader of files sets from the file's size. */
+nicest_status flow_new(flow **out, const char *spec_text, size_t most);
+void flow_free(flow *f);
+
+/* Hands out rows first .. first+count-1 as stored values; called from several threads at once. */
+typedef struct flow_rows {
+    void (*fetch)(const void *context, size_t first, size_t count, double *stored);
+    const void *context;
+    size_t count;
+} flow_rows;
+
+/* Starting values: weights from `seed`, data-dependent ones from all of `rows` (with dequantisation
+ * noise), layer by layer. The entry must be set before. */
+nicest_status flow_init(flow *f, const flow_rows *rows, uint64_t seed);
+
+/* ------------------------------------------------------------------ workspace */
+
+enum { TILE_ROWS = 64 };
+
+typedef enum flow_use {
+    FLOW_SCORE,    /* forward and inverse */
+    FLOW_GRADIENT, /* and gradients by x */
+    FLOW_LEARN     /* and gradients by theta */
+} flow_use;
+
+typedef struct flow_workspace flow_workspace;
+
+/* rows: the most rows of one pass that needs a tape (FLOW_SCORE: only a hint; 0 = TILE_ROWS). With
+ * FLOW_LEARN every batch has exactly that many. Borrowed: `f` must outlive it. */
+nicest_status flow_workspace_new(flow_workspace **out, const flow *f, flow_use use, size_t rows,
+                                 int threads, bool bf16);
+void flow_workspace_free(flow_workspace *w);
+
+typedef enum flow_input {
+    FLOW_STORED,     /* values through the entry with noise */
+    FLOW_CONTINUOUS, /* values */
+    FLOW_LATENT,     /* values are latent: run the inverse */
+    FLOW_PRIOR       /* latent is sampled: run the inverse */
+} flow_input;
+
+/* One pass over rows. Every output may be NULL. */
+typedef struct flow_job {
+    flow_input input;
+    size_t rows;
+    const double *values;    /* [rows, d], or */
+    const flow_rows *source; /* stored rows on demand, from row 0 */
+    random_stream noise;     /* of the entry or the prior */
+    uint64_t first_row;      /* number of row 0 in that stream */
+    double temperature;      /* of the prior */
+    double *logp;            /* [rows] log p(x); forward only */
+    double *logdet;          /* [rows] of the direction that is run */
+    double *latent;          /* [rows, d]; forward only */
+    double *gradient;        /* [rows, d] d log p / d x; forward only, FLOW_GRADIENT or more */
+    double *continuous;      /* [rows, d]; inverse only */
+    double *stored;          /* [rows, d], quantised; inverse only */
+} flow_job;
+
+/* Never fails and never allocates. */
+void flow_run(flow_workspace *w, const flow_job *job);
+
+/* The first half of a training step: objective -1/n sum log p, forward and backward. The gradient
+ * is then read block by block, over all rows, from any thread. */
+typedef struct flow_pass {
+    double mean_logp; /* over the batch */
+    bool finite;      /* loss and deltas are, and no gradient can overflow: the step may be applied */
+    int fault;        /* when not: the layer where it shows first, -1: the loss itself */
+} flow_pass;
+
+flow_pass flow_learn(flow_workspace *w, const flow_job *job);
+void flow_gradient(flow_workspace *w, int thread, const block *which, real *g);
+/* Scratch of the thread for one block's gradient (and what the optimiser wants beside it). */
+real *flow_block_scratch(flow_workspace *w, int thread);
+int flow_threads(const flow_workspace *w);
+/* Largest block.count of the flow. */
+size_t flow_largest_block(const flow *f);
+
+#endif

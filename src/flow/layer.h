@@ -1,0 +1,167 @@
+/* layer.h - what every layer of a flow is.
+ *
+ * A layer rewrites a tile of rows in place and adds to each row's log-determinant. It owns no
+ * memory and knows no neighbour: its tensors lie in the flow's vectors, its activations in the
+ * batch's tape, its scratch in the thread's arena. A new kind of layer is a struct that begins with
+ * `layer`, a layer_class, and a line in spec.c. */
+#ifndef NICEST_FLOW_LAYER_H
+#define NICEST_FLOW_LAYER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/memory.h"
+#include "base/random.h"
+#include "kernel/gemm.h"
+#include "kernel/real.h"
+#include "kernel/vector.h"
+
+/* A named array in the flow's parameter vector (trainable) or among its frozen constants. */
+typedef struct tensor {
+    char name[64];      /* "layers.3.mlp.0.weight" */
+    int rank;           /* 1 or 2 */
+    size_t shape[2];    /* [out, in], or [n] */
+    size_t count;       /* product of shape */
+    size_t offset;      /* first element in its vector */
+    bool trainable;     /* false: a frozen constant */
+    bool decays;        /* weight decay applies */
+    real **slot;        /* where its layer keeps the pointer */
+} tensor;
+
+/* Collects the tensors of a flow while its layers are made; a static limit keeps it one block. */
+typedef struct tensor_list {
+    tensor *items;
+    size_t count, capacity;
+    size_t trainable, frozen; /* lengths of the two vectors so far */
+    bool failed;              /* memory ran out */
+} tensor_list;
+
+typedef enum tensor_kind { TENSOR_WEIGHT, TENSOR_BIAS, TENSOR_SCALE, TENSOR_FROZEN } tensor_kind;
+
+/* Adds a tensor "prefix.name"; its pointer appears in *slot when the flow has its vectors. */
+void tensor_add(tensor_list *list, const char *prefix, const char *name, tensor_kind kind,
+                size_t rows, size_t columns, real **slot);
+
+/* The plans of matrix products of one thread, found by shape. */
+typedef struct plan_table {
+    gemm **plans;
+    size_t count, capacity;
+    size_t scratch; /* most bytes that any of them wants */
+} plan_table;
+
+/* Makes the plan unless it is there; to be called while a workspace is prepared. */
+nicest_status plan_prepare(plan_table *table, const gemm_shape *shape);
+/* C = op(A) op(B) ... with a plan that was prepared. */
+void plan_run(plan_table *table, const gemm_shape *shape, const real *a, const real *b,
+              const real *bias, real *c, void *scratch);
+void plan_table_close(plan_table *table);
+
+/* Where a batch's activations are kept between forward and gradient: matrix i is
+ * [capacity rows, width i], shared by all threads, each tile writing its own rows. */
+typedef struct tape {
+    real **matrix;
+    size_t *width;
+} tape;
+
+/* Up to TILE_ROWS rows on their way through the whole flow. */
+typedef struct tile {
+    size_t rows;      /* rows that count */
+    size_t padded;    /* rows that are computed (>= rows; a size that plans exist for) */
+    size_t first;     /* number of the first row in the batch: its place in the tape */
+    size_t columns;
+    real *x;          /* [padded, columns], rewritten in place */
+    real *dx;         /* [padded, columns]: gradient of the objective by x; NULL unless backward */
+    double *logdet;   /* [padded]: log |det| so far */
+    double dlogdet;   /* gradient of the objective by each row's log-determinant */
+    const tape *tape; /* this layer's part; NULL unless backward will follow */
+    bool bf16;
+    plan_table *plans;
+    void *gemm_scratch;
+    arena *scratch;
+    real *largest; /* [2]: max |activation|, max |delta| of this layer and tile; NULL unless taped */
+} tile;
+
+/* A run of the parameter vector whose gradient is computed at once, while it fits in cache. */
+typedef struct block {
+    size_t layer;         /* the layer that computes it */
+    size_t tensor;        /* which of the layer's linear maps */
+    size_t row, rows;     /* rows of the weight matrix */
+    size_t offset, count; /* run in the parameter vector */
+    size_t decays;        /* the first so many of them take weight decay */
+} block;
+
+typedef struct block_list {
+    block *items;
+    size_t count, capacity;
+    bool failed;
+} block_list;
+void block_add(block_list *list, const block *item);
+
+/* A whole batch after backward, as `gradient` sees it. */
+typedef struct batch {
+    size_t rows;
+    const tape *tape; /* this layer's part */
+    bool bf16;
+    plan_table *plans;
+    void *gemm_scratch;
+} batch;
+
+/* Sizes that a workspace must provide, filled by `prepare`. */
+typedef struct layer_needs {
+    size_t rows;        /* in: padded rows of a tile */
+    size_t batch_rows;  /* in: rows of a training batch; 0: no gradient will be asked */
+    bool backward;      /* in: backward will be asked */
+    bool bf16;          /* in */
+    plan_table *plans;  /* in: prepare the plans here */
+    arena *scratch;     /* in: a counting arena: take what a call takes */
+} layer_needs;
+
+typedef struct layer layer;
+
+typedef struct layer_class {
+    const char *name;
+    bool starts_as_identity; /* right after init: the search for starting values skips it */
+    /* Lists the tensors. */
+    void (*tensors)(layer *self, const char *prefix, tensor_list *list);
+    /* Number and widths of the matrices on the tape (width == NULL: only the number). */
+    size_t (*tape)(const layer *self, size_t *width);
+    /* Prepares plans and takes from the counting arena what the calls below take. */
+    nicest_status (*prepare)(const layer *self, layer_needs *needs);
+    /* Starting values that need no data; NULL: tensors start at zero. */
+    void (*init)(layer *self, random_stream stream);
+    /* Starting values from moments [columns] of the training rows as this layer sees them; NULL:
+     * the layer does not look at data. `prior_deviation` is the standard deviation of the prior. */
+    void (*init_from_data)(layer *self, const double *mean, const double *deviation,
+                           double prior_deviation);
+    void (*forward)(const layer *self, tile *t);
+    void (*inverse)(const layer *self, tile *t);
+    /* dx becomes the gradient by the layer's input; deltas go to the tape. */
+    void (*backward)(const layer *self, tile *t);
+    /* Blocks of the layer's parameters, and the gradient of one into g[block.count]. */
+    void (*blocks)(const layer *self, size_t index, const tensor_list *list, block_list *blocks);
+    void (*gradient)(const layer *self, const batch *b, const block *which, real *g);
+    void (*free)(layer *self);
+} layer_class;
+
+struct layer {
+    const layer_class *class;
+    size_t columns;
+};
+
+/* Constructors; NULL when memory runs out. Arguments are checked by spec.c. */
+typedef enum permute_kind { PERMUTE_ODD_EVEN, PERMUTE_REVERSE, PERMUTE_RANDOM } permute_kind;
+layer *permute_new(size_t columns, permute_kind kind, uint64_t seed);
+layer *standardise_new(size_t columns);
+layer *logit_new(size_t columns, double margin);
+layer *scale_new(size_t columns);
+
+typedef struct mlp_spec {
+    size_t hidden_count;
+    size_t hidden[64];
+    activation activation;
+} mlp_spec;
+/* Rewrites the first or the second part of the columns, given the other. columns >= 2. */
+layer *coupling_new(size_t columns, bool move_first, const mlp_spec *conditioner);
+
+#endif

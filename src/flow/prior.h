@@ -1,0 +1,21 @@
+/* prior.h - the density of the latent: independent standard logistic or standard normal columns.
+ *
+ * (paper, section 3.4). Owns their log density, gradient, samples and standard deviation. */
+#ifndef NICEST_FLOW_PRIOR_H
+#define NICEST_FLOW_PRIOR_H
+
+#include "base/random.h"
+#include "flow/layer.h"
+
+typedef enum prior { PRIOR_LOGISTIC, PRIOR_NORMAL } prior;
+
+const char *prior_name(prior p);
+/* Standard deviation: pi / sqrt(3), or 1. */
+double prior_deviation(prior p);
+/* log p(h) of one row; dh (may be NULL) receives d log p / dh. */
+double prior_log_density(prior p, const real *h, real *dh, size_t columns);
+/* Column j of sample `row`, times temperature. */
+void prior_sample(prior p, random_stream stream, uint64_t row, double temperature, double *h,
+                  size_t columns);
+
+#endif
