@@ -1,0 +1,503 @@
+/* corrupt.c - data made atypical on purpose, by a known amount.
+ *
+ * Owns the kinds of corruption and their exact levels (docs/corruptions.md). Level 0 is the
+ * identity, bit for bit. What is random is a function of (seed, row, column) and not of the level,
+ * so a sweep over levels moves every row along one path. Knows no model. */
+#include <float.h>
+#include <math.h>
+#include <stdbool.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "base/parallel.h"
+#include "base/random.h"
+#include "base/status.h"
+#include "nicest.h"
+
+typedef struct corruption corruption;
+
+/* Row number `row`, x[d] -> y[d]; spare[d] is free to use. */
+typedef void (*transform)(const corruption *c, size_t row, const double *x, double *y,
+                          double *spare);
+
+typedef struct corruption_kind {
+    const char *name;
+    double low, high; /* levels it takes */
+    bool picture;     /* makes no sense for a table */
+    transform apply;
+} corruption_kind;
+
+typedef struct column_facts {
+    double low, high, deviation;
+    double count, mean, square; /* running, over the values that are there */
+    bool whole;                 /* every value that is there is a whole number */
+} column_facts;
+
+struct corruption {
+    const corruption_kind *kind;
+    double level;
+    random_stream stream;
+    size_t n, d, height, width, channels; /* height 0: a table */
+    double black, white, step;            /* pictures; step 0: not quantised */
+    column_facts *columns;                /* [d] */
+    double *values;                       /* [n, d], rewritten in place */
+    const double *other;                  /* [other_rows, d], morph */
+    size_t other_rows;
+    double *kernel; /* [radius + 1], blur */
+    size_t radius;
+    double *scratch; /* [threads, 2 d] */
+};
+
+enum { ROWS_PER_ITEM = 64, COLUMNS_PER_ITEM = 64, BLUR_MOST = 1000 };
+
+/* ------------------------------------------------------------------ the kinds */
+
+static void add_noise(const corruption *c, size_t row, const double *x, double *y, double *spare)
+{
+    random_normal(c->stream, row, spare, c->d);
+    for (size_t j = 0; j < c->d; j++) {
+        double scale = c->height ? c->white - c->black : c->columns[j].deviation;
+        y[j] = x[j] + c->level * scale * spare[j];
+    }
+}
+
+static double tap(const corruption *c, const double *x, double row, double column, size_t channel)
+{
+    if (!(row >= 0 && column >= 0 && row < (double)c->height && column < (double)c->width))
+        return c->black;
+    return x[((size_t)row * c->width + (size_t)column) * c->channels + channel];
+}
+
+/* A tap of weight zero is not looked at: beyond it may be a missing value. */
+static double weighted(double weight, double value)
+{
+    return weight > 0 ? weight * value : 0;
+}
+
+static double bilinear(const corruption *c, const double *x, double row, double column,
+                       size_t channel)
+{
+    double top = floor(row), left = floor(column), down = row - top, right = column - left;
+    return weighted((1 - down) * (1 - right), tap(c, x, top, left, channel)) +
+           weighted((1 - down) * right, tap(c, x, top, left + 1, channel)) +
+           weighted(down * (1 - right), tap(c, x, top + 1, left, channel)) +
+           weighted(down * right, tap(c, x, top + 1, left + 1, channel));
+}
+
+/* The map from an output pixel to its place in the input, about the centre; y points down. */
+typedef struct linear_map {
+    double xx, xy, yx, yy;
+} linear_map;
+
+static void warp(const corruption *c, linear_map m, const double *x, double *y)
+{
+    double middle_x = ((double)c->width - 1) / 2, middle_y = ((double)c->height - 1) / 2;
+    for (size_t i = 0; i < c->height * c->width; i++) {
+        double dx = (double)(i % c->width) - middle_x, dy = (double)(i / c->width) - middle_y;
+        double column = middle_x + m.xx * dx + m.xy * dy, row = middle_y + m.yx * dx + m.yy * dy;
+        for (size_t k = 0; k < c->channels; k++)
+            y[i * c->channels + k] = bilinear(c, x, row, column, k);
+    }
+}
+
+/* Quarter turns are exact: sin and cos of the rest come from (-90, 90) degrees only. */
+static void rotate(const corruption *c, size_t row, const double *x, double *y, double *spare)
+{
+    (void)row;
+    (void)spare;
+    double turned = fmod(c->level, 360), quarters = trunc(turned / 90);
+    double rest = (turned - 90 * quarters) * (acos(-1.0) / 180);
+    double cosine = cos(rest), sine = sin(rest);
+    for (int q = ((int)quarters + 4) % 4; q > 0; q--) {
+        double old = cosine;
+        cosine = -sine;
+        sine = old;
+    }
+    warp(c, (linear_map){cosine, -sine, sine, cosine}, x, y);
+}
+
+/* Rows above the centre move to the right by level pixels a row. */
+static void shear(const corruption *c, size_t row, const double *x, double *y, double *spare)
+{
+    (void)row;
+    (void)spare;
+    warp(c, (linear_map){1, c->level, 0, 1}, x, y);
+}
+
+static void towards(const corruption *c, double grey, const double *x, double *y)
+{
+    for (size_t j = 0; j < c->d; j++)
+        y[j] = grey + (1 - c->level) * (x[j] - grey);
+}
+
+static void contrast(const corruption *c, size_t row, const double *x, double *y, double *spare)
+{
+    (void)row;
+    (void)spare;
+    towards(c, (c->black + c->white) / 2, x, y);
+}
+
+static void contrast_black(const corruption *c, size_t row, const double *x, double *y,
+                           double *spare)
+{
+    (void)row;
+    (void)spare;
+    towards(c, c->black, x, y);
+}
+
+static void brightness(const corruption *c, size_t row, const double *x, double *y, double *spare)
+{
+    (void)row;
+    (void)spare;
+    for (size_t j = 0; j < c->d; j++)
+        y[j] = x[j] + c->level * (c->white - c->black);
+}
+
+/* One direction of the blur: `count` pixels that lie `stride` values apart; the edge is repeated.
+ */
+static void blur_line(const corruption *c, const double *x, double *y, size_t count, size_t stride)
+{
+    for (size_t i = 0; i < count; i++) {
+        double sum = c->kernel[0] * x[i * stride];
+        for (size_t r = 1; r <= c->radius; r++) {
+            size_t before = i > r ? i - r : 0, after = i + r < count ? i + r : count - 1;
+            sum += c->kernel[r] * (x[before * stride] + x[after * stride]);
+        }
+        y[i * stride] = sum;
+    }
+}
+
+static void blur(const corruption *c, size_t row, const double *x, double *y, double *spare)
+{
+    size_t line = c->width * c->channels;
+    (void)row;
+    for (size_t i = 0; i < c->height; i++)
+        for (size_t k = 0; k < c->channels; k++)
+            blur_line(c, x + i * line + k, spare + i * line + k, c->width, c->channels);
+    for (size_t j = 0; j < line; j++)
+        blur_line(c, spare + j, y + j, c->height, line);
+}
+
+/* A box of `level` of the area, mid-grey, somewhere inside the picture. */
+static void occlude(const corruption *c, size_t row, const double *x, double *y, double *spare)
+{
+    double u[2], side = sqrt(c->level);
+    size_t tall = (size_t)lround(side * (double)c->height);
+    size_t wide = (size_t)lround(side * (double)c->width);
+    (void)spare;
+    random_uniform_double(c->stream, row, u, 2);
+    size_t top = (size_t)(u[0] * (double)(c->height - tall + 1));
+    size_t left = (size_t)(u[1] * (double)(c->width - wide + 1));
+    memcpy(y, x, c->d * sizeof *y);
+    for (size_t i = 0; i < tall; i++)
+        for (size_t j = 0; j < wide * c->channels; j++)
+            y[((top + i) * c->width + left) * c->channels + j] = (c->black + c->white) / 2;
+}
+
+static void salt_and_pepper(const corruption *c, size_t row, const double *x, double *y,
+                            double *spare)
+{
+    random_uniform_double(c->stream, row, spare, c->height * c->width);
+    for (size_t j = 0; j < c->d; j++) {
+        double u = spare[j / c->channels];
+        y[j] = x[j];
+        if (u < c->level / 2)
+            y[j] = c->black;
+        else if (u >= 1 - c->level / 2)
+            y[j] = c->white;
+    }
+}
+
+static void morph(const corruption *c, size_t row, const double *x, double *y, double *spare)
+{
+    const double *other = c->other + row % c->other_rows * c->d;
+    (void)spare;
+    for (size_t j = 0; j < c->d; j++)
+        y[j] = c->level < 1 ? (1 - c->level) * x[j] + c->level * other[j] : other[j];
+}
+
+static const corruption_kind kinds[] = {
+    {"noise", 0, DBL_MAX, false, add_noise},
+    {"rotate", -DBL_MAX, DBL_MAX, true, rotate},
+    {"shear", -1000, 1000, true, shear},
+    {"contrast", 0, 1, true, contrast},
+    {"contrast-black", 0, 1, true, contrast_black},
+    {"brightness", -1, 1, true, brightness},
+    {"blur", 0, BLUR_MOST, true, blur},
+    {"occlusion", 0, 1, true, occlude},
+    {"salt-and-pepper", 0, 1, true, salt_and_pepper},
+    {"morph", 0, 1, false, morph},
+};
+
+enum { KINDS = sizeof kinds / sizeof kinds[0] };
+
+const char *const *nicest_corruption_names(void)
+{
+    static const char *const names[] = {"noise",           "rotate",     "shear", "contrast",
+                                        "contrast-black",  "brightness", "blur",  "occlusion",
+                                        "salt-and-pepper", "morph",      NULL};
+    return names;
+}
+
+static const corruption_kind *find_kind(const char *name)
+{
+    for (size_t i = 0; i < KINDS; i++)
+        if (strcmp(kinds[i].name, name) == 0)
+            return &kinds[i];
+    return NULL;
+}
+
+/* ------------------------------------------------------------------ what the data is like */
+
+/* One more value of a column; mean and square are running (Welford). */
+static void look_at_value(column_facts *facts, double v)
+{
+    if (!isfinite(v))
+        return;
+    double off = v - facts->mean;
+    facts->mean += off / ++facts->count;
+    facts->square += off * (v - facts->mean);
+    facts->low = fmin(facts->low, v);
+    facts->high = fmax(facts->high, v);
+    facts->whole = facts->whole && v == floor(v);
+}
+
+/* Some neighbouring columns, row by row as they lie in memory. */
+static void look_at_some(void *context, int thread, size_t item)
+{
+    corruption *c = context;
+    size_t begin = item * COLUMNS_PER_ITEM, end = begin + COLUMNS_PER_ITEM;
+    (void)thread;
+    end = end < c->d ? end : c->d;
+    for (size_t j = begin; j < end; j++)
+        c->columns[j] = (column_facts){.low = INFINITY, .high = -INFINITY, .whole = true};
+    for (size_t i = 0; i < c->n; i++)
+        for (size_t j = begin; j < end; j++)
+            look_at_value(&c->columns[j], c->values[i * c->d + j]);
+    for (size_t j = begin; j < end; j++)
+        if (c->columns[j].count > 0)
+            c->columns[j].deviation = sqrt(c->columns[j].square / c->columns[j].count);
+}
+
+/* Values are multiples of 1/parts, within what a float can hold of them. */
+static bool in_parts(const double *values, size_t count, double parts)
+{
+    for (size_t i = 0; i < count; i++) {
+        double level = values[i] * parts;
+        if (isfinite(level) && fabs(level - nearbyint(level)) > 1e-4)
+            return false;
+    }
+    return true;
+}
+
+/* Black, white and the step of a picture's values: of its type where that says them, else of what
+ * the values are. */
+static void look_at_picture(corruption *c, const char *type)
+{
+    bool whole = true;
+    double low = 0, high = 1;
+    for (size_t j = 0; j < c->d; j++) {
+        whole = whole && c->columns[j].whole;
+        low = fmin(low, c->columns[j].low);
+        high = fmax(high, c->columns[j].high);
+    }
+    c->black = low;
+    c->white = strcmp(type, "uint8") == 0 ? 255 : strcmp(type, "uint16") == 0 ? 65535 : high;
+    if (whole)
+        c->step = 1;
+    else if (in_parts(c->values, c->n * c->d, 255))
+        c->step = 1.0 / 255;
+    else if (in_parts(c->values, c->n * c->d, 256))
+        c->step = 1.0 / 256;
+}
+
+/* ------------------------------------------------------------------ the rows */
+
+static double clamp(double v, double low, double high)
+{
+    return fmin(fmax(v, low), high);
+}
+
+/* Quantised data stays quantised. A morph lies between two rows and needs no clamp: at level 1 it
+ * is the other row, whatever range that has. */
+static void settle(const corruption *c, double *y)
+{
+    bool bounded = c->kind->apply != morph;
+    for (size_t j = 0; j < c->d; j++) {
+        const column_facts *column = &c->columns[j];
+        double step = c->height ? c->step : (double)column->whole;
+        if (isnan(y[j]))
+            continue;
+        if (step > 0)
+            y[j] = step == 1 ? nearbyint(y[j]) : nearbyint(y[j] / step) * step;
+        if (bounded && c->height)
+            y[j] = clamp(y[j], c->black, c->white);
+        else if (bounded && column->whole)
+            y[j] = clamp(y[j], column->low, column->high);
+    }
+}
+
+static void corrupt_some(void *context, int thread, size_t item)
+{
+    const corruption *c = context;
+    double *x = c->scratch + (size_t)thread * 2 * c->d;
+    size_t end = (item + 1) * ROWS_PER_ITEM < c->n ? (item + 1) * ROWS_PER_ITEM : c->n;
+    for (size_t i = item * ROWS_PER_ITEM; i < end; i++) {
+        double *y = c->values + i * c->d;
+        memcpy(x, y, c->d * sizeof *x);
+        c->kind->apply(c, i, x, y, x + c->d);
+        settle(c, y);
+    }
+}
+
+/* Weights of a Gaussian out to four deviations; the two sides of each distance share one number. */
+static nicest_status make_kernel(corruption *c)
+{
+    c->radius = (size_t)ceil(4 * c->level);
+    c->kernel = memory_new(c->radius + 1, sizeof *c->kernel);
+    if (!c->kernel)
+        return fail_memory();
+    double sum = 0;
+    for (size_t r = 0; r <= c->radius; r++) {
+        double z = (double)r / c->level;
+        c->kernel[r] = exp(-z * z / 2);
+        sum += r ? 2 * c->kernel[r] : c->kernel[r];
+    }
+    for (size_t r = 0; r <= c->radius; r++)
+        c->kernel[r] /= sum;
+    return NICEST_OK;
+}
+
+static nicest_status read_all(const nicest_data *data, double **values)
+{
+    size_t n = nicest_data_rows(data), d = nicest_data_columns(data);
+    double *block = d > 0 && n > SIZE_MAX / d ? NULL : memory_new(n * d, sizeof *block);
+    if (!block)
+        return fail_memory();
+    nicest_status status = nicest_data_read(data, 0, n, block);
+    if (status != NICEST_OK)
+        memory_free(block);
+    else
+        *values = block;
+    return status;
+}
+
+static nicest_status prepare(corruption *c, const nicest_data *data, const nicest_data *other,
+                             double **other_values)
+{
+    int threads = parallel_available();
+    c->columns = memory_new(c->d, sizeof *c->columns);
+    c->scratch = memory_new((size_t)threads * 2, c->d * sizeof *c->scratch);
+    if (!c->columns || !c->scratch)
+        return fail_memory();
+    TRY(read_all(data, &c->values));
+    if (c->kind->apply == morph)
+        TRY(read_all(other, other_values));
+    c->other = *other_values;
+    if (c->kind->apply == blur)
+        TRY(make_kernel(c));
+    parallel_for(threads, (c->d + COLUMNS_PER_ITEM - 1) / COLUMNS_PER_ITEM, look_at_some, c);
+    if (c->height)
+        look_at_picture(c, nicest_data_type(data));
+    parallel_for(threads, (c->n + ROWS_PER_ITEM - 1) / ROWS_PER_ITEM, corrupt_some, c);
+    return NICEST_OK;
+}
+
+static void release(corruption *c)
+{
+    memory_free(c->columns);
+    memory_free(c->scratch);
+    memory_free(c->values);
+    memory_free(c->kernel);
+}
+
+/* The same values under another handle, to the bit. */
+static nicest_status same_rows(nicest_data **out, const nicest_data *data)
+{
+    size_t n = nicest_data_rows(data);
+    size_t *index = memory_new(n, sizeof *index);
+    if (!index)
+        return fail_memory();
+    for (size_t i = 0; i < n; i++)
+        index[i] = i;
+    nicest_status status = nicest_data_select(out, data, index, n);
+    memory_free(index);
+    return status;
+}
+
+/* ------------------------------------------------------------------ checks */
+
+static nicest_status check_other(const nicest_data *data, const nicest_data *other)
+{
+    unsigned a[3] = {0}, b[3] = {0};
+    if (!other)
+        return fail(NICEST_E_ARGUMENT, "morph needs other data to go to: morph=LEVEL@DATA");
+    if (nicest_data_rows(other) == 0)
+        return fail(NICEST_E_DATA, "morph: the other data has no rows");
+    if (nicest_data_columns(data) != nicest_data_columns(other))
+        return fail(NICEST_E_MISMATCH, "morph: the data has %zu columns, the other data %zu",
+                    nicest_data_columns(data), nicest_data_columns(other));
+    nicest_data_image(data, &a[0], &a[1], &a[2]);
+    nicest_data_image(other, &b[0], &b[1], &b[2]);
+    if (a[0] && b[0] && memcmp(a, b, sizeof a) != 0)
+        return fail(NICEST_E_MISMATCH, "morph: pictures of %ux%ux%u, and the other of %ux%ux%u",
+                    a[0], a[1], a[2], b[0], b[1], b[2]);
+    return NICEST_OK;
+}
+
+static nicest_status check_level(const corruption_kind *kind, double level)
+{
+    if (isfinite(level) && level >= kind->low && level <= kind->high)
+        return NICEST_OK;
+    if (kind->high == DBL_MAX)
+        return fail(NICEST_E_ARGUMENT, "%s: level %g, but a finite number%s was expected",
+                    kind->name, level, kind->low == 0 ? " of at least 0" : "");
+    return fail(NICEST_E_ARGUMENT, "%s: level %g, but %g to %g was expected", kind->name, level,
+                kind->low, kind->high);
+}
+
+static nicest_status check(const corruption *c, const char *name, const nicest_data *data,
+                           const nicest_data *other)
+{
+    if (!c->kind)
+        return fail(NICEST_E_ARGUMENT,
+                    "corruption '%s' is not known: noise, rotate, shear, contrast, contrast-black, "
+                    "brightness, blur, occlusion, salt-and-pepper, morph",
+                    name);
+    TRY(check_level(c->kind, c->level));
+    if (c->kind->picture && !c->height)
+        return fail(NICEST_E_ARGUMENT,
+                    "%s needs pictures, and this data is a table: say its size (--image HxW), or "
+                    "use noise or morph",
+                    name);
+    return c->kind->apply == morph ? check_other(data, other) : NICEST_OK;
+}
+
+nicest_status nicest_corrupt(nicest_data **out, const nicest_data *data, const char *kind,
+                             double level, const nicest_data *other, uint64_t seed)
+{
+    if (!out || !data || !kind)
+        return fail(NICEST_E_ARGUMENT, "corrupt: data, a kind and a place for the result needed");
+    unsigned size[3] = {0};
+    nicest_data_image(data, &size[0], &size[1], &size[2]);
+    corruption c = {.kind = find_kind(kind),
+                    .level = level,
+                    .n = nicest_data_rows(data),
+                    .d = nicest_data_columns(data),
+                    .height = size[0],
+                    .width = size[1],
+                    .channels = size[2],
+                    .other_rows = other ? nicest_data_rows(other) : 0};
+    TRY(check(&c, kind, data, other));
+    c.stream = (random_stream){
+        .seed = seed, .purpose = RANDOM_CORRUPT, .draw = (uint32_t)(c.kind - kinds)};
+    if (level == 0)
+        return same_rows(out, data);
+    double *other_values = NULL;
+    nicest_status status = prepare(&c, data, other, &other_values);
+    if (status == NICEST_OK)
+        status = nicest_data_replace(out, data, c.values);
+    memory_free(other_values);
+    release(&c);
+    return status;
+}
