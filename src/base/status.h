@@ -14,8 +14,9 @@
 #define PRINTF_LIKE(format_at, first)
 #endif
 
-/* Sets the calling thread's error text and returns `status`, for `return fail(...)`. */
-nicest_status fail(nicest_status status, const char *format, ...) PRINTF_LIKE(2, 3);
+/* Sets the calling thread's error text and returns `status`, for `return fail(...)`. (In brackets,
+ * because a test may have cmocka's macro of this name.) */
+nicest_status(fail)(nicest_status status, const char *format, ...) PRINTF_LIKE(2, 3);
 
 /* Puts "place: " before the text that is there and returns `status` unchanged. */
 nicest_status fail_in(nicest_status status, const char *format, ...) PRINTF_LIKE(2, 3);

@@ -1,0 +1,19 @@
+/* clones.h - hot loops compiled once for each generation of processor, chosen when the program
+ * loads. So what ships is fast without being built for one machine.
+ *
+ * The psABI levels and not names of processors: `arch=haswell` is taken on Intel's Haswell alone,
+ * and any AMD processor would run the slowest clone. */
+#ifndef NICEST_BASE_CLONES_H
+#define NICEST_BASE_CLONES_H
+
+/* Put before the definition of a hot loop. */
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && !defined(NICEST_PORTABLE)
+#if __GNUC__ >= 12 && !defined(__AVX2__)
+#define VECTOR_CLONES __attribute__((target_clones("default", "arch=x86-64-v3", "arch=x86-64-v4")))
+#endif
+#endif
+#ifndef VECTOR_CLONES
+#define VECTOR_CLONES
+#endif
+
+#endif
