@@ -235,7 +235,6 @@ typedef struct nicest_train_options {
     double clip;         /* global gradient norm; 0: none */
     double average;      /* decay of the weight average, e.g. 0.999; 0: none; NaN: by preset */
     nicest_precision precision;
-    int recompute;       /* 1: recompute activations instead of keeping them (less memory, slower) */
     uint64_t seed;
     int threads;
     const char *checkpoint; /* write checkpoints here */

@@ -3,22 +3,22 @@
 
 #include <math.h>
 
-const char *prior_name(prior p)
+const char *prior_name(prior_kind p)
 {
     return p == PRIOR_LOGISTIC ? "logistic" : "normal";
 }
 
-double prior_deviation(prior p)
+double prior_deviation(prior_kind p)
 {
     return p == PRIOR_LOGISTIC ? acos(-1.0) / sqrt(3.0) : 1.0;
 }
 
-double prior_log_density(prior p, const real *h, real *dh, size_t columns)
+double prior_log_density(prior_kind p, const real *h, real *dh, size_t columns)
 {
     return p == PRIOR_LOGISTIC ? vector_logistic(h, dh, columns) : vector_normal(h, dh, columns);
 }
 
-void prior_sample(prior p, random_stream stream, uint64_t row, double temperature, double *h,
+void prior_sample(prior_kind p, random_stream stream, uint64_t row, double temperature, double *h,
                   size_t columns)
 {
     if (p == PRIOR_LOGISTIC)

@@ -7,15 +7,15 @@
 #include "base/random.h"
 #include "flow/layer.h"
 
-typedef enum prior { PRIOR_LOGISTIC, PRIOR_NORMAL } prior;
+typedef enum prior_kind { PRIOR_LOGISTIC, PRIOR_NORMAL } prior_kind;
 
-const char *prior_name(prior p);
+const char *prior_name(prior_kind p);
 /* Standard deviation: pi / sqrt(3), or 1. */
-double prior_deviation(prior p);
+double prior_deviation(prior_kind p);
 /* log p(h) of one row; dh (may be NULL) receives d log p / dh. */
-double prior_log_density(prior p, const real *h, real *dh, size_t columns);
+double prior_log_density(prior_kind p, const real *h, real *dh, size_t columns);
 /* Column j of sample `row`, times temperature. */
-void prior_sample(prior p, random_stream stream, uint64_t row, double temperature, double *h,
+void prior_sample(prior_kind p, random_stream stream, uint64_t row, double temperature, double *h,
                   size_t columns);
 
 #endif

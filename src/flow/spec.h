@@ -18,7 +18,7 @@
 
 typedef struct flow_spec {
     size_t columns;
-    prior prior;
+    prior_kind prior;
     layer **layers; /* [count], owned */
     size_t count;
     char *text; /* canonical, owned */

@@ -1,0 +1,103 @@
+/* checkpoint.c - see checkpoint.h. */
+#include "train/checkpoint.h"
+
+#include <string.h>
+
+#include "base/memory.h"
+#include "base/status.h"
+#include "model/safetensors.h"
+
+/* The vectors of a run, by name; absent ones are NULL. */
+typedef struct vectors {
+    safetensors_tensor item[5];
+    float *target[5];
+    size_t count;
+} vectors;
+
+static void add_vector(vectors *v, const char *name, float *data, size_t count)
+{
+    if (!data)
+        return;
+    v->target[v->count] = data;
+    v->item[v->count++] = (safetensors_tensor){name, SAFE_F32, 1, {count, 0}, data};
+}
+
+static vectors list_vectors(const flow *f, const train_state *s)
+{
+    vectors v = {.count = 0};
+    size_t n = f->tensors.trainable;
+    add_vector(&v, "theta", f->theta, n);
+    add_vector(&v, "best", s->best, n);
+    add_vector(&v, "first", s->optimizer.first, n);
+    add_vector(&v, "second", s->optimizer.second, n);
+    add_vector(&v, "average", s->optimizer.average, n);
+    return v;
+}
+
+nicest_status checkpoint_write(const char *path, const flow *f, const train_state *s,
+                               const char *identity)
+{
+    vectors v = list_vectors(f, s);
+    char *counters = record_counters(s);
+    safetensors_text texts[] = {
+        {"format", "nicest-checkpoint"}, {"nicest.version", "1"},
+        {"nicest.identity", identity},   {"nicest.counters", counters},
+    };
+    nicest_status status = counters ? safetensors_write(path, v.item, v.count, texts, 4)
+                                    : fail_memory();
+    memory_free(counters);
+    return status;
+}
+
+static nicest_status check_identity(const safetensors *file, const char *identity)
+{
+    const char *format = safetensors_find_text(file, "format");
+    const char *version = safetensors_find_text(file, "nicest.version");
+    const char *theirs = safetensors_find_text(file, "nicest.identity");
+    if (!format || strcmp(format, "nicest-checkpoint") || !version || !theirs)
+        return fail(NICEST_E_FORMAT, "it is not a checkpoint");
+    if (strcmp(version, "1"))
+        return fail(NICEST_E_UNSUPPORTED, "checkpoint version %.20s; this program reads version 1",
+                    version);
+    char *difference = record_difference(theirs, identity);
+    if (!difference)
+        return NICEST_OK;
+    nicest_status status = fail(NICEST_E_MISMATCH, "it belongs to another run: %s", difference);
+    memory_free(difference);
+    return status;
+}
+
+static nicest_status check_vectors(const safetensors *file, const vectors *v)
+{
+    for (size_t i = 0; i < v->count; i++) {
+        safetensors_tensor t = safetensors_find(file, v->item[i].name);
+        if (!t.data || t.type != SAFE_F32 || t.rank != 1 || t.shape[0] != v->item[i].shape[0])
+            return fail(NICEST_E_FORMAT, "its array '%s' is missing or of another shape",
+                        v->item[i].name);
+    }
+    return NICEST_OK;
+}
+
+static nicest_status restore(const safetensors *file, flow *f, train_state *s, const char *identity)
+{
+    vectors v = list_vectors(f, s);
+    const char *counters = safetensors_find_text(file, "nicest.counters");
+    TRY(check_identity(file, identity));
+    TRY(check_vectors(file, &v));
+    if (!counters)
+        return fail(NICEST_E_FORMAT, "it has no counters");
+    TRY(record_read_counters(counters, s));
+    for (size_t i = 0; i < v.count; i++)
+        memcpy(v.target[i], safetensors_find(file, v.item[i].name).data,
+               v.item[i].shape[0] * sizeof(float));
+    return NICEST_OK;
+}
+
+nicest_status checkpoint_read(const char *path, flow *f, train_state *s, const char *identity)
+{
+    safetensors *file = NULL;
+    TRY(safetensors_open(&file, path));
+    nicest_status status = restore(file, f, s, identity);
+    safetensors_close(file);
+    return status == NICEST_OK ? status : fail_in(status, "%s", path);
+}

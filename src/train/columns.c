@@ -1,0 +1,359 @@
+/* columns.c - see columns.h. */
+#include "train/columns.h"
+
+#include <float.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "base/status.h"
+
+enum { CHUNK = 256, SAMPLE_ROWS = 20000, SAMPLE_VALUES = 4 << 20 };
+
+/* ------------------------------------------------------------------ recognition */
+
+/* Sorted values of a column (or of all columns of a picture), without repetition. */
+typedef struct value_set {
+    double *values;
+    size_t total, distinct;
+    bool integers;
+} value_set;
+
+static int compare(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+static void sort_values(value_set *s)
+{
+    qsort(s->values, s->total, sizeof *s->values, compare);
+    s->integers = true;
+    s->distinct = 0;
+    for (size_t i = 0; i < s->total; i++) {
+        if (!s->distinct || s->values[i] > s->values[s->distinct - 1])
+            s->values[s->distinct++] = s->values[i];
+        s->integers = s->integers && fabs(s->values[i]) < 9e15 && floor(s->values[i]) == s->values[i];
+    }
+}
+
+/* Euclid's algorithm for lengths that are known up to `tolerance`. */
+static double common_divisor(double a, double b, double tolerance)
+{
+    while (b > tolerance) {
+        double rest = fmod(a, b);
+        if (b - rest < tolerance)
+            rest = 0;
+        a = b;
+        b = rest;
+    }
+    return a;
+}
+
+/* The step of a regular grid that all values lie on, or 0. */
+static double regular_step(const value_set *s)
+{
+    double range = s->values[s->distinct - 1] - s->values[0], smallest = range, step = range;
+    for (size_t i = 1; i < s->distinct; i++)
+        smallest = fmin(smallest, s->values[i] - s->values[i - 1]);
+    double tolerance = s->integers ? 0.5 : fmax(smallest * 1e-3, range * 1e-9);
+    for (size_t i = 1; i < s->distinct; i++)
+        step = common_divisor(step, s->values[i] - s->values[i - 1], tolerance);
+    return step > range * 1e-7 || s->integers ? step : 0;
+}
+
+/* Values that repeat, and how: 0 where the column is as good as continuous. */
+static double recognise(const value_set *s, const char **kind)
+{
+    *kind = "integers";
+    if (s->distinct == 1) {
+        *kind = "constant";
+        return 1;
+    }
+    if (s->integers)
+        return regular_step(s);
+    if ((double)s->distinct > 0.95 * (double)s->total)
+        return 0;
+    double step = regular_step(s);
+    *kind = "a regular step";
+    if (step > 0)
+        return step;
+    *kind = "repeating values without a common step";
+    double smallest = s->values[s->distinct - 1] - s->values[0];
+    double floor_step = 1e-4 * smallest;
+    for (size_t i = 1; i < s->distinct; i++)
+        smallest = fmin(smallest, s->values[i] - s->values[i - 1]);
+    return fmax(smallest, floor_step);
+}
+
+/* The rows that recognition looks at: all, or evenly chosen ones; rows[*n, d]. */
+static nicest_status sample_rows(const nicest_data *data, double **rows, size_t *n)
+{
+    size_t d = nicest_data_columns(data), all = nicest_data_rows(data);
+    size_t most = SAMPLE_VALUES / d > 64 ? SAMPLE_VALUES / d : 64;
+    size_t count = all < SAMPLE_ROWS ? all : SAMPLE_ROWS;
+    count = count < most ? count : most;
+    double *taken = memory_new(count * d, sizeof *taken);
+    if (!taken)
+        return fail_memory();
+    for (size_t i = 0; i < count; i++) {
+        nicest_status status = nicest_data_read(data, i * all / count, 1, taken + i * d);
+        if (status != NICEST_OK) {
+            memory_free(taken);
+            return status;
+        }
+    }
+    *rows = taken;
+    *n = count;
+    return NICEST_OK;
+}
+
+static void quantise_column(entry_column *c, const value_set *s, double step, bool on_grid)
+{
+    c->step = c->unit = step;
+    c->origin = c->offset = on_grid ? s->values[0] : 0;
+    c->levels = 0;
+}
+
+/* Each column of a table on its own. */
+static void recognise_table(entry *e, const nicest_data *data, const double *rows, size_t n,
+                            double *column, words *said)
+{
+    for (size_t j = 0; j < e->columns; j++) {
+        value_set s = {.values = column, .total = n};
+        const char *kind;
+        for (size_t i = 0; i < n; i++)
+            column[i] = rows[i * e->columns + j];
+        sort_values(&s);
+        double step = recognise(&s, &kind);
+        if (!(step > 0))
+            continue;
+        quantise_column(&e->column[j], &s, step, kind[0] != 'r');
+        words_add(said, "column %s: %s (%zu values); noise of width %.6g is added",
+                  nicest_data_column_name(data, j), kind, s.distinct, step);
+    }
+}
+
+/* A picture has one scale: level k with noise u is (k + u) / levels. */
+static bool recognise_picture(entry *e, const nicest_data *data, double *rows, size_t n, words *said)
+{
+    value_set s = {.values = rows, .total = n * e->columns};
+    const char *kind;
+    sort_values(&s);
+    double step = s.distinct > 1 ? recognise(&s, &kind) : 1, top = s.values[s.distinct - 1];
+    bool bytes = !strcmp(nicest_data_type(data), "uint8");
+    if (!(step > 0) || s.values[0] < 0 || (!bytes && top / step > 65535))
+        return false;
+    step = bytes && top > 16 ? 1 : s.integers ? 1 : step;
+    double levels = bytes && top > 16 ? 256 : round(top / step) + 1;
+    for (size_t j = 0; j < e->columns; j++)
+        e->column[j] = (entry_column){.step = step, .levels = levels, .unit = 1 / levels};
+    words_add(said, "pixels: %.0f levels of step %.6g; level k with noise u is (k+u)/%.0f", levels,
+              step, levels);
+    return true;
+}
+
+nicest_status columns_recognise(entry *e, const nicest_data *data, words *said)
+{
+    double *rows = NULL, *column = NULL;
+    size_t n = 0;
+    unsigned height, width, channels;
+    nicest_data_image(data, &height, &width, &channels);
+    TRY(sample_rows(data, &rows, &n));
+    bool done = false;
+    if (height) {
+        done = recognise_picture(e, data, rows, n, said);
+        memory_free(rows);
+        rows = NULL;
+        if (!done)
+            TRY(sample_rows(data, &rows, &n)); /* the first sample was sorted */
+    }
+    column = memory_new(n, sizeof *column);
+    if (column && !done)
+        recognise_table(e, data, rows, n, column, said);
+    memory_free(rows);
+    memory_free(column);
+    return column ? entry_set(e) : fail_memory();
+}
+
+/* ------------------------------------------------------------------ passes over all rows */
+
+/* Calls visit(context, continuous row) for every row, dequantised with `stream`. */
+typedef struct row_pass {
+    const entry *e;
+    const nicest_data *data;
+    random_stream stream;
+    void (*visit)(void *context, const double *row);
+    void *context;
+} row_pass;
+
+static nicest_status run_pass(const row_pass *p)
+{
+    size_t d = p->e->columns, n = nicest_data_rows(p->data);
+    double *stored = memory_new(CHUNK * d, sizeof *stored), *row = memory_new(d, sizeof *row);
+    float *u = memory_new(d, sizeof *u);
+    nicest_status status = stored && row && u ? NICEST_OK : fail_memory();
+    for (size_t first = 0; status == NICEST_OK && first < n; first += CHUNK) {
+        size_t count = n - first < CHUNK ? n - first : CHUNK;
+        status = nicest_data_read(p->data, first, count, stored);
+        for (size_t i = 0; status == NICEST_OK && i < count; i++) {
+            entry_dequantise_row(p->e, stored + i * d, p->stream, first + i, u, row);
+            p->visit(p->context, row);
+        }
+    }
+    memory_free(stored);
+    memory_free(row);
+    memory_free(u);
+    return status;
+}
+
+/* Sums round a pivot (the first row), so that a large offset costs no digits. */
+typedef struct moments {
+    size_t d, n;
+    double *pivot, *sum, *square;
+} moments;
+
+static void add_row(void *context, const double *row)
+{
+    moments *m = context;
+    if (m->n++ == 0)
+        memcpy(m->pivot, row, m->d * sizeof *row);
+    for (size_t j = 0; j < m->d; j++) {
+        double x = row[j] - m->pivot[j];
+        m->sum[j] += x;
+        m->square[j] += x * x;
+    }
+}
+
+static nicest_status finish_moments(const moments *m, const nicest_data *data, double *mean,
+                                    double *deviation)
+{
+    for (size_t j = 0; j < m->d; j++) {
+        double centre = m->sum[j] / (double)m->n;
+        mean[j] = m->pivot[j] + centre;
+        deviation[j] = sqrt(fmax(m->square[j] / (double)m->n - centre * centre, 0));
+        if (!(deviation[j] < (double)FLT_MAX / 1e3) || !(fabs(mean[j]) < DBL_MAX / 1e3))
+            return fail(NICEST_E_DATA, "column %s: its values leave the range of single precision; "
+                        "scale the column", nicest_data_column_name(data, j));
+    }
+    return NICEST_OK;
+}
+
+nicest_status columns_measure(entry *e, const nicest_data *data, bool centred, double *mean,
+                              double *deviation)
+{
+    size_t d = e->columns;
+    double *block = memory_new(3 * d, sizeof *block);
+    if (!block)
+        return fail_memory();
+    moments m = {.d = d, .pivot = block, .sum = block + d, .square = block + 2 * d};
+    row_pass pass = {e, data, {1, RANDOM_INIT, UINT32_MAX - 2}, add_row, &m};
+    nicest_status status = run_pass(&pass);
+    if (status == NICEST_OK)
+        status = finish_moments(&m, data, mean, deviation);
+    memory_free(block);
+    for (size_t j = 0; status == NICEST_OK && j < d; j++)
+        e->column[j].centre = centred ? mean[j] : 0;
+    return status == NICEST_OK ? entry_set(e) : status;
+}
+
+/* ------------------------------------------------------------------ the Gaussian to beat */
+
+typedef struct gaussian {
+    size_t d, n;
+    double *mean, *scale, *factor, *work; /* factor: lower triangle [d, d] */
+    double sum;
+} gaussian;
+
+/* Standardised first, so that columns of very different scales do not spoil the factorisation. */
+static void standardise_row(gaussian *g, const double *row)
+{
+    for (size_t j = 0; j < g->d; j++)
+        g->work[j] = (row[j] - g->mean[j]) / g->scale[j];
+}
+
+static void add_covariance(void *context, const double *row)
+{
+    gaussian *g = context;
+    standardise_row(g, row);
+    g->n++;
+    for (size_t i = 0; i < g->d; i++)
+        for (size_t j = 0; j <= i; j++)
+            g->factor[i * g->d + j] += g->work[i] * g->work[j];
+}
+
+/* Cholesky in place; a small ridge (1e-6 of the unit variance) keeps singular covariances usable. */
+static void factorise(gaussian *g)
+{
+    size_t d = g->d;
+    double *a = g->factor;
+    for (size_t i = 0; i < d; i++) {
+        for (size_t j = 0; j <= i; j++) {
+            double sum = a[i * d + j] / (double)g->n + (i == j ? 1e-6 : 0);
+            for (size_t k = 0; k < j; k++)
+                sum -= a[i * d + k] * a[j * d + k];
+            a[i * d + j] = i == j ? sqrt(fmax(sum, 1e-12)) : sum / a[j * d + j];
+        }
+    }
+}
+
+static void add_log_density(void *context, const double *row)
+{
+    gaussian *g = context;
+    standardise_row(g, row);
+    for (size_t i = 0; i < g->d; i++) {
+        double z = g->work[i];
+        for (size_t k = 0; k < i; k++)
+            z -= g->factor[i * g->d + k] * g->work[k];
+        double diagonal = g->factor[i * g->d + i];
+        g->work[i] = z /= diagonal;
+        g->sum += -0.5 * z * z - 0.91893853320467274 - log(diagonal) - log(g->scale[i]);
+    }
+    g->n++;
+}
+
+static nicest_status fit_gaussian(gaussian *g, entry *e, const nicest_data *train,
+                                  const nicest_data *test, uint64_t seed)
+{
+    TRY(columns_measure(e, train, true, g->mean, g->scale));
+    for (size_t j = 0; j < g->d; j++)
+        g->scale[j] = g->scale[j] > 0 ? g->scale[j] : 1;
+    row_pass fit = {e, train, {seed, RANDOM_INIT, UINT32_MAX - 2}, add_covariance, g};
+    TRY(run_pass(&fit));
+    factorise(g);
+    g->n = 0;
+    row_pass score = {e, test, {seed, RANDOM_SCORE, 0}, add_log_density, g};
+    return run_pass(&score);
+}
+
+/* Rows times columns squared: beyond this the comparison is not worth its seconds. */
+static const double MOST_WORK = 4e9;
+
+nicest_status columns_gaussian(const entry *e, const nicest_data *train, const nicest_data *test,
+                               uint64_t seed, double *mean_logp)
+{
+    size_t d = e->columns;
+    double work = (double)d * (double)d * (double)(nicest_data_rows(train) + nicest_data_rows(test));
+    *mean_logp = NAN;
+    if (!nicest_data_rows(test) || work > MOST_WORK)
+        return NICEST_OK;
+    entry copy;
+    gaussian g = {.d = d};
+    double *block = memory_new(d * d + 3 * d, sizeof *block);
+    if (!block || !entry_open(&copy, d)) {
+        memory_free(block);
+        return fail_memory();
+    }
+    memcpy(copy.column, e->column, d * sizeof *copy.column);
+    g.factor = block;
+    g.mean = block + d * d;
+    g.scale = g.mean + d;
+    g.work = g.scale + d;
+    nicest_status status = fit_gaussian(&g, &copy, train, test, seed);
+    if (status == NICEST_OK)
+        *mean_logp = g.sum / (double)g.n;
+    entry_close(&copy);
+    memory_free(block);
+    return status;
+}

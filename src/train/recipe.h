@@ -1,0 +1,38 @@
+/* recipe.h - from the user's options and the shape of the data to one complete recipe.
+ *
+ * Owns every default of training, in one place and with its reason. Nothing is hidden: what was chosen
+ * is said, and stored in the model. */
+#ifndef NICEST_TRAIN_RECIPE_H
+#define NICEST_TRAIN_RECIPE_H
+
+#include <stdbool.h>
+
+#include "nicest.h"
+#include "train/optimizer.h"
+#include "train/words.h"
+
+typedef struct recipe {
+    const char *preset; /* "nice", "nicest" or "table" */
+    char *spec;         /* owned */
+    bool centred;       /* the entry subtracts the means (not in front of a logit) */
+    size_t batch, epochs; /* epochs: 0 when a time is given */
+    double seconds, rate, warmup, final_rate, clip;
+    int patience;       /* in validations; -1: never stops early */
+    optimizer_settings optimizer;
+} recipe;
+
+/* What the choice may depend on. */
+typedef struct recipe_data {
+    size_t rows, columns; /* training rows, after the split */
+    bool picture;
+} recipe_data;
+
+/* Shares of the rows held out for early stopping and for calibration when the user does not say. */
+void recipe_shares(size_t rows, bool has_valid, double *valid, double *calibration);
+
+/* NICEST_E_ARGUMENT with a sentence when an option is not what it can be. */
+nicest_status recipe_choose(recipe *r, const nicest_train_options *options, const recipe_data *data,
+                            words *said);
+void recipe_close(recipe *r);
+
+#endif

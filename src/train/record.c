@@ -1,0 +1,290 @@
+/* record.c - see record.h. Everything is JSON by jansson; numbers keep 17 digits. */
+#include "train/record.h"
+
+#include <errno.h>
+#include <jansson.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/memory.h"
+#include "base/status.h"
+
+enum { JSON_STYLE = JSON_COMPACT | JSON_REAL_PRECISION(17) };
+
+/* NaN and infinities are null in JSON. */
+static json_t *number(double x)
+{
+    return isfinite(x) ? json_real(x) : json_null();
+}
+
+static double real_of(const json_t *object, const char *key, double otherwise)
+{
+    const json_t *value = json_object_get(object, key);
+    return json_is_number(value) ? json_number_value(value) : otherwise;
+}
+
+/* A value as a text of our own allocator. */
+static char *text_of(const json_t *value, size_t style)
+{
+    size_t size = value ? json_dumpb(value, NULL, 0, style) : 0;
+    char *text = size ? memory_new(size + 1, 1) : NULL;
+    if (text)
+        json_dumpb(value, text, size, style);
+    return text;
+}
+
+static char *dump(json_t *object)
+{
+    char *text = text_of(object, JSON_STYLE);
+    json_decref(object);
+    return text;
+}
+
+/* ------------------------------------------------------------------ the curve */
+
+void record_point(train_state *s, const curve_point *point)
+{
+    if (!s->stride)
+        s->stride = 1;
+    if (++s->skipped < s->stride)
+        return;
+    s->skipped = 0;
+    if (s->points == CURVE_POINTS) {
+        for (size_t i = 0; i < CURVE_POINTS / 2; i++)
+            s->curve[i] = s->curve[2 * i + 1];
+        s->points = CURVE_POINTS / 2;
+        s->stride *= 2;
+    }
+    s->curve[s->points++] = *point;
+}
+
+static json_t *point_json(const curve_point *p)
+{
+    return json_pack("[I, f, o, o, f]", (json_int_t)p->step, p->epoch, number(p->train_logp),
+                     number(p->valid_logp), p->rate);
+}
+
+static json_t *curve_json(const train_state *s)
+{
+    json_t *curve = json_array();
+    for (size_t i = 0; i < s->points; i++)
+        json_array_append_new(curve, point_json(&s->curve[i]));
+    return curve;
+}
+
+/* ------------------------------------------------------------------ record and identity */
+
+static const char *optimizer_name(nicest_optimizer kind)
+{
+    static const char *const names[] = {"adam", "rmsprop", "sgd"};
+    return names[kind];
+}
+
+static json_t *recipe_json(const recipe *r, const nicest_train_options *o)
+{
+    return json_pack("{s:s, s:s, s:I, s:I, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:i, s:I, s:s}",
+                     "preset", r->preset, "optimizer", optimizer_name(r->optimizer.kind), "batch",
+                     (json_int_t)r->batch, "epochs", (json_int_t)r->epochs, "time", r->seconds,
+                     "learning_rate", r->rate, "warmup", r->warmup, "final_rate", r->final_rate,
+                     "clip", r->clip, "beta1", r->optimizer.beta1, "beta2", r->optimizer.beta2,
+                     "epsilon", r->optimizer.epsilon, "weight_decay", r->optimizer.weight_decay,
+                     "average", r->optimizer.average, "patience", r->patience, "seed",
+                     (json_int_t)o->seed, "precision", o->precision == NICEST_BF16 ? "bf16" : "f32");
+}
+
+char *record_training(const train_state *s, const recipe *r, const nicest_train_options *options,
+                      const nicest_train_result *result, size_t valid_rows, size_t held_out_rows)
+{
+    return dump(json_pack(
+        "{s:o, s:I, s:I, s:I, s:I, s:I, s:i, s:o, s:o, s:o, s:s, s:[s,s,s,s,s], s:o}", "recipe",
+        recipe_json(r, options), "rows", (json_int_t)result->rows, "valid_rows", (json_int_t)valid_rows,
+        "held_out_rows", (json_int_t)held_out_rows, "epochs", (json_int_t)result->epochs, "steps",
+        (json_int_t)result->steps, "retries", result->retries, "train_logp",
+        number(result->train_logp), "valid_logp", number(result->valid_logp), "gaussian_logp",
+        number(result->gaussian_logp), "chosen", result->chosen, "curve_columns", "step", "epoch",
+        "train_logp", "valid_logp", "rate", "curve", curve_json(s)));
+}
+
+/* CRC of all stored values, so that a change of one number is noticed. */
+static json_t *data_json(const nicest_data *data)
+{
+    enum { CHUNK = 64 };
+    size_t n = data ? nicest_data_rows(data) : 0, d = data ? nicest_data_columns(data) : 0;
+    double *rows = memory_new(CHUNK * d, sizeof *rows);
+    uint32_t sum = 0;
+    for (size_t first = 0; rows && first < n; first += CHUNK) {
+        size_t count = n - first < CHUNK ? n - first : CHUNK;
+        if (nicest_data_read(data, first, count, rows) == NICEST_OK)
+            sum = sum * 31 + file_crc32(rows, count * d * sizeof *rows);
+    }
+    memory_free(rows);
+    return json_pack("{s:I, s:I, s:I}", "rows", (json_int_t)n, "columns", (json_int_t)d, "checksum",
+                     (json_int_t)sum);
+}
+
+char *record_identity(const recipe *r, const nicest_train_options *options, const nicest_data *train,
+                      const nicest_data *valid)
+{
+    return dump(json_pack("{s:s, s:s, s:o, s:o, s:o}", "version", nicest_version(), "spec", r->spec,
+                          "recipe", recipe_json(r, options), "training data", data_json(train),
+                          "validation data", data_json(valid)));
+}
+
+/* Depth first; the place is written as "recipe: batch". */
+static char *difference(const json_t *theirs, const json_t *ours, const char *place)
+{
+    const char *key;
+    json_t *value;
+    json_object_foreach((json_t *)ours, key, value) {
+        const json_t *other = json_object_get(theirs, key);
+        char *here = memory_format("%s%s%s", place, *place ? ": " : "", key), *found = NULL;
+        if (json_is_object(value) && json_is_object(other))
+            found = difference(other, value, here);
+        else if (!other || !json_equal(value, (json_t *)other)) {
+            char *a = text_of(other, JSON_ENCODE_ANY | JSON_REAL_PRECISION(9));
+            char *b = text_of(value, JSON_ENCODE_ANY | JSON_REAL_PRECISION(9));
+            found = memory_format("%s was %.80s, is %.80s", here, a ? a : "not there", b ? b : "?");
+            memory_free(a);
+            memory_free(b);
+        }
+        memory_free(here);
+        if (found)
+            return found;
+    }
+    return NULL;
+}
+
+char *record_difference(const char *theirs, const char *ours)
+{
+    json_t *a = json_loads(theirs, JSON_REJECT_DUPLICATES, NULL);
+    json_t *b = json_loads(ours, JSON_REJECT_DUPLICATES, NULL);
+    char *found = json_is_object(a) && b ? difference(a, b, "")
+                                         : memory_text("its identity cannot be read");
+    json_decref(a);
+    json_decref(b);
+    return found;
+}
+
+/* ------------------------------------------------------------------ counters */
+
+/* The counters as a table of names and places, so that writing and reading cannot differ. */
+typedef struct counter {
+    const char *name;
+    enum { WHOLE, INT, SIZE, REAL } kind;
+    size_t offset;
+} counter;
+
+#define COUNTER(kind, name) {#name, kind, offsetof(train_state, name)}
+static const counter COUNTERS[] = {
+    COUNTER(WHOLE, step),      COUNTER(WHOLE, epoch),      COUNTER(WHOLE, in_epoch),
+    COUNTER(WHOLE, draws),     COUNTER(INT, retries),      COUNTER(INT, above),
+    COUNTER(REAL, rate_factor), COUNTER(REAL, seconds),    COUNTER(REAL, start_logp),
+    COUNTER(REAL, valid_logp), COUNTER(REAL, best_logp),   COUNTER(REAL, train_logp),
+    COUNTER(WHOLE, stale),     COUNTER(REAL, sum),         COUNTER(WHOLE, summed),
+    COUNTER(WHOLE, log_bytes), COUNTER(SIZE, stride),      COUNTER(SIZE, skipped),
+    COUNTER(WHOLE, optimizer.steps),
+};
+enum { COUNTER_COUNT = sizeof COUNTERS / sizeof *COUNTERS };
+
+char *record_counters(const train_state *s)
+{
+    json_t *object = json_object();
+    for (size_t i = 0; i < COUNTER_COUNT; i++) {
+        const char *place = (const char *)s + COUNTERS[i].offset;
+        json_t *value = COUNTERS[i].kind == WHOLE ? json_integer((json_int_t) * (const uint64_t *)(const void *)place)
+                        : COUNTERS[i].kind == INT ? json_integer(*(const int *)(const void *)place)
+                        : COUNTERS[i].kind == SIZE ? json_integer((json_int_t) * (const size_t *)(const void *)place)
+                                                   : number(*(const double *)(const void *)place);
+        json_object_set_new(object, COUNTERS[i].name, value);
+    }
+    json_object_set_new(object, "curve", curve_json(s));
+    return dump(object);
+}
+
+static bool read_counter(const json_t *object, const counter *c, train_state *s)
+{
+    const json_t *value = json_object_get(object, c->name);
+    char *place = (char *)s + c->offset;
+    if (c->kind == REAL) {
+        *(double *)(void *)place = real_of(object, c->name, NAN);
+        return json_is_real(value) || json_is_null(value);
+    }
+    json_int_t whole = json_integer_value(value);
+    if (c->kind == WHOLE)
+        *(uint64_t *)(void *)place = (uint64_t)whole;
+    else if (c->kind == INT)
+        *(int *)(void *)place = (int)whole;
+    else
+        *(size_t *)(void *)place = (size_t)whole;
+    return json_is_integer(value) && whole >= 0 && (c->kind != INT || whole < 1000000);
+}
+
+static bool read_curve(const json_t *curve, train_state *s)
+{
+    size_t points = json_array_size(curve);
+    if (!json_is_array(curve) || points > CURVE_POINTS)
+        return false;
+    for (size_t i = 0; i < points; i++) {
+        const json_t *p = json_array_get(curve, i);
+        const json_t *train = json_array_get(p, 2), *valid = json_array_get(p, 3);
+        s->curve[i] = (curve_point){
+            (size_t)json_integer_value(json_array_get(p, 0)),
+            json_number_value(json_array_get(p, 1)),
+            json_is_number(train) ? json_number_value(train) : NAN,
+            json_is_number(valid) ? json_number_value(valid) : NAN,
+            json_number_value(json_array_get(p, 4)),
+        };
+    }
+    s->points = points;
+    return true;
+}
+
+nicest_status record_read_counters(const char *text, train_state *s)
+{
+    json_t *object = json_loads(text, JSON_REJECT_DUPLICATES, NULL);
+    train_state read = *s;
+    bool good = json_is_object(object) && read_curve(json_object_get(object, "curve"), &read);
+    for (size_t i = 0; good && i < COUNTER_COUNT; i++)
+        good = read_counter(object, &COUNTERS[i], &read);
+    json_decref(object);
+    if (!good)
+        return fail(NICEST_E_FORMAT, "its counters cannot be read");
+    *s = read;
+    return NICEST_OK;
+}
+
+/* ------------------------------------------------------------------ the log */
+
+static nicest_status fail_log(const char *path)
+{
+    return fail(NICEST_E_IO, "%s: the log cannot be written: %s", path, strerror(errno));
+}
+
+nicest_status record_log_begin(const char *path, const train_state *s)
+{
+    FILE *file = fopen(path, "ab");
+    if (!file)
+        return fail_log(path);
+    bool cut = ftruncate(fileno(file), (off_t)s->log_bytes) == 0;
+    cut = fclose(file) == 0 && cut;
+    return cut ? NICEST_OK : fail_log(path);
+}
+
+nicest_status record_log(const char *path, train_state *s, const curve_point *p)
+{
+    char *line = dump(json_pack("{s:I, s:f, s:o, s:o, s:o, s:f, s:f, s:i}", "step", (json_int_t)p->step,
+                                "epoch", p->epoch, "train_logp", number(p->train_logp), "valid_logp",
+                                number(p->valid_logp), "best_logp", number(s->best_logp), "rate",
+                                p->rate, "seconds", s->seconds, "retries", s->retries));
+    FILE *file = line ? fopen(path, "ab") : NULL;
+    bool good = file && fprintf(file, "%s\n", line) > 0;
+    if (file)
+        good = fclose(file) == 0 && good;
+    if (good)
+        s->log_bytes += strlen(line) + 1;
+    memory_free(line);
+    return good ? NICEST_OK : fail_log(path);
+}

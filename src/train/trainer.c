@@ -1,0 +1,702 @@
+/* trainer.c - see trainer.h. */
+#include "train/trainer.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "base/parallel.h"
+#include "base/status.h"
+#include "data/source.h"
+#include "model/model.h"
+#include "train/checkpoint.h"
+#include "train/columns.h"
+#include "train/recipe.h"
+
+/* What counts as diverged, and how often a run may come back from it. */
+enum { ABOVE_STEPS = 50, MOST_RETRIES = 8 };
+static const double RATE_CUT = 0.1;
+
+typedef struct trainer {
+    const nicest_train_options *options;
+    nicest_train_result *result;
+    trainer_rows rows;
+    recipe recipe;
+    flow *flow;
+    flow_workspace *learn, *score;
+    train_state state;
+    size_t *order;        /* [training rows] of this epoch */
+    size_t batches;       /* of an epoch */
+    size_t valid_every;   /* steps between validations */
+    double *valid_logp;   /* [valid rows] */
+    float *gradient;      /* [parameters], only where clipping wants the whole */
+    double *norms;        /* [blocks] */
+    double *mean, *deviation; /* [columns] of the continuous training rows */
+    char *identity;       /* where checkpoints are written or read */
+    double clock, told, saved; /* start of this process's part; last progress; last checkpoint */
+    size_t saved_step;
+    words said;
+} trainer;
+
+/* ------------------------------------------------------------------ rows */
+
+/* Indices of the rows without NaN or infinity, in order; *count of them. */
+static nicest_status finite_rows(const nicest_data *data, size_t *index, size_t *count)
+{
+    enum { CHUNK = 64 };
+    size_t n = nicest_data_rows(data), d = nicest_data_columns(data), kept = 0;
+    double *rows = memory_new(CHUNK * d, sizeof *rows);
+    if (!rows)
+        return fail_memory();
+    for (size_t first = 0; first < n; first += CHUNK) {
+        size_t some = n - first < CHUNK ? n - first : CHUNK;
+        nicest_status status = nicest_data_read(data, first, some, rows);
+        if (status != NICEST_OK) {
+            memory_free(rows);
+            return status;
+        }
+        for (size_t i = 0; i < some; i++) {
+            bool finite = true;
+            for (size_t j = 0; j < d; j++)
+                finite = finite && isfinite(rows[i * d + j]);
+            if (finite)
+                index[kept++] = first + i;
+        }
+    }
+    memory_free(rows);
+    *count = kept;
+    return NICEST_OK;
+}
+
+/* The finite rows of `data` in random order (or their own), cut into parts of the given sizes. */
+static nicest_status take_parts(const nicest_data *data, const size_t *index, size_t count,
+                                uint64_t seed, const size_t *size, nicest_data **part[], int parts)
+{
+    uint32_t *shuffle = memory_new(count, sizeof *shuffle);
+    size_t *chosen = memory_new(count, sizeof *chosen);
+    nicest_status status = shuffle && chosen ? NICEST_OK : fail_memory();
+    if (status == NICEST_OK)
+        random_permutation((random_stream){seed, RANDOM_SPLIT, 0}, shuffle, count);
+    for (size_t i = 0; status == NICEST_OK && i < count; i++)
+        chosen[i] = index[shuffle[i]];
+    size_t first = 0;
+    for (int i = 0; status == NICEST_OK && i < parts; first += size[i++])
+        if (size[i])
+            status = nicest_data_select(part[i], data, chosen + first, size[i]);
+    memory_free(shuffle);
+    memory_free(chosen);
+    return status;
+}
+
+static nicest_status check_share(const char *what, double share)
+{
+    if (!isnan(share) && !(share >= 0 && share < 1))
+        return fail(NICEST_E_ARGUMENT, "%s: %g is not in [0, 1)", what, share);
+    return NICEST_OK;
+}
+
+/* Training rows that were left out and why. */
+static nicest_status keep_finite(trainer *t, const nicest_data *data, size_t **index, size_t *count)
+{
+    size_t n = nicest_data_rows(data);
+    *index = memory_new(n, sizeof **index);
+    if (!*index)
+        return fail_memory();
+    TRY(finite_rows(data, *index, count));
+    if (*count < n)
+        words_add(&t->said, "rows: %zu of %zu have missing or infinite values and are left out",
+                  n - *count, n);
+    if (*count < 2)
+        return fail(NICEST_E_DATA, "%zu usable row%s of %zu: at least 2 are needed", *count,
+                    *count == 1 ? "" : "s", n);
+    return NICEST_OK;
+}
+
+static nicest_status split_training(trainer *t, const nicest_data *data, double valid,
+                                    double calibration)
+{
+    size_t *index = NULL, count = 0;
+    nicest_status status = keep_finite(t, data, &index, &count);
+    size_t valid_rows = (size_t)(valid * (double)count);
+    size_t held_out = (size_t)(calibration * (double)count);
+    size_t size[] = {count - valid_rows - held_out, valid_rows, held_out};
+    nicest_data **part[] = {&t->rows.train, &t->rows.valid, &t->rows.held_out};
+    if (status == NICEST_OK)
+        status = take_parts(data, index, count, t->options->seed, size, part, 3);
+    memory_free(index);
+    return status;
+}
+
+/* Given validation rows: half of them stop training, the other half calibrate. */
+static nicest_status split_valid(trainer *t, const nicest_data *data, bool calibrate)
+{
+    size_t n = nicest_data_rows(data), count = 0;
+    size_t *index = memory_new(n, sizeof *index);
+    nicest_status status = index ? finite_rows(data, index, &count) : fail_memory();
+    if (status == NICEST_OK && !count)
+        status = fail(NICEST_E_DATA, "the validation data has no usable row");
+    size_t held_out = calibrate ? count / 2 : 0;
+    size_t size[] = {count - held_out, held_out};
+    nicest_data **part[] = {&t->rows.valid, &t->rows.held_out};
+    if (status == NICEST_OK)
+        status = take_parts(data, index, count, t->options->seed, size, part, 2);
+    memory_free(index);
+    return status;
+}
+
+static nicest_status split_rows(trainer *t, const nicest_data *train, const nicest_data *valid)
+{
+    const nicest_train_options *o = t->options;
+    double valid_share = o->valid_share, calibration = o->calibration_share;
+    TRY(check_share("share of validation rows", valid_share));
+    TRY(check_share("share of calibration rows", calibration));
+    if (valid && nicest_data_columns(valid) != nicest_data_columns(train))
+        return fail(NICEST_E_MISMATCH, "the validation data has %zu columns, the training data %zu",
+                    nicest_data_columns(valid), nicest_data_columns(train));
+    recipe_shares(nicest_data_rows(train), valid != NULL, &valid_share, &calibration);
+    if (valid) {
+        TRY(split_training(t, train, 0, 0));
+        TRY(split_valid(t, valid, calibration > 0));
+    } else if (valid_share + calibration < 1) {
+        TRY(split_training(t, train, valid_share, calibration));
+    } else {
+        return fail(NICEST_E_ARGUMENT, "the shares of validation and calibration leave no row");
+    }
+    words_add(&t->said, "rows: %zu to train, %zu to stop early, %zu to calibrate",
+              nicest_data_rows(t->rows.train), t->rows.valid ? nicest_data_rows(t->rows.valid) : 0,
+              t->rows.held_out ? nicest_data_rows(t->rows.held_out) : 0);
+    return NICEST_OK;
+}
+
+void trainer_rows_free(trainer_rows *rows)
+{
+    nicest_data_free(rows->train);
+    nicest_data_free(rows->valid);
+    nicest_data_free(rows->held_out);
+    *rows = (trainer_rows){0};
+}
+
+/* flow_rows of a data set in its own order, and of the batch at hand. */
+static void fetch_plain(const void *context, size_t first, size_t count, double *stored)
+{
+    source_read(context, first, count, stored);
+}
+
+static void fetch_batch(const void *context, size_t first, size_t count, double *stored)
+{
+    const trainer *t = context;
+    size_t start = (size_t)t->state.in_epoch * t->recipe.batch + first;
+    source_gather(t->rows.train, t->order + start, count, stored);
+}
+
+/* ------------------------------------------------------------------ preparation */
+
+static nicest_status make_flow(trainer *t)
+{
+    TRY(flow_new(&t->flow, t->recipe.spec, 0));
+    TRY(columns_recognise(&t->flow->entry, t->rows.train, &t->said));
+    TRY(columns_measure(&t->flow->entry, t->rows.train, t->recipe.centred, t->mean, t->deviation));
+    flow_rows rows = {fetch_plain, t->rows.train, nicest_data_rows(t->rows.train)};
+    return flow_init(t->flow, &rows, t->options->seed);
+}
+
+/* One thread is faster where a step is a few microseconds of work. */
+static int choose_threads(const trainer *t)
+{
+    double work = 6.0 * (double)t->flow->tensors.trainable * (double)t->recipe.batch;
+    int threads = t->options->threads > 0 ? t->options->threads : parallel_available();
+    return work < 1e6 ? 1 : threads;
+}
+
+/* Validation takes at most a tenth of the time: its rows cost a third of a step's. */
+static size_t choose_interval(const trainer *t)
+{
+    size_t rows = t->rows.valid ? nicest_data_rows(t->rows.valid) : 0;
+    size_t steps = (10 * rows + 3 * t->recipe.batch - 1) / (3 * t->recipe.batch);
+    steps = steps > t->batches ? steps : t->batches;
+    return steps > 20 ? steps : 20;
+}
+
+static uint64_t total_steps(const trainer *t)
+{
+    return (uint64_t)t->recipe.epochs * t->batches;
+}
+
+/* By default a run stops when a quarter of its validations, at least 20, brought nothing. */
+static int choose_patience(const trainer *t)
+{
+    if (t->recipe.patience || t->recipe.seconds > 0)
+        return t->recipe.patience ? t->recipe.patience : -1;
+    uint64_t validations = total_steps(t) / t->valid_every;
+    return validations / 4 > 20 ? (int)(validations / 4) : 20;
+}
+
+static nicest_status open_run(trainer *t)
+{
+    size_t n = nicest_data_rows(t->rows.train), parameters = t->flow->tensors.trainable;
+    size_t valid = t->rows.valid ? nicest_data_rows(t->rows.valid) : 0;
+    bool bf16 = t->options->precision == NICEST_BF16;
+    if (bf16 && !gemm_has_bf16())
+        return fail(NICEST_E_UNSUPPORTED, "precision bf16: this processor or build has no bf16 "
+                    "products (AVX512-BF16 or AMX); use f32");
+    int threads = choose_threads(t);
+    TRY(flow_workspace_new(&t->learn, t->flow, FLOW_LEARN, t->recipe.batch, threads, bf16));
+    TRY(flow_workspace_new(&t->score, t->flow, FLOW_SCORE, TILE_ROWS, threads, false));
+    TRY(optimizer_open(&t->state.optimizer, &t->recipe.optimizer, t->flow->theta, parameters));
+    t->order = memory_new(n, sizeof *t->order);
+    t->valid_logp = memory_new(valid > 4096 ? valid : 4096, sizeof *t->valid_logp);
+    t->state.best = memory_new(parameters, sizeof(float));
+    t->gradient = memory_new(t->recipe.clip > 0 ? parameters : 1, sizeof(float));
+    t->norms = memory_new(t->flow->blocks.count, sizeof *t->norms);
+    if (!t->order || !t->valid_logp || !t->state.best || !t->gradient || !t->norms)
+        return fail_memory();
+    memcpy(t->state.best, t->flow->theta, parameters * sizeof(float));
+    t->batches = n / t->recipe.batch;
+    t->valid_every = choose_interval(t);
+    t->recipe.patience = choose_patience(t);
+    return NICEST_OK;
+}
+
+static nicest_status prepare(trainer *t, const nicest_data *train, const nicest_data *valid)
+{
+    unsigned height, width, channels;
+    size_t d = nicest_data_columns(train);
+    TRY(split_rows(t, train, valid));
+    nicest_data_image(train, &height, &width, &channels);
+    recipe_data shape = {nicest_data_rows(t->rows.train), d, height > 0};
+    TRY(recipe_choose(&t->recipe, t->options, &shape, &t->said));
+    t->mean = memory_new(2 * d, sizeof *t->mean);
+    if (!t->mean)
+        return fail_memory();
+    t->deviation = t->mean + d;
+    TRY(make_flow(t));
+    return open_run(t);
+}
+
+static void close_run(trainer *t)
+{
+    flow_workspace_free(t->learn);
+    flow_workspace_free(t->score);
+    optimizer_close(&t->state.optimizer);
+    memory_free(t->state.best);
+    memory_free(t->order);
+    memory_free(t->valid_logp);
+    memory_free(t->gradient);
+    memory_free(t->norms);
+    memory_free(t->mean);
+    memory_free(t->identity);
+    recipe_close(&t->recipe);
+    flow_free(t->flow);
+}
+
+/* ------------------------------------------------------------------ scoring */
+
+/* Mean log p of the first rows of `data` (as many as valid_logp holds), always with the same noise. */
+static double mean_logp(trainer *t, const nicest_data *data, size_t most)
+{
+    size_t n = nicest_data_rows(data) < most ? nicest_data_rows(data) : most;
+    flow_rows rows = {fetch_plain, data, n};
+    flow_job job = {.input = FLOW_STORED, .rows = n, .source = &rows, .logp = t->valid_logp,
+                    .noise = {t->options->seed, RANDOM_SCORE, 1}};
+    double sum = 0;
+    flow_run(t->score, &job);
+    for (size_t i = 0; i < n; i++)
+        sum += t->valid_logp[i];
+    return sum / (double)n;
+}
+
+static void swap_vectors(float *a, float *b, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        float keep = a[i];
+        a[i] = b[i];
+        b[i] = keep;
+    }
+}
+
+/* Puts the averaged weights in place of the raw ones, and back. */
+static void swap_average(trainer *t)
+{
+    if (t->state.optimizer.average)
+        swap_vectors(t->flow->theta, t->state.optimizer.average, t->flow->tensors.trainable);
+}
+
+/* What the kept weights are judged by: validation rows, or training rows where there are none. */
+static double judge(trainer *t)
+{
+    const nicest_data *rows = t->rows.valid ? t->rows.valid : t->rows.train;
+    swap_average(t);
+    double logp = mean_logp(t, rows, t->rows.valid ? nicest_data_rows(rows) : 4096);
+    swap_average(t);
+    return logp;
+}
+
+static void keep_best(trainer *t)
+{
+    const float *weights = t->state.optimizer.average ? t->state.optimizer.average : t->flow->theta;
+    memcpy(t->state.best, weights, t->flow->tensors.trainable * sizeof(float));
+    t->state.best_logp = t->state.valid_logp;
+    t->state.stale = 0;
+}
+
+/* ------------------------------------------------------------------ one step */
+
+typedef struct update {
+    trainer *t;
+    optimizer_step step;
+} update;
+
+/* Gradient of a block and its update while it is in cache. */
+static void update_block(void *context, int thread, size_t item)
+{
+    const update *u = context;
+    trainer *t = u->t;
+    const block *b = &t->flow->blocks.items[item];
+    float *g = flow_block_scratch(t->learn, thread);
+    flow_gradient(t->learn, thread, b, g);
+    optimizer_update(&t->state.optimizer, &u->step, t->flow->theta, g, b->offset, b->count, b->decays);
+}
+
+/* The unfused path: the whole gradient first, for its norm; then the same updates. */
+static void gradient_block(void *context, int thread, size_t item)
+{
+    trainer *t = ((const update *)context)->t;
+    const block *b = &t->flow->blocks.items[item];
+    flow_gradient(t->learn, thread, b, t->gradient + b->offset);
+    t->norms[item] = vector_dot(t->gradient + b->offset, t->gradient + b->offset, b->count);
+}
+
+static void apply_block(void *context, int thread, size_t item)
+{
+    const update *u = context;
+    trainer *t = u->t;
+    const block *b = &t->flow->blocks.items[item];
+    (void)thread;
+    optimizer_update(&t->state.optimizer, &u->step, t->flow->theta, t->gradient + b->offset, b->offset,
+                     b->count, b->decays);
+}
+
+static void apply_step(trainer *t, double rate)
+{
+    size_t blocks = t->flow->blocks.count;
+    int threads = flow_threads(t->learn);
+    update u = {.t = t};
+    double scale = 1;
+    if (t->recipe.clip > 0) {
+        double square = 0;
+        parallel_for(threads, blocks, gradient_block, &u);
+        for (size_t i = 0; i < blocks; i++)
+            square += t->norms[i];
+        scale = fmin(1, t->recipe.clip / sqrt(square));
+    }
+    u.step = optimizer_begin(&t->state.optimizer, rate, scale);
+    parallel_for(threads, blocks, t->recipe.clip > 0 ? apply_block : update_block, &u);
+}
+
+static double now(const trainer *t)
+{
+    return parallel_clock() - t->clock;
+}
+
+/* Share of the run that is done. */
+static double progress_of(const trainer *t)
+{
+    double done = t->recipe.seconds > 0 ? now(t) / t->recipe.seconds
+                                        : (double)t->state.step / (double)total_steps(t);
+    return done < 1 ? done : 1;
+}
+
+/* Warm-up, then a cosine down to the final share. */
+static double rate_at(const trainer *t, double done)
+{
+    const recipe *r = &t->recipe;
+    double rate = r->rate * t->state.rate_factor;
+    if (done < r->warmup)
+        return rate * fmax(done / r->warmup, 1e-3);
+    double x = r->warmup < 1 ? (done - r->warmup) / (1 - r->warmup) : 0;
+    return rate * (r->final_rate + (1 - r->final_rate) * 0.5 * (1 + cos(acos(-1.0) * x)));
+}
+
+static void shuffle_epoch(trainer *t)
+{
+    size_t n = nicest_data_rows(t->rows.train);
+    uint32_t *shuffled = (uint32_t *)(void *)t->order; /* the upper half is free until widened */
+    random_permutation((random_stream){t->options->seed, RANDOM_SHUFFLE, (uint32_t)t->state.epoch},
+                       shuffled, n);
+    for (size_t i = n; i-- > 0;)
+        t->order[i] = shuffled[i];
+}
+
+/* Forward and backward of the next batch. */
+static flow_pass draw_batch(trainer *t)
+{
+    flow_rows rows = {fetch_batch, t, t->recipe.batch};
+    flow_job job = {.input = FLOW_STORED, .rows = t->recipe.batch, .source = &rows,
+                    .noise = {t->options->seed, RANDOM_DEQUANTISE, (uint32_t)t->state.draws}};
+    return flow_learn(t->learn, &job);
+}
+
+static void next_batch(trainer *t)
+{
+    t->state.draws++;
+    if (++t->state.in_epoch < t->batches)
+        return;
+    t->state.in_epoch = 0;
+    t->state.epoch++;
+    shuffle_epoch(t);
+}
+
+/* ------------------------------------------------------------------ telling, recovering, saving */
+
+static bool tell(trainer *t, const char *event)
+{
+    const train_state *s = &t->state;
+    nicest_progress p = {
+        .step = (size_t)s->step,
+        .epoch = (size_t)s->epoch,
+        .seconds = now(t),
+        .done = progress_of(t),
+        .train_logp = s->summed ? s->sum / (double)s->summed : s->train_logp,
+        .valid_logp = s->valid_logp,
+        .best_logp = s->best_logp,
+        .event = event,
+    };
+    p.total_seconds = t->recipe.seconds > 0 ? t->recipe.seconds : p.done > 0 ? p.seconds / p.done : 0;
+    p.rate = p.seconds > 0 ? (double)s->step * (double)t->recipe.batch / p.seconds : 0;
+    t->told = p.seconds;
+    return !t->options->progress || t->options->progress(t->options->context, &p) == 0;
+}
+
+static const char *layer_at(const trainer *t, int layer_index)
+{
+    return layer_index < 0 ? "the prior" : t->flow->spec.layers[layer_index]->class->name;
+}
+
+/* Back to the best weights with a tenth of the rate. */
+static nicest_status recover(trainer *t, int fault, const char *what)
+{
+    train_state *s = &t->state;
+    char *event;
+    if (++s->retries > MOST_RETRIES)
+        return fail(NICEST_E_DIVERGED, "training diverged %d times, last at step %zu in layer %d (%s): %s",
+                    MOST_RETRIES + 1, (size_t)s->step, fault, layer_at(t, fault), what);
+    memcpy(t->flow->theta, s->best, t->flow->tensors.trainable * sizeof(float));
+    optimizer_reset(&s->optimizer, t->flow->theta);
+    s->rate_factor *= RATE_CUT;
+    s->above = 0;
+    s->sum = 0;
+    s->summed = 0;
+    event = memory_format("diverged at step %zu (%s, layer %d: %s): back to the best weights, "
+                          "learning rate now %.3g", (size_t)s->step, what, fault, layer_at(t, fault),
+                          t->recipe.rate * s->rate_factor);
+    tell(t, event);
+    memory_free(event);
+    return NICEST_OK;
+}
+
+static nicest_status validate(trainer *t)
+{
+    train_state *s = &t->state;
+    s->valid_logp = judge(t);
+    s->train_logp = s->summed ? s->sum / (double)s->summed : s->train_logp;
+    s->sum = 0;
+    s->summed = 0;
+    s->stale++;
+    if (s->valid_logp > s->best_logp)
+        keep_best(t);
+    s->seconds = now(t);
+    curve_point point = {(size_t)s->step, (double)s->step / (double)t->batches, s->train_logp,
+                         s->valid_logp, rate_at(t, progress_of(t))};
+    record_point(s, &point);
+    return t->options->log ? record_log(t->options->log, s, &point) : NICEST_OK;
+}
+
+static nicest_status save_checkpoint(trainer *t)
+{
+    t->state.seconds = now(t);
+    t->saved = t->state.seconds;
+    t->saved_step = (size_t)t->state.step;
+    return checkpoint_write(t->options->checkpoint, t->flow, &t->state, t->identity);
+}
+
+static bool checkpoint_due(const trainer *t)
+{
+    const nicest_train_options *o = t->options;
+    size_t since = (size_t)t->state.step - t->saved_step;
+    if (!o->checkpoint || !since)
+        return false;
+    double epochs = o->checkpoint_epochs;
+    if (!o->checkpoint_steps && !(epochs > 0) && !(o->checkpoint_seconds > 0))
+        epochs = 1;
+    return (o->checkpoint_steps && since >= o->checkpoint_steps) ||
+           (epochs > 0 && (double)since >= epochs * (double)t->batches) ||
+           (o->checkpoint_seconds > 0 && now(t) - t->saved >= o->checkpoint_seconds);
+}
+
+/* ------------------------------------------------------------------ the loop */
+
+static bool finished(const trainer *t)
+{
+    const train_state *s = &t->state;
+    if (t->recipe.patience > 0 && s->stale >= (uint64_t)t->recipe.patience)
+        return true;
+    return t->recipe.seconds > 0 ? now(t) >= t->recipe.seconds : s->step >= total_steps(t);
+}
+
+/* One batch: applied when it is sound, else the run goes back. */
+static nicest_status step(trainer *t)
+{
+    train_state *s = &t->state;
+    flow_pass pass = draw_batch(t);
+    if (!pass.finite) {
+        next_batch(t);
+        return recover(t, pass.fault, "the loss or its gradient is not finite");
+    }
+    s->above = pass.mean_logp < s->start_logp ? s->above + 1 : 0;
+    if (s->above >= ABOVE_STEPS) {
+        next_batch(t);
+        return recover(t, -1, "50 steps worse than the start");
+    }
+    apply_step(t, rate_at(t, progress_of(t)));
+    s->sum += pass.mean_logp;
+    s->summed++;
+    s->step++;
+    next_batch(t);
+    return s->step % t->valid_every == 0 ? validate(t) : NICEST_OK;
+}
+
+static nicest_status start_values(trainer *t)
+{
+    train_state *s = &t->state;
+    s->rate_factor = 1;
+    s->train_logp = NAN;
+    s->start_logp = mean_logp(t, t->rows.train, 4096);
+    s->valid_logp = judge(t);
+    if (!isfinite(s->start_logp) || !isfinite(s->valid_logp))
+        return fail(NICEST_E_DATA, "the data-initialised model has no finite log-likelihood: the data "
+                    "leaves the range of single precision");
+    keep_best(t);
+    return NICEST_OK;
+}
+
+static nicest_status begin(trainer *t)
+{
+    const nicest_train_options *o = t->options;
+    if (o->checkpoint || o->resume) {
+        t->identity = record_identity(&t->recipe, o, t->rows.train, t->rows.valid);
+        if (!t->identity)
+            return fail_memory();
+    }
+    t->clock = parallel_clock();
+    TRY(start_values(t));
+    if (o->resume)
+        TRY(checkpoint_read(o->resume, t->flow, &t->state, t->identity));
+    t->clock = parallel_clock() - t->state.seconds;
+    t->saved = t->state.seconds;
+    t->saved_step = (size_t)t->state.step;
+    shuffle_epoch(t);
+    return o->log ? record_log_begin(o->log, &t->state) : NICEST_OK;
+}
+
+static nicest_status learn(trainer *t)
+{
+    bool going = tell(t, NULL);
+    while (going && !finished(t)) {
+        TRY(step(t));
+        if (now(t) - t->told > 0.1)
+            going = tell(t, NULL);
+        if (checkpoint_due(t))
+            TRY(save_checkpoint(t));
+    }
+    t->result->interrupted = !going;
+    if (t->options->checkpoint)
+        TRY(save_checkpoint(t));
+    return t->state.step % t->valid_every ? validate(t) : NICEST_OK;
+}
+
+/* ------------------------------------------------------------------ the result */
+
+static nicest_status describe(trainer *t, nicest_model *model)
+{
+    const nicest_data *data = t->rows.train;
+    size_t d = nicest_data_columns(data);
+    unsigned height, width, channels;
+    const char **names = memory_new(d, sizeof *names);
+    if (!names)
+        return fail_memory();
+    for (size_t j = 0; j < d; j++)
+        names[j] = nicest_data_column_name(data, j);
+    nicest_data_image(data, &height, &width, &channels);
+    nicest_status status = model_set_schema(model, names, height, width, channels,
+                                            nicest_data_type(data));
+    memory_free(names);
+    TRY(status);
+    TRY(model_set_array(model, "columns.mean", t->mean, d));
+    TRY(model_set_array(model, "columns.deviation", t->deviation, d));
+    char *record = record_training(&t->state, &t->recipe, t->options, t->result,
+                                   t->rows.valid ? nicest_data_rows(t->rows.valid) : 0,
+                                   t->rows.held_out ? nicest_data_rows(t->rows.held_out) : 0);
+    status = record ? model_set_entry(model, MODEL_TRAINING, record) : fail_memory();
+    memory_free(record);
+    return status;
+}
+
+static nicest_status fill_result(trainer *t)
+{
+    nicest_train_result *r = t->result;
+    const train_state *s = &t->state;
+    r->rows = nicest_data_rows(t->rows.train);
+    r->columns = nicest_data_columns(t->rows.train);
+    r->parameters = t->flow->tensors.trainable;
+    r->steps = (size_t)s->step;
+    r->epochs = (size_t)(s->step / t->batches);
+    r->seconds = now(t);
+    r->retries = s->retries;
+    memcpy(t->flow->theta, s->best, r->parameters * sizeof(float));
+    r->train_logp = mean_logp(t, t->rows.train, t->rows.valid ? nicest_data_rows(t->rows.valid) : 4096);
+    r->valid_logp = t->rows.valid ? s->best_logp : NAN;
+    r->gaussian_logp = NAN;
+    return t->rows.valid ? columns_gaussian(&t->flow->entry, t->rows.train, t->rows.valid,
+                                            t->options->seed, &r->gaussian_logp)
+                         : NICEST_OK;
+}
+
+static nicest_status give_model(trainer *t, nicest_model **model)
+{
+    nicest_model *made = NULL;
+    TRY(fill_result(t));
+    flow *f = t->flow;
+    t->flow = NULL; /* the model owns it now */
+    TRY(model_new(&made, f));
+    nicest_status status = describe(t, made);
+    if (status == NICEST_OK)
+        *model = made;
+    else
+        nicest_model_free(made);
+    return status;
+}
+
+nicest_status trainer_run(nicest_model **model, const nicest_data *train, const nicest_data *valid,
+                          const nicest_train_options *options, nicest_train_result *result,
+                          trainer_rows *rows)
+{
+    nicest_train_result own = {0};
+    trainer t = {.options = options, .result = &own};
+    t.said = (words){own.chosen, sizeof own.chosen, 0};
+    nicest_status status = prepare(&t, train, valid);
+    if (status == NICEST_OK)
+        status = begin(&t);
+    if (status == NICEST_OK)
+        status = learn(&t);
+    if (status == NICEST_OK)
+        status = give_model(&t, model);
+    close_run(&t);
+    if (status != NICEST_OK) {
+        trainer_rows_free(&t.rows);
+        return status;
+    }
+    *rows = t.rows;
+    if (result)
+        *result = own;
+    return NICEST_OK;
+}
