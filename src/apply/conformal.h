@@ -1,0 +1,35 @@
+/* conformal.h - scores into p-values and thresholds that keep their promise.
+ *
+ * Given n scores of rows that the model has never seen, and one more from the same source, each
+ * rank of the new one is equally likely. So p = rank/(n+1) is at most `rate` with a chance of at
+ * most `rate`, and of exactly that where rate (n+1) is whole. Plain sorted arrays; knows no model.
+ */
+#ifndef NICEST_APPLY_CONFORMAL_H
+#define NICEST_APPLY_CONFORMAL_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "nicest.h"
+
+/* Of `held` calibration rows, how many to use: a number n for which 5 % (from 99 rows on 1 %, where
+ * that costs little) of n+1 is whole, so that the promise is met and not undercut. */
+size_t conformal_rows(size_t held);
+
+/* (1 + #below + share of the ties) / (n+1), for scores sorted upwards; 0 <= u < 1 decides ties. NaN
+ * gives NaN. */
+double conformal_p(const double *sorted, size_t n, double score, double u);
+
+/* Rows that score below this have p <= rate (ties aside); -infinity where n is too small for it. */
+double conformal_threshold(const double *sorted, size_t n, double rate);
+
+/* A calibration set of single rows, sorted, into one of groups of `size`: dealt at random, without
+ * replacement; each group's score is the mean of its rows, or, where `centre` is not NaN,
+ * -|mean - centre|. groups[n / size], sorted. NICEST_E_DATA when there is not one group. */
+nicest_status conformal_groups(const double *sorted, size_t n, size_t size, double centre,
+                               double *groups);
+
+/* Sorts upwards. */
+void conformal_sort(double *values, size_t n);
+
+#endif
