@@ -342,7 +342,11 @@ NICEST_API nicest_status nicest_corrupt(nicest_data **out, const nicest_data *da
 /* Names of the scores, ended by NULL: logp, typicality, complexity, gradient, latent, combined.
  * A score is higher for more typical rows. */
 NICEST_API const char *const *nicest_score_names(void);
-/* One score a row. Scores other than logp and complexity need the calibration entry of the model. */
+/* One score a row; a row with a missing value has NaN, one beyond the numbers of the model -infinity.
+ * Scores other than logp and complexity need a calibrated model (NICEST_E_DATA); complexity needs
+ * quantised columns (NICEST_E_UNSUPPORTED). group M > 1: rows are taken M at a time, in order, and share
+ * one score (the last group is the last M rows, so it may overlap the one before); 0 and 1: single
+ * rows. */
 NICEST_API nicest_status nicest_outlier_scores(const nicest_model *model, const nicest_data *data,
                                                const char *score, size_t group, uint64_t seed,
                                                int threads, double *scores);
@@ -353,10 +357,17 @@ NICEST_API nicest_status nicest_calibrate(nicest_model *model, const nicest_data
                                           const nicest_data *held_out, uint64_t seed, int threads);
 NICEST_API int nicest_calibrated(const nicest_model *model);
 /* Split-conformal p-values of scores: (1 + #calibration scores <= score) / (n + 1), ties broken at
- * random by `seed`. NICEST_E_DATA when the model is not calibrated for `score`. */
+ * random by `seed`; NaN gives NaN. `score` is a name, or "NAME:M" for scores of groups of M rows.
+ * NICEST_E_DATA when the model is not calibrated for it. */
 NICEST_API nicest_status nicest_conformal(const nicest_model *model, const char *score,
                                           const double *scores, size_t n, uint64_t seed, double *p);
-/* No-model baselines beside every score: "mean", "compressed", "gaussian"; ended by NULL. */
+/* Rows (groups) that score below *threshold are the share `rate` of normal rows, as promised by
+ * *rows calibration rows (may be NULL). Where *rows + 1 < 1 / rate nothing can be promised: then
+ * *threshold is -infinity, and the caller should say that the least rate is 1 / (*rows + 1). */
+NICEST_API nicest_status nicest_threshold(const nicest_model *model, const char *score, double rate,
+                                          double *threshold, size_t *rows);
+/* No-model baselines beside every score: "mean", "compressed", "gaussian"; ended by NULL. They too are
+ * fitted by nicest_calibrate, and higher for more typical rows. */
 NICEST_API const char *const *nicest_baseline_names(void);
 NICEST_API nicest_status nicest_baseline_scores(const nicest_model *model, const nicest_data *data,
                                                 const char *baseline, double *scores);
@@ -367,8 +378,9 @@ typedef struct nicest_detection {
     double threshold, precision, recall, f1, false_alarms, prevalence;
     double best_threshold, best_f1; /* where F1 is highest: needs labels */
 } nicest_detection;
-/* scores[n] against outlier[n] (1 = an outlier); `threshold`: rows below it are flagged. AUPRC is
- * average precision with outliers as positives. */
+/* scores[n] against outlier[n] (1 = an outlier); rows below `threshold` are flagged (NaN: below the
+ * best threshold). AUPRC is average precision with outliers as positives. Figures that need a kind of
+ * row that is not there are NaN; a NaN score is NICEST_E_DATA. */
 NICEST_API nicest_status nicest_detect(const double *scores, const unsigned char *outlier, size_t n,
                                        double threshold, uint64_t seed, nicest_detection *result);
 
