@@ -505,7 +505,7 @@ flow_pass flow_learn(flow_workspace *w, const flow_job *job)
 void flow_gradient(flow_workspace *w, int thread, const block *which, real *g)
 {
     worker *k = &w->workers[thread];
-    batch b = {.rows = w->job->rows, .tape = &w->tapes[which->layer], .bf16 = w->bf16,
+    batch b = {.rows = w->rows, .tape = &w->tapes[which->layer], .bf16 = w->bf16,
                .plans = &k->plans, .gemm_scratch = k->gemm_scratch};
     class_of(w->flow, which->layer)->gradient(w->flow->spec.layers[which->layer], &b, which, g);
 }

@@ -125,9 +125,11 @@ static nicest_status prepare_gradient(const mlp *m, size_t l, layer_needs *needs
 nicest_status mlp_prepare(const mlp *m, size_t ld, layer_needs *needs)
 {
     for (size_t l = 0; l < m->count; l++) {
-        size_t input_ld = l || needs->backward ? m->linear[l].in : ld;
-        gemm_shape forward = forward_shape(m, l, needs->rows, input_ld, needs->bf16);
+        gemm_shape forward = forward_shape(m, l, needs->rows, l ? m->linear[l].in : ld, needs->bf16);
+        gemm_shape taped = forward_shape(m, l, needs->rows, m->linear[l].in, needs->bf16);
         TRY(plan_prepare(needs->plans, &forward));
+        if (needs->backward) /* the tape's copy of the input is dense */
+            TRY(plan_prepare(needs->plans, &taped));
         gemm_shape backward = backward_shape(m, l, needs->rows, ld, needs->bf16);
         if (needs->backward)
             TRY(plan_prepare(needs->plans, &backward));
