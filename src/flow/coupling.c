@@ -127,6 +127,11 @@ static void coupling_gradient(const layer *self, const batch *b, const block *wh
     mlp_gradient(&((const coupling *)self)->conditioner, b, which, g);
 }
 
+static size_t coupling_norms(const layer *self, const tape *kept, size_t row, double *norms)
+{
+    return mlp_norms(&((const coupling *)self)->conditioner, kept, row, norms);
+}
+
 static void coupling_free(layer *self)
 {
     mlp_close(&((coupling *)self)->conditioner);
@@ -145,6 +150,7 @@ static const layer_class coupling_class = {
     .backward = coupling_backward,
     .blocks = coupling_blocks,
     .gradient = coupling_gradient,
+    .norms = coupling_norms,
     .free = coupling_free,
 };
 

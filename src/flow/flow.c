@@ -89,6 +89,15 @@ void flow_free(flow *f)
     memory_free(f);
 }
 
+size_t flow_norms(const flow *f)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < f->spec.count; i++)
+        if (class_of(f, i)->norms)
+            count += class_of(f, i)->norms(f->spec.layers[i], NULL, 0, NULL);
+    return count;
+}
+
 size_t flow_largest_block(const flow *f)
 {
     size_t largest = 1;
@@ -325,9 +334,19 @@ static void load_tile(const flow_workspace *w, tile *t, size_t first, double *va
     }
 }
 
+static bool wants_gradient(const flow_job *job)
+{
+    return job->gradient || job->gradient_norms;
+}
+
+static bool goes_back(const flow_workspace *w)
+{
+    return w->learning || wants_gradient(w->job);
+}
+
 static void select_tape(const flow_workspace *w, tile *t, size_t layer_index, size_t number)
 {
-    t->tape = w->learning || w->job->gradient ? &w->tapes[layer_index] : NULL;
+    t->tape = goes_back(w) ? &w->tapes[layer_index] : NULL;
     t->largest = w->learning ? w->largest + (number * w->flow->spec.count + layer_index) * 2 : NULL;
 }
 
@@ -401,6 +420,16 @@ static void give_gradient(const flow_workspace *w, const tile *t, size_t first)
         w->job->gradient[first * t->columns + i] = (double)t->dx[i];
 }
 
+static void give_norms(const flow_workspace *w, const tile *t, size_t first)
+{
+    double *norms = w->job->gradient_norms + first * flow_norms(w->flow);
+    for (size_t r = 0; r < t->rows; r++)
+        for (size_t i = 0; i < w->flow->spec.count; i++)
+            if (class_of(w->flow, i)->norms)
+                norms += class_of(w->flow, i)->norms(w->flow->spec.layers[i], &w->tapes[i],
+                                                     t->first + r, norms);
+}
+
 static void run_tile(void *context, int thread, size_t number)
 {
     flow_workspace *w = context;
@@ -413,7 +442,7 @@ static void run_tile(void *context, int thread, size_t number)
               .dlogdet = w->learning ? -1.0 / (double)job->rows : 1.0};
     double *values;
     float *noise;
-    bool backward = w->learning || job->gradient;
+    bool backward = goes_back(w);
     t.padded = padded_rows(t.rows);
     k->arena.used = 0;
     take_tile(w, t.padded, &k->arena, &t, &values, &noise);
@@ -430,6 +459,8 @@ static void run_tile(void *context, int thread, size_t number)
         w->tile_sum[number] = sum;
     if (backward)
         backward_tile(w, &t, number);
+    if (job->gradient_norms)
+        give_norms(w, &t, first);
     if (job->gradient)
         give_gradient(w, &t, first);
 }
@@ -442,8 +473,9 @@ static void run_all(flow_workspace *w, const flow_job *job, bool learning)
 }
 
 /* The part of a job that begins at row `first`. */
-static flow_job job_from(const flow_job *job, size_t first, size_t rows, size_t d)
+static flow_job job_from(const flow *f, const flow_job *job, size_t first, size_t rows)
 {
+    size_t d = f->spec.columns, norms_in_row = flow_norms(f);
     flow_job part = *job;
     part.rows = rows;
     part.first_row += first;
@@ -452,19 +484,21 @@ static flow_job job_from(const flow_job *job, size_t first, size_t rows, size_t 
     part.logdet = job->logdet ? job->logdet + first : NULL;
     part.latent = job->latent ? job->latent + first * d : NULL;
     part.gradient = job->gradient ? job->gradient + first * d : NULL;
+    part.gradient_norms =
+        job->gradient_norms ? job->gradient_norms + first * norms_in_row : NULL;
     return part;
 }
 
 /* Passes with a tape go in parts of at most w->rows rows. */
 void flow_run(flow_workspace *w, const flow_job *job)
 {
-    if (!job->gradient || job->rows <= w->rows) {
+    if (!wants_gradient(job) || job->rows <= w->rows) {
         run_all(w, job, false);
         return;
     }
     for (size_t first = 0; first < job->rows; first += w->rows) {
         size_t left = job->rows - first;
-        flow_job part = job_from(job, first, left < w->rows ? left : w->rows, w->flow->spec.columns);
+        flow_job part = job_from(w->flow, job, first, left < w->rows ? left : w->rows);
         run_all(w, &part, false);
     }
 }

@@ -75,9 +75,14 @@ typedef struct flow_job {
     double *logdet;          /* [rows] of the direction that is run */
     double *latent;          /* [rows, d]; forward only */
     double *gradient;        /* [rows, d] d log p / d x; forward only, FLOW_GRADIENT or more */
+    double *gradient_norms;  /* [rows, flow_norms()] norms of each row's d log p / d theta by parts; as gradient */
     double *continuous;      /* [rows, d]; inverse only */
     double *stored;          /* [rows, d], quantised; inverse only */
 } flow_job;
+
+/* Parts of the parameters that gradient_norms tells apart: linear maps (weight and bias together) and
+ * scales, in forward order. */
+size_t flow_norms(const flow *f);
 
 /* Never fails and never allocates. */
 void flow_run(flow_workspace *w, const flow_job *job);

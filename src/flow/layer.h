@@ -141,6 +141,9 @@ typedef struct layer_class {
     /* Blocks of the layer's parameters, and the gradient of one into g[block.count]. */
     void (*blocks)(const layer *self, size_t index, const tensor_list *list, block_list *blocks);
     void (*gradient)(const layer *self, const batch *b, const block *which, real *g);
+    /* Norm of one row's gradient by each linear map (weight and bias together) or scale of the layer,
+     * read from the tape after backward (norms == NULL: only their number); NULL: none. */
+    size_t (*norms)(const layer *self, const tape *kept, size_t row, double *norms);
     void (*free)(layer *self);
 } layer_class;
 

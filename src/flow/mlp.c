@@ -263,3 +263,16 @@ void mlp_gradient(const mlp *m, const batch *b, const block *which, real *g)
     for (size_t r = 0; r < b->rows; r++)
         vector_add(bias, delta + r * w->out, w->out);
 }
+
+/* One row's gradient is an outer product: dW = delta a', db = delta, so its norm is
+ * |delta| sqrt(|a|^2 + 1). */
+size_t mlp_norms(const mlp *m, const tape *kept, size_t row, double *norms)
+{
+    for (size_t l = 0; norms && l < m->count; l++) {
+        const mlp_linear *w = &m->linear[l];
+        const real *a = kept->matrix[l] + row * w->in;
+        const real *delta = kept->matrix[m->count + l] + row * w->out;
+        norms[l] = sqrt(vector_dot(delta, delta, w->out) * (vector_dot(a, a, w->in) + 1));
+    }
+    return m->count;
+}

@@ -43,5 +43,7 @@ real *mlp_output_delta(const mlp *m, const tile *t);
 
 void mlp_blocks(const mlp *m, size_t layer_index, const tensor_list *list, block_list *blocks);
 void mlp_gradient(const mlp *m, const batch *b, const block *which, real *g);
+/* Norm of one row's gradient by each linear map, see layer_class. */
+size_t mlp_norms(const mlp *m, const tape *kept, size_t row, double *norms);
 
 #endif

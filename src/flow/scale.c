@@ -104,6 +104,15 @@ static void scale_gradient(const layer *self, const batch *b, const block *which
         vector_add(g, b->tape->matrix[0] + r * self->columns, self->columns);
 }
 
+static size_t scale_norms(const layer *self, const tape *kept, size_t row, double *norms)
+{
+    size_t d = self->columns;
+    const real *ds = norms ? kept->matrix[0] + row * d : NULL;
+    if (norms)
+        *norms = sqrt(vector_dot(ds, ds, d));
+    return 1;
+}
+
 static void scale_free(layer *self)
 {
     memory_free(self);
@@ -120,6 +129,7 @@ static const layer_class scale_class = {
     .backward = scale_backward,
     .blocks = scale_blocks,
     .gradient = scale_gradient,
+    .norms = scale_norms,
     .free = scale_free,
 };
 
