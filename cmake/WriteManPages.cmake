@@ -1,0 +1,21 @@
+# Runs PROGRAM for its man pages and its completion and leaves them in FOLDER. A page that cannot be
+# written, or is empty, stops the build: it would be missing from the installation.
+# cmake -DPROGRAM=.. -DFOLDER=.. "-DCOMMANDS=train score" [-DEMULATOR=..] -P WriteManPages.cmake
+
+function(write_page file)
+    execute_process(COMMAND ${EMULATOR} ${PROGRAM} help ${ARGN} OUTPUT_VARIABLE text
+                    ERROR_VARIABLE words RESULT_VARIABLE status)
+    if(NOT status EQUAL 0 OR text STREQUAL "")
+        list(JOIN ARGN " " arguments)
+        message(FATAL_ERROR "nicest help ${arguments}: status ${status}: ${words}")
+    endif()
+    file(WRITE ${FOLDER}/${file} "${text}")
+endfunction()
+
+separate_arguments(COMMANDS)
+file(MAKE_DIRECTORY ${FOLDER})
+write_page(nicest.1 --man)
+foreach(command ${COMMANDS})
+    write_page(nicest-${command}.1 --man ${command})
+endforeach()
+write_page(nicest.bash --completion bash)

@@ -1,0 +1,69 @@
+#!/bin/sh
+# Installs a build into a scratch folder, moves that folder, and builds two users' programs against it:
+# through pkg-config (shared and static) and through find_package (the same). All must run.
+#
+#     tests/install/run.sh CMAKE BUILD-FOLDER C-COMPILER
+set -eu
+
+cmake=$1 build=$2 cc=$3
+here=$(cd "$(dirname "$0")" && pwd)
+version=$(head -n 1 "$here/../../VERSION")
+# The C++ compiler that belongs to the C compiler.
+case $(basename "$cc") in
+clang*) cxx=$(echo "$cc" | sed 's/clang/clang++/') ;;
+*) cxx=c++ ;;
+esac
+
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+"$cmake" --install "$build" --prefix "$scratch/first" >"$scratch/log" || { cat "$scratch/log"; exit 1; }
+mv "$scratch/first" "$scratch/prefix"
+prefix=$scratch/prefix
+libdir=$(dirname "$(find "$prefix" -name libnicest.a)")
+
+for file in include/nicest.h; do
+    [ -s "$prefix/$file" ] || { echo "not installed: $file"; exit 1; }
+done
+[ -e "$libdir/libnicest.so.0" ] || { echo "not installed: libnicest.so.0"; exit 1; }
+
+# A word of what is run; LD_LIBRARY_PATH because a scratch folder is not in the loader's list.
+try() {
+    echo "$*"
+    LD_LIBRARY_PATH=$libdir "$@"
+}
+
+# ---- pkg-config
+export PKG_CONFIG_PATH="$libdir/pkgconfig"
+[ "$(pkg-config --modversion nicest)" = "$version" ] || { echo "pkg-config: wrong version"; exit 1; }
+define="-DEXPECTED_VERSION=\"$version\""
+flags=$(pkg-config --cflags nicest)
+shared=$(pkg-config --libs nicest)
+# The archive by its name, and what it needs: so no shared nicest is taken.
+static="$libdir/libnicest.a $(pkg-config --static --libs nicest | sed 's/-lnicest//')"
+"$cc" -std=c11 -Wall -Wextra -pedantic -Werror $define $flags "$here/consumer.c" -o "$scratch/c" $shared -lm
+"$cc" -std=c11 $define $flags "$here/consumer.c" -o "$scratch/c_static" $static
+"$cxx" -std=c++11 -Wall -Wextra -pedantic -Werror $define $flags "$here/consumer.cpp" -o "$scratch/cpp" $shared
+try "$scratch/c"
+LD_LIBRARY_PATH= "$scratch/c_static"
+try "$scratch/cpp"
+
+# ---- find_package
+"$cmake" -S "$here" -B "$scratch/build" -DCMAKE_PREFIX_PATH="$prefix" -DEXPECTED_VERSION="$version" \
+    -DCMAKE_C_COMPILER="$cc" -DCMAKE_CXX_COMPILER="$cxx" >"$scratch/log" 2>&1 &&
+    "$cmake" --build "$scratch/build" >>"$scratch/log" 2>&1 || { cat "$scratch/log"; exit 1; }
+for program in c_nicest c_nicest_static cpp_nicest cpp_nicest_static; do
+    try "$scratch/build/$program"
+done
+
+# ---- the program, its pages and its completion, where this build has them
+if [ -x "$build/nicest" ]; then
+    [ -x "$prefix/bin/nicest" ] || { echo "not installed: bin/nicest"; exit 1; }
+    try "$prefix/bin/nicest" version
+fi
+if [ -d "$build/man" ]; then
+    for page in "$build"/man/*.1; do
+        [ -s "$prefix/share/man/man1/$(basename "$page")" ] || { echo "not installed: $page"; exit 1; }
+    done
+    [ -s "$prefix/share/bash-completion/completions/nicest" ] || { echo "no completion"; exit 1; }
+fi
+echo "install: all programs ran"
