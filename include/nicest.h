@@ -251,7 +251,12 @@ typedef struct nicest_train_result {
     size_t rows, columns, parameters, epochs, steps;
     double seconds;
     double train_logp, valid_logp; /* of the saved weights; valid is NaN without validation rows */
-    double gaussian_logp;          /* a full-covariance Gaussian on the same validation rows */
+    /* On the rows held out for calibration, which served neither training nor early stopping; NaN
+     * without such rows. */
+    double test_logp, test_sem;
+    size_t test_rows;
+    double gaussian_logp; /* of a full-covariance Gaussian fitted on the training rows, on the same
+                             held-out rows (without them: on the validation rows) */
     int interrupted, retries;
     char chosen[1024]; /* what was chosen and why, as lines */
 } nicest_train_result;

@@ -28,7 +28,7 @@ typedef struct trainer {
     size_t *order;        /* [training rows] of this epoch */
     size_t batches;       /* of an epoch */
     size_t valid_every;   /* steps between validations */
-    double *valid_logp;   /* [valid rows] */
+    double *valid_logp;   /* [most rows that are scored at once] */
     float *gradient;      /* [parameters], only where clipping wants the whole */
     double *norms;        /* [blocks] */
     double *mean, *deviation; /* [columns] of the continuous training rows */
@@ -235,6 +235,8 @@ static nicest_status open_run(trainer *t)
 {
     size_t n = nicest_data_rows(t->rows.train), parameters = t->flow->tensors.trainable;
     size_t valid = t->rows.valid ? nicest_data_rows(t->rows.valid) : 0;
+    size_t held_out = t->rows.held_out ? nicest_data_rows(t->rows.held_out) : 0;
+    size_t scored = valid > held_out ? valid : held_out;
     bool bf16 = t->options->precision == NICEST_BF16;
     if (bf16 && !gemm_has_bf16())
         return fail(NICEST_E_UNSUPPORTED, "precision bf16: this processor or build has no bf16 "
@@ -244,7 +246,7 @@ static nicest_status open_run(trainer *t)
     TRY(flow_workspace_new(&t->score, t->flow, FLOW_SCORE, TILE_ROWS, threads, false));
     TRY(optimizer_open(&t->state.optimizer, &t->recipe.optimizer, t->flow->theta, parameters));
     t->order = memory_new(n, sizeof *t->order);
-    t->valid_logp = memory_new(valid > 4096 ? valid : 4096, sizeof *t->valid_logp);
+    t->valid_logp = memory_new(scored > 4096 ? scored : 4096, sizeof *t->valid_logp);
     t->state.best = memory_new(parameters, sizeof(float));
     t->gradient = memory_new(t->recipe.clip > 0 ? parameters : 1, sizeof(float));
     t->norms = memory_new(t->flow->blocks.count, sizeof *t->norms);
@@ -641,6 +643,19 @@ static nicest_status describe(trainer *t, nicest_model *model)
     return status;
 }
 
+/* The held-out rows, with the standard error of their mean. */
+static void test(trainer *t)
+{
+    nicest_train_result *r = t->result;
+    size_t n = nicest_data_rows(t->rows.held_out);
+    double square = 0;
+    r->test_rows = n;
+    r->test_logp = mean_logp(t, t->rows.held_out, n);
+    for (size_t i = 0; i < n; i++)
+        square += (t->valid_logp[i] - r->test_logp) * (t->valid_logp[i] - r->test_logp);
+    r->test_sem = n > 1 ? sqrt(square / (double)(n - 1) / (double)n) : NAN;
+}
+
 static nicest_status fill_result(trainer *t)
 {
     nicest_train_result *r = t->result;
@@ -655,10 +670,13 @@ static nicest_status fill_result(trainer *t)
     memcpy(t->flow->theta, s->best, r->parameters * sizeof(float));
     r->train_logp = mean_logp(t, t->rows.train, t->rows.valid ? nicest_data_rows(t->rows.valid) : 4096);
     r->valid_logp = t->rows.valid ? s->best_logp : NAN;
-    r->gaussian_logp = NAN;
-    return t->rows.valid ? columns_gaussian(&t->flow->entry, t->rows.train, t->rows.valid,
-                                            t->options->seed, &r->gaussian_logp)
-                         : NICEST_OK;
+    r->test_logp = r->test_sem = r->gaussian_logp = NAN;
+    if (t->rows.held_out)
+        test(t);
+    const nicest_data *rows = t->rows.held_out ? t->rows.held_out : t->rows.valid;
+    return rows ? columns_gaussian(&t->flow->entry, t->rows.train, rows, t->options->seed,
+                                   &r->gaussian_logp)
+                : NICEST_OK;
 }
 
 static nicest_status give_model(trainer *t, nicest_model **model)
