@@ -114,6 +114,10 @@ static void coupling_backward(const layer *self, tile *t)
     real *delta = mlp_output_delta(&c->conditioner, t);
     c->rule->backward(t->dx + c->move, t->columns, c->move_width, t, delta);
     mlp_backward(&c->conditioner, t, t->dx + c->keep, t->columns);
+    if (t->largest) { /* a weight that is not finite may hide behind a ReLU until here */
+        real largest = vector_max_abs(t->dx, t->rows * t->columns);
+        t->largest[1] = largest > t->largest[1] ? largest : t->largest[1];
+    }
 }
 
 static void coupling_blocks(const layer *self, size_t index, const tensor_list *list,

@@ -50,6 +50,10 @@ nicest_status entry_set(entry *e)
     return NICEST_OK;
 }
 
+/* u has 24 bits; in the middle of its cell it is never 0, so that rounding cannot carry a value below
+ * its level. */
+static const double HALF_CELL = 0x1p-25;
+
 /* The noise of a row; zeros cost nothing where no column is quantised. */
 static const float *draw(const entry *e, random_stream stream, uint64_t row, float *u)
 {
@@ -66,7 +70,7 @@ void entry_dequantise_row(const entry *e, const double *stored, random_stream st
     for (size_t j = 0; j < e->columns; j++) {
         continuous[j] = e->gain[j] * stored[j] + (e->shift[j] + e->column[j].centre);
         if (noise)
-            continuous[j] += e->noise[j] * noise[j];
+            continuous[j] += e->noise[j] * ((double)noise[j] + HALF_CELL);
     }
 }
 
@@ -75,7 +79,7 @@ void entry_quantise_row(const entry *e, const double *continuous, double *stored
     for (size_t j = 0; j < e->columns; j++) {
         const entry_column *c = &e->column[j];
         double level = c->step > 0 ? floor((continuous[j] - c->offset) / c->unit) : 0;
-        if (c->levels > 0)
+        if (c->levels > 0 && !isnan(level)) /* NaN stays: a missing value is not level 0 */
             level = fmin(fmax(level, 0), c->levels - 1);
         stored[j] = c->step > 0 ? c->origin + c->step * level : continuous[j];
     }
@@ -87,7 +91,7 @@ void entry_encode_row(const entry *e, const double *stored, random_stream stream
     const float *noise = draw(e, stream, row, u);
     for (size_t j = 0; j < e->columns; j++) {
         double value = e->gain[j] * stored[j] + e->shift[j];
-        x[j] = (real)(noise ? value + e->noise[j] * noise[j] : value);
+        x[j] = (real)(noise ? value + e->noise[j] * ((double)noise[j] + HALF_CELL) : value);
     }
 }
 

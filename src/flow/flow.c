@@ -131,6 +131,7 @@ struct flow_workspace {
     real *largest;     /* [tiles, layers, 2] */
     /* the pass at hand */
     const flow_job *job;
+    size_t start, count; /* rows of the job that it covers */
     bool learning;
 };
 
@@ -430,13 +431,14 @@ static void give_norms(const flow_workspace *w, const tile *t, size_t first)
                                                      t->first + r, norms);
 }
 
+/* Tile `number` of the pass: its place in the tape is `in_pass`, in the job `first`. */
 static void run_tile(void *context, int thread, size_t number)
 {
     flow_workspace *w = context;
     worker *k = &w->workers[thread];
     const flow_job *job = w->job;
-    size_t first = number * TILE_ROWS, left = job->rows - first;
-    tile t = {.rows = left < TILE_ROWS ? left : TILE_ROWS, .first = first,
+    size_t in_pass = number * TILE_ROWS, left = w->count - in_pass, first = w->start + in_pass;
+    tile t = {.rows = left < TILE_ROWS ? left : TILE_ROWS, .first = in_pass,
               .columns = w->flow->spec.columns, .bf16 = w->bf16, .plans = &k->plans,
               .gemm_scratch = k->gemm_scratch, .scratch = &k->arena,
               .dlogdet = w->learning ? -1.0 / (double)job->rows : 1.0};
@@ -465,60 +467,56 @@ static void run_tile(void *context, int thread, size_t number)
         give_gradient(w, &t, first);
 }
 
-static void run_all(flow_workspace *w, const flow_job *job, bool learning)
+/* A pass over rows start .. start+count-1 of the job. */
+static void run_pass(flow_workspace *w, const flow_job *job, size_t start, size_t count,
+                     bool learning)
 {
     w->job = job;
+    w->start = start;
+    w->count = count;
     w->learning = learning;
-    parallel_for(w->threads, tiles_of(job->rows), run_tile, w);
+    parallel_for(w->threads, tiles_of(count), run_tile, w);
 }
 
-/* The part of a job that begins at row `first`. */
-static flow_job job_from(const flow *f, const flow_job *job, size_t first, size_t rows)
-{
-    size_t d = f->spec.columns, norms_in_row = flow_norms(f);
-    flow_job part = *job;
-    part.rows = rows;
-    part.first_row += first;
-    part.values = job->values ? job->values + first * d : NULL;
-    part.logp = job->logp ? job->logp + first : NULL;
-    part.logdet = job->logdet ? job->logdet + first : NULL;
-    part.latent = job->latent ? job->latent + first * d : NULL;
-    part.gradient = job->gradient ? job->gradient + first * d : NULL;
-    part.gradient_norms =
-        job->gradient_norms ? job->gradient_norms + first * norms_in_row : NULL;
-    return part;
-}
-
-/* Passes with a tape go in parts of at most w->rows rows. */
+/* In passes of at most w->rows rows where there is a tape, or where plans are only for fewer rows
+ * than a whole tile. */
 void flow_run(flow_workspace *w, const flow_job *job)
 {
-    if (!wants_gradient(job) || job->rows <= w->rows) {
-        run_all(w, job, false);
-        return;
-    }
-    for (size_t first = 0; first < job->rows; first += w->rows) {
-        size_t left = job->rows - first;
-        flow_job part = job_from(w->flow, job, first, left < w->rows ? left : w->rows);
-        run_all(w, &part, false);
+    size_t most = wants_gradient(job) || w->rows < TILE_ROWS ? w->rows : job->rows;
+    for (size_t start = 0; start < job->rows; start += most) {
+        size_t left = job->rows - start;
+        run_pass(w, job, start, left < most ? left : most, false);
     }
 }
 
 /* ------------------------------------------------------------------ learning */
 
-/* A block's gradient is a sum over rows of activation times delta: it cannot overflow while
+/* Largest |activation| (which = 0) or |delta| (1) of a layer over the whole batch. */
+static double largest_of(const flow_workspace *w, size_t tiles, size_t layer_index, int which)
+{
+    double largest = 0;
+    for (size_t i = 0; i < tiles; i++)
+        largest = fmax(largest,
+                       (double)w->largest[(i * w->flow->spec.count + layer_index) * 2 + which]);
+    return largest;
+}
+
+/* The layer that spoils everything behind it: on the way forward the first whose activations are not
+ * finite; otherwise, on the way back, the first whose deltas are not, or whose gradient may overflow.
+ * A block's gradient is a sum over rows of activation times delta: it cannot overflow while
  * max|activation| max|delta| rows does not. */
 static int first_fault(const flow_workspace *w, size_t rows)
 {
-    size_t layers = w->flow->spec.count;
-    for (size_t i = 0; i < layers; i++) {
-        double input = 1, delta = 0;
-        for (size_t tile_number = 0; tile_number < tiles_of(rows); tile_number++) {
-            const real *largest = w->largest + (tile_number * layers + i) * 2;
-            input = fmax(input, (double)largest[0]);
-            delta = fmax(delta, (double)largest[1]);
-        }
+    int layers = (int)w->flow->spec.count;
+    size_t tiles = tiles_of(rows);
+    for (int i = 0; i < layers; i++)
+        if (!isfinite(largest_of(w, tiles, (size_t)i, 0)))
+            return i;
+    for (int i = layers - 1; i >= 0; i--) {
+        double input = fmax(largest_of(w, tiles, (size_t)i, 0), 1);
+        double delta = largest_of(w, tiles, (size_t)i, 1);
         if (!(input * delta * (double)rows < (double)FLT_MAX))
-            return (int)i;
+            return i;
     }
     return -1;
 }
@@ -527,7 +525,7 @@ flow_pass flow_learn(flow_workspace *w, const flow_job *job)
 {
     size_t tiles = tiles_of(job->rows);
     memset(w->largest, 0, tiles * w->flow->spec.count * 2 * sizeof *w->largest);
-    run_all(w, job, true);
+    run_pass(w, job, 0, job->rows, true);
     double sum = 0;
     for (size_t i = 0; i < tiles; i++)
         sum += w->tile_sum[i];
@@ -610,6 +608,7 @@ static nicest_status init_from_data(flow *f, flow_workspace *w, const flow_rows 
 nicest_status flow_init(flow *f, const flow_rows *rows, uint64_t seed)
 {
     flow_workspace *w = NULL;
+    vector_fill(f->theta, 0, f->tensors.trainable);
     for (size_t i = 0; i < f->spec.count; i++)
         if (class_of(f, i)->init)
             class_of(f, i)->init(f->spec.layers[i], (random_stream){seed, RANDOM_INIT, (uint32_t)i});

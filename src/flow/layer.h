@@ -13,6 +13,7 @@
 
 #include "base/memory.h"
 #include "base/random.h"
+#include "flow/rename.h"
 #include "kernel/gemm.h"
 #include "kernel/real.h"
 #include "kernel/vector.h"

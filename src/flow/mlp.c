@@ -137,7 +137,8 @@ nicest_status mlp_prepare(const mlp *m, size_t ld, layer_needs *needs)
             TRY(prepare_gradient(m, l, needs));
     }
     size_t used = needs->scratch->used;
-    arena_take(needs->scratch, 2 * needs->rows * widest(m), sizeof(real));
+    for (int i = 0; i < 2; i++)
+        arena_take(needs->scratch, needs->rows * widest(m), sizeof(real));
     needs->scratch->used = used;
     return NICEST_OK;
 }
@@ -190,6 +191,7 @@ void mlp_forward(const mlp *m, tile *t, const real *input, size_t ld, real *outp
         a = next;
         a_ld = w->out;
     }
+    note_largest(t, 0, output, m->linear[m->count - 1].out);
     t->scratch->used = used;
 }
 

@@ -123,7 +123,8 @@ typedef struct logit {
 /* z is kept so far from 0 and 1 that logit and its slope are finite. */
 static const real TINY = (real)1e-7;
 
-/* A row outside [0, 1] has density zero: its log-determinant becomes -infinity. */
+/* The flow covers 0 < z < 1, a little more than [0, 1]; a row outside of that has density zero: its
+ * log-determinant becomes -infinity. */
 static void logit_forward(const layer *self, tile *t)
 {
     real margin = ((const logit *)self)->margin, width = 1 - 2 * margin;
@@ -132,8 +133,8 @@ static void logit_forward(const layer *self, tile *t)
         real *x = t->x + r * d;
         bool outside = false;
         for (size_t j = 0; j < d; j++) {
-            outside = outside || x[j] < 0 || x[j] > 1;
             x[j] = margin + width * x[j];
+            outside = outside || x[j] <= 0 || x[j] >= 1;
         }
         t->logdet[r] += vector_logit(x, TINY, d) + (double)d * log((double)width);
         if (outside)

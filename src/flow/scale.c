@@ -5,6 +5,7 @@
  * s is trainable and free of weight decay. It starts from the data, so that each latent column has the
  * prior's standard deviation: s_d = log(prior deviation / deviation_d). */
 #include <math.h>
+#include <string.h>
 
 #include "flow/layer.h"
 
@@ -18,7 +19,7 @@ static void scale_tensors(layer *self, const char *prefix, tensor_list *list)
     tensor_add(list, prefix, "log_scale", TENSOR_SCALE, self->columns, 0, &((scale *)self)->s);
 }
 
-/* One matrix: the rows' contributions to ds. */
+/* One matrix: y on the way forward, the rows' contributions to ds on the way back. */
 static size_t scale_tape(const layer *self, size_t *width)
 {
     if (width)
@@ -61,7 +62,12 @@ static void rescale(const scale *c, tile *t, real sign)
 /* y = x exp(s) */
 static void scale_forward(const layer *self, tile *t)
 {
+    size_t d = self->columns;
     rescale((const scale *)self, t, 1);
+    if (t->tape)
+        memcpy(t->tape->matrix[0] + t->first * d, t->x, t->padded * d * sizeof *t->x);
+    if (t->largest)
+        t->largest[0] = vector_max_abs(t->x, t->rows * d);
 }
 
 /* x = y exp(-s) */
@@ -70,7 +76,7 @@ static void scale_inverse(const layer *self, tile *t)
     rescale((const scale *)self, t, -1);
 }
 
-/* dx = dy exp(s); ds = dy y + dlogdet for each row, kept on the tape; x returns by the inverse */
+/* dx = dy exp(s); ds = dy y + dlogdet for each row, kept on the tape in the place of y */
 static void scale_backward(const layer *self, tile *t)
 {
     const scale *c = (const scale *)self;
@@ -80,7 +86,7 @@ static void scale_backward(const layer *self, tile *t)
     vector_exp(factor, c->s, d);
     for (size_t r = 0; r < t->padded; r++) {
         for (size_t j = 0; j < d; j++)
-            ds[r * d + j] = t->dx[r * d + j] * t->x[r * d + j] + (real)t->dlogdet;
+            ds[r * d + j] = t->dx[r * d + j] * ds[r * d + j] + (real)t->dlogdet;
         vector_multiply(t->dx + r * d, factor, d);
     }
     if (t->largest)

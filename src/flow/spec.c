@@ -7,7 +7,7 @@
 
 #include "base/status.h"
 
-enum { MAX_LAYERS = 1024, MAX_COLUMNS = 1 << 20, MAX_WIDTH = 1 << 16, MAX_WORDS = 8, MAX_LINE = 256 };
+enum { MAX_LAYERS = 1024, MAX_COLUMNS = 1 << 20, MAX_WIDTH = 1 << 16, MAX_WORDS = 8, MAX_LINE = 512 };
 
 /* One line cut into words; word 0 is what the line is about. */
 typedef struct line {
@@ -77,6 +77,23 @@ nicest_status spec_parse_hidden(const char *text, mlp_spec *conditioner)
                     "hidden layers '%.60s': expected WIDTHxDEPTH or widths like 256,128 "
                     "(each at most %d, 64 layers at most)", text, MAX_WIDTH);
     return NICEST_OK;
+}
+
+/* The canonical words of a conditioner's widths: "1000x5", "256,128", "none"; at most 64 x 6 long. */
+static void write_hidden(char *text, size_t size, const mlp_spec *conditioner)
+{
+    size_t used = 0, count = conditioner->hidden_count;
+    snprintf(text, size, "none");
+    for (size_t i = 0, run; i < count; i += run) {
+        for (run = 1; i + run < count && conditioner->hidden[i + run] == conditioner->hidden[i];)
+            run++;
+        const char *comma = i ? "," : "";
+        int length = run > 1 ? snprintf(text + used, size - used, "%s%zux%zu", comma,
+                                        conditioner->hidden[i], run)
+                             : snprintf(text + used, size - used, "%s%zu", comma,
+                                        conditioner->hidden[i]);
+        used += (size_t)length;
+    }
 }
 
 static bool parse_activation(const char *name, activation *value)
@@ -152,9 +169,11 @@ static nicest_status parse_coupling(const line *l, parser *p, layer **out)
         return refuse(l, "the activation is one of relu, tanh, silu");
     if (!hidden || spec_parse_hidden(hidden, &conditioner))
         return refuse(l, "hidden=... is WIDTHxDEPTH, widths like 256,128, or none");
+    char widths[MAX_LINE - 100];
+    write_hidden(widths, sizeof widths, &conditioner);
     *out = coupling_new(p->spec.columns, !strcmp(move, "first"), &conditioner);
-    snprintf(p->canonical, MAX_LINE, "coupling move=%s hidden=%.120s activation=%s rule=additive",
-             move, hidden, act ? act : "relu");
+    snprintf(p->canonical, MAX_LINE, "coupling move=%s hidden=%s activation=%s rule=additive", move,
+             widths, act ? act : "relu");
     return NICEST_OK;
 }
 
@@ -258,7 +277,7 @@ static nicest_status next_line(const char **text, line *l)
     l->number++;
     l->words = 0;
     if (useful >= MAX_LINE)
-        return refuse(l, "the line is longer than 255 characters");
+        return refuse(l, "the line is longer than 511 characters");
     memcpy(l->text, *text, useful);
     l->text[useful] = 0;
     *text += length + ((*text)[length] == '\n');

@@ -1,0 +1,61 @@
+/* rename.h - other names for the double twin's symbols, so that both live in one library.
+ *
+ * Every external symbol of src/flow stands here, but proof_run, which exists in double only. The
+ * linker tells when one is missing. kernel/real.h does the same for src/kernel. */
+#ifndef NICEST_FLOW_RENAME_H
+#define NICEST_FLOW_RENAME_H
+
+#ifdef NICEST_DOUBLE
+#define block_add              block_add_f64
+#define coupling_new           coupling_new_f64
+#define entry_close            entry_close_f64
+#define entry_dequantise_row   entry_dequantise_row_f64
+#define entry_encode_row       entry_encode_row_f64
+#define entry_log_units        entry_log_units_f64
+#define entry_narrow_row       entry_narrow_row_f64
+#define entry_open             entry_open_f64
+#define entry_quantise_row     entry_quantise_row_f64
+#define entry_set              entry_set_f64
+#define entry_widen_row        entry_widen_row_f64
+#define flow_block_scratch     flow_block_scratch_f64
+#define flow_free              flow_free_f64
+#define flow_gradient          flow_gradient_f64
+#define flow_init              flow_init_f64
+#define flow_largest_block     flow_largest_block_f64
+#define flow_learn             flow_learn_f64
+#define flow_new               flow_new_f64
+#define flow_norms             flow_norms_f64
+#define flow_run               flow_run_f64
+#define flow_threads           flow_threads_f64
+#define flow_workspace_free    flow_workspace_free_f64
+#define flow_workspace_new     flow_workspace_new_f64
+#define logit_new              logit_new_f64
+#define mlp_backward           mlp_backward_f64
+#define mlp_blocks             mlp_blocks_f64
+#define mlp_close              mlp_close_f64
+#define mlp_forward            mlp_forward_f64
+#define mlp_gradient           mlp_gradient_f64
+#define mlp_init               mlp_init_f64
+#define mlp_norms              mlp_norms_f64
+#define mlp_open               mlp_open_f64
+#define mlp_output_delta       mlp_output_delta_f64
+#define mlp_prepare            mlp_prepare_f64
+#define mlp_tape               mlp_tape_f64
+#define mlp_tensors            mlp_tensors_f64
+#define permute_new            permute_new_f64
+#define plan_prepare           plan_prepare_f64
+#define plan_run               plan_run_f64
+#define plan_table_close       plan_table_close_f64
+#define prior_deviation        prior_deviation_f64
+#define prior_log_density      prior_log_density_f64
+#define prior_name             prior_name_f64
+#define prior_sample           prior_sample_f64
+#define scale_new              scale_new_f64
+#define spec_close             spec_close_f64
+#define spec_parse             spec_parse_f64
+#define spec_parse_hidden      spec_parse_hidden_f64
+#define standardise_new        standardise_new_f64
+#define tensor_add             tensor_add_f64
+#endif
+
+#endif

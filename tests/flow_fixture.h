@@ -1,0 +1,122 @@
+/* flow_fixture.h - flows with random weights, in all shapes, for the tests of src/flow.
+ *
+ * Serves both twins: include it after NICEST_DOUBLE is or is not defined. For tests only. */
+#ifndef NICEST_TESTS_FLOW_FIXTURE_H
+#define NICEST_TESTS_FLOW_FIXTURE_H
+
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/memory.h"
+#include "base/random.h"
+#include "flow/flow.h"
+
+/* What a model of the tests is made of. */
+typedef struct shape {
+    size_t columns;
+    const char *before; /* a line of preprocessing, or "" */
+    const char *permute;
+    const char *hidden, *activation;
+    const char *middle; /* a line between the couplings, or "" */
+    const char *prior;
+} shape;
+
+static inline const char *spec_of(const shape *s, char *text, size_t size)
+{
+    char coupling[3][160] = {"", "", ""};
+    const char *move[] = {"second", "first", "second"};
+    for (int i = 0; s->columns > 1 && i < 3; i++)
+        snprintf(coupling[i], sizeof coupling[i], "coupling move=%s hidden=%s activation=%s\n",
+                 move[i], s->hidden, s->activation);
+    snprintf(text, size, "nicest 1\ncolumns %zu\n%s%s%s%s%s%sscale\nprior %s\n", s->columns,
+             s->before, s->permute, coupling[0], coupling[1], s->middle, coupling[2], s->prior);
+    return text;
+}
+
+static inline bool named(const tensor *t, const char *part)
+{
+    return strstr(t->name, part) != NULL;
+}
+
+/* Every parameter and constant becomes random, of a size that a trained model might have. */
+static inline void randomise(flow *f, uint64_t seed)
+{
+    for (size_t i = 0; i < f->tensors.count; i++) {
+        const tensor *t = &f->tensors.items[i];
+        double *values = memory_new(t->count, sizeof *values);
+        double size = named(t, "weight") ? sqrt(1.5 / (double)t->shape[1]) : 0.4;
+        assert_non_null(values);
+        random_normal((random_stream){seed, RANDOM_USER, (uint32_t)i}, 0, values, t->count);
+        for (size_t j = 0; j < t->count; j++)
+            (*t->slot)[j] = (real)(size * values[j]);
+        memory_free(values);
+    }
+}
+
+static inline flow *flow_of_text(const char *text, uint64_t seed)
+{
+    flow *f = NULL;
+    nicest_status status = flow_new(&f, text, 0);
+    if (status != NICEST_OK)
+        print_error("%s\n%s\n", nicest_error(), text);
+    assert_int_equal(status, NICEST_OK);
+    randomise(f, seed);
+    return f;
+}
+
+/* rows[n, d]: standard normal, or in (0, 1) where the flow begins with a logit. */
+static inline double *rows_for(const flow *f, size_t n, uint64_t seed)
+{
+    size_t d = f->spec.columns;
+    double *rows = memory_new(n * d, sizeof *rows);
+    assert_non_null(rows);
+    for (size_t r = 0; r < n; r++)
+        random_normal((random_stream){seed, RANDOM_USER, 1000}, r, rows + r * d, d);
+    for (size_t i = 0; strstr(f->spec.text, "logit") && i < n * d; i++)
+        rows[i] = 0.5 + 0.45 * tanh(rows[i]);
+    return rows;
+}
+
+static inline flow_workspace *workspace_of(const flow *f, flow_use use, size_t rows, int threads)
+{
+    flow_workspace *w = NULL;
+    assert_int_equal(flow_workspace_new(&w, f, use, rows, threads, false), NICEST_OK);
+    return w;
+}
+
+/* Calls `check` for every combination of the lists below. */
+static inline void for_every_shape(void (*check)(const shape *s, const char *text))
+{
+    static const size_t columns[] = {1, 2, 3, 5, 8, 33};
+    static const char *const hidden[] = {"none", "16", "16x3", "32,8"};
+    static const char *const activations[] = {"relu", "tanh", "silu"};
+    static const char *const before[] = {"", "standardise\n", "logit margin=0.05\n"};
+    static const char *const permutes[] = {"permute odd-even\n", "permute reverse\n",
+                                           "permute random:7\n", ""};
+    static const char *const middles[] = {"", "scale\npermute reverse\n", "scale\n"};
+    static const char *const priors[] = {"logistic", "normal"};
+    size_t number = 0;
+    for (size_t c = 0; c < 6; c++)
+        for (size_t h = 0; h < 4; h++)
+            for (size_t a = 0; a < 3; a++)
+                for (size_t b = 0; b < 3; b++, number++) {
+                    char text[1024];
+                    shape s = {columns[c],
+                               before[b],
+                               permutes[(number + h) % 4],
+                               hidden[h],
+                               activations[a],
+                               middles[(number + a) % 3],
+                               priors[(number / 3) % 2]};
+                    check(&s, spec_of(&s, text, sizeof text));
+                }
+}
+
+#endif
