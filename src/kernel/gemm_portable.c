@@ -3,9 +3,10 @@
  * The oracle for every other backend, the only one in double, and the fastest for tiny shapes. A
  * tile of C lives in registers while the sum runs; B is packed only where enough rows share it.
  *
- * Two tiles: "outer" sums k in order, one element of C per lane; "dot" serves A B^T of small shapes
- * without packing and gives each element k by lanes. Which of them runs is decided by n and k, and
- * both treat every row alike: so a row's bits do not depend on the rows beside it. */
+ * Two tiles: "outer" sums k in order, one element of C per lane; "dot" serves A B^T with one or two
+ * columns, where outer tiles would be nearly empty, and deals k out to lanes. Which of them runs is
+ * decided by n and k, and both treat every row alike: so a row's bits do not depend on the rows
+ * beside it. */
 #include "kernel/gemm_backend.h"
 
 #include <stdint.h>
@@ -15,7 +16,8 @@
 
 #if defined(__GNUC__) && !defined(__clang__)
 /* Products and sums contract to FMA where there is one; ISO mode would forbid it. */
-#pragma GCC optimize("O3", "fp-contract=fast", "no-trapping-math")
+#pragma GCC optimize("O3", "fp-contract=fast", "no-trapping-math",                                 \
+                     "no-tree-loop-distribute-patterns")
 #elif defined(__clang__)
 #pragma STDC FP_CONTRACT ON
 #endif
@@ -41,19 +43,22 @@ typedef int64_t lane_mask;
 typedef int32_t lane_mask;
 #endif
 typedef lane_mask mask_vector __attribute__((vector_size(VECTOR_BYTES)));
+typedef lane_mask stored_mask
+    __attribute__((vector_size(VECTOR_BYTES), aligned(sizeof(real)), may_alias));
 
 enum {
     LANES = VECTOR_BYTES / sizeof(real),
     PANEL = 2 * LANES, /* columns of a packed panel of B */
     TILE_ROWS = 6,     /* 6 x 2 vectors of sums, and two of B, fit 16 registers */
     MOST_SUMS = 12,
-    WIDE = 8,        /* vectors across C when there is only one row */
-    BLOCK_K = 256,   /* depth after which sums go back to C */
-    BLOCK_M = 96,    /* rows that share a packed block of A */
-    PACK_ROWS = 24,  /* rows from which packing B pays */
-    DOT_ROWS = 4,    /* 4 x 2 dot products at once, */
-    DOT_SUMS = 8,    /* or 1 x 8 */
-    DOT_MOST = 16384 /* elements of B up to which it stays in the first cache */
+    WIDE = 8,         /* vectors across C when there is only one row */
+    BLOCK_K = 512,    /* depth after which sums go back to C */
+    BLOCK_M = 96,     /* rows that share a packed block of A */
+    PACK_ROWS = 24,   /* rows from which packing B pays, */
+    PACK_MOST = 4096, /* unless it has no more elements than this */
+    DOT_ROWS = 4,     /* 4 x 2 dot products at once */
+    DOT_COLUMNS = 2,
+    DOT_SUMS = DOT_ROWS * DOT_COLUMNS
 };
 
 static size_t smaller(size_t a, size_t b)
@@ -68,15 +73,15 @@ static size_t round_up(size_t n, size_t unit)
 
 /* ---------------------------------------------------------------- plan of attack */
 
-/* A B^T without packing. */
 static bool by_dots(const gemm_shape *s)
 {
-    return s->transpose_b && !s->transpose_a && s->k >= LANES && s->n <= DOT_MOST / s->k;
+    return s->transpose_b && !s->transpose_a && s->k >= LANES && s->n <= DOT_COLUMNS;
 }
 
 static bool packs_b(const gemm_shape *s)
 {
-    return !by_dots(s) && (s->transpose_b || s->n < LANES || s->m >= PACK_ROWS);
+    bool pays = s->m >= PACK_ROWS && s->n > PACK_MOST / s->k;
+    return !by_dots(s) && (s->transpose_b || s->n < LANES || pays);
 }
 
 static bool packs_a(const gemm_shape *s)
@@ -144,80 +149,95 @@ typedef struct tile {
     size_t from, to;
 } tile;
 
-INLINE void store_tile_row(const tile *t, const finish *how, real *c, const vector *sum,
-                           int vectors)
-{
-    for (int v = 0; v < vectors; v++) {
-        size_t first = (size_t)v * LANES;
-        if (first >= t->from && first + LANES <= t->to) {
-            finish_vector(&sum[v], c + first, how, t->column + first);
-            continue;
-        }
-        real lanes[LANES];
-        memcpy(lanes, &sum[v], sizeof lanes);
-        size_t start = first > t->from ? first : t->from, end = smaller(first + LANES, t->to);
-        for (size_t i = start; i < end; i++)
-            c[i] = finish_one(lanes[i - first], c + i, how, t->column + i);
-    }
-}
-
-/* `rows` and `vectors` are constants wherever this is inlined, so the sums stay in registers. */
-INLINE void outer_tile(const tile *t, const finish *how, size_t row, int rows, int vectors)
+/* Adds up a tile. `rows` and `vectors` are constants where this is inlined, so that the sums live
+ * in registers; and nothing else is inlined there, so that no register is lost to other things. */
+INLINE void sum_tile(const tile *t, size_t row, int rows, int vectors, vector *out)
 {
     vector sum[MOST_SUMS];
     for (int i = 0; i < rows * vectors; i++)
         sum[i] = (vector){0};
     const real *a = t->a + row * t->a_row, *b = t->b;
-    size_t a_row = t->a_row;
-    for (size_t p = 0; p < t->k; p++) {
+    size_t a_row = t->a_row, a_step = t->a_step, b_step = t->b_step;
+    for (size_t p = t->k; p > 0; p--) {
         for (int r = 0; r < rows; r++) {
             real scalar = a[(size_t)r * a_row];
             for (int v = 0; v < vectors; v++)
                 sum[r * vectors + v] += *(const stored_vector *)(b + v * LANES) * scalar;
         }
-        a += t->a_step;
-        b += t->b_step;
+        a += a_step;
+        b += b_step;
     }
-    for (int r = 0; r < rows; r++)
-        store_tile_row(t, how, t->c + (row + (size_t)r) * t->ldc, sum + r * vectors, vectors);
+    for (int i = 0; i < rows * vectors; i++)
+        out[i] = sum[i];
 }
 
-INLINE void outer_rows(const tile *t, const finish *how, size_t rows, int vectors)
+#define DEFINE_SUMS(rows, vectors)                                                                 \
+    VECTOR_CLONES static void sums_##rows##x##vectors(const tile *t, size_t row, vector *out)      \
+    {                                                                                              \
+        sum_tile(t, row, rows, vectors, out);                                                      \
+    }
+
+DEFINE_SUMS(1, 1)
+DEFINE_SUMS(2, 1)
+DEFINE_SUMS(3, 1)
+DEFINE_SUMS(4, 1)
+DEFINE_SUMS(5, 1)
+DEFINE_SUMS(6, 1)
+DEFINE_SUMS(1, 2)
+DEFINE_SUMS(2, 2)
+DEFINE_SUMS(3, 2)
+DEFINE_SUMS(4, 2)
+DEFINE_SUMS(5, 2)
+DEFINE_SUMS(6, 2)
+DEFINE_SUMS(1, 8)
+
+static void sums(const tile *t, size_t row, size_t rows, int vectors, vector *out)
 {
-    size_t row = 0;
-    for (; row + TILE_ROWS <= rows; row += TILE_ROWS)
-        outer_tile(t, how, row, TILE_ROWS, vectors);
-    switch (rows - row) {
-    case 5:
-        outer_tile(t, how, row, 5, vectors);
-        break;
-    case 4:
-        outer_tile(t, how, row, 4, vectors);
-        break;
-    case 3:
-        outer_tile(t, how, row, 3, vectors);
-        break;
-    case 2:
-        outer_tile(t, how, row, 2, vectors);
-        break;
-    case 1:
-        outer_tile(t, how, row, 1, vectors);
-        break;
-    default:
-        break;
+    typedef void (*function)(const tile *, size_t, vector *);
+    static const function narrow[] = {sums_1x1, sums_2x1, sums_3x1, sums_4x1, sums_5x1, sums_6x1};
+    static const function full[] = {sums_1x2, sums_2x2, sums_3x2, sums_4x2, sums_5x2, sums_6x2};
+    if (vectors == WIDE)
+        sums_1x8(t, row, out);
+    else
+        (vectors == 2 ? full : narrow)[rows - 1](t, row, out);
+}
+
+/* Some lanes of one vector, where the tile hangs over the edge of C or over columns that are done.
+ */
+INLINE void store_part(const tile *t, const finish *how, real *c, const vector *sum, size_t first)
+{
+    const real *lanes = (const real *)sum;
+    size_t start = first > t->from ? first : t->from, end = smaller(first + LANES, t->to);
+    for (size_t i = start; i < end; i++)
+        c[i] = finish_one(lanes[i - first], c + i, how, t->column + i);
+}
+
+VECTOR_CLONES
+static void store_tile(const tile *t, const finish *how, size_t row, size_t rows, int vectors,
+                       const vector *sum)
+{
+    real *c = t->c + row * t->ldc;
+    for (size_t r = 0; r < rows; r++) {
+        for (int v = 0; v < vectors; v++, sum++) {
+            size_t first = (size_t)v * LANES;
+            if (first >= t->from && first + LANES <= t->to)
+                finish_vector(sum, c + first, how, t->column + first);
+            else
+                store_part(t, how, c, sum, first);
+        }
+        c += t->ldc;
     }
 }
 
 /* All rows of a column of tiles, `vectors` across: WIDE (then there is one row), 2 or 1. */
-VECTOR_CLONES
 static void outer_column(const tile *t, const finish *how, size_t rows, int vectors)
 {
-    if (vectors == WIDE)
-        outer_tile(t, how, 0, 1, WIDE);
-    else if (vectors == 2)
-        outer_rows(t, how, rows, 2);
-    else
-        outer_rows(t, how, rows, 1);
+    vector sum[MOST_SUMS];
+    for (size_t row = 0; row < rows; row += TILE_ROWS) {
+        size_t count = smaller(TILE_ROWS, rows - row);
+        sums(t, row, count, vectors, sum);
+        store_tile(t, how, row, count, vectors, sum);
+    }
 }
 
 /* ---------------------------------------------------------------- outer products, block by block
@@ -256,21 +276,42 @@ static void columns_packed(tile t, const finish *how, size_t rows, size_t n)
     }
 }
 
+/* One row of B into its place in each panel: reads in order, and writes whole cache lines. */
+static void pack_row(const real *row, size_t n, size_t panel_size, real *packed)
+{
+    size_t column = 0;
+    for (; column + PANEL <= n; column += PANEL) {
+        memcpy(packed, row + column, PANEL * sizeof(real));
+        packed += panel_size;
+    }
+    for (size_t j = 0; column < n && j < PANEL; j++)
+        packed[j] = column + j < n ? row[column + j] : 0;
+}
+
+/* A panel of a stored B^T: `width` of its rows become columns, and zeros fill up the panel. */
+static void pack_transposed(const real *b, size_t ldb, size_t width, size_t depth, real *packed)
+{
+    for (size_t p = 0; p < depth; p++) {
+        for (size_t j = 0; j < width; j++)
+            packed[j] = b[j * ldb + p];
+        for (size_t j = width; j < PANEL; j++)
+            packed[j] = 0;
+        packed += PANEL;
+    }
+}
+
 /* Rows first..first+depth-1 of op(B) into panels of [depth, PANEL]. */
 static void pack_b(const gemm_shape *s, const real *b, size_t first, size_t depth, real *packed)
 {
-    size_t step = s->transpose_b ? 1 : s->ldb, across = s->transpose_b ? s->ldb : 1;
+    if (!s->transpose_b) {
+        for (size_t p = 0; p < depth; p++)
+            pack_row(b + (first + p) * s->ldb, s->n, depth * PANEL, packed + p * PANEL);
+        return;
+    }
     for (size_t column = 0; column < s->n; column += PANEL) {
         size_t width = smaller(PANEL, s->n - column);
-        const real *from = b + first * step + column * across;
-        for (size_t p = 0; p < depth; p++) {
-            for (size_t j = 0; j < width; j++)
-                packed[j] = from[j * across];
-            for (size_t j = width; j < PANEL; j++)
-                packed[j] = 0;
-            packed += PANEL;
-            from += step;
-        }
+        pack_transposed(b + column * s->ldb + first, s->ldb, width, depth, packed);
+        packed += depth * PANEL;
     }
 }
 
@@ -360,68 +401,55 @@ INLINE void add_lanes(vector *sum, real *out)
     memcpy(out, sum, DOT_SUMS * sizeof(real));
 }
 
-/* rows x columns dot products of k elements; rows * columns is DOT_SUMS. The last k % LANES come
- * from vectors that end with the row, in which what was counted before is masked out of both. */
-INLINE void dot_tile(const real *const *a, const real *const *b, size_t k, int rows, int columns,
-                     real *out)
+/* Dot products of four rows of A with two of a stored B^T. The last k % LANES elements come from
+ * vectors that end with the row, in which what was counted before is masked out of both. */
+VECTOR_CLONES
+static void dot_tile(const real *const *a, const real *const *b, size_t k, real *out)
 {
     vector sum[DOT_SUMS];
     for (int i = 0; i < DOT_SUMS; i++)
         sum[i] = (vector){0};
     size_t p = 0;
     for (; p + LANES <= k; p += LANES) {
-        for (int r = 0; r < rows; r++) {
+        vector y0 = *(const stored_vector *)(b[0] + p), y1 = *(const stored_vector *)(b[1] + p);
+        for (int r = 0; r < DOT_ROWS; r++) {
             vector x = *(const stored_vector *)(a[r] + p);
-            for (int j = 0; j < columns; j++)
-                sum[r * columns + j] += x * *(const stored_vector *)(b[j] + p);
+            sum[2 * r] += x * y0;
+            sum[2 * r + 1] += x * y1;
         }
     }
     if (p < k) {
         mask_vector fresh;
         for (size_t i = 0; i < LANES; i++)
             fresh[i] = i >= LANES - (k - p) ? -1 : 0;
-        for (int r = 0; r < rows; r++) {
-            vector x = *(const stored_vector *)(a[r] + k - LANES);
-            x = (vector)((mask_vector)x & fresh);
-            for (int j = 0; j < columns; j++) {
-                vector y = *(const stored_vector *)(b[j] + k - LANES);
-                sum[r * columns + j] += x * (vector)((mask_vector)y & fresh);
-            }
+        p = k - LANES;
+        mask_vector y0 = *(const stored_mask *)(b[0] + p) & fresh;
+        mask_vector y1 = *(const stored_mask *)(b[1] + p) & fresh;
+        for (int r = 0; r < DOT_ROWS; r++) {
+            mask_vector x = *(const stored_mask *)(a[r] + p) & fresh;
+            sum[2 * r] += (vector)x * (vector)y0;
+            sum[2 * r + 1] += (vector)x * (vector)y1;
         }
     }
     add_lanes(sum, out);
 }
 
 /* Rows and columns past the end are computed again from the last one, and not written. */
-INLINE void dot_rows(const gemm_shape *s, const real *a, const real *b, real *c, size_t row,
-                     const finish *how, int rows, int columns)
-{
-    const real *a_at[DOT_ROWS], *b_at[DOT_SUMS];
-    for (int r = 0; r < rows; r++)
-        a_at[r] = a + (row + (size_t)r) * s->lda;
-    for (size_t column = 0; column < s->n; column += (size_t)columns) {
-        size_t width = smaller((size_t)columns, s->n - column);
-        for (int j = 0; j < columns; j++)
-            b_at[j] = b + (column + smaller((size_t)j, width - 1)) * s->ldb;
-        real out[DOT_SUMS];
-        dot_tile(a_at, b_at, s->k, rows, columns, out);
-        for (int r = 0; r < rows; r++) {
-            real *at = c + (row + (size_t)r) * s->ldc + column;
-            for (size_t j = 0; j < width; j++)
-                at[j] = finish_one(out[r * columns + (int)j], at + j, how, column + j);
-        }
-    }
-}
-
-VECTOR_CLONES
 static void run_dots(const gemm_shape *s, const real *a, const real *b, const real *bias, real *c)
 {
     finish how = {bias, s->accumulate, s->relu};
-    size_t row = 0;
-    for (; row + DOT_ROWS <= s->m; row += DOT_ROWS)
-        dot_rows(s, a, b, c, row, &how, DOT_ROWS, DOT_SUMS / DOT_ROWS);
-    for (; row < s->m; row++)
-        dot_rows(s, a, b, c, row, &how, 1, DOT_SUMS);
+    const real *a_at[DOT_ROWS], *b_at[DOT_COLUMNS] = {b, b + (s->n - 1) * s->ldb};
+    for (size_t row = 0; row < s->m; row += DOT_ROWS) {
+        for (size_t r = 0; r < DOT_ROWS; r++)
+            a_at[r] = a + smaller(row + r, s->m - 1) * s->lda;
+        real out[DOT_SUMS];
+        dot_tile(a_at, b_at, s->k, out);
+        for (size_t r = 0; r < smaller(DOT_ROWS, s->m - row); r++) {
+            real *at = c + (row + r) * s->ldc;
+            for (size_t j = 0; j < s->n; j++)
+                at[j] = finish_one(out[DOT_COLUMNS * r + j], at + j, &how, j);
+        }
+    }
 }
 
 /* ---------------------------------------------------------------- */
@@ -436,7 +464,12 @@ void gemm_portable_run(const gemm_shape *shape, const real *a, const real *b, co
         run_outer(shape, a, b, used_bias, c, scratch);
 }
 
+/* Measured at 1 to 64 rows: entering oneDNN costs 0.6 us, and a narrow B wastes lanes here. */
 bool gemm_portable_preferred(const gemm_shape *shape)
 {
-    return shape->n <= 4096 / shape->k;
+    if (by_dots(shape))
+        return shape->k <= 512;
+    if (shape->n < LANES)
+        return false;
+    return shape->n <= 1024 / shape->k;
 }

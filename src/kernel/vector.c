@@ -1,0 +1,448 @@
+/* vector.c - elementwise arithmetic over runs of `real`.
+ *
+ * Owns the float approximations of exp, log, log1p and tanh: branch-free polynomials that compilers
+ * turn into vector code; the double twin calls the C library instead, one element at a time. Sums
+ * go into several double lanes, so that they keep both their precision and their speed. */
+#include "kernel/vector.h"
+
+#include <float.h>
+#include <math.h>
+#include <stdint.h>
+#include <string.h>
+
+#if defined(__GNUC__) && !defined(__clang__)
+/* Contract to FMA, which ISO mode would forbid, and vectorise both sides of a selection. */
+#pragma GCC optimize("O3", "fp-contract=fast", "no-trapping-math", "no-math-errno")
+#elif defined(__clang__)
+#pragma STDC FP_CONTRACT ON
+#endif
+
+#define INLINE static inline __attribute__((always_inline))
+
+/* Elements that a loop with a sum treats at once: values first, then the sum of them. */
+enum { BLOCK = 128, LANES = 8 };
+
+static const double LOG_2_PI = 1.8378770664093454835606594728112;
+
+INLINE size_t smaller(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
+/* ---------------------------------------------------------------- one element */
+
+#ifdef NICEST_DOUBLE
+
+#define REAL_SMALLEST DBL_MIN
+#define REAL_EPSILON  DBL_EPSILON
+
+INLINE real exp_one(real x)
+{
+    return exp(x);
+}
+
+/* log(1 + t), 0 <= t <= 1 */
+INLINE real log1p_unit(real t)
+{
+    return log1p(t);
+}
+
+/* log x for normal, finite, positive x; NaN stays NaN */
+INLINE real log_normal(real x)
+{
+    return log(x);
+}
+
+INLINE real tanh_one(real x)
+{
+    return tanh(x);
+}
+
+#else
+
+#define REAL_SMALLEST FLT_MIN
+#define REAL_EPSILON  FLT_EPSILON
+
+INLINE float float_of(uint32_t bits)
+{
+    float x;
+    memcpy(&x, &bits, sizeof x);
+    return x;
+}
+
+INLINE uint32_t bits_of(float x)
+{
+    uint32_t bits;
+    memcpy(&bits, &x, sizeof bits);
+    return bits;
+}
+
+/* x = n log 2 + r with |r| <= log(2)/2; a polynomial of r, then the power of two in two steps, so
+ * that results below FLT_MIN and infinity come out right. The clamp keeps NaN. */
+INLINE float exp_one(float x)
+{
+    const float round_bias = 0x1.8p23f; /* adding it leaves the integer in the low bits */
+    x = x > 89.0f ? 89.0f : x;
+    x = x < -104.0f ? -104.0f : x;
+    float shifted = x * 1.44269504088896341f + round_bias;
+    float n = shifted - round_bias;
+    float r = x - n * 0.693359375f + n * 2.12194440e-4f;
+    float p = 1.3981999507e-3f + r * 1.9875691500e-4f;
+    p = 8.3334519073e-3f + r * p;
+    p = 4.1665795894e-2f + r * p;
+    p = 1.6666665459e-1f + r * p;
+    p = 5.0000001201e-1f + r * p;
+    p = 1.0f + (r + r * r * p);
+    int32_t exponent = (int32_t)(bits_of(shifted) - bits_of(round_bias));
+    int32_t half = exponent >> 1;
+    float first = float_of((uint32_t)(half + 127) << 23);
+    float second = float_of((uint32_t)(exponent - half + 127) << 23);
+    return p * first * second;
+}
+
+/* 2 artanh(s) for |s| <= 1/3, by a polynomial of s^2. */
+INLINE float twice_artanh(float s)
+{
+    float q = s * s;
+    float p = 0.19948390f + q * 0.18483388f;
+    p = 0.22251728f + q * p;
+    p = 0.28570561f + q * p;
+    p = 0.40000037f + q * p;
+    p = 0.66666666f + q * p;
+    return s * 2.0f + s * q * p;
+}
+
+/* log(1 + t), 0 <= t <= 1 */
+INLINE float log1p_unit(float t)
+{
+    return twice_artanh(t / (2.0f + t));
+}
+
+/* x = 2^n m with m in [sqrt(1/2), sqrt(2)); log x = n log 2 + 2 artanh((m - 1) / (m + 1)). For
+ * normal, finite, positive x; NaN stays NaN. */
+INLINE float log_normal(float x)
+{
+    uint32_t bits = bits_of(x);
+    uint32_t above = bits - bits_of(0.70710678f);
+    float n = (float)((int32_t)above >> 23);
+    float m = float_of((above & 0x7fffff) + bits_of(0.70710678f));
+    float y = twice_artanh((m - 1.0f) / (m + 1.0f));
+    y = n * 0.693359375f + (y - n * 2.12194440e-4f);
+    return x == x ? y : x;
+}
+
+/* Near zero a polynomial keeps the relative precision; elsewhere (1 - t) / (1 + t), t = e^-2|x|. */
+INLINE float tanh_one(float x)
+{
+    float size = fabsf(x), q = x * x;
+    float p = 2.06390887954531e-2f + q * -5.70498872745e-3f;
+    p = -5.37397155531e-2f + q * p;
+    p = 1.33314422036e-1f + q * p;
+    p = -3.33332819422e-1f + q * p;
+    float near = x + x * q * p;
+    float t = exp_one(-2.0f * size);
+    float far = copysignf((1.0f - t) / (1.0f + t), x);
+    return size < 0.625f ? near : far;
+}
+
+#endif
+
+/* ---------------------------------------------------------------- sums in double lanes */
+
+typedef struct lanes {
+    double at[LANES];
+} lanes;
+
+/* Each lane adds every eighth element, in order. */
+INLINE void lanes_add(lanes *sum, const real *x, size_t n)
+{
+    size_t i = 0;
+    for (; i + LANES <= n; i += LANES) {
+        for (int j = 0; j < LANES; j++)
+            sum->at[j] += (double)x[i + j];
+    }
+    for (int j = 0; i < n; i++, j++)
+        sum->at[j] += (double)x[i];
+}
+
+INLINE void lanes_add_products(lanes *sum, const real *x, const real *y, size_t n)
+{
+    size_t i = 0;
+    for (; i + LANES <= n; i += LANES) {
+        for (int j = 0; j < LANES; j++)
+            sum->at[j] += (double)x[i + j] * (double)y[i + j];
+    }
+    for (int j = 0; i < n; i++, j++)
+        sum->at[j] += (double)x[i] * (double)y[i];
+}
+
+INLINE double lanes_total(const lanes *sum)
+{
+    const double *s = sum->at;
+    return ((s[0] + s[4]) + (s[2] + s[6])) + ((s[1] + s[5]) + (s[3] + s[7]));
+}
+
+VECTOR_CLONES
+double vector_sum(const real *x, size_t n)
+{
+    lanes sum = {{0}};
+    lanes_add(&sum, x, n);
+    return lanes_total(&sum);
+}
+
+VECTOR_CLONES
+double vector_dot(const real *x, const real *y, size_t n)
+{
+    lanes sum = {{0}};
+    lanes_add_products(&sum, x, y, n);
+    return lanes_total(&sum);
+}
+
+/* ---------------------------------------------------------------- plain loops */
+
+#ifdef NICEST_DOUBLE
+typedef uint64_t real_bits;
+#define INFINITY_BITS 0x7ff0000000000000u
+#define SIZE_BITS     0x7fffffffffffffffu
+#else
+typedef uint32_t real_bits;
+#define INFINITY_BITS 0x7f800000u
+#define SIZE_BITS     0x7fffffffu
+#endif
+
+/* Without its sign a number has the order of its bits, with infinity and then NaN on top; and
+ * integers, unlike NaN, have a maximum whose order does not matter. */
+VECTOR_CLONES
+real vector_max_abs(const real *x, size_t n)
+{
+    real_bits most = 0;
+    for (size_t i = 0; i < n; i++) {
+        real_bits bits;
+        memcpy(&bits, &x[i], sizeof bits);
+        bits &= SIZE_BITS;
+        most = bits > most ? bits : most;
+    }
+    if (most >= INFINITY_BITS)
+        return (real)INFINITY;
+    real result;
+    memcpy(&result, &most, sizeof result);
+    return result;
+}
+
+VECTOR_CLONES
+void vector_fill(real *x, real value, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        x[i] = value;
+}
+
+VECTOR_CLONES
+void vector_add(real *y, const real *x, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        y[i] += x[i];
+}
+
+VECTOR_CLONES
+void vector_subtract(real *y, const real *x, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        y[i] -= x[i];
+}
+
+VECTOR_CLONES
+void vector_multiply(real *y, const real *x, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        y[i] *= x[i];
+}
+
+VECTOR_CLONES
+void vector_scale(real *y, real factor, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        y[i] *= factor;
+}
+
+VECTOR_CLONES
+void vector_add_scaled(real *y, const real *x, real factor, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        y[i] += factor * x[i];
+}
+
+VECTOR_CLONES
+void vector_exp(real *y, const real *x, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        y[i] = exp_one(x[i]);
+}
+
+/* ---------------------------------------------------------------- activations */
+
+/* f'(x) of each activation in terms of what forward has at hand. */
+
+VECTOR_CLONES
+static void relu(real *x, real *slope, size_t n)
+{
+    if (slope != NULL) {
+        for (size_t i = 0; i < n; i++)
+            slope[i] = x[i] > 0 ? (real)1 : (real)0;
+    }
+    for (size_t i = 0; i < n; i++)
+        x[i] = x[i] > 0 ? x[i] : 0;
+}
+
+VECTOR_CLONES
+static void hyperbolic_tangent(real *x, real *slope, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        x[i] = tanh_one(x[i]);
+    if (slope != NULL) {
+        for (size_t i = 0; i < n; i++)
+            slope[i] = 1 - x[i] * x[i];
+    }
+}
+
+/* s = 1 / (1 + e^-x) and 1 - s, both without cancellation, from t = e^-|x|. */
+INLINE void sigmoid_pair(real x, real *s, real *one_minus_s)
+{
+    real t = exp_one(x > 0 ? -x : x);
+    real large = 1 / (1 + t), little = t * large;
+    *s = x > 0 ? large : little;
+    *one_minus_s = x > 0 ? little : large;
+}
+
+/* silu(x) = x s(x), silu' = s (1 + x (1 - s)). */
+VECTOR_CLONES
+static void silu(real *x, real *slope, size_t n)
+{
+    if (slope != NULL) {
+        for (size_t i = 0; i < n; i++) {
+            real s, one_minus_s;
+            sigmoid_pair(x[i], &s, &one_minus_s);
+            slope[i] = s * (1 + x[i] * one_minus_s);
+        }
+    }
+    for (size_t i = 0; i < n; i++) {
+        real s, one_minus_s;
+        sigmoid_pair(x[i], &s, &one_minus_s);
+        x[i] *= s;
+    }
+}
+
+void vector_activate(activation f, real *x, real *slope, size_t n)
+{
+    switch (f) {
+    case ACTIVATION_RELU:
+        relu(x, slope, n);
+        break;
+    case ACTIVATION_TANH:
+        hyperbolic_tangent(x, slope, n);
+        break;
+    case ACTIVATION_SILU:
+        silu(x, slope, n);
+        break;
+    case ACTIVATION_NONE:
+        if (slope != NULL)
+            vector_fill(slope, 1, n);
+        break;
+    }
+}
+
+VECTOR_CLONES
+void vector_relu_backward(real *delta, const real *activated, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        delta[i] = activated[i] > 0 ? delta[i] : 0;
+}
+
+/* ---------------------------------------------------------------- densities */
+
+/* log p(h) = -|h| - 2 log(1 + t) and d/dh = -sign(h) (1 - t) / (1 + t), with t = e^-|h| <= 1: no
+ * overflow anywhere, and both are as precise as they can be. */
+INLINE void logistic_block(const real *h, real *logp, real *dh, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        real size = h[i] < 0 ? -h[i] : h[i];
+        real t = exp_one(-size);
+        logp[i] = -size - 2 * log1p_unit(t);
+        if (dh != NULL) {
+            real tanh_half = (1 - t) / (1 + t);
+            dh[i] = h[i] < 0 ? tanh_half : -tanh_half;
+        }
+    }
+}
+
+VECTOR_CLONES
+double vector_logistic(const real *h, real *dh, size_t n)
+{
+    real logp[BLOCK];
+    lanes sum = {{0}};
+    for (size_t at = 0; at < n; at += BLOCK) {
+        size_t count = smaller(BLOCK, n - at);
+        if (dh != NULL)
+            logistic_block(h + at, logp, dh + at, count);
+        else
+            logistic_block(h + at, logp, NULL, count);
+        lanes_add(&sum, logp, count);
+    }
+    return lanes_total(&sum);
+}
+
+VECTOR_CLONES
+double vector_normal(const real *h, real *dh, size_t n)
+{
+    lanes sum = {{0}};
+    lanes_add_products(&sum, h, h, n);
+    if (dh != NULL) {
+        for (size_t i = 0; i < n; i++)
+            dh[i] = -h[i];
+    }
+    return -0.5 * lanes_total(&sum) - 0.5 * LOG_2_PI * (double)n;
+}
+
+/* ---------------------------------------------------------------- logit and back */
+
+/* y = log x - log(1 - x); log dy/dx = -log x - log(1 - x). The bounds keep both logarithms finite
+ * even for a `tiny` that vanishes beside 1. */
+VECTOR_CLONES
+double vector_logit(real *x, real tiny, size_t n)
+{
+    real low = tiny > REAL_SMALLEST ? tiny : REAL_SMALLEST;
+    real high = 1 - low < 1 - REAL_EPSILON / 2 ? 1 - low : 1 - REAL_EPSILON / 2;
+    real slope[BLOCK];
+    lanes sum = {{0}};
+    for (size_t at = 0; at < n; at += BLOCK) {
+        size_t count = smaller(BLOCK, n - at);
+        for (size_t i = 0; i < count; i++) {
+            real value = x[at + i];
+            value = value < low ? low : value;
+            value = value > high ? high : value;
+            real log_x = log_normal(value), log_rest = log_normal(1 - value);
+            x[at + i] = log_x - log_rest;
+            slope[i] = -log_x - log_rest;
+        }
+        lanes_add(&sum, slope, count);
+    }
+    return lanes_total(&sum);
+}
+
+/* dx/dy of the sigmoid is the density of the logistic distribution. */
+VECTOR_CLONES
+double vector_sigmoid(real *y, size_t n)
+{
+    real slope[BLOCK];
+    lanes sum = {{0}};
+    for (size_t at = 0; at < n; at += BLOCK) {
+        size_t count = smaller(BLOCK, n - at);
+        logistic_block(y + at, slope, NULL, count);
+        lanes_add(&sum, slope, count);
+        for (size_t i = 0; i < count; i++) {
+            real s, one_minus_s;
+            sigmoid_pair(y[at + i], &s, &one_minus_s);
+            y[at + i] = s;
+        }
+    }
+    return lanes_total(&sum);
+}
