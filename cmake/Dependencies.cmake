@@ -68,7 +68,8 @@ if(missing_packages)
     if("${packages}" MATCHES "cmocka|python3")
         string(APPEND hint " (or -DBUILD_TESTING=OFF, without the tests)")
     endif()
-    message(FATAL_ERROR "nicest: not found: ${names}. On Debian: apt-get install ${packages}${hint}")
+    # Starting with blanks, so that CMake leaves it on one line.
+    message(FATAL_ERROR "  nicest: not found: ${names}. On Debian: apt-get install ${packages}${hint}")
 endif()
 
 set(NICEST_INCLUDES ${RANDOM123_INCLUDE})
