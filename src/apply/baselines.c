@@ -1,0 +1,306 @@
+/* baselines.c - scores without any model: what a flow has to beat.
+ *
+ *     mean        a picture: its mean value; a table: distance from the column means
+ *     compressed  the compressed length (columns with levels only)
+ *     gaussian    log density of a Gaussian with a whole covariance (each column alone beyond 1024)
+ *
+ * Two-sided, as nobody has seen outliers: mean of a picture and length are scored by their distance
+ * from what is usual. All are fitted on training rows by nicest_calibrate. */
+#include <math.h>
+#include <string.h>
+
+#include "apply/gaussian.h"
+#include "apply/outlier.h"
+#include "apply/statistics.h"
+#include "base/memory.h"
+#include "base/parallel.h"
+#include "base/status.h"
+
+enum { WHOLE_COVARIANCE = 1024, BATCH = 512 };
+
+#define ARRAY_COLUMNS "baseline.columns"    /* mean[d], deviation[d] of stored values */
+#define ARRAY_FACTOR  "baseline.gaussian"   /* Cholesky factor of the standardised columns */
+#define ARRAY_MEAN    "baseline.mean"       /* mean and deviation of a row's mean value */
+#define ARRAY_LENGTH  "baseline.compressed" /* mean and deviation of the length */
+
+const char *const *nicest_baseline_names(void)
+{
+    static const char *const names[] = {"mean", "compressed", "gaussian", NULL};
+    return names;
+}
+
+static bool is_picture(const nicest_model *model)
+{
+    unsigned height, width, channels;
+    nicest_model_image(model, &height, &width, &channels);
+    return height > 0;
+}
+
+/* ------------------------------------------------------------------ fitting */
+
+/* Complete rows of data into rows[n, d]; *kept of them. */
+static nicest_status read_complete(const nicest_data *data, double *rows, size_t *kept)
+{
+    size_t n = nicest_data_rows(data), d = nicest_data_columns(data), count = 0;
+    for (size_t i = 0; i < n; i++) {
+        double *row = rows + count * d;
+        bool whole = true;
+        TRY(nicest_data_read(data, i, 1, row));
+        for (size_t j = 0; j < d; j++)
+            whole = whole && isfinite(row[j]);
+        count += whole;
+    }
+    if (count < 2)
+        return fail(NICEST_E_DATA, "%zu complete rows are too few to fit statistics on", count);
+    *kept = count;
+    return NICEST_OK;
+}
+
+static void mean_and_deviation(const double *x, size_t n, size_t stride, double *mean,
+                               double *deviation)
+{
+    double sum = 0, square = 0;
+    for (size_t i = 0; i < n; i++)
+        sum += x[i * stride];
+    *mean = sum / (double)n;
+    for (size_t i = 0; i < n; i++)
+        square += (x[i * stride] - *mean) * (x[i * stride] - *mean);
+    *deviation = sqrt(square / (double)n);
+}
+
+/* Columns to mean 0, deviation 1. A constant column's deviation is that of a level, or a millionth
+ * of its value: a row that differs there is far away. */
+static void standardise(const nicest_model *model, double *rows, size_t n, size_t d,
+                        double *columns)
+{
+    for (size_t j = 0; j < d; j++) {
+        double levels, step, unit, *mean = columns + j, *deviation = columns + d + j;
+        mean_and_deviation(rows + j, n, d, mean, deviation);
+        bool quantised = nicest_model_quantised(model, j, &levels, &step, &unit);
+        double least = quantised ? step / sqrt(12) : 1e-6 * fmax(fabs(*mean), 1e-6);
+        *deviation = fmax(*deviation, least);
+        for (size_t i = 0; i < n; i++)
+            rows[i * d + j] = (rows[i * d + j] - *mean) / *deviation;
+    }
+}
+
+static nicest_status fit_gaussian(nicest_model *model, const double *rows, size_t n, size_t d,
+                                  int threads)
+{
+    if (d > WHOLE_COVARIANCE)
+        return model_set_array(model, ARRAY_FACTOR, NULL, 0);
+    double *mean = memory_new(d, sizeof *mean);
+    double *covariance = memory_new(gaussian_packed(d), sizeof *covariance);
+    nicest_status status = mean && covariance ? NICEST_OK : fail_memory();
+    if (status == NICEST_OK) {
+        gaussian_moments(rows, NULL, n, d, threads, mean, covariance);
+        gaussian_shrink(rows, n, d, mean, covariance);
+        gaussian_factor(covariance, d, 1e-3);
+        status = model_set_array(model, ARRAY_FACTOR, covariance, gaussian_packed(d));
+    }
+    memory_free(mean);
+    memory_free(covariance);
+    return status;
+}
+
+/* Mean and deviation of the finite ones of values[n], as an array of the model. */
+static nicest_status store_usual(nicest_model *model, const char *name, double *values, size_t n)
+{
+    double usual[2];
+    size_t count = 0;
+    for (size_t i = 0; i < n; i++)
+        if (isfinite(values[i]))
+            values[count++] = values[i];
+    if (count == 0)
+        return fail(NICEST_E_DATA, "no complete row to fit statistics on");
+    mean_and_deviation(values, count, 1, &usual[0], &usual[1]);
+    usual[1] = fmax(usual[1], 1e-9);
+    return model_set_array(model, name, usual, 2);
+}
+
+static nicest_status fit_lengths(nicest_model *model, const nicest_data *data, int threads)
+{
+    if (!statistics_compressible(model))
+        return model_set_array(model, ARRAY_LENGTH, NULL, 0);
+    size_t n = nicest_data_rows(data);
+    double *lengths = memory_new(n, sizeof *lengths);
+    nicest_status status = lengths ? NICEST_OK : fail_memory();
+    if (status == NICEST_OK)
+        status = statistics_lengths(model, data, threads, lengths);
+    if (status == NICEST_OK)
+        status = store_usual(model, ARRAY_LENGTH, lengths, n);
+    memory_free(lengths);
+    return status;
+}
+
+/* Each row's mean value, before the columns are standardised. */
+static nicest_status fit_mean(nicest_model *model, const double *rows, size_t n, size_t d)
+{
+    double *means = memory_new(n, sizeof *means);
+    if (!means)
+        return fail_memory();
+    for (size_t i = 0; i < n; i++)
+        for (size_t j = 0; j < d; j++)
+            means[i] += rows[i * d + j] / (double)d;
+    nicest_status status = store_usual(model, ARRAY_MEAN, means, n);
+    memory_free(means);
+    return status;
+}
+
+nicest_status baselines_fit(nicest_model *model, const nicest_data *data, int threads)
+{
+    size_t n = nicest_data_rows(data), d = nicest_data_columns(data);
+    double *rows = memory_new(n, d * sizeof *rows), *columns = memory_new(2 * d, sizeof *columns);
+    nicest_status status = rows && columns ? NICEST_OK : fail_memory();
+    threads = threads < 1 ? parallel_available() : threads;
+    if (status != NICEST_OK)
+        goto done;
+    TRY_TO(read_complete(data, rows, &n));
+    TRY_TO(fit_mean(model, rows, n, d));
+    standardise(model, rows, n, d, columns);
+    TRY_TO(model_set_array(model, ARRAY_COLUMNS, columns, 2 * d));
+    TRY_TO(fit_gaussian(model, rows, n, d, threads));
+    TRY_TO(fit_lengths(model, data, threads));
+done:
+    memory_free(rows);
+    memory_free(columns);
+    return status;
+}
+
+/* ------------------------------------------------------------------ scoring */
+
+static const double *stored_array(const nicest_model *model, const char *name, size_t wanted)
+{
+    size_t count = 0;
+    const double *values = model_array(model, name, &count);
+    return values && count == wanted ? values : NULL;
+}
+
+typedef struct judge {
+    const double *columns, *factor, *usual; /* usual: of a picture's mean value, or NULL */
+    size_t d;
+    double *rows, *scores; /* of one batch */
+    double *scratch;       /* [threads, 2 d] */
+} judge;
+
+static double judge_mean(const judge *g, const double *row)
+{
+    double sum = 0;
+    for (size_t j = 0; j < g->d; j++) {
+        double z = (row[j] - g->columns[j]) / g->columns[g->d + j];
+        sum += g->usual ? row[j] : z * z;
+    }
+    sum /= (double)g->d;
+    return g->usual ? -fabs(sum - g->usual[0]) / g->usual[1] : -sum;
+}
+
+/* In standardised columns, with their log-determinant: a log density of the stored values. */
+static double judge_gaussian(const judge *g, const double *row, double *scratch)
+{
+    double *z = scratch + g->d, sum = 0;
+    for (size_t j = 0; j < g->d; j++) {
+        z[j] = (row[j] - g->columns[j]) / g->columns[g->d + j];
+        sum -= log(g->columns[g->d + j]);
+        if (!g->factor)
+            sum -= z[j] * z[j] / 2 + 0.91893853320467274;
+    }
+    memset(scratch, 0, g->d * sizeof *scratch);
+    return g->factor
+               ? sum + gaussian_log_density(z, g->columns + 2 * g->d, g->factor, g->d, scratch)
+               : sum;
+}
+
+static void judge_row(void *context, int thread, size_t i)
+{
+    const judge *g = context;
+    const double *row = g->rows + i * g->d;
+    double score = g->scratch ? judge_gaussian(g, row, g->scratch + (size_t)thread * 2 * g->d)
+                              : judge_mean(g, row);
+    bool missing = false;
+    for (size_t j = 0; j < g->d; j++)
+        missing = missing || isnan(row[j]);
+    g->scores[i] = missing ? NAN : isnan(score) ? -HUGE_VAL : score;
+}
+
+static nicest_status judge_rows(judge *g, const nicest_data *data, int threads, double *scores)
+{
+    size_t n = nicest_data_rows(data);
+    g->rows = memory_new(BATCH, g->d * sizeof *g->rows);
+    nicest_status status = g->rows ? NICEST_OK : fail_memory();
+    for (size_t first = 0; status == NICEST_OK && first < n; first += BATCH) {
+        size_t some = n - first < BATCH ? n - first : BATCH;
+        status = nicest_data_read(data, first, some, g->rows);
+        g->scores = scores + first;
+        if (status == NICEST_OK)
+            parallel_for(threads, some, judge_row, g);
+    }
+    memory_free(g->rows);
+    return status;
+}
+
+static nicest_status not_fitted(const char *baseline)
+{
+    return fail(NICEST_E_DATA, "the model is not calibrated: baseline '%.30s' has nothing to go by",
+                baseline);
+}
+
+static nicest_status score_lengths(const nicest_model *model, const nicest_data *data, int threads,
+                                   double *scores)
+{
+    TRY(statistics_lengths(model, data, threads, scores));
+    const double *usual = stored_array(model, ARRAY_LENGTH, 2);
+    if (!usual)
+        return not_fitted("compressed");
+    for (size_t i = 0; i < nicest_data_rows(data); i++)
+        scores[i] = -fabs(scores[i] - usual[0]) / usual[1];
+    return NICEST_OK;
+}
+
+static nicest_status score_columns(const nicest_model *model, const nicest_data *data,
+                                   const char *baseline, int threads, double *scores)
+{
+    size_t d = nicest_model_columns(model);
+    bool gaussian = !strcmp(baseline, "gaussian");
+    const double *stored = stored_array(model, ARRAY_COLUMNS, 2 * d);
+    judge g = {.d = d, .factor = stored_array(model, ARRAY_FACTOR, gaussian_packed(d))};
+    if (!gaussian && is_picture(model))
+        g.usual = stored_array(model, ARRAY_MEAN, 2);
+    if (!stored || (gaussian && !g.factor && d <= WHOLE_COVARIANCE))
+        return not_fitted(baseline);
+    double *columns = memory_new(3 * d, sizeof *columns); /* and the mean of z, which is 0 */
+    g.scratch = gaussian ? memory_new((size_t)threads * 2, d * sizeof(double)) : NULL;
+    nicest_status status = columns && (g.scratch || !gaussian) ? NICEST_OK : fail_memory();
+    if (status == NICEST_OK) {
+        memcpy(columns, stored, 2 * d * sizeof *columns);
+        g.columns = columns;
+        status = judge_rows(&g, data, threads, scores);
+    }
+    memory_free(columns);
+    memory_free(g.scratch);
+    return status;
+}
+
+nicest_status nicest_baseline_scores(const nicest_model *model, const nicest_data *data,
+                                     const char *baseline, double *scores)
+{
+    if (!model || !data || !baseline || !scores)
+        return fail(NICEST_E_ARGUMENT, "model, data, a baseline's name and a place are needed");
+    TRY(nicest_model_fits(model, data));
+    size_t n = nicest_data_rows(data);
+    double *made = memory_new(n, sizeof *made);
+    if (!made)
+        return fail_memory();
+    int threads = parallel_available();
+    nicest_status status;
+    if (!strcmp(baseline, "compressed"))
+        status = score_lengths(model, data, threads, made);
+    else if (!strcmp(baseline, "mean") || !strcmp(baseline, "gaussian"))
+        status = score_columns(model, data, baseline, threads, made);
+    else
+        status = fail(NICEST_E_ARGUMENT, "baseline '%.30s': expected mean, compressed or gaussian",
+                      baseline);
+    if (status == NICEST_OK)
+        memcpy(scores, made, n * sizeof *scores);
+    memory_free(made);
+    return status;
+}

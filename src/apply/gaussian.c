@@ -1,0 +1,155 @@
+/* gaussian.c - see gaussian.h. */
+#include "apply/gaussian.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "base/clones.h"
+#include "base/parallel.h"
+
+static const double LOG_TWO_PI = 1.8378770664093453;
+
+size_t gaussian_packed(size_t d)
+{
+    return d * (d + 1) / 2;
+}
+
+size_t gaussian_column(size_t d, size_t j)
+{
+    return j * d - j * (j + 1) / 2 + j;
+}
+
+/* y += a x */
+VECTOR_CLONES static void add_scaled(double *y, double a, const double *x, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        y[i] += a * x[i];
+}
+
+/* ------------------------------------------------------------------ moments */
+
+/* Columns of a covariance that are computed in one pass over the rows. */
+enum { COLUMNS_AT_ONCE = 16 };
+
+typedef struct moments {
+    const double *rows, *weight, *mean;
+    size_t n, d;
+    double total;
+    double *covariance;
+} moments;
+
+static double weight_of(const double *weight, size_t i)
+{
+    return weight ? weight[i] : 1;
+}
+
+/* sum_i w_i (x_ij - m_j) x_ik, k >= j: the mean is subtracted once, which is enough as the other
+ * factor then sums to zero; data is standardised, so nothing is lost to cancellation. */
+static void add_columns(void *context, int thread, size_t item)
+{
+    const moments *m = context;
+    size_t first = item * COLUMNS_AT_ONCE, end = first + COLUMNS_AT_ONCE;
+    (void)thread;
+    end = end < m->d ? end : m->d;
+    for (size_t i = 0; i < m->n; i++) {
+        const double *row = m->rows + i * m->d;
+        double weight = weight_of(m->weight, i) / m->total;
+        for (size_t j = first; weight > 0 && j < end; j++)
+            add_scaled(m->covariance + gaussian_column(m->d, j), weight * (row[j] - m->mean[j]),
+                       row + j, m->d - j);
+    }
+}
+
+void gaussian_moments(const double *rows, const double *weight, size_t n, size_t d, int threads,
+                      double *mean, double *covariance)
+{
+    double total = 0;
+    memset(mean, 0, d * sizeof *mean);
+    memset(covariance, 0, gaussian_packed(d) * sizeof *covariance);
+    for (size_t i = 0; i < n; i++) {
+        total += weight_of(weight, i);
+        add_scaled(mean, weight_of(weight, i), rows + i * d, d);
+    }
+    if (!(total > 0))
+        return;
+    for (size_t j = 0; j < d; j++)
+        mean[j] /= total;
+    moments m = {rows, weight, mean, n, d, total, covariance};
+    parallel_for(threads, (d + COLUMNS_AT_ONCE - 1) / COLUMNS_AT_ONCE, add_columns, &m);
+}
+
+/* ------------------------------------------------------------------ shrinkage */
+
+/* Squared Frobenius norm of the whole symmetric matrix. */
+static double square_norm(const double *packed, size_t d)
+{
+    double sum = 0;
+    for (size_t j = 0; j < d; j++) {
+        const double *column = packed + gaussian_column(d, j);
+        sum += column[0] * column[0];
+        for (size_t i = 1; i < d - j; i++)
+            sum += 2 * column[i] * column[i];
+    }
+    return sum;
+}
+
+/* sum_i |x_i - mean|^4 */
+static double fourth_powers(const double *rows, size_t n, size_t d, const double *mean)
+{
+    double sum = 0;
+    for (size_t i = 0; i < n; i++) {
+        double square = 0;
+        for (size_t j = 0; j < d; j++)
+            square += (rows[i * d + j] - mean[j]) * (rows[i * d + j] - mean[j]);
+        sum += square * square;
+    }
+    return sum;
+}
+
+/* Ledoit and Wolf (2004): error of the sample covariance over its distance from mu I. */
+double gaussian_shrink(const double *rows, size_t n, size_t d, const double *mean,
+                       double *covariance)
+{
+    double trace = 0, norm = square_norm(covariance, d), count = (double)n;
+    for (size_t j = 0; j < d; j++)
+        trace += covariance[gaussian_column(d, j)];
+    double level = trace / (double)d, distance = norm - level * trace;
+    double error = (fourth_powers(rows, n, d, mean) / count - norm) / count;
+    double share = distance > 0 ? fmin(fmax(error / distance, 0), 1) : 1;
+    for (size_t i = 0; i < gaussian_packed(d); i++)
+        covariance[i] *= 1 - share;
+    for (size_t j = 0; j < d; j++)
+        covariance[gaussian_column(d, j)] += share * level;
+    return share;
+}
+
+/* ------------------------------------------------------------------ factor and density */
+
+void gaussian_factor(double *packed, size_t d, double least)
+{
+    for (size_t j = 0; j < d; j++) {
+        double *column = packed + gaussian_column(d, j);
+        double pivot = sqrt(column[0] > least * least ? column[0] : least * least);
+        column[0] = pivot;
+        for (size_t i = 1; i < d - j; i++)
+            column[i] /= pivot;
+        for (size_t k = j + 1; k < d; k++)
+            add_scaled(packed + gaussian_column(d, k), -column[k - j], column + k - j, d - k);
+    }
+}
+
+/* L z = row - mean by columns; log N = -(|z|^2 + d log 2 pi)/2 - sum log L_jj */
+double gaussian_log_density(const double *row, const double *mean, const double *factor, size_t d,
+                            double *scratch)
+{
+    double sum = (double)d * LOG_TWO_PI;
+    for (size_t j = 0; j < d; j++)
+        scratch[j] = row[j] - mean[j];
+    for (size_t j = 0; j < d; j++) {
+        const double *column = factor + gaussian_column(d, j);
+        double z = scratch[j] / column[0];
+        sum += z * z + 2 * log(column[0]);
+        add_scaled(scratch + j + 1, -z, column + 1, d - j - 1);
+    }
+    return -sum / 2;
+}

@@ -1,0 +1,33 @@
+/* gaussian.h - Gaussians with a whole covariance, in double: of data columns (a baseline without
+ * any model) and of the statistics that scores are made of.
+ *
+ * A covariance or its Cholesky factor is a lower triangle packed by columns, [d (d+1) / 2]: column
+ * j is contiguous, so that the loops over it are plain vector code. Knows neither models nor data.
+ */
+#ifndef NICEST_APPLY_GAUSSIAN_H
+#define NICEST_APPLY_GAUSSIAN_H
+
+#include <stddef.h>
+
+#include "nicest.h"
+
+size_t gaussian_packed(size_t d);
+/* First element of column j. */
+size_t gaussian_column(size_t d, size_t j);
+
+/* Mean [d] and packed covariance of rows[n, d], row i counting weight[i] (NULL: 1). A total weight
+ * of zero gives zeros. */
+void gaussian_moments(const double *rows, const double *weight, size_t n, size_t d, int threads,
+                      double *mean, double *covariance);
+/* Ledoit and Wolf's share (0..1) of the best mix with a multiple of the identity, for rows[n, d]
+ * with that mean and covariance; and the mix, in place. */
+double gaussian_shrink(const double *rows, size_t n, size_t d, const double *mean,
+                       double *covariance);
+/* Covariance -> lower Cholesky factor, in place; pivots that are not above `least` are set to it.
+ */
+void gaussian_factor(double *packed, size_t d, double least);
+/* log N(row; mean, L L'); scratch[d]. */
+double gaussian_log_density(const double *row, const double *mean, const double *factor, size_t d,
+                            double *scratch);
+
+#endif

@@ -1,0 +1,695 @@
+/* outlier.c - scores of atypical rows, their calibration, and the decision.
+ *
+ *     logp        log p(x)
+ *     typicality  -|mean log p of the group - what is usual|
+ *     complexity  bits of the compressed row - bits of the row under the model
+ *     gradient    log density of the norms of d log p / d theta
+ *     latent      log density of the latent's figures
+ *     combined    log density of all of these at once, and of the compressed length
+ *
+ * Densities of statistics are mixtures fitted on training rows. No score has ever seen an outlier.
+ */
+#include "apply/outlier.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "apply/conformal.h"
+#include "apply/mixture.h"
+#include "apply/statistics.h"
+#include "base/memory.h"
+#include "base/parallel.h"
+#include "base/random.h"
+#include "base/status.h"
+
+/* Most rows that statistics are fitted on, and most that calibrate. */
+enum { MOST_FITTED = 5000, MOST_CALIBRATION = 9999 };
+
+enum { SUBSAMPLE_FIT = 0xf17, SUBSAMPLE_CALIBRATION, SUBSAMPLE_FOLDS };
+
+typedef enum score { LOGP, TYPICALITY, COMPLEXITY, GRADIENT, LATENT, COMBINED, SCORES } score;
+
+static const char *const score_names[SCORES + 1] = {
+    "logp", "typicality", "complexity", "gradient", "latent", "combined", NULL};
+
+const char *const *nicest_score_names(void)
+{
+    return score_names;
+}
+
+/* ------------------------------------------------------------------ names and arrays */
+
+/* "NAME" or "NAME:M". */
+static nicest_status parse_score(const char *text, score *which, size_t *group)
+{
+    size_t length = strcspn(text, ":"), number = 1;
+    if (text[length] == ':') {
+        char *end;
+        unsigned long long given = strtoull(text + length + 1, &end, 10);
+        if (text[length + 1] < '0' || text[length + 1] > '9' || *end || given == 0 ||
+            given > 1000000)
+            return fail(NICEST_E_ARGUMENT, "score '%.40s': expected NAME or NAME:ROWS", text);
+        number = (size_t)given;
+    }
+    for (int i = 0; i < SCORES; i++)
+        if (strlen(score_names[i]) == length && !strncmp(score_names[i], text, length)) {
+            *which = (score)i;
+            *group = number;
+            return NICEST_OK;
+        }
+    return fail(
+        NICEST_E_ARGUMENT,
+        "score '%.40s': expected logp, typicality, complexity, gradient, latent or combined", text);
+}
+
+/* Typicality is made from log p and needs no array of its own. */
+static score base_of(score which)
+{
+    return which == TYPICALITY ? LOGP : which;
+}
+
+typedef struct array_name {
+    char text[40];
+} array_name;
+
+static array_name named(const char *family, score which)
+{
+    array_name name;
+    snprintf(name.text, sizeof name.text, "%s.%s", family, score_names[which]);
+    return name;
+}
+
+static const double *calibration_of(const nicest_model *model, score which, size_t *n)
+{
+    *n = 0;
+    return model_array(model, named("calibration", base_of(which)).text, n);
+}
+
+static nicest_status not_calibrated(score which)
+{
+    return fail(NICEST_E_DATA, "the model is not calibrated for score '%s'", score_names[which]);
+}
+
+/* What log p is usual. */
+static nicest_status usual_logp(const nicest_model *model, double *usual)
+{
+    size_t count = 0;
+    const double *values = model_array(model, "calibration.typical", &count);
+    if (!values || count != 1)
+        return not_calibrated(TYPICALITY);
+    *usual = *values;
+    return NICEST_OK;
+}
+
+int nicest_calibrated(const nicest_model *model)
+{
+    size_t n = 0;
+    return model && calibration_of(model, LOGP, &n) && n > 0;
+}
+
+/* ------------------------------------------------------------------ scores from statistics */
+
+static statistics_run run_of(const statistics_layout *l, score which)
+{
+    return which == GRADIENT ? l->gradient : which == LATENT ? l->latent : l->all;
+}
+
+/* Bits by which the compressor needs more than the model: (log p + log of a level's width)/ln 2 is
+ * minus the model's. */
+static double complexity_of(const nicest_model *model, double logp, double bits)
+{
+    return (logp + entry_log_units(&model_flow_const(model)->entry)) / log(2) + bits;
+}
+
+typedef struct densities {
+    const double *mixture, *statistics;
+    statistics_run run;
+    size_t width;
+    double *scratch, *out;
+    size_t scratch_size;
+} densities;
+
+static void density_of_row(void *context, int thread, size_t i)
+{
+    const densities *s = context;
+    s->out[i] = mixture_log_density(s->mixture, s->statistics + i * s->width + s->run.first,
+                                    s->scratch + (size_t)thread * s->scratch_size);
+}
+
+/* Log density of one family of statistics[n, all]. */
+static nicest_status density_scores(const nicest_model *model, score which,
+                                    const double *statistics, size_t n, int threads, double *out)
+{
+    statistics_layout l = statistics_of(model);
+    size_t count = 0;
+    const double *mixture = model_array(model, named("statistics", which).text, &count);
+    densities s = {mixture, statistics, run_of(&l, which), l.all.count, NULL, out, 0};
+    if (!mixture_valid(mixture, count, s.run.count))
+        return not_calibrated(which);
+    s.scratch_size = mixture_scratch(mixture);
+    s.scratch = memory_new((size_t)threads, s.scratch_size * sizeof(double));
+    if (!s.scratch)
+        return fail_memory();
+    parallel_for(threads, n, density_of_row, &s);
+    memory_free(s.scratch);
+    return NICEST_OK;
+}
+
+/* Any score but typicality, of single rows, from their statistics. */
+static nicest_status scores_from(const nicest_model *model, score which, const double *statistics,
+                                 size_t n, int threads, double *out)
+{
+    statistics_layout l = statistics_of(model);
+    if (which >= GRADIENT)
+        return density_scores(model, which, statistics, n, threads, out);
+    for (size_t i = 0; i < n; i++) {
+        const double *row = statistics + i * l.all.count;
+        out[i] = row[l.logp.first];
+        if (which == COMPLEXITY && isfinite(out[i]))
+            out[i] = complexity_of(model, out[i], exp(row[l.length.first]));
+    }
+    return NICEST_OK;
+}
+
+/* ------------------------------------------------------------------ scores of data */
+
+/* A row that is whole but has no log p has left the numbers of the model: the least typical. */
+static nicest_status mark_far_rows(const nicest_data *data, double *logp)
+{
+    size_t d = nicest_data_columns(data);
+    double *row = memory_new(d, sizeof *row);
+    nicest_status status = row ? NICEST_OK : fail_memory();
+    for (size_t i = 0; status == NICEST_OK && i < nicest_data_rows(data); i++) {
+        if (!isnan(logp[i]))
+            continue;
+        bool missing = false;
+        status = nicest_data_read(data, i, 1, row);
+        for (size_t j = 0; j < d; j++)
+            missing = missing || isnan(row[j]);
+        logp[i] = missing ? NAN : -HUGE_VAL;
+    }
+    memory_free(row);
+    return status;
+}
+
+static nicest_status complexity_scores(const nicest_model *model, const nicest_data *data,
+                                       int threads, double *scores)
+{
+    size_t n = nicest_data_rows(data);
+    double *bits = memory_new(n, sizeof *bits);
+    nicest_status status = bits ? NICEST_OK : fail_memory();
+    if (status == NICEST_OK)
+        status = statistics_lengths(model, data, threads, bits);
+    for (size_t i = 0; status == NICEST_OK && i < n; i++)
+        scores[i] = isfinite(scores[i]) ? complexity_of(model, scores[i], bits[i]) : scores[i];
+    memory_free(bits);
+    return status;
+}
+
+static nicest_status statistic_scores(const nicest_model *model, const nicest_data *data,
+                                      score which, uint64_t seed, int threads, double *scores)
+{
+    size_t n = nicest_data_rows(data), width = statistics_of(model).all.count;
+    double *statistics = memory_new(n, width * sizeof *statistics);
+    nicest_status status = statistics ? NICEST_OK : fail_memory();
+    if (status == NICEST_OK)
+        status = statistics_measure(model, data, seed, threads, statistics);
+    if (status == NICEST_OK)
+        status = scores_from(model, which, statistics, n, threads, scores);
+    memory_free(statistics);
+    return status;
+}
+
+/* Single rows; typicality is log p here, and becomes itself with its group. */
+static nicest_status row_scores(const nicest_model *model, const nicest_data *data, score which,
+                                uint64_t seed, int threads, double *scores)
+{
+    if (which >= GRADIENT)
+        return statistic_scores(model, data, which, seed, threads, scores);
+    TRY(nicest_score_data(model, data, seed, threads, scores));
+    TRY(mark_far_rows(data, scores));
+    return which == COMPLEXITY ? complexity_scores(model, data, threads, scores) : NICEST_OK;
+}
+
+/* Rows in groups of `size`, each with the mean of its rows; the last group is the last rows. */
+static void average_groups(double *scores, size_t n, size_t size, double *single)
+{
+    memcpy(single, scores, n * sizeof *single);
+    for (size_t at = 0; at < n; at += size) {
+        size_t first = at + size <= n ? at : n - size;
+        double sum = 0;
+        for (size_t i = 0; i < size; i++)
+            sum += single[first + i];
+        for (size_t i = at; i < first + size; i++)
+            scores[i] = sum / (double)size;
+    }
+}
+
+static nicest_status group_scores(const nicest_model *model, score which, size_t group,
+                                  double *scores, size_t n)
+{
+    double usual = 0;
+    if (group > n)
+        return fail(NICEST_E_DATA, "%zu rows do not make one group of %zu", n, group);
+    if (which == TYPICALITY)
+        TRY(usual_logp(model, &usual));
+    if (group > 1) {
+        double *single = memory_new(n, sizeof *single);
+        if (!single)
+            return fail_memory();
+        average_groups(scores, n, group, single);
+        memory_free(single);
+    }
+    for (size_t i = 0; which == TYPICALITY && i < n; i++)
+        scores[i] = -fabs(scores[i] - usual);
+    return NICEST_OK;
+}
+
+nicest_status nicest_outlier_scores(const nicest_model *model, const nicest_data *data,
+                                    const char *name, size_t group, uint64_t seed, int threads,
+                                    double *scores)
+{
+    score which;
+    size_t named_group;
+    if (!model || !data || !name || !scores)
+        return fail(NICEST_E_ARGUMENT, "model, data, a score's name and a place are needed");
+    TRY(parse_score(name, &which, &named_group));
+    TRY(nicest_model_fits(model, data));
+    size_t n = nicest_data_rows(data);
+    double *made = memory_new(n, sizeof *made);
+    if (!made)
+        return fail_memory();
+    threads = threads < 1 ? parallel_available() : threads;
+    group = group > 1 ? group : named_group;
+    nicest_status status = row_scores(model, data, which, seed, threads, made);
+    if (status == NICEST_OK)
+        status = group_scores(model, which, group, made, n);
+    if (status == NICEST_OK)
+        memcpy(scores, made, n * sizeof *scores);
+    memory_free(made);
+    return status;
+}
+
+/* ------------------------------------------------------------------ fitting */
+
+nicest_status outlier_subsample(nicest_data **out, const nicest_data *data, size_t most,
+                                uint64_t seed, uint32_t draw)
+{
+    size_t n = nicest_data_rows(data), count = n < most ? n : most;
+    uint32_t *order = memory_new(n, sizeof *order);
+    size_t *index = memory_new(n, sizeof *index);
+    nicest_status status = order && index ? NICEST_OK : fail_memory();
+    if (status == NICEST_OK) {
+        random_permutation((random_stream){seed, RANDOM_SPLIT, draw}, order, n);
+        for (size_t i = 0; i < count; i++)
+            index[i] = order[i];
+        status = nicest_data_select(out, data, index, count);
+    }
+    memory_free(order);
+    memory_free(index);
+    return status;
+}
+
+/* Keeps the rows of statistics[n, width] that are finite; returns their number. */
+static size_t keep_finite(double *statistics, size_t n, size_t width)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < n; i++) {
+        bool whole = true;
+        for (size_t j = 0; j < width; j++)
+            whole = whole && isfinite(statistics[i * width + j]);
+        if (whole)
+            memmove(statistics + count++ * width, statistics + i * width, width * sizeof(double));
+    }
+    return count;
+}
+
+static nicest_status fit_family(nicest_model *model, score which, const double *statistics,
+                                size_t n, uint64_t seed, int threads)
+{
+    statistics_layout l = statistics_of(model);
+    statistics_run run = run_of(&l, which);
+    double *part = memory_new(n, run.count * sizeof *part), *mixture = NULL;
+    size_t count = 0;
+    nicest_status status = part ? NICEST_OK : fail_memory();
+    for (size_t i = 0; part && i < n; i++)
+        memcpy(part + i * run.count, statistics + i * l.all.count + run.first,
+               run.count * sizeof *part);
+    if (status == NICEST_OK)
+        status = mixture_fit(part, n, run.count, seed, threads, &mixture, &count);
+    if (status == NICEST_OK)
+        status = model_set_array(model, named("statistics", which).text, mixture, count);
+    memory_free(part);
+    memory_free(mixture);
+    return status;
+}
+
+/* All that scores other than log p need, from n rows' statistics. */
+static nicest_status fit_families(nicest_model *model, double *statistics, size_t n, uint64_t seed,
+                                  int threads)
+{
+    statistics_layout l = statistics_of(model);
+    n = keep_finite(statistics, n, l.all.count);
+    if (n < 2)
+        return fail(NICEST_E_DATA, "%zu rows with a finite log p are too few to fit scores on", n);
+    double usual = 0;
+    for (size_t i = 0; i < n; i++)
+        usual += statistics[i * l.all.count + l.logp.first] / (double)n;
+    TRY(model_set_array(model, "calibration.typical", &usual, 1));
+    for (int which = GRADIENT; which <= COMBINED; which++)
+        if (run_of(&l, (score)which).count)
+            TRY(fit_family(model, (score)which, statistics, n, seed, threads));
+    return NICEST_OK;
+}
+
+static nicest_status fit_statistics(nicest_model *model, const nicest_data *train, uint64_t seed,
+                                    int threads)
+{
+    nicest_data *some = NULL;
+    TRY(outlier_subsample(&some, train, MOST_FITTED, seed, SUBSAMPLE_FIT));
+    size_t n = nicest_data_rows(some), width = statistics_of(model).all.count;
+    double *statistics = memory_new(n, width * sizeof *statistics);
+    nicest_status status = statistics ? NICEST_OK : fail_memory();
+    if (status == NICEST_OK)
+        status = statistics_measure(model, some, seed, threads, statistics);
+    if (status == NICEST_OK)
+        status = fit_families(model, statistics, n, seed, threads);
+    if (status == NICEST_OK)
+        status = baselines_fit(model, some, threads);
+    memory_free(statistics);
+    nicest_data_free(some);
+    return status;
+}
+
+/* ------------------------------------------------------------------ calibrating */
+
+/* Scores of calibration rows as they come in, [SCORES][capacity]; a score that the model does not
+ * have stays empty. */
+typedef struct pool {
+    double *scores[SCORES];
+    size_t count[SCORES], capacity;
+} pool;
+
+static nicest_status pool_open(pool *p, size_t capacity)
+{
+    p->capacity = capacity;
+    for (int i = 0; i < SCORES; i++) {
+        p->scores[i] = memory_new(capacity, sizeof(double));
+        if (!p->scores[i])
+            return fail_memory();
+    }
+    return NICEST_OK;
+}
+
+static void pool_close(pool *p)
+{
+    for (int i = 0; i < SCORES; i++)
+        memory_free(p->scores[i]);
+}
+
+/* True when the model can give this score. */
+static bool available(const nicest_model *model, score which)
+{
+    statistics_layout l = statistics_of(model);
+    size_t count = 0;
+    if (which == LOGP)
+        return true;
+    if (which == COMPLEXITY)
+        return l.length.count > 0;
+    const double *mixture = model_array(model, named("statistics", which).text, &count);
+    return which >= GRADIENT && mixture_valid(mixture, count, run_of(&l, which).count);
+}
+
+/* Adds the scores of all rows of data under `model`; rows with missing values are left out. */
+static nicest_status pool_add(pool *p, const nicest_model *model, const nicest_data *data,
+                              uint64_t seed, int threads)
+{
+    size_t n = nicest_data_rows(data), width = statistics_of(model).all.count;
+    double *statistics = memory_new(n, (width + 1) * sizeof *statistics);
+    nicest_status status = statistics ? NICEST_OK : fail_memory();
+    if (status == NICEST_OK)
+        status = statistics_measure(model, data, seed, threads, statistics);
+    double *scores = statistics ? statistics + n * width : NULL;
+    for (int which = 0; status == NICEST_OK && which < SCORES; which++) {
+        if (!available(model, (score)which))
+            continue;
+        status = scores_from(model, (score)which, statistics, n, threads, scores);
+        for (size_t i = 0; status == NICEST_OK && i < n; i++)
+            if (!isnan(scores[i]) && p->count[which] < p->capacity)
+                p->scores[which][p->count[which]++] = scores[i];
+    }
+    memory_free(statistics);
+    return status;
+}
+
+static double finite(double x)
+{
+    return isfinite(x) ? x : copysign(1.7976931348623157e308, x);
+}
+
+/* A score's part of the record: where the middle and the low end of its calibration lie. */
+static char *describe_score(const char *before, score which, const double *sorted, size_t n)
+{
+    return memory_format("%s%s\"%s\": {\"rows\": %zu, \"least\": %.9g, \"median\": %.9g}", before,
+                         *before ? ", " : "", score_names[which], n, finite(sorted[0]),
+                         finite(sorted[n / 2]));
+}
+
+static nicest_status write_record(nicest_model *model, const char *method, size_t held,
+                                  const char *scores)
+{
+    char *text = memory_format("{\"method\": \"%s\", \"held_out_rows\": %zu, \"scores\": {%s}}",
+                               method, held, scores);
+    nicest_status status = text ? model_set_entry(model, MODEL_CALIBRATION, text) : fail_memory();
+    memory_free(text);
+    return status;
+}
+
+/* Sorts and stores what was gathered, and says so in the record. The rows came in random order, so
+ * leaving some out at the end is fair. */
+static nicest_status pool_store(pool *p, nicest_model *model, const char *method)
+{
+    char *scores = memory_text("");
+    nicest_status status = scores ? NICEST_OK : fail_memory();
+    for (int i = 0; status == NICEST_OK && i < SCORES; i++) {
+        size_t n = conformal_rows(p->count[i]);
+        conformal_sort(p->scores[i], n);
+        status = i == TYPICALITY
+                     ? NICEST_OK
+                     : model_set_array(model, named("calibration", (score)i).text, p->scores[i], n);
+        if (status != NICEST_OK || n == 0)
+            continue;
+        char *longer = describe_score(scores, (score)i, p->scores[i], n);
+        memory_free(scores);
+        scores = longer;
+        status = scores ? NICEST_OK : fail_memory();
+    }
+    if (status == NICEST_OK)
+        status = write_record(model, method, p->count[LOGP], scores);
+    memory_free(scores);
+    return status;
+}
+
+static nicest_status calibrate_on(nicest_model *model, const nicest_data *held_out, uint64_t seed,
+                                  int threads)
+{
+    nicest_data *some = NULL;
+    pool p = {0};
+    TRY(outlier_subsample(&some, held_out, MOST_CALIBRATION, seed, SUBSAMPLE_CALIBRATION));
+    nicest_status status = pool_open(&p, nicest_data_rows(some));
+    if (status == NICEST_OK)
+        status = pool_add(&p, model, some, seed + 1, threads);
+    if (status == NICEST_OK && p.count[LOGP] == 0)
+        status = fail(NICEST_E_DATA, "calibration: every row has a missing value");
+    if (status == NICEST_OK)
+        status = pool_store(&p, model, "split");
+    pool_close(&p);
+    nicest_data_free(some);
+    return status;
+}
+
+nicest_status nicest_calibrate(nicest_model *model, const nicest_data *train,
+                               const nicest_data *held_out, uint64_t seed, int threads)
+{
+    if (!model || !held_out)
+        return fail(NICEST_E_ARGUMENT, "a model and rows to calibrate on are needed");
+    TRY(nicest_model_fits(model, held_out));
+    if (train)
+        TRY(nicest_model_fits(model, train));
+    if (nicest_data_rows(held_out) == 0)
+        return fail(NICEST_E_DATA, "calibration: no rows");
+    threads = threads < 1 ? parallel_available() : threads;
+    if (train)
+        TRY(fit_statistics(model, train, seed, threads));
+    return calibrate_on(model, held_out, seed, threads);
+}
+
+/* ------------------------------------------------------------------ cross-conformal */
+
+/* Rows order[first..first+count-1] if `inside`, or the others. */
+static nicest_status select_fold(nicest_data **out, const nicest_data *rows, const uint32_t *order,
+                                 size_t first, size_t count, bool inside)
+{
+    size_t n = nicest_data_rows(rows), kept = 0;
+    size_t *index = memory_new(n, sizeof *index);
+    if (!index)
+        return fail_memory();
+    for (size_t i = 0; i < n; i++)
+        if ((i >= first && i < first + count) == inside)
+            index[kept++] = order[i];
+    nicest_status status = nicest_data_select(out, rows, index, kept);
+    memory_free(index);
+    return status;
+}
+
+typedef struct crossing {
+    const nicest_data *rows;
+    const uint32_t *order;
+    outlier_learn learn;
+    void *context;
+    uint64_t seed;
+    int threads;
+    pool pool;
+} crossing;
+
+static nicest_status cross_fold(crossing *c, size_t first, size_t count)
+{
+    nicest_data *inside = NULL, *others = NULL;
+    nicest_model *model = NULL;
+    nicest_status status = select_fold(&others, c->rows, c->order, first, count, false);
+    if (status == NICEST_OK)
+        status = select_fold(&inside, c->rows, c->order, first, count, true);
+    if (status == NICEST_OK)
+        status = c->learn(c->context, others, &model);
+    if (status == NICEST_OK)
+        status = fit_statistics(model, others, c->seed, c->threads);
+    if (status == NICEST_OK)
+        status = pool_add(&c->pool, model, inside, c->seed + 1, c->threads);
+    nicest_model_free(model);
+    nicest_data_free(inside);
+    nicest_data_free(others);
+    return status;
+}
+
+static nicest_status cross_folds(crossing *c, size_t folds)
+{
+    size_t n = nicest_data_rows(c->rows);
+    for (size_t k = 0; k < folds; k++) {
+        size_t first = n * k / folds, end = n * (k + 1) / folds;
+        TRY(cross_fold(c, first, end - first));
+    }
+    return NICEST_OK;
+}
+
+/* The pool is in the order of folds, so what conformal_rows leaves out must be drawn, not the tail.
+ */
+static void pool_shuffle(pool *p, uint64_t seed)
+{
+    for (int i = 0; i < SCORES; i++)
+        for (size_t j = p->count[i]; j > 1; j--) {
+            double u;
+            random_uniform_double((random_stream){seed, RANDOM_SPLIT, SUBSAMPLE_FOLDS}, j, &u, 1);
+            size_t other = (size_t)(u * (double)j);
+            double kept = p->scores[i][j - 1];
+            p->scores[i][j - 1] = p->scores[i][other];
+            p->scores[i][other] = kept;
+        }
+}
+
+nicest_status outlier_cross_calibrate(nicest_model *model, const nicest_data *rows, size_t folds,
+                                      outlier_learn learn, void *context, uint64_t seed,
+                                      int threads)
+{
+    size_t n = nicest_data_rows(rows);
+    crossing c = {.rows = rows,
+                  .learn = learn,
+                  .context = context,
+                  .seed = seed,
+                  .threads = threads < 1 ? parallel_available() : threads};
+    if (folds < 2 || n < 2 * folds)
+        return fail(NICEST_E_DATA, "cross-conformal: %zu rows are too few for %zu folds", n, folds);
+    uint32_t *order = memory_new(n, sizeof *order);
+    nicest_status status = order ? pool_open(&c.pool, n) : fail_memory();
+    if (status != NICEST_OK)
+        goto done;
+    random_permutation((random_stream){seed, RANDOM_SPLIT, SUBSAMPLE_FOLDS}, order, n);
+    c.order = order;
+    TRY_TO(cross_folds(&c, folds));
+    TRY_TO(fit_statistics(model, rows, seed, c.threads));
+    pool_shuffle(&c.pool, seed);
+    TRY_TO(pool_store(&c.pool, model, "cross"));
+done:
+    pool_close(&c.pool);
+    memory_free(order);
+    return status;
+}
+
+/* ------------------------------------------------------------------ decisions */
+
+/* Sorted calibration scores of single rows or groups: *owned is released by the caller, and NULL
+ * where the model's own array serves. */
+static nicest_status calibration_scores(const nicest_model *model, const char *name,
+                                        const double **sorted, size_t *n, double **owned)
+{
+    score which;
+    size_t group, rows;
+    double usual = NAN;
+    TRY(parse_score(name, &which, &group));
+    const double *stored = calibration_of(model, which, &rows);
+    if (!stored || rows == 0)
+        return not_calibrated(which);
+    *owned = NULL;
+    *sorted = stored;
+    *n = rows / group;
+    if (group == 1 && which != TYPICALITY)
+        return NICEST_OK;
+    if (which == TYPICALITY)
+        TRY(usual_logp(model, &usual));
+    *owned = memory_new(rows / group, sizeof(double));
+    *sorted = *owned;
+    nicest_status status =
+        *owned ? conformal_groups(stored, rows, group, usual, *owned) : fail_memory();
+    if (status != NICEST_OK) {
+        memory_free(*owned);
+        *owned = NULL;
+    }
+    return status;
+}
+
+nicest_status nicest_conformal(const nicest_model *model, const char *name, const double *scores,
+                               size_t n, uint64_t seed, double *p)
+{
+    const double *sorted;
+    double *owned;
+    size_t count;
+    if (!model || !name || !scores || !p)
+        return fail(NICEST_E_ARGUMENT, "model, a score's name, scores and a place are needed");
+    TRY(calibration_scores(model, name, &sorted, &count, &owned));
+    for (size_t i = 0; i < n; i++) {
+        double u;
+        random_uniform_double((random_stream){seed, RANDOM_BOOTSTRAP, UINT32_MAX}, i, &u, 1);
+        p[i] = conformal_p(sorted, count, scores[i], u);
+    }
+    memory_free(owned);
+    return NICEST_OK;
+}
+
+nicest_status nicest_threshold(const nicest_model *model, const char *name, double rate,
+                               double *threshold, size_t *rows)
+{
+    const double *sorted;
+    double *owned;
+    size_t count;
+    if (!model || !name || !threshold)
+        return fail(NICEST_E_ARGUMENT, "model, a score's name and a place are needed");
+    if (!(rate >= 0 && rate <= 1))
+        return fail(NICEST_E_ARGUMENT, "false-alarm rate %g is not between 0 and 1", rate);
+    TRY(calibration_scores(model, name, &sorted, &count, &owned));
+    *threshold = conformal_threshold(sorted, count, rate);
+    if (rows)
+        *rows = count;
+    memory_free(owned);
+    return NICEST_OK;
+}

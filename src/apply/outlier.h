@@ -1,0 +1,36 @@
+/* outlier.h - calibration of a model's scores: the part of it that needs more than nicest.h.
+ *
+ * What is stored in a model, as arrays of doubles: "calibration.SCORE" (sorted scores of
+ * calibration rows), "calibration.typical" (mean log p), "statistics.FAMILY" (a mixture),
+ * "baseline.*". The entry MODEL_CALIBRATION says in words what was done; nothing is read back from
+ * it. */
+#ifndef NICEST_APPLY_OUTLIER_H
+#define NICEST_APPLY_OUTLIER_H
+
+#include "model/model.h"
+#include "nicest.h"
+
+/* Rows of calibration below which 5 % cannot be promised: cross-conformal serves instead. */
+enum { OUTLIER_FEWEST = 19 };
+
+/* Learns a model like the one at hand from other rows; *model is the caller's. */
+typedef nicest_status (*outlier_learn)(void *context, const nicest_data *rows,
+                                       nicest_model **model);
+
+/* Cross-conformal calibration, where no rows can be spared: each of `folds` parts of `rows` is
+ * scored by a model that learnt from the others (and took its statistics from them); all scores
+ * together calibrate `model`, whose own statistics are those of all rows. The promise is that of
+ * the single models; a model of all rows gives new rows scores at least as high, so alarms err
+ * towards fewer. */
+nicest_status outlier_cross_calibrate(nicest_model *model, const nicest_data *rows, size_t folds,
+                                      outlier_learn learn, void *context, uint64_t seed,
+                                      int threads);
+
+/* ---- baselines.c: needs no flow; stores what the baselines want. */
+nicest_status baselines_fit(nicest_model *model, const nicest_data *rows, int threads);
+
+/* At most `most` rows, drawn at random, in random order: data of its own. */
+nicest_status outlier_subsample(nicest_data **out, const nicest_data *data, size_t most,
+                                uint64_t seed, uint32_t draw);
+
+#endif
