@@ -121,9 +121,26 @@ NICEST_API nicest_status nicest_data_replace(nicest_data **out, const nicest_dat
  * standard output. Labels become a column "label" (csv, npz). */
 NICEST_API nicest_status nicest_data_save(const nicest_data *data, const char *path);
 
+/* Rows one after another in bounded memory: what nicest_data_open takes, "-" and long CSV files above
+ * all (other formats are opened whole). Options as there; labels are left out. A reader belongs to one
+ * caller at a time. */
+typedef struct nicest_reader nicest_reader;
+NICEST_API nicest_status nicest_reader_open(nicest_reader **reader, const char *text,
+                                            const nicest_data_options *options);
+NICEST_API size_t nicest_reader_columns(const nicest_reader *reader);
+/* skip != 0: from now on lines that are no row (text, wrong number of fields) are left out instead of
+ * being an error. */
+NICEST_API void nicest_reader_skip_bad(nicest_reader *reader, int skip);
+/* The next rows, at most `max`, into rows[max, columns]; *got == 0 at the end. *skipped (may be NULL):
+ * lines that this call left out. A pipe gives the rows that have arrived, at least one. */
+NICEST_API nicest_status nicest_reader_next(nicest_reader *reader, size_t max, double *rows,
+                                            size_t *got, size_t *skipped);
+NICEST_API void nicest_reader_close(nicest_reader *reader);
+
 /* Toys (docs/math.md has each density). Names end with NULL. */
 NICEST_API const char *const *nicest_toy_names(void);
-/* True log density of rows[n, 2]. NICEST_E_ARGUMENT when `name` is no toy. */
+/* True log density of rows[n, 2]; -infinity where there are never any. `name` may be followed by the
+ * parameters of nicest_data_open, "moons,noise=0.2,n=10". NICEST_E_ARGUMENT when it is no toy. */
 NICEST_API nicest_status nicest_toy_log_density(const char *name, const double *rows, size_t n,
                                                 double *logp);
 

@@ -1,0 +1,516 @@
+/* source.c - rows, wherever they lie.
+ *
+ * Owns nicest_data: shared values with a count of owners, and what is a handle's own: which rows, and
+ * their labels. Conversion to double is one loop for each stored type, run-wise where a row's values
+ * are neighbours. Does not know where the values came from. */
+#include "data/source.h"
+
+#include <math.h>
+#include <stdatomic.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "base/clones.h"
+#include "base/memory.h"
+#include "base/status.h"
+
+/* What handles share; read-only after it is made. */
+typedef struct source_body {
+    atomic_size_t owners;
+    source_table table; /* extras, labels are empty */
+    bool named;
+    bool dense; /* a row's values are neighbours */
+} source_body;
+
+struct nicest_data {
+    source_body *body;
+    size_t rows, first;
+    size_t *index;  /* row i is row index[i] of the body, or first + i where NULL */
+    double *labels; /* [rows] or NULL */
+};
+
+/* ---------------------------------------------------------------- stored types */
+
+/* One function for each type: n values `stride` bytes apart into out[0], out[out_stride], ... The case
+ * of neighbours stands by itself, because the compiler makes vectors of it. */
+#define DEFINE_WIDEN(name, type)                                                                   \
+    VECTOR_CLONES static void name(const unsigned char *from, size_t stride, size_t n,             \
+                                   double *out, size_t out_stride)                                 \
+    {                                                                                              \
+        type value;                                                                                \
+        if (stride == sizeof value && out_stride == 1) {                                           \
+            for (size_t i = 0; i < n; i++) {                                                       \
+                memcpy(&value, from + i * sizeof value, sizeof value);                             \
+                out[i] = (double)value;                                                            \
+            }                                                                                      \
+            return;                                                                                \
+        }                                                                                          \
+        for (size_t i = 0; i < n; i++) {                                                           \
+            memcpy(&value, from + i * stride, sizeof value);                                       \
+            out[i * out_stride] = (double)value;                                                   \
+        }                                                                                          \
+    }
+
+DEFINE_WIDEN(widen_u8, uint8_t)
+DEFINE_WIDEN(widen_i8, int8_t)
+DEFINE_WIDEN(widen_u16, uint16_t)
+DEFINE_WIDEN(widen_i16, int16_t)
+DEFINE_WIDEN(widen_u32, uint32_t)
+DEFINE_WIDEN(widen_i32, int32_t)
+DEFINE_WIDEN(widen_u64, uint64_t)
+DEFINE_WIDEN(widen_i64, int64_t)
+DEFINE_WIDEN(widen_f32, float)
+DEFINE_WIDEN(widen_f64, double)
+
+/* Rounded to nearest (ties to even), clamped to least .. most; `top` is the first double too large. */
+#define DEFINE_STORE(name, type, least, most, top)                                                 \
+    static void name(const double *values, size_t n, unsigned char *out)                           \
+    {                                                                                              \
+        for (size_t i = 0; i < n; i++) {                                                           \
+            double rounded = rint(values[i]);                                                      \
+            type value = (type)0;                                                                  \
+            if (rounded >= (top))                                                                  \
+                value = (most);                                                                    \
+            else if (rounded <= (double)(least))                                                   \
+                value = (least);                                                                   \
+            else if (rounded == rounded)                                                           \
+                value = (type)rounded;                                                             \
+            memcpy(out + i * sizeof value, &value, sizeof value);                                  \
+        }                                                                                          \
+    }
+
+DEFINE_STORE(store_u8, uint8_t, 0, UINT8_MAX, 256.0)
+DEFINE_STORE(store_i8, int8_t, INT8_MIN, INT8_MAX, 128.0)
+DEFINE_STORE(store_u16, uint16_t, 0, UINT16_MAX, 65536.0)
+DEFINE_STORE(store_i16, int16_t, INT16_MIN, INT16_MAX, 32768.0)
+DEFINE_STORE(store_u32, uint32_t, 0, UINT32_MAX, 0x1p32)
+DEFINE_STORE(store_i32, int32_t, INT32_MIN, INT32_MAX, 0x1p31)
+DEFINE_STORE(store_u64, uint64_t, 0, UINT64_MAX, 0x1p64)
+DEFINE_STORE(store_i64, int64_t, INT64_MIN, INT64_MAX, 0x1p63)
+
+static void store_f32(const double *values, size_t n, unsigned char *out)
+{
+    for (size_t i = 0; i < n; i++) {
+        float value = (float)values[i];
+        memcpy(out + i * sizeof value, &value, sizeof value);
+    }
+}
+
+static void store_f64(const double *values, size_t n, unsigned char *out)
+{
+    memcpy(out, values, n * sizeof *values);
+}
+
+typedef struct value_kind {
+    const char *name;
+    size_t size;
+    bool integer;
+    void (*widen)(const unsigned char *from, size_t stride, size_t n, double *out,
+                  size_t out_stride);
+    void (*store)(const double *values, size_t n, unsigned char *out);
+} value_kind;
+
+static const value_kind KINDS[VALUE_TYPES] = {
+    [VALUE_U8] = {"uint8", 1, true, widen_u8, store_u8},
+    [VALUE_I8] = {"int8", 1, true, widen_i8, store_i8},
+    [VALUE_U16] = {"uint16", 2, true, widen_u16, store_u16},
+    [VALUE_I16] = {"int16", 2, true, widen_i16, store_i16},
+    [VALUE_U32] = {"uint32", 4, true, widen_u32, store_u32},
+    [VALUE_I32] = {"int32", 4, true, widen_i32, store_i32},
+    [VALUE_U64] = {"uint64", 8, true, widen_u64, store_u64},
+    [VALUE_I64] = {"int64", 8, true, widen_i64, store_i64},
+    [VALUE_F32] = {"float32", 4, false, widen_f32, store_f32},
+    [VALUE_F64] = {"float64", 8, false, widen_f64, store_f64},
+};
+
+size_t value_size(value_type type)
+{
+    return KINDS[type].size;
+}
+
+const char *value_name(value_type type)
+{
+    return KINDS[type].name;
+}
+
+bool value_is_integer(value_type type)
+{
+    return KINDS[type].integer;
+}
+
+void value_store(value_type type, const double *values, size_t count, unsigned char *out)
+{
+    KINDS[type].store(values, count, out);
+}
+
+/* ---------------------------------------------------------------- tables */
+
+void source_texts_free(char **texts, size_t count)
+{
+    for (size_t i = 0; texts != NULL && i < count; i++)
+        memory_free(texts[i]);
+    memory_free(texts);
+}
+
+static void extra_close(source_extra *extra)
+{
+    memory_free(extra->name);
+    memory_free(extra->values);
+    source_texts_free(extra->texts, extra->text_count);
+}
+
+void source_table_close(source_table *table)
+{
+    for (size_t i = 0; i < table->extra_count; i++)
+        extra_close(&table->extras[i]);
+    memory_free(table->extras);
+    source_texts_free(table->names, table->columns);
+    memory_free(table->offsets);
+    memory_free(table->labels);
+    memory_free(table->block);
+    file_release(&table->bytes);
+    *table = (source_table){0};
+}
+
+static size_t column_offset(const source_table *t, size_t column)
+{
+    return t->offsets != NULL ? t->offsets[column] : column * t->column_stride;
+}
+
+void source_table_column(const source_table *table, size_t column, double *out)
+{
+    KINDS[table->type].widen(table->values + column_offset(table, column), table->row_stride,
+                             table->rows, out, 1);
+}
+
+/* Names for columns that have none. */
+static nicest_status name_columns(source_table *t, bool *named)
+{
+    *named = t->names != NULL && t->columns > 0 && t->names[0] != NULL;
+    if (t->names == NULL)
+        t->names = memory_new(t->columns, sizeof *t->names);
+    if (t->names == NULL)
+        return fail_memory();
+    for (size_t j = 0; j < t->columns; j++) {
+        if (t->names[j] == NULL)
+            t->names[j] = memory_format("x%zu", j + 1);
+        if (t->names[j] == NULL)
+            return fail_memory();
+    }
+    return NICEST_OK;
+}
+
+static bool is_dense(const source_table *t)
+{
+    size_t size = value_size(t->type);
+    for (size_t j = 0; t->offsets != NULL && j < t->columns; j++) {
+        if (t->offsets[j] != t->offsets[0] + j * size)
+            return false;
+    }
+    return t->offsets != NULL || t->column_stride == size || t->columns == 1;
+}
+
+nicest_status source_from_table(nicest_data **out, source_table *table)
+{
+    bool named;
+    nicest_data *data = NULL;
+    source_body *body = NULL;
+    nicest_status status = NICEST_OK;
+    TRY_TO(name_columns(table, &named));
+    data = memory_new(1, sizeof *data);
+    body = memory_new(1, sizeof *body);
+    if (data == NULL || body == NULL) {
+        status = fail_memory();
+        goto done;
+    }
+    for (size_t i = 0; i < table->extra_count; i++)
+        extra_close(&table->extras[i]);
+    memory_free(table->extras);
+    table->extras = NULL;
+    table->extra_count = 0;
+    data->labels = table->labels;
+    table->labels = NULL;
+    data->rows = table->rows;
+    data->body = body;
+    body->table = *table;
+    body->named = named;
+    body->dense = is_dense(table);
+    atomic_init(&body->owners, 1);
+    *table = (source_table){0};
+    *out = data;
+    return NICEST_OK;
+done:
+    memory_free(data);
+    memory_free(body);
+    source_table_close(table);
+    return status;
+}
+
+/* ---------------------------------------------------------------- reading */
+
+static void read_row(const source_body *body, size_t row, double *out)
+{
+    const source_table *t = &body->table;
+    const unsigned char *from = t->values + row * t->row_stride;
+    if (body->dense) {
+        size_t size = value_size(t->type);
+        KINDS[t->type].widen(from + column_offset(t, 0), size, t->columns, out, 1);
+        return;
+    }
+    if (t->offsets == NULL) {
+        KINDS[t->type].widen(from, t->column_stride, t->columns, out, 1);
+        return;
+    }
+    for (size_t j = 0; j < t->columns; j++)
+        KINDS[t->type].widen(from + t->offsets[j], 0, 1, out + j, 1);
+}
+
+/* Column by column: the order in which Fortran arrays lie. */
+static void read_columns(const source_table *t, size_t first, size_t count, double *out)
+{
+    const unsigned char *from = t->values + first * t->row_stride;
+    for (size_t j = 0; j < t->columns; j++)
+        KINDS[t->type].widen(from + column_offset(t, j), t->row_stride, count, out + j,
+                             t->columns);
+}
+
+static size_t body_row(const nicest_data *data, size_t row)
+{
+    return data->index != NULL ? data->index[row] : data->first + row;
+}
+
+void source_read(const nicest_data *data, size_t first, size_t count, double *out)
+{
+    const source_body *body = data->body;
+    const source_table *t = &body->table;
+    if (data->index == NULL && !body->dense) {
+        read_columns(t, data->first + first, count, out);
+        return;
+    }
+    if (data->index == NULL && t->row_stride == t->columns * value_size(t->type)) {
+        const unsigned char *from = t->values + (data->first + first) * t->row_stride;
+        KINDS[t->type].widen(from + column_offset(t, 0), value_size(t->type), count * t->columns,
+                             out, 1);
+        return;
+    }
+    for (size_t i = 0; i < count; i++)
+        read_row(body, body_row(data, first + i), out + i * t->columns);
+}
+
+void source_gather(const nicest_data *data, const size_t *index, size_t count, double *out)
+{
+    for (size_t i = 0; i < count; i++)
+        read_row(data->body, body_row(data, index[i]), out + i * data->body->table.columns);
+}
+
+nicest_status nicest_data_read(const nicest_data *data, size_t first, size_t count, double *out)
+{
+    if (first > data->rows || count > data->rows - first)
+        return fail(NICEST_E_ARGUMENT, "rows %zu to %zu were asked of data with %zu rows", first,
+                    first + count, data->rows);
+    source_read(data, first, count, out);
+    return NICEST_OK;
+}
+
+/* ---------------------------------------------------------------- questions */
+
+size_t nicest_data_rows(const nicest_data *data)
+{
+    return data->rows;
+}
+
+size_t nicest_data_columns(const nicest_data *data)
+{
+    return data->body->table.columns;
+}
+
+const char *nicest_data_column_name(const nicest_data *data, size_t column)
+{
+    return column < data->body->table.columns ? data->body->table.names[column] : NULL;
+}
+
+bool source_named(const nicest_data *data)
+{
+    return data->body->named;
+}
+
+const char *nicest_data_kind(const nicest_data *data)
+{
+    return data->body->table.kind;
+}
+
+const char *nicest_data_type(const nicest_data *data)
+{
+    return value_name(data->body->table.type);
+}
+
+value_type source_type(const nicest_data *data)
+{
+    return data->body->table.type;
+}
+
+void nicest_data_image(const nicest_data *data, unsigned *height, unsigned *width,
+                       unsigned *channels)
+{
+    const source_table *t = &data->body->table;
+    *height = t->height;
+    *width = t->width;
+    *channels = t->channels;
+}
+
+const double *nicest_data_labels(const nicest_data *data)
+{
+    return data->labels;
+}
+
+/* ---------------------------------------------------------------- making and ending */
+
+void nicest_data_free(nicest_data *data)
+{
+    if (data == NULL)
+        return;
+    if (atomic_fetch_sub(&data->body->owners, 1) == 1) {
+        source_table_close(&data->body->table);
+        memory_free(data->body);
+    }
+    memory_free(data->index);
+    memory_free(data->labels);
+    memory_free(data);
+}
+
+static nicest_status check_size(size_t n, size_t d, size_t size)
+{
+    if (d == 0)
+        return fail(NICEST_E_ARGUMENT, "data needs at least one column");
+    if (n > SIZE_MAX / 2 / d / size)
+        return fail(NICEST_E_ARGUMENT, "%zu rows of %zu columns are more than memory can hold", n,
+                    d);
+    return NICEST_OK;
+}
+
+/* Row-major rows of a block of their own. */
+static void shape_block(source_table *t, value_type type, size_t rows, size_t columns)
+{
+    t->type = type;
+    t->rows = rows;
+    t->columns = columns;
+    t->column_stride = value_size(type);
+    t->row_stride = columns * t->column_stride;
+    t->values = t->block;
+}
+
+static nicest_status copy_names(source_table *t, const char *const *names)
+{
+    t->names = memory_new(t->columns, sizeof *t->names);
+    if (t->names == NULL)
+        return fail_memory();
+    for (size_t j = 0; j < t->columns; j++) {
+        t->names[j] = memory_text(names[j]);
+        if (t->names[j] == NULL && names[j] != NULL)
+            return fail_memory();
+    }
+    return NICEST_OK;
+}
+
+nicest_status nicest_data_new(nicest_data **data, const double *values, size_t n, size_t d,
+                              const char *const *names)
+{
+    TRY(check_size(n, d, sizeof *values));
+    source_table table = {.kind = "memory", .block = memory_new(n * d, sizeof *values)};
+    if (table.block == NULL)
+        return fail_memory();
+    shape_block(&table, VALUE_F64, n, d);
+    if (n > 0)
+        memcpy(table.block, values, n * d * sizeof *values);
+    nicest_status status = names != NULL ? copy_names(&table, names) : NICEST_OK;
+    if (status != NICEST_OK) {
+        source_table_close(&table);
+        return status;
+    }
+    return source_from_table(data, &table);
+}
+
+static nicest_status fill_selection(nicest_data *made, const nicest_data *data, const size_t *index,
+                                    size_t count)
+{
+    made->index = memory_new(count, sizeof *made->index);
+    if (made->index == NULL)
+        return fail_memory();
+    if (data->labels != NULL && (made->labels = memory_new(count, sizeof(double))) == NULL)
+        return fail_memory();
+    for (size_t i = 0; i < count; i++) {
+        if (index[i] >= data->rows)
+            return fail(NICEST_E_ARGUMENT, "row %zu was asked of data with %zu rows", index[i],
+                        data->rows);
+        made->index[i] = body_row(data, index[i]);
+        if (made->labels != NULL)
+            made->labels[i] = data->labels[index[i]];
+    }
+    return NICEST_OK;
+}
+
+nicest_status nicest_data_select(nicest_data **out, const nicest_data *data, const size_t *index,
+                                 size_t count)
+{
+    nicest_data *made = memory_new(1, sizeof *made);
+    if (made == NULL)
+        return fail_memory();
+    made->body = data->body;
+    made->rows = count;
+    atomic_fetch_add(&made->body->owners, 1);
+    nicest_status status = fill_selection(made, data, index, count);
+    if (status != NICEST_OK)
+        nicest_data_free(made);
+    else
+        *out = made;
+    return status;
+}
+
+/* Integers cannot say "missing". */
+static nicest_status check_not_nan(const nicest_data *data, const double *values)
+{
+    size_t d = nicest_data_columns(data);
+    for (size_t i = 0; i < data->rows * d; i++) {
+        if (isnan(values[i]))
+            return fail(NICEST_E_DATA, "row %zu, column %s: NaN cannot be stored as %s", i / d + 1,
+                        nicest_data_column_name(data, i % d), nicest_data_type(data));
+    }
+    return NICEST_OK;
+}
+
+static nicest_status fill_replacement(source_table *t, const nicest_data *data,
+                                      const double *values)
+{
+    const source_table *old = &data->body->table;
+    t->block = memory_new(data->rows * old->columns, value_size(old->type));
+    if (t->block == NULL)
+        return fail_memory();
+    shape_block(t, old->type, data->rows, old->columns);
+    value_store(t->type, values, t->rows * t->columns, t->block);
+    if (data->body->named)
+        TRY(copy_names(t, (const char *const *)old->names));
+    if (data->labels == NULL)
+        return NICEST_OK;
+    t->labels = memory_new(t->rows, sizeof *t->labels);
+    if (t->labels == NULL)
+        return fail_memory();
+    memcpy(t->labels, data->labels, t->rows * sizeof *t->labels);
+    return NICEST_OK;
+}
+
+nicest_status nicest_data_replace(nicest_data **out, const nicest_data *data, const double *values)
+{
+    const source_table *old = &data->body->table;
+    if (value_is_integer(old->type))
+        TRY(check_not_nan(data, values));
+    source_table table = {.kind = old->kind,
+                          .height = old->height,
+                          .width = old->width,
+                          .channels = old->channels};
+    nicest_status status = fill_replacement(&table, data, values);
+    if (status != NICEST_OK) {
+        source_table_close(&table);
+        return status;
+    }
+    return source_from_table(out, &table);
+}

@@ -1,0 +1,80 @@
+/* source.h - rows, wherever they lie: the handle nicest_data seen from inside.
+ *
+ * Values stay in their own type where they are: in a mapped file, an inflated block, any order of
+ * strides. Slices, selections and shuffles are row numbers over shared values; choosing columns is
+ * a list of offsets. Does not know any file format: those hand over a source_table. */
+#ifndef NICEST_DATA_SOURCE_H
+#define NICEST_DATA_SOURCE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/file.h"
+#include "nicest.h"
+
+typedef enum value_type {
+    VALUE_U8,
+    VALUE_I8,
+    VALUE_U16,
+    VALUE_I16,
+    VALUE_U32,
+    VALUE_I32,
+    VALUE_U64,
+    VALUE_I64,
+    VALUE_F32,
+    VALUE_F64,
+    VALUE_TYPES /* their number */
+} value_type;
+
+size_t value_size(value_type type);
+/* As NumPy names it, "uint8". */
+const char *value_name(value_type type);
+bool value_is_integer(value_type type);
+value_type source_type(const nicest_data *data);
+
+/* values[i] to the type, rounded and clamped where it is an integer type (NaN becomes 0 there). */
+void value_store(value_type type, const double *values, size_t count, unsigned char *out);
+
+/* A column beside the data: labels of an IDX file, another array of an npz. */
+typedef struct source_extra {
+    char *name;     /* owned */
+    double *values; /* [rows], owned */
+    char **texts;   /* what number 0, 1, ... stands for, or NULL; owned */
+    size_t text_count;
+} source_extra;
+
+/* What a reader of a format hands over; it owns everything in it. All zero is an empty one. */
+typedef struct source_table {
+    const char *kind; /* static */
+    value_type type;
+    const unsigned char *values; /* in `bytes` or `block`; need not be aligned */
+    size_t rows, columns;
+    size_t row_stride, column_stride; /* in bytes */
+    size_t *offsets; /* [columns] of a row's values in bytes, instead of column_stride; or NULL */
+    file_bytes bytes;
+    void *block;
+    char **names; /* [columns], entries may be NULL (then "x1", ...); or NULL */
+    unsigned height, width, channels;
+    source_extra *extras;
+    size_t extra_count;
+    bool labelled;  /* extras[0] is the label unless the user says otherwise */
+    double *labels; /* [rows] or NULL */
+} source_table;
+
+void source_table_close(source_table *table);
+void source_texts_free(char **texts, size_t count);
+/* One column of the table as doubles. */
+void source_table_column(const source_table *table, size_t column, double *out);
+/* All rows as nicest_data, which takes everything out of the table (also on failure). */
+nicest_status source_from_table(nicest_data **out, source_table *table);
+
+/* Stored rows first .. first+count-1 into out[count, columns]; the range must lie inside. Any number
+ * of threads at once. */
+void source_read(const nicest_data *data, size_t first, size_t count, double *out);
+/* Stored rows index[0..count-1] likewise. */
+void source_gather(const nicest_data *data, const size_t *index, size_t count, double *out);
+
+/* True where the names come from the file, not from x1, x2, ... */
+bool source_named(const nicest_data *data);
+
+#endif
