@@ -1,0 +1,46 @@
+/* cmd_convert.c - `nicest convert`: rows from one format to another. */
+#include "common.h"
+
+typedef struct convert_settings {
+    shared_settings shared;
+    const char *data;
+} convert_settings;
+
+/* clang-format off */
+static const option CONVERT_OPTIONS[] = {
+    {.name = "DATA", .type = OPTION_ARGUMENT, .offset = offsetof(convert_settings, data),
+     .required = true, .help = "rows to convert"},
+    {0},
+};
+/* clang-format on */
+
+static int convert_run(void *settings)
+{
+    const convert_settings *s = settings;
+    const char *path = s->shared.output ? s->shared.output : "-";
+    check_writable(path);
+    nicest_data *data = open_data(&s->shared, s->data);
+    save_data(data, path);
+    say(&s->shared, "%s: %zu rows, %zu columns", path, nicest_data_rows(data),
+        nicest_data_columns(data));
+    print_json(&s->shared,
+               json_pack("{s:I, s:I, s:[s]}", "rows", (json_int_t)nicest_data_rows(data), "columns",
+                         (json_int_t)nicest_data_columns(data), "outputs", path));
+    nicest_data_free(data);
+    return STATUS_DONE;
+}
+
+const command CONVERT_COMMAND = {
+    .name = "convert",
+    .summary = "data from one format to another",
+    .synopsis = "DATA [-o FILE]",
+    .description =
+        "Writes the rows of DATA in the format that the extension of FILE says: .csv, .tsv "
+        "(and .gz of these), .npy, .npz, -idx?-ubyte, .png (one grid of pictures). Labels "
+        "become a column. Without -o: CSV on standard output.",
+    .examples = "  nicest convert wine.csv --drop quality -o wine.npy\n"
+                "  nicest convert 'train-images-idx3-ubyte.gz[0:100]' -o first.png\n",
+    .tables = {CONVERT_OPTIONS, DATA_OPTIONS, OUTPUT_OPTIONS, COMMON_OPTIONS},
+    .size = sizeof(convert_settings),
+    .run = convert_run,
+};

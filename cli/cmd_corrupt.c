@@ -1,0 +1,112 @@
+/* cmd_corrupt.c - `nicest corrupt`: data made atypical on purpose, one output for each level. */
+#include <stdio.h>
+#include <string.h>
+
+#include "common.h"
+
+typedef struct corrupt_settings {
+    shared_settings shared;
+    const char *data, *with;
+} corrupt_settings;
+
+#define AT(field) offsetof(corrupt_settings, field)
+
+/* clang-format off */
+static const option CORRUPT_OPTIONS[] = {
+    {.name = "DATA", .type = OPTION_ARGUMENT, .offset = AT(data), .required = true,
+     .help = "rows to corrupt"},
+    {.group = "Corruption", .name = "with", .type = OPTION_TEXT, .argument = "KIND=LEVELS",
+     .offset = AT(with),
+     .help = "noise, rotate, shear, contrast, contrast-black, brightness, blur, occlusion, "
+             "salt-and-pepper, or morph=LEVEL@DATA; levels are one, a list a,b,c or a range "
+             "FROM:TO:STEP"},
+    {0},
+};
+/* clang-format on */
+
+/* Where in a path the level goes: before "-images-idx", "-idx" or the extensions. */
+static size_t stem_length(const char *path)
+{
+    const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
+    const char *end = strstr(name, "-images-idx");
+    end = end ? end : strstr(name, "-idx");
+    end = end ? end : strchr(name[0] == '.' ? name + 1 : name, '.');
+    return end ? (size_t)(end - path) : strlen(path);
+}
+
+/* OUT.csv -> OUT-<level>.csv; a % stands for the level instead. */
+static void level_path(const char *path, double level, bool only, char *out, size_t size)
+{
+    char number[40];
+    const char *percent = strchr(path, '%');
+    number_text(level, number, sizeof number);
+    size_t length = percent ? (size_t)(percent - path) : stem_length(path);
+    if (only && !percent)
+        snprintf(out, size, "%s", path);
+    else
+        snprintf(out, size, "%.*s%s%s%s", (int)length, path, percent ? "" : "-", number,
+                 path + length + (percent != NULL));
+}
+
+static void check_settings(const corrupt_settings *s, const corruption *c)
+{
+    if (!s->shared.output && c->count > 1)
+        refuse(STATUS_USAGE, "corrupt: %zu levels need -o OUT", c->count);
+    if (s->shared.output)
+        check_writable(s->shared.output);
+}
+
+static int corrupt_run(void *settings)
+{
+    const corrupt_settings *s = settings;
+    corruption *c = block_new(1, sizeof *c);
+    json_t *outputs = json_array();
+    if (!s->with)
+        refuse(STATUS_USAGE, "corrupt: --with KIND=LEVEL is missing: nicest corrupt %s",
+               CORRUPT_COMMAND.synopsis);
+    corruption_parse(c, "--with", s->with);
+    check_settings(s, c);
+    nicest_data *data = open_data(&s->shared, s->data);
+    shared_settings beside = s->shared;
+    beside.where = NULL;
+    nicest_data *other = c->other ? open_data(&beside, c->other) : NULL;
+    for (size_t i = 0; i < c->count; i++) {
+        char path[4096] = "-";
+        nicest_data *made;
+        if (s->shared.output)
+            level_path(s->shared.output, c->levels[i], c->count == 1, path, sizeof path);
+        need(nicest_corrupt(&made, data, c->kind, c->levels[i], other, s->shared.seed));
+        save_data(made, path);
+        say(&s->shared, "%s: %s %g, %zu rows", path, c->kind, c->levels[i], nicest_data_rows(made));
+        json_array_append_new(outputs, json_string(path));
+        nicest_data_free(made);
+        stop_if_interrupted();
+    }
+    print_json(&s->shared,
+               json_pack("{s:I, s:I, s:o}", "rows", (json_int_t)nicest_data_rows(data), "columns",
+                         (json_int_t)nicest_data_columns(data), "outputs", outputs));
+    nicest_data_free(data);
+    nicest_data_free(other);
+    block_free(c);
+    return STATUS_DONE;
+}
+
+const command CORRUPT_COMMAND = {
+    .name = "corrupt",
+    .summary = "make data atypical on purpose",
+    .synopsis = "DATA --with KIND=LEVELS [-o FILE]",
+    .description =
+        "Changes every row by a known amount; level 0 changes nothing, and quantised data stays "
+        "quantised. noise: standard deviation in full scale (of tables: in column deviations); "
+        "rotate: "
+        "degrees, counter-clockwise; contrast c: mid-grey + (1-c)(x - mid-grey). "
+        "docs/corruptions.md "
+        "defines all.\n\n"
+        "Several levels make several files: FILE-<level>.ext, or the level in place of a % in "
+        "FILE.",
+    .examples = "  nicest corrupt t10k-images-idx3-ubyte.gz --with rotate=0:90:10 -o rotated.npy\n"
+                "  nicest corrupt wine.csv --with noise=0.5 -o noisy.csv\n",
+    .tables = {CORRUPT_OPTIONS, DATA_OPTIONS, OUTPUT_OPTIONS, COMMON_OPTIONS},
+    .size = sizeof(corrupt_settings),
+    .run = corrupt_run,
+};

@@ -1,0 +1,250 @@
+/* cmd_density.c - `nicest density`: the density of a 1-D or 2-D model, as a grid or a picture. */
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "common.h"
+#include "options.h"
+#include "picture.h"
+
+typedef struct density_settings {
+    shared_settings shared;
+    const char *model, *box;
+    size_setting grid;
+    bool log;
+} density_settings;
+
+#define AT(field) offsetof(density_settings, field)
+
+/* clang-format off */
+static const option DENSITY_OPTIONS[] = {
+    {.name = "MODEL", .type = OPTION_ARGUMENT, .offset = AT(model), .required = true,
+     .help = "a model of one or two columns"},
+    {.group = "Grid", .name = "box", .type = OPTION_TEXT, .argument = "LOW,HIGH[,LOW,HIGH]",
+     .offset = AT(box), .unset = "the middle of the model's own samples",
+     .help = "range of each column"},
+    {.name = "grid", .type = OPTION_SIZE, .argument = "HxW", .offset = AT(grid),
+     .unset = "400x400 in a picture, else 100x100", .help = "cells; 1xW for one column"},
+    {.name = "log", .type = OPTION_FLAG, .offset = AT(log),
+     .help = "colour by log density, down to 12 nats below the peak"},
+    {0},
+};
+/* clang-format on */
+
+/* The grid and its place. */
+typedef struct density_map {
+    size_t d, width, height;
+    double box[4];
+    double *logp; /* [height, width], the top row first */
+    double integral;
+} density_map;
+
+/* Where nearly all of the samples lie, and a little more. */
+static void box_of_samples(const density_settings *s, const nicest_model *model, density_map *m)
+{
+    enum { SAMPLES = 20000 };
+    double *rows = sample_rows(&s->shared, model, SAMPLES, 1);
+    double *column = block_new(SAMPLES, sizeof *column);
+    for (size_t k = 0; k < m->d; k++) {
+        size_t count = SAMPLES;
+        for (size_t i = 0; i < SAMPLES; i++)
+            column[i] = rows[i * m->d + k];
+        double *sorted = sorted_copy(column, &count);
+        double low = quantile(sorted, count, 0.001), high = quantile(sorted, count, 0.999);
+        double margin = high > low ? 0.15 * (high - low) : 1;
+        m->box[2 * k] = low - margin;
+        m->box[2 * k + 1] = high + margin;
+        block_free(sorted);
+    }
+    block_free(rows);
+    block_free(column);
+}
+
+static void choose_box(const density_settings *s, const nicest_model *model, density_map *m)
+{
+    if (s->box)
+        options_numbers("--box", s->box, m->box, 2 * m->d);
+    else
+        box_of_samples(s, model, m);
+    for (size_t k = 0; k < m->d; k++)
+        if (!(m->box[2 * k] < m->box[2 * k + 1]))
+            refuse(STATUS_USAGE, "density: --box: %g is not below %g", m->box[2 * k],
+                   m->box[2 * k + 1]);
+}
+
+static density_map measure(const density_settings *s, const nicest_model *model, bool picture)
+{
+    density_map m = {.d = nicest_model_columns(model)};
+    size_t standard = picture ? 400 : 100;
+    m.width = s->grid.width ? s->grid.width : m.d == 1 ? 10 * standard : standard;
+    m.height = m.d == 1 ? 1 : s->grid.height ? s->grid.height : standard;
+    choose_box(s, model, &m);
+    need(nicest_density_integral(model, s->shared.seed, s->shared.threads, NULL, &m.integral));
+    m.logp = block_new(m.width * m.height, sizeof *m.logp);
+    need(nicest_density_grid(model, m.box, m.width, m.height, s->shared.threads, m.logp));
+    return m;
+}
+
+static double middle(const double *box, size_t i, size_t n)
+{
+    return box[0] + (box[1] - box[0]) * ((double)i + 0.5) / (double)n;
+}
+
+/* ------------------------------------------------------------------ figures */
+
+/* x1[, x2], logp: a line a cell, as a table would want it. */
+static void write_table(const density_settings *s, const nicest_model *model, const density_map *m)
+{
+    const char **model_columns = model_names(model), *names[3];
+    for (size_t k = 0; k < m->d; k++)
+        names[k] = model_columns[k];
+    names[m->d] = "logp";
+    table out = table_open(s->shared.output, names, m->d + 1);
+    for (size_t j = 0; j < m->height; j++)
+        for (size_t i = 0; i < m->width; i++) {
+            double row[3] = {middle(m->box, i, m->width)};
+            if (m->d == 2)
+                row[1] = middle(m->box + 2, m->height - 1 - j, m->height);
+            row[m->d] = m->logp[j * m->width + i];
+            table_add(&out, row, 1);
+        }
+    table_close(&out);
+    block_free(model_columns);
+}
+
+/* logp[height, width] as it is. */
+static void write_array(const density_settings *s, const density_map *m)
+{
+    nicest_data *data;
+    need(nicest_data_new(&data, m->logp, m->height, m->width, NULL));
+    save_data(data, s->shared.output);
+    nicest_data_free(data);
+}
+
+/* ------------------------------------------------------------------ pictures */
+
+static void highest(const density_map *m, double *low, double *high)
+{
+    *low = INFINITY;
+    *high = -INFINITY;
+    for (size_t i = 0; i < m->width * m->height; i++) {
+        if (isnan(m->logp[i]))
+            continue;
+        *low = fmin(*low, m->logp[i]);
+        *high = fmax(*high, m->logp[i]);
+    }
+}
+
+static void draw_map(const density_settings *s, const nicest_model *model, const density_map *m)
+{
+    double low, high;
+    size_t n = m->width * m->height;
+    double *values = block_new(n, sizeof *values);
+    canvas c = canvas_open(1300, 1080);
+    axes a = axes_on(&c, 150);
+    highest(m, &low, &high);
+    low = s->log ? fmax(low, high - 12) : 0;
+    for (size_t i = 0; i < n; i++)
+        values[i] = s->log ? m->logp[i] : exp(m->logp[i]);
+    high = s->log ? high : exp(high);
+    a.x_low = m->box[0];
+    a.x_high = m->box[1];
+    a.y_low = m->box[2];
+    a.y_high = m->box[3];
+    a.title = s->log ? "log density" : "density";
+    a.x_label = nicest_model_column_name(model, 0);
+    a.y_label = nicest_model_column_name(model, 1);
+    axes_heat(&c, &a, values, m->width, m->height, low, high > low ? high : low + 1);
+    axes_draw(&c, &a);
+    axes_key(&c, &a, low, high > low ? high : low + 1, s->log ? "log p" : "p");
+    canvas_save(&c, s->shared.output);
+    canvas_close(&c);
+    block_free(values);
+}
+
+static void draw_curve(const density_settings *s, const nicest_model *model, const density_map *m)
+{
+    double low, high;
+    double *x = block_new(2 * m->width, sizeof *x), *y = x + m->width;
+    canvas c = canvas_open(1200, 800);
+    axes a = axes_on(&c, 0);
+    highest(m, &low, &high);
+    for (size_t i = 0; i < m->width; i++) {
+        x[i] = middle(m->box, i, m->width);
+        y[i] = s->log ? m->logp[i] : exp(m->logp[i]);
+    }
+    a.x_low = m->box[0];
+    a.x_high = m->box[1];
+    a.y_low = s->log ? fmax(low, high - 12) : 0;
+    a.y_high = s->log ? high + 0.5 : 1.05 * exp(high);
+    a.title = s->log ? "log density" : "density";
+    a.x_label = nicest_model_column_name(model, 0);
+    axes_curve(&c, &a, x, y, m->width, colour_series(0));
+    axes_draw(&c, &a);
+    canvas_save(&c, s->shared.output);
+    canvas_close(&c);
+    block_free(x);
+}
+
+/* ------------------------------------------------------------------ the command */
+
+static bool check_output(const density_settings *s)
+{
+    const char *path = s->shared.output;
+    bool picture = path && has_extension(path, ".png");
+    if (!picture)
+        table_check_path(path);
+    else
+        check_writable(path);
+    return picture;
+}
+
+static int density_run(void *settings)
+{
+    const density_settings *s = settings;
+    const char *path = s->shared.output;
+    double low, high;
+    bool picture = check_output(s);
+    nicest_model *model = open_model(s->model);
+    if (nicest_model_columns(model) > 2)
+        refuse(STATUS_USAGE, "density: %s has %zu columns; a grid needs 1 or 2", s->model,
+               nicest_model_columns(model));
+    density_map m = measure(s, model, picture);
+    highest(&m, &low, &high);
+    if (picture && m.d == 2)
+        draw_map(s, model, &m);
+    else if (picture)
+        draw_curve(s, model, &m);
+    else if (path && m.d == 2 && (has_extension(path, ".npy") || has_extension(path, ".npz")))
+        write_array(s, &m);
+    else
+        write_table(s, model, &m);
+    say(&s->shared, "density between %.4g and %.4g; total mass %.5g", exp(low), exp(high),
+        m.integral);
+    print_json(&s->shared,
+               json_pack("{s:o, s:o, s:o, s:o, s:o, s:I, s:I}", "integral", json_figure(m.integral),
+                         "min", json_figure(exp(low)), "max", json_figure(exp(high)), "logp_min",
+                         json_figure(low), "logp_max", json_figure(high), "width",
+                         (json_int_t)m.width, "height", (json_int_t)m.height));
+    block_free(m.logp);
+    nicest_model_free(model);
+    return STATUS_DONE;
+}
+
+const command DENSITY_COMMAND = {
+    .name = "density",
+    .summary = "density of 1-D and 2-D models as a grid or a picture",
+    .synopsis = "MODEL [-o FILE]",
+    .description =
+        "Evaluates the density at the midpoints of a grid. .png gives a picture; .csv, .tsv and "
+        ".json "
+        "a line for each cell (coordinates and logp); .npy the log densities as an array whose "
+        "first "
+        "row is the top. The total mass is measured over the whole of the model, not over the box.",
+    .examples =
+        "  nicest density parabola.safetensors -o parabola.png\n"
+        "  nicest density parabola.safetensors --box -5,40,-15,15 --grid 200x300 -o d.npy\n",
+    .tables = {DENSITY_OPTIONS, OUTPUT_OPTIONS, COMMON_OPTIONS},
+    .size = sizeof(density_settings),
+    .run = density_run,
+};

@@ -1,0 +1,99 @@
+/* cmd_help.c - `nicest help` and `nicest version`; also prints the man pages and the completion
+ * that the build installs. */
+#include <stdio.h>
+#include <string.h>
+
+#include "options.h"
+#include "output.h"
+
+typedef struct help_settings {
+    shared_settings shared;
+    const char *command, *completion;
+    bool man;
+} help_settings;
+
+#define AT(field) offsetof(help_settings, field)
+
+/* clang-format off */
+static const option HELP_OPTIONS[] = {
+    {.name = "COMMAND", .type = OPTION_ARGUMENT, .offset = AT(command),
+     .help = "the command to tell about"},
+    {.group = "Other forms", .name = "man", .type = OPTION_FLAG, .offset = AT(man),
+     .help = "print the manual page (roff)"},
+    {.name = "completion", .type = OPTION_CHOICE, .argument = "SHELL", .offset = AT(completion),
+     .choices = "bash|zsh|fish", .help = "print completion for a shell"},
+    {0},
+};
+/* clang-format on */
+
+static const command *named_command(const char *name)
+{
+    const char *names[32];
+    size_t count = 0;
+    const command *c = name ? command_find(name) : NULL;
+    if (c || !name)
+        return c;
+    for (const command *const *each = COMMANDS; *each; each++)
+        names[count++] = (*each)->name;
+    const char *nearest = options_nearest(name, names, count);
+    refuse(STATUS_USAGE, "help: there is no command '%s'%s%s%s", name,
+           nearest ? "; did you mean " : "", nearest ? nearest : "", nearest ? "?" : "");
+}
+
+static json_t *names_json(void)
+{
+    json_t *names = json_array();
+    for (const command *const *c = COMMANDS; *c; c++)
+        json_array_append_new(names, json_string((*c)->name));
+    return names;
+}
+
+static int help_run(void *settings)
+{
+    const help_settings *s = settings;
+    const command *c = named_command(s->command);
+    if (s->completion)
+        manual_print_completion(s->completion, stdout);
+    else if (s->man)
+        manual_print_page(c, stdout);
+    else if (c)
+        options_print_help(c, stdout);
+    else
+        options_print_overview(stdout);
+    print_json(&s->shared, json_pack("{s:o}", "commands", names_json()));
+    return STATUS_DONE;
+}
+
+const command HELP_COMMAND = {
+    .name = "help",
+    .summary = "what the commands do, in words",
+    .synopsis = "[COMMAND] [--man] [--completion SHELL]",
+    .description =
+        "Without COMMAND: the list of commands. `nicest COMMAND --help` says the same as "
+        "`nicest help COMMAND`.",
+    .examples = "  nicest help train\n  nicest help --man train | man -l -\n"
+                "  source <(nicest help --completion bash)\n",
+    .tables = {HELP_OPTIONS, COMMON_OPTIONS},
+    .size = sizeof(help_settings),
+    .run = help_run,
+};
+
+static int version_run(void *settings)
+{
+    const shared_settings *shared = settings;
+    if (!shared->json)
+        printf("nicest %s\n%s\n", nicest_version(), nicest_build());
+    print_json(shared, json_pack("{s:s, s:s, s:i}", "version", nicest_version(), "build",
+                                 nicest_build(), "processors", nicest_processors()));
+    return STATUS_DONE;
+}
+
+const command VERSION_COMMAND = {
+    .name = "version",
+    .summary = "which nicest this is and how it was built",
+    .synopsis = "[--json]",
+    .description = "Prints the version, then compiler, libraries and processor features in use.",
+    .tables = {COMMON_OPTIONS},
+    .size = sizeof(shared_settings),
+    .run = version_run,
+};

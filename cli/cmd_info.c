@@ -1,0 +1,264 @@
+/* cmd_info.c - `nicest info`: what a model or a data file holds. */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common.h"
+
+typedef struct info_settings {
+    shared_settings shared;
+    const char *file;
+} info_settings;
+
+#define AT(field) offsetof(info_settings, field)
+
+/* clang-format off */
+static const option INFO_OPTIONS[] = {
+    {.name = "FILE", .type = OPTION_ARGUMENT, .offset = AT(file), .required = true,
+     .help = "a model, or any DATA"},
+    {0},
+};
+/* clang-format on */
+
+/* safetensors begin with the length of a JSON header, then "{". */
+static bool is_model(const char *path)
+{
+    unsigned char head[9] = {0};
+    if (has_extension(path, ".safetensors"))
+        return true;
+    FILE *file = fopen(path, "rb");
+    if (!file)
+        return false;
+    size_t got = fread(head, 1, sizeof head, file);
+    fclose(file);
+    return got == sizeof head && !head[6] && !head[7] && head[8] == '{';
+}
+
+/* ------------------------------------------------------------------ a model */
+
+/* An entry as JSON; null where there is none. */
+static json_t *entry_json(const nicest_model *model, const char *name)
+{
+    const char *text = nicest_model_entry(model, name);
+    json_t *entry = text ? json_loads(text, JSON_DECODE_ANY, NULL) : NULL;
+    return entry ? entry : text ? json_string(text) : json_null();
+}
+
+static json_t *picture_json(unsigned height, unsigned width, unsigned channels)
+{
+    return height ? json_pack("[i, i, i]", (int)height, (int)width, (int)channels) : json_null();
+}
+
+static json_t *names_json(const nicest_model *model)
+{
+    json_t *names = json_array();
+    for (size_t j = 0; j < nicest_model_columns(model); j++) {
+        const char *name = nicest_model_column_name(model, j);
+        json_array_append_new(names, name ? json_string(name) : json_null());
+    }
+    return names;
+}
+
+static json_t *quantised_json(const nicest_model *model)
+{
+    double levels, step, unit;
+    size_t count = 0, d = nicest_model_columns(model);
+    for (size_t j = 0; j < d; j++)
+        count += nicest_model_quantised(model, j, &levels, &step, &unit) != 0;
+    return json_integer((json_int_t)count);
+}
+
+static json_t *model_json(const nicest_model *model)
+{
+    unsigned height, width, channels;
+    nicest_model_image(model, &height, &width, &channels);
+    json_t *training = entry_json(model, "nicest.training");
+    json_t *rows = json_object_get(training, "rows");
+    json_t *object = json_pack(
+        "{s:s, s:O, s:I, s:I, s:s, s:o, s:o, s:o, s:b, s:o, s:o}", "kind", "model", "rows",
+        rows ? rows : json_null(), "columns", (json_int_t)nicest_model_columns(model), "parameters",
+        (json_int_t)nicest_model_parameters(model), "spec", nicest_model_spec(model), "image",
+        picture_json(height, width, channels), "names", names_json(model), "quantised",
+        quantised_json(model), "calibrated", nicest_calibrated(model), "schema",
+        entry_json(model, "nicest.schema"), "training", training);
+    return object;
+}
+
+static void print_indented(const char *text)
+{
+    while (*text) {
+        size_t length = strcspn(text, "\n");
+        printf("  %.*s\n", (int)length, text);
+        text += length + (text[length] == '\n');
+    }
+}
+
+static void print_training(const json_t *training)
+{
+    static const char *const figures[] = {"rows",       "valid_rows", "held_out_rows",
+                                          "epochs",     "steps",      "retries",
+                                          "train_logp", "valid_logp", "gaussian_logp"};
+    if (!json_is_object(training))
+        return;
+    puts("training");
+    for (size_t i = 0; i < sizeof figures / sizeof *figures; i++) {
+        const json_t *value = json_object_get(training, figures[i]);
+        if (json_is_number(value))
+            printf("  %-14s %.8g\n", figures[i], json_number_value(value));
+    }
+    const json_t *chosen = json_object_get(training, "chosen");
+    if (json_is_string(chosen))
+        print_indented(json_string_value(chosen));
+}
+
+static void print_names(const nicest_model *model)
+{
+    fputs("names       ", stdout);
+    for (size_t j = 0; j < nicest_model_columns(model); j++) {
+        const char *name = nicest_model_column_name(model, j);
+        printf(" %s", name ? name : "?");
+    }
+    putchar('\n');
+}
+
+static void print_model(const info_settings *s, const nicest_model *model, const json_t *object)
+{
+    char parameters[40];
+    unsigned height, width, channels;
+    nicest_model_image(model, &height, &width, &channels);
+    count_text(nicest_model_parameters(model), parameters, sizeof parameters);
+    printf("model        %s\ncolumns      %zu\nparameters   %s\n", s->file,
+           nicest_model_columns(model), parameters);
+    if (height)
+        printf("picture      %u x %u x %u\n", height, width, channels);
+    printf("quantised    %lld columns\ncalibrated   %s\n",
+           (long long)json_integer_value(json_object_get(object, "quantised")),
+           nicest_calibrated(model) ? "yes" : "no");
+    if (s->shared.verbose || (!height && nicest_model_columns(model) <= 32))
+        print_names(model);
+    puts("spec");
+    print_indented(nicest_model_spec(model));
+    print_training(json_object_get(object, "training"));
+}
+
+static void show_model(const info_settings *s)
+{
+    nicest_model *model = open_model(s->file);
+    json_t *object = model_json(model);
+    if (!s->shared.quiet && !s->shared.json)
+        print_model(s, model, object);
+    print_json(&s->shared, object);
+    nicest_model_free(model);
+}
+
+/* ------------------------------------------------------------------ data */
+
+typedef struct column_facts {
+    summary sum;
+    size_t distinct;
+} column_facts;
+
+static column_facts describe(const double *rows, size_t n, size_t d, size_t column, double *spare)
+{
+    column_facts f = {.sum = summary_new(), .distinct = 0};
+    for (size_t i = 0; i < n; i++)
+        spare[i] = rows[i * d + column];
+    summary_add(&f.sum, spare, n);
+    size_t kept = n;
+    double *sorted = sorted_copy(spare, &kept);
+    for (size_t i = 0; i < kept; i++)
+        f.distinct += !i || sorted[i] != sorted[i - 1];
+    block_free(sorted);
+    return f;
+}
+
+static double deviation(const summary *s)
+{
+    return s->rows > 1 ? sqrt(s->square / (double)(s->rows - 1)) : NAN;
+}
+
+static json_t *column_json(const char *name, const column_facts *f)
+{
+    const summary *s = &f->sum;
+    return json_pack("{s:s, s:o, s:o, s:o, s:o, s:I, s:I}", "name", name, "min",
+                     json_figure(s->min), "mean", json_figure(s->rows ? s->mean : NAN), "max",
+                     json_figure(s->max), "std", json_figure(deviation(s)), "missing",
+                     (json_int_t)s->missing, "distinct", (json_int_t)f->distinct);
+}
+
+static void print_column(const char *name, const column_facts *f)
+{
+    const summary *s = &f->sum;
+    printf("  %-20.20s %12.6g %12.6g %12.6g %12.6g %8zu %9zu\n", name, s->min, s->mean, s->max,
+           deviation(s), s->missing, f->distinct);
+}
+
+/* A line a column. */
+static json_t *describe_columns(const nicest_data *data, bool print)
+{
+    size_t n = nicest_data_rows(data), d = nicest_data_columns(data);
+    double *rows = read_rows(data), *spare = block_new(n, sizeof *spare);
+    json_t *columns = json_array();
+    if (print)
+        printf("  %-20s %12s %12s %12s %12s %8s %9s\n", "column", "min", "mean", "max", "std",
+               "missing", "distinct");
+    for (size_t j = 0; j < d; j++) {
+        column_facts facts = describe(rows, n, d, j, spare);
+        const char *name = nicest_data_column_name(data, j);
+        json_array_append_new(columns, column_json(name, &facts));
+        if (print)
+            print_column(name, &facts);
+    }
+    block_free(rows);
+    block_free(spare);
+    return columns;
+}
+
+static void show_data(const info_settings *s)
+{
+    nicest_data *data = open_data(&s->shared, s->file);
+    unsigned height, width, channels;
+    bool print = !s->shared.quiet && !s->shared.json;
+    nicest_data_image(data, &height, &width, &channels);
+    if (print) {
+        printf("data         %s\nkind         %s\nrows         %zu\ncolumns      %zu\n"
+               "type         %s\nlabels       %s\n",
+               s->file, nicest_data_kind(data), nicest_data_rows(data), nicest_data_columns(data),
+               nicest_data_type(data), nicest_data_labels(data) ? "yes" : "no");
+        if (height)
+            printf("picture      %u x %u x %u\n", height, width, channels);
+    }
+    json_t *columns = s->shared.verbose ? describe_columns(data, print) : json_null();
+    print_json(&s->shared,
+               json_pack("{s:s, s:I, s:I, s:n, s:n, s:s, s:b, s:o, s:o}", "kind",
+                         nicest_data_kind(data), "rows", (json_int_t)nicest_data_rows(data),
+                         "columns", (json_int_t)nicest_data_columns(data), "parameters", "spec",
+                         "type", nicest_data_type(data), "labels", nicest_data_labels(data) != NULL,
+                         "image", picture_json(height, width, channels), "column_facts", columns));
+    nicest_data_free(data);
+}
+
+static int info_run(void *settings)
+{
+    const info_settings *s = settings;
+    if (is_model(s->file))
+        show_model(s);
+    else
+        show_data(s);
+    return STATUS_DONE;
+}
+
+const command INFO_COMMAND = {
+    .name = "info",
+    .summary = "what a model or data file holds",
+    .synopsis = "FILE [-v]",
+    .description =
+        "Of a model: columns, parameters, layers, and the record of its training. Of data: "
+        "kind, rows, columns, type and picture size; with -v a line for each column. With "
+        "--json the same as one object instead.",
+    .examples = "  nicest info parabola.safetensors\n  nicest info -v wine.csv\n",
+    .tables = {INFO_OPTIONS, DATA_OPTIONS, COMMON_OPTIONS},
+    .size = sizeof(info_settings),
+    .run = info_run,
+};

@@ -1,0 +1,313 @@
+/* cmd_inpaint.c - `nicest inpaint`: fills hidden pixels or missing values; shows original, masked
+ * and filled side by side. */
+#include <math.h>
+#include <string.h>
+
+#include "common.h"
+#include "picture.h"
+
+typedef struct inpaint_settings {
+    shared_settings shared;
+    const char *model, *data, *mask, *picture, *spread;
+    size_t show;
+    nicest_inpaint_options options;
+} inpaint_settings;
+
+#define AT(field) offsetof(inpaint_settings, field)
+
+/* clang-format off */
+static const option INPAINT_OPTIONS[] = {
+    {.name = "MODEL", .type = OPTION_ARGUMENT, .offset = AT(model), .required = true,
+     .help = "a model file"},
+    {.name = "DATA", .type = OPTION_ARGUMENT, .offset = AT(data), .required = true,
+     .help = "rows to fill"},
+    {.group = "What is hidden", .name = "mask", .type = OPTION_TEXT, .argument = "MASK",
+     .offset = AT(mask),
+     .help = "top, bottom, left, right, even, odd, middle-rows, middle-columns, random:SHARE, "
+             "FILE.png, or nan: what is missing"},
+    {.group = "Filling", .name = "recipe", .type = OPTION_CHOICE, .argument = "NAME",
+     .offset = AT(options.recipe), .choices = "default|paper|released",
+     .help = "ours, the paper's formula, or the authors' script"},
+    {.name = "method", .type = OPTION_CHOICE, .argument = "NAME", .offset = AT(options.method),
+     .choices = "map|langevin", .unset = "by recipe",
+     .help = "the likeliest fill, or samples of it"},
+    {.name = "steps", .type = OPTION_COUNT, .argument = "N", .low = 1, .high = 1e9,
+     .offset = AT(options.steps), .unset = "by recipe", .help = "of the ascent"},
+    {.name = "samples", .type = OPTION_COUNT, .argument = "N", .low = 1, .high = 100000,
+     .offset = AT(options.samples), .help = "fills of each row (method langevin)"},
+    {.group = "Pictures", .name = "picture", .type = OPTION_TEXT, .argument = "FILE.png",
+     .offset = AT(picture),
+     .help = "original, masked and filled side by side; so does -o FILE.png"},
+    {.name = "show", .type = OPTION_COUNT, .argument = "N", .low = 1, .high = 1000,
+     .offset = AT(show), .help = "rows in the picture"},
+    {.name = "frames", .type = OPTION_COUNT, .argument = "N", .low = 1, .high = 1e9,
+     .offset = AT(options.frame_every), .unset = "none",
+     .help = "also show the fill after every N steps"},
+    {.name = "spread", .type = OPTION_TEXT, .argument = "FILE", .offset = AT(spread),
+     .help = "write the standard deviation of each value over the samples"},
+    {0},
+};
+/* clang-format on */
+
+static void inpaint_defaults(void *settings)
+{
+    inpaint_settings *s = settings;
+    nicest_inpaint_defaults(&s->options);
+    s->show = 10;
+}
+
+/* ------------------------------------------------------------------ the work */
+
+enum { FRAMES = 12 };
+
+/* The fills on the way, for the first rows; when full, every second one is dropped. */
+typedef struct film {
+    size_t rows, d, count, skip, seen;
+    double *frame[FRAMES];
+} film;
+
+typedef struct filling {
+    const inpaint_settings *s;
+    const nicest_model *model;
+    nicest_data *data;
+    size_t n, d;
+    double *stored, *filled, *spread;
+    unsigned char *hidden;
+    nicest_inpaint_result result;
+    film film;
+    progress bar;
+} filling;
+
+static void keep_frame(void *context, size_t step, const double *rows)
+{
+    film *f = &((filling *)context)->film;
+    (void)step;
+    if (f->seen++ % f->skip)
+        return;
+    if (f->count == FRAMES) {
+        for (size_t i = 0; i < FRAMES / 2; i++) {
+            double *kept = f->frame[2 * i];
+            f->frame[2 * i] = f->frame[i];
+            f->frame[i] = kept;
+        }
+        f->count = FRAMES / 2;
+        f->skip *= 2;
+        if ((f->seen - 1) % f->skip)
+            return;
+    }
+    memcpy(f->frame[f->count++], rows, f->rows * f->d * sizeof *rows);
+}
+
+static int on_tick(void *context, double done, double total)
+{
+    return progress_tick(&((filling *)context)->bar, done, total);
+}
+
+static void open_film(filling *w)
+{
+    w->film = (film){.rows = w->n < w->s->show ? w->n : w->s->show, .d = w->d, .skip = 1};
+    for (size_t i = 0; i < FRAMES && w->s->options.frame_every; i++)
+        w->film.frame[i] = block_new(w->film.rows * w->d, sizeof(double));
+}
+
+static void fill(filling *w)
+{
+    nicest_inpaint_options options = w->s->options;
+    unsigned height, width, channels;
+    nicest_model_image(w->model, &height, &width, &channels);
+    need(nicest_mask(w->s->mask, w->stored, w->n, w->d, height, width, channels, w->s->shared.seed,
+                     w->hidden));
+    options.seed = w->s->shared.seed;
+    options.threads = w->s->shared.threads;
+    options.tick = on_tick;
+    options.frame = options.frame_every ? keep_frame : NULL;
+    options.context = w;
+    w->bar = progress_start(&w->s->shared, "filling", NULL);
+    polite_begin();
+    nicest_status status = nicest_inpaint(w->model, w->stored, w->n, w->hidden, &options, w->filled,
+                                          w->spread, &w->result);
+    progress_end(&w->bar);
+    polite_end();
+    need(status);
+    stop_if_interrupted();
+}
+
+/* ------------------------------------------------------------------ outputs */
+
+/* All fills of sample 0, then all of sample 1, ...: with the labels and the type of the source. */
+static void save_filled(const filling *w, const char *path)
+{
+    size_t samples = w->s->options.samples;
+    size_t *index = block_new(w->n * samples, sizeof *index);
+    nicest_data *repeated, *made;
+    for (size_t i = 0; i < w->n * samples; i++)
+        index[i] = i % w->n;
+    need(nicest_data_select(&repeated, w->data, index, w->n * samples));
+    need(nicest_data_replace(&made, repeated, w->filled));
+    save_data(made, path);
+    nicest_data_free(made);
+    nicest_data_free(repeated);
+    block_free(index);
+}
+
+static void save_spread(const filling *w)
+{
+    if (!w->s->spread)
+        return;
+    nicest_data *data = model_data(w->model, w->spread, w->n);
+    save_data(data, w->s->spread);
+    nicest_data_free(data);
+}
+
+/* Tile number `column` of row i of the picture. */
+static void put_tile(double *tiles, size_t across, size_t i, size_t column, const double *row,
+                     const unsigned char *hidden, size_t d)
+{
+    double *tile = tiles + (i * across + column) * d;
+    for (size_t j = 0; j < d; j++)
+        tile[j] = hidden && hidden[j] ? NAN : row[j];
+}
+
+/* original | masked | frames | filled, or several fills */
+static void draw(const filling *w, const char *path)
+{
+    size_t rows = w->film.rows, d = w->d, frames = w->film.count;
+    size_t fills = w->s->options.samples < 8 ? w->s->options.samples : 8;
+    size_t across = 2 + frames + fills;
+    double *tiles = block_new(rows * across * d, sizeof *tiles);
+    for (size_t i = 0; i < rows; i++) {
+        put_tile(tiles, across, i, 0, w->stored + i * d, NULL, d);
+        put_tile(tiles, across, i, 1, w->stored + i * d, w->hidden + i * d, d);
+        for (size_t f = 0; f < frames; f++)
+            put_tile(tiles, across, i, 2 + f, w->film.frame[f] + i * d, NULL, d);
+        for (size_t k = 0; k < fills; k++)
+            put_tile(tiles, across, i, 2 + frames + k, w->filled + (k * w->n + i) * d, NULL, d);
+    }
+    picture_format format = picture_format_of(w->model, w->stored, w->n * d);
+    nicest_image image = picture_grid(&format, tiles, rows * across, across, 1000);
+    save_image(&image, path);
+    nicest_image_free(&image);
+    block_free(tiles);
+}
+
+static void say_result(const filling *w)
+{
+    const shared_settings *shared = &w->s->shared;
+    const nicest_inpaint_result *r = &w->result;
+    char duration[32];
+    duration_text(r->seconds, duration, sizeof duration);
+    say(shared, "%zu rows, %zu values filled in %zu steps, %s", r->rows, r->hidden, r->steps,
+        duration);
+    say(shared, "  log-likelihood before %.6g, after %.6g", r->logp_before, r->logp_after);
+    if (isfinite(r->psnr))
+        say(shared, "  PSNR of hidden pixels %.2f dB (mean fill %.2f dB)", r->psnr,
+            r->psnr_mean_fill);
+    else if (isfinite(r->rmse))
+        say(shared, "  RMSE of hidden values %.4f column deviations (mean fill %.4f)", r->rmse,
+            r->rmse_mean_fill);
+}
+
+static void report(const filling *w)
+{
+    const nicest_inpaint_result *r = &w->result;
+    say_result(w);
+    print_json(&w->s->shared,
+               json_pack("{s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:I, s:f}", "rows",
+                         (json_int_t)r->rows, "hidden", (json_int_t)r->hidden, "psnr",
+                         json_figure(r->psnr), "psnr_mean_fill", json_figure(r->psnr_mean_fill),
+                         "rmse", json_figure(r->rmse), "rmse_mean_fill",
+                         json_figure(r->rmse_mean_fill), "logp_before", json_figure(r->logp_before),
+                         "logp_after", json_figure(r->logp_after), "steps", (json_int_t)r->steps,
+                         "seconds", r->seconds));
+}
+
+/* ------------------------------------------------------------------ the command */
+
+static const char *picture_path(const inpaint_settings *s)
+{
+    const char *path = s->shared.output;
+    return s->picture ? s->picture : path && has_extension(path, ".png") ? path : NULL;
+}
+
+static bool wants_langevin(const inpaint_settings *s)
+{
+    return s->options.method && !strcmp(s->options.method, "langevin");
+}
+
+static void check_settings(const inpaint_settings *s)
+{
+    if (!s->mask)
+        refuse(STATUS_USAGE, "inpaint: --mask MASK is missing: nicest inpaint %s",
+               INPAINT_COMMAND.synopsis);
+    if (s->options.samples > 1 && !wants_langevin(s))
+        refuse(STATUS_USAGE, "inpaint: --samples %zu needs --method langevin", s->options.samples);
+    if (s->spread && s->options.samples < 2)
+        refuse(STATUS_USAGE, "inpaint: --spread needs --samples of at least 2");
+    if (s->options.frame_every && !picture_path(s))
+        refuse(STATUS_USAGE, "inpaint: --frames needs --picture FILE.png");
+    if (s->shared.output)
+        check_writable(s->shared.output);
+    if (s->picture)
+        check_writable(s->picture);
+    if (s->spread)
+        check_writable(s->spread);
+}
+
+static void check_model(const inpaint_settings *s, const nicest_model *model)
+{
+    unsigned height, width, channels;
+    nicest_model_image(model, &height, &width, &channels);
+    if (picture_path(s) && !height)
+        refuse(STATUS_USAGE, "inpaint: %s is not a model of pictures; -o wants .csv, .npy or so",
+               s->model);
+}
+
+static int inpaint_run(void *settings)
+{
+    const inpaint_settings *s = settings;
+    check_settings(s);
+    nicest_model *model = open_model(s->model);
+    check_model(s, model);
+    filling w = {.s = s, .model = model, .data = open_data_for(&s->shared, model, s->data)};
+    w.n = nicest_data_rows(w.data);
+    w.d = nicest_data_columns(w.data);
+    w.stored = read_rows(w.data);
+    w.hidden = block_new(w.n * w.d, 1);
+    w.filled = block_new(w.n * w.d * s->options.samples, sizeof *w.filled);
+    w.spread = s->spread ? block_new(w.n * w.d, sizeof *w.spread) : NULL;
+    open_film(&w);
+    fill(&w);
+    if (picture_path(s))
+        draw(&w, picture_path(s));
+    if (!s->shared.output || !has_extension(s->shared.output, ".png"))
+        save_filled(&w, s->shared.output ? s->shared.output : "-");
+    save_spread(&w);
+    report(&w);
+    for (size_t i = 0; i < FRAMES; i++)
+        block_free(w.film.frame[i]);
+    block_free(w.stored);
+    block_free(w.hidden);
+    block_free(w.filled);
+    block_free(w.spread);
+    nicest_data_free(w.data);
+    nicest_model_free(model);
+    return STATUS_DONE;
+}
+
+const command INPAINT_COMMAND = {
+    .name = "inpaint",
+    .summary = "fill hidden pixels or missing values",
+    .synopsis = "MODEL DATA --mask MASK [-o FILE]",
+    .description =
+        "Fills what the mask hides so that the row becomes likely, given what is seen; observed "
+        "values are copied from the source. Where the truth is known the error on hidden values is "
+        "measured, beside that of the mean fill. With several samples FILE holds all rows of the "
+        "first, then all rows of the second, and so on.",
+    .examples = "  nicest inpaint mnist.safetensors 't10k-images-idx3-ubyte.gz[0:100]' --mask top "
+                "-o filled.png\n"
+                "  nicest inpaint wine.safetensors holes.csv --mask nan -o whole.csv\n",
+    .tables = {INPAINT_OPTIONS, DATA_OPTIONS, OUTPUT_OPTIONS, COMMON_OPTIONS},
+    .size = sizeof(inpaint_settings),
+    .defaults = inpaint_defaults,
+    .run = inpaint_run,
+};

@@ -1,0 +1,685 @@
+/* cmd_outliers.c - `nicest outliers`: which rows are atypical, at a promised rate of false alarms,
+ * and how good these decisions are where the truth is known. */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common.h"
+#include "options.h"
+#include "picture.h"
+
+typedef struct outliers_settings {
+    shared_settings shared;
+    const char *model, *data, *against, *corrupt, *score, *calibrate, *save;
+    const char *picture, *roc, *pr;
+    size_t group;
+    double rate, threshold;
+    bool best_f1;
+} outliers_settings;
+
+#define AT(field) offsetof(outliers_settings, field)
+
+/* clang-format off */
+static const option OUTLIERS_OPTIONS[] = {
+    {.name = "MODEL", .type = OPTION_ARGUMENT, .offset = AT(model), .required = true,
+     .help = "a model file"},
+    {.name = "DATA", .type = OPTION_ARGUMENT, .offset = AT(data), .required = true,
+     .help = "rows to judge; with --label, 0 is normal and all else an outlier"},
+    {.group = "Truth", .name = "against", .type = OPTION_TEXT, .argument = "DATA",
+     .offset = AT(against), .help = "rows that are outliers; those of DATA are then normal"},
+    {.name = "corrupt", .type = OPTION_TEXT, .argument = "KIND=LEVELS", .offset = AT(corrupt),
+     .help = "the outliers are DATA, corrupted: a line for each level"},
+    {.group = "Decision", .name = "score", .type = OPTION_TEXT, .argument = "NAME",
+     .offset = AT(score),
+     .help = "logp, typicality, complexity, gradient, latent or combined (docs/outliers.md)"},
+    {.name = "false-alarms", .type = OPTION_REAL, .argument = "SHARE", .low = 0, .high = 1,
+     .above = true, .offset = AT(rate), .help = "share of normal rows that may be flagged"},
+    {.name = "threshold", .type = OPTION_REAL, .argument = "SCORE", .offset = AT(threshold),
+     .unset = "from --false-alarms", .help = "flag rows whose score is below this"},
+    {.name = "best-f1", .type = OPTION_FLAG, .offset = AT(best_f1),
+     .help = "use the threshold of the best F1, which needs the truth"},
+    {.name = "group", .type = OPTION_COUNT, .argument = "M", .low = 1, .high = 1e6,
+     .offset = AT(group), .help = "judge rows in groups of M, in order"},
+    {.group = "Calibration", .name = "calibrate", .type = OPTION_TEXT, .argument = "DATA",
+     .offset = AT(calibrate),
+     .help = "calibrate anew on these normal rows, which training has not seen"},
+    {.name = "save", .type = OPTION_TEXT, .argument = "MODEL", .offset = AT(save),
+     .help = "and write the model with that calibration"},
+    {.group = "Pictures", .name = "picture", .type = OPTION_TEXT, .argument = "FILE.png",
+     .offset = AT(picture), .help = "histogram of the scores, or their course over the levels"},
+    {.name = "roc", .type = OPTION_TEXT, .argument = "FILE.png", .offset = AT(roc),
+     .help = "ROC curve"},
+    {.name = "pr", .type = OPTION_TEXT, .argument = "FILE.png", .offset = AT(pr),
+     .help = "precision-recall curve"},
+    {0},
+};
+/* clang-format on */
+
+static void outliers_defaults(void *settings)
+{
+    outliers_settings *s = settings;
+    s->score = "logp";
+    s->rate = 0.05;
+    s->threshold = NAN;
+    s->group = 1;
+}
+
+/* ------------------------------------------------------------------ judging rows */
+
+/* Rows with what is known and found about them. */
+typedef struct verdict {
+    size_t n;
+    double *logp, *score, *p;
+    unsigned char *truth;
+} verdict;
+
+typedef struct judge {
+    const outliers_settings *s;
+    nicest_model *model;
+    char calibrated_name[64]; /* of the score, as calibration knows it */
+    bool calibrated;          /* for this score */
+    double threshold;
+    size_t calibration_rows;
+    bool has_truth;
+} judge;
+
+static verdict verdict_new(size_t n)
+{
+    verdict v = {.n = n};
+    v.logp = block_new(3 * n, sizeof *v.logp);
+    v.score = v.logp + n;
+    v.p = v.score + n;
+    v.truth = block_new(n, 1);
+    return v;
+}
+
+static void verdict_free(verdict *v)
+{
+    block_free(v->logp);
+    block_free(v->truth);
+}
+
+/* Rows `at` and on of the verdict are those of data. */
+static void judge_rows(const judge *j, const nicest_data *data, verdict *v, size_t at, bool outlier)
+{
+    const outliers_settings *s = j->s;
+    size_t n = nicest_data_rows(data);
+    const double *labels = nicest_data_labels(data);
+    double *logp = score_rows(&s->shared, j->model, data);
+    memcpy(v->logp + at, logp, n * sizeof *logp);
+    block_free(logp);
+    if (!strcmp(s->score, "logp") && s->group == 1)
+        memcpy(v->score + at, v->logp + at, n * sizeof *logp);
+    else
+        need(nicest_outlier_scores(j->model, data, s->score, s->group, s->shared.seed,
+                                   s->shared.threads, v->score + at));
+    for (size_t i = 0; i < n; i++) {
+        v->p[at + i] = NAN;
+        v->truth[at + i] = outlier || (s->shared.label && !s->against && labels && labels[i] != 0);
+    }
+    if (j->calibrated)
+        need(nicest_conformal(j->model, j->calibrated_name, v->score + at, n, s->shared.seed + at,
+                              v->p + at));
+    stop_if_interrupted();
+}
+
+/* All rows of DATA, then all of --against. */
+static verdict judge_all(const judge *j, const nicest_data *data, const nicest_data *against)
+{
+    size_t n = nicest_data_rows(data), m = against ? nicest_data_rows(against) : 0;
+    verdict v = verdict_new(n + m);
+    judge_rows(j, data, &v, 0, false);
+    if (against)
+        judge_rows(j, against, &v, n, true);
+    return v;
+}
+
+/* Scores that are numbers, with their truth; *n becomes their count. */
+static double *known_scores(const verdict *v, const double *scores, unsigned char *truth, size_t *n)
+{
+    double *known = block_new(v->n, sizeof *known);
+    *n = 0;
+    for (size_t i = 0; i < v->n; i++) {
+        if (isnan(scores[i]))
+            continue;
+        truth[*n] = v->truth[i];
+        known[(*n)++] = scores[i];
+    }
+    return known;
+}
+
+static nicest_detection detect(const judge *j, const verdict *v, const double *scores,
+                               double threshold)
+{
+    nicest_detection found;
+    unsigned char *truth = block_new(v->n, 1);
+    size_t n;
+    double *known = known_scores(v, scores, truth, &n);
+    need(nicest_detect(known, truth, n, threshold, j->s->shared.seed, &found));
+    block_free(known);
+    block_free(truth);
+    return found;
+}
+
+/* ------------------------------------------------------------------ the threshold */
+
+static void ask_calibration(judge *j)
+{
+    const outliers_settings *s = j->s;
+    if (s->group > 1)
+        snprintf(j->calibrated_name, sizeof j->calibrated_name, "%.40s:%zu", s->score, s->group);
+    else
+        snprintf(j->calibrated_name, sizeof j->calibrated_name, "%.40s", s->score);
+    j->threshold = s->threshold;
+    double threshold;
+    nicest_status status =
+        nicest_threshold(j->model, j->calibrated_name, s->rate, &threshold, &j->calibration_rows);
+    j->calibrated = status == NICEST_OK;
+    if (!j->calibrated && status != NICEST_E_DATA)
+        need(status);
+    if (j->calibrated && isnan(j->threshold) && !s->best_f1)
+        j->threshold = threshold;
+}
+
+static void say_calibration(const judge *j)
+{
+    const outliers_settings *s = j->s;
+    if (!j->calibrated && isnan(s->threshold) && !s->best_f1)
+        say(&s->shared,
+            "the model is not calibrated for %s: no row is flagged; give --calibrate "
+            "DATA, --threshold or --best-f1",
+            j->calibrated_name);
+    if (j->calibrated && isinf(j->threshold) && isnan(s->threshold) && !s->best_f1)
+        say(&s->shared,
+            "%zu calibration rows cannot promise a rate of %g: the least is %.3g; no row is "
+            "flagged",
+            j->calibration_rows, s->rate, 1 / ((double)j->calibration_rows + 1));
+}
+
+static void check_score(const char *name)
+{
+    const char *const *names = nicest_score_names();
+    size_t count = 0;
+    for (; names[count]; count++)
+        if (!strcmp(names[count], name))
+            return;
+    const char *nearest = options_nearest(name, names, count);
+    refuse(STATUS_USAGE, "outliers: unknown score '%s'%s%s%s", name,
+           nearest ? "; did you mean " : "", nearest ? nearest : "", nearest ? "?" : "");
+}
+
+static void check_settings(const outliers_settings *s)
+{
+    const char *const paths[] = {s->save, s->picture, s->roc, s->pr};
+    bool truth = s->against || s->corrupt || s->shared.label;
+    check_score(s->score);
+    if (s->against && s->corrupt)
+        refuse(STATUS_USAGE, "outliers: --against and --corrupt exclude each other");
+    if (s->corrupt && s->shared.label)
+        refuse(STATUS_USAGE, "outliers: --corrupt takes all rows of DATA as normal; leave --label "
+                             "out (--drop and --where can use the column)");
+    if (s->best_f1 && (!truth || s->corrupt))
+        refuse(STATUS_USAGE, "outliers: --best-f1 needs --against or --label");
+    if (s->best_f1 && !isnan(s->threshold))
+        refuse(STATUS_USAGE, "outliers: --best-f1 and --threshold exclude each other");
+    if ((s->roc || s->pr) && (!truth || s->corrupt))
+        refuse(STATUS_USAGE, "outliers: --roc and --pr need --against or --label");
+    if (s->group > 1 && s->shared.label && !s->against)
+        refuse(STATUS_USAGE, "outliers: groups would mix the labels; use --group with --against");
+    if (s->save && !s->calibrate)
+        refuse(STATUS_USAGE, "outliers: --save needs --calibrate");
+    table_check_path(s->shared.output);
+    for (size_t i = 0; i < sizeof paths / sizeof *paths; i++)
+        if (paths[i])
+            check_writable(paths[i]);
+}
+
+static void calibrate(const judge *j)
+{
+    const outliers_settings *s = j->s;
+    if (!s->calibrate)
+        return;
+    nicest_data *rows = open_other_data(&s->shared, j->model, s->calibrate);
+    need(nicest_calibrate(j->model, NULL, rows, s->shared.seed, s->shared.threads));
+    say_more(&s->shared, "calibrated on %zu rows", nicest_data_rows(rows));
+    nicest_data_free(rows);
+    if (s->save)
+        save_model(j->model, s->save);
+}
+
+/* ------------------------------------------------------------------ pictures */
+
+static axes score_axes(const canvas *c, const char *title, const char *x, const char *y)
+{
+    axes a = axes_on(c, 0);
+    a.title = title;
+    a.x_label = x;
+    a.y_label = y;
+    return a;
+}
+
+/* From the lowest percent of all scores to the highest: a few far ones would hide the rest. */
+static void score_range(const double *scores, size_t n, double *low, double *high)
+{
+    double *sorted = sorted_copy(scores, &n);
+    *low = quantile(sorted, n, 0.005);
+    *high = quantile(sorted, n, 0.995);
+    block_free(sorted);
+    axes_range(low, high);
+}
+
+static size_t scores_of(const verdict *v, unsigned char truth, double *out)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < v->n; i++)
+        if (v->truth[i] == truth)
+            out[n++] = v->score[i];
+    return n;
+}
+
+static void draw_histograms(const judge *j, const verdict *v, double threshold)
+{
+    enum { BINS = 80 };
+    static const char *const names[] = {"normal", "outliers"};
+    double shares[2][BINS], *some = block_new(v->n, sizeof *some), peak = 0;
+    colour inks[] = {colour_series(0), colour_series(1)};
+    canvas c = canvas_open(1300, 850);
+    axes a = score_axes(&c, "scores; dashed: the threshold", j->s->score, "density");
+    score_range(v->score, v->n, &a.x_low, &a.x_high);
+    for (size_t k = 0; k < 2; k++) {
+        histogram(some, scores_of(v, (unsigned char)k, some), a.x_low, a.x_high, shares[k], BINS);
+        for (size_t i = 0; i < BINS; i++)
+            peak = fmax(peak, shares[k][i]);
+    }
+    a.y_high = peak > 0 ? 1.1 * peak : 1;
+    for (size_t k = 0; k < 2; k++)
+        axes_bars(&c, &a, shares[k], BINS, inks[k]);
+    axes_vertical(&c, &a, threshold, colour_series(2));
+    axes_draw(&c, &a);
+    axes_legend(&c, &a, names, inks, j->has_truth ? 2 : 1);
+    canvas_save(&c, j->s->picture);
+    canvas_close(&c);
+    block_free(some);
+}
+
+typedef struct judged {
+    double score;
+    unsigned char truth;
+} judged;
+
+static int by_score(const void *a, const void *b)
+{
+    double x = ((const judged *)a)->score, y = ((const judged *)b)->score;
+    return (x > y) - (x < y);
+}
+
+/* The shares of outliers and of normal rows among the lowest scores, and the precision there. */
+typedef struct curve {
+    size_t n;
+    double *recall, *alarms, *precision;
+} curve;
+
+static void curve_point(curve *k, double hits, double alarms, double outliers, double normals)
+{
+    k->recall[k->n] = hits / outliers;
+    k->alarms[k->n] = alarms / normals;
+    k->precision[k->n++] = hits + alarms > 0 ? hits / (hits + alarms) : 1;
+}
+
+static curve curve_of(const verdict *v)
+{
+    curve k = {.recall = block_new(3 * (v->n + 1), sizeof(double))};
+    judged *rows = block_new(v->n, sizeof *rows);
+    double outliers = 0, hits = 0, alarms = 0;
+    size_t n = 0;
+    k.alarms = k.recall + v->n + 1;
+    k.precision = k.alarms + v->n + 1;
+    for (size_t i = 0; i < v->n; i++) {
+        if (isnan(v->score[i]))
+            continue;
+        rows[n++] = (judged){v->score[i], v->truth[i]};
+        outliers += v->truth[i];
+    }
+    qsort(rows, n, sizeof *rows, by_score);
+    curve_point(&k, 0, 0, outliers, (double)n - outliers);
+    for (size_t i = 0; i < n; i++) {
+        hits += rows[i].truth;
+        alarms += !rows[i].truth;
+        if (i + 1 == n || rows[i + 1].score != rows[i].score) /* equal scores fall together */
+            curve_point(&k, hits, alarms, outliers, (double)n - outliers);
+    }
+    block_free(rows);
+    return k;
+}
+
+static void draw_unit_curve(const char *path, const char *title, const char *x_label,
+                            const char *y_label, const double *x, const double *y, size_t n,
+                            double baseline)
+{
+    double ends[] = {0, 1},
+           level[] = {isnan(baseline) ? 0 : baseline, isnan(baseline) ? 1 : baseline};
+    canvas c = canvas_open(1000, 1000);
+    axes a = score_axes(&c, title, x_label, y_label);
+    a.y_high = 1.005;
+    axes_curve(&c, &a, ends, level, 2, (colour){160, 160, 160});
+    axes_curve(&c, &a, x, y, n, colour_series(0));
+    axes_draw(&c, &a);
+    canvas_save(&c, path);
+    canvas_close(&c);
+}
+
+static void draw_curves(const judge *j, const verdict *v, const nicest_detection *found)
+{
+    char title[64];
+    if (!j->s->roc && !j->s->pr)
+        return;
+    curve k = curve_of(v);
+    snprintf(title, sizeof title, "ROC: area %.4f", found->auroc);
+    if (j->s->roc)
+        draw_unit_curve(j->s->roc, title, "false alarms", "outliers found", k.alarms, k.recall, k.n,
+                        NAN);
+    snprintf(title, sizeof title, "precision and recall: AUPRC %.4f", found->auprc);
+    if (j->s->pr)
+        draw_unit_curve(j->s->pr, title, "recall", "precision", k.recall + 1, k.precision + 1,
+                        k.n - 1, found->prevalence);
+    block_free(k.recall);
+}
+
+/* ------------------------------------------------------------------ output */
+
+static void write_rows(const judge *j, const verdict *v, double threshold)
+{
+    static const char *const names[] = {"logp", "score", "p", "outlier"};
+    table out = table_open(j->s->shared.output, names, 4);
+    for (size_t i = 0; i < v->n; i++) {
+        double score = v->score[i];
+        double flagged = isnan(score) || isnan(threshold) ? NAN : score < threshold;
+        double row[] = {v->logp[i], score, v->p[i], flagged};
+        table_add(&out, row, 1);
+    }
+    table_close(&out);
+}
+
+static double flagged_share(const verdict *v, double threshold)
+{
+    size_t flagged = 0, n = 0;
+    for (size_t i = 0; i < v->n; i++) {
+        n += !isnan(v->score[i]);
+        flagged += v->score[i] < threshold;
+    }
+    return n && !isnan(threshold) ? (double)flagged / (double)n : NAN;
+}
+
+/* A baseline that this model or data cannot have is null. */
+static void add_baseline(const judge *j, const char *name, const nicest_data *data,
+                         const nicest_data *against, const verdict *v, json_t *object)
+{
+    size_t n = nicest_data_rows(data);
+    double *scores = block_new(v->n, sizeof *scores);
+    nicest_status status = nicest_baseline_scores(j->model, data, name, scores);
+    if (status == NICEST_OK && against)
+        status = nicest_baseline_scores(j->model, against, name, scores + n);
+    nicest_detection found = {.auroc = NAN, .auprc = NAN};
+    if (status == NICEST_OK)
+        found = detect(j, v, scores, NAN);
+    else
+        say_more(&j->s->shared, "baseline %s: %s", name, nicest_error());
+    if (isfinite(found.auroc))
+        say(&j->s->shared, "  without a model (%s): AUROC %.4f, AUPRC %.4f", name, found.auroc,
+            found.auprc);
+    json_object_set_new(object, name,
+                        json_pack("{s:o, s:o}", "auroc", json_figure(found.auroc), "auprc",
+                                  json_figure(found.auprc)));
+    block_free(scores);
+}
+
+static json_t *baselines_json(const judge *j, const nicest_data *data, const nicest_data *against,
+                              const verdict *v)
+{
+    json_t *object = json_object();
+    for (const char *const *name = nicest_baseline_names(); *name; name++)
+        add_baseline(j, *name, data, against, v, object);
+    return object;
+}
+
+static json_t *interval_json(double low, double high)
+{
+    return json_pack("[o, o]", json_figure(low), json_figure(high));
+}
+
+static json_t *detection_json(const judge *j, const nicest_detection *d, const verdict *v)
+{
+    return json_pack(
+        "{s:o, s:o, s:o, s:f, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:s, s:I, s:I}",
+        "auroc", json_figure(d->auroc), "auprc", json_figure(d->auprc), "threshold",
+        json_figure(d->threshold), "false_alarms_asked", j->s->rate, "false_alarms",
+        json_figure(d->false_alarms), "precision", json_figure(d->precision), "recall",
+        json_figure(d->recall), "f1", json_figure(d->f1), "prevalence", json_figure(d->prevalence),
+        "auroc_interval", interval_json(d->auroc_low, d->auroc_high), "auprc_interval",
+        interval_json(d->auprc_low, d->auprc_high), "best_threshold",
+        json_figure(d->best_threshold), "best_f1", json_figure(d->best_f1), "flagged",
+        json_figure(flagged_share(v, d->threshold)), "score", j->s->score, "calibration_rows",
+        (json_int_t)j->calibration_rows, "rows", (json_int_t)v->n);
+}
+
+static void say_detection(const judge *j, const nicest_detection *d, const verdict *v)
+{
+    const shared_settings *shared = &j->s->shared;
+    say(shared, "%zu rows: %.2f %% score below the threshold %.6g of %s", v->n,
+        100 * flagged_share(v, d->threshold), d->threshold, j->s->score);
+    if (!j->has_truth)
+        return;
+    say(shared, "  %.2f %% of the rows are outliers; false alarms %.2f %% (asked: at most %.3g %%)",
+        100 * d->prevalence, 100 * d->false_alarms, 100 * j->s->rate);
+    say(shared, "  precision %.4f  recall %.4f  F1 %.4f", d->precision, d->recall, d->f1);
+    say(shared, "  AUROC %.4f (%.4f to %.4f)  AUPRC %.4f (%.4f to %.4f)", d->auroc, d->auroc_low,
+        d->auroc_high, d->auprc, d->auprc_low, d->auprc_high);
+}
+
+/* nicest_detect takes NaN as "the best": where nothing can be flagged, -infinity asks for that. */
+static nicest_detection decide(const judge *j, const verdict *v)
+{
+    bool nothing = isnan(j->threshold) && !j->s->best_f1;
+    nicest_detection found = detect(j, v, v->score, nothing ? -INFINITY : j->threshold);
+    if (j->s->best_f1)
+        found.threshold = found.best_threshold;
+    if (nothing)
+        found.threshold = found.precision = found.recall = found.f1 = found.false_alarms = NAN;
+    return found;
+}
+
+static void judge_once(judge *j, const nicest_data *data)
+{
+    const outliers_settings *s = j->s;
+    nicest_data *against = s->against ? open_other_data(&s->shared, j->model, s->against) : NULL;
+    j->has_truth = against || s->shared.label;
+    verdict v = judge_all(j, data, against);
+    nicest_detection found = decide(j, &v);
+    write_rows(j, &v, found.threshold);
+    say_detection(j, &found, &v);
+    json_t *object = detection_json(j, &found, &v);
+    json_object_set_new(object, "baselines", baselines_json(j, data, against, &v));
+    if (s->picture)
+        draw_histograms(j, &v, found.threshold);
+    draw_curves(j, &v, &found);
+    print_json(&s->shared, object);
+    verdict_free(&v);
+    nicest_data_free(against);
+}
+
+/* ------------------------------------------------------------------ the sweep */
+
+/* One level: of the corrupted rows alone. */
+typedef struct level_facts {
+    double level, mean, low, high, flagged;
+    nicest_detection found;
+} level_facts;
+
+static void level_scores(const verdict *v, size_t normal, level_facts *f)
+{
+    size_t n = v->n - normal;
+    summary all = summary_of(v->score + normal, n);
+    double *sorted = sorted_copy(v->score + normal, &n);
+    f->mean = all.mean;
+    f->low = quantile(sorted, n, 0.05);
+    f->high = quantile(sorted, n, 0.95);
+    f->flagged = f->found.recall;
+    block_free(sorted);
+}
+
+/* Scores over the levels above, share that is flagged below. */
+static void draw_sweep(const judge *j, const corruption *k, const level_facts *facts)
+{
+    size_t n = k->count;
+    double *x = block_new(5 * n, sizeof *x), *mean = x + n, *low = mean + n, *high = low + n,
+           *flagged = high + n;
+    char title[96];
+    canvas c = canvas_open(1200, 1400);
+    snprintf(title, sizeof title, "%s: mean %s, band 5 to 95 %%", k->kind, j->s->score);
+    axes a = score_axes(&c, title, NULL, j->s->score), b = a;
+    a.y_low = INFINITY;
+    a.y_high = -INFINITY;
+    for (size_t i = 0; i < n; i++) {
+        x[i] = facts[i].level;
+        mean[i] = facts[i].mean;
+        low[i] = facts[i].low;
+        high[i] = facts[i].high;
+        flagged[i] = facts[i].flagged;
+        a.y_low = fmin(a.y_low, low[i]);
+        a.y_high = fmax(a.y_high, high[i]);
+    }
+    axes_range(&a.y_low, &a.y_high);
+    a.x_low = fmin(x[0], x[n - 1]);
+    a.x_high = fmax(x[0], x[n - 1]);
+    if (!(a.x_high > a.x_low))
+        axes_range(&a.x_low, &a.x_high);
+    a.height = 700;
+    axes_band(&c, &a, x, low, high, n, colour_series(0));
+    axes_curve(&c, &a, x, mean, n, colour_series(0));
+    axes_horizontal(&c, &a, j->threshold, colour_series(1));
+    axes_draw(&c, &a);
+    b.title = NULL;
+    b.x_label = k->kind;
+    b.y_label = "share flagged";
+    b.x_low = a.x_low;
+    b.x_high = a.x_high;
+    b.top = 880;
+    b.height = 420;
+    b.y_high = 1.02;
+    axes_curve(&c, &b, x, flagged, n, colour_series(1));
+    axes_draw(&c, &b);
+    canvas_save(&c, j->s->picture);
+    canvas_close(&c);
+    block_free(x);
+}
+
+static json_t *level_json(const level_facts *f)
+{
+    return json_pack("{s:f, s:o, s:o, s:o, s:o, s:o, s:o}", "level", f->level, "mean",
+                     json_figure(f->mean), "low", json_figure(f->low), "high", json_figure(f->high),
+                     "flagged", json_figure(f->flagged), "auroc", json_figure(f->found.auroc),
+                     "auprc", json_figure(f->found.auprc));
+}
+
+/* Normal rows are judged once; the corrupted ones take their place behind them. */
+static level_facts judge_level(const judge *j, const nicest_data *data, const corruption *k,
+                               const nicest_data *other, size_t i, verdict *v)
+{
+    level_facts f = {.level = k->levels[i]};
+    size_t n = nicest_data_rows(data);
+    nicest_data *made;
+    need(nicest_corrupt(&made, data, k->kind, k->levels[i], other, j->s->shared.seed));
+    judge_rows(j, made, v, n, true);
+    nicest_data_free(made);
+    f.found = decide(j, v);
+    level_scores(v, n, &f);
+    return f;
+}
+
+static void write_level(table *out, const level_facts *f)
+{
+    double row[] = {f->level, f->mean, f->low, f->high, f->flagged, f->found.auroc, f->found.auprc};
+    table_add(out, row, 1);
+}
+
+static void judge_sweep(judge *j, const nicest_data *data)
+{
+    static const char *const names[] = {"level",   "mean",  "low",  "high",
+                                        "flagged", "auroc", "auprc"};
+    const outliers_settings *s = j->s;
+    corruption *k = block_new(1, sizeof *k);
+    corruption_parse(k, "--corrupt", s->corrupt);
+    nicest_data *other = k->other ? open_other_data(&s->shared, j->model, k->other) : NULL;
+    level_facts *facts = block_new(k->count, sizeof *facts);
+    verdict v = verdict_new(2 * nicest_data_rows(data));
+    json_t *lines = json_array();
+    j->has_truth = true;
+    judge_rows(j, data, &v, 0, false);
+    table out = table_open(s->shared.output, names, 7);
+    for (size_t i = 0; i < k->count; i++) {
+        facts[i] = judge_level(j, data, k, other, i, &v);
+        write_level(&out, &facts[i]);
+        json_array_append_new(lines, level_json(&facts[i]));
+    }
+    table_close(&out);
+    json_t *object = detection_json(j, &facts[k->count - 1].found, &v);
+    nicest_data *last;
+    need(nicest_corrupt(&last, data, k->kind, k->levels[k->count - 1], other, s->shared.seed));
+    json_object_set_new(object, "baselines", baselines_json(j, data, last, &v));
+    json_object_set_new(object, "sweep", lines);
+    if (s->picture)
+        draw_sweep(j, k, facts);
+    print_json(&s->shared, object);
+    nicest_data_free(last);
+    nicest_data_free(other);
+    verdict_free(&v);
+    block_free(facts);
+    block_free(k);
+}
+
+/* ------------------------------------------------------------------ the command */
+
+static int outliers_run(void *settings)
+{
+    const outliers_settings *s = settings;
+    check_settings(s);
+    judge j = {.s = s, .model = open_model(s->model)};
+    nicest_data *data = open_data_for(&s->shared, j.model, s->data);
+    calibrate(&j);
+    ask_calibration(&j);
+    say_calibration(&j);
+    if (s->corrupt)
+        judge_sweep(&j, data);
+    else
+        judge_once(&j, data);
+    nicest_data_free(data);
+    nicest_model_free(j.model);
+    return STATUS_DONE;
+}
+
+const command OUTLIERS_COMMAND = {
+    .name = "outliers",
+    .summary = "calibrated outlier decisions, precision and recall",
+    .synopsis = "MODEL DATA [--against DATA | --label COLUMN | --corrupt KIND=LEVELS] [-o FILE]",
+    .description =
+        "Writes logp, score, p (the conformal p-value) and outlier (1: flagged) for each row of "
+        "DATA, then of --against. A score is higher for more typical rows. The threshold keeps the "
+        "promised rate of false alarms, by rows that training held out; without --against and "
+        "--label all rows count as normal.\n\n"
+        "With --corrupt there is a line for each level instead: mean score of the corrupted rows, "
+        "its 5 "
+        "and 95 % quantiles, share flagged, AUROC and AUPRC against DATA; the figures of --json "
+        "are "
+        "those of the last level, and `sweep` has all. What no model at all would reach stands "
+        "beside "
+        "(baselines).",
+    .examples =
+        "  nicest outliers wine.safetensors new.csv -o decisions.csv\n"
+        "  nicest outliers mnist.safetensors t10k-images-idx3-ubyte.gz --corrupt rotate=0:90:10 "
+        "--picture rotate.png\n",
+    .tables = {OUTLIERS_OPTIONS, DATA_OPTIONS, OUTPUT_OPTIONS, COMMON_OPTIONS},
+    .size = sizeof(outliers_settings),
+    .defaults = outliers_defaults,
+    .run = outliers_run,
+};

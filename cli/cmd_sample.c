@@ -1,0 +1,195 @@
+/* cmd_sample.c - `nicest sample`: new rows from a model, as data or as a picture. */
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "common.h"
+#include "picture.h"
+
+typedef struct sample_settings {
+    shared_settings shared;
+    const char *model;
+    size_t rows;
+    double temperature;
+} sample_settings;
+
+#define AT(field) offsetof(sample_settings, field)
+
+/* clang-format off */
+static const option SAMPLE_OPTIONS[] = {
+    {.name = "MODEL", .type = OPTION_ARGUMENT, .offset = AT(model), .required = true,
+     .help = "a model file"},
+    {.group = "Sampling", .name = "rows", .letter = 'n', .type = OPTION_COUNT, .argument = "N",
+     .low = 1, .high = 1e12, .offset = AT(rows), .help = "rows to draw"},
+    {.name = "temperature", .type = OPTION_REAL, .argument = "T", .low = 0, .high = 1000,
+     .offset = AT(temperature),
+     .help = "scale of the latent; 1 is the model, less is more typical"},
+    {0},
+};
+/* clang-format on */
+
+static void sample_defaults(void *settings)
+{
+    sample_settings *s = settings;
+    s->rows = 100;
+    s->temperature = 1;
+}
+
+/* ------------------------------------------------------------------ pictures */
+
+static void range_of(const double *values, size_t n, size_t stride, double *low, double *high)
+{
+    *low = INFINITY;
+    *high = -INFINITY;
+    for (size_t i = 0; i < n; i++) {
+        *low = fmin(*low, values[i * stride]);
+        *high = fmax(*high, values[i * stride]);
+    }
+    axes_range(low, high);
+}
+
+static void draw_scatter(const nicest_model *model, const double *rows, size_t n, const char *path)
+{
+    char title[64];
+    canvas c = canvas_open(1200, 1100);
+    axes a = axes_on(&c, 0);
+    range_of(rows, n, 2, &a.x_low, &a.x_high);
+    range_of(rows + 1, n, 2, &a.y_low, &a.y_high);
+    snprintf(title, sizeof title, "%zu samples", n);
+    a.title = title;
+    a.x_label = nicest_model_column_name(model, 0);
+    a.y_label = nicest_model_column_name(model, 1);
+    axes_points(&c, &a, rows, n, n > 3000 ? 2.5 : 4, colour_series(0), n > 3000 ? 0.35 : 0.6);
+    axes_draw(&c, &a);
+    canvas_save(&c, path);
+    canvas_close(&c);
+}
+
+static void draw_histogram(const nicest_model *model, const double *rows, size_t n,
+                           const char *path)
+{
+    enum { BINS = 80 };
+    double shares[BINS];
+    canvas c = canvas_open(1200, 800);
+    axes a = axes_on(&c, 0);
+    range_of(rows, n, 1, &a.x_low, &a.x_high);
+    histogram(rows, n, a.x_low, a.x_high, shares, BINS);
+    a.y_high = 0;
+    for (size_t i = 0; i < BINS; i++)
+        a.y_high = fmax(a.y_high, 1.05 * shares[i]);
+    a.title = "samples";
+    a.x_label = nicest_model_column_name(model, 0);
+    a.y_label = "density";
+    axes_bars(&c, &a, shares, BINS, colour_series(0));
+    axes_draw(&c, &a);
+    canvas_save(&c, path);
+    canvas_close(&c);
+}
+
+static void draw_grid(const nicest_model *model, const double *rows, size_t n, const char *path)
+{
+    picture_format format = picture_format_of(model, rows, n * nicest_model_columns(model));
+    nicest_image image = picture_grid(&format, rows, n, 0, 0);
+    save_image(&image, path);
+    nicest_image_free(&image);
+}
+
+static void draw_samples(const nicest_model *model, const double *rows, size_t n, const char *path)
+{
+    unsigned height, width, channels;
+    nicest_model_image(model, &height, &width, &channels);
+    if (height)
+        draw_grid(model, rows, n, path);
+    else if (nicest_model_columns(model) == 2)
+        draw_scatter(model, rows, n, path);
+    else
+        draw_histogram(model, rows, n, path);
+}
+
+/* ------------------------------------------------------------------ the command */
+
+static void check_output(const nicest_model *model, const char *path)
+{
+    unsigned height, width, channels;
+    nicest_model_image(model, &height, &width, &channels);
+    if (path && strcmp(path, "-"))
+        check_writable(path);
+    if (path && has_extension(path, ".png") && !height && nicest_model_columns(model) > 2)
+        refuse(STATUS_USAGE,
+               "sample: a .png needs a model of pictures or of 1 or 2 columns; this "
+               "one has %zu columns",
+               nicest_model_columns(model));
+}
+
+/* Sample number i is the same however many are drawn, and in chunks. */
+static double write_stream(const sample_settings *s, const nicest_model *model)
+{
+    size_t d = nicest_model_columns(model), chunk = chunk_rows(d);
+    const char **names = model_names(model);
+    double *rows = block_new(chunk * d, sizeof *rows), seconds = 0;
+    nicest_workspace *workspace;
+    need(nicest_workspace_new(&workspace, model, 0, s->shared.threads));
+    table out = table_open(s->shared.output, names, d);
+    for (size_t first = 0; first < s->rows; first += chunk) {
+        size_t count = s->rows - first < chunk ? s->rows - first : chunk;
+        double started = clock_seconds();
+        need(nicest_sample(workspace, count, s->shared.seed, first, s->temperature, rows));
+        seconds += clock_seconds() - started;
+        table_add(&out, rows, count);
+        stop_if_interrupted();
+    }
+    table_close(&out);
+    nicest_workspace_free(workspace);
+    block_free(rows);
+    block_free(names);
+    return seconds;
+}
+
+static double write_file(const sample_settings *s, const nicest_model *model)
+{
+    double started = clock_seconds();
+    double *rows = sample_rows(&s->shared, model, s->rows, s->temperature);
+    double seconds = clock_seconds() - started;
+    if (has_extension(s->shared.output, ".png")) {
+        draw_samples(model, rows, s->rows, s->shared.output);
+    } else {
+        nicest_data *data = model_data(model, rows, s->rows);
+        save_data(data, s->shared.output);
+        nicest_data_free(data);
+    }
+    block_free(rows);
+    return seconds;
+}
+
+static int sample_run(void *settings)
+{
+    const sample_settings *s = settings;
+    const char *path = s->shared.output;
+    nicest_model *model = open_model(s->model);
+    check_output(model, path);
+    bool stream = !path || !strcmp(path, "-") || has_extension(path, ".json");
+    double seconds = stream ? write_stream(s, model) : write_file(s, model);
+    if (path)
+        say(&s->shared, "%s: %zu rows in %.2f s", path, s->rows, seconds);
+    print_json(&s->shared, json_pack("{s:I, s:f, s:I, s:f}", "rows", (json_int_t)s->rows, "seconds",
+                                     seconds, "columns", (json_int_t)nicest_model_columns(model),
+                                     "temperature", s->temperature));
+    nicest_model_free(model);
+    return STATUS_DONE;
+}
+
+const command SAMPLE_COMMAND = {
+    .name = "sample",
+    .summary = "draw new rows",
+    .synopsis = "MODEL -n N [-o FILE]",
+    .description =
+        "Draws rows from the model. Sample number i depends on the seed and on i alone. "
+        "With -o FILE.png a model of pictures gives a grid of them, a model of two columns "
+        "a scatter plot, one of one column a histogram.",
+    .examples = "  nicest sample wine.safetensors -n 1000 -o new-wine.csv\n"
+                "  nicest sample digits.safetensors -n 100 -o digits.png\n",
+    .tables = {SAMPLE_OPTIONS, OUTPUT_OPTIONS, COMMON_OPTIONS},
+    .size = sizeof(sample_settings),
+    .defaults = sample_defaults,
+    .run = sample_run,
+};

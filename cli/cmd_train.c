@@ -1,0 +1,417 @@
+/* cmd_train.c - `nicest train`: checks all that can be checked before the work, trains, and
+ * measures the model on test rows.
+ *
+ * Test rows are scored with the dequantisation noise of `nicest score --seed` (a stream that
+ * training never draws from), so that the two commands agree to the last digit. */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common.h"
+#include "options.h"
+
+typedef struct train_settings {
+    shared_settings shared;
+    const char *data, *valid, *test, *optimizer, *spec_file;
+    every_setting every;
+    nicest_train_options options;
+} train_settings;
+
+#define AT(field) offsetof(train_settings, field)
+
+/* clang-format off */
+static const option TRAIN_OPTIONS[] = {
+    {.name = "DATA", .type = OPTION_ARGUMENT, .offset = AT(data), .required = true,
+     .help = "what to learn from: toy:NAME, a CSV, NPY, NPZ or IDX file, a folder of PNGs, or -"},
+    {.group = "Rows", .name = "valid", .type = OPTION_TEXT, .argument = "DATA|SHARE",
+     .offset = AT(valid), .unset = "a share chosen from the rows",
+     .help = "rows for early stopping, or the share of DATA to hold out for them"},
+    {.name = "calibration", .type = OPTION_REAL, .argument = "SHARE", .low = 0, .high = 0.9,
+     .offset = AT(options.calibration_share), .unset = "chosen from the rows",
+     .help = "share of DATA held out to calibrate outlier decisions; 0: none"},
+    {.name = "test", .type = OPTION_TEXT, .argument = "DATA", .offset = AT(test),
+     .unset = "toys: 100,000 fresh rows; else those held out for calibration",
+     .help = "measure the model on these rows at the end"},
+    {.group = "Model", .name = "preset", .type = OPTION_CHOICE, .argument = "NAME",
+     .offset = AT(options.preset), .choices = "auto|nice|nicest",
+     .help = "nice is the paper's model, nicest our best"},
+    {.name = "couplings", .type = OPTION_INTEGER, .argument = "N", .low = 1, .high = 512,
+     .offset = AT(options.couplings), .unset = "by preset", .help = "coupling layers"},
+    {.name = "hidden", .type = OPTION_TEXT, .argument = "WIDTHS", .offset = AT(options.hidden),
+     .unset = "by preset", .help = "hidden layers of a conditioner: 1000x5 or 256,128"},
+    {.name = "activation", .type = OPTION_CHOICE, .argument = "NAME",
+     .offset = AT(options.activation), .choices = "relu|tanh|silu", .unset = "by preset",
+     .help = "of the conditioners"},
+    {.name = "prior", .type = OPTION_CHOICE, .argument = "NAME", .offset = AT(options.prior),
+     .choices = "logistic|normal", .unset = "by preset", .help = "density of the latent"},
+    {.name = "preprocess", .type = OPTION_CHOICE, .argument = "NAME",
+     .offset = AT(options.preprocess), .choices = "standardise|centre|logit|none",
+     .unset = "by preset", .help = "first, fixed layer; its log-determinant counts"},
+    {.name = "spec", .type = OPTION_TEXT, .argument = "FILE", .offset = AT(spec_file),
+     .help = "the whole stack of layers as text, instead of a preset (docs/spec.md)"},
+    {.group = "Learning", .name = "epochs", .type = OPTION_COUNT, .argument = "N", .low = 1,
+     .high = 1e9, .offset = AT(options.epochs), .unset = "from the number of rows",
+     .help = "passes over the rows"},
+    {.name = "time", .type = OPTION_SECONDS, .argument = "T", .offset = AT(options.seconds),
+     .unset = "by epochs", .help = "train for this long instead: 90s, 10m, 1h"},
+    {.name = "batch", .type = OPTION_COUNT, .argument = "N", .low = 1, .high = 1e7,
+     .offset = AT(options.batch), .unset = "by preset", .help = "rows of a step"},
+    {.name = "lr", .type = OPTION_REAL, .argument = "RATE", .low = 0, .high = 1000, .above = true,
+     .offset = AT(options.learning_rate), .unset = "by preset", .help = "learning rate"},
+    {.name = "warmup", .type = OPTION_REAL, .argument = "SHARE", .low = 0, .high = 1,
+     .offset = AT(options.warmup), .unset = "by preset",
+     .help = "share of the run with rising learning rate"},
+    {.name = "final-rate", .type = OPTION_REAL, .argument = "SHARE", .low = 0, .high = 1,
+     .offset = AT(options.final_rate), .unset = "by preset",
+     .help = "the cosine schedule ends at this share of the learning rate"},
+    {.name = "patience", .type = OPTION_INTEGER, .argument = "N", .low = -1, .high = 1e9,
+     .offset = AT(options.patience), .unset = "chosen",
+     .help = "validations without improvement before stopping; -1: never stop early"},
+    {.name = "optimizer", .type = OPTION_CHOICE, .argument = "NAME", .offset = AT(optimizer),
+     .choices = "adam|rmsprop|sgd", .unset = "by preset", .help = "how gradients move the weights"},
+    {.name = "beta1", .type = OPTION_REAL, .argument = "X", .low = 0, .high = 0.999999,
+     .offset = AT(options.beta1), .unset = "by preset", .help = "momentum"},
+    {.name = "beta2", .type = OPTION_REAL, .argument = "X", .low = 0, .high = 0.999999,
+     .offset = AT(options.beta2), .unset = "by preset", .help = "decay of squared gradients"},
+    {.name = "epsilon", .type = OPTION_REAL, .argument = "X", .low = 0, .high = 1, .above = true,
+     .offset = AT(options.epsilon), .unset = "by preset", .help = "added to their root"},
+    {.name = "weight-decay", .type = OPTION_REAL, .argument = "X", .low = 0, .high = 1000,
+     .offset = AT(options.weight_decay), .unset = "by preset",
+     .help = "decoupled, times the learning rate, on weights only"},
+    {.name = "clip", .type = OPTION_REAL, .argument = "NORM", .low = 0, .high = 1e30,
+     .offset = AT(options.clip), .unset = "none", .help = "limit of the gradient's norm"},
+    {.name = "average", .type = OPTION_REAL, .argument = "X", .low = 0, .high = 0.9999999,
+     .offset = AT(options.average), .unset = "by preset",
+     .help = "decay of the weight average that is kept; 0: none"},
+    {.group = "Long runs", .name = "checkpoint", .type = OPTION_TEXT, .argument = "FILE",
+     .offset = AT(options.checkpoint), .help = "save the state of training here"},
+    {.name = "every", .type = OPTION_EVERY, .argument = "N|Ns|TIME", .offset = AT(every),
+     .unset = "every epoch", .help = "how often: 2 epochs, 500s steps, or 10m"},
+    {.name = "resume", .type = OPTION_TEXT, .argument = "FILE", .offset = AT(options.resume),
+     .help = "continue from a checkpoint, to the same bytes as without the break"},
+    {.name = "log", .type = OPTION_TEXT, .argument = "FILE.jsonl", .offset = AT(options.log),
+     .help = "a JSON line for each validation"},
+    {0},
+};
+/* clang-format on */
+
+static void train_defaults(void *settings)
+{
+    train_settings *s = settings;
+    nicest_train_defaults(&s->options);
+}
+
+/* ------------------------------------------------------------------ before the work */
+
+static char *read_text_file(const char *path)
+{
+    enum { MOST = 1 << 20 };
+    FILE *file = fopen(path, "rb");
+    if (!file)
+        refuse(STATUS_FAILED, "%s: cannot be read", path);
+    char *text = block_new(MOST + 1, 1);
+    size_t size = fread(text, 1, MOST, file);
+    bool whole = size < MOST && !ferror(file);
+    fclose(file);
+    if (!whole || strlen(text) != size)
+        refuse(STATUS_FAILED, "%s: is not a text of less than 1 MiB", path);
+    return text;
+}
+
+static nicest_optimizer optimizer_of(const char *name)
+{
+    if (!name)
+        return (nicest_optimizer)-1;
+    return !strcmp(name, "adam") ? NICEST_ADAM : !strcmp(name, "sgd") ? NICEST_SGD : NICEST_RMSPROP;
+}
+
+static void complete_options(train_settings *s)
+{
+    s->options.seed = s->shared.seed;
+    s->options.threads = s->shared.threads;
+    s->options.precision = strcmp(s->shared.precision, "bf16") ? NICEST_F32 : NICEST_BF16;
+    s->options.optimizer = optimizer_of(s->optimizer);
+    s->options.checkpoint_steps = s->every.steps;
+    s->options.checkpoint_epochs = s->every.epochs;
+    s->options.checkpoint_seconds = s->every.seconds;
+    if (s->spec_file)
+        s->options.spec = read_text_file(s->spec_file);
+}
+
+static void check_settings(const train_settings *s)
+{
+    bool every = s->every.steps || s->every.epochs > 0 || s->every.seconds > 0;
+    if (!s->shared.output)
+        refuse(STATUS_USAGE, "train: -o MODEL is missing: nicest %s %s", TRAIN_COMMAND.name,
+               TRAIN_COMMAND.synopsis);
+    if (!strcmp(s->shared.output, "-"))
+        refuse(STATUS_USAGE, "train: a model cannot go to standard output: -o FILE.safetensors");
+    if (s->options.epochs && s->options.seconds > 0)
+        refuse(STATUS_USAGE, "train: --epochs and --time exclude each other");
+    if (every && !s->options.checkpoint)
+        refuse(STATUS_USAGE, "train: --every needs --checkpoint FILE");
+    if (s->spec_file && (s->options.couplings || s->options.hidden || s->options.activation ||
+                         s->options.prior || s->options.preprocess))
+        refuse(STATUS_USAGE, "train: --spec says the whole stack; leave --couplings, --hidden, "
+                             "--activation, --prior and --preprocess out");
+    check_writable(s->shared.output);
+    if (s->options.checkpoint)
+        check_writable(s->options.checkpoint);
+    if (s->options.log)
+        check_writable(s->options.log);
+}
+
+/* --valid is a share or DATA. */
+static nicest_data *open_valid(train_settings *s)
+{
+    double share;
+    if (!s->valid)
+        return NULL;
+    if (!options_number(s->valid, &share))
+        return open_data(&s->shared, s->valid);
+    if (share < 0 || share >= 1)
+        refuse(STATUS_USAGE, "train: --valid %s: a share must be at least 0 and below 1", s->valid);
+    s->options.valid_share = share;
+    return NULL;
+}
+
+/* "toy:NAME,n=100,seed=2[0:50]" -> the same with 100,000 rows of another stream. */
+static void toy_test_text(const char *text, char *test, size_t size)
+{
+    size_t length = strcspn(text, "["), used = 0;
+    bool stream_1 = strstr(text, "stream=1") != NULL;
+    char copy[512];
+    snprintf(copy, sizeof copy, "%.*s", (int)(length < 500 ? length : 500), text);
+    for (char *part = strtok(copy, ","); part; part = strtok(NULL, ","))
+        if (strncmp(part, "n=", 2) && strncmp(part, "stream=", 7))
+            used += (size_t)snprintf(test + used, size - used, "%s%s", used ? "," : "", part);
+    snprintf(test + used, size - used, ",n=100000,stream=%d", stream_1 ? 2 : 1);
+}
+
+/* What the model is measured on; *text becomes its DATA argument. */
+static nicest_data *open_test(const train_settings *s, const nicest_data *data, char *text,
+                              size_t size)
+{
+    *text = 0;
+    if (s->test)
+        snprintf(text, size, "%s", s->test);
+    else if (!strcmp(nicest_data_kind(data), "toy"))
+        toy_test_text(s->data, text, size);
+    return *text ? open_data(&s->shared, text) : NULL;
+}
+
+static void check_same_columns(const nicest_data *data, const nicest_data *other, const char *name)
+{
+    size_t d = nicest_data_columns(data);
+    if (other && nicest_data_columns(other) != d)
+        refuse(STATUS_FAILED, "%s: has %zu columns, the training data has %zu", name,
+               nicest_data_columns(other), d);
+}
+
+/* ------------------------------------------------------------------ the work */
+
+static int on_progress(void *context, const nicest_progress *now)
+{
+    progress *bar = context;
+    char words[96] = "", train[24] = "", valid[40] = "";
+    if (now->event && !bar->shared->quiet) {
+        progress_end(bar);
+        fprintf(stderr, "%s\n", now->event);
+    }
+    if (isfinite(now->train_logp))
+        snprintf(train, sizeof train, "train %.4g", now->train_logp);
+    if (isfinite(now->valid_logp))
+        snprintf(valid, sizeof valid, "  valid %.4g (best %.4g)", now->valid_logp, now->best_logp);
+    snprintf(words, sizeof words, "epoch %zu  %s%s", now->epoch, train, valid);
+    double left = now->total_seconds > 0 ? now->total_seconds - now->seconds : NAN;
+    progress_show(bar, now->done, left, now->rate, words);
+    return interrupted();
+}
+
+typedef struct test_result {
+    double logp, sem, true_logp, gap, gap_sem;
+    size_t rows, missing;
+} test_result;
+
+/* True minus model, row by row, where the truth is known. */
+static void compare_with_truth(const nicest_data *test, const char *text, const double *logp,
+                               test_result *r)
+{
+    size_t n = nicest_data_rows(test), length = strcspn(text, "[");
+    char name[512];
+    if (strcmp(nicest_data_kind(test), "toy") || nicest_data_columns(test) != 2 || length < 5)
+        return;
+    snprintf(name, sizeof name, "%.*s", (int)(length - 4 < 500 ? length - 4 : 500), text + 4);
+    double *rows = read_rows(test), *truth = block_new(n, sizeof *truth);
+    if (nicest_toy_log_density(name, rows, n, truth) == NICEST_OK) {
+        r->true_logp = summary_of(truth, n).mean;
+        for (size_t i = 0; i < n; i++)
+            truth[i] -= logp[i];
+        summary gap = summary_of(truth, n);
+        r->gap = gap.mean;
+        r->gap_sem = summary_sem(&gap);
+    }
+    block_free(rows);
+    block_free(truth);
+}
+
+static test_result measure(const train_settings *s, const nicest_model *model,
+                           const nicest_data *test, const char *text)
+{
+    test_result r = {NAN, NAN, NAN, NAN, NAN, 0, 0};
+    if (!test)
+        return r;
+    double *logp = score_rows(&s->shared, model, test);
+    summary all = summary_of(logp, nicest_data_rows(test));
+    r.logp = all.mean;
+    r.sem = summary_sem(&all);
+    r.rows = all.rows;
+    r.missing = all.missing;
+    if (!s->shared.columns && !s->shared.drop)
+        compare_with_truth(test, text, logp, &r);
+    block_free(logp);
+    return r;
+}
+
+/* Without test data: the rows that were held out for calibration, if there were any. */
+static void take_held_out(test_result *t, const nicest_train_result *r)
+{
+    t->rows = r->test_rows;
+    t->logp = r->test_rows ? r->test_logp : NAN;
+    t->sem = r->test_rows ? r->test_sem : NAN;
+}
+
+/* ------------------------------------------------------------------ words */
+
+static void say_result(const train_settings *s, const nicest_train_result *r, const test_result *t,
+                       bool given, double bits)
+{
+    const shared_settings *shared = &s->shared;
+    char parameters[40], duration[32];
+    count_text(r->parameters, parameters, sizeof parameters);
+    duration_text(r->seconds, duration, sizeof duration);
+    say(shared, "%s: %zu columns, %s parameters; %zu rows, %zu epochs, %zu steps in %s%s",
+        s->shared.output, r->columns, parameters, r->rows, r->epochs, r->steps, duration,
+        r->interrupted ? " (interrupted: the best so far is saved)" : "");
+    say(shared, "  training rows        %12.4f nats", r->train_logp);
+    if (isfinite(r->valid_logp))
+        say(shared, "  validation rows      %12.4f nats", r->valid_logp);
+    if (r->test_rows)
+        say(shared, "  held-out rows        %12.4f nats +- %.4f", r->test_logp, r->test_sem);
+    if (isfinite(r->gaussian_logp))
+        say(shared, "  a Gaussian on these  %12.4f nats", r->gaussian_logp);
+    if (t->rows && given)
+        say(shared, "  test rows            %12.4f nats +- %.4f", t->logp, t->sem);
+    if (t->missing)
+        say(shared, "  (%zu test rows have missing values and no log-likelihood)", t->missing);
+    if (isfinite(t->gap))
+        say(shared, "  the true density     %12.4f nats; gap %.4f +- %.4f", t->true_logp, t->gap,
+            t->gap_sem);
+    if (isfinite(bits))
+        say(shared, "  bits per dimension   %12.4f", bits);
+}
+
+static json_t *lines_json(const char *text)
+{
+    json_t *lines = json_array();
+    while (*text) {
+        size_t length = strcspn(text, "\n");
+        json_array_append_new(lines, json_stringn(text, length));
+        text += length + (text[length] == '\n');
+    }
+    return lines;
+}
+
+static json_t *result_json(const train_settings *s, const nicest_train_result *r,
+                           const test_result *t, double bits)
+{
+    json_t *object = json_pack(
+        "{s:s, s:I, s:I, s:I, s:I, s:I, s:f, s:o, s:o, s:o, s:o, s:o}", "model", s->shared.output,
+        "rows", (json_int_t)r->rows, "columns", (json_int_t)r->columns, "parameters",
+        (json_int_t)r->parameters, "epochs", (json_int_t)r->epochs, "steps", (json_int_t)r->steps,
+        "seconds", r->seconds, "train_logp", json_figure(r->train_logp), "valid_logp",
+        json_figure(r->valid_logp), "test_logp", json_figure(t->logp), "test_sem",
+        json_figure(t->sem), "bits_per_dim", json_figure(bits));
+    json_t *more = json_pack("{s:o, s:o, s:o, s:I, s:o, s:i, s:b, s:o}", "true_logp",
+                             json_figure(t->true_logp), "gap", json_figure(t->gap), "gap_sem",
+                             json_figure(t->gap_sem), "test_rows", (json_int_t)t->rows,
+                             "gaussian_logp", json_figure(r->gaussian_logp), "retries", r->retries,
+                             "interrupted", r->interrupted, "chosen", lines_json(r->chosen));
+    json_object_update(object, more);
+    json_decref(more);
+    return object;
+}
+
+static void say_chosen(const shared_settings *shared, const char *chosen)
+{
+    size_t length = strlen(chosen);
+    if (length)
+        say(shared, "%.*s", (int)(length - (chosen[length - 1] == '\n')), chosen);
+}
+
+static nicest_model *learn(train_settings *s, const nicest_data *data, const nicest_data *valid,
+                           nicest_train_result *result)
+{
+    nicest_model *model = NULL;
+    progress bar = progress_start(&s->shared, "training", "rows/s");
+    s->options.progress = on_progress;
+    s->options.context = &bar;
+    polite_begin();
+    nicest_status status = nicest_train(&model, data, valid, &s->options, result);
+    progress_end(&bar);
+    need(status);
+    save_model(model, s->shared.output);
+    polite_end();
+    return model;
+}
+
+static int train_run(void *settings)
+{
+    train_settings *s = settings;
+    nicest_train_result result = {0};
+    char test_text[600];
+    check_settings(s);
+    complete_options(s);
+    nicest_data *valid = open_valid(s), *data = open_data(&s->shared, s->data);
+    nicest_data *test = open_test(s, data, test_text, sizeof test_text);
+    check_same_columns(data, valid, s->valid);
+    check_same_columns(data, test, test_text);
+    nicest_model *model = learn(s, data, valid, &result);
+    say_chosen(&s->shared, result.chosen);
+    test_result measured = measure(s, model, interrupted() ? NULL : test, test_text);
+    if (!test)
+        take_held_out(&measured, &result);
+    double bits =
+        nicest_model_bits_per_dim(model, measured.rows ? measured.logp : result.valid_logp);
+    say_result(s, &result, &measured, test != NULL, bits);
+    print_json(&s->shared, result_json(s, &result, &measured, bits));
+    nicest_model_free(model);
+    nicest_data_free(data);
+    nicest_data_free(valid);
+    nicest_data_free(test);
+    block_free((void *)(uintptr_t)s->options.spec);
+    return STATUS_DONE;
+}
+
+const command TRAIN_COMMAND = {
+    .name = "train",
+    .summary = "learn a density",
+    .synopsis = "DATA -o MODEL [options]",
+    .description =
+        "Learns the density of the rows of DATA and writes it as one safetensors file. What is not "
+        "given is chosen from the data, and said. Rows are held out for early stopping and for the "
+        "calibration of outlier decisions.\n\n"
+        "Ctrl-C once: the step is finished and the best weights so far are saved (exit status "
+        "130). "
+        "Figures are mean log-likelihoods in nats; those of test rows use the noise of "
+        "`nicest score` with the same seed.",
+    .examples = "  nicest train toy:parabola -o parabola.safetensors\n"
+                "  nicest train wine.csv --drop quality --time 2m -o wine.safetensors\n"
+                "  nicest train train-images-idx3-ubyte.gz --test t10k-images-idx3-ubyte.gz "
+                "-o mnist.safetensors\n",
+    .tables = {TRAIN_OPTIONS, DATA_OPTIONS, OUTPUT_OPTIONS, COMMON_OPTIONS},
+    .size = sizeof(train_settings),
+    .defaults = train_defaults,
+    .run = train_run,
+};

@@ -1,0 +1,246 @@
+/* common.c - see common.h. */
+#include "common.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "options.h"
+
+/* ------------------------------------------------------------------ opening */
+
+static nicest_data_options data_options(const shared_settings *shared)
+{
+    return (nicest_data_options){.columns = shared->columns,
+                                 .drop = shared->drop,
+                                 .label = shared->label,
+                                 .where = shared->where,
+                                 .height = shared->image.height,
+                                 .width = shared->image.width,
+                                 .channels = shared->image.channels};
+}
+
+nicest_data *open_data(const shared_settings *shared, const char *text)
+{
+    nicest_data_options options = data_options(shared);
+    nicest_data *data;
+    need(nicest_data_open(&data, text, &options));
+    return data;
+}
+
+/* A table that a picture model may read: as many columns, and nobody said that they are a picture.
+ */
+static bool could_be_picture(const nicest_model *model, const nicest_data *data)
+{
+    unsigned height, width, channels, own_height, own_width, own_channels;
+    nicest_model_image(model, &height, &width, &channels);
+    nicest_data_image(data, &own_height, &own_width, &own_channels);
+    return height && !own_height && nicest_data_columns(data) == nicest_model_columns(model);
+}
+
+nicest_data *open_data_for(const shared_settings *shared, const nicest_model *model,
+                           const char *text)
+{
+    shared_settings again = *shared;
+    nicest_data *data = open_data(shared, text);
+    if (could_be_picture(model, data) && *text != '-') {
+        nicest_data_free(data);
+        nicest_model_image(model, &again.image.height, &again.image.width, &again.image.channels);
+        data = open_data(&again, text);
+    }
+    need(nicest_model_fits(model, data));
+    return data;
+}
+
+nicest_data *open_other_data(const shared_settings *shared, const nicest_model *model,
+                             const char *text)
+{
+    shared_settings other = *shared;
+    other.where = NULL;
+    return open_data_for(&other, model, text);
+}
+
+nicest_model *open_model(const char *path)
+{
+    nicest_model *model;
+    need(nicest_model_load(&model, path));
+    return model;
+}
+
+/* ------------------------------------------------------------------ rows */
+
+size_t chunk_rows(size_t columns)
+{
+    size_t rows = ((size_t)1 << 22) / (columns ? columns : 1);
+    return rows < 256 ? 256 : rows > 65536 ? 65536 : rows;
+}
+
+double *read_rows(const nicest_data *data)
+{
+    size_t n = nicest_data_rows(data), d = nicest_data_columns(data);
+    double *rows = block_new(n * d, sizeof *rows);
+    need(nicest_data_read(data, 0, n, rows));
+    return rows;
+}
+
+double *score_rows(const shared_settings *shared, const nicest_model *model,
+                   const nicest_data *data)
+{
+    size_t n = nicest_data_rows(data), d = nicest_data_columns(data), chunk = chunk_rows(d);
+    double *logp = block_new(n, sizeof *logp), *rows = block_new(chunk * d, sizeof *rows);
+    progress bar = progress_start(shared, "scoring", "rows/s");
+    nicest_workspace *workspace;
+    need(nicest_workspace_new(&workspace, model, 0, shared->threads));
+    for (size_t first = 0; first < n; first += chunk) {
+        size_t count = n - first < chunk ? n - first : chunk;
+        need(nicest_data_read(data, first, count, rows));
+        need(nicest_score(workspace, rows, count, shared->seed, first, logp + first));
+        progress_show(&bar, (double)(first + count) / (double)n, NAN,
+                      (double)(first + count) / (clock_seconds() - bar.started), NULL);
+        stop_if_interrupted();
+    }
+    progress_end(&bar);
+    nicest_workspace_free(workspace);
+    block_free(rows);
+    return logp;
+}
+
+double *sample_rows(const shared_settings *shared, const nicest_model *model, size_t n,
+                    double temperature)
+{
+    double *rows = block_new(n * nicest_model_columns(model), sizeof *rows);
+    nicest_workspace *workspace;
+    need(nicest_workspace_new(&workspace, model, 0, shared->threads));
+    need(nicest_sample(workspace, n, shared->seed, 0, temperature, rows));
+    nicest_workspace_free(workspace);
+    return rows;
+}
+
+const char **model_names(const nicest_model *model)
+{
+    size_t d = nicest_model_columns(model);
+    const char **names = block_new(d, sizeof *names);
+    for (size_t j = 0; j < d; j++)
+        names[j] = nicest_model_column_name(model, j);
+    return names;
+}
+
+nicest_data *model_data(const nicest_model *model, const double *rows, size_t n)
+{
+    nicest_data *data;
+    const char **names = model_names(model);
+    need(nicest_data_new(&data, rows, n, nicest_model_columns(model), names));
+    block_free(names);
+    return data;
+}
+
+/* ------------------------------------------------------------------ corruptions */
+
+static void check_kind(const char *what, const char *kind)
+{
+    const char *const *names = nicest_corruption_names();
+    char list[256] = "";
+    size_t count = 0, used = 0;
+    for (; names[count]; count++) {
+        if (!strcmp(names[count], kind))
+            return;
+        used += (size_t)snprintf(list + used, used < sizeof list ? sizeof list - used : 0, "%s%s",
+                                 count ? ", " : "", names[count]);
+    }
+    const char *nearest = options_nearest(kind, names, count);
+    if (nearest)
+        refuse(STATUS_USAGE, "%s: unknown kind '%s'; did you mean %s?", what, kind, nearest);
+    refuse(STATUS_USAGE, "%s: unknown kind '%s'; there are %s", what, kind, list);
+}
+
+void corruption_parse(corruption *c, const char *what, const char *text)
+{
+    char levels[512];
+    const char *equals = strchr(text, '='), *at = strchr(text, '@');
+    if (!equals || equals == text || (size_t)(equals - text) >= sizeof c->kind)
+        refuse(STATUS_USAGE, "%s: '%s' is not KIND=LEVEL", what, text);
+    *c = (corruption){.other = at ? at + 1 : NULL};
+    snprintf(c->kind, sizeof c->kind, "%.*s", (int)(equals - text), text);
+    check_kind(what, c->kind);
+    size_t length = at ? (size_t)(at - equals) - 1 : strlen(equals + 1);
+    if (length >= sizeof levels)
+        refuse(STATUS_USAGE, "%s: too many levels", what);
+    memcpy(levels, equals + 1, length);
+    levels[length] = 0;
+    c->count = options_levels(what, levels, c->levels, MOST_LEVELS);
+    if (!strcmp(c->kind, "morph") != (c->other != NULL))
+        refuse(STATUS_USAGE,
+               c->other ? "%s: only morph takes @DATA"
+                        : "%s: morph needs other data: morph=LEVEL@DATA",
+               what);
+}
+
+/* ------------------------------------------------------------------ summaries */
+
+summary summary_new(void)
+{
+    return (summary){.mean = 0, .min = INFINITY, .max = -INFINITY};
+}
+
+/* Welford's way: no cancellation, and no second pass. */
+void summary_add(summary *s, const double *values, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (isnan(values[i])) {
+            s->missing++;
+            continue;
+        }
+        double difference = values[i] - s->mean;
+        s->rows++;
+        s->mean += difference / (double)s->rows;
+        s->square += difference * (values[i] - s->mean);
+        s->min = fmin(s->min, values[i]);
+        s->max = fmax(s->max, values[i]);
+    }
+}
+
+double summary_sem(const summary *s)
+{
+    if (s->rows < 2)
+        return NAN;
+    return sqrt(s->square / (double)(s->rows - 1) / (double)s->rows);
+}
+
+summary summary_of(const double *values, size_t count)
+{
+    summary s = summary_new();
+    summary_add(&s, values, count);
+    if (!s.rows)
+        s.mean = NAN;
+    return s;
+}
+
+static int compare(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+double *sorted_copy(const double *values, size_t *count)
+{
+    double *copy = block_new(*count, sizeof *copy);
+    size_t kept = 0;
+    for (size_t i = 0; i < *count; i++)
+        if (!isnan(values[i]))
+            copy[kept++] = values[i];
+    qsort(copy, kept, sizeof *copy, compare);
+    *count = kept;
+    return copy;
+}
+
+double quantile(const double *sorted, size_t count, double share)
+{
+    if (!count)
+        return NAN;
+    double place = share * (double)(count - 1), below = floor(place);
+    size_t i = (size_t)below;
+    if (i + 1 >= count)
+        return sorted[count - 1];
+    return sorted[i] + (place - below) * (sorted[i + 1] - sorted[i]);
+}

@@ -1,0 +1,61 @@
+/* common.h - what several commands do: opening data and models, and scoring rows. */
+#ifndef NICEST_CLI_COMMON_H
+#define NICEST_CLI_COMMON_H
+
+#include "command.h"
+#include "output.h"
+
+/* Opens a DATA argument with the options of `shared`. All of these end the program on failure. */
+nicest_data *open_data(const shared_settings *shared, const char *text);
+/* The same for a model: where the model is of pictures, a table of as many columns is one too; and
+ * the data must fit the model. */
+nicest_data *open_data_for(const shared_settings *shared, const nicest_model *model,
+                           const char *text);
+/* Without --where: data that stands beside the DATA of the command. */
+nicest_data *open_other_data(const shared_settings *shared, const nicest_model *model,
+                             const char *text);
+nicest_model *open_model(const char *path);
+
+/* All rows [rows, columns]; released by block_free. */
+double *read_rows(const nicest_data *data);
+/* log p of every row, with a bar; ends with 130 when interrupted. Released by block_free. */
+double *score_rows(const shared_settings *shared, const nicest_model *model,
+                   const nicest_data *data);
+/* Samples [n, columns] of a model, as stored rows. */
+double *sample_rows(const shared_settings *shared, const nicest_model *model, size_t n,
+                    double temperature);
+/* Column names of a model [columns]; released by block_free. */
+const char **model_names(const nicest_model *model);
+/* Rows [n, columns] as data with the model's column names. */
+nicest_data *model_data(const nicest_model *model, const double *rows, size_t n);
+/* "KIND=LEVELS[@DATA]" of --with and --corrupt. */
+enum { MOST_LEVELS = 1000 };
+typedef struct corruption {
+    char kind[32];
+    const char *other; /* a DATA argument, or NULL */
+    size_t count;
+    double levels[MOST_LEVELS];
+} corruption;
+
+/* Ends the program with 2 when the text is wrong; `what` is the option, "--with". */
+void corruption_parse(corruption *c, const char *what, const char *text);
+/* Rows of a chunk of `columns` numbers that is large enough to be quick and small enough to hold.
+ */
+size_t chunk_rows(size_t columns);
+
+/* Mean and spread of figures as they come; NaN are counted apart. */
+typedef struct summary {
+    size_t rows, missing;
+    double mean, square, min, max;
+} summary;
+
+summary summary_new(void);
+void summary_add(summary *s, const double *values, size_t count);
+double summary_sem(const summary *s); /* standard error of the mean; NaN below 2 rows */
+summary summary_of(const double *values, size_t count);
+/* The value below which `share` of sorted[count] lie. */
+double quantile(const double *sorted, size_t count, double share);
+/* A sorted copy without NaN; *count becomes its length. */
+double *sorted_copy(const double *values, size_t *count);
+
+#endif

@@ -1,0 +1,199 @@
+/* main.c - finds the command, reads its options, runs it; owns how the program ends: errors, exit
+ * status, signals.
+ *
+ * A pipe that its reader closes early (`nicest score ... | head`) ends the program quietly with 1.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "command.h"
+#include "options.h"
+
+const command *const COMMANDS[] = {
+    &TRAIN_COMMAND,    &SCORE_COMMAND,
+    &SAMPLE_COMMAND,   &INPAINT_COMMAND,
+    &OUTLIERS_COMMAND, &CORRUPT_COMMAND,
+    &VERIFY_COMMAND,   &DENSITY_COMMAND,
+    &INFO_COMMAND,     &CONVERT_COMMAND,
+    &BENCH_COMMAND,    &HELP_COMMAND,
+    &VERSION_COMMAND,  NULL,
+};
+
+/* ------------------------------------------------------------------ signals */
+
+static volatile sig_atomic_t asked_to_stop, polite;
+
+static void on_signal(int number)
+{
+    (void)number;
+    if (!polite || asked_to_stop)
+        _exit(STATUS_INTERRUPTED);
+    asked_to_stop = 1;
+}
+
+static void handle_signals(void)
+{
+    struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
+    sigemptyset(&action.sa_mask);
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+    action.sa_handler = SIG_IGN;
+    sigaction(SIGPIPE, &action, NULL);
+}
+
+/* They nest: writing a file inside polite work does not end the politeness. */
+void polite_begin(void)
+{
+    polite = polite + 1;
+}
+
+void polite_end(void)
+{
+    polite = polite - 1;
+}
+
+bool interrupted(void)
+{
+    return asked_to_stop;
+}
+
+void stop_if_interrupted(void)
+{
+    if (asked_to_stop)
+        exit(STATUS_INTERRUPTED);
+}
+
+/* ------------------------------------------------------------------ errors */
+
+/* A progress bar may stand on the line. */
+static void begin_error_line(void)
+{
+    fputs(isatty(STDERR_FILENO) ? "\r\033[Knicest: " : "nicest: ", stderr);
+}
+
+_Noreturn void refuse(int status, const char *format, ...)
+{
+    va_list arguments;
+    begin_error_line();
+    va_start(arguments, format);
+    vfprintf(stderr, format, arguments);
+    va_end(arguments);
+    fputc('\n', stderr);
+    exit(status);
+}
+
+static bool pipe_broke(void)
+{
+    return strstr(nicest_error(), strerror(EPIPE)) != NULL;
+}
+
+void need(nicest_status status)
+{
+    if (status == NICEST_OK)
+        return;
+    if (status == NICEST_E_INTERRUPTED)
+        exit(STATUS_INTERRUPTED);
+    if (status == NICEST_E_IO && pipe_broke())
+        exit(STATUS_FAILED);
+    refuse(status == NICEST_E_ARGUMENT ? STATUS_USAGE : STATUS_FAILED, "%s",
+           *nicest_error() ? nicest_error() : nicest_status_name(status));
+}
+
+/* ------------------------------------------------------------------ memory */
+
+void *block_grow(void *block, size_t count, size_t size)
+{
+    if (size && count > (size_t)-1 / 2 / size)
+        refuse(STATUS_FAILED, "out of memory");
+    size_t bytes = count * size;
+    void *grown = realloc(block, bytes > 0 ? bytes : 1);
+    if (!grown)
+        refuse(STATUS_FAILED, "out of memory (%zu bytes wanted)", bytes);
+    return grown;
+}
+
+void *block_new(size_t count, size_t size)
+{
+    void *block = block_grow(NULL, count, size);
+    return memset(block, 0, count * size);
+}
+
+void block_free(void *block)
+{
+    free(block);
+}
+
+/* ------------------------------------------------------------------ the command */
+
+const command *command_find(const char *name)
+{
+    for (const command *const *c = COMMANDS; *c; c++)
+        if (!strcmp((*c)->name, name))
+            return *c;
+    return NULL;
+}
+
+_Noreturn static void refuse_command(const char *name)
+{
+    const char *names[32];
+    size_t count = 0;
+    for (const command *const *c = COMMANDS; *c; c++)
+        names[count++] = (*c)->name;
+    const char *nearest = options_nearest(name, names, count);
+    if (nearest)
+        refuse(STATUS_USAGE, "unknown command '%s'; did you mean %s?", name, nearest);
+    refuse(STATUS_USAGE, "unknown command '%s'; `nicest help` lists them", name);
+}
+
+/* What is still in the buffer of standard output must arrive too. */
+static int finish(int status)
+{
+    if (!fflush(stdout) && !ferror(stdout))
+        return interrupted() ? STATUS_INTERRUPTED : status;
+    if (errno != EPIPE)
+        refuse(STATUS_FAILED, "standard output: %s", strerror(errno));
+    return STATUS_FAILED;
+}
+
+static int run_command(const command *c, int count, char **words)
+{
+    max_align_t settings[SETTINGS_BYTES / sizeof(max_align_t)];
+    options_defaults(c, settings);
+    if (options_parse(c, count, words, settings)) {
+        options_print_help(c, stdout);
+        return STATUS_DONE;
+    }
+    const shared_settings *shared = (const shared_settings *)settings;
+    if (!strcmp(shared->precision, "bf16") && c != &TRAIN_COMMAND && c != &BENCH_COMMAND)
+        refuse(STATUS_USAGE, "%s: --precision bf16 is for train; likelihoods are computed in f32",
+               c->name);
+    return c->run(settings);
+}
+
+int main(int argc, char **argv)
+{
+    handle_signals();
+    const char *name = argc > 1 ? argv[1] : "";
+    if (!strcmp(name, "--version"))
+        name = "version";
+    if (!strcmp(name, "--help") || !strcmp(name, "-h")) {
+        options_print_overview(stdout);
+        return finish(STATUS_DONE);
+    }
+    if (argc < 2) {
+        options_print_overview(stderr);
+        return STATUS_USAGE;
+    }
+    const command *c = command_find(name);
+    if (!c && *name == '-')
+        refuse(STATUS_USAGE, "option %s before a command; `nicest --help` lists the commands",
+               name);
+    if (!c)
+        refuse_command(name);
+    return finish(run_command(c, argc - 2, argv + 2));
+}

@@ -1,0 +1,648 @@
+/* options.c - see options.h. Owns the grammar of the command line and the layout of the help; knows
+ * no command. A value is stored at its offset in the settings, so the defaults that the help prints
+ * are the ones that count. */
+#include "options.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define AT(field) offsetof(shared_settings, field)
+
+/* clang-format off */
+const option COMMON_OPTIONS[] = {
+    {.group = "Common options", .name = "seed", .type = OPTION_SEED, .argument = "N",
+     .offset = AT(seed), .help = "everything random follows from it"},
+    {.name = "threads", .type = OPTION_INTEGER, .argument = "N", .offset = AT(threads), .low = 1,
+     .high = 4096, .unset = "all processors",
+     .help = "threads to use; results do not depend on it"},
+    {.name = "precision", .type = OPTION_CHOICE, .argument = "TYPE", .offset = AT(precision),
+     .choices = "f32|bf16", .help = "of matrix products in training; all else is f32"},
+    {.name = "json", .type = OPTION_FLAG, .offset = AT(json),
+     .help = "the last line on standard output is one JSON object"},
+    {.name = "quiet", .letter = 'q', .type = OPTION_FLAG, .offset = AT(quiet),
+     .help = "no words and no progress, only errors"},
+    {.name = "verbose", .letter = 'v', .type = OPTION_FLAG, .offset = AT(verbose),
+     .help = "more words"},
+    {0},
+};
+
+const option OUTPUT_OPTIONS[] = {
+    {.group = "Output", .name = "output", .letter = 'o', .type = OPTION_TEXT, .argument = "FILE",
+     .offset = AT(output), .help = "write here; the extension says the format"},
+    {0},
+};
+
+const option DATA_OPTIONS[] = {
+    {.group = "Reading DATA", .name = "columns", .type = OPTION_TEXT, .argument = "LIST",
+     .offset = AT(columns), .help = "keep these columns: names or numbers from 1, a,b,3-7"},
+    {.name = "drop", .type = OPTION_TEXT, .argument = "LIST", .offset = AT(drop),
+     .help = "leave these columns out"},
+    {.name = "label", .type = OPTION_TEXT, .argument = "COLUMN", .offset = AT(label),
+     .help = "this column is a label, not data"},
+    {.name = "where", .type = OPTION_TEXT, .argument = "COLUMN=VALUE", .offset = AT(where),
+     .help = "keep only these rows"},
+    {.name = "image", .type = OPTION_SIZE, .argument = "HxW[xC]", .offset = AT(image),
+     .help = "the columns are a picture (IDX and PNG know their size)"},
+    {0},
+};
+/* clang-format on */
+
+/* ------------------------------------------------------------------ numbers */
+
+bool options_number(const char *text, double *number)
+{
+    char *end;
+    if (!*text || isspace((unsigned char)*text))
+        return false;
+    double value = strtod(text, &end);
+    if (*end || !isfinite(value))
+        return false;
+    *number = value;
+    return true;
+}
+
+static bool parse_seed(const char *text, uint64_t *seed)
+{
+    char *end;
+    errno = 0;
+    if (!isdigit((unsigned char)*text))
+        return false;
+    *seed = strtoull(text, &end, 10);
+    return !*end && !errno;
+}
+
+/* 90, 90s, 1.5m, 2h */
+static bool parse_seconds(const char *text, double *seconds)
+{
+    char number[64];
+    size_t length = strlen(text);
+    double unit = 1;
+    if (!length || length >= sizeof number)
+        return false;
+    memcpy(number, text, length + 1);
+    const char *found = strchr("smh", number[length - 1]);
+    if (found) {
+        unit = *found == 's' ? 1 : *found == 'm' ? 60 : 3600;
+        number[length - 1] = 0;
+    }
+    double value;
+    if (!options_number(number, &value) || value <= 0 || value > 1e9)
+        return false;
+    *seconds = value * unit;
+    return true;
+}
+
+/* 2: epochs; 500s: steps; 10m, 1h: time. */
+static bool parse_every(const char *text, every_setting *every)
+{
+    every_setting made = {0};
+    size_t length = strlen(text);
+    char *end;
+    if (length > 1 && text[length - 1] == 's') {
+        double steps = strtod(text, &end);
+        if (*end != 's' || end[1] || !(steps >= 1) || steps > 1e12 || steps != floor(steps))
+            return false;
+        made.steps = (size_t)steps;
+    } else if (length > 1 && strchr("mh", text[length - 1])) {
+        if (!parse_seconds(text, &made.seconds))
+            return false;
+    } else if (!options_number(text, &made.epochs) || made.epochs <= 0) {
+        return false;
+    }
+    *every = made;
+    return true;
+}
+
+static bool parse_size(const char *text, size_setting *size)
+{
+    unsigned long number[3] = {0, 0, 1};
+    size_t count = 0;
+    for (;;) {
+        char *end;
+        if (!isdigit((unsigned char)*text) || count == 3)
+            return false;
+        number[count] = strtoul(text, &end, 10);
+        if (number[count] < 1 || number[count] > 65535)
+            return false;
+        count++;
+        if (!*end)
+            break;
+        if (*end != 'x')
+            return false;
+        text = end + 1;
+    }
+    if (count < 2 || number[2] > 4)
+        return false;
+    *size = (size_setting){(unsigned)number[0], (unsigned)number[1], (unsigned)number[2]};
+    return true;
+}
+
+static size_t level_range(const char *what, const char *text, double *levels, size_t most)
+{
+    double low, high, step;
+    char *end;
+    low = strtod(text, &end);
+    if (end == text || *end != ':')
+        refuse(STATUS_USAGE, "%s: '%s' is not FROM:TO:STEP", what, text);
+    char *second = end + 1;
+    high = strtod(second, &end);
+    if (end == second || *end != ':' || !options_number(end + 1, &step))
+        refuse(STATUS_USAGE, "%s: '%s' is not FROM:TO:STEP", what, text);
+    double steps = (high - low) / step;
+    if (!isfinite(steps) || steps < 0 || steps > (double)most - 1)
+        refuse(STATUS_USAGE, "%s: the range '%s' must have between 1 and %zu levels", what, text,
+               most);
+    size_t count = (size_t)floor(steps + 1e-9) + 1;
+    for (size_t i = 0; i < count; i++) /* 0.1 + 0.2 should read 0.3 */
+        levels[i] = round((low + (double)i * step) * 1e12) / 1e12;
+    return count;
+}
+
+size_t options_levels(const char *what, const char *text, double *levels, size_t most)
+{
+    if (strchr(text, ':'))
+        return level_range(what, text, levels, most);
+    size_t count = 1;
+    for (const char *c = text; *c; c++)
+        count += *c == ',';
+    if (count > most)
+        refuse(STATUS_USAGE, "%s: more than %zu levels", what, most);
+    options_numbers(what, text, levels, count);
+    return count;
+}
+
+void options_numbers(const char *what, const char *text, double *numbers, size_t count)
+{
+    const char *at = text;
+    for (size_t i = 0; i < count; i++) {
+        char *end;
+        numbers[i] = strtod(at, &end);
+        if (end == at || !isfinite(numbers[i]) || *end != (i + 1 < count ? ',' : 0))
+            refuse(STATUS_USAGE, "%s: '%s' is not %zu number%s%s", what, text, count,
+                   count > 1 ? "s" : "", count > 1 ? " divided by commas" : "");
+        at = end + 1;
+    }
+}
+
+/* ------------------------------------------------------------------ the nearest name */
+
+/* Edits (insert, delete, replace) between two short words. */
+static size_t distance(const char *a, const char *b)
+{
+    enum { LONGEST = 40 };
+    size_t row[LONGEST + 1], n = strlen(a), m = strlen(b);
+    if (n > LONGEST || m > LONGEST)
+        return LONGEST;
+    for (size_t j = 0; j <= m; j++)
+        row[j] = j;
+    for (size_t i = 1; i <= n; i++) {
+        size_t corner = row[0];
+        row[0] = i;
+        for (size_t j = 1; j <= m; j++) {
+            size_t best = corner + (a[i - 1] != b[j - 1]);
+            corner = row[j];
+            best = best < row[j] + 1 ? best : row[j] + 1;
+            row[j] = best < row[j - 1] + 1 ? best : row[j - 1] + 1;
+        }
+    }
+    return row[m];
+}
+
+const char *options_nearest(const char *text, const char *const *names, size_t count)
+{
+    const char *nearest = NULL;
+    size_t best = strlen(text) / 3 + 2;
+    for (size_t i = 0; i < count; i++) {
+        size_t d = distance(text, names[i]);
+        size_t shared = strlen(text);
+        if (shared >= 3 && !strncmp(text, names[i], shared)) /* it is how the name begins */
+            d = 1;
+        if (d < best) {
+            best = d;
+            nearest = names[i];
+        }
+    }
+    return nearest;
+}
+
+/* ------------------------------------------------------------------ finding options */
+
+typedef struct parser {
+    const command *command;
+    unsigned char *settings;
+    const option *option; /* the one at hand */
+    char shown[64];       /* its name as the user wrote it */
+} parser;
+
+static const option *next_option(const command *c, size_t *table, size_t *index)
+{
+    for (; c->tables[*table]; (*table)++, *index = 0)
+        if (c->tables[*table][*index].name)
+            return &c->tables[*table][(*index)++];
+    return NULL;
+}
+
+#define FOR_OPTIONS(c, o)                                                                          \
+    for (size_t table_ = 0, index_ = 0, once_ = 1; once_; once_ = 0)                               \
+        for (const option *o; (o = next_option(c, &table_, &index_)) != NULL;)
+
+static const option *find_long(const command *c, const char *name, size_t length)
+{
+    FOR_OPTIONS(c, o)
+    if (o->type != OPTION_ARGUMENT && strlen(o->name) == length && !strncmp(o->name, name, length))
+        return o;
+    return NULL;
+}
+
+static const option *find_letter(const command *c, char letter)
+{
+    FOR_OPTIONS(c, o)
+    if (letter && o->letter == letter)
+        return o;
+    return NULL;
+}
+
+static const option *find_argument(const command *c, size_t number)
+{
+    FOR_OPTIONS(c, o)
+    if (o->type == OPTION_ARGUMENT && !number--)
+        return o;
+    return NULL;
+}
+
+_Noreturn static void refuse_unknown(const parser *p, const char *word)
+{
+    const char *names[128];
+    size_t count = 0, length = strcspn(word, "=");
+    char name[48];
+    FOR_OPTIONS(p->command, o)
+    if (o->type != OPTION_ARGUMENT && count < 128)
+        names[count++] = o->name;
+    snprintf(name, sizeof name, "%.*s", (int)(length < 40 ? length : 40), word);
+    const char *nearest = options_nearest(name + strspn(name, "-"), names, count);
+    if (nearest)
+        refuse(STATUS_USAGE, "%s: unknown option %s; did you mean --%s?", p->command->name, name,
+               nearest);
+    refuse(STATUS_USAGE, "%s: unknown option %s; `nicest %s --help` lists them", p->command->name,
+           name, p->command->name);
+}
+
+/* ------------------------------------------------------------------ storing values */
+
+_Noreturn static void refuse_value(const parser *p, const char *value, const char *expected)
+{
+    refuse(STATUS_USAGE, "%s: %s %s: expected %s", p->command->name, p->shown, value, expected);
+}
+
+static void check_range(const parser *p, const char *value, double number, const char *what)
+{
+    const option *o = p->option;
+    char expected[96];
+    bool ranged = o->low < o->high, low_ok = o->above ? number > o->low : number >= o->low;
+    if (!ranged || (low_ok && number <= o->high))
+        return;
+    if (isinf(o->high))
+        snprintf(expected, sizeof expected, "%s %s %.10g", what, o->above ? "above" : "of at least",
+                 o->low);
+    else
+        snprintf(expected, sizeof expected, "%s between %.10g and %.10g", what, o->low, o->high);
+    refuse_value(p, value, expected);
+}
+
+static double whole_number(const parser *p, const char *value, double most)
+{
+    double number;
+    if (!options_number(value, &number) || number != floor(number) || fabs(number) > most)
+        refuse_value(p, value, "a whole number");
+    check_range(p, value, number, "a whole number");
+    return number;
+}
+
+static void store_choice(const parser *p, const char *value, const char **at)
+{
+    const char *choice = p->option->choices;
+    size_t length = strlen(value);
+    while (*choice) {
+        size_t size = strcspn(choice, "|");
+        if (size == length && !strncmp(choice, value, size)) {
+            *at = value;
+            return;
+        }
+        choice += size + (choice[size] == '|');
+    }
+    char expected[256] = "one of ";
+    snprintf(expected + 7, sizeof expected - 7, "%s", p->option->choices);
+    refuse_value(p, value, expected);
+}
+
+static void store_number(const parser *p, const char *value, void *at)
+{
+    double number;
+    switch (p->option->type) {
+    case OPTION_INTEGER:
+        *(int *)at = (int)whole_number(p, value, 2147483647.0);
+        break;
+    case OPTION_COUNT:
+        number = whole_number(p, value, 9007199254740992.0);
+        if (number < 0)
+            refuse_value(p, value, "a whole number of at least 0");
+        *(size_t *)at = (size_t)number;
+        break;
+    case OPTION_REAL:
+        if (!options_number(value, &number))
+            refuse_value(p, value, "a number");
+        check_range(p, value, number, "a number");
+        *(double *)at = number;
+        break;
+    default:
+        break;
+    }
+}
+
+static void store(const parser *p, const char *value)
+{
+    void *at = p->settings + p->option->offset;
+    switch (p->option->type) {
+    case OPTION_ARGUMENT:
+    case OPTION_TEXT:
+        *(const char **)at = value;
+        break;
+    case OPTION_CHOICE:
+        store_choice(p, value, at);
+        break;
+    case OPTION_SEED:
+        if (!parse_seed(value, at))
+            refuse_value(p, value, "a whole number from 0 to 2^64 - 1");
+        break;
+    case OPTION_SECONDS:
+        if (!parse_seconds(value, at))
+            refuse_value(p, value, "a time such as 90s, 10m or 1h");
+        break;
+    case OPTION_EVERY:
+        if (!parse_every(value, at))
+            refuse_value(p, value, "epochs (2), steps (500s) or a time (10m, 1h)");
+        break;
+    case OPTION_SIZE:
+        if (!parse_size(value, at))
+            refuse_value(p, value, "a size such as 28x28 or 32x32x3");
+        break;
+    default:
+        store_number(p, value, at);
+        break;
+    }
+}
+
+/* ------------------------------------------------------------------ the command line */
+
+/* The value behind "--name=" or the next word; moves *i. */
+static const char *value_of(const parser *p, const char *attached, int count, char **words, int *i)
+{
+    if (attached)
+        return attached;
+    if (*i + 1 >= count)
+        refuse(STATUS_USAGE, "%s: %s wants a value: %s", p->command->name, p->shown,
+               p->option->argument);
+    return words[++*i];
+}
+
+static void take_long(parser *p, int count, char **words, int *i)
+{
+    const char *word = words[*i] + 2, *equals = strchr(word, '=');
+    size_t length = equals ? (size_t)(equals - word) : strlen(word);
+    p->option = find_long(p->command, word, length);
+    bool on = true;
+    if (!p->option && !strncmp(word, "no-", 3)) {
+        p->option = find_long(p->command, word + 3, length - 3);
+        on = false;
+        if (p->option && p->option->type != OPTION_FLAG)
+            p->option = NULL;
+    }
+    if (!p->option)
+        refuse_unknown(p, words[*i]);
+    snprintf(p->shown, sizeof p->shown, "--%s", p->option->name);
+    if (p->option->type == OPTION_FLAG) {
+        if (equals)
+            refuse(STATUS_USAGE, "%s: %s takes no value", p->command->name, p->shown);
+        *(bool *)(void *)(p->settings + p->option->offset) = on;
+        return;
+    }
+    store(p, value_of(p, equals ? equals + 1 : NULL, count, words, i));
+}
+
+/* -v, -qv, -n 10, -n10 */
+static void take_letters(parser *p, int count, char **words, int *i)
+{
+    for (const char *letter = words[*i] + 1; *letter; letter++) {
+        snprintf(p->shown, sizeof p->shown, "-%c", *letter);
+        p->option = find_letter(p->command, *letter);
+        if (!p->option)
+            refuse_unknown(p, words[*i]);
+        if (p->option->type == OPTION_FLAG) {
+            *(bool *)(void *)(p->settings + p->option->offset) = true;
+            continue;
+        }
+        store(p, value_of(p, letter[1] ? letter + 1 : NULL, count, words, i));
+        return;
+    }
+}
+
+static void take_argument(parser *p, char *word, size_t *arguments)
+{
+    p->option = find_argument(p->command, (*arguments)++);
+    if (!p->option)
+        refuse(STATUS_USAGE, "%s: '%s' is one argument too many: nicest %s %s", p->command->name,
+               word, p->command->name, p->command->synopsis);
+    snprintf(p->shown, sizeof p->shown, "%s", p->option->name);
+    store(p, word);
+}
+
+static bool asks_for_help(int count, char **words)
+{
+    for (int i = 0; i < count && strcmp(words[i], "--"); i++)
+        if (!strcmp(words[i], "--help") || !strcmp(words[i], "-h"))
+            return true;
+    return false;
+}
+
+bool options_parse(const command *c, int count, char **words, void *settings)
+{
+    parser p = {.command = c, .settings = settings};
+    size_t arguments = 0;
+    bool options_ended = false;
+    if (asks_for_help(count, words))
+        return true;
+    for (int i = 0; i < count; i++) {
+        const char *word = words[i];
+        if (!options_ended && !strcmp(word, "--"))
+            options_ended = true;
+        else if (options_ended || word[0] != '-' || !word[1])
+            take_argument(&p, words[i], &arguments);
+        else if (word[1] == '-')
+            take_long(&p, count, words, &i);
+        else
+            take_letters(&p, count, words, &i);
+    }
+    const option *missing = find_argument(c, arguments);
+    if (missing && missing->required)
+        refuse(STATUS_USAGE, "%s: %s is missing: nicest %s %s", c->name, missing->name, c->name,
+               c->synopsis);
+    return false;
+}
+
+void options_defaults(const command *c, void *settings)
+{
+    memset(settings, 0, SETTINGS_BYTES);
+    shared_settings *shared = settings;
+    shared->seed = 1;
+    shared->precision = "f32";
+    if (c->defaults)
+        c->defaults(settings);
+}
+
+/* ------------------------------------------------------------------ help */
+
+static void number_text(const option *o, double value, char *text, size_t size)
+{
+    if (isnan(value) || (value == 0 && o->unset))
+        snprintf(text, size, "%s", o->unset ? o->unset : "");
+    else
+        snprintf(text, size, "%.10g", value);
+}
+
+void options_default_text(const option *o, const void *settings, char *text, size_t size)
+{
+    const void *at = (const unsigned char *)settings + o->offset;
+    const char *word = NULL;
+    *text = 0;
+    switch (o->type) {
+    case OPTION_TEXT:
+    case OPTION_CHOICE:
+        word = *(const char *const *)at;
+        snprintf(text, size, "%s", word ? word : o->unset ? o->unset : "");
+        break;
+    case OPTION_INTEGER:
+        number_text(o, *(const int *)at, text, size);
+        break;
+    case OPTION_COUNT:
+        number_text(o, (double)*(const size_t *)at, text, size);
+        break;
+    case OPTION_SEED:
+        snprintf(text, size, "%" PRIu64, *(const uint64_t *)at);
+        break;
+    case OPTION_REAL:
+    case OPTION_SECONDS:
+        number_text(o, *(const double *)at, text, size);
+        break;
+    case OPTION_EVERY:
+    case OPTION_SIZE:
+        snprintf(text, size, "%s", o->unset ? o->unset : "");
+        break;
+    case OPTION_FLAG:
+    case OPTION_ARGUMENT:
+        break;
+    }
+}
+
+void options_names(const option *o, const char *dash, char *text, size_t size)
+{
+    char letter[16] = "";
+    if (o->letter)
+        snprintf(letter, sizeof letter, "%s-%c, ", dash, o->letter);
+    snprintf(text, size, "%s%s-%s-%s%s%s", letter, dash, dash, o->name, o->argument ? " " : "",
+             o->argument ? o->argument : "");
+}
+
+/* Words from column `indent` on, the first line beginning where the cursor is (`at`). */
+static void print_wrapped(FILE *out, const char *text, int indent, int at)
+{
+    enum { WIDTH = 80 };
+    while (*text) {
+        int length = (int)strcspn(text, " ");
+        if (at + length > WIDTH && at > indent) {
+            fprintf(out, "\n%*s", indent, "");
+            at = indent;
+        }
+        fprintf(out, "%.*s", length, text);
+        at += length;
+        text += length;
+        if (*text == ' ') {
+            text++;
+            if (at < WIDTH && *text) {
+                fputc(' ', out);
+                at++;
+            }
+        }
+    }
+    fputc('\n', out);
+}
+
+static void print_option(FILE *out, const option *o, const void *settings)
+{
+    enum { LEFT = 28 };
+    char names[96], standard[64], text[512];
+    if (o->type == OPTION_ARGUMENT)
+        snprintf(names, sizeof names, "%s", o->name);
+    else
+        options_names(o, "", names, sizeof names);
+    options_default_text(o, settings, standard, sizeof standard);
+    const char *choices = o->type == OPTION_CHOICE ? o->choices : "";
+    snprintf(text, sizeof text, "%s%s%s%s%s%s%s", o->help, *choices ? ": " : "", choices,
+             *standard ? " [" : "", *standard && !o->unset ? "default " : "", standard,
+             *standard ? "]" : "");
+    int at = fprintf(out, "  %s", names);
+    if (at >= LEFT)
+        fprintf(out, "\n%*s", LEFT, "");
+    else
+        fprintf(out, "%*s", LEFT - at, "");
+    print_wrapped(out, text, LEFT, LEFT);
+}
+
+/* Paragraphs, divided by an empty line in the text. */
+static void print_paragraphs(FILE *out, const char *text)
+{
+    char paragraph[1024];
+    while (*text) {
+        const char *end = strstr(text, "\n\n");
+        size_t length = end ? (size_t)(end - text) : strlen(text);
+        snprintf(paragraph, sizeof paragraph, "%.*s", (int)length, text);
+        print_wrapped(out, paragraph, 0, 0);
+        fputc('\n', out);
+        text += length + (end ? 2 : 0);
+    }
+}
+
+void options_print_help(const command *c, FILE *out)
+{
+    max_align_t settings[SETTINGS_BYTES / sizeof(max_align_t)];
+    options_defaults(c, settings);
+    fprintf(out, "nicest %s - %s\n\nUsage: nicest %s %s\n\n", c->name, c->summary, c->name,
+            c->synopsis);
+    print_paragraphs(out, c->description);
+    const char *heading = "";
+    FOR_OPTIONS(c, o)
+    {
+        const char *group = o->type == OPTION_ARGUMENT ? "Arguments" : o->group;
+        if (group && strcmp(group, heading)) {
+            fprintf(out, "%s%s\n", *heading ? "\n" : "", group);
+            heading = group;
+        }
+        print_option(out, o, settings);
+    }
+    if (c->examples)
+        fprintf(out, "\nExamples\n%s", c->examples);
+}
+
+void options_print_overview(FILE *out)
+{
+    fprintf(out, "nicest %s - exact densities of numeric data\n\nUsage: nicest COMMAND ...\n\n",
+            nicest_version());
+    for (const command *const *c = COMMANDS; *c; c++)
+        fprintf(out, "  %-9s %s\n", (*c)->name, (*c)->summary);
+    fprintf(out, "\n`nicest COMMAND --help` tells more. A first try:\n"
+                 "  nicest train toy:parabola -o parabola.safetensors\n"
+                 "  nicest density parabola.safetensors -o parabola.png\n");
+}

@@ -1,0 +1,39 @@
+/* options.h - from words on the command line to settings, and from the same tables to help. */
+#ifndef NICEST_CLI_OPTIONS_H
+#define NICEST_CLI_OPTIONS_H
+
+#include <stdio.h>
+
+#include "command.h"
+
+/* Fills `settings` [SETTINGS_BYTES] with the defaults of a command. */
+void options_defaults(const command *c, void *settings);
+/* Reads words[0..count-1], what follows the command's name; ends the program with 2 when one is
+ * wrong. True when --help was among them (nothing else is checked then). */
+bool options_parse(const command *c, int count, char **words, void *settings);
+
+/* Help for people. */
+void options_print_overview(FILE *out);
+void options_print_help(const command *c, FILE *out);
+
+/* The default of an option as text, from the live settings: "" where there is nothing to say. */
+void options_default_text(const option *o, const void *settings, char *text, size_t size);
+/* "-o, --output FILE" with `dash` before each dash (a man page wants "\\"). */
+void options_names(const option *o, const char *dash, char *text, size_t size);
+
+/* "0.5", "0,10,20" or "0:90:10" (both ends belong to it) -> levels; ends the program with 2 when
+ * the text is none of these. `what` names it. Returns their number, at most `most`. */
+size_t options_levels(const char *what, const char *text, double *levels, size_t most);
+/* count numbers divided by commas; ends the program with 2 otherwise. */
+void options_numbers(const char *what, const char *text, double *numbers, size_t count);
+/* A whole text as a finite number. */
+bool options_number(const char *text, double *number);
+/* The name most like `text` in names[count], or NULL when none is near. */
+const char *options_nearest(const char *text, const char *const *names, size_t count);
+
+/* Manual pages and completion (manual.c); c == NULL: the page of the program. */
+void manual_print_page(const command *c, FILE *out);
+/* shell: "bash", "zsh" or "fish". */
+void manual_print_completion(const char *shell, FILE *out);
+
+#endif

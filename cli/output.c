@@ -1,0 +1,367 @@
+/* output.c - see output.h. */
+#include "output.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+/* ------------------------------------------------------------------ words */
+
+static void say_line(const char *format, va_list arguments)
+{
+    vfprintf(stderr, format, arguments);
+    fputc('\n', stderr);
+}
+
+void say(const shared_settings *shared, const char *format, ...)
+{
+    va_list arguments;
+    if (shared->quiet)
+        return;
+    va_start(arguments, format);
+    say_line(format, arguments);
+    va_end(arguments);
+}
+
+void say_more(const shared_settings *shared, const char *format, ...)
+{
+    va_list arguments;
+    if (shared->quiet || !shared->verbose)
+        return;
+    va_start(arguments, format);
+    say_line(format, arguments);
+    va_end(arguments);
+}
+
+double clock_seconds(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
+
+void duration_text(double seconds, char *text, size_t size)
+{
+    double whole = seconds < 0 ? 0 : floor(seconds + 0.5);
+    if (!isfinite(seconds))
+        snprintf(text, size, "?");
+    else if (whole >= 3600)
+        snprintf(text, size, "%.0fh%02.0fm", floor(whole / 3600), floor(fmod(whole, 3600) / 60));
+    else if (whole >= 60)
+        snprintf(text, size, "%.0fm%02.0fs", floor(whole / 60), fmod(whole, 60));
+    else if (seconds < 10)
+        snprintf(text, size, "%.2g s", seconds);
+    else
+        snprintf(text, size, "%.0f s", whole);
+}
+
+void number_text(double value, char *text, size_t size)
+{
+    if (isnan(value)) {
+        snprintf(text, size, "nan");
+        return;
+    }
+    if (isinf(value)) {
+        snprintf(text, size, value < 0 ? "-inf" : "inf");
+        return;
+    }
+    for (int digits = 15; digits <= 17; digits++) {
+        snprintf(text, size, "%.*g", digits, value);
+        if (strtod(text, NULL) == value)
+            return;
+    }
+}
+
+void count_text(size_t count, char *text, size_t size)
+{
+    char digits[32];
+    size_t length = (size_t)snprintf(digits, sizeof digits, "%zu", count), used = 0;
+    for (size_t i = 0; i < length && used + 2 < size; i++) {
+        if (i && (length - i) % 3 == 0)
+            text[used++] = ',';
+        text[used++] = digits[i];
+    }
+    text[used] = 0;
+}
+
+/* ------------------------------------------------------------------ progress */
+
+progress progress_start(const shared_settings *shared, const char *verb, const char *unit)
+{
+    return (progress){.shared = shared,
+                      .verb = verb,
+                      .unit = unit,
+                      .started = clock_seconds(),
+                      .shown = -1e9,
+                      .bar = !shared->quiet && isatty(STDERR_FILENO)};
+}
+
+static void rate_text(const progress *p, double rate, char *text, size_t size)
+{
+    *text = 0;
+    if (!p->unit || !isfinite(rate) || rate <= 0)
+        return;
+    if (rate >= 1e6)
+        snprintf(text, size, "  %.3gM %s", rate / 1e6, p->unit);
+    else if (rate >= 1e4)
+        snprintf(text, size, "  %.0fk %s", rate / 1e3, p->unit);
+    else
+        snprintf(text, size, "  %.3g %s", rate, p->unit);
+}
+
+static void draw_bar(progress *p, double share, const char *rate, const char *left,
+                     const char *words)
+{
+    enum { WIDTH = 20 };
+    char bar[WIDTH + 1];
+    int full = (int)(share * WIDTH + 0.5);
+    for (int i = 0; i < WIDTH; i++)
+        bar[i] = i < full ? '#' : '.';
+    bar[WIDTH] = 0;
+    fprintf(stderr, "\r\033[K%s [%s] %3.0f %%%s  %s left%s%s", p->verb, bar, 100 * share, rate,
+            left, words && *words ? "  " : "", words ? words : "");
+    fflush(stderr);
+    p->drawn = true;
+}
+
+void progress_show(progress *p, double share, double left, double rate, const char *words)
+{
+    double now = clock_seconds(), between = p->bar ? 0.2 : 10;
+    bool lines = !p->bar && p->shared->verbose && !p->shared->quiet;
+    if (!p->bar && (!lines || now - p->started < between))
+        return;
+    if (now - p->shown < between)
+        return;
+    p->shown = now;
+    char rate_words[48], left_words[32];
+    share = share < 0 ? 0 : share > 1 ? 1 : share;
+    if (isnan(left))
+        left = share > 0 ? (now - p->started) * (1 - share) / share : NAN;
+    rate_text(p, rate, rate_words, sizeof rate_words);
+    duration_text(left, left_words, sizeof left_words);
+    if (p->bar)
+        draw_bar(p, share, rate_words, left_words, words);
+    else
+        fprintf(stderr, "%s: %.0f %%%s  %s left%s%s\n", p->verb, 100 * share, rate_words,
+                left_words, words && *words ? "  " : "", words ? words : "");
+}
+
+void progress_end(progress *p)
+{
+    if (p->drawn)
+        fputs("\r\033[K", stderr);
+    p->drawn = false;
+}
+
+int progress_tick(void *context, double done, double total)
+{
+    progress_show(context, total > 0 ? done / total : 0, NAN, NAN, NULL);
+    return interrupted();
+}
+
+/* ------------------------------------------------------------------ JSON */
+
+json_t *json_figure(double value)
+{
+    return isfinite(value) ? json_real(value) : json_null();
+}
+
+static char *json_text(const json_t *object)
+{
+    char *text = json_dumps(object, JSON_COMPACT | JSON_REAL_PRECISION(17));
+    if (!text)
+        refuse(STATUS_FAILED, "out of memory");
+    return text;
+}
+
+void print_json(const shared_settings *shared, json_t *object)
+{
+    if (shared->json) {
+        char *text = json_text(object);
+        puts(text);
+        free(text);
+    }
+    json_decref(object);
+}
+
+void check_json_path(const shared_settings *shared)
+{
+    if (!shared->output || !strcmp(shared->output, "-"))
+        return;
+    if (!has_extension(shared->output, ".json"))
+        refuse(STATUS_USAGE, "%s: expected a name that ends in .json", shared->output);
+    check_writable(shared->output);
+}
+
+void save_and_print_json(const shared_settings *shared, json_t *object)
+{
+    if (shared->output) {
+        char *text = json_text(object);
+        save_text(text, shared->output);
+        free(text);
+    }
+    print_json(shared, object);
+}
+
+/* ------------------------------------------------------------------ tables */
+
+bool has_extension(const char *path, const char *extension)
+{
+    size_t length = strlen(path), size = strlen(extension);
+    return length > size && !strcmp(path + length - size, extension);
+}
+
+void table_check_path(const char *path)
+{
+    static const char *const known[] = {".csv", ".tsv", ".csv.gz", ".tsv.gz",
+                                        ".npy", ".npz", ".json"};
+    if (!path || !strcmp(path, "-"))
+        return;
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+        if (has_extension(path, known[i])) {
+            check_writable(path);
+            return;
+        }
+    refuse(STATUS_USAGE,
+           "%s: expected a name that ends in .csv, .tsv (or .gz of these), .npy, .npz "
+           "or .json",
+           path);
+}
+
+static void print_names(const table *t)
+{
+    for (size_t j = 0; j < t->columns; j++)
+        if (t->aligned)
+            printf("%s%14s", j ? " " : "", t->names[j]);
+        else
+            printf("%s%s", j ? "," : "", t->names[j]);
+    putchar('\n');
+}
+
+table table_open(const char *path, const char *const *names, size_t columns)
+{
+    table t = {.path = path && strcmp(path, "-") ? path : NULL, .names = names, .columns = columns};
+    t.aligned = !t.path && isatty(STDOUT_FILENO);
+    if (!t.path)
+        print_names(&t);
+    return t;
+}
+
+static void print_row(const table *t, const double *row)
+{
+    char text[40];
+    for (size_t j = 0; j < t->columns; j++)
+        if (t->aligned) {
+            printf("%s%14.8g", j ? " " : "", row[j]);
+        } else {
+            number_text(row[j], text, sizeof text);
+            printf("%s%s", j ? "," : "", text);
+        }
+    putchar('\n');
+}
+
+void table_add(table *t, const double *rows, size_t count)
+{
+    t->rows += count;
+    if (!t->path) {
+        for (size_t i = 0; i < count; i++)
+            print_row(t, rows + i * t->columns);
+        if (ferror(stdout))
+            exit(STATUS_FAILED); /* nobody reads on; main says nothing of a broken pipe */
+        return;
+    }
+    if (t->rows > t->capacity) {
+        t->capacity = t->rows + t->rows / 2;
+        t->values = block_grow(t->values, t->capacity * t->columns, sizeof *t->values);
+    }
+    memcpy(t->values + (t->rows - count) * t->columns, rows, count * t->columns * sizeof *rows);
+}
+
+/* {"logp": [...], "p": [...]} */
+static void save_table_json(const table *t)
+{
+    json_t *object = json_object();
+    for (size_t j = 0; j < t->columns; j++) {
+        json_t *column = json_array();
+        for (size_t i = 0; i < t->rows; i++)
+            json_array_append_new(column, json_figure(t->values[i * t->columns + j]));
+        json_object_set_new(object, t->names[j], column);
+    }
+    char *text = json_text(object);
+    json_decref(object);
+    save_text(text, t->path);
+    free(text);
+}
+
+void table_close(table *t)
+{
+    if (t->path && has_extension(t->path, ".json")) {
+        save_table_json(t);
+    } else if (t->path) {
+        nicest_data *data;
+        need(nicest_data_new(&data, t->values, t->rows, t->columns, t->names));
+        save_data(data, t->path);
+        nicest_data_free(data);
+    }
+    block_free(t->values);
+    t->values = NULL;
+}
+
+/* ------------------------------------------------------------------ files */
+
+void check_writable(const char *path)
+{
+    char folder[4096];
+    struct stat facts;
+    const char *slash = strrchr(path, '/');
+    if (!strcmp(path, "-"))
+        return;
+    if (!stat(path, &facts) && S_ISDIR(facts.st_mode))
+        refuse(STATUS_FAILED, "%s: is a folder, expected the name of a file", path);
+    if (!stat(path, &facts) && !S_ISREG(facts.st_mode)) /* /dev/null, a pipe */
+        return;
+    snprintf(folder, sizeof folder, "%.*s", slash ? (int)(slash - path) + 1 : 1,
+             slash ? path : ".");
+    if (stat(folder, &facts))
+        refuse(STATUS_FAILED, "%s: there is no folder %s", path, folder);
+    if (access(folder, W_OK))
+        refuse(STATUS_FAILED, "%s: cannot write into %s: %s", path, folder, strerror(errno));
+}
+
+static void saved(nicest_status status)
+{
+    polite_end();
+    need(status);
+}
+
+void save_data(const nicest_data *data, const char *path)
+{
+    if (!strcmp(path, "-"))
+        fflush(stdout); /* the library writes to the same place */
+    polite_begin();
+    saved(nicest_data_save(data, path));
+}
+
+void save_image(const nicest_image *image, const char *path)
+{
+    polite_begin();
+    saved(nicest_image_write(image, path));
+}
+
+void save_model(const nicest_model *model, const char *path)
+{
+    polite_begin();
+    saved(nicest_model_save(model, path));
+}
+
+void save_text(const char *text, const char *path)
+{
+    polite_begin();
+    saved(nicest_file_write(path, text, strlen(text)));
+}

@@ -1,0 +1,81 @@
+/* output.h - words, progress, tables and JSON: how a command speaks.
+ *
+ * Data goes to standard output or a file, words and progress to standard error. Nothing here fails
+ * quietly: what cannot be written ends the program. */
+#ifndef NICEST_CLI_OUTPUT_H
+#define NICEST_CLI_OUTPUT_H
+
+#include <jansson.h>
+
+#include "command.h"
+
+/* A line of words on standard error: always but with -q; only with -v. */
+void say(const shared_settings *shared, const char *format, ...) PRINTF_LIKE(2, 3);
+void say_more(const shared_settings *shared, const char *format, ...) PRINTF_LIKE(2, 3);
+
+double clock_seconds(void);
+
+/* "1h02m", "3m20s", "12 s" */
+void duration_text(double seconds, char *text, size_t size);
+/* The shortest text that reads back as the same number; "nan", "inf". At least 32 bytes. */
+void number_text(double value, char *text, size_t size);
+/* 19158352 -> "19,158,352" */
+void count_text(size_t count, char *text, size_t size);
+
+/* --- progress: a bar on a terminal, a line now and then with -v elsewhere --- */
+
+typedef struct progress {
+    const shared_settings *shared;
+    const char *verb; /* "training" */
+    const char *unit; /* of the rate, "rows/s"; NULL: no rate */
+    double started, shown;
+    bool bar, drawn;
+} progress;
+
+progress progress_start(const shared_settings *shared, const char *verb, const char *unit);
+/* share of the work that is done (0..1), seconds left (NaN: from the share), rate (NaN: none), and
+ * what else is worth seeing (may be NULL). Draws a few times a second at most. */
+void progress_show(progress *p, double share, double left, double rate, const char *words);
+/* Removes the bar from the screen. */
+void progress_end(progress *p);
+/* A nicest_tick whose context is a progress: asks to stop when interrupted. */
+int progress_tick(void *context, double done, double total);
+
+/* --- JSON --- */
+
+json_t *json_figure(double value); /* null where it is not finite */
+/* Prints `object` as the last line when --json was given; releases it. */
+void print_json(const shared_settings *shared, json_t *object);
+/* The same for a command whose -o is that object as a .json file; the first refuses other names. */
+void check_json_path(const shared_settings *shared);
+void save_and_print_json(const shared_settings *shared, json_t *object);
+
+/* --- tables of numbers, row by row --- */
+
+typedef struct table {
+    const char *path;         /* NULL: standard output */
+    const char *const *names; /* [columns] */
+    size_t columns, rows, capacity;
+    double *values; /* kept when they go to a file */
+    bool aligned;   /* on a terminal */
+} table;
+
+/* Refuses a path whose format is none of .csv .tsv (.gz) .npy .npz .json, with 2. */
+void table_check_path(const char *path);
+table table_open(const char *path, const char *const *names, size_t columns);
+void table_add(table *t, const double *rows, size_t count);
+void table_close(table *t); /* writes the file */
+
+/* --- files --- */
+
+bool has_extension(const char *path, const char *extension);
+/* Ends the program with 1 when a file cannot be made there (before hours of work). */
+void check_writable(const char *path);
+/* nicest_data_save, nicest_image_write and nicest_model_save; Ctrl-C waits until the file is whole.
+ */
+void save_data(const nicest_data *data, const char *path);
+void save_image(const nicest_image *image, const char *path);
+void save_model(const nicest_model *model, const char *path);
+void save_text(const char *text, const char *path);
+
+#endif
