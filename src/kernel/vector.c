@@ -11,8 +11,10 @@
 #include <string.h>
 
 #if defined(__GNUC__) && !defined(__clang__)
-/* Contract to FMA, which ISO mode would forbid, and vectorise both sides of a selection. */
-#pragma GCC optimize("O3", "fp-contract=fast", "no-trapping-math", "no-math-errno")
+/* Contract to FMA, which ISO mode would forbid; and leave selections whole, for they become blends.
+ */
+#pragma GCC optimize("O3", "fp-contract=fast", "no-trapping-math", "no-math-errno",                \
+                     "no-thread-jumps")
 #elif defined(__clang__)
 #pragma STDC FP_CONTRACT ON
 #endif
@@ -58,6 +60,16 @@ INLINE real tanh_one(real x)
     return tanh(x);
 }
 
+INLINE real magnitude(real x)
+{
+    return fabs(x);
+}
+
+INLINE real with_sign(real size, real sign)
+{
+    return copysign(size, sign);
+}
+
 #else
 
 #define REAL_SMALLEST FLT_MIN
@@ -75,6 +87,16 @@ INLINE uint32_t bits_of(float x)
     uint32_t bits;
     memcpy(&bits, &x, sizeof bits);
     return bits;
+}
+
+INLINE float magnitude(float x)
+{
+    return fabsf(x);
+}
+
+INLINE float with_sign(float size, float sign)
+{
+    return copysignf(size, sign);
 }
 
 /* x = n log 2 + r with |r| <= log(2)/2; a polynomial of r, then the power of two in two steps, so
@@ -133,14 +155,14 @@ INLINE float log_normal(float x)
 /* Near zero a polynomial keeps the relative precision; elsewhere (1 - t) / (1 + t), t = e^-2|x|. */
 INLINE float tanh_one(float x)
 {
-    float size = fabsf(x), q = x * x;
+    float size = magnitude(x), q = x * x;
     float p = 2.06390887954531e-2f + q * -5.70498872745e-3f;
     p = -5.37397155531e-2f + q * p;
     p = 1.33314422036e-1f + q * p;
     p = -3.33332819422e-1f + q * p;
     float near = x + x * q * p;
     float t = exp_one(-2.0f * size);
-    float far = copysignf((1.0f - t) / (1.0f + t), x);
+    float far = with_sign((1.0f - t) / (1.0f + t), x);
     return size < 0.625f ? near : far;
 }
 
@@ -311,21 +333,24 @@ INLINE void sigmoid_pair(real x, real *s, real *one_minus_s)
 }
 
 /* silu(x) = x s(x), silu' = s (1 + x (1 - s)). */
+INLINE void silu_loop(real *x, real *slope, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        real s, one_minus_s, value = x[i];
+        sigmoid_pair(value, &s, &one_minus_s);
+        x[i] = value * s;
+        if (slope != NULL)
+            slope[i] = s * (1 + value * one_minus_s);
+    }
+}
+
 VECTOR_CLONES
 static void silu(real *x, real *slope, size_t n)
 {
-    if (slope != NULL) {
-        for (size_t i = 0; i < n; i++) {
-            real s, one_minus_s;
-            sigmoid_pair(x[i], &s, &one_minus_s);
-            slope[i] = s * (1 + x[i] * one_minus_s);
-        }
-    }
-    for (size_t i = 0; i < n; i++) {
-        real s, one_minus_s;
-        sigmoid_pair(x[i], &s, &one_minus_s);
-        x[i] *= s;
-    }
+    if (slope != NULL)
+        silu_loop(x, slope, n);
+    else
+        silu_loop(x, NULL, n);
 }
 
 void vector_activate(activation f, real *x, real *slope, size_t n)
@@ -357,17 +382,18 @@ void vector_relu_backward(real *delta, const real *activated, size_t n)
 /* ---------------------------------------------------------------- densities */
 
 /* log p(h) = -|h| - 2 log(1 + t) and d/dh = -sign(h) (1 - t) / (1 + t), with t = e^-|h| <= 1: no
- * overflow anywhere, and both are as precise as they can be. */
+ * overflow anywhere, and both are as precise as they can be. At most BLOCK elements; three short
+ * loops, because one long loop would not keep its constants in registers. */
 INLINE void logistic_block(const real *h, real *logp, real *dh, size_t n)
 {
-    for (size_t i = 0; i < n; i++) {
-        real size = h[i] < 0 ? -h[i] : h[i];
-        real t = exp_one(-size);
-        logp[i] = -size - 2 * log1p_unit(t);
-        if (dh != NULL) {
-            real tanh_half = (1 - t) / (1 + t);
-            dh[i] = h[i] < 0 ? tanh_half : -tanh_half;
-        }
+    real t[BLOCK];
+    for (size_t i = 0; i < n; i++)
+        t[i] = exp_one(-magnitude(h[i]));
+    for (size_t i = 0; i < n; i++)
+        logp[i] = -magnitude(h[i]) - 2 * log1p_unit(t[i]);
+    if (dh != NULL) {
+        for (size_t i = 0; i < n; i++)
+            dh[i] = with_sign((1 - t[i]) / (1 + t[i]), -h[i]);
     }
 }
 
