@@ -80,7 +80,7 @@ typedef struct command {
     const char *synopsis;             /* behind "nicest NAME" */
     const char *description;          /* paragraphs, divided by an empty line */
     const char *examples;             /* lines */
-    const option *tables[4];          /* its own first; ended by NULL */
+    const option *tables[5];          /* its own first; ended by NULL */
     size_t size;                      /* of its settings */
     void (*defaults)(void *settings); /* beyond zeros and the shared defaults; may be NULL */
     int (*run)(void *settings);       /* the exit status */

@@ -556,26 +556,24 @@ void options_names(const option *o, const char *dash, char *text, size_t size)
              o->argument ? o->argument : "");
 }
 
-/* Words from column `indent` on, the first line beginning where the cursor is (`at`). */
-static void print_wrapped(FILE *out, const char *text, int indent, int at)
+/* Words from column `indent` on, where the cursor is. */
+static void print_wrapped(FILE *out, const char *text, int indent)
 {
     enum { WIDTH = 80 };
+    int at = indent;
     while (*text) {
         int length = (int)strcspn(text, " ");
-        if (at + length > WIDTH && at > indent) {
+        bool first = at == indent;
+        if (!first && at + 1 + length > WIDTH) {
             fprintf(out, "\n%*s", indent, "");
             at = indent;
+        } else if (!first) {
+            fputc(' ', out);
+            at++;
         }
         fprintf(out, "%.*s", length, text);
         at += length;
-        text += length;
-        if (*text == ' ') {
-            text++;
-            if (at < WIDTH && *text) {
-                fputc(' ', out);
-                at++;
-            }
-        }
+        text += length + (text[length] == ' ');
     }
     fputc('\n', out);
 }
@@ -598,7 +596,7 @@ static void print_option(FILE *out, const option *o, const void *settings)
         fprintf(out, "\n%*s", LEFT, "");
     else
         fprintf(out, "%*s", LEFT - at, "");
-    print_wrapped(out, text, LEFT, LEFT);
+    print_wrapped(out, text, LEFT);
 }
 
 /* Paragraphs, divided by an empty line in the text. */
@@ -609,7 +607,7 @@ static void print_paragraphs(FILE *out, const char *text)
         const char *end = strstr(text, "\n\n");
         size_t length = end ? (size_t)(end - text) : strlen(text);
         snprintf(paragraph, sizeof paragraph, "%.*s", (int)length, text);
-        print_wrapped(out, paragraph, 0, 0);
+        print_wrapped(out, paragraph, 0);
         fputc('\n', out);
         text += length + (end ? 2 : 0);
     }
