@@ -25,7 +25,8 @@ typedef struct trainer {
     flow *flow;
     flow_workspace *learn, *score;
     train_state state;
-    size_t *order;        /* [training rows] of this epoch */
+    uint32_t *shuffle;    /* [training rows] the permutation of this epoch */
+    size_t *order;        /* [batch] rows of the batch at hand */
     size_t batches;       /* of an epoch */
     size_t valid_every;   /* steps between validations */
     double *valid_logp;   /* [most rows that are scored at once] */
@@ -185,8 +186,7 @@ static void fetch_plain(const void *context, size_t first, size_t count, double 
 static void fetch_batch(const void *context, size_t first, size_t count, double *stored)
 {
     const trainer *t = context;
-    size_t start = (size_t)t->state.in_epoch * t->recipe.batch + first;
-    source_gather(t->rows.train, t->order + start, count, stored);
+    source_gather(t->rows.train, t->order + first, count, stored);
 }
 
 /* ------------------------------------------------------------------ preparation */
@@ -245,12 +245,13 @@ static nicest_status open_run(trainer *t)
     TRY(flow_workspace_new(&t->learn, t->flow, FLOW_LEARN, t->recipe.batch, threads, bf16));
     TRY(flow_workspace_new(&t->score, t->flow, FLOW_SCORE, TILE_ROWS, threads, false));
     TRY(optimizer_open(&t->state.optimizer, &t->recipe.optimizer, t->flow->theta, parameters));
-    t->order = memory_new(n, sizeof *t->order);
+    t->shuffle = memory_new(n, sizeof *t->shuffle);
+    t->order = memory_new(t->recipe.batch, sizeof *t->order);
     t->valid_logp = memory_new(scored > 4096 ? scored : 4096, sizeof *t->valid_logp);
     t->state.best = memory_new(parameters, sizeof(float));
     t->gradient = memory_new(t->recipe.clip > 0 ? parameters : 1, sizeof(float));
     t->norms = memory_new(t->flow->blocks.count, sizeof *t->norms);
-    if (!t->order || !t->valid_logp || !t->state.best || !t->gradient || !t->norms)
+    if (!t->shuffle || !t->order || !t->valid_logp || !t->state.best || !t->gradient || !t->norms)
         return fail_memory();
     memcpy(t->state.best, t->flow->theta, parameters * sizeof(float));
     t->batches = n / t->recipe.batch;
@@ -281,6 +282,7 @@ static void close_run(trainer *t)
     flow_workspace_free(t->score);
     optimizer_close(&t->state.optimizer);
     memory_free(t->state.best);
+    memory_free(t->shuffle);
     memory_free(t->order);
     memory_free(t->valid_logp);
     memory_free(t->gradient);
@@ -421,17 +423,16 @@ static double rate_at(const trainer *t, double done)
 
 static void shuffle_epoch(trainer *t)
 {
-    size_t n = nicest_data_rows(t->rows.train);
-    uint32_t *shuffled = (uint32_t *)(void *)t->order; /* the upper half is free until widened */
     random_permutation((random_stream){t->options->seed, RANDOM_SHUFFLE, (uint32_t)t->state.epoch},
-                       shuffled, n);
-    for (size_t i = n; i-- > 0;)
-        t->order[i] = shuffled[i];
+                       t->shuffle, nicest_data_rows(t->rows.train));
 }
 
 /* Forward and backward of the next batch. */
 static flow_pass draw_batch(trainer *t)
 {
+    const uint32_t *shuffled = t->shuffle + (size_t)t->state.in_epoch * t->recipe.batch;
+    for (size_t i = 0; i < t->recipe.batch; i++)
+        t->order[i] = shuffled[i];
     flow_rows rows = {fetch_batch, t, t->recipe.batch};
     flow_job job = {.input = FLOW_STORED, .rows = t->recipe.batch, .source = &rows,
                     .noise = {t->options->seed, RANDOM_DEQUANTISE, (uint32_t)t->state.draws}};
