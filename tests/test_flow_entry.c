@@ -1,0 +1,156 @@
+/* test_flow_entry.c - the door: what goes in comes out, whatever the units. */
+#include <float.h>
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/memory.h"
+#include "flow/entry.h"
+
+static const random_stream NOISE = {7, RANDOM_SCORE, 0};
+
+static entry entry_of(const entry_column *columns, size_t count)
+{
+    entry e;
+    assert_true(entry_open(&e, count));
+    memcpy(e.column, columns, count * sizeof *columns);
+    assert_int_equal(entry_set(&e), NICEST_OK);
+    return e;
+}
+
+static void quantised_values_come_back(void **state)
+{
+    static const entry_column kinds[] = {
+        {.step = 1, .levels = 256, .unit = 1.0 / 256},                          /* a pixel */
+        {.step = 1, .levels = 256, .unit = 1.0 / 256, .centre = 0.13},          /* and centred */
+        {.step = 1, .unit = 1, .centre = 51.5},                                 /* a count */
+        {.step = 0.1, .origin = 0.3, .levels = 90, .offset = 0.3, .unit = 0.1}, /* a table */
+        {.step = 0.01, .origin = -7, .offset = -7, .unit = 0.01, .centre = 3},
+        {.step = 1, .origin = 1e9, .offset = 1e9, .unit = 1, .centre = 1e9 + 40},
+        {.step = 60, .origin = 1.7e9, .offset = 1.7e9, .unit = 60, .centre = 1.7e9},
+    };
+    (void)state;
+    for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++) {
+        entry e = entry_of(&kinds[k], 1);
+        for (uint64_t row = 0; row < 20000; row++) {
+            double stored = kinds[k].origin + kinds[k].step * (double)(row % 90), x, back;
+            float u;
+            entry_dequantise_row(&e, &stored, NOISE, row, &u, &x);
+            entry_quantise_row(&e, &x, &back);
+            assert_true(fabs(back - stored) <= 1e-12 * fabs(stored));
+            double place = (x - kinds[k].offset) / kinds[k].unit - (double)(row % 90);
+            assert_true(place >= -1e-6 && place <= 1 + 1e-6);
+        }
+        entry_close(&e);
+    }
+}
+
+static void noise_is_uniform_within_a_level(void **state)
+{
+    enum { ROWS = 100000 };
+    (void)state;
+    entry e = entry_of(&(entry_column){.step = 2, .levels = 10, .unit = 0.25}, 1);
+    double mean = 0, square = 0;
+    for (uint64_t row = 0; row < ROWS; row++) {
+        double stored = 6, x;
+        float u;
+        entry_dequantise_row(&e, &stored, NOISE, row, &u, &x);
+        double place = (x - 0.75) / 0.25;
+        assert_true(place > 0 && place < 1);
+        mean += place / ROWS;
+        square += place * place / ROWS;
+    }
+    assert_true(fabs(mean - 0.5) < 5 * 0.289 / sqrt(ROWS));
+    assert_true(fabs(square - 1.0 / 3) < 5 * 0.3 / sqrt(ROWS));
+    entry_close(&e);
+}
+
+static void values_beyond_the_levels_are_clamped_and_missing_ones_stay(void **state)
+{
+    (void)state;
+    entry e = entry_of(&(entry_column){.step = 1, .levels = 256, .unit = 1.0 / 256}, 1);
+    const double given[] = {-0.3, 1.0, 1.7, 0.999, INFINITY, -INFINITY, NAN};
+    const double expected[] = {0, 255, 255, 255, 255, 0, NAN};
+    for (size_t i = 0; i < 7; i++) {
+        double stored;
+        entry_quantise_row(&e, &given[i], &stored);
+        assert_true(isnan(expected[i]) ? isnan(stored) : stored == expected[i]);
+    }
+    entry_close(&e);
+}
+
+static void an_offset_of_a_thousand_million_keeps_a_column(void **state)
+{
+    (void)state;
+    entry e = entry_of(&(entry_column){.centre = 1e9}, 1);
+    for (int i = -100; i <= 100; i++) {
+        double stored = 1e9 + 0.01 * i, back;
+        real x;
+        float u;
+        entry_encode_row(&e, &stored, NOISE, 0, &u, &x);
+        assert_true(fabs((double)x - 0.01 * i) < 3e-7); /* the spacing of doubles at 1e9 */
+        entry_narrow_row(&e, &stored, &x);
+        entry_widen_row(&e, &x, &back);
+        assert_true(fabs(back - stored) < 3e-7);
+    }
+    entry_close(&e);
+}
+
+static void both_ways_through_the_door_agree(void **state)
+{
+    static const entry_column columns[] = {
+        {.step = 1, .levels = 17, .unit = 1.0 / 17, .centre = 0.4}, {.centre = -3}, {.step = 0}};
+    (void)state;
+    entry e = entry_of(columns, 3);
+    assert_true(e.quantised);
+    for (uint64_t row = 0; row < 1000; row++) {
+        double stored[] = {(double)(row % 17), 0.7, -12}, continuous[3];
+        real direct[3], narrowed[3];
+        float u[3];
+        entry_encode_row(&e, stored, NOISE, row, u, direct);
+        entry_dequantise_row(&e, stored, NOISE, row, u, continuous);
+        entry_narrow_row(&e, continuous, narrowed);
+        for (size_t j = 0; j < 3; j++)
+            assert_true(fabs((double)(direct[j] - narrowed[j])) <= 2e-7 * fabs(continuous[j]));
+    }
+    assert_true(isnan(entry_log_units(&e)));
+    entry_close(&e);
+    e = entry_of(columns, 1);
+    assert_true(fabs(entry_log_units(&e) + log(17)) < 1e-15);
+    entry_close(&e);
+}
+
+static void unsound_columns_are_refused(void **state)
+{
+    static const entry_column bad[] = {
+        {.step = -1, .unit = 1},  {.step = 1},          {.unit = 1},
+        {.step = NAN, .unit = 1}, {.centre = INFINITY}, {.step = 1, .unit = 1, .levels = -2},
+        {.origin = NAN},          {.offset = INFINITY}, {.step = 1, .unit = INFINITY}};
+    (void)state;
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        entry e;
+        assert_true(entry_open(&e, 2));
+        e.column[1] = bad[i];
+        assert_int_equal(entry_set(&e), NICEST_E_FORMAT);
+        assert_non_null(strstr(nicest_error(), "column 2"));
+        entry_close(&e);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(quantised_values_come_back),
+        cmocka_unit_test(noise_is_uniform_within_a_level),
+        cmocka_unit_test(values_beyond_the_levels_are_clamped_and_missing_ones_stay),
+        cmocka_unit_test(an_offset_of_a_thousand_million_keeps_a_column),
+        cmocka_unit_test(both_ways_through_the_door_agree),
+        cmocka_unit_test(unsound_columns_are_refused),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
