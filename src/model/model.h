@@ -1,7 +1,7 @@
 /* model.h - a model: a flow and the named texts that travel with it.
  *
- * Owns the handle nicest_model and its workspaces. What a higher floor wants to keep in a model (data
- * schema, training record, calibration) is an opaque entry here: a name and a text. */
+ * Owns the handle nicest_model and its workspaces. What a higher floor wants to keep in a model
+ * (data schema, training record, calibration) is an opaque entry here: a name and a text. */
 #ifndef NICEST_MODEL_MODEL_H
 #define NICEST_MODEL_MODEL_H
 
@@ -12,22 +12,37 @@
 #define MODEL_TRAINING    "nicest.training"    /* JSON, written by train/ */
 #define MODEL_CALIBRATION "nicest.calibration" /* JSON, written by apply/outlier */
 
+enum {
+    MODEL_MOST_ENTRIES = 256, /* texts; and as many arrays */
+    MODEL_MOST_THREADS = 1024 /* more are a mistake of the caller */
+};
+
 /* A model around `f`, which it owns from then on (also on failure). */
 nicest_status model_new(nicest_model **out, flow *f);
 flow *model_flow(nicest_model *model);
 const flow *model_flow_const(const nicest_model *model);
 
-/* Sets or replaces (text == NULL: removes) an entry; copies both. */
+/* Sets or replaces (text == NULL: removes) an entry; copies both. Names and texts are UTF-8;
+ * "format", "nicest.version" and "nicest.spec" are the file's own names (NICEST_E_ARGUMENT).
+ * MODEL_SCHEMA is checked: NICEST_E_FORMAT when it is no schema of this model's columns. */
 nicest_status model_set_entry(nicest_model *model, const char *name, const char *text);
 
-/* Column names, picture size and stored type of the rows that the model is of; names may be NULL. */
+/* Column names, picture size and stored type of the rows that the model is of; names may be NULL.
+ * Bytes of a name that are not UTF-8 become '?'. */
 nicest_status model_set_schema(nicest_model *model, const char *const *names, unsigned height,
                                unsigned width, unsigned channels, const char *stored_type);
 
 /* Additional arrays that a higher floor stores in the model file ("calibration.scores", ...): F64,
- * copied; count 0 removes. model_array returns NULL where there is none. */
+ * copied; count 0 removes. model_array returns NULL where there is none. Any value may be in them,
+ * not-a-number too: who reads one checks it. */
 nicest_status model_set_array(nicest_model *model, const char *name, const double *values,
                               size_t count);
 const double *model_array(const nicest_model *model, const char *name, size_t *count);
+
+/* nicest_model_load of bytes in memory (plain, not gzipped); errors name no file. */
+nicest_status model_load_bytes(nicest_model **out, const void *bytes, size_t size);
+
+/* NICEST_E_ARGUMENT unless 0 <= threads <= MODEL_MOST_THREADS. */
+nicest_status model_check_threads(int threads);
 
 #endif

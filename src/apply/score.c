@@ -1,0 +1,135 @@
+/* score.c - a model against a whole data set: do they belong together, and how likely is each row.
+ *
+ * Rows are read tile by tile, by the thread that scores them. Owns no arithmetic: that is flow.c.
+ */
+#include <math.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "base/status.h"
+#include "model/model.h"
+#include "model/utf8.h"
+
+/* ------------------------------------------------------------------ do they fit */
+
+static bool is_default(const char *name, size_t column)
+{
+    char text[24];
+    snprintf(text, sizeof text, "x%zu", column + 1);
+    return !strcmp(name, text);
+}
+
+typedef const char *(*name_function)(const void *owner, size_t column);
+
+static const char *name_in_model(const void *owner, size_t column)
+{
+    return nicest_model_column_name(owner, column);
+}
+
+static const char *name_in_data(const void *owner, size_t column)
+{
+    return nicest_data_column_name(owner, column);
+}
+
+/* Columns that are called x1, x2, ... have no names. */
+static bool named(const void *owner, name_function name_of, size_t columns)
+{
+    for (size_t j = 0; j < columns; j++)
+        if (name_of(owner, j) && !is_default(name_of(owner, j), j))
+            return true;
+    return false;
+}
+
+/* As they are in a model: bytes that are not UTF-8 count as '?'. */
+static nicest_status compare_names(const char *ours, const char *theirs, size_t column)
+{
+    if (!theirs || !strcmp(ours, theirs))
+        return NICEST_OK;
+    char *repaired = utf8_repaired(theirs);
+    if (!repaired)
+        return fail_memory();
+    nicest_status status = NICEST_OK;
+    if (strcmp(ours, repaired))
+        status = fail(NICEST_E_MISMATCH, "column %zu is '%.60s' in the data, '%.60s' in the model",
+                      column + 1, repaired, ours);
+    memory_free(repaired);
+    return status;
+}
+
+static nicest_status compare_all_names(const nicest_model *model, const nicest_data *data, size_t d)
+{
+    if (!named(model, name_in_model, d) || !named(data, name_in_data, d))
+        return NICEST_OK;
+    for (size_t j = 0; j < d; j++)
+        TRY(compare_names(nicest_model_column_name(model, j), nicest_data_column_name(data, j), j));
+    return NICEST_OK;
+}
+
+/* Where both are pictures. */
+static nicest_status compare_pictures(const nicest_model *model, const nicest_data *data)
+{
+    unsigned a[3], b[3];
+    nicest_model_image(model, &a[0], &a[1], &a[2]);
+    nicest_data_image(data, &b[0], &b[1], &b[2]);
+    if (!a[0] || !b[0] || !memcmp(a, b, sizeof a))
+        return NICEST_OK;
+    return fail(NICEST_E_MISMATCH, "the data's pictures are %u x %u x %u, the model's %u x %u x %u",
+                b[0], b[1], b[2], a[0], a[1], a[2]);
+}
+
+nicest_status nicest_model_fits(const nicest_model *model, const nicest_data *data)
+{
+    if (!model || !data)
+        return fail(NICEST_E_ARGUMENT, "the model or the data is NULL");
+    size_t d = nicest_model_columns(model), other = nicest_data_columns(data);
+    if (d != other)
+        return fail(NICEST_E_MISMATCH, "the data has %zu columns, the model %zu", other, d);
+    TRY(compare_pictures(model, data));
+    return compare_all_names(model, data, d);
+}
+
+/* ------------------------------------------------------------------ all rows */
+
+typedef struct reader {
+    const nicest_data *data;
+    size_t columns;
+    atomic_int *status; /* of the last read that failed */
+} reader;
+
+/* Open data can be read; should it fail all the same, the rows become NaN and the whole an error.
+ */
+static void fetch(const void *context, size_t first, size_t count, double *stored)
+{
+    const reader *r = context;
+    nicest_status status = nicest_data_read(r->data, first, count, stored);
+    if (status == NICEST_OK)
+        return;
+    atomic_store(r->status, (int)status);
+    for (size_t i = 0; i < count * r->columns; i++)
+        stored[i] = NAN;
+}
+
+nicest_status nicest_score_data(const nicest_model *model, const nicest_data *data, uint64_t seed,
+                                int threads, double *logp)
+{
+    TRY(nicest_model_fits(model, data));
+    if (!logp)
+        return fail(NICEST_E_ARGUMENT, "the place for results is NULL");
+    TRY(model_check_threads(threads));
+    atomic_int failed = NICEST_OK;
+    reader r = {data, nicest_data_columns(data), &failed};
+    flow_rows rows = {fetch, &r, nicest_data_rows(data)};
+    flow_workspace *w = NULL;
+    TRY(flow_workspace_new(&w, model_flow_const(model), FLOW_SCORE, TILE_ROWS, threads, false));
+    flow_run(w, &(flow_job){.input = FLOW_STORED,
+                            .rows = rows.count,
+                            .source = &rows,
+                            .noise = {seed, RANDOM_SCORE, 0},
+                            .logp = logp});
+    flow_workspace_free(w);
+    nicest_status status = (nicest_status)atomic_load(&failed);
+    return status == NICEST_OK ? status : fail(status, "rows of the data could not be read");
+}

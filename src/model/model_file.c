@@ -1,0 +1,330 @@
+/* model_file.c - a model as one safetensors file, and back; docs/model-file.md says what is in it.
+ *
+ * Owns the order of things in the file (the same model gives the same bytes) and the checks that
+ * make a stranger's file safe: the spec is bounded by the file's size before anything is made from
+ * it, and every tensor is there, of its shape, finite, and expected. */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "base/status.h"
+#include "model/handle.h"
+#include "model/safetensors.h"
+
+static const char FORMAT[] = "nicest", VERSION[] = "1";
+static const char KEY_FORMAT[] = "format", KEY_VERSION[] = "nicest.version";
+static const char KEY_SPEC[] = "nicest.spec", EXTRA[] = "extra.";
+
+/* The columns of the entry, one tensor for each number of an entry_column. */
+static const struct {
+    const char *name;
+    size_t offset;
+} ENTRY_PARTS[] = {
+    {"entry.origin", offsetof(entry_column, origin)},
+    {"entry.step", offsetof(entry_column, step)},
+    {"entry.levels", offsetof(entry_column, levels)},
+    {"entry.offset", offsetof(entry_column, offset)},
+    {"entry.unit", offsetof(entry_column, unit)},
+    {"entry.centre", offsetof(entry_column, centre)},
+};
+
+enum { PARTS = sizeof ENTRY_PARTS / sizeof *ENTRY_PARTS };
+
+static double *part_of(entry_column *c, size_t part)
+{
+    return (double *)((char *)c + ENTRY_PARTS[part].offset);
+}
+
+/* ------------------------------------------------------------------ writing */
+
+typedef struct outline {
+    safetensors_tensor *tensors;
+    safetensors_text texts[MODEL_MOST_ENTRIES + 3];
+    size_t count, text_count;
+    double *parts; /* [PARTS, columns] */
+    char **extra;  /* [arrays] names in the file */
+} outline;
+
+static void close_outline(outline *o, const nicest_model *m)
+{
+    for (size_t i = 0; o->extra && i < m->arrays; i++)
+        memory_free(o->extra[i]);
+    memory_free(o->extra);
+    memory_free(o->parts);
+    memory_free(o->tensors);
+}
+
+static void add_vector(outline *o, const char *name, const double *values, size_t count)
+{
+    o->tensors[o->count++] = (safetensors_tensor){name, SAFE_F64, 1, {count, 0}, values};
+}
+
+static void outline_entry(outline *o, const entry *e)
+{
+    for (size_t p = 0; p < PARTS; p++) {
+        double *values = o->parts + p * e->columns;
+        for (size_t j = 0; j < e->columns; j++)
+            values[j] = *part_of(&e->column[j], p);
+        add_vector(o, ENTRY_PARTS[p].name, values, e->columns);
+    }
+}
+
+static nicest_status outline_arrays(outline *o, const nicest_model *m)
+{
+    for (size_t i = 0; i < m->arrays; i++) {
+        o->extra[i] = memory_format("%s%s", EXTRA, m->array[i].name);
+        if (!o->extra[i])
+            return fail_memory();
+        add_vector(o, o->extra[i], m->array[i].values, m->array[i].count);
+    }
+    return NICEST_OK;
+}
+
+static void outline_flow(outline *o, const flow *f)
+{
+    for (size_t i = 0; i < f->tensors.count; i++) {
+        const tensor *t = &f->tensors.items[i];
+        o->tensors[o->count++] =
+            (safetensors_tensor){t->name, SAFE_F32, t->rank, {t->shape[0], t->shape[1]}, *t->slot};
+    }
+}
+
+static void outline_texts(outline *o, const nicest_model *m)
+{
+    o->texts[o->text_count++] = (safetensors_text){KEY_FORMAT, FORMAT};
+    o->texts[o->text_count++] = (safetensors_text){KEY_VERSION, VERSION};
+    o->texts[o->text_count++] = (safetensors_text){KEY_SPEC, m->flow->spec.text};
+    for (size_t i = 0; i < m->entries; i++)
+        o->texts[o->text_count++] = (safetensors_text){m->entry[i].name, m->entry[i].text};
+}
+
+/* F64 first: so all data is aligned without padding. */
+static nicest_status make_outline(outline *o, const nicest_model *m)
+{
+    const flow *f = m->flow;
+    o->tensors = memory_new(PARTS + m->arrays + f->tensors.count, sizeof *o->tensors);
+    o->parts = memory_new(PARTS * f->spec.columns, sizeof *o->parts);
+    o->extra = memory_new(m->arrays, sizeof *o->extra);
+    if (!o->tensors || !o->parts || !o->extra)
+        return fail_memory();
+    outline_texts(o, m);
+    outline_entry(o, &f->entry);
+    TRY(outline_arrays(o, m));
+    outline_flow(o, f);
+    return NICEST_OK;
+}
+
+nicest_status nicest_model_save(const nicest_model *model, const char *path)
+{
+    if (!model || !path)
+        return fail(NICEST_E_ARGUMENT, "the model or the path is NULL");
+    outline *o = memory_new(1, sizeof *o);
+    if (!o)
+        return fail_memory();
+    nicest_status status = make_outline(o, model);
+    if (status == NICEST_OK)
+        status = safetensors_write(path, o->tensors, o->count, o->texts, o->text_count);
+    close_outline(o, model);
+    memory_free(o);
+    return status;
+}
+
+/* ------------------------------------------------------------------ reading: before the flow */
+
+static nicest_status check_version(const safetensors *file)
+{
+    const char *format = safetensors_find_text(file, KEY_FORMAT);
+    const char *version = safetensors_find_text(file, KEY_VERSION);
+    if (!format || strcmp(format, FORMAT) || !version)
+        return fail(NICEST_E_FORMAT, "not a model of nicest: its metadata does not say so");
+    if (strcmp(version, VERSION))
+        return fail(NICEST_E_UNSUPPORTED,
+                    "model format version %.20s; this program reads version %s", version, VERSION);
+    return NICEST_OK;
+}
+
+/* The shape of a vector in the file, or 0. */
+static size_t vector_length(const safetensors *file, const char *name)
+{
+    safetensors_tensor t = safetensors_find(file, name);
+    return t.data && t.type == SAFE_F64 && t.rank == 1 ? t.shape[0] : 0;
+}
+
+/* A layer without tensors, such as a permutation, costs memory for each column although it is one
+ * line of text. So the number of columns must be the one that the file has numbers for, and what
+ * all lines may cost stays below 16 times the file's size. */
+static nicest_status check_proportion(const safetensors *file, const char *spec)
+{
+    static const char start[] = "nicest 1\ncolumns ";
+    char *end = NULL;
+    size_t lines = 0, columns = vector_length(file, ENTRY_PARTS[0].name);
+    if (!columns)
+        return fail(NICEST_E_FORMAT, "tensor '%s' is missing, or not a vector of F64",
+                    ENTRY_PARTS[0].name);
+    if (strncmp(spec, start, sizeof start - 1))
+        return fail(NICEST_E_FORMAT, "the spec does not begin with 'nicest 1' and 'columns N'");
+    if (strtoull(spec + sizeof start - 1, &end, 10) != columns || *end != '\n')
+        return fail(NICEST_E_FORMAT, "the spec's number of columns is not that of '%s', %zu",
+                    ENTRY_PARTS[0].name, columns);
+    for (const char *at = spec; (at = strchr(at, '\n')); at++)
+        lines++;
+    if (lines > safetensors_size(file) / columns * (16 / sizeof(uint32_t)))
+        return fail(NICEST_E_FORMAT, "%zu layers of %zu columns are out of proportion to the file",
+                    lines, columns);
+    return NICEST_OK;
+}
+
+/* ------------------------------------------------------------------ reading: tensors */
+
+/* A file on its way into a model. */
+typedef struct reading {
+    const safetensors *file;
+    nicest_model *model;
+    bool *used; /* [tensors of the file] */
+} reading;
+
+/* The tensor of that name, type and shape, marked as used. */
+static nicest_status take(const reading *r, const safetensors_tensor *wanted, const void **data)
+{
+    char text[48], other[48];
+    size_t place = safetensors_place(r->file, wanted->name);
+    if (place == SIZE_MAX)
+        return fail(NICEST_E_FORMAT, "tensor '%s' is missing", wanted->name);
+    safetensors_tensor t = safetensors_get(r->file, place);
+    if (t.type != wanted->type || t.rank != wanted->rank || t.shape[0] != wanted->shape[0] ||
+        t.shape[1] != wanted->shape[1])
+        return fail(NICEST_E_FORMAT, "tensor '%s' is %s %s; the spec wants %s %s", wanted->name,
+                    safetensors_type_name(t.type), safetensors_shape_text(&t, text),
+                    safetensors_type_name(wanted->type), safetensors_shape_text(wanted, other));
+    r->used[place] = true;
+    *data = t.data;
+    return NICEST_OK;
+}
+
+static nicest_status read_entry(const reading *r)
+{
+    entry *e = &r->model->flow->entry;
+    for (size_t p = 0; p < PARTS; p++) {
+        const void *values;
+        TRY(take(r, &(safetensors_tensor){ENTRY_PARTS[p].name, SAFE_F64, 1, {e->columns, 0}, NULL},
+                 &values));
+        for (size_t j = 0; j < e->columns; j++)
+            *part_of(&e->column[j], p) = ((const double *)values)[j];
+    }
+    return entry_set(e);
+}
+
+static nicest_status check_finite(const char *name, const float *values, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (!isfinite(values[i]))
+            return fail(NICEST_E_FORMAT, "tensor '%s': element %zu is not a finite number", name,
+                        i);
+    return NICEST_OK;
+}
+
+static nicest_status read_flow(const reading *r)
+{
+    flow *f = r->model->flow;
+    for (size_t i = 0; i < f->tensors.count; i++) {
+        const tensor *t = &f->tensors.items[i];
+        const void *values;
+        TRY(take(
+            r, &(safetensors_tensor){t->name, SAFE_F32, t->rank, {t->shape[0], t->shape[1]}, NULL},
+            &values));
+        TRY(check_finite(t->name, values, t->count));
+        memcpy(*t->slot, values, t->count * sizeof(float));
+    }
+    return NICEST_OK;
+}
+
+/* What is left must be arrays of higher floors. */
+static nicest_status read_arrays(const reading *r)
+{
+    const size_t prefix = sizeof EXTRA - 1;
+    for (size_t i = 0; i < safetensors_count(r->file); i++) {
+        safetensors_tensor t = safetensors_get(r->file, i);
+        if (r->used[i])
+            continue;
+        if (strncmp(t.name, EXTRA, prefix))
+            return fail(NICEST_E_FORMAT, "tensor '%.80s' has no place in the spec", t.name);
+        if (t.type != SAFE_F64 || t.rank != 1 || t.shape[0] == 0)
+            return fail(NICEST_E_FORMAT, "tensor '%.80s' is not a vector of F64", t.name);
+        TRY(model_set_array(r->model, t.name + prefix, t.data, t.shape[0]));
+    }
+    return NICEST_OK;
+}
+
+static nicest_status read_texts(const reading *r)
+{
+    for (size_t i = 0; i < safetensors_text_count(r->file); i++) {
+        safetensors_text t = safetensors_get_text(r->file, i);
+        if (!strcmp(t.name, KEY_FORMAT) || !strcmp(t.name, KEY_VERSION) ||
+            !strcmp(t.name, KEY_SPEC))
+            continue;
+        TRY(model_set_entry(r->model, t.name, t.text));
+    }
+    return NICEST_OK;
+}
+
+static nicest_status read_parts(const reading *r)
+{
+    TRY(read_entry(r));
+    TRY(read_flow(r));
+    TRY(read_arrays(r));
+    return read_texts(r);
+}
+
+/* ------------------------------------------------------------------ reading: all of it */
+
+/* An empty model of the file's spec. */
+static nicest_status make_model(const safetensors *file, nicest_model **out)
+{
+    flow *f = NULL;
+    const char *spec = safetensors_find_text(file, KEY_SPEC);
+    TRY(check_version(file));
+    if (!spec)
+        return fail(NICEST_E_FORMAT, "its metadata has no '%s'", KEY_SPEC);
+    TRY(check_proportion(file, spec));
+    TRY(flow_new(&f, spec, safetensors_size(file) / sizeof(float)));
+    return model_new(out, f);
+}
+
+static nicest_status read_model(const safetensors *file, nicest_model **out)
+{
+    reading r = {.file = file};
+    nicest_status status = make_model(file, &r.model);
+    if (status != NICEST_OK)
+        return status;
+    r.used = memory_new(safetensors_count(file), sizeof *r.used);
+    status = r.used ? read_parts(&r) : fail_memory();
+    memory_free(r.used);
+    if (status != NICEST_OK)
+        nicest_model_free(r.model);
+    else
+        *out = r.model;
+    /* what is wrong here is wrong in the file, not in an argument */
+    return status == NICEST_E_ARGUMENT ? NICEST_E_FORMAT : status;
+}
+
+nicest_status model_load_bytes(nicest_model **out, const void *bytes, size_t size)
+{
+    safetensors *file = NULL;
+    TRY(safetensors_open_bytes(&file, bytes, size));
+    nicest_status status = read_model(file, out);
+    safetensors_close(file);
+    return status;
+}
+
+nicest_status nicest_model_load(nicest_model **model, const char *path)
+{
+    safetensors *file = NULL;
+    if (!model || !path)
+        return fail(NICEST_E_ARGUMENT, "the model or the path is NULL");
+    TRY(safetensors_open(&file, path));
+    nicest_status status = read_model(file, model);
+    safetensors_close(file);
+    return status == NICEST_OK ? status : fail_in(status, "%s", path);
+}

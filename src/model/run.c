@@ -1,0 +1,203 @@
+/* run.c - the public functions that run a model: thin ways into flow_run.
+ *
+ * Owns the checks of a caller's arguments and the random streams: scoring and encoding draw from
+ * RANDOM_SCORE, sampling from RANDOM_SAMPLE. Every likelihood comes from flow.c. */
+#include <math.h>
+
+#include "base/memory.h"
+#include "base/parallel.h"
+#include "base/status.h"
+#include "model/model.h"
+
+enum { TILES_PER_THREAD = 4 };
+
+/* Rows are numbered below this in a random stream. */
+static const uint64_t MOST_ROWS = (uint64_t)1 << 56;
+
+struct nicest_workspace {
+    const nicest_model *model;
+    size_t rows;
+    int threads;
+    flow_workspace *score;
+    flow_workspace *gradient; /* made by the first call that needs it */
+};
+
+/* ------------------------------------------------------------------ the workspace */
+
+nicest_status model_check_threads(int threads)
+{
+    if (threads < 0 || threads > MODEL_MOST_THREADS)
+        return fail(NICEST_E_ARGUMENT, "threads: expected 0 to %d, got %d", MODEL_MOST_THREADS,
+                    threads);
+    return NICEST_OK;
+}
+
+nicest_status nicest_workspace_new(nicest_workspace **workspace, const nicest_model *model,
+                                   size_t rows, int threads)
+{
+    if (!workspace || !model)
+        return fail(NICEST_E_ARGUMENT, "a workspace needs a model");
+    TRY(model_check_threads(threads));
+    nicest_workspace *w = memory_new(1, sizeof *w);
+    if (!w)
+        return fail_memory();
+    w->model = model;
+    w->threads = threads ? threads : parallel_available();
+    w->rows = rows;
+    size_t pass = rows && rows < TILE_ROWS ? rows : TILE_ROWS;
+    nicest_status status =
+        flow_workspace_new(&w->score, model_flow_const(model), FLOW_SCORE, pass, w->threads, false);
+    if (status != NICEST_OK)
+        memory_free(w);
+    else
+        *workspace = w;
+    return status;
+}
+
+void nicest_workspace_free(nicest_workspace *workspace)
+{
+    if (!workspace)
+        return;
+    flow_workspace_free(workspace->score);
+    flow_workspace_free(workspace->gradient);
+    memory_free(workspace);
+}
+
+/* A tape costs memory for each row of a pass, and a few tiles a thread are as quick as many. */
+static nicest_status need_gradient(nicest_workspace *w)
+{
+    size_t most = (size_t)w->threads * TILES_PER_THREAD * TILE_ROWS;
+    size_t rows = w->rows && w->rows < most ? w->rows : most;
+    if (w->gradient)
+        return NICEST_OK;
+    return flow_workspace_new(&w->gradient, model_flow_const(w->model), FLOW_GRADIENT, rows,
+                              w->threads, false);
+}
+
+/* ------------------------------------------------------------------ arguments */
+
+static nicest_status check_pointers(const void *handle, const void *in, const void *out, size_t n)
+{
+    if (!handle)
+        return fail(NICEST_E_ARGUMENT, "the workspace or model is NULL");
+    if (n && (!in || !out))
+        return fail(NICEST_E_ARGUMENT, "the rows or the place for results is NULL");
+    return NICEST_OK;
+}
+
+static nicest_status check_numbers(uint64_t first, size_t n)
+{
+    if (first > MOST_ROWS || n > MOST_ROWS - first)
+        return fail(NICEST_E_ARGUMENT, "rows are numbered below 2^56");
+    return NICEST_OK;
+}
+
+/* ------------------------------------------------------------------ data to latent */
+
+nicest_status nicest_score(nicest_workspace *workspace, const double *rows, size_t n, uint64_t seed,
+                           uint64_t first, double *logp)
+{
+    TRY(check_pointers(workspace, rows, logp, n));
+    TRY(check_numbers(first, n));
+    flow_run(workspace->score, &(flow_job){.input = FLOW_STORED,
+                                           .rows = n,
+                                           .values = rows,
+                                           .noise = {seed, RANDOM_SCORE, 0},
+                                           .first_row = first,
+                                           .logp = logp});
+    return NICEST_OK;
+}
+
+nicest_status nicest_log_prob(nicest_workspace *workspace, const double *rows, size_t n,
+                              double *logp)
+{
+    TRY(check_pointers(workspace, rows, logp, n));
+    flow_run(workspace->score,
+             &(flow_job){.input = FLOW_CONTINUOUS, .rows = n, .values = rows, .logp = logp});
+    return NICEST_OK;
+}
+
+nicest_status nicest_log_prob_gradient(nicest_workspace *workspace, const double *rows, size_t n,
+                                       double *logp, double *gradient)
+{
+    TRY(check_pointers(workspace, rows, gradient, n));
+    TRY(need_gradient(workspace));
+    flow_run(workspace->gradient, &(flow_job){.input = FLOW_CONTINUOUS,
+                                              .rows = n,
+                                              .values = rows,
+                                              .logp = logp,
+                                              .gradient = gradient});
+    return NICEST_OK;
+}
+
+nicest_status nicest_forward(nicest_workspace *workspace, const double *rows, size_t n,
+                             double *latent, double *logdet)
+{
+    TRY(check_pointers(workspace, rows, rows, n));
+    flow_run(workspace->score, &(flow_job){.input = FLOW_CONTINUOUS,
+                                           .rows = n,
+                                           .values = rows,
+                                           .latent = latent,
+                                           .logdet = logdet});
+    return NICEST_OK;
+}
+
+/* ------------------------------------------------------------------ latent to data */
+
+nicest_status nicest_inverse(nicest_workspace *workspace, const double *latent, size_t n,
+                             double *rows, double *logdet)
+{
+    TRY(check_pointers(workspace, latent, rows, n));
+    flow_run(workspace->score, &(flow_job){.input = FLOW_LATENT,
+                                           .rows = n,
+                                           .values = latent,
+                                           .continuous = rows,
+                                           .logdet = logdet});
+    return NICEST_OK;
+}
+
+nicest_status nicest_sample(nicest_workspace *workspace, size_t n, uint64_t seed, uint64_t first,
+                            double temperature, double *rows)
+{
+    TRY(check_pointers(workspace, rows, rows, n));
+    TRY(check_numbers(first, n));
+    if (!isfinite(temperature) || temperature < 0)
+        return fail(NICEST_E_ARGUMENT, "temperature: expected a number from 0 on, got %g",
+                    temperature);
+    flow_run(workspace->score, &(flow_job){.input = FLOW_PRIOR,
+                                           .rows = n,
+                                           .noise = {seed, RANDOM_SAMPLE, 0},
+                                           .first_row = first,
+                                           .temperature = temperature,
+                                           .stored = rows});
+    return NICEST_OK;
+}
+
+/* ------------------------------------------------------------------ the door alone */
+
+nicest_status nicest_encode(const nicest_model *model, const double *stored, size_t n,
+                            uint64_t seed, uint64_t first, double *continuous)
+{
+    TRY(check_pointers(model, stored, continuous, n));
+    TRY(check_numbers(first, n));
+    const entry *e = &model_flow_const(model)->entry;
+    size_t d = e->columns;
+    float *noise = memory_new(d, sizeof *noise);
+    if (!noise)
+        return fail_memory();
+    for (size_t i = 0; i < n; i++)
+        entry_dequantise_row(e, stored + i * d, (random_stream){seed, RANDOM_SCORE, 0}, first + i,
+                             noise, continuous + i * d);
+    memory_free(noise);
+    return NICEST_OK;
+}
+
+nicest_status nicest_decode(const nicest_model *model, const double *continuous, size_t n,
+                            double *stored)
+{
+    TRY(check_pointers(model, continuous, stored, n));
+    const entry *e = &model_flow_const(model)->entry;
+    for (size_t i = 0; i < n; i++)
+        entry_quantise_row(e, continuous + i * e->columns, stored + i * e->columns);
+    return NICEST_OK;
+}

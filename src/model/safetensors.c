@@ -1,0 +1,493 @@
+/* safetensors.c - see safetensors.h. Owns the header's JSON.
+ *
+ * jansson keeps its own allocator: which one it uses is a setting of the whole process, and blocks
+ * of the program (or of a stranger in it) would be given back to the wrong one. What it takes is
+ * bounded by the header's length, and so is everything here. */
+#include "model/safetensors.h"
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "base/status.h"
+#include "model/utf8.h"
+
+#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
+#error "the numbers of a safetensors file are little-endian, and are not turned here"
+#endif
+
+enum { LENGTH_BYTES = 8, MOST_RANK = 2 };
+
+/* The reference implementation refuses longer ones too. */
+static const size_t MOST_HEADER = 100000000;
+static const char METADATA[] = "__metadata__";
+
+static const struct {
+    const char *name;
+    size_t size;
+} TYPES[] = {{"F32", 4}, {"F64", 8}, {"U8", 1}, {"I64", 8}};
+
+enum { TYPE_COUNT = sizeof TYPES / sizeof *TYPES };
+
+typedef struct name_place {
+    const char *name;
+    size_t place;
+} name_place;
+
+struct safetensors {
+    file_bytes bytes; /* what close releases */
+    json_t *header;   /* owns names and texts */
+    size_t size;
+    safetensors_tensor *tensors; /* [count], by position in the file */
+    void **copy;                 /* [count] an aligned copy where the file's own bytes are not */
+    name_place *names;           /* [count], sorted */
+    size_t count;
+    safetensors_text *texts; /* [text_count] */
+    size_t text_count;
+};
+
+/* Bytes behind the header. */
+typedef struct body {
+    const unsigned char *data;
+    size_t size;
+} body;
+
+static bool multiply(size_t a, size_t b, size_t *product)
+{
+    if (b != 0 && a > SIZE_MAX / b)
+        return false;
+    *product = a * b;
+    return true;
+}
+
+/* False when the product overflows. */
+static bool tensor_bytes(const safetensors_tensor *t, size_t *bytes)
+{
+    *bytes = TYPES[t->type].size;
+    for (int i = 0; i < t->rank; i++)
+        if (!multiply(*bytes, t->shape[i], bytes))
+            return false;
+    return true;
+}
+
+const char *safetensors_type_name(safetensors_type type)
+{
+    return TYPES[type].name;
+}
+
+const char *safetensors_shape_text(const safetensors_tensor *tensor, char *text)
+{
+    if (tensor->rank == 1)
+        snprintf(text, 48, "[%zu]", tensor->shape[0]);
+    else
+        snprintf(text, 48, "[%zu, %zu]", tensor->shape[0], tensor->shape[1]);
+    return text;
+}
+
+/* ------------------------------------------------------------------ reading: one tensor */
+
+static nicest_status refuse(const char *name, const char *sentence)
+{
+    return fail(NICEST_E_FORMAT, "tensor '%.80s': %s", name, sentence);
+}
+
+static bool read_type(const json_t *value, safetensors_type *type)
+{
+    const char *name = json_string_value(value);
+    for (int i = 0; name && i < TYPE_COUNT; i++)
+        if (!strcmp(name, TYPES[i].name)) {
+            *type = (safetensors_type)i;
+            return true;
+        }
+    return false;
+}
+
+/* Element i of an array of whole numbers that are not negative. */
+static bool read_size(const json_t *array, size_t i, size_t *size)
+{
+    const json_t *value = json_array_get(array, i);
+    json_int_t number = json_is_integer(value) ? json_integer_value(value) : -1;
+    *size = (size_t)number;
+    return number >= 0 && (uint64_t)number <= SIZE_MAX;
+}
+
+static nicest_status read_shape(const json_t *shape, safetensors_tensor *t)
+{
+    size_t rank = json_array_size(shape); /* 0 where it is no array */
+    if (rank < 1 || rank > MOST_RANK)
+        return refuse(t->name, "its shape is not a list of one or two sizes");
+    t->rank = (int)rank;
+    for (size_t i = 0; i < rank; i++)
+        if (!read_size(shape, i, &t->shape[i]))
+            return refuse(t->name, "its shape is not made of whole numbers");
+    return NICEST_OK;
+}
+
+static nicest_status read_offsets(const json_t *offsets, const body *b, safetensors_tensor *t)
+{
+    size_t begin, end, bytes;
+    if (json_array_size(offsets) != 2 || !read_size(offsets, 0, &begin) ||
+        !read_size(offsets, 1, &end) || begin > end)
+        return refuse(t->name, "its data_offsets are not a begin and an end");
+    if (end > b->size)
+        return refuse(t->name, "its data ends behind the end of the file");
+    if (!tensor_bytes(t, &bytes) || bytes != end - begin)
+        return refuse(t->name, "its shape and its data_offsets do not agree");
+    t->data = b->data + begin;
+    return NICEST_OK;
+}
+
+static nicest_status read_tensor(const json_t *item, const body *b, safetensors_tensor *t)
+{
+    const json_t *type = json_object_get(item, "dtype");
+    if (json_object_size(item) != 3 || !type || !json_object_get(item, "shape") ||
+        !json_object_get(item, "data_offsets"))
+        return refuse(t->name, "expected dtype, shape and data_offsets, and nothing else");
+    if (!read_type(type, &t->type))
+        return refuse(t->name, "its type is none of F32, F64, U8, I64");
+    TRY(read_shape(json_object_get(item, "shape"), t));
+    return read_offsets(json_object_get(item, "data_offsets"), b, t);
+}
+
+/* ------------------------------------------------------------------ reading: all of them */
+
+static int by_position(const void *left, const void *right)
+{
+    const safetensors_tensor *a = left, *b = right;
+    size_t a_bytes = 0, b_bytes = 0;
+    if (a->data != b->data)
+        return (uintptr_t)a->data < (uintptr_t)b->data ? -1 : 1;
+    tensor_bytes(a, &a_bytes); /* the empty ones first */
+    tensor_bytes(b, &b_bytes);
+    if (a_bytes != b_bytes)
+        return a_bytes < b_bytes ? -1 : 1;
+    return strcmp(a->name, b->name);
+}
+
+static int by_name(const void *left, const void *right)
+{
+    return strcmp(((const name_place *)left)->name, ((const name_place *)right)->name);
+}
+
+/* Sorted tensors must lie side by side and fill the body. */
+static nicest_status check_cover(const safetensors *s, const body *b)
+{
+    const unsigned char *expected = b->data;
+    for (size_t i = 0; i < s->count; i++) {
+        size_t bytes = 0;
+        tensor_bytes(&s->tensors[i], &bytes);
+        if ((const unsigned char *)s->tensors[i].data != expected)
+            return refuse(s->tensors[i].name, "there is a gap or an overlap in front of its data");
+        expected += bytes;
+    }
+    if (expected != b->data + b->size)
+        return fail(NICEST_E_FORMAT, "%zu bytes follow the last tensor",
+                    (size_t)(b->data + b->size - expected));
+    return NICEST_OK;
+}
+
+/* Other programs may write F64 behind an odd number of F32. */
+static nicest_status align(safetensors *s)
+{
+    for (size_t i = 0; i < s->count; i++) {
+        safetensors_tensor *t = &s->tensors[i];
+        size_t bytes = 0;
+        tensor_bytes(t, &bytes);
+        if ((uintptr_t)t->data % TYPES[t->type].size == 0)
+            continue;
+        s->copy[i] = memory_new(bytes, 1);
+        if (!s->copy[i])
+            return fail_memory();
+        memcpy(s->copy[i], t->data, bytes);
+        t->data = s->copy[i];
+    }
+    return NICEST_OK;
+}
+
+static nicest_status read_texts(safetensors *s, json_t *metadata)
+{
+    const char *name;
+    json_t *value;
+    if (!metadata)
+        return NICEST_OK;
+    if (!json_is_object(metadata))
+        return fail(NICEST_E_FORMAT, "__metadata__ is not an object");
+    s->texts = memory_new(json_object_size(metadata), sizeof *s->texts);
+    if (!s->texts)
+        return fail_memory();
+    json_object_foreach(metadata, name, value)
+    {
+        if (!json_is_string(value))
+            return fail(NICEST_E_FORMAT, "__metadata__ '%.80s' is not a text", name);
+        s->texts[s->text_count++] = (safetensors_text){name, json_string_value(value)};
+    }
+    return NICEST_OK;
+}
+
+static nicest_status read_tensors(safetensors *s, const body *b)
+{
+    const char *name;
+    json_t *item;
+    size_t most = json_object_size(s->header);
+    s->tensors = memory_new(most, sizeof *s->tensors);
+    s->names = memory_new(most, sizeof *s->names);
+    s->copy = memory_new(most, sizeof *s->copy);
+    if (!s->tensors || !s->names || !s->copy)
+        return fail_memory();
+    json_object_foreach(s->header, name, item)
+    {
+        if (!strcmp(name, METADATA))
+            continue;
+        s->tensors[s->count].name = name;
+        TRY(read_tensor(item, b, &s->tensors[s->count]));
+        s->count++;
+    }
+    qsort(s->tensors, s->count, sizeof *s->tensors, by_position);
+    TRY(check_cover(s, b));
+    for (size_t i = 0; i < s->count; i++)
+        s->names[i] = (name_place){s->tensors[i].name, i};
+    qsort(s->names, s->count, sizeof *s->names, by_name);
+    return align(s);
+}
+
+/* Cuts the file in header and body. */
+static nicest_status read_header(safetensors *s, const unsigned char *data, size_t size, body *b)
+{
+    uint64_t length = 0;
+    if (size < LENGTH_BYTES)
+        return fail(NICEST_E_FORMAT, "not a safetensors file: it has only %zu bytes", size);
+    for (int i = 0; i < LENGTH_BYTES; i++)
+        length |= (uint64_t)data[i] << 8 * i;
+    if (length > MOST_HEADER)
+        return fail(NICEST_E_FORMAT, "not a safetensors file: its header claims more than 100 MB");
+    if (length > size - LENGTH_BYTES)
+        return fail(NICEST_E_FORMAT, "its header claims %zu bytes, but only %zu follow: truncated?",
+                    (size_t)length, size - LENGTH_BYTES);
+    const char *text = (const char *)data + LENGTH_BYTES;
+    json_error_t error;
+    s->header = json_loadb(text, (size_t)length, JSON_REJECT_DUPLICATES, &error);
+    if (!s->header && json_error_code(&error) == json_error_out_of_memory)
+        return fail_memory();
+    if (!s->header)
+        return fail(NICEST_E_FORMAT, "header: %s (byte %d)", error.text, error.position);
+    if (text[0] != '{' || !json_is_object(s->header))
+        return fail(NICEST_E_FORMAT, "header: it does not begin with '{'");
+    *b = (body){data + LENGTH_BYTES + length, size - LENGTH_BYTES - (size_t)length};
+    return NICEST_OK;
+}
+
+static nicest_status read_all(safetensors *s, const unsigned char *data, size_t size)
+{
+    body b = {0};
+    s->size = size;
+    TRY(read_header(s, data, size, &b));
+    TRY(read_texts(s, json_object_get(s->header, METADATA)));
+    return read_tensors(s, &b);
+}
+
+nicest_status safetensors_open_bytes(safetensors **out, const void *bytes, size_t size)
+{
+    safetensors *s = memory_new(1, sizeof *s);
+    if (!s)
+        return fail_memory();
+    nicest_status status = read_all(s, bytes, size);
+    if (status != NICEST_OK)
+        safetensors_close(s);
+    else
+        *out = s;
+    return status;
+}
+
+/* file_load knows gzip by its first bytes 1f 8b. A header that is padded to a multiple of 8, as
+ * ours and the reference's are, cannot begin like that. */
+nicest_status safetensors_open(safetensors **out, const char *path)
+{
+    file_bytes bytes;
+    safetensors *s = NULL;
+    TRY(file_load(&bytes, path, 0));
+    nicest_status status = safetensors_open_bytes(&s, bytes.data, bytes.size);
+    if (status != NICEST_OK) {
+        file_release(&bytes);
+        return fail_in(status, "%s", path);
+    }
+    s->bytes = bytes;
+    *out = s;
+    return NICEST_OK;
+}
+
+void safetensors_close(safetensors *file)
+{
+    if (!file)
+        return;
+    for (size_t i = 0; file->copy && i < file->count; i++)
+        memory_free(file->copy[i]);
+    if (file->bytes.data)
+        file_release(&file->bytes);
+    json_decref(file->header);
+    memory_free(file->tensors);
+    memory_free(file->copy);
+    memory_free(file->names);
+    memory_free(file->texts);
+    memory_free(file);
+}
+
+size_t safetensors_size(const safetensors *file)
+{
+    return file->size;
+}
+
+size_t safetensors_count(const safetensors *file)
+{
+    return file->count;
+}
+
+safetensors_tensor safetensors_get(const safetensors *file, size_t i)
+{
+    return file->tensors[i];
+}
+
+size_t safetensors_place(const safetensors *file, const char *name)
+{
+    name_place wanted = {name, 0};
+    const name_place *found =
+        file->count ? bsearch(&wanted, file->names, file->count, sizeof wanted, by_name) : NULL;
+    return found ? found->place : SIZE_MAX;
+}
+
+safetensors_tensor safetensors_find(const safetensors *file, const char *name)
+{
+    size_t place = safetensors_place(file, name);
+    return place == SIZE_MAX ? (safetensors_tensor){0} : file->tensors[place];
+}
+
+size_t safetensors_text_count(const safetensors *file)
+{
+    return file->text_count;
+}
+
+safetensors_text safetensors_get_text(const safetensors *file, size_t i)
+{
+    return file->texts[i];
+}
+
+const char *safetensors_find_text(const safetensors *file, const char *name)
+{
+    for (size_t i = 0; i < file->text_count; i++)
+        if (!strcmp(file->texts[i].name, name))
+            return file->texts[i].text;
+    return NULL;
+}
+
+/* ------------------------------------------------------------------ writing */
+
+/* A new key in an object; takes over `value`. */
+static nicest_status set_new(json_t *object, const char *name, json_t *value)
+{
+    if (!utf8_valid(name) || json_object_get(object, name)) {
+        json_decref(value);
+        return fail(NICEST_E_ARGUMENT, "the name '%.80s' is not UTF-8, or is there twice", name);
+    }
+    return value && json_object_set_new(object, name, value) == 0 ? NICEST_OK : fail_memory();
+}
+
+static nicest_status add_texts(json_t *header, const safetensors_text *texts, size_t count)
+{
+    json_t *metadata = json_object();
+    TRY(set_new(header, METADATA, metadata));
+    for (size_t i = 0; i < count; i++) {
+        if (!utf8_valid(texts[i].text))
+            return fail(NICEST_E_ARGUMENT, "the text '%.80s' is not UTF-8", texts[i].name);
+        TRY(set_new(metadata, texts[i].name, json_string(texts[i].text)));
+    }
+    return NICEST_OK;
+}
+
+static nicest_status add_tensor(json_t *header, const safetensors_tensor *t, size_t *end)
+{
+    size_t bytes, begin = *end;
+    if (t->rank < 1 || t->rank > MOST_RANK || !tensor_bytes(t, &bytes) ||
+        bytes > (size_t)INT64_MAX - begin)
+        return fail(NICEST_E_ARGUMENT, "tensor '%.80s' has no shape that can be written", t->name);
+    *end = begin + bytes;
+    json_t *shape = t->rank == 1
+                        ? json_pack("[I]", (json_int_t)t->shape[0])
+                        : json_pack("[I, I]", (json_int_t)t->shape[0], (json_int_t)t->shape[1]);
+    json_t *item = json_pack("{s:s, s:o, s:[I, I]}", "dtype", TYPES[t->type].name, "shape", shape,
+                             "data_offsets", (json_int_t)begin, (json_int_t)*end);
+    return set_new(header, t->name, item);
+}
+
+/* The header as text of *length bytes, padded with spaces to a multiple of 8. */
+static nicest_status dump(const json_t *header, char **text, size_t *length)
+{
+    size_t used = json_dumpb(header, NULL, 0, JSON_COMPACT);
+    size_t padded = (used + LENGTH_BYTES - 1) / LENGTH_BYTES * LENGTH_BYTES;
+    if (used == 0)
+        return fail_memory();
+    if (padded > MOST_HEADER)
+        return fail(NICEST_E_ARGUMENT, "the header would be longer than 100 MB");
+    *text = memory_new(padded, 1);
+    if (!*text)
+        return fail_memory();
+    json_dumpb(header, *text, used, JSON_COMPACT);
+    memset(*text + used, ' ', padded - used);
+    *length = padded;
+    return NICEST_OK;
+}
+
+static nicest_status make_header(const safetensors_tensor *tensors, size_t count,
+                                 const safetensors_text *texts, size_t text_count, char **text,
+                                 size_t *length)
+{
+    json_t *header = json_object();
+    size_t end = 0;
+    nicest_status status = header ? NICEST_OK : fail_memory();
+    if (status == NICEST_OK && text_count)
+        status = add_texts(header, texts, text_count);
+    for (size_t i = 0; status == NICEST_OK && i < count; i++)
+        status = add_tensor(header, &tensors[i], &end);
+    if (status == NICEST_OK)
+        status = dump(header, text, length);
+    json_decref(header);
+    return status;
+}
+
+static nicest_status write_all(file_writer *w, const char *header, size_t length,
+                               const safetensors_tensor *tensors, size_t count)
+{
+    unsigned char prefix[LENGTH_BYTES];
+    for (int i = 0; i < LENGTH_BYTES; i++)
+        prefix[i] = (unsigned char)((uint64_t)length >> 8 * i);
+    TRY(file_writer_write(w, prefix, sizeof prefix));
+    TRY(file_writer_write(w, header, length));
+    for (size_t i = 0; i < count; i++) {
+        size_t bytes = 0;
+        tensor_bytes(&tensors[i], &bytes);
+        TRY(file_writer_write(w, tensors[i].data, bytes));
+    }
+    return NICEST_OK;
+}
+
+nicest_status safetensors_write(const char *path, const safetensors_tensor *tensors, size_t count,
+                                const safetensors_text *texts, size_t text_count)
+{
+    char *header = NULL;
+    size_t length = 0;
+    file_writer *writer = NULL;
+    nicest_status status = make_header(tensors, count, texts, text_count, &header, &length);
+    if (status != NICEST_OK)
+        return fail_in(status, "%s", path);
+    status = file_writer_open(&writer, path);
+    if (status == NICEST_OK) {
+        status = write_all(writer, header, length, tensors, count);
+        if (status == NICEST_OK)
+            status = file_writer_commit(writer);
+        else
+            file_writer_abandon(writer);
+    }
+    memory_free(header);
+    return status;
+}
