@@ -1,0 +1,592 @@
+/* cmd_report.c - `nicest report`: one HTML page about a model and data. Each section is a function;
+ * one that lacks what it needs says so in a sentence. */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common.h"
+#include "report.h"
+
+typedef struct report_settings {
+    shared_settings shared;
+    const char *model, *data;
+    bool verify;
+} report_settings;
+
+#define AT(field) offsetof(report_settings, field)
+
+/* clang-format off */
+static const option REPORT_OPTIONS[] = {
+    {.name = "MODEL", .type = OPTION_ARGUMENT, .offset = AT(model), .required = true,
+     .help = "a model file"},
+    {.name = "DATA", .type = OPTION_ARGUMENT, .offset = AT(data), .required = true,
+     .help = "rows that the model should find typical, such as test rows"},
+    {.group = "Page", .name = "verify", .type = OPTION_FLAG, .offset = AT(verify),
+     .help = "include the figures of nicest verify (--no-verify is quicker)"},
+    {0},
+};
+/* clang-format on */
+
+static void report_defaults(void *settings)
+{
+    ((report_settings *)settings)->verify = true;
+}
+
+enum { SAMPLES = 1000, BINS = 60, PAIRED = 4, SHOWN = 800, EXTREMES = 10 };
+
+/* What the sections draw from. */
+typedef struct material {
+    const report_settings *s;
+    nicest_model *model;
+    nicest_data *data;
+    size_t n, d;
+    unsigned height;
+    double *rows, *logp;            /* of the data */
+    double *samples, *samples_logp; /* [SAMPLES, d], [SAMPLES] */
+    size_t *order;                  /* rows with a log-likelihood, the least likely first */
+    size_t ordered;
+    json_t *training;
+    summary sum;
+} material;
+
+/* ------------------------------------------------------------------ gathering */
+
+typedef struct ranked {
+    double logp;
+    size_t row;
+} ranked;
+
+static int by_logp(const void *a, const void *b)
+{
+    const ranked *x = a, *y = b;
+    if (x->logp != y->logp)
+        return (x->logp > y->logp) - (x->logp < y->logp);
+    return (x->row > y->row) - (x->row < y->row);
+}
+
+static void rank_rows(material *m)
+{
+    ranked *list = block_new(m->n, sizeof *list);
+    for (size_t i = 0; i < m->n; i++)
+        if (!isnan(m->logp[i]))
+            list[m->ordered++] = (ranked){m->logp[i], i};
+    qsort(list, m->ordered, sizeof *list, by_logp);
+    m->order = block_new(m->n, sizeof *m->order);
+    for (size_t i = 0; i < m->ordered; i++)
+        m->order[i] = list[i].row;
+    block_free(list);
+}
+
+static void score_samples(material *m)
+{
+    nicest_workspace *workspace;
+    m->samples = sample_rows(&m->s->shared, m->model, SAMPLES, 1);
+    m->samples_logp = block_new(SAMPLES, sizeof *m->samples_logp);
+    need(nicest_workspace_new(&workspace, m->model, 0, m->s->shared.threads));
+    need(nicest_score(workspace, m->samples, SAMPLES, m->s->shared.seed, 0, m->samples_logp));
+    nicest_workspace_free(workspace);
+}
+
+static material gather(const report_settings *s)
+{
+    unsigned width, channels;
+    material m = {.s = s, .model = open_model(s->model)};
+    const char *training = nicest_model_entry(m.model, "nicest.training");
+    m.data = open_data_for(&s->shared, m.model, s->data);
+    m.n = nicest_data_rows(m.data);
+    m.d = nicest_data_columns(m.data);
+    nicest_model_image(m.model, &m.height, &width, &channels);
+    m.rows = read_rows(m.data);
+    m.logp = score_rows(&s->shared, m.model, m.data);
+    m.sum = summary_of(m.logp, m.n);
+    m.training = training ? json_loads(training, 0, NULL) : NULL;
+    score_samples(&m);
+    rank_rows(&m);
+    return m;
+}
+
+static void release(material *m)
+{
+    json_decref(m->training);
+    block_free(m->rows);
+    block_free(m->logp);
+    block_free(m->samples);
+    block_free(m->samples_logp);
+    block_free(m->order);
+    nicest_data_free(m->data);
+    nicest_model_free(m->model);
+}
+
+static const char *column_name(const material *m, size_t j)
+{
+    const char *name = nicest_model_column_name(m->model, j);
+    return name ? name : nicest_data_column_name(m->data, j);
+}
+
+static void heading(page *p, const char *text)
+{
+    page_add(p, "<h2>%s</h2>\n", text);
+}
+
+/* ------------------------------------------------------------------ what the model is */
+
+static void card(page *p, const char *name, const char *figure)
+{
+    page_add(p, "<div class=\"card\">%s<b>%s</b></div>\n", name, figure);
+}
+
+static void figure_card(page *p, const char *name, double figure, const char *unit)
+{
+    char text[64];
+    if (!isfinite(figure))
+        return;
+    snprintf(text, sizeof text, "%.5g%s", figure, unit);
+    card(p, name, text);
+}
+
+static void add_summary(page *p, const material *m)
+{
+    char text[64];
+    page_add(p, "<h1>");
+    page_text(p, m->s->model);
+    page_add(p, "</h1>\n<p>on ");
+    page_text(p, m->s->data);
+    page_add(p, "</p>\n<div class=\"cards\">\n");
+    count_text(m->n, text, sizeof text);
+    card(p, "rows", text);
+    count_text(m->d, text, sizeof text);
+    card(p, "columns", text);
+    count_text(nicest_model_parameters(m->model), text, sizeof text);
+    card(p, "parameters", text);
+    snprintf(text, sizeof text, "%.5g &plusmn; %.2g", m->sum.mean, summary_sem(&m->sum));
+    card(p, "mean log-likelihood, nats", text);
+    figure_card(p, "bits per dimension", nicest_model_bits_per_dim(m->model, m->sum.mean), "");
+    card(p, "outlier decisions", nicest_calibrated(m->model) ? "calibrated" : "not calibrated");
+    page_add(p, "</div>\n");
+    if (m->sum.missing)
+        page_add(p, "<p>%zu rows have missing values and no log-likelihood.</p>\n", m->sum.missing);
+}
+
+static void add_spec(page *p, const material *m)
+{
+    heading(p, "Layers");
+    page_add(p, "<pre>");
+    page_text(p, nicest_model_spec(m->model));
+    page_add(p, "</pre>\n");
+}
+
+/* ------------------------------------------------------------------ training */
+
+/* Column `column` of the points of the curve that have a number there. */
+static size_t curve_column(const json_t *curve, size_t column, double *x, double *y)
+{
+    size_t n = 0, i;
+    json_t *point;
+    json_array_foreach(curve, i, point)
+    {
+        const json_t *value = json_array_get(point, column);
+        if (!json_is_number(value))
+            continue;
+        x[n] = json_number_value(json_array_get(point, 1));
+        y[n++] = json_number_value(value);
+    }
+    return n;
+}
+
+/* From the lowest tenth up: the first steps of a run are far below and would flatten the rest. */
+static void curve_range(axes *a, const double *y, size_t n)
+{
+    size_t count = n;
+    double *sorted = sorted_copy(y, &count);
+    a->y_low = fmin(a->y_low, quantile(sorted, count, 0.1));
+    a->y_high = fmax(a->y_high, count ? sorted[count - 1] : -INFINITY);
+    block_free(sorted);
+}
+
+static void draw_curve(page *p, const json_t *curve)
+{
+    size_t most = json_array_size(curve);
+    double *x = block_new(4 * most, sizeof *x), *y = x + most, *vx = y + most, *vy = vx + most;
+    size_t n = curve_column(curve, 2, x, y), v = curve_column(curve, 3, vx, vy);
+    axes a = chart_axes(720, 340);
+    a.y_low = INFINITY;
+    a.y_high = -INFINITY;
+    curve_range(&a, y, n);
+    curve_range(&a, vy, v);
+    axes_range(&a.y_low, &a.y_high);
+    a.x_high = fmax(n ? x[n - 1] : 1, v ? vx[v - 1] : 1);
+    a.x_label = "epoch";
+    a.y_label = "nats";
+    chart_open(p, 720, 340);
+    chart_axes_draw(p, &a);
+    chart_curve(p, &a, x, y, n, 0);
+    chart_curve(p, &a, vx, vy, v, 1);
+    chart_legend(p, &a, "training", v ? "validation" : NULL);
+    chart_close(p, "Mean log-likelihood while the model learned.");
+    block_free(x);
+}
+
+static void add_training(page *p, const material *m)
+{
+    const json_t *curve = json_object_get(m->training, "curve");
+    const json_t *chosen = json_object_get(m->training, "chosen");
+    heading(p, "Training");
+    if (json_array_size(curve) >= 2)
+        draw_curve(p, curve);
+    else
+        page_add(p, "<p>The model file has no training curve.</p>\n");
+    if (json_is_string(chosen)) {
+        page_add(p, "<pre>");
+        page_text(p, json_string_value(chosen));
+        page_add(p, "</pre>\n");
+    }
+}
+
+/* ------------------------------------------------------------------ samples beside data */
+
+static void add_picture_rows(page *p, const material *m, const double *rows, size_t n,
+                             size_t across, const char *caption)
+{
+    picture_format format = picture_format_of(m->model, m->rows, m->n * m->d);
+    nicest_image image = picture_grid(&format, rows, n, across, 0);
+    page_picture(p, &image, caption);
+    nicest_image_free(&image);
+}
+
+static void add_pictures(page *p, const material *m)
+{
+    size_t n = m->n < 64 ? m->n : 64;
+    page_add(p, "<div class=\"side\">\n");
+    add_picture_rows(p, m, m->rows, n, 8, "Rows of the data.");
+    add_picture_rows(p, m, m->samples, n, 8, "Samples of the model.");
+    page_add(p, "</div>\n");
+}
+
+/* The middle of a column of the data. */
+static void column_range(const material *m, size_t j, double *low, double *high)
+{
+    size_t count = m->n;
+    double *column = block_new(m->n, sizeof *column);
+    for (size_t i = 0; i < m->n; i++)
+        column[i] = m->rows[i * m->d + j];
+    double *sorted = sorted_copy(column, &count);
+    *low = quantile(sorted, count, 0.005);
+    *high = quantile(sorted, count, 0.995);
+    axes_range(low, high);
+    block_free(sorted);
+    block_free(column);
+}
+
+static double peak_of(const double *a, const double *b, size_t n)
+{
+    double peak = 0;
+    for (size_t i = 0; i < n; i++)
+        peak = fmax(peak, fmax(a[i], b[i]));
+    return peak > 0 ? peak : 1;
+}
+
+static double *column_of(const double *rows, size_t n, size_t d, size_t j)
+{
+    double *column = block_new(n, sizeof *column);
+    for (size_t i = 0; i < n; i++)
+        column[i] = rows[i * d + j];
+    return column;
+}
+
+static void draw_marginal(page *p, const material *m, axes *a, size_t j)
+{
+    double data[BINS], samples[BINS];
+    size_t bins = BINS / 2;
+    double *column = column_of(m->rows, m->n, m->d, j);
+    double *drawn = column_of(m->samples, SAMPLES, m->d, j);
+    histogram(column, m->n, a->x_low, a->x_high, data, bins);
+    histogram(drawn, SAMPLES, a->x_low, a->x_high, samples, bins);
+    a->y_low = 0;
+    a->y_high = 1.1 * peak_of(data, samples, bins);
+    chart_bars(p, a, data, bins, 0);
+    chart_bars(p, a, samples, bins, 1);
+    block_free(column);
+    block_free(drawn);
+}
+
+/* One cell of the pair plot: below the diagonal data, above it samples, on it both. */
+static void draw_pair(page *p, const material *m, size_t row, size_t column, double side)
+{
+    size_t shown = m->n < SHOWN ? m->n : SHOWN;
+    axes a = {.left = 8 + (double)column * (side + 10),
+              .top = 24 + (double)row * (side + 10),
+              .width = side,
+              .height = side};
+    column_range(m, column, &a.x_low, &a.x_high);
+    column_range(m, row, &a.y_low, &a.y_high);
+    page_add(p, "<path class=\"grid\" d=\"M%.1f %.1fh%.1fv%.1fh-%.1fz\"/>\n", a.left, a.top, side,
+             side, side);
+    if (row == column)
+        draw_marginal(p, m, &a, row);
+    else if (row > column)
+        chart_points(p, &a, m->rows + column, m->rows + row, shown, m->d, 0);
+    else
+        chart_points(p, &a, m->samples + column, m->samples + row, SHOWN, m->d, 1);
+}
+
+static void add_pairs(page *p, const material *m)
+{
+    size_t count = m->d < PAIRED ? m->d : PAIRED;
+    double side = 700.0 / (double)(count < 2 ? 2 : count);
+    char caption[200];
+    chart_open(p, 16 + (double)count * (side + 10), 30 + (double)count * (side + 10));
+    for (size_t i = 0; i < count; i++) {
+        page_add(p, "<text x=\"%.1f\" y=\"16\">", 10 + (double)i * (side + 10));
+        page_text(p, column_name(m, i));
+        page_add(p, "</text>\n");
+        for (size_t j = 0; j < count; j++)
+            draw_pair(p, m, i, j, side);
+    }
+    snprintf(
+        caption, sizeof caption,
+        "Columns against each other%s: data (below the diagonal) and samples (above it), both on "
+        "it.",
+        m->d > PAIRED ? ", the first four" : "");
+    chart_close(p, caption);
+}
+
+/* The density itself, where it can be seen. */
+static void add_density(page *p, const material *m)
+{
+    enum { SIDE = 240 };
+    double box[4], peak = -INFINITY, *logp = block_new(SIDE * SIDE, sizeof *logp);
+    nicest_image image;
+    column_range(m, 0, &box[0], &box[1]);
+    column_range(m, 1, &box[2], &box[3]);
+    need(nicest_density_grid(m->model, box, SIDE, SIDE, m->s->shared.threads, logp));
+    for (size_t i = 0; i < SIDE * SIDE; i++)
+        peak = fmax(peak, logp[i]);
+    need(nicest_image_new(&image, SIDE, SIDE, 3));
+    for (size_t i = 0; i < SIDE * SIDE; i++) {
+        colour ink = colour_map(exp(logp[i] - peak));
+        memcpy(image.pixels + 3 * i, (unsigned char[]){ink.r, ink.g, ink.b}, 3);
+    }
+    page_picture(p, &image, "The model's density over the middle of the data.");
+    nicest_image_free(&image);
+    block_free(logp);
+}
+
+static void add_samples(page *p, const material *m)
+{
+    heading(p, "Samples beside data");
+    if (m->height) {
+        add_pictures(p, m);
+        return;
+    }
+    page_add(p, m->d == 2 ? "<div class=\"side\">\n" : "<div>\n");
+    add_pairs(p, m);
+    if (m->d == 2)
+        add_density(p, m);
+    page_add(p, "</div>\n");
+}
+
+/* ------------------------------------------------------------------ likelihoods */
+
+static void add_likelihoods(page *p, const material *m)
+{
+    double data[BINS], samples[BINS];
+    size_t count = m->n, drawn = SAMPLES;
+    double *sorted = sorted_copy(m->logp, &count), *own = sorted_copy(m->samples_logp, &drawn);
+    axes a = chart_axes(720, 340);
+    heading(p, "Likelihoods");
+    a.x_low = fmin(quantile(sorted, count, 0.01), quantile(own, drawn, 0.01));
+    a.x_high = fmax(quantile(sorted, count, 0.999), quantile(own, drawn, 0.999));
+    axes_range(&a.x_low, &a.x_high);
+    histogram(m->logp, m->n, a.x_low, a.x_high, data, BINS);
+    histogram(m->samples_logp, SAMPLES, a.x_low, a.x_high, samples, BINS);
+    a.y_high = 1.1 * peak_of(data, samples, BINS);
+    a.x_label = "log-likelihood, nats";
+    chart_open(p, 720, 340);
+    chart_axes_draw(p, &a);
+    chart_bars(p, &a, data, BINS, 0);
+    chart_bars(p, &a, samples, BINS, 1);
+    chart_legend(p, &a, "data", "samples");
+    chart_close(p, "Data to the left of the model's own samples is less likely than the model "
+                   "believes; data to the right of them is simpler than what it draws.");
+    block_free(sorted);
+    block_free(own);
+}
+
+/* ------------------------------------------------------------------ typical rows */
+
+static void add_extreme_pictures(page *p, const material *m, size_t count)
+{
+    double *rows = block_new(2 * count * m->d, sizeof *rows);
+    for (size_t i = 0; i < count; i++) {
+        size_t high = m->order[m->ordered - 1 - i], low = m->order[i];
+        memcpy(rows + i * m->d, m->rows + high * m->d, m->d * sizeof *rows);
+        memcpy(rows + (count + i) * m->d, m->rows + low * m->d, m->d * sizeof *rows);
+    }
+    add_picture_rows(p, m, rows, count, count, "The most likely rows.");
+    add_picture_rows(p, m, rows + count * m->d, count, count, "The least likely rows.");
+    block_free(rows);
+}
+
+static void add_table_row(page *p, const material *m, size_t row, size_t columns)
+{
+    page_add(p, "<tr><td>%zu</td><td>%.5g</td>", row + 1, m->logp[row]);
+    for (size_t j = 0; j < columns; j++)
+        page_add(p, "<td>%.5g</td>", m->rows[row * m->d + j]);
+    page_add(p, "</tr>\n");
+}
+
+static void add_extreme_table(page *p, const material *m, size_t count)
+{
+    size_t columns = m->d < 12 ? m->d : 12;
+    page_add(p, "<div class=\"scroll\"><table><tr><th>row</th><th>log-likelihood</th>");
+    for (size_t j = 0; j < columns; j++) {
+        page_add(p, "<th>");
+        page_text(p, column_name(m, j));
+        page_add(p, "</th>");
+    }
+    page_add(p, "</tr>\n");
+    for (size_t i = 0; i < count; i++)
+        add_table_row(p, m, m->order[m->ordered - 1 - i], columns);
+    for (size_t i = count; i-- > 0;)
+        add_table_row(p, m, m->order[i], columns);
+    page_add(p,
+             "</table></div>\n<p>The %zu most likely rows, then the %zu least likely, the "
+             "unlikeliest last.</p>\n",
+             count, count);
+}
+
+static void add_extremes(page *p, const material *m)
+{
+    size_t count = m->ordered / 2 < EXTREMES ? m->ordered / 2 : EXTREMES;
+    heading(p, "Most and least typical rows");
+    if (!count)
+        page_add(p, "<p>There are fewer than two rows with a log-likelihood.</p>\n");
+    else if (m->height)
+        add_extreme_pictures(p, m, count);
+    else
+        add_extreme_table(p, m, count);
+}
+
+/* ------------------------------------------------------------------ calibration and proof */
+
+static void draw_calibration(page *p, const material *m)
+{
+    enum { POINTS = 201 };
+    double x[POINTS], y[POINTS], ends[] = {0, 1}, *values = block_new(m->n, sizeof *values);
+    need(nicest_conformal(m->model, "logp", m->logp, m->n, m->s->shared.seed, values));
+    size_t count = m->n, below = 0;
+    double *sorted = sorted_copy(values, &count);
+    for (size_t i = 0; i < POINTS; i++) {
+        x[i] = (double)i / (POINTS - 1);
+        while (below < count && sorted[below] <= x[i])
+            below++;
+        y[i] = (double)below / (double)(count ? count : 1);
+    }
+    axes a = chart_axes(460, 440);
+    a.x_label = "false alarms asked for";
+    a.y_label = "share of rows flagged";
+    chart_open(p, 460, 440);
+    chart_axes_draw(p, &a);
+    chart_curve(p, &a, ends, ends, 2, 1);
+    chart_curve(p, &a, x, y, POINTS, 0);
+    chart_legend(p, &a, "this data", "as promised");
+    chart_close(
+        p, "On rows like those of the training the curves agree; data with outliers lies above.");
+    block_free(sorted);
+    block_free(values);
+}
+
+static void add_calibration(page *p, const material *m)
+{
+    heading(p, "Calibration");
+    if (nicest_calibrated(m->model))
+        draw_calibration(p, m);
+    else
+        page_add(p, "<p>The model is not calibrated, so there are no p-values.</p>\n");
+}
+
+static void proof_row(page *p, const char *name, double figure, bool ok, const char *bound)
+{
+    page_add(p, "<tr><td>%s</td><td>%.3g</td><td>%s</td><td class=\"%s\">%s</td></tr>\n", name,
+             figure, bound, ok ? "good" : "bad", ok ? "ok" : "missed");
+}
+
+static void add_proof(page *p, const material *m)
+{
+    nicest_verification v;
+    heading(p, "Verification");
+    if (!m->s->verify) {
+        page_add(p, "<p>Left out by --no-verify.</p>\n");
+        return;
+    }
+    need(nicest_verify(m->model, m->data, m->s->shared.seed, m->s->shared.threads, &v));
+    page_add(p, "<div class=\"scroll\"><table><tr><th>what</th><th>largest error</th><th>bound</th>"
+                "<th></th></tr>\n");
+    proof_row(p, "inverse(forward(x)) against x", v.inverse_max, v.inverse_max <= 1e-5, "1e-5");
+    proof_row(p, "forward(inverse(h)) against h", v.latent_max, v.latent_max <= 1e-4, "1e-4");
+    proof_row(p, "log-determinant against a Jacobian", v.logdet_max_error,
+              v.logdet_max_error <= 1e-6, "1e-6");
+    proof_row(p, "gradients against differences", v.gradient_max_error,
+              v.gradient_max_error <= 1e-6, "1e-6");
+    if (isfinite(v.integral))
+        proof_row(p, "total mass", v.integral, fabs(v.integral - 1) <= 0.01, "1 &plusmn; 0.01");
+    page_add(p, "</table></div>\n");
+    if (!isfinite(v.integral)) {
+        page_add(p, "<p>Total mass was not measured: ");
+        page_text(p, v.integral_reason);
+        page_add(p, "</p>\n");
+    }
+}
+
+/* ------------------------------------------------------------------ the command */
+
+static void check_settings(const report_settings *s)
+{
+    const char *path = s->shared.output;
+    if (!path || !has_extension(path, ".html"))
+        refuse(STATUS_USAGE, "report: -o FILE.html is missing: nicest report %s",
+               REPORT_COMMAND.synopsis);
+    check_writable(path);
+}
+
+static int report_run(void *settings)
+{
+    const report_settings *s = settings;
+    double started = clock_seconds();
+    check_settings(s);
+    material m = gather(s);
+    page p = page_open(s->model);
+    add_summary(&p, &m);
+    add_samples(&p, &m);
+    add_likelihoods(&p, &m);
+    add_extremes(&p, &m);
+    add_calibration(&p, &m);
+    add_proof(&p, &m);
+    add_training(&p, &m);
+    add_spec(&p, &m);
+    size_t bytes = p.used;
+    page_close(&p, s->shared.output);
+    say(&s->shared, "%s: %zu rows, %zu kB", s->shared.output, m.n, bytes / 1000);
+    print_json(&s->shared,
+               json_pack("{s:s, s:I, s:o, s:o, s:f}", "report", s->shared.output, "rows",
+                         (json_int_t)m.n, "mean", json_figure(m.sum.mean), "sem",
+                         json_figure(summary_sem(&m.sum)), "seconds", clock_seconds() - started));
+    release(&m);
+    return STATUS_DONE;
+}
+
+const command REPORT_COMMAND = {
+    .name = "report",
+    .summary = "one self-contained HTML page with pictures",
+    .synopsis = "MODEL DATA -o FILE.html",
+    .description =
+        "Writes a page that needs no network: what the model is, samples beside data, likelihoods, "
+        "most and least typical rows, calibration, verification, the course of training. What the "
+        "model or the data cannot show is left out, with a word.",
+    .examples = "  nicest report wine.safetensors wine.csv --drop quality -o wine.html\n",
+    .tables = {REPORT_OPTIONS, DATA_OPTIONS, OUTPUT_OPTIONS, COMMON_OPTIONS},
+    .size = sizeof(report_settings),
+    .defaults = report_defaults,
+    .run = report_run,
+};

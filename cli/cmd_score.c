@@ -1,0 +1,198 @@
+/* cmd_score.c - `nicest score`: the log-likelihood of each row, in chunks, so that a pipe of any
+ * length needs little memory. */
+#include <math.h>
+#include <string.h>
+
+#include "common.h"
+
+typedef struct score_settings {
+    shared_settings shared;
+    const char *model, *data;
+    bool skip_bad;
+} score_settings;
+
+#define AT(field) offsetof(score_settings, field)
+
+/* clang-format off */
+static const option SCORE_OPTIONS[] = {
+    {.name = "MODEL", .type = OPTION_ARGUMENT, .offset = AT(model), .required = true,
+     .help = "a model file"},
+    {.name = "DATA", .type = OPTION_ARGUMENT, .offset = AT(data), .required = true,
+     .help = "rows to score; - reads CSV from standard input as it comes"},
+    {.group = "Scoring", .name = "skip-bad", .type = OPTION_FLAG, .offset = AT(skip_bad),
+     .help = "of - : leave out lines that are no rows, and say how many"},
+    {0},
+};
+/* clang-format on */
+
+enum { PIPE_CHUNK = 1024 };
+
+/* What is the same for all chunks. Noise and broken ties follow from the seed and the row number
+ * alone, so a file and a pipe give the same figures. */
+typedef struct scoring {
+    const score_settings *s;
+    const nicest_model *model;
+    nicest_workspace *workspace;
+    size_t chunk, row, skipped;
+    double *rows, *logp, *p, *lines;
+    bool calibrated;
+    table out;
+    summary sum;
+    double seconds;
+    progress bar;
+} scoring;
+
+/* In blocks of PIPE_CHUNK rows, each with the ties of its first row. */
+static void find_p_values(scoring *w, size_t count)
+{
+    for (size_t i = 0; i < count; i += PIPE_CHUNK) {
+        size_t block = count - i < PIPE_CHUNK ? count - i : PIPE_CHUNK;
+        need(nicest_conformal(w->model, "logp", w->logp + i, block, w->s->shared.seed + w->row + i,
+                              w->p + i));
+    }
+}
+
+static void score_chunk(scoring *w, size_t count, double started)
+{
+    size_t columns = w->calibrated ? 2 : 1;
+    need(nicest_score(w->workspace, w->rows, count, w->s->shared.seed, w->row, w->logp));
+    if (w->calibrated)
+        find_p_values(w, count);
+    w->seconds += clock_seconds() - started;
+    for (size_t i = 0; i < count; i++) {
+        w->lines[i * columns] = w->logp[i];
+        if (w->calibrated)
+            w->lines[i * columns + 1] = w->p[i];
+    }
+    summary_add(&w->sum, w->logp, count);
+    table_add(&w->out, w->lines, count);
+    w->row += count;
+    stop_if_interrupted();
+}
+
+static void score_file(scoring *w)
+{
+    nicest_data *data = open_data_for(&w->s->shared, w->model, w->s->data);
+    size_t n = nicest_data_rows(data);
+    while (w->row < n) {
+        double started = clock_seconds();
+        size_t count = n - w->row < w->chunk ? n - w->row : w->chunk;
+        need(nicest_data_read(data, w->row, count, w->rows));
+        score_chunk(w, count, started);
+        progress_show(&w->bar, (double)w->row / (double)n, NAN, (double)w->row / w->seconds, NULL);
+    }
+    nicest_data_free(data);
+}
+
+static nicest_reader *open_reader(const scoring *w)
+{
+    const shared_settings *shared = &w->s->shared;
+    nicest_data_options options = {.columns = shared->columns,
+                                   .drop = shared->drop,
+                                   .label = shared->label,
+                                   .where = shared->where};
+    nicest_reader *reader;
+    need(nicest_reader_open(&reader, w->s->data, &options));
+    size_t d = nicest_model_columns(w->model), columns = nicest_reader_columns(reader);
+    if (columns != d)
+        refuse(STATUS_FAILED, "standard input: has %zu columns, the model has %zu", columns, d);
+    nicest_reader_skip_bad(reader, w->s->skip_bad);
+    return reader;
+}
+
+static void score_pipe(scoring *w)
+{
+    nicest_reader *reader = open_reader(w);
+    for (;;) {
+        size_t got, skipped;
+        double started = clock_seconds();
+        need(nicest_reader_next(reader, w->chunk, w->rows, &got, &skipped));
+        w->skipped += skipped;
+        if (!got)
+            break;
+        score_chunk(w, got, started);
+        progress_show(&w->bar, 0, INFINITY, (double)w->row / w->seconds, NULL);
+    }
+    nicest_reader_close(reader);
+}
+
+static void say_summary(const scoring *w, double bits)
+{
+    const shared_settings *shared = &w->s->shared;
+    if (w->skipped)
+        say(shared, "%zu bad lines were left out", w->skipped);
+    if (w->sum.missing)
+        say(shared, "%zu rows have missing values and no log-likelihood (nan)", w->sum.missing);
+    if (w->sum.rows && isfinite(bits))
+        say(shared, "%zu rows: mean log-likelihood %.6g nats +- %.3g, %.4f bits/dim", w->row,
+            w->sum.mean, summary_sem(&w->sum), bits);
+    else if (w->sum.rows)
+        say(shared, "%zu rows: mean log-likelihood %.6g nats +- %.3g", w->row, w->sum.mean,
+            summary_sem(&w->sum));
+}
+
+static void report(const scoring *w)
+{
+    double mean = w->sum.rows ? w->sum.mean : NAN, bits = nicest_model_bits_per_dim(w->model, mean);
+    say_summary(w, bits);
+    print_json(&w->s->shared,
+               json_pack("{s:I, s:o, s:o, s:o, s:o, s:o, s:f, s:o, s:I, s:I, s:b}", "rows",
+                         (json_int_t)w->row, "mean", json_figure(mean), "sem",
+                         json_figure(summary_sem(&w->sum)), "min", json_figure(w->sum.min), "max",
+                         json_figure(w->sum.max), "bits_per_dim", json_figure(bits), "seconds",
+                         w->seconds, "rows_per_second", json_figure((double)w->row / w->seconds),
+                         "missing", (json_int_t)w->sum.missing, "skipped", (json_int_t)w->skipped,
+                         "calibrated", w->calibrated));
+}
+
+static int score_run(void *settings)
+{
+    static const char *const names[] = {"logp", "p"};
+    const score_settings *s = settings;
+    bool pipe = !strcmp(s->data, "-");
+    if (s->skip_bad && !pipe)
+        refuse(STATUS_USAGE, "score: --skip-bad is for rows from standard input (-)");
+    table_check_path(s->shared.output);
+    nicest_model *model = open_model(s->model);
+    scoring w = {.s = s, .model = model, .sum = summary_new()};
+    w.calibrated = nicest_calibrated(model);
+    w.chunk = chunk_rows(nicest_model_columns(model)) / PIPE_CHUNK * PIPE_CHUNK;
+    w.chunk = pipe || !w.chunk ? PIPE_CHUNK : w.chunk;
+    w.rows = block_new(w.chunk * nicest_model_columns(model), sizeof *w.rows);
+    w.logp = block_new(w.chunk * 4, sizeof *w.logp);
+    w.p = w.logp + w.chunk;
+    w.lines = w.p + w.chunk;
+    w.out = table_open(s->shared.output, names, w.calibrated ? 2 : 1);
+    w.bar = progress_start(&s->shared, "scoring", "rows/s");
+    need(nicest_workspace_new(&w.workspace, model, 0, s->shared.threads));
+    if (pipe)
+        score_pipe(&w);
+    else
+        score_file(&w);
+    progress_end(&w.bar);
+    table_close(&w.out);
+    report(&w);
+    nicest_workspace_free(w.workspace);
+    block_free(w.rows);
+    block_free(w.logp);
+    nicest_model_free(model);
+    return STATUS_DONE;
+}
+
+const command SCORE_COMMAND = {
+    .name = "score",
+    .summary = "log-likelihood of each row",
+    .synopsis = "MODEL DATA [-o FILE]",
+    .description =
+        "Writes logp, the log-likelihood of each row in nats, and where the model is calibrated p, "
+        "the conformal p-value: the share of typical rows that are at least as unlikely. A row "
+        "with "
+        "a missing value has logp nan.\n\n"
+        "Without -o the figures go to standard output as CSV; with --json the summary is the line "
+        "after them.",
+    .examples = "  nicest score wine.safetensors wine.csv -o logp.csv\n"
+                "  zcat rows.csv.gz | nicest score model.safetensors - | head\n",
+    .tables = {SCORE_OPTIONS, DATA_OPTIONS, OUTPUT_OPTIONS, COMMON_OPTIONS},
+    .size = sizeof(score_settings),
+    .run = score_run,
+};
