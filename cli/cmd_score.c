@@ -1,6 +1,7 @@
 /* cmd_score.c - `nicest score`: the log-likelihood of each row, in chunks, so that a pipe of any
  * length needs little memory. */
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "common.h"
@@ -35,6 +36,7 @@ typedef struct scoring {
     nicest_workspace *workspace;
     size_t chunk, row, skipped;
     double *rows, *logp, *p, *lines;
+    double block[PIPE_CHUNK], block_p[PIPE_CHUNK];
     bool calibrated;
     table out;
     summary sum;
@@ -42,13 +44,18 @@ typedef struct scoring {
     progress bar;
 } scoring;
 
-/* In blocks of PIPE_CHUNK rows, each with the ties of its first row. */
+/* A broken tie depends on the place in a block of PIPE_CHUNK rows, so a block is judged anew from
+ * its beginning when a pipe brings it in pieces. */
 static void find_p_values(scoring *w, size_t count)
 {
-    for (size_t i = 0; i < count; i += PIPE_CHUNK) {
-        size_t block = count - i < PIPE_CHUNK ? count - i : PIPE_CHUNK;
-        need(nicest_conformal(w->model, "logp", w->logp + i, block, w->s->shared.seed + w->row + i,
-                              w->p + i));
+    for (size_t i = 0; i < count;) {
+        size_t before = (w->row + i) % PIPE_CHUNK, room = PIPE_CHUNK - before;
+        size_t piece = count - i < room ? count - i : room;
+        memcpy(w->block + before, w->logp + i, piece * sizeof *w->block);
+        need(nicest_conformal(w->model, "logp", w->block, before + piece,
+                              w->s->shared.seed + w->row + i - before, w->block_p));
+        memcpy(w->p + i, w->block_p + before, piece * sizeof *w->block_p);
+        i += piece;
     }
 }
 
@@ -111,6 +118,7 @@ static void score_pipe(scoring *w)
         if (!got)
             break;
         score_chunk(w, got, started);
+        fflush(stdout); /* somebody may be watching */
         progress_show(&w->bar, 0, INFINITY, (double)w->row / w->seconds, NULL);
     }
     nicest_reader_close(reader);

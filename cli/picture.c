@@ -234,7 +234,7 @@ void axes_range(double *low, double *high)
         *low = 0;
         *high = 1;
     }
-    double room = *high > *low ? 0.04 * (*high - *low) : *low ? 0.1 * fabs(*low) : 1;
+    double room = *high > *low ? 0.04 * (*high - *low) : *low != 0 ? 0.1 * fabs(*low) : 1;
     *low -= room;
     *high += room;
 }
