@@ -12,6 +12,7 @@
 #include "train/checkpoint.h"
 #include "train/columns.h"
 #include "train/recipe.h"
+#include "train/step.h"
 
 /* What counts as diverged, and how often a run may come back from it. */
 enum { ABOVE_STEPS = 50, MOST_RETRIES = 8 };
@@ -30,8 +31,7 @@ typedef struct trainer {
     size_t batches;       /* of an epoch */
     size_t valid_every;   /* steps between validations */
     double *valid_logp;   /* [most rows that are scored at once] */
-    float *gradient;      /* [parameters], only where clipping wants the whole */
-    double *norms;        /* [blocks] */
+    stepper stepper;
     double *mean, *deviation; /* [columns] of the continuous training rows */
     char *identity;       /* where checkpoints are written or read */
     double clock, told, saved; /* start of this process's part; last progress; last checkpoint */
@@ -245,13 +245,12 @@ static nicest_status open_run(trainer *t)
     TRY(flow_workspace_new(&t->learn, t->flow, FLOW_LEARN, t->recipe.batch, threads, bf16));
     TRY(flow_workspace_new(&t->score, t->flow, FLOW_SCORE, TILE_ROWS, threads, false));
     TRY(optimizer_open(&t->state.optimizer, &t->recipe.optimizer, t->flow->theta, parameters));
+    TRY(stepper_open(&t->stepper, t->flow, t->learn, &t->state.optimizer, t->recipe.clip));
     t->shuffle = memory_new(n, sizeof *t->shuffle);
     t->order = memory_new(t->recipe.batch, sizeof *t->order);
     t->valid_logp = memory_new(scored > 4096 ? scored : 4096, sizeof *t->valid_logp);
     t->state.best = memory_new(parameters, sizeof(float));
-    t->gradient = memory_new(t->recipe.clip > 0 ? parameters : 1, sizeof(float));
-    t->norms = memory_new(t->flow->blocks.count, sizeof *t->norms);
-    if (!t->shuffle || !t->order || !t->valid_logp || !t->state.best || !t->gradient || !t->norms)
+    if (!t->shuffle || !t->order || !t->valid_logp || !t->state.best)
         return fail_memory();
     memcpy(t->state.best, t->flow->theta, parameters * sizeof(float));
     t->batches = n / t->recipe.batch;
@@ -285,8 +284,7 @@ static void close_run(trainer *t)
     memory_free(t->shuffle);
     memory_free(t->order);
     memory_free(t->valid_logp);
-    memory_free(t->gradient);
-    memory_free(t->norms);
+    stepper_close(&t->stepper);
     memory_free(t->mean);
     memory_free(t->identity);
     recipe_close(&t->recipe);
@@ -344,58 +342,6 @@ static void keep_best(trainer *t)
 }
 
 /* ------------------------------------------------------------------ one step */
-
-typedef struct update {
-    trainer *t;
-    optimizer_step step;
-} update;
-
-/* Gradient of a block and its update while it is in cache. */
-static void update_block(void *context, int thread, size_t item)
-{
-    const update *u = context;
-    trainer *t = u->t;
-    const block *b = &t->flow->blocks.items[item];
-    float *g = flow_block_scratch(t->learn, thread);
-    flow_gradient(t->learn, thread, b, g);
-    optimizer_update(&t->state.optimizer, &u->step, t->flow->theta, g, b->offset, b->count, b->decays);
-}
-
-/* The unfused path: the whole gradient first, for its norm; then the same updates. */
-static void gradient_block(void *context, int thread, size_t item)
-{
-    trainer *t = ((const update *)context)->t;
-    const block *b = &t->flow->blocks.items[item];
-    flow_gradient(t->learn, thread, b, t->gradient + b->offset);
-    t->norms[item] = vector_dot(t->gradient + b->offset, t->gradient + b->offset, b->count);
-}
-
-static void apply_block(void *context, int thread, size_t item)
-{
-    const update *u = context;
-    trainer *t = u->t;
-    const block *b = &t->flow->blocks.items[item];
-    (void)thread;
-    optimizer_update(&t->state.optimizer, &u->step, t->flow->theta, t->gradient + b->offset, b->offset,
-                     b->count, b->decays);
-}
-
-static void apply_step(trainer *t, double rate)
-{
-    size_t blocks = t->flow->blocks.count;
-    int threads = flow_threads(t->learn);
-    update u = {.t = t};
-    double scale = 1;
-    if (t->recipe.clip > 0) {
-        double square = 0;
-        parallel_for(threads, blocks, gradient_block, &u);
-        for (size_t i = 0; i < blocks; i++)
-            square += t->norms[i];
-        scale = fmin(1, t->recipe.clip / sqrt(square));
-    }
-    u.step = optimizer_begin(&t->state.optimizer, rate, scale);
-    parallel_for(threads, blocks, t->recipe.clip > 0 ? apply_block : update_block, &u);
-}
 
 static double now(const trainer *t)
 {
@@ -560,7 +506,7 @@ static nicest_status step(trainer *t)
         next_batch(t);
         return recover(t, -1, "50 steps worse than the start");
     }
-    apply_step(t, rate_at(t, progress_of(t)));
+    stepper_apply(&t->stepper, rate_at(t, progress_of(t)));
     s->sum += pass.mean_logp;
     s->summed++;
     s->step++;

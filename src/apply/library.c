@@ -1,0 +1,69 @@
+/* library.c - what the library says of itself, and the two helpers that belong to no room. */
+#include <stdio.h>
+
+#include "base/file.h"
+#include "base/memory.h"
+#include "base/parallel.h"
+#include "base/status.h"
+#include "kernel/gemm.h"
+
+#ifndef NICEST_VERSION
+#error "the build defines NICEST_VERSION from the file VERSION"
+#endif
+
+const char *nicest_version(void)
+{
+    return NICEST_VERSION;
+}
+
+/* The best instruction set that the cloned loops will choose. */
+static const char *processor_level(void)
+{
+#if defined(__x86_64__) && defined(__GNUC__)
+    __builtin_cpu_init();
+    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl"))
+        return "AVX-512";
+    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") ? "AVX2" : "SSE2";
+#else
+    return "baseline";
+#endif
+}
+
+const char *nicest_build(void)
+{
+    static _Thread_local char text[200];
+    snprintf(text, sizeof text, "nicest %s, compiled by %s %s, processor %s, products by %s",
+             NICEST_VERSION,
+#if defined(__clang__)
+             "clang", __clang_version__,
+#elif defined(__GNUC__)
+             "gcc", __VERSION__,
+#else
+             "an unknown compiler", "",
+#endif
+             processor_level(), gemm_backend());
+    return text;
+}
+
+int nicest_processors(void)
+{
+    return parallel_available();
+}
+
+nicest_status nicest_file_write(const char *path, const void *bytes, size_t size)
+{
+    file_writer *writer = NULL;
+    if (!path || (!bytes && size))
+        return fail(NICEST_E_ARGUMENT, "nicest_file_write: a path and the bytes are needed");
+    TRY(file_writer_open(&writer, path));
+    nicest_status status = file_writer_write(writer, bytes, size);
+    if (status == NICEST_OK)
+        return file_writer_commit(writer);
+    file_writer_abandon(writer);
+    return status;
+}
+
+void nicest_free(void *block)
+{
+    memory_free(block);
+}

@@ -1,0 +1,26 @@
+/* step.h - the second half of a training step: the gradient, block by block, and its update.
+ *
+ * After flow_learn said that the step is sound. Without clipping a block's gradient is used while it is
+ * in cache and never travels to memory; clipping by the global norm wants the whole first. */
+#ifndef NICEST_TRAIN_STEP_H
+#define NICEST_TRAIN_STEP_H
+
+#include "flow/flow.h"
+#include "train/optimizer.h"
+
+typedef struct stepper {
+    flow *flow;
+    flow_workspace *workspace; /* FLOW_LEARN */
+    optimizer *optimizer;
+    double clip;     /* most global norm of the gradient; 0: none */
+    float *gradient; /* [parameters], only with clip */
+    double *norms;   /* [blocks], likewise */
+} stepper;
+
+/* Borrows the three. */
+nicest_status stepper_open(stepper *s, flow *f, flow_workspace *w, optimizer *o, double clip);
+void stepper_close(stepper *s);
+/* Moves the parameters by the gradient of the last flow_learn of the workspace. */
+void stepper_apply(stepper *s, double rate);
+
+#endif
