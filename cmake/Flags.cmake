@@ -11,7 +11,7 @@ set(CMAKE_C_EXTENSIONS OFF)
 set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
 
 add_library(nicest_flags INTERFACE)
-target_compile_definitions(nicest_flags INTERFACE _DEFAULT_SOURCE=1) # POSIX in ISO mode
+target_compile_definitions(nicest_flags INTERFACE _XOPEN_SOURCE=700) # POSIX 2008 in ISO mode
 target_compile_options(nicest_flags INTERFACE -fno-math-errno -fno-trapping-math
     -Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion -Wstrict-prototypes -Wpointer-arith
     -Wwrite-strings -Wformat=2 -Wvla -Wundef)
