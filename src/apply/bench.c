@@ -40,6 +40,7 @@ typedef struct subject {
     double *rows, *out; /* [batch, d] each */
     double *logp;       /* [batch] */
     int threads;
+    bool bf16;
     double seconds; /* for each figure */
 } subject;
 
@@ -93,7 +94,8 @@ static nicest_status open_subject(subject *s)
         random_normal((random_stream){1, RANDOM_USER, 0}, i, s->rows + i * s->what->columns,
                       s->what->columns);
     TRY(open_flow(s));
-    TRY(flow_workspace_new(&s->learn, s->flow, FLOW_LEARN, s->what->batch, s->threads, false));
+    TRY(flow_workspace_new(&s->learn, s->flow, FLOW_LEARN, s->what->batch, s->threads,
+                           s->bf16));
     TRY(optimizer_open(&s->optimizer, &adam, s->flow->theta, s->flow->tensors.trainable));
     return stepper_open(&s->stepper, s->flow, s->learn, &s->optimizer, 0);
 }
@@ -204,6 +206,17 @@ static nicest_status measure_public(public_run *p, double peak, double parameter
     return p->status;
 }
 
+/* The same step with bf16 products, in a subject of its own. */
+static nicest_status measure_bf16(int index, int threads, double seconds, nicest_bench_result *result)
+{
+    subject s = {.what = &STANDARDS[index], .threads = threads, .bf16 = true};
+    nicest_status status = open_subject(&s);
+    if (status == NICEST_OK)
+        result->model[index].step_bf16_ms = measure(run_step, &s, 2 * seconds).median * 1e3;
+    close_subject(&s);
+    return status;
+}
+
 static nicest_status measure_model(int index, int threads, double seconds, nicest_bench_result *result)
 {
     public_run p = {.subject = {.what = &STANDARDS[index], .threads = threads, .seconds = seconds}};
@@ -221,7 +234,43 @@ static nicest_status measure_model(int index, int threads, double seconds, nices
     }
     nicest_workspace_free(p.workspace);
     close_subject(&p.subject);
+    if (status == NICEST_OK && gemm_has_bf16())
+        status = measure_bf16(index, threads, seconds, result);
     return status;
+}
+
+/* No loop of ours reaches the bf16 units: their peak is that of a large product, or NaN. */
+static void large_product(void *context, int thread, size_t item)
+{
+    enum { SIDE = 1024, PRODUCTS = 20 };
+    const gemm_shape shape = {.m = SIDE, .n = SIDE, .k = SIDE, .bf16 = true};
+    gemm *plan = NULL;
+    double *rate = (double *)context + item;
+    float *operands = memory_new(3 * SIDE * SIDE, sizeof *operands);
+    if (operands && gemm_new(&plan, &shape) == NICEST_OK) {
+        void *scratch = memory_new(gemm_scratch_size(plan), 1);
+        double start = parallel_clock();
+        for (int i = 0; scratch && i < PRODUCTS; i++)
+            gemm_run(plan, operands, operands + SIDE * SIDE, NULL, operands + 2 * SIDE * SIDE, scratch);
+        if (scratch)
+            *rate = 2e-9 * SIDE * SIDE * SIDE * PRODUCTS / (parallel_clock() - start);
+        memory_free(scratch);
+    }
+    (void)thread;
+    gemm_free(plan);
+    memory_free(operands);
+}
+
+static double peak_bf16(int threads)
+{
+    double rate[256] = {0}, sum = 0;
+    if (!gemm_has_bf16())
+        return NAN;
+    threads = threads < 256 ? threads : 256;
+    parallel_each(threads, large_product, rate);
+    for (int i = 0; i < threads; i++)
+        sum += rate[i];
+    return sum;
 }
 
 nicest_status nicest_bench(int threads, double seconds, nicest_tick tick, void *context,
@@ -230,7 +279,7 @@ nicest_status nicest_bench(int threads, double seconds, nicest_tick tick, void *
     if (!result || !(seconds > 0))
         return fail(NICEST_E_ARGUMENT, "nicest_bench: a result and a time above 0 are needed");
     int team = threads > 0 ? threads : parallel_available();
-    nicest_bench_result measured = {.peak_bf16 = NAN};
+    nicest_bench_result measured = {.peak_bf16 = peak_bf16(team)};
     measured.peak_f32 = peak_f32(team);
     measured.bandwidth = peak_bandwidth(team);
     for (int i = 0; i < 4; i++) {
