@@ -132,7 +132,7 @@ NICEST_API size_t nicest_reader_columns(const nicest_reader *reader);
  * being an error. */
 NICEST_API void nicest_reader_skip_bad(nicest_reader *reader, int skip);
 /* The next rows, at most `max`, into rows[max, columns]; *got == 0 at the end. *skipped (may be NULL):
- * lines that this call left out. A pipe gives the rows that have arrived, at least one. */
+ * lines that this call left out. */
 NICEST_API nicest_status nicest_reader_next(nicest_reader *reader, size_t max, double *rows,
                                             size_t *got, size_t *skipped);
 NICEST_API void nicest_reader_close(nicest_reader *reader);

@@ -70,20 +70,6 @@ static bool is_digit(char c)
     return (unsigned char)(c - '0') < 10;
 }
 
-/* Eight digits at once: three multiplications instead of eight. */
-static bool eight_digits(const char *p, uint64_t *digits)
-{
-    uint64_t word;
-    memcpy(&word, p, sizeof word);
-    if (((word & 0xf0f0f0f0f0f0f0f0u) | ((word + 0x0606060606060606u) & 0xf0f0f0f0f0f0f0f0u) >> 4) !=
-        0x3333333333333333u)
-        return false;
-    word = (word & 0x0f0f0f0f0f0f0f0fu) * 2561 >> 8;
-    word = (word & 0x00ff00ff00ff00ffu) * 6553601 >> 16;
-    *digits = (word & 0x0000ffff0000ffffu) * 42949672960001u >> 32;
-    return true;
-}
-
 static const char *scan_digits(const char *p, uint64_t *digits)
 {
     uint64_t value = *digits;

@@ -1,0 +1,30 @@
+/* csv.h - rows of text: CSV and its relatives, one after another or all at once.
+ *
+ * Separator (comma, semicolon, tab), header, quotes, CRLF, a byte order mark, blank lines and missing
+ * fields (empty, NA, NaN, null, ?) are recognised. Columns are chosen while they are read: what was
+ * dropped may be anything. */
+#ifndef NICEST_DATA_CSV_H
+#define NICEST_DATA_CSV_H
+
+#include "data/select.h"
+#include "data/source.h"
+
+typedef struct csv_stream csv_stream;
+
+/* Opens `path` ("-" is standard input) and reads as far as the first row. options may be NULL. */
+nicest_status csv_open(csv_stream **stream, const char *path, const nicest_data_options *options);
+void csv_close(csv_stream *stream);
+
+size_t csv_columns(const csv_stream *stream); /* chosen ones */
+/* Number of the last row that was read in the file, from 0. */
+size_t csv_row_number(const csv_stream *stream);
+
+/* The next row that --where keeps, into row[columns]; *got is false at the end. NICEST_E_FORMAT: this
+ * line is no row; the stream stands behind it and may be read on. */
+nicest_status csv_next(csv_stream *stream, double *row, bool *got);
+
+/* A whole file as nicest_data. */
+nicest_status csv_load(nicest_data **data, const char *path, slice part,
+                       const nicest_data_options *options);
+
+#endif

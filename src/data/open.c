@@ -1,0 +1,439 @@
+/* open.c - from one DATA argument to rows.
+ *
+ * Owns the grammar of the argument (which format, which array, which slice) and applies what was
+ * chosen to the table that a format's reader hands over: columns become offsets, rows become numbers,
+ * so values are neither moved nor copied. CSV chooses while it reads. */
+#include <math.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "base/status.h"
+#include "data/csv.h"
+#include "data/formats.h"
+#include "data/select.h"
+#include "data/source.h"
+#include "data/toy.h"
+
+/* ---------------------------------------------------------------- what was chosen */
+
+typedef struct choice {
+    source_table *table;
+    const char *place;
+    const nicest_data_options *options;
+    selection chosen;
+    size_t *rows; /* that --where keeps */
+    size_t kept;
+} choice;
+
+/* Names of columns and extras in one list; only the list itself is new. */
+static nicest_status list_columns(const source_table *t, char ***names)
+{
+    char **list = memory_new(t->columns + t->extra_count, sizeof *list);
+    if (list == NULL)
+        return fail_memory();
+    for (size_t j = 0; j < t->columns; j++)
+        list[j] = t->names != NULL ? t->names[j] : NULL;
+    for (size_t j = 0; j < t->extra_count; j++)
+        list[t->columns + j] = t->extras[j].name;
+    *names = list;
+    return NICEST_OK;
+}
+
+static nicest_status choose(choice *c)
+{
+    char **names = NULL;
+    const source_table *t = c->table;
+    TRY(list_columns(t, &names));
+    column_list list = {c->place, names, t->columns, t->columns + t->extra_count};
+    nicest_status status = selection_make(&c->chosen, &list, c->options);
+    memory_free(names);
+    if (status == NICEST_OK && t->labelled && c->chosen.label == NO_COLUMN)
+        c->chosen.label = t->columns;
+    return status;
+}
+
+static void read_column(const source_table *t, size_t column, double *out)
+{
+    if (column < t->columns)
+        source_table_column(t, column, out);
+    else
+        memcpy(out, t->extras[column - t->columns].values, t->rows * sizeof *out);
+}
+
+/* The number behind a name of a folder. */
+static void translate_where(choice *c)
+{
+    const source_table *t = c->table;
+    if (c->chosen.where < t->columns)
+        return;
+    const source_extra *extra = &t->extras[c->chosen.where - t->columns];
+    for (size_t i = 0; i < extra->text_count; i++) {
+        if (strcmp(extra->texts[i], c->chosen.where_text) == 0) {
+            c->chosen.where_is_number = true;
+            c->chosen.where_number = (double)i;
+            return;
+        }
+    }
+}
+
+static nicest_status keep_rows(choice *c)
+{
+    size_t n = c->table->rows;
+    if (c->chosen.where == NO_COLUMN)
+        return NICEST_OK;
+    double *values = memory_new(n, sizeof *values);
+    c->rows = memory_new(n, sizeof *c->rows);
+    if (values == NULL || c->rows == NULL) {
+        memory_free(values);
+        return fail_memory();
+    }
+    translate_where(c);
+    read_column(c->table, c->chosen.where, values);
+    for (size_t i = 0; i < n; i++) {
+        if (selection_keeps_number(&c->chosen, values[i]))
+            c->rows[c->kept++] = i;
+    }
+    memory_free(values);
+    return c->kept > 0 ? NICEST_OK : selection_nothing(c->place, c->options->where);
+}
+
+static nicest_status take_labels(choice *c)
+{
+    if (c->chosen.label == NO_COLUMN)
+        return NICEST_OK;
+    c->table->labels = memory_new(c->table->rows, sizeof(double));
+    if (c->table->labels == NULL)
+        return fail_memory();
+    read_column(c->table, c->chosen.label, c->table->labels);
+    return NICEST_OK;
+}
+
+/* ---------------------------------------------------------------- columns */
+
+static nicest_status choose_names(const choice *c, char ***names)
+{
+    const source_table *t = c->table;
+    char **made = memory_new(c->chosen.count, sizeof *made);
+    *names = made;
+    if (made == NULL)
+        return fail_memory();
+    for (size_t i = 0; i < c->chosen.count; i++) {
+        size_t j = c->chosen.columns[i];
+        if (j >= t->columns)
+            made[i] = memory_text(t->extras[j - t->columns].name);
+        else if (t->names != NULL && t->names[j] != NULL)
+            made[i] = memory_text(t->names[j]);
+        else
+            made[i] = memory_format("x%zu", j + 1);
+        if (made[i] == NULL)
+            return fail_memory();
+    }
+    return NICEST_OK;
+}
+
+/* Extras are no neighbours of the data: then the chosen columns are copied. */
+static nicest_status copy_columns(choice *c)
+{
+    source_table *t = c->table;
+    size_t n = t->rows, d = c->chosen.count;
+    double *block = n <= (size_t)-1 / sizeof *block / d ? memory_new(n * d, sizeof *block) : NULL;
+    double *column = memory_new(n, sizeof *column);
+    if (block == NULL || column == NULL) {
+        memory_free(block);
+        memory_free(column);
+        return fail_memory();
+    }
+    for (size_t j = 0; j < d; j++) {
+        read_column(t, c->chosen.columns[j], column);
+        for (size_t i = 0; i < n; i++)
+            block[i * d + j] = column[i];
+    }
+    memory_free(column);
+    memory_free(t->offsets);
+    t->offsets = NULL;
+    memory_free(t->block);
+    file_release(&t->bytes);
+    t->bytes = (file_bytes){0};
+    t->block = block;
+    t->values = (unsigned char *)block;
+    t->type = VALUE_F64;
+    t->column_stride = sizeof *block;
+    t->row_stride = d * sizeof *block;
+    return NICEST_OK;
+}
+
+static nicest_status point_columns(choice *c)
+{
+    source_table *t = c->table;
+    size_t *offsets = memory_new(c->chosen.count, sizeof *offsets);
+    if (offsets == NULL)
+        return fail_memory();
+    for (size_t i = 0; i < c->chosen.count; i++) {
+        size_t j = c->chosen.columns[i];
+        offsets[i] = t->offsets != NULL ? t->offsets[j] : j * t->column_stride;
+    }
+    memory_free(t->offsets);
+    t->offsets = offsets;
+    return NICEST_OK;
+}
+
+static nicest_status take_columns(choice *c)
+{
+    source_table *t = c->table;
+    bool extras = false;
+    char **names = NULL;
+    if (c->chosen.all)
+        return NICEST_OK;
+    for (size_t i = 0; i < c->chosen.count; i++)
+        extras = extras || c->chosen.columns[i] >= t->columns;
+    nicest_status status = choose_names(c, &names);
+    if (status == NICEST_OK)
+        status = extras ? copy_columns(c) : point_columns(c);
+    if (status != NICEST_OK) {
+        source_texts_free(names, c->chosen.count);
+        return status;
+    }
+    source_texts_free(t->names, t->columns);
+    t->names = names;
+    t->columns = c->chosen.count;
+    return NICEST_OK;
+}
+
+/* ---------------------------------------------------------------- all of it */
+
+static nicest_status take_slice(choice *c, slice part)
+{
+    size_t first, count;
+    source_table *t = c->table;
+    TRY(slice_apply(part, c->place, t->rows, &first, &count));
+    t->values += first * t->row_stride;
+    t->rows = count;
+    for (size_t i = 0; i < t->extra_count; i++)
+        memmove(t->extras[i].values, t->extras[i].values + first, count * sizeof(double));
+    return NICEST_OK;
+}
+
+static nicest_status apply(choice *c, slice part)
+{
+    unsigned size[3] = {c->table->height, c->table->width, c->table->channels};
+    TRY(take_slice(c, part));
+    TRY(choose(c));
+    TRY(keep_rows(c));
+    TRY(take_labels(c));
+    TRY(take_columns(c));
+    TRY(selection_picture(c->place, c->options, c->chosen.count, c->chosen.all, size));
+    c->table->height = size[0];
+    c->table->width = size[1];
+    c->table->channels = size[2];
+    return NICEST_OK;
+}
+
+/* Takes the table, also on failure. */
+static nicest_status finish(nicest_data **data, source_table *table, const char *place, slice part,
+                            const nicest_data_options *options)
+{
+    choice c = {table, place, options, {0}, NULL, 0};
+    nicest_data *whole = NULL;
+    nicest_status status = apply(&c, part);
+    if (status == NICEST_OK)
+        status = source_from_table(&whole, table);
+    else
+        source_table_close(table);
+    if (status == NICEST_OK && c.rows != NULL) {
+        status = nicest_data_select(data, whole, c.rows, c.kept);
+        nicest_data_free(whole);
+    } else if (status == NICEST_OK) {
+        *data = whole;
+    }
+    selection_close(&c.chosen);
+    memory_free(c.rows);
+    return status;
+}
+
+/* ---------------------------------------------------------------- the argument */
+
+static bool ends_with(const char *path, const char *ending)
+{
+    size_t length = strlen(path), size = strlen(ending);
+    return length >= size && strcmp(path + length - size, ending) == 0;
+}
+
+/* "train-images-idx3-ubyte", "t10k.idx3-ubyte.gz", "x.idx" */
+static bool is_idx(const char *path)
+{
+    const char *name = strrchr(path, '/');
+    name = name != NULL ? name : path;
+    return strstr(name, "-idx") != NULL || strstr(name, ".idx") != NULL;
+}
+
+static bool is_csv(const char *path)
+{
+    static const char *const ENDINGS[] = {".csv", ".tsv", ".csv.gz", ".tsv.gz", ".txt"};
+    for (size_t i = 0; i < sizeof ENDINGS / sizeof *ENDINGS; i++) {
+        if (ends_with(path, ENDINGS[i]))
+            return true;
+    }
+    return strcmp(path, "-") == 0;
+}
+
+/* FILE.npz:ARRAY; the part in front is cut off in `path`. */
+static const char *cut_array(char *path)
+{
+    char *colon = strstr(path, ".npz:");
+    if (colon == NULL)
+        return NULL;
+    colon[4] = '\0';
+    return colon + 5;
+}
+
+/* By the name; a file with a name that says nothing is CSV. */
+static nicest_status open_path(nicest_data **data, char *path, slice part,
+                               const nicest_data_options *options)
+{
+    source_table table = {0};
+    const char *array = NULL;
+    if (strncmp(path, "toy:", 4) == 0) {
+        TRY(toy_load(&table, path + 4));
+    } else if (is_csv(path)) {
+        return csv_load(data, path, part, options);
+    } else if (file_is_directory(path) || ends_with(path, ".png")) {
+        TRY(png_load(&table, path));
+    } else if (ends_with(path, ".npy")) {
+        TRY(npy_load(&table, path));
+    } else if ((array = cut_array(path)) != NULL || ends_with(path, ".npz")) {
+        TRY(npz_load(&table, path, array));
+    } else if (is_idx(path)) {
+        TRY(idx_load(&table, path));
+    } else {
+        return csv_load(data, path, part, options);
+    }
+    return finish(data, &table, path, part, options);
+}
+
+nicest_status nicest_data_open(nicest_data **data, const char *text,
+                               const nicest_data_options *options)
+{
+    size_t length = strlen(text);
+    slice part = {false, 0, 0};
+    if (!file_exists(text))
+        part = slice_take(text, &length);
+    char *path = memory_format("%.*s", (int)length, text);
+    if (path == NULL)
+        return fail_memory();
+    nicest_status status = length == 0 ? fail(NICEST_E_ARGUMENT, "the data has no name")
+                                       : open_path(data, path, part, options);
+    memory_free(path);
+    return status;
+}
+
+/* ---------------------------------------------------------------- one after another */
+
+/* Either a stream of text or opened data. */
+struct nicest_reader {
+    csv_stream *stream;
+    slice part;
+    nicest_data *data;
+    size_t row; /* of data */
+    bool skip_bad, ended;
+};
+
+static bool from_end(slice s)
+{
+    return s.given && (s.first < 0 || s.end < 0);
+}
+
+static nicest_status open_reader(nicest_reader *reader, const char *text,
+                                 const nicest_data_options *options)
+{
+    size_t length = strlen(text);
+    if (!file_exists(text))
+        reader->part = slice_take(text, &length);
+    char *path = memory_format("%.*s", (int)length, text);
+    if (path == NULL)
+        return fail_memory();
+    nicest_status status = is_csv(path) && !from_end(reader->part)
+                               ? csv_open(&reader->stream, path, options)
+                               : nicest_data_open(&reader->data, text, options);
+    memory_free(path);
+    return status;
+}
+
+nicest_status nicest_reader_open(nicest_reader **reader, const char *text,
+                                 const nicest_data_options *options)
+{
+    nicest_reader *made = memory_new(1, sizeof *made);
+    if (made == NULL)
+        return fail_memory();
+    nicest_status status = open_reader(made, text, options);
+    if (status != NICEST_OK)
+        nicest_reader_close(made);
+    else
+        *reader = made;
+    return status;
+}
+
+void nicest_reader_close(nicest_reader *reader)
+{
+    if (reader == NULL)
+        return;
+    csv_close(reader->stream);
+    nicest_data_free(reader->data);
+    memory_free(reader);
+}
+
+size_t nicest_reader_columns(const nicest_reader *reader)
+{
+    return reader->data != NULL ? nicest_data_columns(reader->data) : csv_columns(reader->stream);
+}
+
+void nicest_reader_skip_bad(nicest_reader *reader, int skip)
+{
+    reader->skip_bad = skip != 0;
+}
+
+static nicest_status next_of_data(nicest_reader *reader, size_t max, double *rows, size_t *got)
+{
+    size_t left = nicest_data_rows(reader->data) - reader->row;
+    *got = left < max ? left : max;
+    source_read(reader->data, reader->row, *got, rows);
+    reader->row += *got;
+    return NICEST_OK;
+}
+
+/* One row of the stream into `row`; *used: it counts. */
+static nicest_status next_of_stream(nicest_reader *reader, double *row, bool *used, size_t *skipped)
+{
+    bool got = true;
+    nicest_status status = csv_next(reader->stream, row, &got);
+    *used = false;
+    if (status == NICEST_E_FORMAT && reader->skip_bad) {
+        ++*skipped;
+        return NICEST_OK;
+    }
+    if (status != NICEST_OK)
+        return status;
+    long long number = got ? (long long)csv_row_number(reader->stream) : 0;
+    reader->ended = !got || (reader->part.given && number >= reader->part.end);
+    *used = !reader->ended && (!reader->part.given || number >= reader->part.first);
+    return NICEST_OK;
+}
+
+nicest_status nicest_reader_next(nicest_reader *reader, size_t max, double *rows, size_t *got,
+                                 size_t *skipped)
+{
+    size_t count = 0, left_out = 0;
+    if (reader->data != NULL) {
+        TRY(next_of_data(reader, max, rows, &count));
+    } else {
+        size_t columns = csv_columns(reader->stream);
+        while (count < max && !reader->ended) {
+            bool used;
+            TRY(next_of_stream(reader, rows + count * columns, &used, &left_out));
+            count += used;
+        }
+    }
+    *got = count;
+    if (skipped != NULL)
+        *skipped = left_out;
+    return NICEST_OK;
+}

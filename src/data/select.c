@@ -1,0 +1,328 @@
+/* select.c - which columns and rows of a source the user asked for.
+ *
+ * A name wins over a number, so that files with columns "1", "2" can be addressed by what they say; a
+ * number counts from 1. Does not read any data. */
+#include "data/select.h"
+
+#include <limits.h>
+#include <math.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "base/status.h"
+#include "data/number.h"
+
+/* ---------------------------------------------------------------- names */
+
+/* Name of a column, written to `made` when the source has none. */
+static const char *name_of(const column_list *list, size_t column, char made[32])
+{
+    if (list->names != NULL && list->names[column] != NULL)
+        return list->names[column];
+    snprintf(made, 32, "x%zu", column + 1);
+    return made;
+}
+
+static size_t add_name(const column_list *list, size_t column, char *text, size_t size, size_t used)
+{
+    char made[32];
+    int more = snprintf(text + used, size - used, "%s%s", used > 0 ? ", " : "",
+                        name_of(list, column, made));
+    return used + (more > 0 ? (size_t)more : 0);
+}
+
+/* "has 12 columns: a, b, ..." as far as a line has room. */
+static nicest_status fail_unknown(const column_list *list, const char *option, const char *text,
+                                  size_t length)
+{
+    char names[400] = "";
+    size_t used = 0, shown = 0;
+    for (; shown < list->count && used < sizeof names - 80; shown++)
+        used = add_name(list, shown, names, sizeof names, used);
+    return fail(NICEST_E_ARGUMENT, "%s: no column '%.*s' in %s, which has %zu: %s%s", option,
+                (int)length, text, list->place, list->count, names,
+                shown < list->count || used >= sizeof names ? ", ..." : "");
+}
+
+static bool is_name(const column_list *list, size_t column, const char *text, size_t length)
+{
+    char made[32];
+    const char *name = name_of(list, column, made);
+    return strlen(name) == length && memcmp(name, text, length) == 0;
+}
+
+static bool read_number(const char *text, size_t length, size_t most, size_t *number)
+{
+    size_t value = 0;
+    for (size_t i = 0; i < length; i++) {
+        if (text[i] < '0' || text[i] > '9' || value > most)
+            return false;
+        value = value * 10 + (size_t)(text[i] - '0');
+    }
+    *number = value;
+    return length > 0 && value >= 1 && value <= most;
+}
+
+/* NO_COLUMN when nothing fits; two columns of the name are an error. */
+static nicest_status find_column(const column_list *list, const char *option, const char *text,
+                                 size_t length, size_t *found)
+{
+    size_t number;
+    *found = NO_COLUMN;
+    for (size_t j = 0; j < list->count; j++) {
+        if (!is_name(list, j, text, length))
+            continue;
+        if (*found != NO_COLUMN)
+            return fail(NICEST_E_ARGUMENT,
+                        "%s: columns %zu and %zu of %s are both called '%.*s': use a number",
+                        option, *found + 1, j + 1, list->place, (int)length, text);
+        *found = j;
+    }
+    if (*found == NO_COLUMN && read_number(text, length, list->count, &number))
+        *found = number - 1;
+    return NICEST_OK;
+}
+
+/* ---------------------------------------------------------------- lists of columns */
+
+typedef void (*column_visitor)(void *context, size_t column);
+
+/* "3-7" by number. */
+static bool read_range(const column_list *list, const char *text, size_t length, size_t *first,
+                       size_t *last)
+{
+    const char *dash = memchr(text, '-', length);
+    if (dash == NULL)
+        return false;
+    size_t before = (size_t)(dash - text);
+    return read_number(text, before, list->count, first) &&
+           read_number(dash + 1, length - before - 1, list->count, last) && *first <= *last;
+}
+
+static nicest_status visit_item(const column_list *list, const char *option, const char *text,
+                                size_t length, column_visitor visit, void *context)
+{
+    size_t column, last;
+    TRY(find_column(list, option, text, length, &column));
+    if (column != NO_COLUMN) {
+        visit(context, column);
+        return NICEST_OK;
+    }
+    if (!read_range(list, text, length, &column, &last))
+        return fail_unknown(list, option, text, length);
+    for (; column <= last; column++)
+        visit(context, column - 1);
+    return NICEST_OK;
+}
+
+/* Items between commas; the whole text first, because a name may hold a comma. */
+static nicest_status visit_list(const column_list *list, const char *option, const char *text,
+                                column_visitor visit, void *context)
+{
+    size_t column, length = strlen(text);
+    TRY(find_column(list, option, text, length, &column));
+    if (column != NO_COLUMN)
+        return visit_item(list, option, text, length, visit, context);
+    for (const char *item = text;; item += length + 1) {
+        length = strcspn(item, ",");
+        TRY(visit_item(list, option, item, length, visit, context));
+        if (item[length] == '\0')
+            return NICEST_OK;
+    }
+}
+
+typedef struct chooser {
+    selection *s;
+    unsigned char *taken; /* [count of the list] */
+} chooser;
+
+/* A column that was named twice is taken once. */
+static void take_column(void *context, size_t column)
+{
+    chooser *c = context;
+    if (c->taken[column] == 0)
+        c->s->columns[c->s->count++] = column;
+    c->taken[column] = 1;
+}
+
+static void drop_column(void *context, size_t column)
+{
+    chooser *c = context;
+    c->taken[column] = 2;
+}
+
+static void remove_dropped(chooser *c)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < c->s->count; i++) {
+        if (c->taken[c->s->columns[i]] != 2)
+            c->s->columns[kept++] = c->s->columns[i];
+    }
+    c->s->count = kept;
+}
+
+static nicest_status choose_columns(chooser *c, const column_list *list,
+                                    const nicest_data_options *o)
+{
+    if (o != NULL && o->columns != NULL) {
+        TRY(visit_list(list, "--columns", o->columns, take_column, c));
+    } else {
+        for (size_t j = 0; j < list->data; j++)
+            take_column(c, j);
+    }
+    if (o != NULL && o->drop != NULL)
+        TRY(visit_list(list, "--drop", o->drop, drop_column, c));
+    if (c->s->label != NO_COLUMN)
+        drop_column(c, c->s->label);
+    remove_dropped(c);
+    if (c->s->count == 0)
+        return fail(NICEST_E_ARGUMENT, "%s: no column is left", list->place);
+    c->s->all = c->s->count == list->data;
+    for (size_t j = 0; j < c->s->count; j++)
+        c->s->all = c->s->all && c->s->columns[j] == j;
+    return NICEST_OK;
+}
+
+/* ---------------------------------------------------------------- label and where */
+
+static nicest_status choose_label(selection *s, const column_list *list, const char *label)
+{
+    TRY(find_column(list, "--label", label, strlen(label), &s->label));
+    if (s->label == NO_COLUMN)
+        return fail_unknown(list, "--label", label, strlen(label));
+    return NICEST_OK;
+}
+
+/* COLUMN=VALUE; a name may hold "=", so every place is tried. */
+static nicest_status choose_where(selection *s, const column_list *list, const char *where)
+{
+    const char *first = strchr(where, '=');
+    if (first == NULL)
+        return fail(NICEST_E_ARGUMENT, "--where: '%s': expected COLUMN=VALUE", where);
+    for (const char *equals = first; equals != NULL && s->where == NO_COLUMN;
+         equals = strchr(equals + 1, '=')) {
+        TRY(find_column(list, "--where", where, (size_t)(equals - where), &s->where));
+        s->where_text = equals + 1;
+    }
+    if (s->where == NO_COLUMN)
+        return fail_unknown(list, "--where", where, (size_t)(first - where));
+    s->where_is_number = number_read(s->where_text, strlen(s->where_text), &s->where_number);
+    return NICEST_OK;
+}
+
+nicest_status selection_make(selection *s, const column_list *list,
+                             const nicest_data_options *options)
+{
+    nicest_status status = NICEST_OK;
+    *s = (selection){.label = NO_COLUMN, .where = NO_COLUMN};
+    chooser c = {s, memory_new(list->count, 1)};
+    s->columns = memory_new(list->count, sizeof *s->columns);
+    if (s->columns == NULL || c.taken == NULL)
+        status = fail_memory();
+    if (status == NICEST_OK && options != NULL && options->label != NULL)
+        status = choose_label(s, list, options->label);
+    if (status == NICEST_OK && options != NULL && options->where != NULL)
+        status = choose_where(s, list, options->where);
+    if (status == NICEST_OK)
+        status = choose_columns(&c, list, options);
+    memory_free(c.taken);
+    if (status != NICEST_OK)
+        selection_close(s);
+    return status;
+}
+
+void selection_close(selection *s)
+{
+    memory_free(s->columns);
+    s->columns = NULL;
+}
+
+bool selection_keeps_number(const selection *s, double value)
+{
+    return s->where_is_number && value == s->where_number;
+}
+
+nicest_status selection_nothing(const char *place, const char *where)
+{
+    return fail(NICEST_E_DATA, "--where: no row of %s has %s", place, where);
+}
+
+nicest_status selection_picture(const char *place, const nicest_data_options *options,
+                                size_t count, bool all, unsigned size[3])
+{
+    if (options != NULL && (options->height > 0 || options->width > 0)) {
+        unsigned channels = options->channels > 0 ? options->channels : 1;
+        double pixels = (double)options->height * options->width * channels;
+        if (pixels != (double)count)
+            return fail(NICEST_E_ARGUMENT, "--image: %ux%ux%u is %.0f columns, %s has %zu",
+                        options->height, options->width, channels, pixels, place, count);
+        size[0] = options->height;
+        size[1] = options->width;
+        size[2] = channels;
+    } else if (!all) {
+        size[0] = size[1] = size[2] = 0;
+    }
+    return NICEST_OK;
+}
+
+/* ---------------------------------------------------------------- slices */
+
+static bool read_bound(const char *text, size_t length, long long missing, long long *bound)
+{
+    bool negative = length > 0 && *text == '-';
+    long long value = 0;
+    if (length == 0) {
+        *bound = missing;
+        return true;
+    }
+    for (size_t i = negative; i < length; i++) {
+        if (text[i] < '0' || text[i] > '9' || value > LLONG_MAX / 100)
+            return false;
+        value = value * 10 + (text[i] - '0');
+    }
+    *bound = negative ? -value : value;
+    return length > negative;
+}
+
+slice slice_take(const char *text, size_t *length)
+{
+    slice s = {false, 0, LLONG_MAX};
+    if (*length < 3 || text[*length - 1] != ']')
+        return s;
+    size_t open = *length - 1;
+    while (open > 0 && text[open] != '[')
+        open--;
+    const char *inside = text + open + 1;
+    size_t size = *length - open - 2;
+    const char *colon = text[open] == '[' ? memchr(inside, ':', size) : NULL;
+    if (colon == NULL)
+        return s;
+    size_t before = (size_t)(colon - inside);
+    s.given = read_bound(inside, before, 0, &s.first) &&
+              read_bound(colon + 1, size - before - 1, LLONG_MAX, &s.end);
+    if (s.given)
+        *length = open;
+    return s;
+}
+
+static size_t bound_of(long long bound, size_t rows)
+{
+    if (bound >= 0)
+        return (unsigned long long)bound < rows ? (size_t)bound : rows;
+    unsigned long long back = (unsigned long long)-bound;
+    return back < rows ? rows - (size_t)back : 0;
+}
+
+nicest_status slice_apply(slice s, const char *place, size_t rows, size_t *first, size_t *count)
+{
+    size_t a = s.given ? bound_of(s.first, rows) : 0, b = s.given ? bound_of(s.end, rows) : rows;
+    if (rows == 0)
+        return fail(NICEST_E_DATA, "%s: has no rows", place);
+    if (a >= b)
+        return fail(NICEST_E_DATA, "%s: the slice holds none of its rows", place);
+    *first = a;
+    *count = b - a;
+    return NICEST_OK;
+}

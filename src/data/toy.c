@@ -1,0 +1,502 @@
+/* toy.c - two-dimensional data whose exact density is known.
+ *
+ * Owns names, parameters, sampling and densities, which stand side by side for each toy. Toys along a
+ * curve (moons, spirals, swissroll) are Gaussian noise around it: their density is an integral over
+ * the curve, done by Gauss-Legendre panels no longer than two deviations, so it is a mixture of
+ * Gaussians that integrates to one by construction. All others have closed forms. */
+#include "data/toy.h"
+
+#include <math.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "base/clones.h"
+#include "base/memory.h"
+#include "base/random.h"
+#include "base/status.h"
+#include "data/number.h"
+
+static const double PI = 3.141592653589793238462643383280;
+
+typedef struct toy toy;
+
+typedef struct toy_request {
+    const toy *kind;
+    size_t rows;
+    uint64_t seed;
+    uint32_t stream;
+    double noise;
+} toy_request;
+
+/* A Gaussian mixture with one deviation: centres and log weights. */
+typedef struct mixture {
+    double *x, *y, *log_weight; /* [count], in one block at x */
+    double *distance;           /* [count], scratch */
+    size_t count;
+    double deviation;
+} mixture;
+
+/* A part of a curve: t in [low, high] has density `weight(t)` (integral over all parts: 1). */
+typedef struct curve {
+    size_t parts;
+    double low, high;
+    double speed; /* at most so much length for a unit of t */
+    void (*point)(size_t part, double t, double *x, double *y);
+    double (*weight)(double t);
+} curve;
+
+struct toy {
+    const char *name;
+    double noise; /* default deviation; 0: the toy has no such parameter */
+    /* u: 4 uniform numbers, z: 2 standard normal ones, independent. */
+    void (*draw)(const toy_request *r, const double *u, const double *z, double *row);
+    /* Closed form, or */
+    double (*log_density)(const toy_request *r, double x, double y);
+    const curve *curve;
+};
+
+static double log_normal(double z, double deviation)
+{
+    z /= deviation;
+    return -0.5 * z * z - log(deviation) - 0.5 * log(2 * PI);
+}
+
+/* log(exp(a) + exp(b)) */
+static double log_add(double a, double b)
+{
+    double high = fmax(a, b), low = fmin(a, b);
+    return high + log1p(exp(low - high));
+}
+
+/* ---------------------------------------------------------------- parabola */
+
+/* y ~ N(0, 4^2), x ~ N(y^2 / 4, 1) */
+static void draw_parabola(const toy_request *r, const double *u, const double *z, double *row)
+{
+    (void)r, (void)u;
+    row[1] = 4 * z[1];
+    row[0] = row[1] * row[1] / 4 + z[0];
+}
+
+static double density_parabola(const toy_request *r, double x, double y)
+{
+    (void)r;
+    return log_normal(y, 4) + log_normal(x - y * y / 4, 1);
+}
+
+/* ---------------------------------------------------------------- eight-gaussians */
+
+enum { GAUSSIANS = 8 };
+static const double GAUSSIANS_RADIUS = 4;
+
+static void draw_gaussians(const toy_request *r, const double *u, const double *z, double *row)
+{
+    double angle = 2 * PI * floor(GAUSSIANS * u[0]) / GAUSSIANS;
+    row[0] = GAUSSIANS_RADIUS * cos(angle) + r->noise * z[0];
+    row[1] = GAUSSIANS_RADIUS * sin(angle) + r->noise * z[1];
+}
+
+static double density_gaussians(const toy_request *r, double x, double y)
+{
+    double sum = -INFINITY;
+    for (int k = 0; k < GAUSSIANS; k++) {
+        double angle = 2 * PI * k / GAUSSIANS;
+        double term = log_normal(x - GAUSSIANS_RADIUS * cos(angle), r->noise) +
+                      log_normal(y - GAUSSIANS_RADIUS * sin(angle), r->noise);
+        sum = k == 0 ? term : log_add(sum, term);
+    }
+    return sum - log(GAUSSIANS);
+}
+
+/* ---------------------------------------------------------------- pinwheel */
+
+/* An arm is a Gaussian at (2, 0), long in x, turned by an angle that grows with the distance from the
+ * origin. Turning circles against each other keeps areas, so no determinant appears. */
+enum { ARMS = 5 };
+static const double ARM_PLACE = 2, ARM_LENGTH = 0.6;
+
+static double arm_angle(double radius)
+{
+    return 0.25 * exp(radius / 2);
+}
+
+static void turn(double x, double y, double angle, double *out)
+{
+    out[0] = cos(angle) * x - sin(angle) * y;
+    out[1] = sin(angle) * x + cos(angle) * y;
+}
+
+static void draw_pinwheel(const toy_request *r, const double *u, const double *z, double *row)
+{
+    double x = ARM_PLACE + ARM_LENGTH * z[0], y = r->noise * z[1];
+    turn(x, y, 2 * PI * floor(ARMS * u[0]) / ARMS + arm_angle(hypot(x, y)), row);
+}
+
+static double density_pinwheel(const toy_request *r, double x, double y)
+{
+    double sum = -INFINITY, back[2], angle = arm_angle(hypot(x, y));
+    if (!(angle < 1e9)) /* the radius is beyond 44: no row ever, and no angle of meaning */
+        return -INFINITY;
+    for (int k = 0; k < ARMS; k++) {
+        turn(x, y, -2 * PI * k / ARMS - angle, back);
+        double term = log_normal(back[0] - ARM_PLACE, ARM_LENGTH) + log_normal(back[1], r->noise);
+        sum = k == 0 ? term : log_add(sum, term);
+    }
+    return sum - log(ARMS);
+}
+
+/* ---------------------------------------------------------------- rings */
+
+enum { RINGS = 4 }; /* of radius 1, 2, 3, 4, as many rows on each */
+
+static void draw_rings(const toy_request *r, const double *u, const double *z, double *row)
+{
+    double radius = 1 + floor(RINGS * u[0]), angle = 2 * PI * u[1];
+    row[0] = radius * cos(angle) + r->noise * z[0];
+    row[1] = radius * sin(angle) + r->noise * z[1];
+}
+
+/* exp(-x) I0(x), x >= 0: the power series, whose terms are all positive, or the asymptotic one, whose
+ * least term at 30 is below 1e-17. */
+static double scaled_bessel(double x)
+{
+    double term = 1, sum = 1;
+    if (x < 30) {
+        for (int k = 1; term > sum * 1e-17; k++) {
+            term *= x * x / 4 / ((double)k * k);
+            sum += term;
+        }
+        return sum * exp(-x);
+    }
+    for (int k = 1; term > 1e-17 && k < 40; k++) {
+        term *= (2.0 * k - 1) * (2.0 * k - 1) / (8.0 * k * x);
+        sum += term;
+    }
+    return sum / sqrt(2 * PI * x);
+}
+
+static double density_rings(const toy_request *r, double x, double y)
+{
+    double distance = hypot(x, y), variance = r->noise * r->noise, sum = -INFINITY;
+    for (int k = 1; k <= RINGS; k++) {
+        double gap = distance - k;
+        double term = -gap * gap / (2 * variance) - log(2 * PI * variance) +
+                      log(scaled_bessel(distance * k / variance));
+        sum = k == 1 ? term : log_add(sum, term);
+    }
+    return sum - log(RINGS);
+}
+
+/* ---------------------------------------------------------------- checkerboard */
+
+/* Uniform on the eight dark squares of side 2 in [-4, 4)^2. */
+static void draw_checkerboard(const toy_request *r, const double *u, const double *z, double *row)
+{
+    (void)r, (void)z;
+    double square_x = floor(4 * u[0]), square_y = 2 * floor(2 * u[1]) + fmod(square_x, 2);
+    row[0] = 2 * (square_x + u[2]) - 4;
+    row[1] = 2 * (square_y + u[3]) - 4;
+}
+
+static double density_checkerboard(const toy_request *r, double x, double y)
+{
+    (void)r;
+    bool inside = x >= -4 && x < 4 && y >= -4 && y < 4;
+    bool dark = fmod(floor(x / 2) + floor(y / 2) + 8, 2) == 0;
+    return inside && dark ? -log(32) : -(double)INFINITY;
+}
+
+/* ---------------------------------------------------------------- curves */
+
+static double moons_weight(double t)
+{
+    (void)t;
+    return 1 / (2 * PI);
+}
+
+static void moons_point(size_t part, double t, double *x, double *y)
+{
+    *x = part == 0 ? cos(t) : 1 - cos(t);
+    *y = part == 0 ? sin(t) : 0.5 - sin(t);
+}
+
+static const curve MOONS = {2, 0, 3.141592653589793, 1, moons_point, moons_weight};
+
+/* Two arms of one and a half turns; t = 3 pi sqrt(u). */
+static const double SPIRAL_END = 9.42477796076938;
+
+static double spirals_weight(double t)
+{
+    return t / (SPIRAL_END * SPIRAL_END);
+}
+
+static void spirals_point(size_t part, double t, double *x, double *y)
+{
+    double side = part == 0 ? 1 : -1;
+    *x = -side * t * cos(t) / 3;
+    *y = side * t * sin(t) / 3;
+}
+
+static const curve SPIRALS = {2, 0, 9.42477796076938, 3.2, spirals_point, spirals_weight};
+
+/* One and a half turns, from 3/2 pi to 9/2 pi. */
+static double swissroll_weight(double t)
+{
+    (void)t;
+    return 1 / (3 * PI);
+}
+
+static void swissroll_point(size_t part, double t, double *x, double *y)
+{
+    (void)part;
+    *x = t * cos(t) / 5;
+    *y = t * sin(t) / 5;
+}
+
+static const curve SWISSROLL = {1, 4.71238898038469, 14.13716694115407,
+                                2.9, swissroll_point, swissroll_weight};
+
+static void around(const toy_request *r, size_t part, double t, const double *z, double *row)
+{
+    r->kind->curve->point(part, t, &row[0], &row[1]);
+    row[0] += r->noise * z[0];
+    row[1] += r->noise * z[1];
+}
+
+static void draw_moons(const toy_request *r, const double *u, const double *z, double *row)
+{
+    around(r, u[0] >= 0.5, PI * u[1], z, row);
+}
+
+static void draw_spirals(const toy_request *r, const double *u, const double *z, double *row)
+{
+    around(r, u[0] >= 0.5, SPIRAL_END * sqrt(u[1]), z, row);
+}
+
+static void draw_swissroll(const toy_request *r, const double *u, const double *z, double *row)
+{
+    around(r, 0, 1.5 * PI * (1 + 2 * u[1]), z, row);
+}
+
+/* Gauss-Legendre nodes and weights on [-1, 1]. */
+enum { NODES = 8 };
+static const double NODE[NODES / 2] = {0.1834346424956498, 0.5255324099163290, 0.7966664774136267,
+                                       0.9602898564975363};
+static const double NODE_WEIGHT[NODES / 2] = {0.3626837833783620, 0.3137066458778873,
+                                              0.2223810344533745, 0.1012285362903763};
+
+static void add_panel(mixture *m, const curve *c, size_t part, double middle, double half)
+{
+    for (size_t i = 0; i < NODES; i++) {
+        double t = middle + (i % 2 ? half : -half) * NODE[i / 2];
+        c->point(part, t, &m->x[m->count], &m->y[m->count]);
+        m->log_weight[m->count++] = log(half * NODE_WEIGHT[i / 2] * c->weight(t));
+    }
+}
+
+static nicest_status mixture_open(mixture *m, const curve *c, double deviation)
+{
+    size_t panels = (size_t)ceil((c->high - c->low) * c->speed / (2 * deviation));
+    size_t most = panels * NODES * c->parts;
+    double half = (c->high - c->low) / (double)panels / 2;
+    *m = (mixture){.x = memory_new(most * 4, sizeof *m->x), .deviation = deviation};
+    if (m->x == NULL)
+        return fail_memory();
+    m->y = m->x + most;
+    m->log_weight = m->y + most;
+    m->distance = m->log_weight + most;
+    for (size_t part = 0; part < c->parts; part++) {
+        for (size_t i = 0; i < panels; i++)
+            add_panel(m, c, part, c->low + (2 * (double)i + 1) * half, half);
+    }
+    return NICEST_OK;
+}
+
+VECTOR_CLONES
+static void squared_distances(const double *restrict centre_x, const double *restrict centre_y,
+                              size_t count, double x, double y, double *restrict distance)
+{
+    for (size_t i = 0; i < count; i++) {
+        double dx = centre_x[i] - x, dy = centre_y[i] - y;
+        distance[i] = dx * dx + dy * dy;
+    }
+}
+
+/* Log of the sum of weighted Gaussians; centres that are out of sight of the nearest are left out. */
+static double mixture_log_density(mixture *m, double x, double y)
+{
+    enum { OUT_OF_SIGHT = 50 }; /* exp(-50) is 2e-22 */
+    double variance = m->deviation * m->deviation, least = INFINITY, sum = 0;
+    squared_distances(m->x, m->y, m->count, x, y, m->distance);
+    for (size_t i = 0; i < m->count; i++)
+        least = fmin(least, m->distance[i]);
+    if (!(least < INFINITY))
+        return -(double)INFINITY;
+    for (size_t i = 0; i < m->count; i++) {
+        double fall = (m->distance[i] - least) / (2 * variance);
+        if (fall < OUT_OF_SIGHT)
+            sum += exp(m->log_weight[i] - fall);
+    }
+    return log(sum) - least / (2 * variance) - log(2 * PI * variance);
+}
+
+/* ---------------------------------------------------------------- the list */
+
+static const toy TOYS[] = {
+    {"parabola", 0, draw_parabola, density_parabola, NULL},
+    {"moons", 0.1, draw_moons, NULL, &MOONS},
+    {"rings", 0.15, draw_rings, density_rings, NULL},
+    {"eight-gaussians", 0.5, draw_gaussians, density_gaussians, NULL},
+    {"pinwheel", 0.2, draw_pinwheel, density_pinwheel, NULL},
+    {"spirals", 0.1, draw_spirals, NULL, &SPIRALS},
+    {"checkerboard", 0, draw_checkerboard, density_checkerboard, NULL},
+    {"swissroll", 0.2, draw_swissroll, NULL, &SWISSROLL},
+};
+enum { TOY_COUNT = sizeof TOYS / sizeof *TOYS };
+
+static const char *const NAMES[TOY_COUNT + 1] = {"parabola", "moons",   "rings",
+                                                 "eight-gaussians", "pinwheel", "spirals",
+                                                 "checkerboard", "swissroll", NULL};
+static const char LIST[] =
+    "parabola, moons, rings, eight-gaussians, pinwheel, spirals, checkerboard, swissroll";
+
+const char *const *nicest_toy_names(void)
+{
+    return NAMES;
+}
+
+/* ---------------------------------------------------------------- parameters */
+
+static const toy *find_toy(const char *text, size_t length)
+{
+    for (size_t i = 0; i < TOY_COUNT; i++) {
+        if (strlen(TOYS[i].name) == length && memcmp(TOYS[i].name, text, length) == 0)
+            return &TOYS[i];
+    }
+    return NULL;
+}
+
+static bool read_whole(const char *text, size_t length, uint64_t most, uint64_t *value)
+{
+    uint64_t sum = 0;
+    for (size_t i = 0; i < length; i++) {
+        unsigned digit = (unsigned)(unsigned char)text[i] - '0';
+        if (digit > 9 || sum > (most - digit) / 10)
+            return false;
+        sum = sum * 10 + digit;
+    }
+    *value = sum;
+    return length > 0;
+}
+
+static bool is_key(const char *text, size_t length, const char *key)
+{
+    return strlen(key) == length && memcmp(text, key, length) == 0;
+}
+
+/* One "key=value"; `length` is that of all, `key` that of the part before '='. */
+static nicest_status read_parameter(toy_request *r, const char *text, size_t length, size_t key)
+{
+    static const double LEAST_NOISE = 0.01, MOST_NOISE = 10;
+    const char *value = text + key + 1, *name = r->kind->name;
+    size_t size = length - key - 1;
+    uint64_t whole = 0;
+    if (is_key(text, key, "noise") && r->kind->noise > 0) {
+        if (!number_read(value, size, &r->noise) || !(r->noise >= LEAST_NOISE) ||
+            !(r->noise <= MOST_NOISE))
+            return fail(NICEST_E_ARGUMENT, "toy:%s: noise=%.*s: expected a number from %g to %g",
+                        name, (int)size, value, LEAST_NOISE, MOST_NOISE);
+        return NICEST_OK;
+    }
+    if (!is_key(text, key, "n") && !is_key(text, key, "seed") && !is_key(text, key, "stream"))
+        return fail(NICEST_E_ARGUMENT, "toy:%s: unknown parameter '%.*s': there are n, seed, "
+                    "stream%s", name, (int)key, text, r->kind->noise > 0 ? ", noise" : "");
+    uint64_t most = *text == 'n' ? (uint64_t)1 << 40 : text[1] == 't' ? INT32_MAX : UINT64_MAX;
+    if (!read_whole(value, size, most, &whole) || (*text == 'n' && whole == 0))
+        return fail(NICEST_E_ARGUMENT, "toy:%s: %.*s: expected a whole number%s", name, (int)length,
+                    text, *text == 'n' ? " of rows, at least 1" : "");
+    if (*text == 'n')
+        r->rows = (size_t)whole;
+    else if (text[1] == 't')
+        r->stream = (uint32_t)whole;
+    else
+        r->seed = whole;
+    return NICEST_OK;
+}
+
+/* NAME[,key=value]... */
+static nicest_status read_request(toy_request *r, const char *text)
+{
+    size_t length = strcspn(text, ",");
+    *r = (toy_request){find_toy(text, length), 10000, 1, 0, 0};
+    if (r->kind == NULL)
+        return fail(NICEST_E_ARGUMENT, "no toy is called '%.*s': there are %s", (int)length, text,
+                    LIST);
+    r->noise = r->kind->noise;
+    for (text += length; *text == ','; text += length) {
+        text++;
+        length = strcspn(text, ",");
+        size_t key = strcspn(text, "=");
+        if (key >= length)
+            return fail(NICEST_E_ARGUMENT, "toy:%s: '%.*s': expected NAME=VALUE", r->kind->name,
+                        (int)length, text);
+        TRY(read_parameter(r, text, length, key));
+    }
+    return NICEST_OK;
+}
+
+/* ---------------------------------------------------------------- rows and densities */
+
+/* Uniform and normal numbers come from streams of their own: they must not share any. */
+static void draw_rows(const toy_request *r, double *rows)
+{
+    random_stream uniform = {r->seed, RANDOM_TOY, 2 * r->stream};
+    random_stream normal = {r->seed, RANDOM_TOY, 2 * r->stream + 1};
+    for (size_t i = 0; i < r->rows; i++) {
+        double u[4], z[2];
+        random_uniform_double(uniform, i, u, 4);
+        random_normal(normal, i, z, 2);
+        r->kind->draw(r, u, z, rows + 2 * i);
+    }
+}
+
+nicest_status toy_load(source_table *table, const char *text)
+{
+    toy_request request;
+    TRY(read_request(&request, text));
+    double *rows = memory_new(request.rows, 2 * sizeof *rows);
+    if (rows == NULL)
+        return fail_memory();
+    draw_rows(&request, rows);
+    *table = (source_table){.kind = "toy",
+                            .type = VALUE_F64,
+                            .block = rows,
+                            .values = (unsigned char *)rows,
+                            .rows = request.rows,
+                            .columns = 2,
+                            .row_stride = 2 * sizeof *rows,
+                            .column_stride = sizeof *rows};
+    return NICEST_OK;
+}
+
+static double log_density_at(const toy_request *r, mixture *m, double x, double y)
+{
+    if (isnan(x) || isnan(y))
+        return NAN;
+    if (isinf(x) || isinf(y))
+        return -(double)INFINITY;
+    return r->kind->curve != NULL ? mixture_log_density(m, x, y) : r->kind->log_density(r, x, y);
+}
+
+nicest_status nicest_toy_log_density(const char *name, const double *rows, size_t n, double *logp)
+{
+    toy_request request;
+    mixture m = {0};
+    TRY(read_request(&request, name));
+    if (request.kind->curve != NULL)
+        TRY(mixture_open(&m, request.kind->curve, request.noise));
+    for (size_t i = 0; i < n; i++)
+        logp[i] = log_density_at(&request, &m, rows[2 * i], rows[2 * i + 1]);
+    memory_free(m.x);
+    return NICEST_OK;
+}
