@@ -444,7 +444,7 @@ static nicest_status pool_add(pool *p, const nicest_model *model, const nicest_d
     return status;
 }
 
-static double finite(double x)
+static double held_finite(double x)
 {
     return isfinite(x) ? x : copysign(1.7976931348623157e308, x);
 }
@@ -453,8 +453,8 @@ static double finite(double x)
 static char *describe_score(const char *before, score which, const double *sorted, size_t n)
 {
     return memory_format("%s%s\"%s\": {\"rows\": %zu, \"least\": %.9g, \"median\": %.9g}", before,
-                         *before ? ", " : "", score_names[which], n, finite(sorted[0]),
-                         finite(sorted[n / 2]));
+                         *before ? ", " : "", score_names[which], n, held_finite(sorted[0]),
+                         held_finite(sorted[n / 2]));
 }
 
 static nicest_status write_record(nicest_model *model, const char *method, size_t held,
