@@ -1,0 +1,375 @@
+/* fill.c - see fill.h. */
+#include "apply/fill.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "base/parallel.h"
+#include "base/random.h"
+#include "base/status.h"
+
+enum { ROWS_PER_ITEM = 8 };
+
+/* Draws of RANDOM_INPAINT: 0 is the mask's; a run takes START and then two for every step. */
+enum { DRAW_START = 1, DRAW_STEPS = 2, SAMPLE_SHIFT = 36 };
+
+nicest_status fill_open(fill *f, const flow *model, size_t most)
+{
+    f->number = memory_new(most, FILL_NUMBERS * sizeof *f->number);
+    f->moving = memory_new(most, sizeof *f->moving);
+    nicest_status status = f->number && f->moving ? NICEST_OK : fail_memory();
+    for (int i = 0; status == NICEST_OK && i < FILL_SPARES; i++) {
+        f->spare[i] = memory_new(most, f->columns * sizeof(double));
+        if (!f->spare[i])
+            status = fail_memory();
+    }
+    if (status == NICEST_OK)
+        status = flow_workspace_new(&f->workspace, model, FLOW_GRADIENT, most, f->threads, false);
+    if (status != NICEST_OK)
+        fill_close(f);
+    return status;
+}
+
+void fill_close(fill *f)
+{
+    flow_workspace_free(f->workspace);
+    for (int i = 0; i < FILL_SPARES; i++)
+        memory_free(f->spare[i]);
+    memory_free(f->number);
+    memory_free(f->moving);
+    f->workspace = NULL;
+    memset(f->spare, 0, sizeof f->spare);
+    f->number = NULL;
+    f->moving = NULL;
+}
+
+/* ------------------------------------------------------------------ what the methods share */
+
+/* log p of rows[count, columns], and its gradient unless that is NULL. */
+static void evaluate(fill *f, size_t count, const double *rows, double *logp, double *gradient)
+{
+    flow_job job = {.input = FLOW_CONTINUOUS,
+                    .rows = count,
+                    .values = rows,
+                    .logp = logp,
+                    .gradient = gradient};
+    if (count > 0)
+        flow_run(f->workspace, &job);
+}
+
+void fill_score(fill *f)
+{
+    evaluate(f, f->rows, f->x, f->logp, NULL);
+}
+
+/* Calls body(f, i, settings) for i in 0..count-1, on all threads. */
+typedef void (*row_body)(fill *f, size_t i, const void *settings);
+
+typedef struct row_loop {
+    fill *f;
+    size_t count;
+    row_body body;
+    const void *settings;
+} row_loop;
+
+static void some_rows(void *context, int thread, size_t item)
+{
+    const row_loop *loop = context;
+    size_t begin = item * ROWS_PER_ITEM, end = begin + ROWS_PER_ITEM;
+    (void)thread;
+    for (size_t i = begin; i < end && i < loop->count; i++)
+        loop->body(loop->f, i, loop->settings);
+}
+
+static void each_row(fill *f, size_t count, row_body body, const void *settings)
+{
+    row_loop loop = {f, count, body, settings};
+    parallel_for(f->threads, (count + ROWS_PER_ITEM - 1) / ROWS_PER_ITEM, some_rows, &loop);
+}
+
+/* What a row knows of itself: log p now, the best and the last that counted as progress, gradients
+ * since then, rate or length of a step, hidden values. */
+enum { NOW, BEST, REFERENCE, IDLE, SPEED, HIDDEN };
+
+static double *numbers(fill *f, size_t row)
+{
+    return f->number + row * FILL_NUMBERS;
+}
+
+static random_stream stream_of(const fill *f, uint64_t draw)
+{
+    return (random_stream){.seed = f->seed, .purpose = RANDOM_INPAINT, .draw = (uint32_t)draw};
+}
+
+/* The number that a row's random numbers are keyed by. */
+static uint64_t key_of(const fill *f, size_t row)
+{
+    return (f->first + row) | (uint64_t)f->sample << SAMPLE_SHIFT;
+}
+
+static nicest_status tell(fill *f, size_t step)
+{
+    if (f->watch && f->watch(f->context, f, step))
+        return fail(NICEST_E_INTERRUPTED, "inpainting was interrupted after %zu steps", step);
+    return NICEST_OK;
+}
+
+static double inside(const fill_column *c, double x)
+{
+    return fmin(fmax(x, c->low), c->high);
+}
+
+/* ------------------------------------------------------------------ the paper's walks */
+
+typedef struct walk_step {
+    const fill_walk_rule *rule;
+    size_t number;
+    double length;
+} walk_step;
+
+/* Uniform over the levels; where there are none, with the column's mean and deviation. */
+static void start_row(fill *f, size_t row, const void *settings)
+{
+    double *x = f->x + row * f->columns, *u = f->spare[1] + row * f->columns;
+    (void)settings;
+    random_uniform_double(stream_of(f, DRAW_START), key_of(f, row), u, f->columns);
+    for (size_t j = 0; j < f->columns; j++) {
+        const fill_column *c = &f->column[j];
+        double half = sqrt(3.0) * c->deviation;
+        double low = c->bounded ? c->low : c->mean - half;
+        double high = c->bounded ? c->high : c->mean + half;
+        if (f->hidden[row * f->columns + j])
+            x[j] = low + (high - low) * u[j];
+    }
+}
+
+static void walk_row(fill *f, size_t row, const void *settings)
+{
+    const walk_step *step = settings;
+    size_t d = f->columns;
+    double *x = f->x + row * d, *noise = f->spare[1] + row * d;
+    const double *gradient = f->spare[0] + row * d;
+    const unsigned char *hidden = f->hidden + row * d;
+    random_normal(stream_of(f, DRAW_STEPS + 2 * (uint64_t)step->number), key_of(f, row), noise, d);
+    for (size_t j = 0; j < d; j++) {
+        double move = step->length * (step->rule->share * gradient[j] + noise[j]);
+        if (!hidden[j] || !isfinite(move))
+            continue;
+        x[j] = step->rule->projected ? inside(&f->column[j], x[j] + move) : x[j] + move;
+    }
+}
+
+nicest_status fill_walk(fill *f, const fill_walk_rule *rule, size_t steps)
+{
+    each_row(f, f->rows, start_row, NULL);
+    for (size_t i = 0; i < steps; i++) {
+        walk_step step = {rule, i, 10.0 / (100.0 + (double)i)};
+        evaluate(f, f->rows, f->x, f->logp, f->spare[0]);
+        each_row(f, f->rows, walk_row, &step);
+        TRY(tell(f, i + 1));
+    }
+    f->steps = steps;
+    fill_score(f);
+    return NICEST_OK;
+}
+
+/* ------------------------------------------------------------------ ascent
+
+   Adam on z = (x - mean) / deviation, so that a border pixel that never leaves 1/256 and a pixel of
+   the middle take steps of their own size. A row's rate is halved when three gradients brought
+   nothing; below a thirty-second of where it began, the row is done. Rows that are done are no
+   longer evaluated. */
+
+static const double RATE = 0.1, KEEP1 = 0.9, KEEP2 = 0.99, FLOOR = 1e-3, LAST_SHARE = 1.0 / 32;
+enum { PATIENCE = 3 };
+
+/* Of the spare matrices 0 and 1 are the moving rows and their gradients, packed. */
+enum { FIRST = 2, SECOND, TRIAL };
+
+typedef struct ascent_step {
+    double correct1, correct2, tolerance;
+} ascent_step;
+
+static void begin_ascent(fill *f, size_t row, const void *settings)
+{
+    size_t d = f->columns;
+    double *own = numbers(f, row);
+    (void)settings;
+    own[BEST] = own[REFERENCE] = -INFINITY;
+    own[IDLE] = own[HIDDEN] = 0;
+    own[SPEED] = RATE;
+    for (size_t j = 0; j < d; j++)
+        own[HIDDEN] += f->hidden[row * d + j] != 0;
+    memset(f->spare[FIRST] + row * d, 0, d * sizeof(double));
+    memset(f->spare[SECOND] + row * d, 0, d * sizeof(double));
+    memcpy(f->spare[TRIAL] + row * d, f->x + row * d, d * sizeof(double));
+}
+
+/* The moving rows' trials, one after the other in spare[0]. */
+static void gather_row(fill *f, size_t i, const void *settings)
+{
+    size_t d = f->columns;
+    (void)settings;
+    memcpy(f->spare[0] + i * d, f->spare[TRIAL] + f->moving[i] * d, d * sizeof(double));
+}
+
+/* Takes the trial when it is the best so far, and halves the rate when little comes any more. */
+static void judge(fill *f, size_t row, double logp, double tolerance)
+{
+    size_t d = f->columns;
+    double *own = numbers(f, row);
+    own[IDLE]++;
+    if (logp > own[BEST]) {
+        own[BEST] = logp;
+        memcpy(f->x + row * d, f->spare[TRIAL] + row * d, d * sizeof(double));
+    }
+    if (own[BEST] > own[REFERENCE] + tolerance * own[HIDDEN]) {
+        own[REFERENCE] = own[BEST];
+        own[IDLE] = 0;
+    } else if (own[IDLE] >= PATIENCE) {
+        own[SPEED] /= 2;
+        own[IDLE] = 0;
+    }
+}
+
+/* Row i of the moving ones; its gradient is row i of spare[1]. */
+static void ascend_row(fill *f, size_t i, const void *settings)
+{
+    const ascent_step *step = settings;
+    size_t d = f->columns, row = f->moving[i];
+    double *x = f->spare[TRIAL] + row * d, speed;
+    double *first = f->spare[FIRST] + row * d, *second = f->spare[SECOND] + row * d;
+    judge(f, row, f->logp[i], step->tolerance);
+    speed = numbers(f, row)[SPEED];
+    for (size_t j = 0; j < d; j++) {
+        const fill_column *c = &f->column[j];
+        double g = f->spare[1][i * d + j] * c->deviation;
+        if (!f->hidden[row * d + j] || !isfinite(g))
+            continue;
+        first[j] = KEEP1 * first[j] + (1 - KEEP1) * g;
+        second[j] = KEEP2 * second[j] + (1 - KEEP2) * g * g;
+        double size = sqrt(second[j] * step->correct2) + FLOOR;
+        x[j] = inside(c, x[j] + speed * c->deviation * first[j] * step->correct1 / size);
+    }
+}
+
+/* Drops the rows that are done. */
+static void keep_moving(fill *f)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < f->movers; i++) {
+        const double *own = numbers(f, f->moving[i]);
+        if (own[SPEED] > RATE * LAST_SHARE && own[HIDDEN] > 0)
+            f->moving[kept++] = f->moving[i];
+    }
+    f->movers = kept;
+}
+
+nicest_status fill_ascend(fill *f, size_t steps, double tolerance)
+{
+    each_row(f, f->rows, begin_ascent, NULL);
+    f->movers = f->rows;
+    for (size_t i = 0; i < f->rows; i++)
+        f->moving[i] = i;
+    keep_moving(f);
+    f->steps = 0;
+    while (f->movers > 0 && f->steps < steps) {
+        double t = (double)++f->steps;
+        ascent_step step = {1 / (1 - pow(KEEP1, t)), 1 / (1 - pow(KEEP2, t)), tolerance};
+        each_row(f, f->movers, gather_row, NULL);
+        evaluate(f, f->movers, f->spare[0], f->logp, f->spare[1]);
+        each_row(f, f->movers, ascend_row, &step);
+        keep_moving(f);
+        TRY(tell(f, f->steps));
+    }
+    fill_score(f);
+    return NICEST_OK;
+}
+
+/* ------------------------------------------------------------------ Langevin
+
+   Proposal y = x + e^2/2 D g(x) + e sqrt(D) w, with D the columns' variances, g the gradient and w
+   standard normal; accepted with the probability that makes the model's conditional density, on
+   unbounded values, the one that is sampled. */
+
+static const double FIRST_LENGTH = 0.1, ACCEPTED = 0.574, TUNING = 0.3;
+
+typedef struct langevin_step {
+    size_t number, tuning; /* steps below `tuning` tune */
+} langevin_step;
+
+static void begin_chain(fill *f, size_t row, const void *settings)
+{
+    double *own = numbers(f, row);
+    (void)settings;
+    own[NOW] = f->logp[row];
+    own[SPEED] = FIRST_LENGTH;
+}
+
+static void propose_row(fill *f, size_t row, const void *settings)
+{
+    const langevin_step *step = settings;
+    size_t d = f->columns;
+    const double *x = f->x + row * d, *g = f->spare[0] + row * d;
+    double *y = f->spare[1] + row * d, *w = f->spare[3] + row * d, e = numbers(f, row)[SPEED];
+    random_normal(stream_of(f, DRAW_STEPS + 2 * (uint64_t)step->number), key_of(f, row), w, d);
+    for (size_t j = 0; j < d; j++) {
+        double s = f->hidden[row * d + j] ? e * f->column[j].deviation : 0;
+        y[j] = s > 0 ? x[j] + s * (s * g[j] / 2 + w[j]) : x[j];
+    }
+}
+
+/* log of q(x|y) / q(y|x). */
+static double log_proposal_ratio(const fill *f, size_t row, double length)
+{
+    size_t d = f->columns;
+    const double *x = f->x + row * d, *y = f->spare[1] + row * d;
+    const double *gx = f->spare[0] + row * d, *gy = f->spare[2] + row * d;
+    double sum = 0;
+    for (size_t j = 0; j < d; j++) {
+        double s = f->hidden[row * d + j] ? length * f->column[j].deviation : 0;
+        if (!(s > 0))
+            continue;
+        double there = (y[j] - x[j]) / s - s * gx[j] / 2;
+        double back = (x[j] - y[j]) / s - s * gy[j] / 2;
+        sum += (there * there - back * back) / 2;
+    }
+    return sum;
+}
+
+/* f->logp has log p of the proposals, spare[2] their gradients. */
+static void accept_row(fill *f, size_t row, const void *settings)
+{
+    const langevin_step *step = settings;
+    size_t d = f->columns, bytes = d * sizeof(double);
+    double *own = numbers(f, row), u;
+    double chance = exp(fmin(f->logp[row] - own[NOW] + log_proposal_ratio(f, row, own[SPEED]), 0));
+    if (!(chance >= 0)) /* not a number: somewhere the density ends */
+        chance = 0;
+    random_uniform_double(stream_of(f, DRAW_STEPS + 2 * (uint64_t)step->number + 1), key_of(f, row),
+                          &u, 1);
+    if (u < chance) {
+        own[NOW] = f->logp[row];
+        memcpy(f->x + row * d, f->spare[1] + row * d, bytes);
+        memcpy(f->spare[0] + row * d, f->spare[2] + row * d, bytes);
+    }
+    if (step->number < step->tuning)
+        own[SPEED] *= exp(TUNING * (chance - ACCEPTED) / sqrt(1 + (double)step->number / 20));
+}
+
+nicest_status fill_langevin(fill *f, size_t steps)
+{
+    evaluate(f, f->rows, f->x, f->logp, f->spare[0]);
+    each_row(f, f->rows, begin_chain, NULL);
+    for (size_t i = 0; i < steps; i++) {
+        langevin_step step = {i, steps / 2};
+        each_row(f, f->rows, propose_row, &step);
+        evaluate(f, f->rows, f->spare[1], f->logp, f->spare[2]);
+        each_row(f, f->rows, accept_row, &step);
+        TRY(tell(f, i + 1));
+    }
+    f->steps = steps;
+    fill_score(f);
+    return NICEST_OK;
+}

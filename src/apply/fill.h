@@ -1,0 +1,78 @@
+/* fill.h - ways to move hidden values until the density likes them; the inside of inpainting.
+ *
+ * A fill is a batch of rows whose observed values are fixed. Owns the methods: the two walks of the
+ * NICE paper, our ascent, and Langevin sampling. What is hidden, where the bounds are and what the
+ * result means is said by inpaint.c. Random numbers depend on seed, sample, row and step only; no
+ * row knows of its neighbours. */
+#ifndef NICEST_APPLY_FILL_H
+#define NICEST_APPLY_FILL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "flow/flow.h"
+#include "nicest.h"
+
+/* A column in continuous units. */
+typedef struct fill_column {
+    double mean, deviation; /* of the model's rows; deviation 0: the value is never moved */
+    double low, high;       /* what the ascent and the paper's walk keep values inside */
+    bool bounded;           /* these are the ends of the column's levels */
+} fill_column;
+
+typedef struct fill fill;
+
+/* Called after each step; a result other than 0 ends the run with NICEST_E_INTERRUPTED. */
+typedef int (*fill_watch)(void *context, const fill *f, size_t step);
+
+enum { FILL_SPARES = 5, FILL_NUMBERS = 6 };
+
+struct fill {
+    int threads;
+    size_t columns;
+    const fill_column *column; /* [columns] */
+    uint64_t seed;
+    fill_watch watch; /* or NULL */
+    void *context;    /* for watch */
+    /* the rows at hand; set before each run */
+    size_t rows;                 /* at most the `most` of fill_open */
+    uint64_t first;              /* number of row 0 in the whole */
+    uint32_t sample;             /* which fill of the row this is */
+    const unsigned char *hidden; /* [rows, columns] */
+    double *x;    /* [rows, columns] continuous, in and out; observed values are never touched */
+    double *logp; /* [rows] of x, out */
+    size_t steps; /* out: steps that the slowest row took */
+    /* inside */
+    flow_workspace *workspace;
+    double *spare[FILL_SPARES]; /* [most, columns] each */
+    double *number;             /* [most, FILL_NUMBERS] what a row knows of itself */
+    size_t *moving;             /* [most] rows that are not done */
+    size_t movers;
+};
+
+/* Memory for up to `most` rows at a time; `f` is all zero but for threads, columns and column. */
+nicest_status fill_open(fill *f, const flow *model, size_t most);
+void fill_close(fill *f);
+
+/* A walk of the paper: x += a_i (share d log p/dx + e), a_i = 10 / (100 + i), e ~ N(0, I), from
+ * uniform values; projected to the bounds, or not. */
+typedef struct fill_walk_rule {
+    double share;
+    bool projected;
+} fill_walk_rule;
+nicest_status fill_walk(fill *f, const fill_walk_rule *rule, size_t steps);
+
+/* Ascent to a maximum of log p from the given x, at most `steps` gradients; each row stops by
+ * itself when `tolerance` nats for each hidden value are no longer to be had. Keeps the best. */
+nicest_status fill_ascend(fill *f, size_t steps, double tolerance);
+
+/* Metropolis-adjusted Langevin sampling of the hidden values given the others, preconditioned by
+ * the columns' variances, from the given x. The first half of the steps tunes each row's step
+ * length. */
+nicest_status fill_langevin(fill *f, size_t steps);
+
+/* log p of x into f->logp. */
+void fill_score(fill *f);
+
+#endif

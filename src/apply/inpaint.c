@@ -1,0 +1,420 @@
+/* inpaint.c - any values of a row given any others (paper, section 5.2).
+ *
+ * Owns the recipes, the way of the rows through a fill and the figures about the result. Observed
+ * values are copied from the source to the result bit for bit; what the model is asked about is
+ * their continuous value, in the middle of its level. How hidden values move is fill.c's. */
+#include <math.h>
+#include <string.h>
+
+#include "apply/fill.h"
+#include "base/memory.h"
+#include "base/parallel.h"
+#include "base/random.h"
+#include "base/status.h"
+#include "model/model.h"
+
+enum { BATCH = 256, OWN_SAMPLES = 4096, STEPS_MOST = 1 << 30, SAMPLES_MOST = 1 << 19 };
+
+/* Nats for each hidden value below which ascending further is not worth a gradient; half the
+ * distance that an unbounded column may go, in deviations. */
+static const double TOLERANCE = 0.002, REACH = 10;
+
+typedef enum method { METHOD_WALK, METHOD_MAP, METHOD_LANGEVIN } method;
+
+typedef struct plan {
+    method method;
+    fill_walk_rule rule; /* of a walk */
+    size_t ascent, steps, samples;
+} plan;
+
+typedef struct inpainting {
+    const nicest_model *model;
+    const entry *entry;
+    const double *stored; /* [n, d] */
+    const unsigned char *hidden;
+    size_t n, d, batch;
+    const nicest_inpaint_options *options;
+    plan plan;
+    fill fill;
+    fill_column *column; /* [d] */
+    double *peak;        /* [d] full scale of a picture's column, stored; 0 for a table */
+    double *mean_fill;   /* [d] stored */
+    double *start, *x;   /* [batch, d] continuous: where every sample starts, and is */
+    double *logp;        /* [batch] */
+    double *filled;      /* [samples, n, d] */
+    double *frame;       /* [n, d], or NULL */
+    double *row;         /* [d] */
+    size_t done, offset; /* rows, and steps of the present batch, that are behind us */
+    double error[2], deviations[2], pixels, values; /* sums: model, mean fill */
+    double before, after;
+    size_t steps;
+} inpainting;
+
+/* ------------------------------------------------------------------ options */
+
+void nicest_inpaint_defaults(nicest_inpaint_options *options)
+{
+    if (options)
+        *options =
+            (nicest_inpaint_options){.recipe = "default", .method = "map", .samples = 1, .seed = 1};
+}
+
+static nicest_status choose_method(plan *p, const char *recipe, const char *how)
+{
+    bool langevin = strcmp(how, "langevin") == 0, own = strcmp(recipe, "default") == 0;
+    if (!langevin && strcmp(how, "map") != 0)
+        return fail(NICEST_E_ARGUMENT, "method '%s' is not known: map or langevin", how);
+    if (own) {
+        *p =
+            (plan){langevin ? METHOD_LANGEVIN : METHOD_MAP, {0, false}, 200, langevin ? 400 : 0, 1};
+        return NICEST_OK;
+    }
+    if (strcmp(recipe, "paper") == 0)
+        *p = (plan){METHOD_WALK, {1, true}, 0, 1000, 1};
+    else if (strcmp(recipe, "released") == 0)
+        *p = (plan){METHOD_WALK, {0.01, false}, 0, 111895, 1};
+    else
+        return fail(NICEST_E_ARGUMENT, "recipe '%s' is not known: default, paper or released",
+                    recipe);
+    if (langevin)
+        return fail(NICEST_E_ARGUMENT,
+                    "recipe '%s' is a method of its own: langevin goes with the default recipe",
+                    recipe);
+    return NICEST_OK;
+}
+
+static nicest_status choose(plan *p, const nicest_inpaint_options *o)
+{
+    TRY(choose_method(p, o->recipe ? o->recipe : "default", o->method ? o->method : "map"));
+    if (o->steps > STEPS_MOST || o->samples > SAMPLES_MOST)
+        return fail(NICEST_E_ARGUMENT, "at most %d steps and %d samples", STEPS_MOST, SAMPLES_MOST);
+    if (o->steps && p->method == METHOD_MAP)
+        p->ascent = o->steps;
+    else if (o->steps)
+        p->steps = o->steps;
+    p->samples = o->samples ? o->samples : 1;
+    if (p->samples > 1 && p->method == METHOD_MAP)
+        return fail(NICEST_E_ARGUMENT,
+                    "%zu samples, but method map has one answer: method langevin draws several",
+                    p->samples);
+    return NICEST_OK;
+}
+
+static nicest_status check_rows(const inpainting *p)
+{
+    for (size_t i = 0; i < p->n * p->d; i++)
+        if (!p->hidden[i] && !isfinite(p->stored[i]))
+            return fail(NICEST_E_DATA,
+                        "row %zu: column %zu (%s) has no value and is not hidden: mask it, or use "
+                        "mask nan",
+                        i / p->d + 1, i % p->d + 1, nicest_model_column_name(p->model, i % p->d));
+    return NICEST_OK;
+}
+
+/* ------------------------------------------------------------------ columns */
+
+/* Mean and deviation of the model's own samples, for a model that does not say those of its rows.
+ */
+static nicest_status measure_samples(const inpainting *p, double *mean, double *deviation)
+{
+    flow_workspace *w = NULL;
+    double *rows = memory_new(OWN_SAMPLES, p->d * sizeof *rows);
+    nicest_status status = rows ? NICEST_OK : fail_memory();
+    if (status == NICEST_OK)
+        status = flow_workspace_new(&w, model_flow_const(p->model), FLOW_SCORE, 0, p->fill.threads,
+                                    false);
+    if (status == NICEST_OK) {
+        flow_job job = {.input = FLOW_PRIOR,
+                        .rows = OWN_SAMPLES,
+                        .temperature = 1,
+                        .noise = {.seed = 1, .purpose = RANDOM_SAMPLE},
+                        .continuous = rows};
+        flow_run(w, &job);
+        for (size_t j = 0; j < p->d; j++) {
+            double sum = 0, square = 0;
+            for (size_t i = 0; i < OWN_SAMPLES; i++)
+                sum += rows[i * p->d + j] / OWN_SAMPLES;
+            for (size_t i = 0; i < OWN_SAMPLES; i++)
+                square += pow(rows[i * p->d + j] - sum, 2) / OWN_SAMPLES;
+            mean[j] = sum;
+            deviation[j] = sqrt(square);
+        }
+    }
+    flow_workspace_free(w);
+    memory_free(rows);
+    return status;
+}
+
+static fill_column column_of(const entry_column *c, double mean, double deviation)
+{
+    fill_column column = {.mean = isfinite(mean) ? mean : c->centre,
+                          .deviation = isfinite(deviation) ? fmax(deviation, 0) : 0,
+                          .bounded = c->levels > 0};
+    column.deviation = fmax(column.deviation, c->unit / sqrt(12.0));
+    column.low = column.bounded ? c->offset : column.mean - REACH * column.deviation;
+    column.high =
+        column.bounded ? c->offset + c->levels * c->unit : column.mean + REACH * column.deviation;
+    return column;
+}
+
+static nicest_status prepare_columns(inpainting *p)
+{
+    size_t means = 0, deviations = 0;
+    const double *mean = model_array(p->model, "columns.mean", &means);
+    const double *deviation = model_array(p->model, "columns.deviation", &deviations);
+    double *own = NULL;
+    if (!mean || !deviation || means != p->d || deviations != p->d) {
+        own = memory_new(p->d, 2 * sizeof *own);
+        nicest_status status = own ? measure_samples(p, own, own + p->d) : fail_memory();
+        if (status != NICEST_OK) {
+            memory_free(own);
+            return status;
+        }
+        mean = own;
+        deviation = own + p->d;
+    }
+    unsigned size[3] = {0};
+    nicest_model_image(p->model, &size[0], &size[1], &size[2]);
+    for (size_t j = 0; j < p->d; j++) {
+        const entry_column *c = &p->entry->column[j];
+        p->column[j] = column_of(c, mean[j], deviation[j]);
+        p->row[j] = p->column[j].mean;
+        p->peak[j] = !size[0] ? 0 : c->levels > 1 ? c->step * (c->levels - 1) : 1;
+    }
+    entry_quantise_row(p->entry, p->row, p->mean_fill);
+    memory_free(own);
+    return NICEST_OK;
+}
+
+/* ------------------------------------------------------------------ rows in and out */
+
+/* Continuous starting rows of the batch: observed values in the middle of their level, hidden ones
+ * at the column's mean. */
+static void load_batch(inpainting *p)
+{
+    const entry *e = p->entry;
+    for (size_t i = 0; i < p->fill.rows * p->d; i++) {
+        size_t j = i % p->d, at = p->done * p->d + i;
+        double middle = e->shift[j] + e->column[j].centre + e->noise[j] / 2;
+        p->start[i] = p->hidden[at] ? p->column[j].mean : e->gain[j] * p->stored[at] + middle;
+    }
+}
+
+/* The rows of `f` as stored values: observed ones are the source's. */
+static void decode(inpainting *p, const fill *f, double *out)
+{
+    for (size_t i = 0; i < f->rows; i++) {
+        size_t at = (p->done + i) * p->d;
+        entry_quantise_row(p->entry, f->x + i * p->d, p->row);
+        for (size_t j = 0; j < p->d; j++)
+            out[at + j] = p->hidden[at + j] ? p->row[j] : p->stored[at + j];
+    }
+}
+
+static void add_errors(inpainting *p, const double *filled)
+{
+    size_t begin = p->done * p->d;
+    for (size_t i = begin; i < begin + p->fill.rows * p->d; i++) {
+        size_t j = i % p->d;
+        if (!p->hidden[i] || !isfinite(p->stored[i]))
+            continue;
+        double off[2] = {filled[i] - p->stored[i], p->mean_fill[j] - p->stored[i]};
+        double deviation = p->column[j].deviation / p->entry->gain[j];
+        p->pixels += p->peak[j] > 0;
+        p->values += deviation > 0;
+        for (int k = 0; k < 2; k++) {
+            p->error[k] += p->peak[j] > 0 ? pow(off[k] / p->peak[j], 2) : 0;
+            p->deviations[k] += deviation > 0 ? pow(off[k] / deviation, 2) : 0;
+        }
+    }
+}
+
+/* Progress and frames, after every step of a fill. */
+static int watch(void *context, const fill *f, size_t step)
+{
+    inpainting *p = context;
+    const nicest_inpaint_options *o = p->options;
+    double units = (double)p->plan.ascent + (double)p->plan.steps * (double)p->plan.samples;
+    size_t at = p->offset + step;
+    if (p->frame && f->sample == 0 && at % o->frame_every == 0) {
+        decode(p, f, p->frame);
+        o->frame(o->context, at, p->frame);
+    }
+    if (!o->tick)
+        return 0;
+    return o->tick(o->context, (double)p->done * units + (double)f->rows * (double)at,
+                   (double)p->n * units);
+}
+
+/* ------------------------------------------------------------------ the run */
+
+static nicest_status run_sample(inpainting *p)
+{
+    if (p->plan.method == METHOD_WALK)
+        return fill_walk(&p->fill, &p->plan.rule, p->plan.steps);
+    return p->plan.method == METHOD_LANGEVIN ? fill_langevin(&p->fill, p->plan.steps) : NICEST_OK;
+}
+
+static double sum_of(const double *values, size_t count)
+{
+    double sum = 0;
+    for (size_t i = 0; i < count; i++)
+        sum += values[i];
+    return sum;
+}
+
+/* Every fill of the batch at hand; the ascent's result is where the samples start. */
+static nicest_status run_batch(inpainting *p)
+{
+    fill *f = &p->fill;
+    size_t bytes = f->rows * p->d * sizeof *p->x;
+    load_batch(p);
+    f->first = p->done;
+    f->hidden = p->hidden + p->done * p->d;
+    f->sample = 0;
+    f->x = p->start;
+    p->offset = 0;
+    fill_score(f);
+    p->before += sum_of(f->logp, f->rows);
+    if (p->plan.ascent) {
+        TRY(fill_ascend(f, p->plan.ascent, TOLERANCE));
+        p->steps = p->plan.steps || f->steps < p->steps ? p->steps : f->steps;
+        p->offset = p->plan.steps ? p->plan.ascent : 0;
+    }
+    for (size_t k = 0; k < p->plan.samples; k++, p->offset += p->plan.steps) {
+        memcpy(p->x, p->start, bytes);
+        f->x = p->x;
+        f->sample = (uint32_t)k;
+        TRY(run_sample(p));
+        p->after += sum_of(f->logp, f->rows);
+        decode(p, f, p->filled + k * p->n * p->d);
+        add_errors(p, p->filled + k * p->n * p->d);
+    }
+    return NICEST_OK;
+}
+
+static void *take(nicest_status *status, size_t count, size_t size)
+{
+    void *taken = *status == NICEST_OK ? memory_new(count, size) : NULL;
+    if (!taken && *status == NICEST_OK)
+        *status = fail_memory();
+    return taken;
+}
+
+static nicest_status prepare(inpainting *p)
+{
+    nicest_status status = NICEST_OK;
+    size_t d = p->d, n = p->n, samples = p->plan.samples;
+    if (n > SIZE_MAX / sizeof(double) / d / samples)
+        return fail_memory();
+    bool frames = p->options->frame && p->options->frame_every;
+    p->batch = frames || n < BATCH ? n : BATCH;
+    p->column = take(&status, d, sizeof *p->column);
+    p->peak = take(&status, d, sizeof *p->peak);
+    p->mean_fill = take(&status, d, sizeof *p->mean_fill);
+    p->row = take(&status, d, sizeof *p->row);
+    p->start = take(&status, p->batch, d * sizeof *p->start);
+    p->x = take(&status, p->batch, d * sizeof *p->x);
+    p->logp = take(&status, p->batch, sizeof *p->logp);
+    p->filled = take(&status, samples * n, d * sizeof *p->filled);
+    p->frame = frames ? take(&status, n, d * sizeof *p->frame) : NULL;
+    TRY(status);
+    TRY(prepare_columns(p));
+    p->fill.column = p->column;
+    p->fill.logp = p->logp;
+    p->fill.watch = watch;
+    p->fill.context = p;
+    return fill_open(&p->fill, model_flow_const(p->model), p->batch);
+}
+
+static void release(inpainting *p)
+{
+    fill_close(&p->fill);
+    memory_free(p->column);
+    memory_free(p->peak);
+    memory_free(p->mean_fill);
+    memory_free(p->row);
+    memory_free(p->start);
+    memory_free(p->x);
+    memory_free(p->logp);
+    memory_free(p->filled);
+    memory_free(p->frame);
+}
+
+static nicest_status run(inpainting *p)
+{
+    TRY(prepare(p));
+    p->steps = p->plan.steps;
+    while (p->done < p->n) {
+        p->fill.rows = p->n - p->done < p->batch ? p->n - p->done : p->batch;
+        TRY(run_batch(p));
+        p->done += p->fill.rows;
+    }
+    return NICEST_OK;
+}
+
+/* ------------------------------------------------------------------ what is said about it */
+
+static void give_spread(const inpainting *p, double *spread)
+{
+    size_t count = p->n * p->d, samples = p->plan.samples;
+    for (size_t i = 0; i < count; i++) {
+        double mean = 0, square = 0;
+        for (size_t k = 0; k < samples; k++) {
+            double off = p->filled[k * count + i] - mean;
+            mean += off / (double)(k + 1);
+            square += off * (p->filled[k * count + i] - mean);
+        }
+        spread[i] = p->hidden[i] ? sqrt(square / (double)samples) : 0;
+    }
+}
+
+static void give_result(const inpainting *p, double seconds, nicest_inpaint_result *result)
+{
+    double n = (double)p->n, hidden = 0;
+    for (size_t i = 0; i < p->n * p->d; i++)
+        hidden += p->hidden[i] != 0;
+    *result = (nicest_inpaint_result){
+        .rows = p->n,
+        .hidden = (size_t)hidden,
+        .steps = p->steps,
+        .psnr = p->pixels > 0 ? -10 * log10(p->error[0] / p->pixels) : NAN,
+        .psnr_mean_fill = p->pixels > 0 ? -10 * log10(p->error[1] / p->pixels) : NAN,
+        .rmse = p->values > 0 ? sqrt(p->deviations[0] / p->values) : NAN,
+        .rmse_mean_fill = p->values > 0 ? sqrt(p->deviations[1] / p->values) : NAN,
+        .logp_before = n > 0 ? p->before / n : NAN,
+        .logp_after = n > 0 ? p->after / n / (double)p->plan.samples : NAN,
+        .seconds = seconds};
+}
+
+nicest_status nicest_inpaint(const nicest_model *model, const double *stored, size_t n,
+                             const unsigned char *hidden, const nicest_inpaint_options *options,
+                             double *filled, double *spread, nicest_inpaint_result *result)
+{
+    if (!model || (n > 0 && (!stored || !hidden || !filled)))
+        return fail(NICEST_E_ARGUMENT, "inpaint: a model, rows, a mask and a place for the fills");
+    nicest_inpaint_options defaults;
+    nicest_inpaint_defaults(&defaults);
+    inpainting p = {.model = model,
+                    .entry = &model_flow_const(model)->entry,
+                    .stored = stored,
+                    .hidden = hidden,
+                    .n = n,
+                    .d = nicest_model_columns(model),
+                    .options = options ? options : &defaults};
+    double begun = parallel_clock();
+    TRY(choose(&p.plan, p.options));
+    TRY(check_rows(&p));
+    p.fill.threads = p.options->threads > 0 ? p.options->threads : parallel_available();
+    p.fill.columns = p.d;
+    p.fill.seed = p.options->seed;
+    nicest_status status = run(&p);
+    if (status == NICEST_OK && n > 0)
+        memcpy(filled, p.filled, p.plan.samples * n * p.d * sizeof *filled);
+    if (status == NICEST_OK && spread)
+        give_spread(&p, spread);
+    if (status == NICEST_OK && result)
+        give_result(&p, parallel_clock() - begun, result);
+    release(&p);
+    return status;
+}
