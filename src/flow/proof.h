@@ -10,13 +10,21 @@
 
 #include "nicest.h"
 
+/* The flow to prove, as the float library has it, and where. */
+typedef struct proof_subject {
+    const char *spec_text;
+    const float *theta, *frozen;
+    const double *rows;      /* [n, d], centre subtracted */
+    size_t n;                /* each costs 2 d rows of work and an elimination of d x d */
+    const double *deviation; /* [d] size of a column, positive: steps are relative to it */
+} proof_subject;
+
 typedef struct proof {
     double logdet_error;   /* analytic against central differences' LU, relative to max(1, |logdet|) */
     double gradient_error; /* directional derivatives of log p by x and by theta, relative */
 } proof;
 
-/* spec_text, parameters and constants as the float flow has them; centre-subtracted rows[n, d]. */
-nicest_status proof_run(const char *spec_text, const float *theta, const float *frozen,
-                        const double *rows, size_t n, uint64_t seed, proof *out);
+/* Either error is NaN where likelihood or a derivative is not finite. */
+nicest_status proof_run(const proof_subject *subject, uint64_t seed, int threads, proof *out);
 
 #endif

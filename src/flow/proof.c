@@ -1,0 +1,335 @@
+/* proof.c - log-determinants against a numerical Jacobian, gradients against differences.
+ *
+ * Owns the choice of steps. Nothing here looks into a layer: the flow is run as anybody runs it. A
+ * ReLU has kinks, and a difference that straddles one is no derivative: such a difference is known
+ * by its second difference, and taken again with smaller steps. */
+#include "flow/proof.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "base/status.h"
+#include "flow/flow.h"
+
+typedef struct prover {
+    flow *f;
+    flow_workspace *score, *learn;
+    const proof_subject *subject;
+    uint64_t seed;
+    size_t d;
+    bool kinks;
+} prover;
+
+/* The larger of two errors; NaN, once there, stays. */
+static double worse(double a, double b)
+{
+    return isnan(a) || isnan(b) ? NAN : fmax(a, b);
+}
+
+/* ------------------------------------------------------------------ log-determinant */
+
+enum { COLUMNS_AT_ONCE = 128 };
+
+typedef struct jacobian {
+    double *matrix;     /* [d, d], row j: derivatives of all latents by column j */
+    double *roughness;  /* [d] second difference over first, of the row that is kept */
+    double *near, *far; /* [2 COLUMNS_AT_ONCE, d] perturbed rows, and their latents */
+    double *latent;     /* [d] of the row itself */
+    size_t *columns;    /* [d] those to take (again) */
+} jacobian;
+
+static nicest_status jacobian_open(jacobian *j, size_t d)
+{
+    size_t pairs = 2 * COLUMNS_AT_ONCE * d;
+    *j = (jacobian){memory_new(d * d, sizeof(double)), memory_new(d, sizeof(double)),
+                    memory_new(pairs, sizeof(double)), memory_new(pairs, sizeof(double)),
+                    memory_new(d, sizeof(double)),     memory_new(d, sizeof(size_t))};
+    bool good = j->matrix && j->roughness && j->near && j->far && j->latent && j->columns;
+    return good ? NICEST_OK : fail_memory();
+}
+
+static void jacobian_close(jacobian *j)
+{
+    memory_free(j->matrix);
+    memory_free(j->roughness);
+    memory_free(j->near);
+    memory_free(j->far);
+    memory_free(j->latent);
+    memory_free(j->columns);
+}
+
+/* Keeps the differences by one column if they are smoother than those that are there. */
+static void keep_smoother(jacobian *j, size_t d, size_t column, const double *pair, double width)
+{
+    const double *above = pair, *below = pair + d;
+    double first = 0, second = 0;
+    for (size_t i = 0; i < d; i++) {
+        first = fmax(first, fabs(above[i] - below[i]));
+        second = fmax(second, fabs(above[i] - 2 * j->latent[i] + below[i]));
+    }
+    double roughness = first > 0 ? second / first : 0;
+    if (roughness >= j->roughness[column])
+        return;
+    j->roughness[column] = roughness;
+    for (size_t i = 0; i < d; i++)
+        j->matrix[column * d + i] = (above[i] - below[i]) / width;
+}
+
+/* Central differences by the listed columns, at most COLUMNS_AT_ONCE of them. */
+static void differences(const prover *p, jacobian *j, const double *x, const size_t *columns,
+                        size_t count, double relative_step)
+{
+    size_t d = p->d;
+    for (size_t c = 0; c < count; c++) {
+        double step = relative_step * p->subject->deviation[columns[c]];
+        for (int side = 0; side < 2; side++) {
+            double *row = j->near + (2 * c + (size_t)side) * d;
+            memcpy(row, x, d * sizeof *x);
+            row[columns[c]] += side ? -step : step;
+        }
+    }
+    flow_run(p->score,
+             &(flow_job){
+                 .input = FLOW_CONTINUOUS, .rows = 2 * count, .values = j->near, .latent = j->far});
+    for (size_t c = 0; c < count; c++) {
+        const double *pair = j->near + 2 * c * d;
+        double width = pair[columns[c]] - pair[d + columns[c]]; /* what rounding left of the step */
+        keep_smoother(j, d, columns[c], j->far + 2 * c * d, width);
+    }
+}
+
+/* All columns first, then those whose difference may straddle a kink with smaller steps. */
+static void fill_jacobian(const prover *p, jacobian *j, const double *x)
+{
+    static const double steps[] = {1e-6, 1e-7, 2e-8};
+    const double smooth = 1e-7; /* between kinks a ReLU flow is linear, but for rounding */
+    for (size_t c = 0; c < p->d; c++)
+        j->roughness[c] = INFINITY;
+    for (size_t s = 0; s < (p->kinks ? 3 : 1); s++) {
+        size_t count = 0;
+        for (size_t c = 0; c < p->d; c++)
+            if (j->roughness[c] > smooth)
+                j->columns[count++] = c;
+        for (size_t first = 0; first < count; first += COLUMNS_AT_ONCE) {
+            size_t left = count - first;
+            differences(p, j, x, j->columns + first,
+                        left < COLUMNS_AT_ONCE ? left : COLUMNS_AT_ONCE, steps[s]);
+        }
+    }
+}
+
+/* log |det| by elimination with row exchange; destroys a[d, d]. */
+static double log_abs_det(double *a, size_t d)
+{
+    double sum = 0;
+    for (size_t k = 0; k < d; k++) {
+        size_t pivot = k;
+        for (size_t i = k + 1; i < d; i++)
+            pivot = fabs(a[i * d + k]) > fabs(a[pivot * d + k]) ? i : pivot;
+        for (size_t i = k; pivot != k && i < d; i++) {
+            double held = a[k * d + i];
+            a[k * d + i] = a[pivot * d + i];
+            a[pivot * d + i] = held;
+        }
+        sum += log(fabs(a[k * d + k]));
+        for (size_t i = k + 1; i < d; i++)
+            vector_add_scaled(a + i * d + k, a + k * d + k, -a[i * d + k] / a[k * d + k], d - k);
+    }
+    return sum;
+}
+
+static nicest_status prove_logdet(const prover *p, double *error)
+{
+    jacobian j;
+    double most = 0;
+    nicest_status status = jacobian_open(&j, p->d);
+    for (size_t r = 0; status == NICEST_OK && r < p->subject->n; r++) {
+        const double *x = p->subject->rows + r * p->d;
+        double analytic;
+        flow_run(p->score, &(flow_job){.input = FLOW_CONTINUOUS,
+                                       .rows = 1,
+                                       .values = x,
+                                       .latent = j.latent,
+                                       .logdet = &analytic});
+        fill_jacobian(p, &j, x);
+        double numerical = log_abs_det(j.matrix, p->d);
+        most = worse(most, fabs(numerical - analytic) / fmax(1, fabs(analytic)));
+    }
+    jacobian_close(&j);
+    if (status == NICEST_OK)
+        *error = most;
+    return status;
+}
+
+/* ------------------------------------------------------------------ gradients */
+
+enum { DIRECTIONS = 4 };
+
+/* A function along a line, t -> value. */
+typedef struct line {
+    double (*value)(const struct line *l, double t);
+    const prover *p;
+    const double *direction, *start; /* [size] */
+    double *moved;                   /* [size] */
+    size_t size;
+    double *logp; /* [n], of the rows */
+} line;
+
+/* Relative error of the slope at 0 against central differences of fourth order: the best of several
+ * steps, since rounding wants them large, and curvature and kinks small. A wrong slope has no good
+ * step. */
+static double slope_error(const line *l, double slope)
+{
+    double best = NAN, scale = fmax(fabs(slope), 1e-9);
+    for (double change = 1e-2; change > 5e-8; change /= 10) {
+        double t = change / scale;
+        double near = l->value(l, t) - l->value(l, -t),
+               far = l->value(l, 2 * t) - l->value(l, -2 * t);
+        double numerical = (8 * near - far) / (12 * t);
+        double size = fmax(fmax(fabs(slope), fabs(numerical)), 1e-9);
+        best = fmin(best, fabs(numerical - slope) / size); /* fmin passes over NaN */
+    }
+    return best;
+}
+
+/* A direction of about unit length: the gradient itself, or the gradient with random factors and
+ * noise beside it, so that every component counts. */
+static void choose_direction(const prover *p, int number, const double *gradient, size_t n,
+                             double *v)
+{
+    double square = 0;
+    for (size_t i = 0; i < n; i++)
+        square += gradient[i] * gradient[i];
+    double length = square > 0 ? sqrt(square) : 1, share = 1 / sqrt((double)n);
+    if (number)
+        random_normal((random_stream){p->seed, RANDOM_VERIFY, (uint32_t)number}, 0, v, n);
+    for (size_t i = 0; i < n; i++)
+        v[i] = number ? gradient[i] / length * (1 + v[i]) + share * v[i] : gradient[i] / length;
+}
+
+/* log p of one row, moved in units of the columns' deviations. */
+static double value_by_x(const line *l, double t)
+{
+    double logp;
+    for (size_t i = 0; i < l->size; i++)
+        l->moved[i] = l->start[i] + t * l->direction[i] * l->p->subject->deviation[i];
+    flow_run(l->p->score,
+             &(flow_job){.input = FLOW_CONTINUOUS, .rows = 1, .values = l->moved, .logp = &logp});
+    return logp;
+}
+
+static double prove_by_x(const prover *p, double *space)
+{
+    size_t d = p->d;
+    double most = 0, *gradient = space, *direction = space + d;
+    for (size_t r = 0; r < p->subject->n; r++) {
+        line l = {value_by_x, p, direction, p->subject->rows + r * d, space + 2 * d, d, NULL};
+        flow_run(p->learn,
+                 &(flow_job){
+                     .input = FLOW_CONTINUOUS, .rows = 1, .values = l.start, .gradient = gradient});
+        vector_multiply(gradient, p->subject->deviation, d);
+        for (int i = 0; i < DIRECTIONS; i++) {
+            choose_direction(p, i, gradient, d, direction);
+            most = worse(most, slope_error(&l, vector_dot(gradient, direction, d)));
+        }
+    }
+    return most;
+}
+
+/* Mean log p of the rows, all parameters moved. */
+static double value_by_theta(const line *l, double t)
+{
+    const proof_subject *s = l->p->subject;
+    double sum = 0;
+    for (size_t i = 0; i < l->size; i++)
+        l->moved[i] = l->start[i] + t * l->direction[i];
+    flow_run(
+        l->p->score,
+        &(flow_job){.input = FLOW_CONTINUOUS, .rows = s->n, .values = s->rows, .logp = l->logp});
+    for (size_t i = 0; i < s->n; i++)
+        sum += l->logp[i];
+    return sum / (double)s->n;
+}
+
+/* d mean log p / d theta, row by row through the workspace of one row. */
+static void gradient_by_theta(const prover *p, double *gradient)
+{
+    size_t n = p->subject->n;
+    vector_fill(gradient, 0, p->f->tensors.trainable);
+    for (size_t r = 0; r < n; r++) {
+        flow_learn(p->learn, &(flow_job){.input = FLOW_CONTINUOUS,
+                                         .rows = 1,
+                                         .values = p->subject->rows + r * p->d});
+        for (size_t i = 0; i < p->f->blocks.count; i++) {
+            const block *b = &p->f->blocks.items[i];
+            real *g = flow_block_scratch(p->learn, 0);
+            flow_gradient(p->learn, 0, b, g); /* of -log p */
+            vector_add_scaled(gradient + b->offset, g, -1 / (double)n, b->count);
+        }
+    }
+}
+
+static double prove_by_theta(const prover *p, double *space, double *logp)
+{
+    size_t count = p->f->tensors.trainable;
+    double most = 0, *gradient = space, *direction = space + count, *start = space + 2 * count;
+    line l = {value_by_theta, p, direction, start, p->f->theta, count, logp};
+    memcpy(start, p->f->theta, count * sizeof *start);
+    gradient_by_theta(p, gradient);
+    for (int i = 0; i < DIRECTIONS; i++) {
+        choose_direction(p, i, gradient, count, direction);
+        most = worse(most, slope_error(&l, vector_dot(gradient, direction, count)));
+    }
+    memcpy(p->f->theta, start, count * sizeof *start);
+    return most;
+}
+
+static nicest_status prove_gradient(const prover *p, double *error)
+{
+    size_t count = p->f->tensors.trainable;
+    size_t most = count > p->d ? count : p->d;
+    double *space = memory_new(3 * most, sizeof *space);
+    double *logp = memory_new(p->subject->n, sizeof *logp);
+    if (space && logp) {
+        double by_x = prove_by_x(p, space);
+        *error = count ? worse(by_x, prove_by_theta(p, space, logp)) : by_x;
+    }
+    nicest_status status = space && logp ? NICEST_OK : fail_memory();
+    memory_free(space);
+    memory_free(logp);
+    return status;
+}
+
+/* ------------------------------------------------------------------ the whole */
+
+static nicest_status prover_open(prover *p, int threads)
+{
+    const proof_subject *s = p->subject;
+    TRY(flow_new(&p->f, s->spec_text, 0));
+    for (size_t i = 0; i < p->f->tensors.trainable; i++)
+        p->f->theta[i] = (double)s->theta[i];
+    for (size_t i = 0; i < p->f->tensors.frozen; i++)
+        p->f->frozen[i] = (double)s->frozen[i];
+    p->d = p->f->spec.columns;
+    p->kinks = strstr(p->f->spec.text, "activation=relu") != NULL;
+    TRY(flow_workspace_new(&p->score, p->f, FLOW_SCORE, 0, threads, false));
+    return flow_workspace_new(&p->learn, p->f, FLOW_LEARN, 1, 1, false);
+}
+
+nicest_status proof_run(const proof_subject *subject, uint64_t seed, int threads, proof *out)
+{
+    prover p = {.subject = subject, .seed = seed};
+    proof found = {0};
+    nicest_status status = prover_open(&p, threads);
+    if (status == NICEST_OK)
+        status = prove_logdet(&p, &found.logdet_error);
+    if (status == NICEST_OK)
+        status = prove_gradient(&p, &found.gradient_error);
+    flow_workspace_free(p.score);
+    flow_workspace_free(p.learn);
+    flow_free(p.f);
+    if (status == NICEST_OK)
+        *out = found;
+    return status;
+}

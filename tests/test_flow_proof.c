@@ -1,0 +1,115 @@
+/* test_flow_proof.c - the proof in double holds for flows of the float library, and only where it
+ * can: what is not finite is never proven. */
+#include "flow/proof.h"
+
+#include "flow_fixture.h"
+
+enum { ROWS = 3 };
+
+static proof prove(const flow *f, const double *rows, const double *deviation)
+{
+    proof found = {-1, -1};
+    proof_subject subject = {f->spec.text, f->theta, f->frozen, rows, ROWS, deviation};
+    assert_int_equal(proof_run(&subject, 5, 2, &found), NICEST_OK);
+    return found;
+}
+
+static void check_proof(const shape *s, const char *text)
+{
+    flow *f = flow_of_text(text, 41);
+    double *x = rows_for(f, ROWS, 6), deviation[33];
+    for (size_t j = 0; j < s->columns; j++)
+        deviation[j] = 0.5;
+    proof p = prove(f, x, deviation);
+    if (!(p.logdet_error < 1e-6 && p.gradient_error < 1e-6))
+        print_error("log-determinant %g, gradient %g\n%s", p.logdet_error, p.gradient_error, text);
+    assert_true(p.logdet_error >= 0 && p.logdet_error < 1e-6);
+    assert_true(p.gradient_error >= 0 && p.gradient_error < 1e-6);
+    memory_free(x);
+    flow_free(f);
+}
+
+static void every_flow_is_proven(void **state)
+{
+    (void)state;
+    for_every_shape(check_proof);
+}
+
+/* Columns of sizes from a millionth to a million, as tables have them. */
+static void sizes_of_columns_do_not_matter(void **state)
+{
+    (void)state;
+    flow *f = flow_of_text("nicest 1\ncolumns 7\nstandardise\ncoupling move=first hidden=40x2\n"
+                           "coupling move=second hidden=40x2\nscale\nprior normal\n",
+                           42);
+    double *x = rows_for(f, ROWS, 6), deviation[7];
+    real *log_scale = *f->tensors.items[1].slot, *shift = *f->tensors.items[0].slot;
+    for (size_t j = 0; j < 7; j++) {
+        deviation[j] = pow(10, 2 * (double)j - 6);
+        log_scale[j] = (real)-log(deviation[j]);
+        shift[j] = (real)deviation[j];
+        for (size_t r = 0; r < ROWS; r++)
+            x[r * 7 + j] *= deviation[j];
+    }
+    proof p = prove(f, x, deviation);
+    assert_true(p.logdet_error < 1e-6 && p.gradient_error < 1e-6);
+    memory_free(x);
+    flow_free(f);
+}
+
+static void what_is_not_finite_is_not_proven(void **state)
+{
+    (void)state;
+    flow *f = flow_of_text("nicest 1\ncolumns 3\ncoupling move=first hidden=none\nscale\n"
+                           "prior normal\n",
+                           43);
+    double *x = rows_for(f, ROWS, 6), deviation[] = {1, 1, 1};
+    x[4] = NAN;
+    proof p = prove(f, x, deviation);
+    assert_true(isnan(p.logdet_error) || isnan(p.gradient_error));
+    memory_free(x);
+    flow_free(f);
+}
+
+static void a_wrong_spec_is_an_error(void **state)
+{
+    proof p = {-1, -1};
+    proof_subject subject = {.spec_text = "nicest 2\n"};
+    (void)state;
+    assert_int_equal(proof_run(&subject, 1, 1, &p), NICEST_E_FORMAT);
+    assert_true(p.logdet_error == -1 && p.gradient_error == -1);
+}
+
+static void memory_that_runs_out_is_said_and_nothing_leaks(void **state)
+{
+    (void)state;
+    flow *f = flow_of_text("nicest 1\ncolumns 3\ncoupling move=first hidden=4\nscale\n"
+                           "prior normal\n",
+                           44);
+    double *x = rows_for(f, ROWS, 6), deviation[] = {1, 1, 1};
+    proof_subject subject = {f->spec.text, f->theta, f->frozen, x, ROWS, deviation};
+    nicest_status status = NICEST_E_MEMORY;
+    size_t live = memory_live();
+    for (size_t n = 1; status != NICEST_OK; n++) {
+        proof p = {-1, -1};
+        memory_fail_at(n);
+        status = proof_run(&subject, 1, 1, &p);
+        memory_fail_at(0);
+        assert_true(status == NICEST_OK || (status == NICEST_E_MEMORY && p.logdet_error == -1));
+        assert_int_equal(memory_live(), live);
+    }
+    memory_free(x);
+    flow_free(f);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_flow_is_proven),
+        cmocka_unit_test(sizes_of_columns_do_not_matter),
+        cmocka_unit_test(what_is_not_finite_is_not_proven),
+        cmocka_unit_test(a_wrong_spec_is_an_error),
+        cmocka_unit_test(memory_that_runs_out_is_said_and_nothing_leaks),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
