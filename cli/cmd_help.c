@@ -82,7 +82,7 @@ static int version_run(void *settings)
 {
     const shared_settings *shared = settings;
     if (!shared->json)
-        printf("nicest %s\n%s\n", nicest_version(), nicest_build());
+        puts(nicest_build());
     print_json(shared, json_pack("{s:s, s:s, s:i}", "version", nicest_version(), "build",
                                  nicest_build(), "processors", nicest_processors()));
     return STATUS_DONE;
@@ -92,7 +92,7 @@ const command VERSION_COMMAND = {
     .name = "version",
     .summary = "which nicest this is and how it was built",
     .synopsis = "[--json]",
-    .description = "Prints the version, then compiler, libraries and processor features in use.",
+    .description = "Prints version, compiler, libraries and the processor features in use.",
     .tables = {COMMON_OPTIONS},
     .size = sizeof(shared_settings),
     .run = version_run,
