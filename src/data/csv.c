@@ -1,8 +1,9 @@
 /* csv.c - rows of text, read in one pass through one buffer.
  *
- * A line without quotes goes straight from the buffer into numbers; anything unusual (quotes, spaces,
- * missing fields, labels, text) takes the slow way, field by field. Owns the buffer, the header and
- * the numbering of text labels. docs/decisions/0002-csv.md says why this is not a library. */
+ * A line without quotes goes straight from the buffer into numbers; anything unusual (quotes,
+ * spaces, missing fields, labels, text) takes the slow way, field by field. Owns the buffer, the
+ * header and the numbering of text labels. docs/decisions/0002-csv.md says why this is not a
+ * library. */
 #include "data/csv.h"
 
 #include <math.h>
@@ -15,9 +16,9 @@
 
 enum {
     FIRST_CAPACITY = 1 << 20,
-    MOST_RECORD = 1 << 28,    /* a quote that is never closed must not eat all memory */
+    MOST_RECORD = 1 << 28, /* a quote that is never closed must not eat all memory */
     MOST_CATEGORIES = 10000,
-    SHOWN = 40                /* bytes of a field in an error */
+    SHOWN = 40 /* bytes of a field in an error */
 };
 
 /* What a field is read for. */
@@ -37,21 +38,21 @@ typedef struct categories {
 
 struct csv_stream {
     file_reader *file;
-    char *place;             /* path, or "standard input" */
-    char *buffer;            /* [capacity + 1]: a line feed always follows the last byte */
+    char *place;  /* path, or "standard input" */
+    char *buffer; /* [capacity + 1]: a line feed always follows the last byte */
     size_t capacity, start, end, scanned;
-    bool finished;           /* no more bytes will come */
+    bool finished; /* no more bytes will come */
     char separator;
-    size_t line;             /* number of the line at `start`, from 1 */
-    size_t rows;             /* data rows so far */
-    size_t fields;           /* of every line */
-    char **names;            /* [fields] or NULL */
-    unsigned char *role;     /* [fields] */
-    size_t *target;          /* [fields]: place in the row */
+    size_t line;         /* number of the line at `start`, from 1 */
+    size_t rows;         /* data rows so far */
+    size_t fields;       /* of every line */
+    char **names;        /* [fields] or NULL */
+    unsigned char *role; /* [fields] */
+    size_t *target;      /* [fields]: place in the row */
     selection chosen;
-    char *text;              /* a field without its quotes */
+    char *text; /* a field without its quotes */
     size_t text_capacity;
-    categories labels;       /* distinct labels so far, in order of appearance */
+    categories labels; /* distinct labels so far, in order of appearance */
 };
 
 typedef struct record {
@@ -106,8 +107,8 @@ static nicest_status refill(csv_stream *s)
     return NICEST_OK;
 }
 
-/* Until the buffer is full: a record with quotes is looked through anew after each refill, so refills
- * must double. */
+/* Until the buffer is full: a record with quotes is looked through anew after each refill, so
+ * refills must double. */
 static nicest_status refill_wholly(csv_stream *s)
 {
     do
@@ -116,8 +117,8 @@ static nicest_status refill_wholly(csv_stream *s)
     return NICEST_OK;
 }
 
-/* The line feed that ends the record at p, or NULL when the record goes on behind `end`. A quote opens
- * a quoted field only at the field's start. */
+/* The line feed that ends the record at p, or NULL when the record goes on behind `end`. A quote
+ * opens a quoted field only at the field's start. */
 static const char *quoted_end(const csv_stream *s, const char *p, const char *end, bool *open)
 {
     bool at_start = true;
@@ -220,8 +221,8 @@ static void trim(const char **text, size_t *size)
         --*size;
 }
 
-/* A quoted field without its quotes into s->text, ended by NUL; *p moves behind the closing quote and
- * what may follow it, to the separator or the end. */
+/* A quoted field without its quotes into s->text, ended by NUL; *p moves behind the closing quote
+ * and what may follow it, to the separator or the end. */
 static nicest_status unquote(csv_stream *s, const char **p, const char *end, size_t *size)
 {
     size_t most = (size_t)(end - *p) + 1, used = 0;
@@ -326,7 +327,8 @@ static nicest_status read_label(csv_stream *s, const char *text, size_t size, si
             return NICEST_OK;
     }
     size_t i = 0;
-    while (i < s->labels.count && !same_category(&s->labels.items[i], is_number, number, text, size))
+    while (i < s->labels.count &&
+           !same_category(&s->labels.items[i], is_number, number, text, size))
         i++;
     if (i == s->labels.count && i > MOST_CATEGORIES)
         return fail(NICEST_E_DATA, "%s:%zu: the label column has text and more than %d values",
@@ -446,8 +448,8 @@ static const char *column_name(const csv_stream *s, size_t column)
 static nicest_status fail_number(const csv_stream *s, const record *r, const row_state *state)
 {
     const char *name = column_name(s, state->bad_column);
-    return fail(NICEST_E_FORMAT, "%s:%zu: column %zu%s%s%s: '%s' is not a number", s->place, r->line,
-                state->bad_column + 1, name != NULL ? " (" : "", name != NULL ? name : "",
+    return fail(NICEST_E_FORMAT, "%s:%zu: column %zu%s%s%s: '%s' is not a number", s->place,
+                r->line, state->bad_column + 1, name != NULL ? " (" : "", name != NULL ? name : "",
                 name != NULL ? ")" : "", state->bad_text);
 }
 
@@ -523,8 +525,8 @@ static nicest_status read_names(csv_stream *s, const record *r)
         return fail_memory();
     for (size_t j = 0; j < s->fields; j++, p++) {
         TRY(take_field(s, &p, r->end, &text, &size));
-        s->names[j] = size > 0 ? memory_format("%.*s", (int)size, text)
-                               : memory_format("x%zu", j + 1);
+        s->names[j] =
+            size > 0 ? memory_format("%.*s", (int)size, text) : memory_format("x%zu", j + 1);
         if (s->names[j] == NULL)
             return fail_memory();
     }
@@ -721,8 +723,8 @@ static nicest_status choose_names(source_table *t, const csv_stream *s)
         return fail_memory();
     for (size_t j = 0; j < t->columns; j++) {
         size_t column = s->chosen.columns[j];
-        t->names[j] = s->names != NULL ? memory_text(s->names[column])
-                                       : memory_format("x%zu", column + 1);
+        t->names[j] =
+            s->names != NULL ? memory_text(s->names[column]) : memory_format("x%zu", column + 1);
         if (t->names[j] == NULL)
             return fail_memory();
     }

@@ -1,8 +1,8 @@
 /* csv.h - rows of text: CSV and its relatives, one after another or all at once.
  *
- * Separator (comma, semicolon, tab), header, quotes, CRLF, a byte order mark, blank lines and missing
- * fields (empty, NA, NaN, null, ?) are recognised. Columns are chosen while they are read: what was
- * dropped may be anything. */
+ * Separator (comma, semicolon, tab), header, quotes, CRLF, a byte order mark, blank lines and
+ * missing fields (empty, NA, NaN, null, ?) are recognised. Columns are chosen while they are read:
+ * what was dropped may be anything. */
 #ifndef NICEST_DATA_CSV_H
 #define NICEST_DATA_CSV_H
 
@@ -19,8 +19,8 @@ size_t csv_columns(const csv_stream *stream); /* chosen ones */
 /* Number of the last row that was read in the file, from 0. */
 size_t csv_row_number(const csv_stream *stream);
 
-/* The next row that --where keeps, into row[columns]; *got is false at the end. NICEST_E_FORMAT: this
- * line is no row; the stream stands behind it and may be read on. */
+/* The next row that --where keeps, into row[columns]; *got is false at the end. NICEST_E_FORMAT:
+ * this line is no row; the stream stands behind it and may be read on. */
 nicest_status csv_next(csv_stream *stream, double *row, bool *got);
 
 /* A whole file as nicest_data. */

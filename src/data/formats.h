@@ -6,11 +6,11 @@
 
 #include "data/source.h"
 
-/* .npy, versions 1 to 3: integers, booleans, floats of 2, 4, 8 bytes, either order of bytes and axes.
- * One axis is one column; [n, h, w] and [n, h, w, c] are pictures. */
+/* .npy, versions 1 to 3: integers, booleans, floats of 2, 4, 8 bytes, either order of bytes and
+ * axes. One axis is one column; [n, h, w] and [n, h, w, c] are pictures. */
 nicest_status npy_load(source_table *table, const char *path);
-/* .npz: the array of that name, or (NULL) the first with two axes. Other arrays of equal length with
- * one column become extras. */
+/* .npz: the array of that name, or (NULL) the first with two axes. Other arrays of equal length
+ * with one column become extras. */
 nicest_status npz_load(source_table *table, const char *path, const char *array);
 /* IDX, gzipped or not; labels of a labels-idx1 file beside an images-idx3 file become an extra. */
 nicest_status idx_load(source_table *table, const char *path);

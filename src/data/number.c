@@ -1,8 +1,8 @@
 /* number.c - decimal text to double and back.
  *
- * Reading has three ways, each correctly rounded, from fast to rare: one exact product or quotient of
- * doubles (Clinger); a 128-bit integer quotient for up to 19 digits; strtod for the rest. Writing tries
- * an exact quotient by a power of ten before it asks printf. */
+ * Reading has three ways, each correctly rounded, from fast to rare: one exact product or quotient
+ * of doubles (Clinger); a 128-bit integer quotient for up to 19 digits; strtod for the rest.
+ * Writing tries an exact quotient by a power of ten before it asks printf. */
 #include "data/number.h"
 
 #include <locale.h>
@@ -164,8 +164,8 @@ static double read_slowly(const char *text, size_t size)
 {
     const char *point = localeconv()->decimal_point;
     size_t point_size = strlen(point);
-    char small[128], *copy = size + point_size < sizeof small ? small
-                                                              : memory_new(size + point_size + 1, 1);
+    char small[128],
+        *copy = size + point_size < sizeof small ? small : memory_new(size + point_size + 1, 1);
     if (copy == NULL)
         return NAN;
     size_t used = 0;

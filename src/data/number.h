@@ -1,19 +1,20 @@
 /* number.h - decimal text to double and back, exactly, whatever the locale.
  *
- * Owns the two conversions that every text format shares. Knows nothing of fields and separators. */
+ * Owns the two conversions that every text format shares. Knows nothing of fields and separators.
+ */
 #ifndef NICEST_DATA_NUMBER_H
 #define NICEST_DATA_NUMBER_H
 
 #include <stdbool.h>
 #include <stddef.h>
 
-/* Reads [+-]digits[.digits][e[+-]digits] at `text`, which ends with a character that cannot belong to a
- * number (NUL, a separator, a line's end). Correctly rounded. Returns the end of the number, or NULL
- * when there is none (*value is then untouched). */
+/* Reads [+-]digits[.digits][e[+-]digits] at `text`, which ends with a character that cannot belong
+ * to a number (NUL, a separator, a line's end). Correctly rounded. Returns the end of the number,
+ * or NULL when there is none (*value is then untouched). */
 const char *number_scan(const char *text, double *value);
 
-/* The whole of text[size], without spaces around it, as a number, or one of inf, +inf, -infinity, ...
- * text[size] must be readable and end a number. */
+/* The whole of text[size], without spaces around it, as a number, or one of inf, +inf, -infinity,
+ * ... text[size] must be readable and end a number. */
 bool number_read(const char *text, size_t size, double *value);
 
 enum { NUMBER_SIZE = 32 };

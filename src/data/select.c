@@ -1,7 +1,7 @@
 /* select.c - which columns and rows of a source the user asked for.
  *
- * A name wins over a number, so that files with columns "1", "2" can be addressed by what they say; a
- * number counts from 1. Does not read any data. */
+ * A name wins over a number, so that files with columns "1", "2" can be addressed by what they say;
+ * a number counts from 1. Does not read any data. */
 #include "data/select.h"
 
 #include <limits.h>
@@ -249,8 +249,8 @@ nicest_status selection_nothing(const char *place, const char *where)
     return fail(NICEST_E_DATA, "--where: no row of %s has %s", place, where);
 }
 
-nicest_status selection_picture(const char *place, const nicest_data_options *options,
-                                size_t count, bool all, unsigned size[3])
+nicest_status selection_picture(const char *place, const nicest_data_options *options, size_t count,
+                                bool all, unsigned size[3])
 {
     if (options != NULL && (options->height > 0 || options->width > 0)) {
         unsigned channels = options->channels > 0 ? options->channels : 1;

@@ -1,7 +1,7 @@
 /* select.h - which columns and rows of a source the user asked for.
  *
- * Owns the words of --columns, --drop, --label, --where, --image and of slices. Works on names alone;
- * the readers of formats apply what was chosen. */
+ * Owns the words of --columns, --drop, --label, --where, --image and of slices. Works on names
+ * alone; the readers of formats apply what was chosen. */
 #ifndef NICEST_DATA_SELECT_H
 #define NICEST_DATA_SELECT_H
 
@@ -23,8 +23,8 @@ typedef struct column_list {
 typedef struct selection {
     size_t *columns; /* [count], owned */
     size_t count;
-    bool all;        /* the data columns as they are */
-    size_t label, where; /* a column, or NO_COLUMN */
+    bool all;               /* the data columns as they are */
+    size_t label, where;    /* a column, or NO_COLUMN */
     const char *where_text; /* the value, borrowed from the options */
     bool where_is_number;
     double where_number;
@@ -41,8 +41,8 @@ bool selection_keeps_number(const selection *s, double value);
 
 /* The picture size of `count` chosen columns: the options', else what the source knows if all its
  * columns were taken, else zeros. */
-nicest_status selection_picture(const char *place, const nicest_data_options *options,
-                                size_t count, bool all, unsigned size[3]);
+nicest_status selection_picture(const char *place, const nicest_data_options *options, size_t count,
+                                bool all, unsigned size[3]);
 
 /* "[a:b]" with Python's meaning: either may be missing or count from the end. */
 typedef struct slice {

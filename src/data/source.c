@@ -1,8 +1,8 @@
 /* source.c - rows, wherever they lie.
  *
- * Owns nicest_data: shared values with a count of owners, and what is a handle's own: which rows, and
- * their labels. Conversion to double is one loop for each stored type, run-wise where a row's values
- * are neighbours. Does not know where the values came from. */
+ * Owns nicest_data: shared values with a count of owners, and what is a handle's own: which rows,
+ * and their labels. Conversion to double is one loop for each stored type, run-wise where a row's
+ * values are neighbours. Does not know where the values came from. */
 #include "data/source.h"
 
 #include <math.h>
@@ -31,8 +31,8 @@ struct nicest_data {
 
 /* ---------------------------------------------------------------- stored types */
 
-/* One function for each type: n values `stride` bytes apart into out[0], out[out_stride], ... The case
- * of neighbours stands by itself, because the compiler makes vectors of it. */
+/* One function for each type: n values `stride` bytes apart into out[0], out[out_stride], ... The
+ * case of neighbours stands by itself, because the compiler makes vectors of it. */
 #define DEFINE_WIDEN(name, type)                                                                   \
     VECTOR_CLONES static void name(const unsigned char *from, size_t stride, size_t n,             \
                                    double *out, size_t out_stride)                                 \
@@ -62,7 +62,8 @@ DEFINE_WIDEN(widen_i64, int64_t)
 DEFINE_WIDEN(widen_f32, float)
 DEFINE_WIDEN(widen_f64, double)
 
-/* Rounded to nearest (ties to even), clamped to least .. most; `top` is the first double too large. */
+/* Rounded to nearest (ties to even), clamped to least .. most; `top` is the first double too large.
+ */
 #define DEFINE_STORE(name, type, least, most, top)                                                 \
     static void name(const double *values, size_t n, unsigned char *out)                           \
     {                                                                                              \
@@ -270,8 +271,7 @@ static void read_columns(const source_table *t, size_t first, size_t count, doub
 {
     const unsigned char *from = t->values + first * t->row_stride;
     for (size_t j = 0; j < t->columns; j++)
-        KINDS[t->type].widen(from + column_offset(t, j), t->row_stride, count, out + j,
-                             t->columns);
+        KINDS[t->type].widen(from + column_offset(t, j), t->row_stride, count, out + j, t->columns);
 }
 
 static size_t body_row(const nicest_data *data, size_t row)
@@ -503,10 +503,8 @@ nicest_status nicest_data_replace(nicest_data **out, const nicest_data *data, co
     const source_table *old = &data->body->table;
     if (value_is_integer(old->type))
         TRY(check_not_nan(data, values));
-    source_table table = {.kind = old->kind,
-                          .height = old->height,
-                          .width = old->width,
-                          .channels = old->channels};
+    source_table table = {
+        .kind = old->kind, .height = old->height, .width = old->width, .channels = old->channels};
     nicest_status status = fill_replacement(&table, data, values);
     if (status != NICEST_OK) {
         source_table_close(&table);

@@ -68,8 +68,8 @@ void source_table_column(const source_table *table, size_t column, double *out);
 /* All rows as nicest_data, which takes everything out of the table (also on failure). */
 nicest_status source_from_table(nicest_data **out, source_table *table);
 
-/* Stored rows first .. first+count-1 into out[count, columns]; the range must lie inside. Any number
- * of threads at once. */
+/* Stored rows first .. first+count-1 into out[count, columns]; the range must lie inside. Any
+ * number of threads at once. */
 void source_read(const nicest_data *data, size_t first, size_t count, double *out);
 /* Stored rows index[0..count-1] likewise. */
 void source_gather(const nicest_data *data, const size_t *index, size_t count, double *out);

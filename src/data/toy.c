@@ -1,9 +1,9 @@
 /* toy.c - two-dimensional data whose exact density is known.
  *
- * Owns names, parameters, sampling and densities, which stand side by side for each toy. Toys along a
- * curve (moons, spirals, swissroll) are Gaussian noise around it: their density is an integral over
- * the curve, done by Gauss-Legendre panels no longer than two deviations, so it is a mixture of
- * Gaussians that integrates to one by construction. All others have closed forms. */
+ * Owns names, parameters, sampling and densities, which stand side by side for each toy. Toys along
+ * a curve (moons, spirals, swissroll) are Gaussian noise around it: their density is an integral
+ * over the curve, done by Gauss-Legendre panels no longer than two deviations, so it is a mixture
+ * of Gaussians that integrates to one by construction. All others have closed forms. */
 #include "data/toy.h"
 
 #include <math.h>
@@ -110,8 +110,8 @@ static double density_gaussians(const toy_request *r, double x, double y)
 
 /* ---------------------------------------------------------------- pinwheel */
 
-/* An arm is a Gaussian at (2, 0), long in x, turned by an angle that grows with the distance from the
- * origin. Turning circles against each other keeps areas, so no determinant appears. */
+/* An arm is a Gaussian at (2, 0), long in x, turned by an angle that grows with the distance from
+ * the origin. Turning circles against each other keeps areas, so no determinant appears. */
 enum { ARMS = 5 };
 static const double ARM_PLACE = 2, ARM_LENGTH = 0.6;
 
@@ -156,8 +156,8 @@ static void draw_rings(const toy_request *r, const double *u, const double *z, d
     row[1] = radius * sin(angle) + r->noise * z[1];
 }
 
-/* exp(-x) I0(x), x >= 0: the power series, whose terms are all positive, or the asymptotic one, whose
- * least term at 30 is below 1e-17. */
+/* exp(-x) I0(x), x >= 0: the power series, whose terms are all positive, or the asymptotic one,
+ * whose least term at 30 is below 1e-17. */
 static double scaled_bessel(double x)
 {
     double term = 1, sum = 1;
@@ -253,8 +253,8 @@ static void swissroll_point(size_t part, double t, double *x, double *y)
     *y = t * sin(t) / 5;
 }
 
-static const curve SWISSROLL = {1, 4.71238898038469, 14.13716694115407,
-                                2.9, swissroll_point, swissroll_weight};
+static const curve SWISSROLL = {1,   4.71238898038469, 14.13716694115407,
+                                2.9, swissroll_point,  swissroll_weight};
 
 static void around(const toy_request *r, size_t part, double t, const double *z, double *row)
 {
@@ -322,7 +322,8 @@ static void squared_distances(const double *restrict centre_x, const double *res
     }
 }
 
-/* Log of the sum of weighted Gaussians; centres that are out of sight of the nearest are left out. */
+/* Log of the sum of weighted Gaussians; centres that are out of sight of the nearest are left out.
+ */
 static double mixture_log_density(mixture *m, double x, double y)
 {
     enum { OUT_OF_SIGHT = 50 }; /* exp(-50) is 2e-22 */
@@ -354,9 +355,9 @@ static const toy TOYS[] = {
 };
 enum { TOY_COUNT = sizeof TOYS / sizeof *TOYS };
 
-static const char *const NAMES[TOY_COUNT + 1] = {"parabola", "moons",   "rings",
-                                                 "eight-gaussians", "pinwheel", "spirals",
-                                                 "checkerboard", "swissroll", NULL};
+static const char *const NAMES[TOY_COUNT + 1] = {"parabola",        "moons",     "rings",
+                                                 "eight-gaussians", "pinwheel",  "spirals",
+                                                 "checkerboard",    "swissroll", NULL};
 static const char LIST[] =
     "parabola, moons, rings, eight-gaussians, pinwheel, spirals, checkerboard, swissroll";
 
@@ -409,8 +410,10 @@ static nicest_status read_parameter(toy_request *r, const char *text, size_t len
         return NICEST_OK;
     }
     if (!is_key(text, key, "n") && !is_key(text, key, "seed") && !is_key(text, key, "stream"))
-        return fail(NICEST_E_ARGUMENT, "toy:%s: unknown parameter '%.*s': there are n, seed, "
-                    "stream%s", name, (int)key, text, r->kind->noise > 0 ? ", noise" : "");
+        return fail(NICEST_E_ARGUMENT,
+                    "toy:%s: unknown parameter '%.*s': there are n, seed, "
+                    "stream%s",
+                    name, (int)key, text, r->kind->noise > 0 ? ", noise" : "");
     uint64_t most = *text == 'n' ? (uint64_t)1 << 40 : text[1] == 't' ? INT32_MAX : UINT64_MAX;
     if (!read_whole(value, size, most, &whole) || (*text == 'n' && whole == 0))
         return fail(NICEST_E_ARGUMENT, "toy:%s: %.*s: expected a whole number%s", name, (int)length,

@@ -1,0 +1,224 @@
+/* folder.c - a PNG, or a folder of them, as rows.
+ *
+ * Pictures of a folder are taken in the order of their names; when it holds sub-folders instead,
+ * these are labels, in order too. All pictures have one size and one number of channels; alpha is
+ * drawn on black. */
+#include <dirent.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "base/memory.h"
+#include "base/status.h"
+#include "data/formats.h"
+
+/* Names of one folder, or whole paths. */
+typedef struct name_list {
+    char **items;
+    size_t count, capacity;
+} name_list;
+
+static void list_close(name_list *list)
+{
+    source_texts_free(list->items, list->count);
+    *list = (name_list){0};
+}
+
+/* Takes `text`, also on failure. */
+static nicest_status list_add(name_list *list, char *text)
+{
+    if (text != NULL && list->count == list->capacity) {
+        char **moved = memory_resize(list->items, list->capacity * 2 + 64, sizeof *moved);
+        if (moved != NULL) {
+            list->items = moved;
+            list->capacity = list->capacity * 2 + 64;
+        }
+    }
+    if (text == NULL || list->count == list->capacity) {
+        memory_free(text);
+        return fail_memory();
+    }
+    list->items[list->count++] = text;
+    return NICEST_OK;
+}
+
+static int compare_names(const void *a, const void *b)
+{
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+static bool is_png(const char *name)
+{
+    size_t length = strlen(name);
+    return length > 4 && strcasecmp(name + length - 4, ".png") == 0;
+}
+
+/* Pictures, or sub-folders, of a folder by name; hidden ones are left out. */
+static nicest_status list_folder(name_list *list, const char *path, bool folders)
+{
+    DIR *folder = opendir(path);
+    if (folder == NULL)
+        return fail(NICEST_E_IO, "%s: cannot be read as a folder", path);
+    nicest_status status = NICEST_OK;
+    const struct dirent *entry;
+    while (status == NICEST_OK && (entry = readdir(folder)) != NULL) {
+        if (entry->d_name[0] == '.')
+            continue;
+        char *inside = memory_format("%s/%s", path, entry->d_name);
+        bool wanted = inside != NULL && (folders ? file_is_directory(inside)
+                                                 : is_png(inside) && !file_is_directory(inside));
+        if (inside == NULL)
+            status = fail_memory();
+        else if (wanted)
+            status = list_add(list, memory_text(entry->d_name));
+        memory_free(inside);
+    }
+    closedir(folder);
+    if (list->count > 0)
+        qsort(list->items, list->count, sizeof *list->items, compare_names);
+    return status;
+}
+
+/* ---------------------------------------------------------------- what is there */
+
+typedef struct picture_list {
+    name_list paths, classes;
+    double *label; /* [paths] where there are classes */
+} picture_list;
+
+static void pictures_close(picture_list *p)
+{
+    list_close(&p->paths);
+    list_close(&p->classes);
+    memory_free(p->label);
+}
+
+static nicest_status add_folder(picture_list *p, const char *path)
+{
+    name_list names = {0};
+    nicest_status status = list_folder(&names, path, false);
+    for (size_t i = 0; i < names.count && status == NICEST_OK; i++)
+        status = list_add(&p->paths, memory_format("%s/%s", path, names.items[i]));
+    list_close(&names);
+    return status;
+}
+
+static nicest_status add_class(picture_list *p, const char *path, size_t class)
+{
+    size_t first = p->paths.count;
+    char *inside = memory_format("%s/%s", path, p->classes.items[class]);
+    if (inside == NULL)
+        return fail_memory();
+    nicest_status status = add_folder(p, inside);
+    memory_free(inside);
+    TRY(status);
+    double *moved = memory_resize(p->label, p->paths.count + 1, sizeof *moved);
+    if (moved == NULL)
+        return fail_memory();
+    p->label = moved;
+    for (size_t i = first; i < p->paths.count; i++)
+        p->label[i] = (double)class;
+    return NICEST_OK;
+}
+
+static nicest_status find_pictures(picture_list *p, const char *path)
+{
+    if (!file_is_directory(path))
+        return list_add(&p->paths, memory_text(path));
+    TRY(add_folder(p, path));
+    if (p->paths.count > 0)
+        return NICEST_OK;
+    TRY(list_folder(&p->classes, path, true));
+    for (size_t i = 0; i < p->classes.count; i++)
+        TRY(add_class(p, path, i));
+    return p->paths.count > 0 ? NICEST_OK : fail(NICEST_E_DATA, "%s: holds no PNG", path);
+}
+
+/* ---------------------------------------------------------------- rows */
+
+/* RGBA on black becomes RGB, in place. */
+static void drop_alpha(nicest_image *image)
+{
+    size_t count = (size_t)image->width * image->height;
+    if (image->channels != 4)
+        return;
+    for (size_t i = 0; i < count; i++) {
+        unsigned alpha = image->pixels[4 * i + 3];
+        for (size_t c = 0; c < 3; c++)
+            image->pixels[3 * i + c] =
+                (unsigned char)((image->pixels[4 * i + c] * alpha + 127) / 255);
+    }
+    image->channels = 3;
+}
+
+/* The first picture says what all must be. */
+static nicest_status make_block(source_table *t, const nicest_image *image, size_t rows)
+{
+    size_t bytes = (size_t)image->width * image->height * image->channels;
+    t->block = memory_new(rows, bytes);
+    if (t->block == NULL)
+        return fail_memory();
+    t->kind = "png";
+    t->type = VALUE_U8;
+    t->values = t->block;
+    t->rows = rows;
+    t->columns = t->row_stride = bytes;
+    t->column_stride = 1;
+    t->height = image->height;
+    t->width = image->width;
+    t->channels = image->channels;
+    return NICEST_OK;
+}
+
+static nicest_status add_picture(source_table *t, const picture_list *p, size_t row)
+{
+    nicest_image image = {0};
+    const char *path = p->paths.items[row];
+    TRY(nicest_image_read(&image, path));
+    drop_alpha(&image);
+    nicest_status status = NICEST_OK;
+    if (row == 0)
+        status = make_block(t, &image, p->paths.count);
+    else if (image.height != t->height || image.width != t->width || image.channels != t->channels)
+        status = fail(NICEST_E_DATA, "%s: is %ux%ux%u, %s is %ux%ux%u: all must be of one size",
+                      path, image.height, image.width, image.channels, p->paths.items[0], t->height,
+                      t->width, t->channels);
+    if (status == NICEST_OK)
+        memcpy((unsigned char *)t->block + row * t->columns, image.pixels, t->columns);
+    nicest_image_free(&image);
+    return status;
+}
+
+/* Moves labels and their names to the table. */
+static nicest_status add_labels(source_table *t, picture_list *p)
+{
+    t->extras = memory_new(1, sizeof *t->extras);
+    char *name = memory_text("label");
+    if (t->extras == NULL || name == NULL) {
+        memory_free(name);
+        return fail_memory();
+    }
+    t->extra_count = 1;
+    t->extras[0] = (source_extra){name, p->label, p->classes.items, p->classes.count};
+    t->labelled = true;
+    p->label = NULL;
+    p->classes = (name_list){0};
+    return NICEST_OK;
+}
+
+nicest_status png_load(source_table *table, const char *path)
+{
+    picture_list p = {0};
+    source_table made = {0};
+    nicest_status status = find_pictures(&p, path);
+    for (size_t i = 0; i < p.paths.count && status == NICEST_OK; i++)
+        status = add_picture(&made, &p, i);
+    if (status == NICEST_OK && p.label != NULL)
+        status = add_labels(&made, &p);
+    pictures_close(&p);
+    if (status != NICEST_OK)
+        source_table_close(&made);
+    else
+        *table = made;
+    return status;
+}

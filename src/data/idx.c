@@ -1,0 +1,159 @@
+/* idx.c - the format of the MNIST files: a magic number, the axes, the values, all big-endian.
+ *
+ * Bytes stay where they are in the mapped or inflated file; wider types are swapped into a block.
+ * Owns the search for the labels beside the images. */
+#include <string.h>
+
+#include "base/memory.h"
+#include "base/status.h"
+#include "data/formats.h"
+#include "data/shape.h"
+
+enum { IDX_MOST_AXES = 4 };
+
+static bool find_type(unsigned char code, value_type *type)
+{
+    static const struct {
+        unsigned char code;
+        value_type type;
+    } TYPES[] = {{0x08, VALUE_U8},  {0x09, VALUE_I8},  {0x0B, VALUE_I16},
+                 {0x0C, VALUE_I32}, {0x0D, VALUE_F32}, {0x0E, VALUE_F64}};
+    for (size_t i = 0; i < sizeof TYPES / sizeof *TYPES; i++) {
+        if (TYPES[i].code == code) {
+            *type = TYPES[i].type;
+            return true;
+        }
+    }
+    return false;
+}
+
+static size_t read_axis(const unsigned char *p)
+{
+    return (size_t)p[0] << 24 | (size_t)p[1] << 16 | (size_t)p[2] << 8 | p[3];
+}
+
+static nicest_status read_header(const file_bytes *file, const char *path, shape *s,
+                                 value_type *type)
+{
+    const unsigned char *p = file->data;
+    if (file->size < 4 || p[0] != 0 || p[1] != 0 || !find_type(p[2], type))
+        return fail(NICEST_E_FORMAT,
+                    "%s: is not an IDX file: expected 00 00 TYPE AXES at its start", path);
+    s->axes = p[3];
+    if (s->axes < 1 || s->axes > IDX_MOST_AXES)
+        return fail(NICEST_E_FORMAT, "%s: has %zu axes, expected 1 to %d", path, s->axes,
+                    IDX_MOST_AXES);
+    size_t header = 4 + 4 * s->axes, bytes;
+    if (file->size < header)
+        return fail(NICEST_E_FORMAT, "%s: ends in its header: the file is truncated", path);
+    for (size_t i = 0; i < s->axes; i++)
+        s->size[i] = read_axis(p + 4 + 4 * i);
+    if (!shape_bytes(s, value_size(*type), &bytes))
+        return fail(NICEST_E_FORMAT, "%s: its axes claim more bytes than can be", path);
+    if (bytes != file->size - header)
+        return fail(NICEST_E_FORMAT, "%s: its axes claim %zu bytes of values, there are %zu", path,
+                    bytes, file->size - header);
+    return bytes > 0 ? NICEST_OK : fail(NICEST_E_DATA, "%s: holds no values", path);
+}
+
+/* Values in the order of this machine. */
+static nicest_status take_values(source_table *t, const shape *s)
+{
+    size_t size = value_size(t->type), header = 4 + 4 * s->axes, bytes = t->bytes.size - header;
+    t->values = t->bytes.data + header;
+    if (size == 1 || shape_big_endian_machine())
+        return NICEST_OK;
+    t->block = memory_new(bytes, 1);
+    if (t->block == NULL)
+        return fail_memory();
+    memcpy(t->block, t->values, bytes);
+    shape_swap(t->block, bytes / size, size);
+    t->values = t->block;
+    file_release(&t->bytes);
+    t->bytes = (file_bytes){0};
+    return NICEST_OK;
+}
+
+static nicest_status load(source_table *t, const char *path)
+{
+    shape s;
+    value_type type = VALUE_U8;
+    TRY(file_load(&t->bytes, path, 0));
+    TRY(read_header(&t->bytes, path, &s, &type));
+    TRY(shape_table(t, &s, type, false));
+    t->kind = "idx";
+    return take_values(t, &s);
+}
+
+/* ---------------------------------------------------------------- labels beside the images */
+
+/* The path with its last "images" become "labels" and the last idx3 idx1; NULL when it has none. */
+static char *labels_path(const char *path)
+{
+    const char *name = strrchr(path, '/'), *images;
+    images = strstr(name != NULL ? name : path, "images");
+    if (images == NULL || strstr(images, "idx3") == NULL)
+        return NULL;
+    char *copy = memory_text(path);
+    if (copy == NULL)
+        return NULL;
+    char *place = copy + (images - path);
+    memcpy(place, "labels", 6);
+    memcpy(strstr(place, "idx3"), "idx1", 4);
+    return copy;
+}
+
+/* With or without ".gz", whatever the images have. */
+static char *find_labels(const char *path)
+{
+    char *found = labels_path(path), *other;
+    if (found == NULL || file_exists(found))
+        return found;
+    size_t length = strlen(found);
+    if (length > 3 && strcmp(found + length - 3, ".gz") == 0)
+        other = memory_format("%.*s", (int)length - 3, found);
+    else
+        other = memory_format("%s.gz", found);
+    memory_free(found);
+    if (other != NULL && file_exists(other))
+        return other;
+    memory_free(other);
+    return NULL;
+}
+
+/* A file of another length belongs to something else. */
+static nicest_status add_labels(source_table *t, const char *path)
+{
+    source_table labels = {0};
+    nicest_status status = load(&labels, path);
+    if (status == NICEST_OK && labels.columns == 1 && labels.rows == t->rows) {
+        t->extras = memory_new(1, sizeof *t->extras);
+        if (t->extras != NULL) {
+            t->extra_count = 1;
+            t->extras->name = memory_text("label");
+            t->extras->values = memory_new(t->rows, sizeof(double));
+        }
+        if (t->extras == NULL || t->extras->name == NULL || t->extras->values == NULL)
+            status = fail_memory();
+        else
+            source_table_column(&labels, 0, t->extras->values);
+        t->labelled = status == NICEST_OK;
+    }
+    source_table_close(&labels);
+    return status;
+}
+
+nicest_status idx_load(source_table *table, const char *path)
+{
+    source_table made = {0};
+    char *labels = NULL;
+    nicest_status status = load(&made, path);
+    if (status == NICEST_OK && (labels = find_labels(path)) != NULL)
+        status = add_labels(&made, labels);
+    memory_free(labels);
+    if (status != NICEST_OK)
+        source_table_close(&made);
+    else
+        *table = made;
+    return status;
+}

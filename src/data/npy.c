@@ -1,0 +1,707 @@
+/* npy.c - NumPy's files: .npy (one array) and .npz (a zip of them).
+ *
+ * Owns libzip and the small language of the header. An array stays in the mapped file in its own
+ * order of axes; other orders of bytes and half floats are converted into a block. A member of a
+ * zip is inflated to exactly the size that it claims, which may be at most 1100 times its packed
+ * size and 16 GiB. */
+#include "data/npy.h"
+
+#include <math.h>
+#include <stdint.h>
+#include <string.h>
+#include <zip.h>
+
+#include "base/memory.h"
+#include "base/status.h"
+#include "data/formats.h"
+#include "data/shape.h"
+
+enum {
+    MOST_HEADER = 1 << 16,
+    MOST_RATIO = 1100, /* deflate cannot exceed 1032 */
+    MOST_MEMBERS = 4096
+};
+
+static const uint64_t MOST_MEMBER = (uint64_t)16 << 30;
+static const char MAGIC[] = "\x93NUMPY";
+
+/* An array as its header describes it. */
+typedef struct npy_array {
+    value_type type;
+    bool half; /* 2-byte floats, stored as VALUE_F32 once they are converted */
+    bool swap; /* bytes in the other order */
+    bool fortran;
+    size_t file_value; /* bytes of a value in the file */
+    shape shape;
+    size_t start; /* of the values, from the file's first byte */
+} npy_array;
+
+/* ---------------------------------------------------------------- the header */
+
+/* The place behind `'key':` in the header's dictionary, or NULL. */
+static const char *find_key(const char *header, const char *key)
+{
+    size_t size = strlen(key);
+    for (const char *p = header; (p = strstr(p, key)) != NULL; p += size) {
+        bool quoted = p > header && (p[-1] == '\'' || p[-1] == '"') && p[size] == p[-1];
+        const char *colon = p + size + 1;
+        while (quoted && *colon == ' ')
+            colon++;
+        if (quoted && *colon == ':') {
+            for (colon++; *colon == ' ';)
+                colon++;
+            return colon;
+        }
+    }
+    return NULL;
+}
+
+typedef struct type_code {
+    char kind;
+    char size;
+    value_type type;
+} type_code;
+
+static bool find_type(char kind, char size, value_type *type)
+{
+    static const type_code CODES[] = {
+        {'u', '1', VALUE_U8},  {'b', '1', VALUE_U8},  {'i', '1', VALUE_I8},  {'u', '2', VALUE_U16},
+        {'i', '2', VALUE_I16}, {'u', '4', VALUE_U32}, {'i', '4', VALUE_I32}, {'u', '8', VALUE_U64},
+        {'i', '8', VALUE_I64}, {'f', '2', VALUE_F32}, {'f', '4', VALUE_F32}, {'f', '8', VALUE_F64}};
+    for (size_t i = 0; i < sizeof CODES / sizeof *CODES; i++) {
+        if (CODES[i].kind == kind && CODES[i].size == size) {
+            *type = CODES[i].type;
+            return true;
+        }
+    }
+    return false;
+}
+
+/* '<f8' */
+static nicest_status read_type(npy_array *a, const char *p, const char *place)
+{
+    char quote = p != NULL ? *p : '\0';
+    if (quote != '\'' && quote != '"')
+        return fail(NICEST_E_FORMAT, "%s: its values are records: expected plain numbers", place);
+    const char *end = strchr(p + 1, quote);
+    int length = end != NULL ? (int)(end - p - 1) : 0;
+    bool ordered = length > 0 && strchr("<>=|", p[1]) != NULL;
+    const char *code = p + 1 + ordered;
+    if (length != 2 + ordered || !find_type(code[0], code[1], &a->type))
+        return fail(
+            NICEST_E_FORMAT,
+            "%s: values of type '%.*s': expected integers, booleans or floats of up to 8 bytes",
+            place, length, p + 1);
+    a->half = code[0] == 'f' && code[1] == '2';
+    a->file_value = (size_t)(code[1] - '0');
+    a->swap = a->file_value > 1 && ((p[1] == '>' && !shape_big_endian_machine()) ||
+                                    (p[1] == '<' && shape_big_endian_machine()));
+    return NICEST_OK;
+}
+
+static bool read_axis(const char **p, size_t *axis)
+{
+    size_t value = 0;
+    const char *start = *p;
+    for (; **p >= '0' && **p <= '9'; ++*p) {
+        if (value > SIZE_MAX / 20)
+            return false;
+        value = value * 10 + (size_t)(**p - '0');
+    }
+    *axis = value;
+    return *p > start;
+}
+
+/* (3, 4) */
+static nicest_status read_shape(npy_array *a, const char *p, const char *place)
+{
+    bool good = p != NULL && *p == '(';
+    for (p += good; good && *p != ')';) {
+        while (*p == ' ')
+            p++;
+        good = a->shape.axes < SHAPE_MOST && read_axis(&p, &a->shape.size[a->shape.axes++]);
+        if (*p == 'L') /* written by Python 2 */
+            p++;
+        while (*p == ' ' || *p == ',')
+            p++;
+    }
+    if (!good)
+        return fail(NICEST_E_FORMAT, "%s: damaged header: its shape cannot be read", place);
+    if (a->shape.axes == 0)
+        return fail(NICEST_E_DATA, "%s: is a single number, expected rows", place);
+    return NICEST_OK;
+}
+
+static nicest_status read_words(npy_array *a, const char *words, const char *place)
+{
+    const char *fortran = find_key(words, "fortran_order");
+    TRY(read_type(a, find_key(words, "descr"), place));
+    if (fortran == NULL || (strncmp(fortran, "True", 4) != 0 && strncmp(fortran, "False", 5) != 0))
+        return fail(NICEST_E_FORMAT, "%s: damaged header: its order of axes cannot be read", place);
+    a->fortran = *fortran == 'T';
+    return read_shape(a, find_key(words, "shape"), place);
+}
+
+/* Magic, version and dictionary in the first `size` bytes of a file. */
+static nicest_status read_header(npy_array *a, const unsigned char *data, size_t size,
+                                 const char *place)
+{
+    size_t length, prefix = 10;
+    *a = (npy_array){0};
+    if (size < 12 || memcmp(data, MAGIC, 6) != 0)
+        return fail(NICEST_E_FORMAT, "%s: is not a NumPy array: expected \\x93NUMPY at its start",
+                    place);
+    if (data[6] < 1 || data[6] > 3)
+        return fail(NICEST_E_FORMAT, "%s: version %u of the format: expected 1, 2 or 3", place,
+                    data[6]);
+    length = (size_t)data[8] | (size_t)data[9] << 8;
+    if (data[6] > 1) {
+        length |= (size_t)data[10] << 16 | (size_t)data[11] << 24;
+        prefix = 12;
+    }
+    if (length > MOST_HEADER || length > size - prefix)
+        return fail(NICEST_E_FORMAT, "%s: ends in its header: the file is truncated", place);
+    char *words = memory_format("%.*s", (int)length, (const char *)data + prefix);
+    if (words == NULL)
+        return fail_memory();
+    nicest_status status = read_words(a, words, place);
+    memory_free(words);
+    a->start = prefix + length;
+    return status;
+}
+
+/* The claimed values against the bytes that are there. */
+static nicest_status check_size(const npy_array *a, size_t size, const char *place)
+{
+    size_t bytes;
+    if (!shape_bytes(&a->shape, a->file_value, &bytes))
+        return fail(NICEST_E_FORMAT, "%s: its shape claims more bytes than can be", place);
+    if (bytes != size - a->start)
+        return fail(NICEST_E_FORMAT, "%s: its shape claims %zu bytes of values, there are %zu",
+                    place, bytes, size - a->start);
+    return bytes > 0 ? NICEST_OK : fail(NICEST_E_DATA, "%s: holds no values", place);
+}
+
+/* ---------------------------------------------------------------- values */
+
+static float widen_half(unsigned bits)
+{
+    int exponent = (int)(bits >> 10 & 31);
+    float fraction = (float)(bits & 1023), size;
+    if (exponent == 31)
+        size = (bits & 1023) != 0 ? (float)NAN : (float)INFINITY;
+    else
+        size = exponent == 0 ? ldexpf(fraction, -24) : ldexpf(fraction + 1024, exponent - 25);
+    return bits & 0x8000 ? -size : size;
+}
+
+static void widen_halves(const unsigned char *from, size_t count, bool swap, float *out)
+{
+    for (size_t i = 0; i < count; i++) {
+        uint16_t bits;
+        memcpy(&bits, from + 2 * i, 2);
+        if (swap)
+            bits = (uint16_t)(bits >> 8 | bits << 8);
+        out[i] = widen_half(bits);
+    }
+}
+
+/* Values that cannot be used as they lie, in a block of their own. */
+static nicest_status convert(source_table *t, const npy_array *a, const unsigned char *from,
+                             size_t bytes)
+{
+    size_t count = bytes / a->file_value;
+    t->block = memory_new(count, value_size(a->type));
+    if (t->block == NULL)
+        return fail_memory();
+    if (a->half) {
+        widen_halves(from, count, a->swap, t->block);
+    } else {
+        memcpy(t->block, from, bytes);
+        shape_swap(t->block, count, a->file_value);
+    }
+    t->values = t->block;
+    return NICEST_OK;
+}
+
+/* A whole .npy in `data` becomes the table's values. */
+static nicest_status read_array(source_table *t, const unsigned char *data, size_t size,
+                                const char *place)
+{
+    npy_array a;
+    TRY(read_header(&a, data, size, place));
+    TRY(check_size(&a, size, place));
+    TRY(shape_table(t, &a.shape, a.type, a.fortran));
+    t->values = data + a.start;
+    return a.half || a.swap ? convert(t, &a, t->values, size - a.start) : NICEST_OK;
+}
+
+nicest_status npy_load(source_table *table, const char *path)
+{
+    source_table made = {.kind = "npy"};
+    TRY(file_load(&made.bytes, path, 0));
+    nicest_status status = read_array(&made, made.bytes.data, made.bytes.size, path);
+    if (status != NICEST_OK) {
+        source_table_close(&made);
+        return status;
+    }
+    if (made.block != NULL) {
+        file_release(&made.bytes);
+        made.bytes = (file_bytes){0};
+    }
+    *table = made;
+    return NICEST_OK;
+}
+
+/* ---------------------------------------------------------------- reading a zip */
+
+typedef struct archive {
+    const char *path;
+    file_bytes bytes;
+    zip_t *zip;
+} archive;
+
+static nicest_status fail_zip(const char *path, zip_error_t *error)
+{
+    nicest_status status =
+        fail(NICEST_E_FORMAT, "%s: damaged zip file (%s)", path, zip_error_strerror(error));
+    zip_error_fini(error);
+    return status;
+}
+
+static nicest_status archive_open(archive *z, const char *path)
+{
+    zip_error_t error;
+    zip_error_init(&error);
+    *z = (archive){path, {0}, NULL};
+    TRY(file_load(&z->bytes, path, 0));
+    zip_source_t *source = zip_source_buffer_create(z->bytes.data, z->bytes.size, 0, &error);
+    if (source == NULL) {
+        file_release(&z->bytes);
+        return fail_zip(path, &error);
+    }
+    z->zip = zip_open_from_source(source, ZIP_RDONLY, &error);
+    if (z->zip == NULL) {
+        zip_source_free(source);
+        file_release(&z->bytes);
+        return fail_zip(path, &error);
+    }
+    zip_error_fini(&error);
+    return NICEST_OK;
+}
+
+static void archive_close(archive *z)
+{
+    zip_discard(z->zip);
+    file_release(&z->bytes);
+}
+
+/* Reads `size` bytes, all of them. */
+static bool read_member_bytes(zip_file_t *member, unsigned char *out, size_t size)
+{
+    while (size > 0) {
+        zip_int64_t got = zip_fread(member, out, size < 1 << 30 ? size : 1 << 30);
+        if (got <= 0)
+            return false;
+        out += got;
+        size -= (size_t)got;
+    }
+    return true;
+}
+
+/* Claimed sizes of a member; refuses those that cannot be true. */
+static nicest_status member_size(const archive *z, size_t index, size_t *size)
+{
+    zip_stat_t facts;
+    const zip_uint64_t wanted = ZIP_STAT_SIZE | ZIP_STAT_COMP_SIZE | ZIP_STAT_NAME;
+    if (zip_stat_index(z->zip, index, 0, &facts) != 0 || (facts.valid & wanted) != wanted)
+        return fail(NICEST_E_FORMAT, "%s: damaged zip file", z->path);
+    if (facts.comp_size > z->bytes.size || facts.size > MOST_MEMBER ||
+        facts.size > facts.comp_size * MOST_RATIO)
+        return fail(NICEST_E_FORMAT, "%s: %s claims %llu bytes out of %llu: that cannot be",
+                    z->path, facts.name, (unsigned long long)facts.size,
+                    (unsigned long long)facts.comp_size);
+    *size = (size_t)facts.size;
+    return NICEST_OK;
+}
+
+/* The first `size` bytes of a member into a block; `whole`: and nothing may follow (reading to the
+ * end also checks the sum). */
+static nicest_status read_member(const archive *z, size_t index, size_t size, bool whole,
+                                 unsigned char **out)
+{
+    unsigned char more, *block = memory_new(size, 1);
+    if (block == NULL)
+        return fail_memory();
+    zip_file_t *member = zip_fopen_index(z->zip, index, 0);
+    bool good = member != NULL && read_member_bytes(member, block, size) &&
+                (!whole || zip_fread(member, &more, 1) == 0);
+    nicest_status status = NICEST_OK;
+    if (!good)
+        status = fail(NICEST_E_FORMAT, "%s: %s cannot be inflated (%s)", z->path,
+                      zip_get_name(z->zip, index, 0),
+                      member != NULL ? zip_file_strerror(member) : zip_strerror(z->zip));
+    if (member != NULL)
+        zip_fclose(member);
+    if (status != NICEST_OK)
+        memory_free(block);
+    else
+        *out = block;
+    return status;
+}
+
+/* ---------------------------------------------------------------- reading an .npz */
+
+typedef struct npz_member {
+    char *name; /* without ".npy" */
+    npy_array array;
+    size_t index, size;
+    bool readable; /* an array of numbers */
+} npz_member;
+
+typedef struct npz {
+    archive z;
+    npz_member *members;
+    size_t count;
+} npz;
+
+/* A member that is no array of numbers only matters when somebody asks for it. */
+static nicest_status add_member(npz *f, size_t index)
+{
+    unsigned char *start;
+    size_t size = 0, length;
+    const char *name = zip_get_name(f->z.zip, index, 0);
+    length = name != NULL ? strlen(name) : 0;
+    if (length < 5 || strcmp(name + length - 4, ".npy") != 0)
+        return NICEST_OK;
+    TRY(member_size(&f->z, index, &size));
+    npz_member *m = &f->members[f->count];
+    m->index = index;
+    m->size = size;
+    m->name = memory_format("%.*s", (int)length - 4, name);
+    if (m->name == NULL)
+        return fail_memory();
+    f->count++;
+    TRY(read_member(&f->z, index, size < MOST_HEADER ? size : MOST_HEADER, false, &start));
+    m->readable =
+        read_header(&m->array, start, size < MOST_HEADER ? size : MOST_HEADER, name) == NICEST_OK;
+    memory_free(start);
+    return NICEST_OK;
+}
+
+static nicest_status list_members(npz *f)
+{
+    zip_int64_t count = zip_get_num_entries(f->z.zip, 0);
+    if (count < 1 || count > MOST_MEMBERS)
+        return fail(NICEST_E_FORMAT, "%s: holds %lld members, expected 1 to %d", f->z.path,
+                    (long long)count, MOST_MEMBERS);
+    f->members = memory_new((size_t)count, sizeof *f->members);
+    if (f->members == NULL)
+        return fail_memory();
+    for (size_t i = 0; i < (size_t)count; i++)
+        TRY(add_member(f, i));
+    return NICEST_OK;
+}
+
+static void npz_close(npz *f)
+{
+    for (size_t i = 0; i < f->count; i++)
+        memory_free(f->members[i].name);
+    memory_free(f->members);
+    archive_close(&f->z);
+}
+
+/* "X, y" as far as a line has room. */
+static void list_names(const npz *f, char *text, size_t size)
+{
+    size_t used = 0;
+    *text = '\0';
+    for (size_t i = 0; i < f->count; i++) {
+        size_t length = strlen(f->members[i].name);
+        if (used + length + 8 > size)
+            return;
+        memcpy(text + used, i > 0 ? ", " : "", i > 0 ? 2 : 0);
+        used += i > 0 ? 2 : 0;
+        memcpy(text + used, f->members[i].name, length + 1);
+        used += length;
+    }
+}
+
+static nicest_status find_named(const npz *f, const char *array, size_t *found)
+{
+    char names[300];
+    for (size_t i = 0; i < f->count; i++) {
+        if (strcmp(f->members[i].name, array) == 0) {
+            *found = i;
+            return NICEST_OK;
+        }
+    }
+    list_names(f, names, sizeof names);
+    return fail(NICEST_E_ARGUMENT, "%s: no array '%s'; there are: %s", f->z.path, array, names);
+}
+
+/* The first with two axes, else with more, else with one. */
+static nicest_status find_main(const npz *f, size_t *found)
+{
+    static const int WORTH[] = {0, 1, 3, 2};
+    int best = 0;
+    for (size_t i = 0; i < f->count; i++) {
+        size_t axes = f->members[i].readable ? f->members[i].array.shape.axes : 0;
+        int worth = WORTH[axes < 3 ? axes : 3];
+        if (worth > best) {
+            best = worth;
+            *found = i;
+        }
+    }
+    return best > 0 ? NICEST_OK : fail(NICEST_E_FORMAT, "%s: holds no array of numbers", f->z.path);
+}
+
+/* The whole member as a table of its own. */
+static nicest_status load_member(const npz *f, const npz_member *m, source_table *t)
+{
+    unsigned char *block;
+    char *place = memory_format("%s: %s", f->z.path, m->name);
+    if (place == NULL)
+        return fail_memory();
+    *t = (source_table){.kind = "npz"};
+    nicest_status status = read_member(&f->z, m->index, m->size, true, &block);
+    if (status == NICEST_OK) {
+        status = read_array(t, block, m->size, place);
+        if (status == NICEST_OK && t->block == NULL)
+            t->block = block;
+        else
+            memory_free(block);
+    }
+    if (status != NICEST_OK)
+        source_table_close(t);
+    memory_free(place);
+    return status;
+}
+
+/* Same rows, one column. */
+static bool is_extra(const npz *f, size_t i, size_t main)
+{
+    const shape *s = &f->members[i].array.shape;
+    return i != main && f->members[i].readable &&
+           s->size[0] == f->members[main].array.shape.size[0] &&
+           (s->axes == 1 || (s->axes == 2 && s->size[1] == 1));
+}
+
+static nicest_status add_extra(const npz *f, const npz_member *m, source_table *t)
+{
+    source_table column;
+    TRY(load_member(f, m, &column));
+    source_extra *extra = &t->extras[t->extra_count];
+    extra->name = memory_text(m->name);
+    extra->values = memory_new(t->rows, sizeof(double));
+    t->extra_count++;
+    if (extra->name != NULL && extra->values != NULL)
+        source_table_column(&column, 0, extra->values);
+    source_table_close(&column);
+    return extra->name != NULL && extra->values != NULL ? NICEST_OK : fail_memory();
+}
+
+static nicest_status load_table(npz *f, const char *array, source_table *t)
+{
+    size_t main = 0;
+    TRY(list_members(f));
+    TRY(array != NULL ? find_named(f, array, &main) : find_main(f, &main));
+    TRY(load_member(f, &f->members[main], t));
+    t->extras = memory_new(f->count, sizeof *t->extras);
+    if (t->extras == NULL)
+        return fail_memory();
+    for (size_t i = 0; i < f->count; i++) {
+        if (is_extra(f, i, main))
+            TRY(add_extra(f, &f->members[i], t));
+    }
+    return NICEST_OK;
+}
+
+nicest_status npz_load(source_table *table, const char *path, const char *array)
+{
+    npz f = {0};
+    source_table made = {0};
+    TRY(archive_open(&f.z, path));
+    nicest_status status = load_table(&f, array, &made);
+    npz_close(&f);
+    if (status != NICEST_OK)
+        source_table_close(&made);
+    else
+        *table = made;
+    return status;
+}
+
+/* ---------------------------------------------------------------- writing */
+
+unsigned char *byte_buffer_take(byte_buffer *buffer, size_t size)
+{
+    if (size > buffer->capacity - buffer->size) {
+        size_t capacity = buffer->capacity + buffer->capacity / 2 + size;
+        unsigned char *moved = capacity > size ? memory_resize(buffer->data, capacity, 1) : NULL;
+        if (moved == NULL)
+            return NULL;
+        buffer->data = moved;
+        buffer->capacity = capacity;
+    }
+    buffer->size += size;
+    return buffer->data + buffer->size - size;
+}
+
+void byte_buffer_close(byte_buffer *buffer)
+{
+    memory_free(buffer->data);
+    *buffer = (byte_buffer){0};
+}
+
+static const char *type_words(value_type type)
+{
+    static const char *const LITTLE[VALUE_TYPES] = {"|u1", "|i1", "<u2", "<i2", "<u4",
+                                                    "<i4", "<u8", "<i8", "<f4", "<f8"};
+    static const char *const BIG[VALUE_TYPES] = {"|u1", "|i1", ">u2", ">i2", ">u4",
+                                                 ">i4", ">u8", ">i8", ">f4", ">f8"};
+    return shape_big_endian_machine() ? BIG[type] : LITTLE[type];
+}
+
+nicest_status npy_header(byte_buffer *out, value_type type, const size_t *axes, size_t count)
+{
+    char *shape_words = memory_text(""), *words = NULL;
+    for (size_t i = 0; shape_words != NULL && i < count; i++) {
+        const char *gap = i + 1 < count ? ", " : count == 1 ? "," : "";
+        char *longer = memory_format("%s%zu%s", shape_words, axes[i], gap);
+        memory_free(shape_words);
+        shape_words = longer;
+    }
+    if (shape_words != NULL)
+        words = memory_format("{'descr': '%s', 'fortran_order': False, 'shape': (%s), }",
+                              type_words(type), shape_words);
+    memory_free(shape_words);
+    size_t length = words != NULL ? strlen(words) : 0;
+    size_t total = (10 + length + 1 + 63) / 64 * 64;
+    unsigned char *p = words != NULL ? byte_buffer_take(out, total) : NULL;
+    if (p != NULL) {
+        memset(p, ' ', total);
+        memcpy(p, MAGIC, 6);
+        p[6] = 1;
+        p[7] = 0;
+        p[8] = (unsigned char)((total - 10) & 255);
+        p[9] = (unsigned char)((total - 10) >> 8);
+        memcpy(p + 10, words, length);
+        p[total - 1] = '\n';
+    }
+    memory_free(words);
+    return p != NULL ? NICEST_OK : fail_memory();
+}
+
+/* 1980-01-01, the first day of zip: no clock is read. */
+static nicest_status add_packed(zip_t *zip, const zip_member *m)
+{
+    zip_source_t *source = zip_source_buffer(zip, m->bytes->data, m->bytes->size, 0);
+    if (source == NULL)
+        return fail_memory();
+    zip_int64_t index = zip_file_add(zip, m->name, source, ZIP_FL_ENC_UTF_8);
+    if (index < 0) {
+        zip_source_free(source);
+        return fail_memory();
+    }
+    if (zip_set_file_compression(zip, (zip_uint64_t)index, ZIP_CM_DEFLATE, 6) != 0 ||
+        zip_file_set_dostime(zip, (zip_uint64_t)index, 0, 33, 0) != 0)
+        return fail(NICEST_E_IO, "zip: %s", zip_strerror(zip));
+    return NICEST_OK;
+}
+
+/* The finished archive lies in its source. */
+static nicest_status copy_source(byte_buffer *out, zip_source_t *source)
+{
+    zip_stat_t facts;
+    if (zip_source_stat(source, &facts) != 0 || zip_source_open(source) != 0)
+        return fail(NICEST_E_IO, "zip: %s", zip_error_strerror(zip_source_error(source)));
+    size_t size = (size_t)facts.size;
+    unsigned char *p = byte_buffer_take(out, size);
+    bool good = p != NULL && zip_source_read(source, p, size) == (zip_int64_t)size;
+    zip_source_close(source);
+    if (p == NULL)
+        return fail_memory();
+    return good ? NICEST_OK : fail(NICEST_E_IO, "zip: the archive cannot be read back");
+}
+
+nicest_status zip_pack(byte_buffer *out, const zip_member *members, size_t count)
+{
+    zip_error_t error;
+    zip_error_init(&error);
+    zip_source_t *source = zip_source_buffer_create(NULL, 0, 0, &error);
+    zip_t *zip = source != NULL ? zip_open_from_source(source, ZIP_TRUNCATE, &error) : NULL;
+    zip_error_fini(&error);
+    if (zip == NULL) {
+        zip_source_free(source);
+        return fail_memory();
+    }
+    zip_source_keep(source);
+    nicest_status status = NICEST_OK;
+    for (size_t i = 0; i < count && status == NICEST_OK; i++)
+        status = add_packed(zip, &members[i]);
+    if (status != NICEST_OK)
+        zip_discard(zip);
+    else if (zip_close(zip) != 0) {
+        status = fail(NICEST_E_IO, "zip: %s", zip_strerror(zip));
+        zip_discard(zip);
+    } else {
+        status = copy_source(out, source);
+    }
+    zip_source_free(source);
+    return status;
+}
+
+/* ---------------------------------------------------------------- gzip */
+
+static void put_little(unsigned char *p, uint32_t value)
+{
+    for (int i = 0; i < 4; i++)
+        p[i] = (unsigned char)(value >> (8 * i));
+}
+
+/* Where the packed bytes of an archive's only member begin, and how many they are: behind its local
+ * header, by the sizes that stand in the central directory. */
+static nicest_status packed_run(const byte_buffer *zip, size_t *start, size_t *size)
+{
+    archive z = {"gzip", {zip->data, zip->size, false}, NULL};
+    zip_error_t error;
+    zip_stat_t facts;
+    zip_error_init(&error);
+    zip_source_t *source = zip_source_buffer_create(zip->data, zip->size, 0, &error);
+    z.zip = source != NULL ? zip_open_from_source(source, ZIP_RDONLY, &error) : NULL;
+    zip_error_fini(&error);
+    if (z.zip == NULL) {
+        zip_source_free(source);
+        return fail_memory();
+    }
+    bool good = zip_stat_index(z.zip, 0, 0, &facts) == 0 && facts.comp_method == ZIP_CM_DEFLATE;
+    zip_discard(z.zip);
+    *start = 30 + ((size_t)zip->data[26] | (size_t)zip->data[27] << 8) +
+             ((size_t)zip->data[28] | (size_t)zip->data[29] << 8);
+    *size = good ? (size_t)facts.comp_size : 0;
+    return good ? NICEST_OK : fail(NICEST_E_IO, "gzip: the bytes were not deflated");
+}
+
+nicest_status zip_gzip(byte_buffer *out, const byte_buffer *bytes)
+{
+    static const unsigned char HEADER[10] = {0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255};
+    byte_buffer zip = {0};
+    zip_member only = {"x", bytes};
+    size_t start = 0, size = 0;
+    nicest_status status = zip_pack(&zip, &only, 1);
+    if (status == NICEST_OK)
+        status = packed_run(&zip, &start, &size);
+    if (status == NICEST_OK) {
+        unsigned char *p = byte_buffer_take(out, size + 18);
+        if (p == NULL) {
+            status = fail_memory();
+        } else {
+            memcpy(p, HEADER, 10);
+            memcpy(p + 10, zip.data + start, size);
+            put_little(p + 10 + size, file_crc32(bytes->data, bytes->size));
+            put_little(p + 14 + size, (uint32_t)bytes->size);
+        }
+    }
+    byte_buffer_close(&zip);
+    return status;
+}

@@ -1,0 +1,517 @@
+/* save.c - rows into files, by extension; what is written here is read back as the same values.
+ *
+ * Text is written as the shortest decimals that come back exactly, binary formats in the stored
+ * type. Owns which format a name means, and the grid of pictures. Files appear whole or not at all
+ * (base/file.h). */
+#include <math.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "base/memory.h"
+#include "base/status.h"
+#include "data/npy.h"
+#include "data/number.h"
+#include "data/source.h"
+
+enum {
+    CHUNK = 1 << 20,  /* bytes of text between two writes */
+    VALUES = 1 << 16, /* numbers read at once */
+    MOST_SIDE = 1 << 15,
+    GAP = 1 /* pixels between pictures */
+};
+
+static bool ends_with(const char *path, const char *ending)
+{
+    size_t length = strlen(path), size = strlen(ending);
+    return length >= size && strcmp(path + length - size, ending) == 0;
+}
+
+/* All of it, gzipped if the name says so. */
+static nicest_status write_file(const char *path, const byte_buffer *bytes)
+{
+    file_writer *writer;
+    byte_buffer packed = {0};
+    const byte_buffer *out = bytes;
+    if (ends_with(path, ".gz")) {
+        TRY(zip_gzip(&packed, bytes));
+        out = &packed;
+    }
+    nicest_status status = file_writer_open(&writer, path);
+    if (status == NICEST_OK) {
+        (void)file_writer_write(writer, out->data, out->size); /* commit says when it failed */
+        status = file_writer_commit(writer);
+    }
+    byte_buffer_close(&packed);
+    return status;
+}
+
+/* ---------------------------------------------------------------- text */
+
+/* Text on its way to a file, or (gzip) gathered in memory. */
+typedef struct text_sink {
+    byte_buffer text;
+    file_writer *writer; /* NULL: gathers */
+} text_sink;
+
+static nicest_status put(text_sink *sink, const char *text, size_t size)
+{
+    unsigned char *p = byte_buffer_take(&sink->text, size);
+    if (p == NULL)
+        return fail_memory();
+    memcpy(p, text, size);
+    return NICEST_OK;
+}
+
+static nicest_status flush(text_sink *sink)
+{
+    if (sink->writer == NULL)
+        return NICEST_OK;
+    nicest_status status = file_writer_write(sink->writer, sink->text.data, sink->text.size);
+    sink->text.size = 0;
+    return status;
+}
+
+/* Quoted where it must be. */
+static nicest_status put_name(text_sink *sink, const char *name, char separator)
+{
+    bool plain = *name != '\0' && *name != ' ' && name[strlen(name) - 1] != ' ';
+    for (const char *p = name; *p != '\0'; p++)
+        plain = plain && *p != separator && *p != '"' && *p != '\n' && *p != '\r' && *p != '\t' &&
+                *p != ';' && *p != ',';
+    if (plain)
+        return put(sink, name, strlen(name));
+    TRY(put(sink, "\"", 1));
+    for (const char *p = name; *p != '\0'; p++)
+        TRY(put(sink, *p == '"' ? "\"\"" : p, *p == '"' ? 2 : 1));
+    return put(sink, "\"", 1);
+}
+
+/* A header of numbers would be read as a row. */
+static bool looks_like_row(const nicest_data *data)
+{
+    double number;
+    for (size_t j = 0; j < nicest_data_columns(data); j++) {
+        const char *name = nicest_data_column_name(data, j);
+        if (!number_read(name, strlen(name), &number))
+            return false;
+    }
+    return nicest_data_labels(data) == NULL;
+}
+
+/* "label", or another name where a column has it. */
+static const char *label_name(const nicest_data *data)
+{
+    for (size_t j = 0; j < nicest_data_columns(data); j++) {
+        if (strcmp(nicest_data_column_name(data, j), "label") == 0)
+            return "label_of_row";
+    }
+    return "label";
+}
+
+static nicest_status put_header(text_sink *sink, const nicest_data *data, char separator)
+{
+    bool prefix = looks_like_row(data);
+    for (size_t j = 0; j < nicest_data_columns(data); j++) {
+        if (j > 0)
+            TRY(put(sink, &separator, 1));
+        if (prefix)
+            TRY(put(sink, "x", 1));
+        TRY(put_name(sink, nicest_data_column_name(data, j), separator));
+    }
+    if (nicest_data_labels(data) != NULL) {
+        TRY(put(sink, &separator, 1));
+        TRY(put_name(sink, label_name(data), separator));
+    }
+    return put(sink, "\n", 1);
+}
+
+static nicest_status put_row(text_sink *sink, const double *row, size_t columns,
+                             const double *label, char separator)
+{
+    size_t room = (columns + 1) * (NUMBER_SIZE + 1), used = 0;
+    char *p = (char *)byte_buffer_take(&sink->text, room);
+    if (p == NULL)
+        return fail_memory();
+    for (size_t j = 0; j < columns; j++) {
+        if (j > 0)
+            p[used++] = separator;
+        used += number_write(row[j], p + used);
+    }
+    if (label != NULL) {
+        p[used++] = separator;
+        used += number_write(*label, p + used);
+    }
+    p[used++] = '\n';
+    sink->text.size -= room - used;
+    return NICEST_OK;
+}
+
+/* Rows as doubles, some at a time. */
+typedef nicest_status (*rows_visitor)(void *context, size_t first, const double *rows,
+                                      size_t count);
+
+static nicest_status visit_rows(const nicest_data *data, rows_visitor visit, void *context)
+{
+    size_t n = nicest_data_rows(data), d = nicest_data_columns(data);
+    size_t some = d < VALUES ? VALUES / d : 1;
+    double *rows = memory_new(some * d, sizeof *rows);
+    if (rows == NULL)
+        return fail_memory();
+    nicest_status status = NICEST_OK;
+    for (size_t first = 0; first < n && status == NICEST_OK; first += some) {
+        size_t count = n - first < some ? n - first : some;
+        source_read(data, first, count, rows);
+        status = visit(context, first, rows, count);
+    }
+    memory_free(rows);
+    return status;
+}
+
+typedef struct text_context {
+    text_sink *sink;
+    const nicest_data *data;
+    char separator;
+} text_context;
+
+static nicest_status put_rows(void *context, size_t first, const double *rows, size_t count)
+{
+    text_context *c = context;
+    const double *labels = nicest_data_labels(c->data);
+    size_t d = nicest_data_columns(c->data);
+    for (size_t i = 0; i < count; i++) {
+        TRY(put_row(c->sink, rows + i * d, d, labels != NULL ? labels + first + i : NULL,
+                    c->separator));
+        if (c->sink->text.size > CHUNK)
+            TRY(flush(c->sink));
+    }
+    return flush(c->sink);
+}
+
+static nicest_status save_text(const nicest_data *data, const char *path, char separator)
+{
+    bool packed = ends_with(path, ".gz");
+    text_sink sink = {0};
+    text_context context = {&sink, data, separator};
+    if (!packed)
+        TRY(file_writer_open(&sink.writer, path));
+    nicest_status status = put_header(&sink, data, separator);
+    if (status == NICEST_OK)
+        status = flush(&sink);
+    if (status == NICEST_OK)
+        status = visit_rows(data, put_rows, &context);
+    if (packed && status == NICEST_OK)
+        status = write_file(path, &sink.text);
+    else if (!packed && status == NICEST_OK)
+        status = file_writer_commit(sink.writer);
+    else
+        file_writer_abandon(sink.writer);
+    byte_buffer_close(&sink.text);
+    return status;
+}
+
+/* ---------------------------------------------------------------- NumPy */
+
+typedef struct binary_context {
+    unsigned char *next;
+    value_type type;
+    size_t columns;
+} binary_context;
+
+static nicest_status store_rows(void *context, size_t first, const double *rows, size_t count)
+{
+    binary_context *c = context;
+    (void)first;
+    value_store(c->type, rows, count * c->columns, c->next);
+    c->next += count * c->columns * value_size(c->type);
+    return NICEST_OK;
+}
+
+/* All values in that type behind what the buffer holds. */
+static nicest_status put_values(byte_buffer *out, const nicest_data *data, value_type type)
+{
+    size_t d = nicest_data_columns(data);
+    unsigned char *p = byte_buffer_take(out, nicest_data_rows(data) * d * value_size(type));
+    if (p == NULL)
+        return fail_memory();
+    binary_context context = {p, type, d};
+    return visit_rows(data, store_rows, &context);
+}
+
+/* Pictures keep their axes: [n, h, w] or [n, h, w, c]. */
+static nicest_status make_npy(byte_buffer *out, const nicest_data *data)
+{
+    unsigned height, width, channels;
+    size_t axes[4] = {nicest_data_rows(data), nicest_data_columns(data)}, count = 2;
+    nicest_data_image(data, &height, &width, &channels);
+    if (height > 0) {
+        axes[1] = height;
+        axes[2] = width;
+        axes[3] = channels;
+        count = channels > 1 ? 4 : 3;
+    }
+    TRY(npy_header(out, source_type(data), axes, count));
+    return put_values(out, data, source_type(data));
+}
+
+static nicest_status make_label_npy(byte_buffer *out, const nicest_data *data)
+{
+    size_t n = nicest_data_rows(data);
+    TRY(npy_header(out, VALUE_F64, &n, 1));
+    unsigned char *p = byte_buffer_take(out, n * sizeof(double));
+    if (p == NULL)
+        return fail_memory();
+    memcpy(p, nicest_data_labels(data), n * sizeof(double));
+    return NICEST_OK;
+}
+
+static nicest_status save_npy(const nicest_data *data, const char *path)
+{
+    byte_buffer bytes = {0};
+    nicest_status status = make_npy(&bytes, data);
+    if (status == NICEST_OK)
+        status = write_file(path, &bytes);
+    byte_buffer_close(&bytes);
+    return status;
+}
+
+static nicest_status save_npz(const nicest_data *data, const char *path)
+{
+    byte_buffer values = {0}, labels = {0}, archive = {0};
+    zip_member members[2] = {{"X.npy", &values}, {"label.npy", &labels}};
+    bool labelled = nicest_data_labels(data) != NULL;
+    nicest_status status = make_npy(&values, data);
+    if (status == NICEST_OK && labelled)
+        status = make_label_npy(&labels, data);
+    if (status == NICEST_OK)
+        status = zip_pack(&archive, members, labelled ? 2 : 1);
+    if (status == NICEST_OK)
+        status = write_file(path, &archive);
+    byte_buffer_close(&values);
+    byte_buffer_close(&labels);
+    byte_buffer_close(&archive);
+    return status;
+}
+
+/* ---------------------------------------------------------------- IDX */
+
+/* The digit in "-idx3-ubyte", or 0. */
+static unsigned idx_axes(const char *path)
+{
+    for (unsigned axes = 1; axes <= 4; axes++) {
+        char plain[16] = "idx0-ubyte", packed[16] = "idx0-ubyte.gz";
+        plain[3] = packed[3] = (char)('0' + axes);
+        if (ends_with(path, plain) || ends_with(path, packed))
+            return axes;
+    }
+    return 0;
+}
+
+typedef struct byte_check {
+    const nicest_data *data;
+    const char *path;
+} byte_check;
+
+static nicest_status check_bytes(void *context, size_t first, const double *rows, size_t count)
+{
+    const byte_check *c = context;
+    size_t d = nicest_data_columns(c->data);
+    for (size_t i = 0; i < count * d; i++) {
+        if (!(rows[i] >= 0 && rows[i] <= 255 && rows[i] == rint(rows[i])))
+            return fail(NICEST_E_DATA,
+                        "%s: row %zu, column %s: %g is not a whole number from 0 to "
+                        "255",
+                        c->path, first + i / d + 1, nicest_data_column_name(c->data, i % d),
+                        rows[i]);
+    }
+    return NICEST_OK;
+}
+
+static void put_big(unsigned char *p, size_t value)
+{
+    for (int i = 0; i < 4; i++)
+        p[i] = (unsigned char)(value >> (24 - 8 * i));
+}
+
+static nicest_status put_idx_header(byte_buffer *out, const size_t *size, unsigned axes)
+{
+    unsigned char *p = byte_buffer_take(out, 4 + 4 * axes);
+    if (p == NULL)
+        return fail_memory();
+    memcpy(p, "\0\0\x08", 3);
+    p[3] = (unsigned char)axes;
+    for (unsigned i = 0; i < axes; i++)
+        put_big(p + 4 + 4 * i, size[i]);
+    return NICEST_OK;
+}
+
+static nicest_status choose_axes(const nicest_data *data, const char *path, unsigned axes,
+                                 size_t size[4])
+{
+    unsigned height, width, channels;
+    nicest_data_image(data, &height, &width, &channels);
+    size[0] = nicest_data_rows(data);
+    size[1] = axes > 2 ? height : nicest_data_columns(data);
+    size[2] = width;
+    size[3] = channels;
+    if ((axes == 1 && size[1] != 1) || (axes > 2 && height == 0) || (axes == 3 && channels != 1))
+        return fail(NICEST_E_MISMATCH, "%s: %zu columns (%ux%ux%u) do not fit %u axes", path,
+                    nicest_data_columns(data), height, width, channels, axes);
+    if (size[0] > UINT32_MAX || size[1] > UINT32_MAX)
+        return fail(NICEST_E_MISMATCH, "%s: an axis of IDX is at most 4294967295", path);
+    return NICEST_OK;
+}
+
+/* Labels go to the file where idx_load looks for them, as far as bytes can hold them. */
+static nicest_status save_idx_labels(const nicest_data *data, const char *path)
+{
+    const char *name = strrchr(path, '/'), *images;
+    const double *labels = nicest_data_labels(data);
+    images = strstr(name != NULL ? name : path, "images");
+    if (labels == NULL || images == NULL || strstr(images, "idx3") == NULL)
+        return NICEST_OK;
+    for (size_t i = 0; i < nicest_data_rows(data); i++) {
+        if (!(labels[i] >= 0 && labels[i] <= 255 && labels[i] == rint(labels[i])))
+            return NICEST_OK;
+    }
+    nicest_data *column;
+    char *beside = memory_text(path);
+    if (beside == NULL)
+        return fail_memory();
+    memcpy(beside + (images - path), "labels", 6);
+    memcpy(strstr(beside + (images - path), "idx3"), "idx1", 4);
+    nicest_status status = nicest_data_new(&column, labels, nicest_data_rows(data), 1, NULL);
+    if (status == NICEST_OK) {
+        status = nicest_data_save(column, beside);
+        nicest_data_free(column);
+    }
+    memory_free(beside);
+    return status;
+}
+
+static nicest_status save_idx(const nicest_data *data, const char *path, unsigned axes)
+{
+    size_t size[4];
+    byte_buffer bytes = {0};
+    byte_check check = {data, path};
+    TRY(choose_axes(data, path, axes, size));
+    if (source_type(data) != VALUE_U8)
+        TRY(visit_rows(data, check_bytes, &check));
+    nicest_status status = put_idx_header(&bytes, size, axes);
+    if (status == NICEST_OK)
+        status = put_values(&bytes, data, VALUE_U8);
+    if (status == NICEST_OK)
+        status = save_idx_labels(data, path);
+    if (status == NICEST_OK)
+        status = write_file(path, &bytes);
+    byte_buffer_close(&bytes);
+    return status;
+}
+
+/* ---------------------------------------------------------------- a grid of pictures */
+
+typedef struct grid {
+    nicest_image image;
+    size_t across, height, width, channels;
+    double low, scale; /* level = (value - low) * scale */
+} grid;
+
+typedef struct range {
+    double low, high;
+    size_t columns;
+} range;
+
+static nicest_status widen_range(void *context, size_t first, const double *rows, size_t count)
+{
+    range *r = context;
+    (void)first;
+    for (size_t i = 0; i < count * r->columns; i++) {
+        r->low = rows[i] < r->low ? rows[i] : r->low;
+        r->high = rows[i] > r->high ? rows[i] : r->high;
+    }
+    return NICEST_OK;
+}
+
+static void draw_picture(grid *g, size_t number, const double *row)
+{
+    size_t top = number / g->across * (g->height + GAP);
+    size_t left = number % g->across * (g->width + GAP);
+    for (size_t y = 0; y < g->height; y++) {
+        unsigned char *line = g->image.pixels + ((top + y) * g->image.width + left) * g->channels;
+        for (size_t x = 0; x < g->width * g->channels; x++) {
+            double level = (row[y * g->width * g->channels + x] - g->low) * g->scale;
+            line[x] = (unsigned char)(level >= 0 ? (level < 255 ? level + 0.5 : 255) : 0);
+        }
+    }
+}
+
+static nicest_status draw_rows(void *context, size_t first, const double *rows, size_t count)
+{
+    grid *g = context;
+    for (size_t i = 0; i < count; i++)
+        draw_picture(g, first + i, rows + i * g->height * g->width * g->channels);
+    return NICEST_OK;
+}
+
+/* Bytes are shown as they are; other values from the least to the largest. */
+static nicest_status choose_levels(grid *g, const nicest_data *data)
+{
+    range r = {INFINITY, -(double)INFINITY, nicest_data_columns(data)};
+    g->low = 0;
+    g->scale = 1;
+    if (source_type(data) == VALUE_U8)
+        return NICEST_OK;
+    TRY(visit_rows(data, widen_range, &r));
+    if (r.high > r.low && isfinite(r.high - r.low)) {
+        g->low = r.low;
+        g->scale = 255 / (r.high - r.low);
+    }
+    return NICEST_OK;
+}
+
+static nicest_status save_png(const nicest_data *data, const char *path)
+{
+    unsigned height, width, channels;
+    size_t n = nicest_data_rows(data);
+    nicest_data_image(data, &height, &width, &channels);
+    if (height == 0 || n == 0)
+        return fail(NICEST_E_MISMATCH, "%s: the %zu columns are no picture: say --image HxW[xC]",
+                    path, nicest_data_columns(data));
+    grid g = {.height = height, .width = width, .channels = channels};
+    g.across = (size_t)ceil(sqrt((double)n));
+    size_t down = (n + g.across - 1) / g.across;
+    size_t across_pixels = g.across * ((size_t)width + GAP) - GAP;
+    size_t down_pixels = down * ((size_t)height + GAP) - GAP;
+    if (across_pixels > MOST_SIDE || down_pixels > MOST_SIDE)
+        return fail(NICEST_E_MISMATCH, "%s: %zu pictures of %ux%u are too many for one grid", path,
+                    n, height, width);
+    TRY(choose_levels(&g, data));
+    TRY(nicest_image_new(&g.image, (unsigned)across_pixels, (unsigned)down_pixels, channels));
+    nicest_status status = visit_rows(data, draw_rows, &g);
+    if (status == NICEST_OK)
+        status = nicest_image_write(&g.image, path);
+    nicest_image_free(&g.image);
+    return status;
+}
+
+/* ---------------------------------------------------------------- by name */
+
+nicest_status nicest_data_save(const nicest_data *data, const char *path)
+{
+    unsigned axes = idx_axes(path);
+    if (axes > 0)
+        return save_idx(data, path, axes);
+    if (strcmp(path, "-") == 0 || ends_with(path, ".csv") || ends_with(path, ".csv.gz"))
+        return save_text(data, path, ',');
+    if (ends_with(path, ".tsv") || ends_with(path, ".tsv.gz"))
+        return save_text(data, path, '\t');
+    if (ends_with(path, ".npy"))
+        return save_npy(data, path);
+    if (ends_with(path, ".npz"))
+        return save_npz(data, path);
+    if (ends_with(path, ".png"))
+        return save_png(data, path);
+    return fail(NICEST_E_ARGUMENT,
+                "%s: the name says no format: expected .csv, .tsv (also .gz), .npy, "
+                ".npz, .png or -idxN-ubyte",
+                path);
+}
