@@ -1,4 +1,4 @@
-/* parallel.h - threads; the only file that knows which kind (OpenMP, or pthreads when portable).
+/* parallel.h - threads; the only file that knows which kind.
  *
  * Work is cut into items by the caller, in a way that does not depend on the number of threads, so
  * results do not either. Inside a body, oneDNN and nested parallel_for run single-threaded. */
@@ -17,8 +17,8 @@ int parallel_available(void);
  * free. threads <= 1 or items <= 1 runs on the caller, without any fork. */
 void parallel_for(int threads, size_t items, parallel_body body, void *context);
 
-/* Runs body(context, thread, thread) exactly once on each of `threads` threads (to make or warm
- * what a thread owns). */
+/* Calls body(context, t, t) exactly once for each t in 0..threads-1 (to make what thread t will use);
+ * which of the running threads takes it is open. */
 void parallel_each(int threads, parallel_body body, void *context);
 
 /* Seconds of a monotonic clock. */

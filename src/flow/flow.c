@@ -230,7 +230,7 @@ typedef struct preparation {
     nicest_status *status; /* [threads] */
 } preparation;
 
-/* Plans are made by the thread that will run them. */
+/* The plans of thread `item`, made as they will run: single-threaded. */
 static void prepare_one(void *context, int thread, size_t item)
 {
     const preparation *p = context;
