@@ -1,0 +1,242 @@
+/* verify.c - proves that a model is a density: it can be undone, its log-determinant is the one of
+ * its Jacobian, its gradients are those of its likelihood, its mass is one.
+ *
+ * Owns the measures and their bounds. Inverses are measured on the float flow as it ships, the rest
+ * on its double twin (flow/proof.h). */
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "base/status.h"
+#include "flow/proof.h"
+#include "model/model.h"
+
+static const double INVERSE_BOUND = 1e-5, LATENT_BOUND = 1e-4, LOGDET_BOUND = 1e-6,
+                    GRADIENT_BOUND = 1e-6, INTEGRAL_BOUND = 0.01;
+
+enum {
+    ROWS = 2000,           /* for the inverses */
+    MEASURED = 20000,      /* for mean and standard deviation of a column */
+    MOST_NUMBERS = 1 << 21 /* rows of very wide data are fewer */
+};
+
+/* The rows at hand. */
+typedef struct probe {
+    const nicest_model *model;
+    const nicest_data *data; /* NULL: own samples */
+    nicest_workspace *workspace;
+    uint64_t seed;
+    size_t d, rows;         /* rows kept */
+    double *x;              /* [rows, d] continuous */
+    double *mean;           /* [d] of the continuous rows */
+    double *deviation;      /* [d] positive */
+    double *other, *latent; /* [rows, d] each */
+} probe;
+
+static nicest_status probe_open(probe *p, size_t rows, int threads)
+{
+    size_t numbers = rows * p->d;
+    p->x = memory_new(numbers, sizeof(double));
+    p->other = memory_new(numbers, sizeof(double));
+    p->latent = memory_new(numbers, sizeof(double));
+    p->mean = memory_new(p->d, sizeof(double));
+    p->deviation = memory_new(p->d, sizeof(double));
+    if (!p->x || !p->other || !p->latent || !p->mean || !p->deviation)
+        return fail_memory();
+    return nicest_workspace_new(&p->workspace, p->model, 0, threads);
+}
+
+static void probe_close(probe *p)
+{
+    nicest_workspace_free(p->workspace);
+    memory_free(p->x);
+    memory_free(p->other);
+    memory_free(p->latent);
+    memory_free(p->mean);
+    memory_free(p->deviation);
+}
+
+/* ------------------------------------------------------------------ rows */
+
+/* Continuous row number `row` of the data. */
+static nicest_status read_row(const probe *p, size_t row, double *x)
+{
+    TRY(nicest_data_read(p->data, row, 1, x));
+    return nicest_encode(p->model, x, 1, p->seed, row, x);
+}
+
+/* `count` numbers spread over 0 .. total-1. */
+static size_t spread(size_t i, size_t count, size_t total)
+{
+    return (size_t)((double)i / (double)count * (double)total);
+}
+
+/* Rows of the data, spread over all of it, or own samples. */
+static nicest_status fill_rows(probe *p, size_t total, size_t rows)
+{
+    for (size_t i = 0; p->data && i < rows; i++)
+        TRY(read_row(p, spread(i, rows, total), p->x + i * p->d));
+    if (!p->data) {
+        TRY(nicest_sample(p->workspace, rows, p->seed, 0, 1, p->x));
+        TRY(nicest_encode(p->model, p->x, rows, p->seed, 0, p->x));
+    }
+    return NICEST_OK;
+}
+
+/* Keeps the rows that have a density: no missing value, and inside of the model's support. */
+static nicest_status keep_usable(probe *p, size_t rows)
+{
+    double *logp = p->latent;
+    TRY(nicest_log_prob(p->workspace, p->x, rows, logp));
+    for (size_t i = 0; i < rows; i++)
+        if (isfinite(logp[i]))
+            memmove(p->x + p->rows++ * p->d, p->x + i * p->d, p->d * sizeof *p->x);
+    if (p->rows == 0)
+        return fail(NICEST_E_DATA, "verify: none of %zu rows has a density under the model", rows);
+    return NICEST_OK;
+}
+
+/* Adds a row to running means and sums of squares (in `deviation`); one with missing values is
+ * passed over. */
+static void add_moments(probe *p, const double *x, size_t *count)
+{
+    for (size_t j = 0; j < p->d; j++)
+        if (!isfinite(x[j]))
+            return;
+    ++*count;
+    for (size_t j = 0; j < p->d; j++) {
+        double off = x[j] - p->mean[j];
+        p->mean[j] += off / (double)*count;
+        p->deviation[j] += off * (x[j] - p->mean[j]);
+    }
+}
+
+static nicest_status measure_columns(probe *p, size_t total)
+{
+    size_t count = 0, measured = total < MEASURED ? total : MEASURED;
+    for (size_t i = 0; p->data && i < measured; i++) {
+        TRY(read_row(p, spread(i, measured, total), p->other));
+        add_moments(p, p->other, &count);
+    }
+    for (size_t i = 0; !p->data && i < p->rows; i++)
+        add_moments(p, p->x + i * p->d, &count);
+    for (size_t j = 0; j < p->d; j++) {
+        double deviation = sqrt(p->deviation[j] / (double)(count ? count : 1));
+        p->deviation[j] = deviation > 0 ? deviation : 1; /* a constant column has its own unit */
+    }
+    return NICEST_OK;
+}
+
+/* ------------------------------------------------------------------ inverses */
+
+/* The larger of two errors; NaN, once there, stays. */
+static double worse(double a, double b)
+{
+    return isnan(a) || isnan(b) ? NAN : fmax(a, b);
+}
+
+/* |x - inverse(forward(x))|, relative to the column's deviation or the value's own distance from
+ * the mean, where that is larger. */
+static nicest_status measure_inverse(const probe *p, double *most)
+{
+    *most = 0;
+    TRY(nicest_forward(p->workspace, p->x, p->rows, p->latent, NULL));
+    TRY(nicest_inverse(p->workspace, p->latent, p->rows, p->other, NULL));
+    for (size_t i = 0; i < p->rows * p->d; i++) {
+        double size = fmax(p->deviation[i % p->d], fabs(p->x[i] - p->mean[i % p->d]));
+        *most = worse(*most, fabs(p->x[i] - p->other[i]) / size);
+    }
+    return NICEST_OK;
+}
+
+/* |h - forward(inverse(h))| for h from the prior, in its standard deviations. */
+static nicest_status measure_latent(const probe *p, double *most)
+{
+    prior_kind prior = model_flow_const(p->model)->spec.prior;
+    double *h = p->latent;
+    for (size_t r = 0; r < p->rows; r++)
+        prior_sample(prior, (random_stream){p->seed, RANDOM_VERIFY, 1}, r, 1, h + r * p->d, p->d);
+    *most = 0;
+    TRY(nicest_inverse(p->workspace, h, p->rows, p->other, NULL));
+    TRY(nicest_forward(p->workspace, p->other, p->rows, p->other, NULL));
+    for (size_t i = 0; i < p->rows * p->d; i++)
+        *most = worse(*most, fabs(h[i] - p->other[i]) / prior_deviation(prior));
+    return NICEST_OK;
+}
+
+/* ------------------------------------------------------------------ proofs */
+
+/* The double twin on a few rows; each costs 2 d rows of work. */
+static nicest_status measure_proof(const probe *p, int threads, nicest_verification *v)
+{
+    const flow *f = model_flow_const(p->model);
+    size_t few = p->d <= 64 ? 4 : p->d <= 256 ? 2 : 1;
+    few = few < p->rows ? few : p->rows;
+    for (size_t i = 0; i < few * p->d; i++)
+        p->other[i] = p->x[i] - f->entry.column[i % p->d].centre;
+    proof_subject subject = {f->spec.text, f->theta, f->frozen, p->other, few, p->deviation};
+    proof found;
+    TRY(proof_run(&subject, p->seed, threads, &found));
+    v->logdet_max_error = found.logdet_error;
+    v->gradient_max_error = found.gradient_error;
+    return NICEST_OK;
+}
+
+static nicest_status measure_integral(const probe *p, int threads, nicest_verification *v)
+{
+    v->integral = NAN;
+    v->integral_reason[0] = 0;
+    if (p->d > 2) {
+        snprintf(v->integral_reason, sizeof v->integral_reason,
+                 "%zu columns: total mass is measured for 1 or 2", p->d);
+        return NICEST_OK;
+    }
+    TRY(nicest_density_integral(p->model, p->seed, threads, NULL, &v->integral));
+    if (isnan(v->integral))
+        snprintf(v->integral_reason, sizeof v->integral_reason,
+                 "the density is too sharp: no two grids agree to 0.002");
+    return NICEST_OK;
+}
+
+static int within_bounds(const nicest_verification *v)
+{
+    bool mass = isnan(v->integral) || fabs(v->integral - 1) <= INTEGRAL_BOUND;
+    return v->inverse_max <= INVERSE_BOUND && v->latent_max <= LATENT_BOUND &&
+           v->logdet_max_error <= LOGDET_BOUND && v->gradient_max_error <= GRADIENT_BOUND && mass;
+}
+
+static nicest_status measure(probe *p, int threads, nicest_verification *v)
+{
+    size_t total = p->data ? nicest_data_rows(p->data) : ROWS, most = MOST_NUMBERS / p->d + 1;
+    size_t rows = total < ROWS ? total : ROWS;
+    rows = rows < most ? rows : most;
+    if (rows == 0)
+        return fail(NICEST_E_DATA, "verify: the data has no rows");
+    TRY(probe_open(p, rows, threads));
+    TRY(fill_rows(p, total, rows));
+    TRY(keep_usable(p, rows));
+    TRY(measure_columns(p, total));
+    TRY(measure_inverse(p, &v->inverse_max));
+    TRY(measure_latent(p, &v->latent_max));
+    TRY(measure_proof(p, threads, v));
+    TRY(measure_integral(p, threads, v));
+    v->ok = within_bounds(v);
+    return NICEST_OK;
+}
+
+nicest_status nicest_verify(const nicest_model *model, const nicest_data *data, uint64_t seed,
+                            int threads, nicest_verification *result)
+{
+    nicest_verification found = {0};
+    if (!model || !result)
+        return fail(NICEST_E_ARGUMENT, "verify: a model and room for the result");
+    if (data)
+        TRY(nicest_model_fits(model, data));
+    probe p = {.model = model, .data = data, .seed = seed, .d = nicest_model_columns(model)};
+    nicest_status status = measure(&p, threads, &found);
+    probe_close(&p);
+    if (status == NICEST_OK)
+        *result = found;
+    return status;
+}
