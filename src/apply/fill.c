@@ -89,8 +89,8 @@ static void each_row(fill *f, size_t count, row_body body, const void *settings)
 }
 
 /* What a row knows of itself: log p now, the best and the last that counted as progress, gradients
- * since then, rate or length of a step, hidden values. */
-enum { NOW, BEST, REFERENCE, IDLE, SPEED, HIDDEN };
+ * since then, rate or length of a step, steps since the momentum was zero, hidden values. */
+enum { NOW, BEST, REFERENCE, IDLE, SPEED, AGE, HIDDEN };
 
 static double *numbers(fill *f, size_t row)
 {
@@ -177,18 +177,18 @@ nicest_status fill_walk(fill *f, const fill_walk_rule *rule, size_t steps)
 /* ------------------------------------------------------------------ ascent
 
    Adam on z = (x - mean) / deviation, so that a border pixel that never leaves 1/256 and a pixel of
-   the middle take steps of their own size. A row's rate is halved when three gradients brought
-   nothing; below a thirty-second of where it began, the row is done. Rows that are done are no
+   the middle take steps of their own size. When four gradients brought a row nothing, it goes on
+   from its best with half the rate; below a thirty-second of the first rate it is done, and no
    longer evaluated. */
 
 static const double RATE = 0.1, KEEP1 = 0.9, KEEP2 = 0.99, FLOOR = 1e-3, LAST_SHARE = 1.0 / 32;
-enum { PATIENCE = 3 };
+enum { PATIENCE = 4 };
 
 /* Of the spare matrices 0 and 1 are the moving rows and their gradients, packed. */
 enum { FIRST = 2, SECOND, TRIAL };
 
 typedef struct ascent_step {
-    double correct1, correct2, tolerance;
+    double correct2, tolerance; /* correct2: of the second moment, whose age is the run's */
 } ascent_step;
 
 static void begin_ascent(fill *f, size_t row, const void *settings)
@@ -197,7 +197,7 @@ static void begin_ascent(fill *f, size_t row, const void *settings)
     double *own = numbers(f, row);
     (void)settings;
     own[BEST] = own[REFERENCE] = -INFINITY;
-    own[IDLE] = own[HIDDEN] = 0;
+    own[IDLE] = own[AGE] = own[HIDDEN] = 0;
     own[SPEED] = RATE;
     for (size_t j = 0; j < d; j++)
         own[HIDDEN] += f->hidden[row * d + j] != 0;
@@ -214,23 +214,29 @@ static void gather_row(fill *f, size_t i, const void *settings)
     memcpy(f->spare[0] + i * d, f->spare[TRIAL] + f->moving[i] * d, d * sizeof(double));
 }
 
-/* Takes the trial when it is the best so far, and halves the rate when little comes any more. */
-static void judge(fill *f, size_t row, double logp, double tolerance)
+/* Takes the trial when it is the best so far. True when little comes any more: then the row goes on
+ * from its best, with half the rate and without momentum. */
+static bool judge(fill *f, size_t row, double logp, double tolerance)
 {
-    size_t d = f->columns;
-    double *own = numbers(f, row);
+    size_t bytes = f->columns * sizeof(double);
+    double *own = numbers(f, row), *x = f->x + row * f->columns;
+    double *trial = f->spare[TRIAL] + row * f->columns;
     own[IDLE]++;
     if (logp > own[BEST]) {
         own[BEST] = logp;
-        memcpy(f->x + row * d, f->spare[TRIAL] + row * d, d * sizeof(double));
+        memcpy(x, trial, bytes);
     }
     if (own[BEST] > own[REFERENCE] + tolerance * own[HIDDEN]) {
         own[REFERENCE] = own[BEST];
         own[IDLE] = 0;
-    } else if (own[IDLE] >= PATIENCE) {
-        own[SPEED] /= 2;
-        own[IDLE] = 0;
     }
+    if (own[IDLE] < PATIENCE)
+        return false;
+    own[SPEED] /= 2;
+    own[IDLE] = own[AGE] = 0;
+    memcpy(trial, x, bytes);
+    memset(f->spare[FIRST] + row * f->columns, 0, bytes);
+    return true;
 }
 
 /* Row i of the moving ones; its gradient is row i of spare[1]. */
@@ -238,10 +244,11 @@ static void ascend_row(fill *f, size_t i, const void *settings)
 {
     const ascent_step *step = settings;
     size_t d = f->columns, row = f->moving[i];
-    double *x = f->spare[TRIAL] + row * d, speed;
+    double *own = numbers(f, row), *x = f->spare[TRIAL] + row * d;
     double *first = f->spare[FIRST] + row * d, *second = f->spare[SECOND] + row * d;
-    judge(f, row, f->logp[i], step->tolerance);
-    speed = numbers(f, row)[SPEED];
+    if (judge(f, row, f->logp[i], step->tolerance))
+        return;
+    double length = own[SPEED] / (1 - pow(KEEP1, ++own[AGE]));
     for (size_t j = 0; j < d; j++) {
         const fill_column *c = &f->column[j];
         double g = f->spare[1][i * d + j] * c->deviation;
@@ -250,7 +257,7 @@ static void ascend_row(fill *f, size_t i, const void *settings)
         first[j] = KEEP1 * first[j] + (1 - KEEP1) * g;
         second[j] = KEEP2 * second[j] + (1 - KEEP2) * g * g;
         double size = sqrt(second[j] * step->correct2) + FLOOR;
-        x[j] = inside(c, x[j] + speed * c->deviation * first[j] * step->correct1 / size);
+        x[j] = inside(c, x[j] + length * c->deviation * first[j] / size);
     }
 }
 
@@ -276,7 +283,7 @@ nicest_status fill_ascend(fill *f, size_t steps, double tolerance)
     f->steps = 0;
     while (f->movers > 0 && f->steps < steps) {
         double t = (double)++f->steps;
-        ascent_step step = {1 / (1 - pow(KEEP1, t)), 1 / (1 - pow(KEEP2, t)), tolerance};
+        ascent_step step = {1 / (1 - pow(KEEP2, t)), tolerance};
         each_row(f, f->movers, gather_row, NULL);
         evaluate(f, f->movers, f->spare[0], f->logp, f->spare[1]);
         each_row(f, f->movers, ascend_row, &step);
@@ -344,8 +351,9 @@ static void accept_row(fill *f, size_t row, const void *settings)
     const langevin_step *step = settings;
     size_t d = f->columns, bytes = d * sizeof(double);
     double *own = numbers(f, row), u;
-    double chance = exp(fmin(f->logp[row] - own[NOW] + log_proposal_ratio(f, row, own[SPEED]), 0));
-    if (!(chance >= 0)) /* not a number: somewhere the density ends */
+    double ratio = f->logp[row] - own[NOW] + log_proposal_ratio(f, row, own[SPEED]);
+    double chance = ratio >= 0 ? 1 : exp(ratio);
+    if (isnan(chance)) /* the proposal left what the density can be computed of */
         chance = 0;
     random_uniform_double(stream_of(f, DRAW_STEPS + 2 * (uint64_t)step->number + 1), key_of(f, row),
                           &u, 1);

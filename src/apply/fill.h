@@ -26,7 +26,7 @@ typedef struct fill fill;
 /* Called after each step; a result other than 0 ends the run with NICEST_E_INTERRUPTED. */
 typedef int (*fill_watch)(void *context, const fill *f, size_t step);
 
-enum { FILL_SPARES = 5, FILL_NUMBERS = 6 };
+enum { FILL_SPARES = 5, FILL_NUMBERS = 7 };
 
 struct fill {
     int threads;

@@ -17,7 +17,7 @@ enum { BATCH = 256, OWN_SAMPLES = 4096, STEPS_MOST = 1 << 30, SAMPLES_MOST = 1 <
 
 /* Nats for each hidden value below which ascending further is not worth a gradient; half the
  * distance that an unbounded column may go, in deviations. */
-static const double TOLERANCE = 0.002, REACH = 10;
+static const double TOLERANCE = 0.001, REACH = 10;
 
 typedef enum method { METHOD_WALK, METHOD_MAP, METHOD_LANGEVIN } method;
 

@@ -1,0 +1,545 @@
+/* test_apply_inpaint.c - inpainting, by its properties: observed values are untouched, the truth
+ * under the mask is never looked at, and for a Gaussian model the fills are what the formulas say.
+ */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/memory.h"
+#include "base/random.h"
+#include "model/model.h"
+#include "nicest.h"
+
+enum { D = 4, ROWS = 70, SIDE = 4, PIXELS = SIDE * SIDE };
+
+/* Linear couplings and a normal prior: h = A x + b, so every conditional is Gaussian. */
+static nicest_model *gaussian_model(void)
+{
+    flow *f = NULL;
+    nicest_model *model = NULL;
+    assert_int_equal(flow_new(&f,
+                              "nicest 1\ncolumns 4\ncoupling move=second hidden=none\n"
+                              "coupling move=first hidden=none\nscale\nprior normal\n",
+                              0),
+                     NICEST_OK);
+    random_stream stream = {.seed = 5, .purpose = RANDOM_USER};
+    random_uniform(stream, 0, f->theta, f->tensors.trainable);
+    for (size_t i = 0; i < f->tensors.trainable; i++)
+        f->theta[i] = 1.4f * f->theta[i] - 0.7f;
+    assert_int_equal(model_new(&model, f), NICEST_OK);
+    return model;
+}
+
+/* 4 x 4 pictures of 8 levels, nonlinear. */
+static nicest_model *picture_model(void)
+{
+    flow *f = NULL;
+    nicest_model *model = NULL;
+    assert_int_equal(flow_new(&f,
+                              "nicest 1\ncolumns 16\npermute odd-even\n"
+                              "coupling move=second hidden=24\ncoupling move=first hidden=24\n"
+                              "scale\nprior logistic\n",
+                              0),
+                     NICEST_OK);
+    random_stream stream = {.seed = 6, .purpose = RANDOM_USER};
+    random_uniform(stream, 0, f->theta, f->tensors.trainable);
+    for (size_t i = 0; i < f->tensors.trainable; i++)
+        f->theta[i] = 0.8f * f->theta[i] - 0.4f;
+    double mean[PIXELS], deviation[PIXELS];
+    for (size_t j = 0; j < PIXELS; j++) {
+        f->entry.column[j] = (entry_column){.step = 1, .levels = 8, .unit = 0.125, .centre = 0.4};
+        mean[j] = 0.4;
+        deviation[j] = 0.25;
+    }
+    assert_int_equal(entry_set(&f->entry), NICEST_OK);
+    assert_int_equal(model_new(&model, f), NICEST_OK);
+    assert_int_equal(model_set_schema(model, NULL, SIDE, SIDE, 1, "uint8"), NICEST_OK);
+    assert_int_equal(model_set_array(model, "columns.mean", mean, PIXELS), NICEST_OK);
+    assert_int_equal(model_set_array(model, "columns.deviation", deviation, PIXELS), NICEST_OK);
+    return model;
+}
+
+static void draw_pictures(double *stored, size_t n)
+{
+    random_stream stream = {.seed = 7, .purpose = RANDOM_USER};
+    for (size_t i = 0; i < n; i++) {
+        random_uniform_double(stream, i, stored + i * PIXELS, PIXELS);
+        for (size_t j = 0; j < PIXELS; j++)
+            stored[i * PIXELS + j] = floor(8 * stored[i * PIXELS + j]);
+    }
+}
+
+static nicest_inpaint_options chosen(const char *recipe, const char *method, size_t steps,
+                                     size_t samples)
+{
+    nicest_inpaint_options o;
+    nicest_inpaint_defaults(&o);
+    o.recipe = recipe;
+    o.method = method;
+    o.steps = steps;
+    o.samples = samples;
+    o.threads = 2;
+    return o;
+}
+
+static const struct way {
+    const char *recipe, *method;
+    size_t steps, samples;
+} ways[] = {{"default", "map", 0, 1},
+            {"default", "langevin", 20, 3},
+            {"paper", "map", 30, 2},
+            {"released", "map", 30, 1}};
+enum { WAYS = sizeof ways / sizeof ways[0] };
+
+static nicest_inpaint_options way_options(size_t way)
+{
+    return chosen(ways[way].recipe, ways[way].method, ways[way].steps, ways[way].samples);
+}
+
+/* ------------------------------------------------------------------ the Gaussian case */
+
+/* Solves m y = r for a small dense matrix, in place. */
+static void solve(double m[D][D], double *r, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        for (size_t k = 0; k < n; k++) {
+            double factor = m[k][i] / m[i][i];
+            for (size_t j = 0; k != i && j < n; j++)
+                m[k][j] -= factor * m[i][j];
+            r[k] -= k != i ? factor * r[i] : 0;
+        }
+    for (size_t i = 0; i < n; i++)
+        r[i] /= m[i][i];
+}
+
+/* Precision P of x and its mean, from forward alone: h = A x + b. */
+static void gaussian_of(const nicest_model *model, double precision[D][D], double *mean)
+{
+    double rows[(D + 1) * D] = {0}, h[(D + 1) * D];
+    nicest_workspace *w = NULL;
+    for (size_t j = 0; j < D; j++)
+        rows[(j + 1) * D + j] = 1;
+    assert_int_equal(nicest_workspace_new(&w, model, D + 1, 1), NICEST_OK);
+    assert_int_equal(nicest_forward(w, rows, D + 1, h, NULL), NICEST_OK);
+    nicest_workspace_free(w);
+    double copy[D][D];
+    for (size_t i = 0; i < D; i++) {
+        mean[i] = 0;
+        for (size_t j = 0; j < D; j++) {
+            precision[i][j] = 0;
+            for (size_t k = 0; k < D; k++)
+                precision[i][j] += (h[(i + 1) * D + k] - h[k]) * (h[(j + 1) * D + k] - h[k]);
+            copy[i][j] = precision[i][j];
+        }
+        for (size_t k = 0; k < D; k++)
+            mean[i] -= (h[(i + 1) * D + k] - h[k]) * h[k];
+    }
+    solve(copy, mean, D);
+}
+
+/* Mean of the first two columns given the last two, and their variances. */
+static void conditional(const nicest_model *model, const double *row, double *mean,
+                        double *variance)
+{
+    double p[D][D], m[D];
+    gaussian_of(model, p, m);
+    double determinant = p[0][0] * p[1][1] - p[0][1] * p[1][0], r[2];
+    for (size_t i = 0; i < 2; i++)
+        r[i] = -(p[i][2] * (row[2] - m[2]) + p[i][3] * (row[3] - m[3]));
+    mean[0] = m[0] + (p[1][1] * r[0] - p[0][1] * r[1]) / determinant;
+    mean[1] = m[1] + (p[0][0] * r[1] - p[1][0] * r[0]) / determinant;
+    variance[0] = p[1][1] / determinant;
+    variance[1] = p[0][0] / determinant;
+}
+
+static const double gaussian_row[D] = {3, -2, 0.8, -1.1};
+static const unsigned char first_two[D] = {1, 1, 0, 0};
+
+static void the_ascent_ends_at_the_conditional_mean(void **state)
+{
+    (void)state;
+    nicest_model *model = gaussian_model();
+    double mean[2], variance[2], filled[D];
+    nicest_inpaint_result result;
+    conditional(model, gaussian_row, mean, variance);
+    nicest_inpaint_options o = chosen("default", "map", 0, 1);
+    assert_int_equal(nicest_inpaint(model, gaussian_row, 1, first_two, &o, filled, NULL, &result),
+                     NICEST_OK);
+    for (size_t j = 0; j < 2; j++)
+        assert_true(fabs(filled[j] - mean[j]) < 0.05 * sqrt(variance[j]));
+    assert_true(result.logp_after > result.logp_before);
+    assert_true(isnan(result.psnr) && isfinite(result.rmse));
+    assert_true(result.steps > 1 && result.steps < 200);
+    nicest_model_free(model);
+}
+
+static void langevin_samples_the_conditional(void **state)
+{
+    (void)state;
+    enum { SAMPLES = 600 };
+    static double filled[SAMPLES * D];
+    nicest_model *model = gaussian_model();
+    double mean[2], variance[2], spread[D];
+    conditional(model, gaussian_row, mean, variance);
+    nicest_inpaint_options o = chosen("default", "langevin", 120, SAMPLES);
+    assert_int_equal(nicest_inpaint(model, gaussian_row, 1, first_two, &o, filled, spread, NULL),
+                     NICEST_OK);
+    for (size_t j = 0; j < 2; j++) {
+        double sum = 0, square = 0;
+        for (size_t k = 0; k < SAMPLES; k++)
+            sum += filled[k * D + j] / SAMPLES;
+        for (size_t k = 0; k < SAMPLES; k++)
+            square += pow(filled[k * D + j] - sum, 2) / SAMPLES;
+        assert_true(fabs(sum - mean[j]) < 4 * sqrt(variance[j] / SAMPLES));
+        assert_true(fabs(square / variance[j] - 1) < 4 * sqrt(2.0 / SAMPLES));
+        assert_true(fabs(spread[j] - sqrt(square)) < 1e-9);
+    }
+    assert_true(spread[2] == 0 && spread[3] == 0);
+    nicest_model_free(model);
+}
+
+/* ------------------------------------------------------------------ what every way has in common
+ */
+
+static void observed_values_are_copied_to_the_bit(void **state)
+{
+    (void)state;
+    nicest_model *model = picture_model();
+    double stored[ROWS * PIXELS], filled[3 * ROWS * PIXELS];
+    unsigned char hidden[ROWS * PIXELS];
+    draw_pictures(stored, ROWS);
+    stored[1] = 2.5; /* between two levels, as no model would write it */
+    stored[3] = 100; /* beyond them */
+    assert_int_equal(nicest_mask("even", stored, ROWS, PIXELS, SIDE, SIDE, 1, 1, hidden),
+                     NICEST_OK);
+    for (size_t way = 0; way < WAYS; way++) {
+        nicest_inpaint_options o = way_options(way);
+        nicest_inpaint_result result;
+        assert_int_equal(nicest_inpaint(model, stored, ROWS, hidden, &o, filled, NULL, &result),
+                         NICEST_OK);
+        for (size_t i = 0; i < o.samples * ROWS * PIXELS; i++) {
+            size_t at = i % (ROWS * PIXELS);
+            if (!hidden[at])
+                assert_memory_equal(&filled[i], &stored[at], sizeof filled[i]);
+            else
+                assert_true(filled[i] >= 0 && filled[i] <= 7 && filled[i] == floor(filled[i]));
+        }
+        assert_int_equal(result.rows, ROWS);
+        assert_int_equal(result.hidden, ROWS * PIXELS / 2);
+        assert_true(isfinite(result.logp_after) && isfinite(result.psnr));
+    }
+    nicest_model_free(model);
+}
+
+static void the_truth_under_the_mask_is_not_used(void **state)
+{
+    (void)state;
+    nicest_model *model = picture_model();
+    double stored[ROWS * PIXELS], first[3 * ROWS * PIXELS], second[3 * ROWS * PIXELS];
+    unsigned char hidden[ROWS * PIXELS];
+    for (size_t way = 0; way < WAYS; way++) {
+        nicest_inpaint_options o = way_options(way);
+        nicest_inpaint_result result;
+        draw_pictures(stored, ROWS);
+        nicest_mask("random:0.5", stored, ROWS, PIXELS, SIDE, SIDE, 1, 1, hidden);
+        assert_int_equal(nicest_inpaint(model, stored, ROWS, hidden, &o, first, NULL, NULL),
+                         NICEST_OK);
+        for (size_t i = 0; i < ROWS * PIXELS; i++)
+            if (hidden[i])
+                stored[i] = NAN;
+        assert_int_equal(nicest_inpaint(model, stored, ROWS, hidden, &o, second, NULL, &result),
+                         NICEST_OK);
+        assert_memory_equal(first, second, o.samples * ROWS * PIXELS * sizeof *first);
+        assert_true(isnan(result.psnr) && isnan(result.rmse) && isnan(result.psnr_mean_fill));
+    }
+    nicest_model_free(model);
+}
+
+static void threads_do_not_change_a_bit(void **state)
+{
+    (void)state;
+    nicest_model *model = picture_model();
+    double stored[ROWS * PIXELS], first[3 * ROWS * PIXELS], second[3 * ROWS * PIXELS];
+    unsigned char hidden[ROWS * PIXELS];
+    draw_pictures(stored, ROWS);
+    nicest_mask("random:0.5", stored, ROWS, PIXELS, SIDE, SIDE, 1, 1, hidden);
+    for (size_t way = 0; way < WAYS; way++)
+        for (int threads = 2; threads <= 5; threads += 3) {
+            nicest_inpaint_options o = way_options(way);
+            o.threads = 1;
+            assert_int_equal(nicest_inpaint(model, stored, ROWS, hidden, &o, first, NULL, NULL),
+                             NICEST_OK);
+            o.threads = threads;
+            assert_int_equal(nicest_inpaint(model, stored, ROWS, hidden, &o, second, NULL, NULL),
+                             NICEST_OK);
+            assert_memory_equal(first, second, o.samples * ROWS * PIXELS * sizeof *first);
+        }
+    nicest_model_free(model);
+}
+
+static void a_row_does_not_know_its_neighbours(void **state)
+{
+    (void)state;
+    enum { FEW = 16, MANY = 300 }; /* more than a batch */
+    static double stored[MANY * PIXELS], all[MANY * PIXELS], some[FEW * PIXELS];
+    static unsigned char hidden[MANY * PIXELS];
+    nicest_model *model = picture_model();
+    draw_pictures(stored, MANY);
+    nicest_mask("random:0.5", stored, MANY, PIXELS, SIDE, SIDE, 1, 1, hidden);
+    for (size_t way = 0; way < WAYS; way++) {
+        nicest_inpaint_options o = way_options(way);
+        o.samples = 1;
+        assert_int_equal(nicest_inpaint(model, stored, MANY, hidden, &o, all, NULL, NULL),
+                         NICEST_OK);
+        assert_int_equal(nicest_inpaint(model, stored, FEW, hidden, &o, some, NULL, NULL),
+                         NICEST_OK);
+        assert_memory_equal(all, some, sizeof some);
+    }
+    nicest_model_free(model);
+}
+
+static void the_seed_moves_what_is_random_and_nothing_else(void **state)
+{
+    (void)state;
+    nicest_model *model = picture_model();
+    double stored[ROWS * PIXELS], first[3 * ROWS * PIXELS], second[3 * ROWS * PIXELS];
+    unsigned char hidden[ROWS * PIXELS];
+    draw_pictures(stored, ROWS);
+    nicest_mask("left", stored, ROWS, PIXELS, SIDE, SIDE, 1, 1, hidden);
+    for (size_t way = 0; way < WAYS; way++) {
+        nicest_inpaint_options o = way_options(way);
+        size_t count = o.samples * ROWS * PIXELS;
+        assert_int_equal(nicest_inpaint(model, stored, ROWS, hidden, &o, first, NULL, NULL),
+                         NICEST_OK);
+        o.seed++;
+        assert_int_equal(nicest_inpaint(model, stored, ROWS, hidden, &o, second, NULL, NULL),
+                         NICEST_OK);
+        assert_int_equal(memcmp(first, second, count * sizeof *first) == 0, way == 0);
+        if (o.samples > 1)
+            assert_memory_not_equal(first, first + ROWS * PIXELS, ROWS * PIXELS * sizeof *first);
+    }
+    nicest_model_free(model);
+}
+
+static void figures_are_what_they_are_called(void **state)
+{
+    (void)state;
+    nicest_model *model = picture_model();
+    double stored[ROWS * PIXELS], filled[ROWS * PIXELS], squares[2] = {0}, count = 0;
+    unsigned char hidden[ROWS * PIXELS];
+    draw_pictures(stored, ROWS);
+    nicest_mask("top", stored, ROWS, PIXELS, SIDE, SIDE, 1, 1, hidden);
+    nicest_inpaint_options o = chosen(NULL, NULL, 0, 0);
+    nicest_inpaint_result result;
+    assert_int_equal(nicest_inpaint(model, stored, ROWS, hidden, &o, filled, NULL, &result),
+                     NICEST_OK);
+    for (size_t i = 0; i < ROWS * PIXELS; i++)
+        if (hidden[i]) {
+            squares[0] += pow(filled[i] - stored[i], 2);
+            squares[1] += pow(3 - stored[i], 2); /* 0.4 lies in level 3 of 8 */
+            count++;
+        }
+    assert_true(fabs(result.psnr - 10 * log10(49 * count / squares[0])) < 1e-9);
+    assert_true(fabs(result.psnr_mean_fill - 10 * log10(49 * count / squares[1])) < 1e-9);
+    assert_true(fabs(result.rmse - sqrt(squares[0] / count) * 0.125 / 0.25) < 1e-9);
+    assert_true(result.logp_after > result.logp_before);
+    assert_true(result.seconds >= 0);
+    nicest_model_free(model);
+}
+
+static void nothing_hidden_is_nothing_done(void **state)
+{
+    (void)state;
+    nicest_model *model = picture_model();
+    double stored[ROWS * PIXELS], filled[3 * ROWS * PIXELS];
+    unsigned char hidden[ROWS * PIXELS] = {0};
+    draw_pictures(stored, ROWS);
+    for (size_t way = 0; way < WAYS; way++) {
+        nicest_inpaint_options o = way_options(way);
+        nicest_inpaint_result result;
+        assert_int_equal(nicest_inpaint(model, stored, ROWS, hidden, &o, filled, NULL, &result),
+                         NICEST_OK);
+        assert_memory_equal(filled, stored, sizeof stored);
+        assert_true(fabs(result.logp_after - result.logp_before) < 1e-9);
+        assert_int_equal(nicest_inpaint(model, stored, 0, hidden, &o, filled, NULL, NULL),
+                         NICEST_OK);
+    }
+    nicest_model_free(model);
+}
+
+/* ------------------------------------------------------------------ frames, ticks, failures */
+
+typedef struct witness {
+    const double *stored;
+    const unsigned char *hidden;
+    double last[ROWS * PIXELS];
+    size_t frames, last_step;
+    double done;
+    int ticks, stop_at;
+} witness;
+
+static void see_frame(void *context, size_t step, const double *rows)
+{
+    witness *seen = context;
+    assert_int_equal(step % 5, 0);
+    assert_true(step > seen->last_step);
+    seen->last_step = step;
+    seen->frames++;
+    for (size_t i = 0; i < ROWS * PIXELS; i++)
+        if (!seen->hidden[i])
+            assert_true(rows[i] == seen->stored[i]);
+    memcpy(seen->last, rows, sizeof seen->last);
+}
+
+static int see_tick(void *context, double done, double total)
+{
+    witness *seen = context;
+    assert_true(done >= seen->done && done <= total);
+    seen->done = done;
+    return ++seen->ticks == seen->stop_at;
+}
+
+static void frames_show_the_way_to_the_result(void **state)
+{
+    (void)state;
+    nicest_model *model = picture_model();
+    double stored[ROWS * PIXELS], filled[3 * ROWS * PIXELS];
+    unsigned char hidden[ROWS * PIXELS];
+    draw_pictures(stored, ROWS);
+    nicest_mask("left", stored, ROWS, PIXELS, SIDE, SIDE, 1, 1, hidden);
+    for (size_t way = 1; way < WAYS; way++) {
+        static witness seen;
+        seen = (witness){.stored = stored, .hidden = hidden};
+        nicest_inpaint_options o = way_options(way);
+        o.frame = see_frame;
+        o.frame_every = 5;
+        o.tick = see_tick;
+        o.context = &seen;
+        assert_int_equal(nicest_inpaint(model, stored, ROWS, hidden, &o, filled, NULL, NULL),
+                         NICEST_OK);
+        assert_true(seen.frames >= o.steps / 5);
+        assert_memory_equal(seen.last, filled, sizeof seen.last); /* the first sample */
+        assert_true(seen.ticks >= (int)o.steps);
+    }
+    nicest_model_free(model);
+}
+
+static void an_interruption_leaves_nothing_behind(void **state)
+{
+    (void)state;
+    nicest_model *model = picture_model();
+    double stored[ROWS * PIXELS], filled[3 * ROWS * PIXELS];
+    unsigned char hidden[ROWS * PIXELS];
+    draw_pictures(stored, ROWS);
+    nicest_mask("left", stored, ROWS, PIXELS, SIDE, SIDE, 1, 1, hidden);
+    for (size_t way = 0; way < WAYS; way++) {
+        static witness seen;
+        seen = (witness){.stop_at = 3};
+        nicest_inpaint_options o = way_options(way);
+        nicest_inpaint_result result = {.rows = 77};
+        o.tick = see_tick;
+        o.context = &seen;
+        filled[0] = -1;
+        size_t live = memory_live();
+        assert_int_equal(nicest_inpaint(model, stored, ROWS, hidden, &o, filled, NULL, &result),
+                         NICEST_E_INTERRUPTED);
+        assert_int_equal(memory_live(), live);
+        assert_true(filled[0] == -1 && result.rows == 77);
+        assert_int_equal(seen.ticks, 3);
+    }
+    nicest_model_free(model);
+}
+
+static void memory_that_runs_out_is_a_status(void **state)
+{
+    (void)state;
+    nicest_model *model = gaussian_model(); /* has no column figures: samples are drawn for them */
+    double filled[D];
+    size_t live = memory_live();
+    nicest_status status = NICEST_E_MEMORY;
+    nicest_inpaint_options o = chosen("default", "langevin", 2, 1);
+    for (size_t call = 1; call < 1000 && status != NICEST_OK; call++) {
+        memory_fail_at(call);
+        status = nicest_inpaint(model, gaussian_row, 1, first_two, &o, filled, NULL, NULL);
+        memory_fail_at(0);
+        assert_true(status == NICEST_OK || status == NICEST_E_MEMORY);
+        assert_int_equal(memory_live(), live);
+    }
+    assert_int_equal(status, NICEST_OK);
+    nicest_model_free(model);
+}
+
+static void refuse(const char *recipe, const char *method, size_t steps, size_t samples,
+                   const char *word)
+{
+    nicest_model *model = gaussian_model();
+    double filled[D] = {-1};
+    nicest_inpaint_options o = chosen(recipe, method, steps, samples);
+    assert_int_equal(nicest_inpaint(model, gaussian_row, 1, first_two, &o, filled, NULL, NULL),
+                     NICEST_E_ARGUMENT);
+    assert_non_null(strstr(nicest_error(), word));
+    assert_true(filled[0] == -1);
+    nicest_model_free(model);
+}
+
+static void what_cannot_be_is_refused(void **state)
+{
+    (void)state;
+    refuse("mine", "map", 0, 1, "released");
+    refuse("default", "hope", 0, 1, "langevin");
+    refuse("paper", "langevin", 0, 1, "default");
+    refuse("default", "map", 0, 2, "langevin");
+    refuse("default", "langevin", SIZE_MAX, 1, "steps");
+    refuse("default", "langevin", 1, SIZE_MAX, "samples");
+    nicest_model *model = gaussian_model();
+    double row[D] = {1, 2, NAN, 4}, filled[D];
+    assert_int_equal(nicest_inpaint(model, row, 1, first_two, NULL, filled, NULL, NULL),
+                     NICEST_E_DATA);
+    assert_non_null(strstr(nicest_error(), "column 3"));
+    assert_int_equal(nicest_inpaint(NULL, row, 1, first_two, NULL, filled, NULL, NULL),
+                     NICEST_E_ARGUMENT);
+    nicest_model_free(model);
+}
+
+/* Observed values far outside anything seen: the fill is finite and inside the column's reach. */
+static void absurd_neighbours_do_not_break_a_fill(void **state)
+{
+    (void)state;
+    nicest_model *model = gaussian_model();
+    for (size_t way = 0; way < WAYS; way++) {
+        double row[D] = {0, 0, 1e300, -1e30}, filled[3 * D];
+        nicest_inpaint_options o = way_options(way);
+        assert_int_equal(nicest_inpaint(model, row, 1, first_two, &o, filled, NULL, NULL),
+                         NICEST_OK);
+        assert_true(isfinite(filled[0]) && isfinite(filled[1]));
+        assert_true(filled[2] == 1e300 && filled[3] == -1e30);
+    }
+    nicest_model_free(model);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_ascent_ends_at_the_conditional_mean),
+        cmocka_unit_test(langevin_samples_the_conditional),
+        cmocka_unit_test(observed_values_are_copied_to_the_bit),
+        cmocka_unit_test(the_truth_under_the_mask_is_not_used),
+        cmocka_unit_test(threads_do_not_change_a_bit),
+        cmocka_unit_test(a_row_does_not_know_its_neighbours),
+        cmocka_unit_test(the_seed_moves_what_is_random_and_nothing_else),
+        cmocka_unit_test(figures_are_what_they_are_called),
+        cmocka_unit_test(nothing_hidden_is_nothing_done),
+        cmocka_unit_test(frames_show_the_way_to_the_result),
+        cmocka_unit_test(an_interruption_leaves_nothing_behind),
+        cmocka_unit_test(memory_that_runs_out_is_a_status),
+        cmocka_unit_test(what_cannot_be_is_refused),
+        cmocka_unit_test(absurd_neighbours_do_not_break_a_fill),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
