@@ -1,0 +1,120 @@
+/* test_model_numpy.c - a model file means what docs/model-file.md says: thirty lines of NumPy that
+ * know nothing but the file give the same log p. Skips aloud without python3 and its NumPy. */
+#include "model_fixture.h"
+
+enum { ROWS = 50 };
+
+static char model_path[512], rows_path[512];
+
+static int make_paths(void **state)
+{
+    (void)state;
+    temporary("numpy.safetensors", model_path, sizeof model_path);
+    temporary("numpy.npy", rows_path, sizeof rows_path);
+    return 0;
+}
+
+static int remove_paths(void **state)
+{
+    (void)state;
+    unlink(model_path);
+    unlink(rows_path);
+    return 0;
+}
+
+static void need_numpy(void)
+{
+    if (system("python3 -c 'import numpy' 2>/dev/null") == 0)
+        return;
+    print_message("skipped: python3 has no numpy (Debian: python3-numpy)\n");
+    skip();
+}
+
+/* Version 1.0 of NumPy's format: float64, C order. */
+static void write_npy(const double *rows, size_t n, size_t d)
+{
+    char header[129];
+    FILE *file = fopen(rows_path, "wb");
+    assert_non_null(file);
+    int used = snprintf(header, sizeof header,
+                        "{'descr': '<f8', 'fortran_order': False, 'shape': (%zu, %zu), }", n, d);
+    memset(header + used, ' ', 117 - (size_t)used);
+    header[117] = '\n';
+    assert_int_equal(fwrite("\x93NUMPY\x01\x00\x76\x00", 1, 10, file), 10);
+    assert_int_equal(fwrite(header, 1, 118, file), 118);
+    assert_int_equal(fwrite(rows, sizeof *rows, n * d, file), n * d);
+    assert_int_equal(fclose(file), 0);
+}
+
+/* `before` is run in front of the script, in the same interpreter. */
+static void check_script(const double *logp, size_t n, const char *before)
+{
+    char command[2048];
+    snprintf(command, sizeof command,
+             "python3 -c 'import sys, runpy; %s; sys.argv[1:] = sys.argv[2:]; "
+             "runpy.run_path(\"tools/nicest_numpy.py\", run_name=\"__main__\")' - '%s' '%s'",
+             before, model_path, rows_path);
+    FILE *output = popen(command, "r");
+    assert_non_null(output);
+    for (size_t i = 0; i < n; i++) {
+        double theirs = NAN;
+        assert_int_equal(fscanf(output, "%lf", &theirs), 1);
+        if (!(fabs(theirs - logp[i]) < 2e-5 * fmax(1, fabs(logp[i]))))
+            print_error("row %zu: %.9g in NumPy, %.9g here\n", i, theirs, logp[i]);
+        assert_true(fabs(theirs - logp[i]) < 2e-5 * fmax(1, fabs(logp[i])));
+    }
+    assert_int_equal(pclose(output), 0);
+}
+
+static void check_model(const char *spec, const char *before)
+{
+    nicest_model *model = model_of_text(spec, 4);
+    nicest_workspace *w = work(model, 0, 1);
+    size_t d = nicest_model_columns(model);
+    double *rows = rows_for(model_flow(model), ROWS, 6), logp[ROWS];
+    entry *e = &model_flow(model)->entry;
+    for (size_t j = 0; !strstr(spec, "logit") && j < d; j++)
+        e->column[j].centre = 0.125 * (double)j;
+    assert_status(entry_set(e), NICEST_OK);
+    assert_status(nicest_model_save(model, model_path), NICEST_OK);
+    assert_status(nicest_log_prob(w, rows, ROWS, logp), NICEST_OK);
+    write_npy(rows, ROWS, d);
+    check_script(logp, ROWS, before);
+    memory_free(rows);
+    nicest_workspace_free(w);
+    nicest_model_free(model);
+}
+
+static const char TABLE[] =
+    "nicest 1\ncolumns 7\nstandardise\npermute odd-even\n"
+    "coupling move=second hidden=16x2 activation=relu\n"
+    "coupling move=first hidden=8,5 activation=tanh\n"
+    "scale\npermute reverse\n"
+    "coupling move=second hidden=9 activation=silu\nscale\nprior logistic\n";
+static const char PICTURE[] = "nicest 1\ncolumns 4\nlogit margin=0.05\nstandardise\n"
+                              "permute odd-even\ncoupling move=second hidden=none\n"
+                              "coupling move=first hidden=12x3\nscale\nprior normal\n";
+
+static void numpy_agrees(void **state)
+{
+    (void)state;
+    need_numpy();
+    check_model(TABLE, "pass");
+    check_model(PICTURE, "pass");
+}
+
+static void numpy_agrees_without_the_safetensors_package(void **state)
+{
+    (void)state;
+    need_numpy();
+    check_model(TABLE, "sys.modules[\"safetensors\"] = None");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(numpy_agrees),
+        cmocka_unit_test(numpy_agrees_without_the_safetensors_package),
+    };
+    return cmocka_run_group_tests(tests, make_paths, remove_paths);
+}
