@@ -191,7 +191,7 @@ static void threads_and_batches_leave_the_bits_alone(void **state)
 {
     (void)state;
     static const int threads[] = {1, 2, 3, 8};
-    static const size_t rows[] = {0, 3, 5, 64, 100}, parts[] = {ROWS, 2, 7, 64, 66};
+    static const size_t rows[] = {0, 3, 5, 64, 100}, parts[] = {ROWS, 2, 8, 64, 66};
     nicest_model *model = model_of_text(SPEC_MIXED, 9);
     double *x = rows_for(model_flow(model), ROWS, 1);
     results *expected = memory_new(1, sizeof *expected), *got = memory_new(1, sizeof *got);
