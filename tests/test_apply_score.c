@@ -1,0 +1,106 @@
+/* test_apply_score.c - a model against a whole data set: the same likelihood as row by row, and a
+ * sentence where they do not belong together. */
+#include "model_fixture.h"
+
+enum { ROWS = 500 };
+
+static nicest_data *data_of(const double *rows, size_t n, size_t d, const char *const *names)
+{
+    nicest_data *data = NULL;
+    assert_status(nicest_data_new(&data, rows, n, d, names), NICEST_OK);
+    return data;
+}
+
+static void all_rows_get_the_likelihood_of_each(void **state)
+{
+    (void)state;
+    nicest_model *model = model_of_text(SPEC_SMALL, 3);
+    double *rows = memory_new(ROWS * 5, sizeof *rows), one[ROWS], all[ROWS];
+    quantise(model, 17, 1);
+    for (size_t i = 0; i < ROWS * 5; i++)
+        rows[i] = (double)(i * 13 % 17);
+    rows[7 * 5 + 2] = NAN;
+    nicest_data *data = data_of(rows, ROWS, 5, NULL);
+    nicest_workspace *w = work(model, 0, 1);
+    assert_status(nicest_score(w, rows, ROWS, 11, 0, one), NICEST_OK);
+    for (int threads = 1; threads < 4; threads++) {
+        assert_status(nicest_score_data(model, data, 11, threads, all), NICEST_OK);
+        assert_memory_equal(all, one, sizeof all);
+    }
+    for (size_t i = 0; i < ROWS; i++)
+        assert_int_equal(isnan(all[i]) != 0, i == 7);
+    assert_status(nicest_score_data(model, data, 12, 1, all), NICEST_OK);
+    assert_memory_not_equal(all, one, sizeof all);
+    nicest_workspace_free(w);
+    nicest_data_free(data);
+    nicest_model_free(model);
+    memory_free(rows);
+}
+
+static void what_differs_is_said(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"a", "b", "c", "d", "e"};
+    static const char *const others[] = {"a", "b", "C", "d", "e"};
+    static const char *const latin[] = {"a", "b", "c", "d", "\xe9"};
+    static const char *const repaired[] = {"a", "b", "c", "d", "?"};
+    nicest_model *model = model_of_text(SPEC_SMALL, 3);
+    double rows[60] = {0}, logp[12] = {42};
+    nicest_data *plain = data_of(rows, 12, 5, NULL), *narrow = data_of(rows, 12, 4, NULL);
+    nicest_data *named = data_of(rows, 12, 5, names), *wrong = data_of(rows, 12, 5, others);
+    nicest_data *odd = data_of(rows, 12, 5, latin);
+    assert_status(nicest_model_fits(model, named), NICEST_OK);
+    assert_status(model_set_schema(model, names, 0, 0, 0, NULL), NICEST_OK);
+    assert_status(nicest_model_fits(model, named), NICEST_OK);
+    assert_status(nicest_model_fits(model, plain), NICEST_OK);
+    assert_error(nicest_model_fits(model, narrow), NICEST_E_MISMATCH, "4 columns");
+    assert_error(nicest_model_fits(model, wrong), NICEST_E_MISMATCH, "column 3 is 'C'");
+    assert_status(model_set_schema(model, repaired, 0, 0, 0, NULL), NICEST_OK);
+    assert_status(nicest_model_fits(model, odd), NICEST_OK);
+    assert_error(nicest_score_data(model, wrong, 1, 1, logp), NICEST_E_MISMATCH, "column");
+    assert_status(nicest_score_data(NULL, plain, 1, 1, logp), NICEST_E_ARGUMENT);
+    assert_status(nicest_score_data(model, NULL, 1, 1, logp), NICEST_E_ARGUMENT);
+    assert_status(nicest_score_data(model, plain, 1, 1, NULL), NICEST_E_ARGUMENT);
+    assert_error(nicest_score_data(model, plain, 1, -2, logp), NICEST_E_ARGUMENT, "threads");
+    assert_true(logp[0] == 42);
+    nicest_data_free(plain);
+    nicest_data_free(narrow);
+    nicest_data_free(named);
+    nicest_data_free(wrong);
+    nicest_data_free(odd);
+    nicest_model_free(model);
+}
+
+static void pictures_of_another_size_do_not_fit(void **state)
+{
+    (void)state;
+    nicest_model *model = NULL;
+    nicest_data *data = NULL;
+    char path[512];
+    double rows[12] = {0};
+    assert_status(model_new(&model, flow_of_text("nicest 1\ncolumns 6\nscale\nprior normal\n", 1)),
+                  NICEST_OK);
+    nicest_data *plain = data_of(rows, 2, 6, NULL);
+    assert_status(nicest_data_save(plain, temporary("p.npy", path, sizeof path)), NICEST_OK);
+    nicest_data_options options = {.height = 2, .width = 3, .channels = 1};
+    assert_status(nicest_data_open(&data, path, &options), NICEST_OK);
+    assert_status(model_set_schema(model, NULL, 2, 3, 1, "uint8"), NICEST_OK);
+    assert_status(nicest_model_fits(model, data), NICEST_OK);
+    assert_status(nicest_model_fits(model, plain), NICEST_OK);
+    assert_status(model_set_schema(model, NULL, 3, 2, 1, "uint8"), NICEST_OK);
+    assert_error(nicest_model_fits(model, data), NICEST_E_MISMATCH, "2 x 3 x 1");
+    unlink(path);
+    nicest_data_free(plain);
+    nicest_data_free(data);
+    nicest_model_free(model);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(all_rows_get_the_likelihood_of_each),
+        cmocka_unit_test(what_differs_is_said),
+        cmocka_unit_test(pictures_of_another_size_do_not_fit),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
