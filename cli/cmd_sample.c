@@ -112,9 +112,12 @@ static void check_output(const nicest_model *model, const char *path)
 {
     unsigned height, width, channels;
     nicest_model_image(model, &height, &width, &channels);
-    if (path && strcmp(path, "-"))
+    bool picture = path && has_extension(path, ".png");
+    if (picture)
         check_writable(path);
-    if (path && has_extension(path, ".png") && !height && nicest_model_columns(model) > 2)
+    else
+        table_check_path(path);
+    if (picture && !height && nicest_model_columns(model) > 2)
         refuse(STATUS_USAGE,
                "sample: a .png needs a model of pictures or of 1 or 2 columns; this "
                "one has %zu columns",

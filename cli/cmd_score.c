@@ -77,10 +77,18 @@ static void score_chunk(scoring *w, size_t count, double started)
     stop_if_interrupted();
 }
 
+/* After the data was opened: an error should find no half table before it. */
+static void begin_output(scoring *w)
+{
+    static const char *const names[] = {"logp", "p"};
+    w->out = table_open(w->s->shared.output, names, w->calibrated ? 2 : 1);
+}
+
 static void score_file(scoring *w)
 {
     nicest_data *data = open_data_for(&w->s->shared, w->model, w->s->data);
     size_t n = nicest_data_rows(data);
+    begin_output(w);
     while (w->row < n) {
         double started = clock_seconds();
         size_t count = n - w->row < w->chunk ? n - w->row : w->chunk;
@@ -110,6 +118,7 @@ static nicest_reader *open_reader(const scoring *w)
 static void score_pipe(scoring *w)
 {
     nicest_reader *reader = open_reader(w);
+    begin_output(w);
     for (;;) {
         size_t got, skipped;
         double started = clock_seconds();
@@ -131,12 +140,14 @@ static void say_summary(const scoring *w, double bits)
         say(shared, "%zu bad lines were left out", w->skipped);
     if (w->sum.missing)
         say(shared, "%zu rows have missing values and no log-likelihood (nan)", w->sum.missing);
-    if (w->sum.rows && isfinite(bits))
-        say(shared, "%zu rows: mean log-likelihood %.6g nats +- %.3g, %.4f bits/dim", w->row,
-            w->sum.mean, summary_sem(&w->sum), bits);
-    else if (w->sum.rows)
-        say(shared, "%zu rows: mean log-likelihood %.6g nats +- %.3g", w->row, w->sum.mean,
-            summary_sem(&w->sum));
+    if (!w->sum.rows)
+        return;
+    char sem[48] = "", density[48] = "";
+    if (w->sum.rows > 1)
+        snprintf(sem, sizeof sem, " +- %.3g", summary_sem(&w->sum));
+    if (isfinite(bits))
+        snprintf(density, sizeof density, ", %.4f bits/dim", bits);
+    say(shared, "%zu rows: mean log-likelihood %.6g nats%s%s", w->row, w->sum.mean, sem, density);
 }
 
 static void report(const scoring *w)
@@ -155,7 +166,6 @@ static void report(const scoring *w)
 
 static int score_run(void *settings)
 {
-    static const char *const names[] = {"logp", "p"};
     const score_settings *s = settings;
     bool pipe = !strcmp(s->data, "-");
     if (s->skip_bad && !pipe)
@@ -170,7 +180,6 @@ static int score_run(void *settings)
     w.logp = block_new(w.chunk * 4, sizeof *w.logp);
     w.p = w.logp + w.chunk;
     w.lines = w.p + w.chunk;
-    w.out = table_open(s->shared.output, names, w.calibrated ? 2 : 1);
     w.bar = progress_start(&s->shared, "scoring", "rows/s");
     need(nicest_workspace_new(&w.workspace, model, 0, s->shared.threads));
     if (pipe)

@@ -100,6 +100,8 @@ const command *command_find(const char *name); /* or NULL */
 
 /* Prints "nicest: ..." on standard error and ends the program. */
 _Noreturn void refuse(int status, const char *format, ...) PRINTF_LIKE(2, 3);
+/* The end after a write to standard output has just failed: quiet when nobody reads on. */
+_Noreturn void refuse_stdout(void);
 /* Goes on when `status` is NICEST_OK; otherwise prints the library's sentence and ends the program:
  * 2 for a wrong argument, 130 when interrupted, 1 for everything else. */
 void need(nicest_status status);

@@ -83,6 +83,13 @@ _Noreturn void refuse(int status, const char *format, ...)
     exit(status);
 }
 
+_Noreturn void refuse_stdout(void)
+{
+    if (errno == EPIPE)
+        exit(STATUS_FAILED);
+    refuse(STATUS_FAILED, "standard output: %s", strerror(errno));
+}
+
 static bool pipe_broke(void)
 {
     return strstr(nicest_error(), strerror(EPIPE)) != NULL;
@@ -149,11 +156,9 @@ _Noreturn static void refuse_command(const char *name)
 /* What is still in the buffer of standard output must arrive too. */
 static int finish(int status)
 {
-    if (!fflush(stdout) && !ferror(stdout))
-        return interrupted() ? STATUS_INTERRUPTED : status;
-    if (errno != EPIPE)
-        refuse(STATUS_FAILED, "standard output: %s", strerror(errno));
-    return STATUS_FAILED;
+    if (fflush(stdout) || ferror(stdout))
+        refuse_stdout();
+    return interrupted() ? STATUS_INTERRUPTED : status;
 }
 
 static int run_command(const command *c, int count, char **words)
