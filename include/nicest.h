@@ -191,7 +191,8 @@ NICEST_API nicest_status nicest_score(nicest_workspace *workspace, const double 
 /* The same of continuous rows. */
 NICEST_API nicest_status nicest_log_prob(nicest_workspace *workspace, const double *rows, size_t n,
                                          double *logp);
-/* log p and its gradient d log p / d x [n, d] for continuous rows. */
+/* log p (may be NULL) and its gradient d log p / d x [n, d] for continuous rows. The first call makes
+ * room for the way back; it alone allocates. */
 NICEST_API nicest_status nicest_log_prob_gradient(nicest_workspace *workspace, const double *rows,
                                                   size_t n, double *logp, double *gradient);
 /* Continuous rows -> latent [n, d] and log |det dh/dx| [n] (either may be NULL). */
@@ -374,7 +375,7 @@ NICEST_API nicest_status nicest_outlier_scores(const nicest_model *model, const 
                                                int threads, double *scores);
 /* Fits the statistics of the scores on `train` rows (may be NULL: keep what the model has) and
  * calibrates on `held_out` rows, which must have served neither training nor early stopping; stores
- * both in the model. */
+ * both in the model. A failure may leave the model without calibration, but never with half of one. */
 NICEST_API nicest_status nicest_calibrate(nicest_model *model, const nicest_data *train,
                                           const nicest_data *held_out, uint64_t seed, int threads);
 NICEST_API int nicest_calibrated(const nicest_model *model);

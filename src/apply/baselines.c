@@ -167,6 +167,13 @@ done:
     return status;
 }
 
+void baselines_forget(nicest_model *model)
+{
+    static const char *const names[] = {ARRAY_COLUMNS, ARRAY_FACTOR, ARRAY_MEAN, ARRAY_LENGTH};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        model_set_array(model, names[i], NULL, 0);
+}
+
 /* ------------------------------------------------------------------ scoring */
 
 static const double *stored_array(const nicest_model *model, const char *name, size_t wanted)

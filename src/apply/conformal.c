@@ -4,6 +4,7 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "base/file.h"
 #include "base/memory.h"
 #include "base/random.h"
 #include "base/status.h"
@@ -64,6 +65,8 @@ double conformal_threshold(const double *sorted, size_t n, double rate)
     return k > (double)n ? HUGE_VAL : sorted[(size_t)k - 1];
 }
 
+/* The deal must be fresh for each calibration: one fixed deal of sorted scores would always put the
+ * same ranks together. So the scores themselves are its seed. */
 nicest_status conformal_groups(const double *sorted, size_t n, size_t size, double centre,
                                double *groups)
 {
@@ -73,7 +76,8 @@ nicest_status conformal_groups(const double *sorted, size_t n, size_t size, doub
     uint32_t *order = memory_new(n, sizeof *order);
     if (!order)
         return fail_memory();
-    random_permutation((random_stream){0, RANDOM_SPLIT, (uint32_t)size}, order, n);
+    uint64_t seed = file_crc32(sorted, n * sizeof *sorted);
+    random_permutation((random_stream){seed, RANDOM_SPLIT, (uint32_t)size}, order, n);
     for (size_t g = 0; g < count; g++) {
         double sum = 0;
         for (size_t i = 0; i < size; i++)

@@ -11,6 +11,7 @@
  */
 #include "apply/outlier.h"
 
+#include <float.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -276,6 +277,7 @@ nicest_status nicest_outlier_scores(const nicest_model *model, const nicest_data
     if (!model || !data || !name || !scores)
         return fail(NICEST_E_ARGUMENT, "model, data, a score's name and a place are needed");
     TRY(parse_score(name, &which, &named_group));
+    TRY(model_check_threads(threads));
     TRY(nicest_model_fits(model, data));
     size_t n = nicest_data_rows(data);
     double *made = memory_new(n, sizeof *made);
@@ -422,7 +424,8 @@ static bool available(const nicest_model *model, score which)
     return which >= GRADIENT && mixture_valid(mixture, count, run_of(&l, which).count);
 }
 
-/* Adds the scores of all rows of data under `model`; rows with missing values are left out. */
+/* Adds the scores of all rows of data under `model`; rows with missing values are left out, and
+ * what a file stores is finite. */
 static nicest_status pool_add(pool *p, const nicest_model *model, const nicest_data *data,
                               uint64_t seed, int threads)
 {
@@ -438,23 +441,17 @@ static nicest_status pool_add(pool *p, const nicest_model *model, const nicest_d
         status = scores_from(model, (score)which, statistics, n, threads, scores);
         for (size_t i = 0; status == NICEST_OK && i < n; i++)
             if (!isnan(scores[i]) && p->count[which] < p->capacity)
-                p->scores[which][p->count[which]++] = scores[i];
+                p->scores[which][p->count[which]++] = fmax(scores[i], -DBL_MAX);
     }
     memory_free(statistics);
     return status;
-}
-
-static double held_finite(double x)
-{
-    return isfinite(x) ? x : copysign(1.7976931348623157e308, x);
 }
 
 /* A score's part of the record: where the middle and the low end of its calibration lie. */
 static char *describe_score(const char *before, score which, const double *sorted, size_t n)
 {
     return memory_format("%s%s\"%s\": {\"rows\": %zu, \"least\": %.9g, \"median\": %.9g}", before,
-                         *before ? ", " : "", score_names[which], n, held_finite(sorted[0]),
-                         held_finite(sorted[n / 2]));
+                         *before ? ", " : "", score_names[which], n, sorted[0], sorted[n / 2]);
 }
 
 static nicest_status write_record(nicest_model *model, const char *method, size_t held,
@@ -492,26 +489,34 @@ static nicest_status pool_store(pool *p, nicest_model *model, const char *method
     return status;
 }
 
-static nicest_status calibrate_on(nicest_model *model, const nicest_data *held_out, uint64_t seed,
-                                  int threads)
+/* A calibration that is in parts of two runs would be worse than none. */
+static void forget(nicest_model *model)
+{
+    for (int which = 0; which < SCORES; which++) {
+        model_set_array(model, named("calibration", (score)which).text, NULL, 0);
+        model_set_array(model, named("statistics", (score)which).text, NULL, 0);
+    }
+    model_set_array(model, "calibration.typical", NULL, 0);
+    model_set_entry(model, MODEL_CALIBRATION, NULL);
+    baselines_forget(model);
+}
+
+static nicest_status gather(pool *p, const nicest_model *model, const nicest_data *held_out,
+                            uint64_t seed, int threads)
 {
     nicest_data *some = NULL;
-    pool p = {0};
     TRY(outlier_subsample(&some, held_out, MOST_CALIBRATION, seed, SUBSAMPLE_CALIBRATION));
-    nicest_status status = pool_open(&p, nicest_data_rows(some));
+    nicest_status status = pool_open(p, nicest_data_rows(some));
     if (status == NICEST_OK)
-        status = pool_add(&p, model, some, seed + 1, threads);
-    if (status == NICEST_OK && p.count[LOGP] == 0)
+        status = pool_add(p, model, some, seed + 1, threads);
+    if (status == NICEST_OK && p->count[LOGP] == 0)
         status = fail(NICEST_E_DATA, "calibration: every row has a missing value");
-    if (status == NICEST_OK)
-        status = pool_store(&p, model, "split");
-    pool_close(&p);
     nicest_data_free(some);
     return status;
 }
 
-nicest_status nicest_calibrate(nicest_model *model, const nicest_data *train,
-                               const nicest_data *held_out, uint64_t seed, int threads)
+static nicest_status check_calibration(const nicest_model *model, const nicest_data *train,
+                                       const nicest_data *held_out)
 {
     if (!model || !held_out)
         return fail(NICEST_E_ARGUMENT, "a model and rows to calibrate on are needed");
@@ -520,10 +525,28 @@ nicest_status nicest_calibrate(nicest_model *model, const nicest_data *train,
         TRY(nicest_model_fits(model, train));
     if (nicest_data_rows(held_out) == 0)
         return fail(NICEST_E_DATA, "calibration: no rows");
+    return NICEST_OK;
+}
+
+nicest_status nicest_calibrate(nicest_model *model, const nicest_data *train,
+                               const nicest_data *held_out, uint64_t seed, int threads)
+{
+    TRY(check_calibration(model, train, held_out));
+    TRY(model_check_threads(threads));
+    pool p = {0};
+    bool begun = train != NULL;
+    nicest_status status = NICEST_OK;
     threads = threads < 1 ? parallel_available() : threads;
     if (train)
-        TRY(fit_statistics(model, train, seed, threads));
-    return calibrate_on(model, held_out, seed, threads);
+        TRY_TO(fit_statistics(model, train, seed, threads));
+    TRY_TO(gather(&p, model, held_out, seed, threads));
+    begun = true;
+    TRY_TO(pool_store(&p, model, "split"));
+done:
+    if (status != NICEST_OK && begun)
+        forget(model);
+    pool_close(&p);
+    return status;
 }
 
 /* ------------------------------------------------------------------ cross-conformal */
@@ -621,6 +644,8 @@ nicest_status outlier_cross_calibrate(nicest_model *model, const nicest_data *ro
     pool_shuffle(&c.pool, seed);
     TRY_TO(pool_store(&c.pool, model, "cross"));
 done:
+    if (status != NICEST_OK)
+        forget(model);
     pool_close(&c.pool);
     memory_free(order);
     return status;
