@@ -537,7 +537,7 @@ unsigned char *byte_buffer_take(byte_buffer *buffer, size_t size)
 {
     if (size > buffer->capacity - buffer->size) {
         size_t capacity = buffer->capacity + buffer->capacity / 2 + size;
-        unsigned char *moved = capacity > size ? memory_resize(buffer->data, capacity, 1) : NULL;
+        unsigned char *moved = capacity >= size ? memory_resize(buffer->data, capacity, 1) : NULL;
         if (moved == NULL)
             return NULL;
         buffer->data = moved;
@@ -629,12 +629,13 @@ nicest_status zip_pack(byte_buffer *out, const zip_member *members, size_t count
     zip_error_t error;
     zip_error_init(&error);
     zip_source_t *source = zip_source_buffer_create(NULL, 0, 0, &error);
-    zip_t *zip = source != NULL ? zip_open_from_source(source, ZIP_TRUNCATE, &error) : NULL;
-    zip_error_fini(&error);
+    zip_t *zip =
+        source != NULL ? zip_open_from_source(source, ZIP_CREATE | ZIP_TRUNCATE, &error) : NULL;
     if (zip == NULL) {
         zip_source_free(source);
-        return fail_memory();
+        return fail_zip("zip", &error);
     }
+    zip_error_fini(&error);
     zip_source_keep(source);
     nicest_status status = NICEST_OK;
     for (size_t i = 0; i < count && status == NICEST_OK; i++)
@@ -669,11 +670,11 @@ static nicest_status packed_run(const byte_buffer *zip, size_t *start, size_t *s
     zip_error_init(&error);
     zip_source_t *source = zip_source_buffer_create(zip->data, zip->size, 0, &error);
     z.zip = source != NULL ? zip_open_from_source(source, ZIP_RDONLY, &error) : NULL;
-    zip_error_fini(&error);
     if (z.zip == NULL) {
         zip_source_free(source);
-        return fail_memory();
+        return fail_zip("gzip", &error);
     }
+    zip_error_fini(&error);
     bool good = zip_stat_index(z.zip, 0, 0, &facts) == 0 && facts.comp_method == ZIP_CM_DEFLATE;
     zip_discard(z.zip);
     *start = 30 + ((size_t)zip->data[26] | (size_t)zip->data[27] << 8) +

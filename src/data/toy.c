@@ -65,7 +65,7 @@ static double log_normal(double z, double deviation)
 static double log_add(double a, double b)
 {
     double high = fmax(a, b), low = fmin(a, b);
-    return high + log1p(exp(low - high));
+    return low > -(double)INFINITY ? high + log1p(exp(low - high)) : high;
 }
 
 /* ---------------------------------------------------------------- parabola */
