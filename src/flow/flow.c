@@ -140,10 +140,11 @@ static size_t tiles_of(size_t rows)
     return (rows + TILE_ROWS - 1) / TILE_ROWS;
 }
 
-/* Tiles are computed with 1, 4, 16 or TILE_ROWS rows, so that few plans serve any number. */
+/* Tiles are computed with 4, 16 or TILE_ROWS rows: few plans serve any number, and oneDNN rounds a row
+ * alike in all of them (it does not when there is only one row). */
 static size_t padded_rows(size_t rows)
 {
-    size_t padded = 1;
+    size_t padded = 4;
     while (padded < rows)
         padded *= 4;
     return padded;
@@ -182,7 +183,7 @@ static nicest_status prepare_worker(flow_workspace *w, worker *k)
     arena counting = {0};
     size_t most = w->rows < TILE_ROWS ? w->rows : TILE_ROWS;
     if (w->use != FLOW_LEARN) {
-        for (size_t padded = 1; padded <= padded_rows(most); padded *= 4)
+        for (size_t padded = 4; padded <= padded_rows(most); padded *= 4)
             TRY(prepare_rows(w, k, &counting, padded));
     } else {
         TRY(prepare_rows(w, k, &counting, padded_rows(most)));

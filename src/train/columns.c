@@ -350,7 +350,9 @@ nicest_status columns_gaussian(const entry *e, const nicest_data *train, const n
     g.mean = block + d * d;
     g.scale = g.mean + d;
     g.work = g.scale + d;
-    nicest_status status = fit_gaussian(&g, &copy, train, test, seed);
+    nicest_status status = entry_set(&copy);
+    if (status == NICEST_OK)
+        status = fit_gaussian(&g, &copy, train, test, seed);
     if (status == NICEST_OK)
         *mean_logp = g.sum / (double)g.n;
     entry_close(&copy);
