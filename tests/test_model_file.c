@@ -407,6 +407,32 @@ static void setters_leave_a_model_as_it_was_when_memory_fails(void **state)
     nicest_model_free(model);
 }
 
+/* ------------------------------------------------------------------ the documents */
+
+/* Every block of docs/spec.md that begins with "nicest 1" is a spec; the first is the paper's. */
+static void specs_of_the_document_are_specs(void **state)
+{
+    (void)state;
+    bytes b = read_bytes("docs/spec.md");
+    char *text = memory_format("%.*s", (int)b.size, (const char *)b.data);
+    size_t count = 0;
+    for (char *at = text; (at = strstr(at, "\n    nicest 1\n")); count++) {
+        char *end = strstr(at, "\n\n");
+        if (end)
+            *end = 0;
+        nicest_model *model = NULL;
+        flow *f = NULL;
+        assert_status(flow_new(&f, at, 0), NICEST_OK);
+        assert_status(model_new(&model, f), NICEST_OK);
+        assert_true(count > 0 || nicest_model_parameters(model) == 19158352);
+        nicest_model_free(model);
+        at = end ? end + 1 : at + strlen(at);
+    }
+    assert_true(count >= 4);
+    memory_free(text);
+    memory_free(b.data);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -421,6 +447,7 @@ int main(void)
         cmocka_unit_test(changed_headers_are_refused_with_the_reason),
         cmocka_unit_test(numbers_that_are_not_finite_are_refused),
         cmocka_unit_test(memory_is_in_proportion_to_the_file),
+        cmocka_unit_test(specs_of_the_document_are_specs),
         cmocka_unit_test(save_and_load_leak_nothing_when_memory_fails),
         cmocka_unit_test(setters_leave_a_model_as_it_was_when_memory_fails),
     };
