@@ -21,8 +21,9 @@ static int convert_run(void *settings)
     check_writable(path);
     nicest_data *data = open_data(&s->shared, s->data);
     save_data(data, path);
-    say(&s->shared, "%s: %zu rows, %zu columns", path, nicest_data_rows(data),
-        nicest_data_columns(data));
+    if (s->shared.output)
+        say(&s->shared, "%s: %zu rows, %zu columns", path, nicest_data_rows(data),
+            nicest_data_columns(data));
     print_json(&s->shared,
                json_pack("{s:I, s:I, s:[s]}", "rows", (json_int_t)nicest_data_rows(data), "columns",
                          (json_int_t)nicest_data_columns(data), "outputs", path));

@@ -77,7 +77,9 @@ static int corrupt_run(void *settings)
             level_path(s->shared.output, c->levels[i], c->count == 1, path, sizeof path);
         need(nicest_corrupt(&made, data, c->kind, c->levels[i], other, s->shared.seed));
         save_data(made, path);
-        say(&s->shared, "%s: %s %g, %zu rows", path, c->kind, c->levels[i], nicest_data_rows(made));
+        if (s->shared.output)
+            say(&s->shared, "%s: %s %g, %zu rows", path, c->kind, c->levels[i],
+                nicest_data_rows(made));
         json_array_append_new(outputs, json_string(path));
         nicest_data_free(made);
         stop_if_interrupted();

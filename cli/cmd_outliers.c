@@ -106,6 +106,7 @@ static void judge_rows(const judge *j, const nicest_data *data, verdict *v, size
     const outliers_settings *s = j->s;
     size_t n = nicest_data_rows(data);
     const double *labels = nicest_data_labels(data);
+    bool by_label = s->shared.label && !s->against && !s->corrupt;
     double *logp = score_rows(&s->shared, j->model, data);
     memcpy(v->logp + at, logp, n * sizeof *logp);
     block_free(logp);
@@ -116,7 +117,7 @@ static void judge_rows(const judge *j, const nicest_data *data, verdict *v, size
                                    s->shared.threads, v->score + at));
     for (size_t i = 0; i < n; i++) {
         v->p[at + i] = NAN;
-        v->truth[at + i] = outlier || (s->shared.label && !s->against && labels && labels[i] != 0);
+        v->truth[at + i] = outlier || (by_label && labels && labels[i] != 0);
     }
     if (j->calibrated)
         need(nicest_conformal(j->model, j->calibrated_name, v->score + at, n, s->shared.seed + at,
@@ -216,16 +217,13 @@ static void check_settings(const outliers_settings *s)
     check_score(s->score);
     if (s->against && s->corrupt)
         refuse(STATUS_USAGE, "outliers: --against and --corrupt exclude each other");
-    if (s->corrupt && s->shared.label)
-        refuse(STATUS_USAGE, "outliers: --corrupt takes all rows of DATA as normal; leave --label "
-                             "out (--drop and --where can use the column)");
     if (s->best_f1 && (!truth || s->corrupt))
         refuse(STATUS_USAGE, "outliers: --best-f1 needs --against or --label");
     if (s->best_f1 && !isnan(s->threshold))
         refuse(STATUS_USAGE, "outliers: --best-f1 and --threshold exclude each other");
     if ((s->roc || s->pr) && (!truth || s->corrupt))
         refuse(STATUS_USAGE, "outliers: --roc and --pr need --against or --label");
-    if (s->group > 1 && s->shared.label && !s->against)
+    if (s->group > 1 && s->shared.label && !s->against && !s->corrupt)
         refuse(STATUS_USAGE, "outliers: groups would mix the labels; use --group with --against");
     if (s->save && !s->calibrate)
         refuse(STATUS_USAGE, "outliers: --save needs --calibrate");
@@ -665,8 +663,10 @@ const command OUTLIERS_COMMAND = {
     .description =
         "Writes logp, score, p (the conformal p-value) and outlier (1: flagged) for each row of "
         "DATA, then of --against. A score is higher for more typical rows. The threshold keeps the "
-        "promised rate of false alarms, by rows that training held out; without --against and "
-        "--label all rows count as normal.\n\n"
+        "promised rate of false alarms, by rows that training held out. Without --against, "
+        "--corrupt "
+        "and --label all rows count as normal; with the first two --label only sets a column "
+        "aside.\n\n"
         "With --corrupt there is a line for each level instead: mean score of the corrupted rows, "
         "its 5 "
         "and 95 % quantiles, share flagged, AUROC and AUPRC against DATA; the figures of --json "

@@ -308,6 +308,9 @@ static void check_range(const parser *p, const char *value, double number, const
     if (isinf(o->high))
         snprintf(expected, sizeof expected, "%s %s %.10g", what, o->above ? "above" : "of at least",
                  o->low);
+    else if (o->above)
+        snprintf(expected, sizeof expected, "%s above %.10g and at most %.10g", what, o->low,
+                 o->high);
     else
         snprintf(expected, sizeof expected, "%s between %.10g and %.10g", what, o->low, o->high);
     refuse_value(p, value, expected);
