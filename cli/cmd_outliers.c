@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include "common.h"
-#include "options.h"
 #include "picture.h"
 
 typedef struct outliers_settings {
@@ -200,14 +199,15 @@ static void say_calibration(const judge *j)
 
 static void check_score(const char *name)
 {
-    const char *const *names = nicest_score_names();
-    size_t count = 0;
-    for (; names[count]; count++)
-        if (!strcmp(names[count], name))
+    char list[160] = "";
+    size_t used = 0;
+    for (const char *const *known = nicest_score_names(); *known; known++) {
+        if (!strcmp(*known, name))
             return;
-    const char *nearest = options_nearest(name, names, count);
-    refuse(STATUS_USAGE, "outliers: unknown score '%s'%s%s%s", name,
-           nearest ? "; did you mean " : "", nearest ? nearest : "", nearest ? "?" : "");
+        used += (size_t)snprintf(list + used, used < sizeof list ? sizeof list - used : 0, "%s%s",
+                                 used ? ", " : "", *known);
+    }
+    refuse(STATUS_USAGE, "outliers: unknown score '%s': there are %s", name, list);
 }
 
 static void check_settings(const outliers_settings *s)

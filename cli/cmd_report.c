@@ -33,7 +33,7 @@ static void report_defaults(void *settings)
     ((report_settings *)settings)->verify = true;
 }
 
-enum { SAMPLES = 1000, BINS = 60, PAIRED = 4, SHOWN = 800, EXTREMES = 10 };
+enum { SAMPLES = 1000, BINS = 60, PAIRED = 4, SHOWN = 800, EXTREMES = 10, WIDE = 600, HIGH = 310 };
 
 /* What the sections draw from. */
 typedef struct material {
@@ -209,7 +209,7 @@ static void draw_curve(page *p, const json_t *curve)
     size_t most = json_array_size(curve);
     double *x = block_new(4 * most, sizeof *x), *y = x + most, *vx = y + most, *vy = vx + most;
     size_t n = curve_column(curve, 2, x, y), v = curve_column(curve, 3, vx, vy);
-    axes a = chart_axes(720, 340);
+    axes a = chart_axes(WIDE, HIGH);
     a.y_low = INFINITY;
     a.y_high = -INFINITY;
     curve_range(&a, y, n);
@@ -218,7 +218,7 @@ static void draw_curve(page *p, const json_t *curve)
     a.x_high = fmax(n ? x[n - 1] : 1, v ? vx[v - 1] : 1);
     a.x_label = "epoch";
     a.y_label = "nats";
-    chart_open(p, 720, 340);
+    chart_open(p, WIDE, HIGH);
     chart_axes_draw(p, &a);
     chart_curve(p, &a, x, y, n, 0);
     chart_curve(p, &a, vx, vy, v, 1);
@@ -333,7 +333,7 @@ static void draw_pair(page *p, const material *m, size_t row, size_t column, dou
 static void add_pairs(page *p, const material *m)
 {
     size_t count = m->d < PAIRED ? m->d : PAIRED;
-    double side = 700.0 / (double)(count < 2 ? 2 : count);
+    double side = (count <= 2 ? 400.0 : 640.0) / (double)count;
     char caption[200];
     chart_open(p, 16 + (double)count * (side + 10), 30 + (double)count * (side + 10));
     for (size_t i = 0; i < count; i++) {
@@ -393,7 +393,7 @@ static void add_likelihoods(page *p, const material *m)
     double data[BINS], samples[BINS];
     size_t count = m->n, drawn = SAMPLES;
     double *sorted = sorted_copy(m->logp, &count), *own = sorted_copy(m->samples_logp, &drawn);
-    axes a = chart_axes(720, 340);
+    axes a = chart_axes(WIDE, HIGH);
     heading(p, "Likelihoods");
     a.x_low = fmin(quantile(sorted, count, 0.01), quantile(own, drawn, 0.01));
     a.x_high = fmax(quantile(sorted, count, 0.999), quantile(own, drawn, 0.999));
@@ -402,7 +402,7 @@ static void add_likelihoods(page *p, const material *m)
     histogram(m->samples_logp, SAMPLES, a.x_low, a.x_high, samples, BINS);
     a.y_high = 1.1 * peak_of(data, samples, BINS);
     a.x_label = "log-likelihood, nats";
-    chart_open(p, 720, 340);
+    chart_open(p, WIDE, HIGH);
     chart_axes_draw(p, &a);
     chart_bars(p, &a, data, BINS, 0);
     chart_bars(p, &a, samples, BINS, 1);
@@ -483,10 +483,10 @@ static void draw_calibration(page *p, const material *m)
             below++;
         y[i] = (double)below / (double)(count ? count : 1);
     }
-    axes a = chart_axes(460, 440);
+    axes a = chart_axes(400, 380);
     a.x_label = "false alarms asked for";
     a.y_label = "share of rows flagged";
-    chart_open(p, 460, 440);
+    chart_open(p, 400, 380);
     chart_axes_draw(p, &a);
     chart_curve(p, &a, ends, ends, 2, 1);
     chart_curve(p, &a, x, y, POINTS, 0);

@@ -250,7 +250,7 @@ size_t axes_ticks(double low, double high, double *ticks, size_t most)
                                        : 10 * power;
     size_t count = 0;
     for (double k = ceil(low / step - 1e-9); k * step <= high + 1e-9 * step && count < most; k++)
-        ticks[count++] = k * step;
+        ticks[count++] = k * step + 0.0; /* never -0 */
     return count;
 }
 

@@ -175,7 +175,8 @@ static bool inside(const axes *a, double x, double y)
 
 void chart_open(page *p, double width, double height)
 {
-    page_add(p, "<figure><svg viewBox=\"0 0 %g %g\" role=\"img\">\n", width, height);
+    page_add(p, "<figure><svg style=\"max-width: %gpx\" viewBox=\"0 0 %g %g\" role=\"img\">\n",
+             1.25 * width, width, height);
 }
 
 void chart_close(page *p, const char *caption)
