@@ -225,7 +225,7 @@ typedef struct nicest_progress {
     const char *event; /* NULL, or one line worth saying: "diverged: ...; learning rate now 1e-4" */
 } nicest_progress;
 
-/* Called after steps, at least every second or so; a result other than 0 ends training after this
+/* Called after validations, and between them about ten times a second; a result other than 0 ends training after this
  * step: the best weights so far are kept. */
 typedef int (*nicest_progress_function)(void *context, const nicest_progress *progress);
 

@@ -60,7 +60,8 @@ static double regular_step(const value_set *s)
     double tolerance = s->integers ? 0.5 : fmax(smallest * 1e-3, range * 1e-9);
     for (size_t i = 1; i < s->distinct; i++)
         step = common_divisor(step, s->values[i] - s->values[i - 1], tolerance);
-    return step > range * 1e-7 || s->integers ? step : 0;
+    /* values without a common step have a "divisor" too, as small as the tolerance */
+    return s->integers || (step > range * 1e-7 && step > smallest / 20) ? step : 0;
 }
 
 /* Values that repeat, and how: 0 where the column is as good as continuous. */

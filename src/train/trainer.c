@@ -552,7 +552,7 @@ static nicest_status learn(trainer *t)
     bool going = tell(t, NULL);
     while (going && !finished(t)) {
         TRY(step(t));
-        if (now(t) - t->told > 0.1)
+        if (t->state.step % t->valid_every == 0 || now(t) - t->told > 0.1)
             going = tell(t, NULL);
         if (checkpoint_due(t))
             TRY(save_checkpoint(t));
