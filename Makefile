@@ -27,7 +27,8 @@ check: deps ## build and run all tests
 	@$(CTEST) --preset $(BUILD) -j $(JOBS)
 
 demo: deps ## the tour: train, sample, inpaint, find outliers
-	@$(MAKE) --no-print-directory build
+	@$(CMAKE) --preset $(BUILD)
+	@$(CMAKE) --build $(FOLDER) -j $(JOBS) --target nicest
 	@NICEST="$(CURDIR)/$(FOLDER)/nicest" tools/demo.sh
 
 bench: deps ## speed and quality, as figures

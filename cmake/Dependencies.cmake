@@ -1,7 +1,7 @@
 # Finds the libraries that nicest stands on, and names everything that is missing in one line.
 #
 # All are found the same way, by header and library name: Debian's CMake file of oneDNN asks for an
-# OpenCL that it does not use, and libcsv and Random123 have no description at all. Plain names also
+# OpenCL that it does not use, and Random123 has no description at all. Plain names also
 # let the installed static library say what it needs without repeating this search.
 
 set(missing_packages "")
@@ -26,13 +26,11 @@ function(nicest_dependency name header)
     endif()
 endfunction()
 
-nicest_dependency(RANDOM123 Random123/philox.h PACKAGE librandom123-dev)
 nicest_dependency(JANSSON jansson.h jansson PACKAGE libjansson-dev)
 nicest_dependency(ZLIB zlib.h z PACKAGE zlib1g-dev)
 nicest_dependency(PNG png.h png16 png PACKAGE libpng-dev)
 nicest_dependency(ZIP zip.h zip PACKAGE libzip-dev)
-nicest_dependency(CSV csv.h csv PACKAGE libcsv-dev)
-set(link_with JANSSON ZLIB PNG ZIP CSV)
+set(link_with JANSSON ZLIB PNG ZIP)
 if(NOT NICEST_PORTABLE)
     nicest_dependency(DNNL oneapi/dnnl/dnnl.h dnnl PACKAGE libdnnl-dev)
     list(APPEND link_with DNNL)
@@ -48,6 +46,7 @@ if(NOT NICEST_PORTABLE)
 endif()
 if(BUILD_TESTING)
     nicest_dependency(CMOCKA cmocka.h cmocka PACKAGE libcmocka-dev)
+    nicest_dependency(RANDOM123 Random123/philox.h PACKAGE librandom123-dev)
     find_package(Python3 QUIET COMPONENTS Interpreter)
     if(NOT Python3_Interpreter_FOUND)
         list(APPEND missing_names "Python 3")
