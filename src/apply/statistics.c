@@ -112,7 +112,8 @@ static nicest_status pass_open(pass *p, const nicest_model *model, int threads)
                 .compressible = statistics_compressible(model),
                 .threads = threads < 1 ? parallel_available() : threads};
     nicest_model_image(model, &p->height, &p->width, &p->channels);
-    p->scratch_size = p->d * 4 * sizeof(double) + picture_filter_size(p->height, p->d) + 64;
+    p->scratch_size = p->d * 4 * sizeof(double) + picture_filter_size(p->height, p->d);
+    p->scratch_size = (p->scratch_size + 63) / 64 * 64; /* each thread's part begins aligned */
     p->place = memory_new(p->d, sizeof *p->place);
     p->signs = memory_new(p->d, PROJECTIONS * sizeof *p->signs);
     p->stored = memory_new(BATCH, p->d * sizeof(double));
