@@ -684,7 +684,7 @@ static nicest_status gather_rows(gathered *g, csv_stream *s, slice part)
         if (!got)
             return NICEST_OK;
         long long number = (long long)csv_row_number(s);
-        if (part.given && part.end >= 0 && number >= part.end)
+        if (part.given && part.first >= 0 && part.end >= 0 && number >= part.end)
             return NICEST_OK;
         if (part.given && part.first >= 0 && number < part.first)
             continue;

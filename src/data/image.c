@@ -73,8 +73,6 @@ static void on_error(png_structp png, png_const_charp text)
 {
     png_work *w = png_get_error_ptr(png);
     snprintf(w->text, sizeof w->text, "%s", text);
-    if (w->status == NICEST_OK)
-        w->status = NICEST_E_FORMAT;
     png_longjmp(png, 1);
 }
 
@@ -85,8 +83,11 @@ static void on_warning(png_structp png, png_const_charp text)
 
 static png_voidp take_memory(png_structp png, png_alloc_size_t size)
 {
-    (void)png;
-    return memory_new(size, 1);
+    png_work *w = png_get_mem_ptr(png);
+    void *block = memory_new(size, 1);
+    if (block == NULL)
+        w->status = NICEST_E_MEMORY;
+    return block;
 }
 
 static void give_memory(png_structp png, png_voidp block)
@@ -204,16 +205,16 @@ static nicest_status decode(nicest_image *image, const file_bytes *bytes, const 
     png_work w = {.in = bytes->data, .in_size = bytes->size};
     if (bytes->size < 8 || png_sig_cmp(bytes->data, 0, 8) != 0)
         return fail(NICEST_E_FORMAT, "%s: is not a PNG file", path);
-    w.png = png_create_read_struct_2(PNG_LIBPNG_VER_STRING, &w, on_error, on_warning, NULL,
+    w.png = png_create_read_struct_2(PNG_LIBPNG_VER_STRING, &w, on_error, on_warning, &w,
                                      take_memory, give_memory);
     w.info = w.png != NULL ? png_create_info_struct(w.png) : NULL;
-    bool good = w.info != NULL && decode_steps(&w);
+    bool made = w.info != NULL, good = made && decode_steps(&w);
     if (good && w.gray_alpha != NULL)
         drop_alpha(&w);
     work_close(&w, true);
     if (!good) {
         nicest_image_free(&w.image);
-        if (w.info == NULL || w.status == NICEST_E_MEMORY)
+        if (!made || w.status == NICEST_E_MEMORY)
             return fail_memory();
         return fail(NICEST_E_FORMAT, "%s: damaged PNG file (%s)", path, w.text);
     }
@@ -259,14 +260,14 @@ nicest_status nicest_image_encode(const nicest_image *image, unsigned char **byt
         return fail(NICEST_E_ARGUMENT, "no picture is %ux%u with %u channels", image->height,
                     image->width, image->channels);
     png_work w = {.image = *image};
-    w.png = png_create_write_struct_2(PNG_LIBPNG_VER_STRING, &w, on_error, on_warning, NULL,
+    w.png = png_create_write_struct_2(PNG_LIBPNG_VER_STRING, &w, on_error, on_warning, &w,
                                       take_memory, give_memory);
     w.info = w.png != NULL ? png_create_info_struct(w.png) : NULL;
-    bool good = w.info != NULL && encode_steps(&w);
+    bool made = w.info != NULL, good = made && encode_steps(&w);
     work_close(&w, false);
     if (!good) {
         memory_free(w.out);
-        if (w.info == NULL || w.status == NICEST_E_MEMORY)
+        if (!made || w.status == NICEST_E_MEMORY)
             return fail_memory();
         return fail(NICEST_E_ARGUMENT, "the picture cannot be written (%s)", w.text);
     }

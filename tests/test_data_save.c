@@ -1,0 +1,208 @@
+/* test_data_save.c - what is saved and opened again is the same, for every pair of formats. */
+#include "data_files.h"
+
+static const char *const NAMES[] = {"s.csv", "s.tsv", "s.csv.gz",     "s.tsv.gz",
+                                    "s.npy", "s.npz", "s-idx2-ubyte", "s-idx2-ubyte.gz"};
+enum { FORMATS = sizeof NAMES / sizeof *NAMES, TEXTS = 4, FLOATS = 6 };
+
+static nicest_data *saved(const nicest_data *data, const char *name,
+                          const nicest_data_options *options)
+{
+    const char *path = in_scratch(name);
+    if (nicest_data_save(data, path) != NICEST_OK)
+        fail_msg("%s: %s", name, nicest_error());
+    return open_with(path, options);
+}
+
+static void assert_same_data(const nicest_data *a, const nicest_data *b)
+{
+    double *values = all_values(a);
+    assert_values(b, nicest_data_rows(a), nicest_data_columns(a), values);
+    free(values);
+}
+
+/* Bytes through all formats, anything through those that hold it; each into each. */
+static void test_every_pair(void **state)
+{
+    enum { ROWS = 300, COLUMNS = 5 };
+    double values[ROWS * COLUMNS];
+    uint64_t seed = 4;
+    (void)state;
+    for (int bytes = 0; bytes < 2; bytes++) {
+        nicest_data *data;
+        for (size_t i = 0; i < ROWS * COLUMNS; i++) {
+            uint64_t bits = random_bits(&seed);
+            memcpy(&values[i], &bits, sizeof values[i]);
+            if (i % 3)
+                values[i] = rint(random_unit(&seed) * 1e4) / (i % 3 == 1 ? 1 : 1000);
+            if (i % 41 == 0)
+                values[i] = i % 2 ? NAN : INFINITY;
+            if (bytes)
+                values[i] = (double)(bits % 256);
+        }
+        assert_int_equal(nicest_data_new(&data, values, ROWS, COLUMNS, NULL), NICEST_OK);
+        for (size_t a = 0; a < (bytes ? FORMATS : FLOATS); a++) {
+            nicest_data *first = saved(data, NAMES[a], NULL);
+            assert_same_data(data, first);
+            for (size_t b = 0; b < (bytes ? FORMATS : FLOATS); b++) {
+                char name[40];
+                snprintf(name, sizeof name, "second_%s", NAMES[b]);
+                nicest_data *second = saved(first, name, NULL);
+                assert_same_data(data, second);
+                nicest_data_free(second);
+            }
+            nicest_data_free(first);
+        }
+        nicest_data_free(data);
+    }
+}
+
+static void test_types_are_kept(void **state)
+{
+    const unsigned char idx[] = {0, 0, 8, 2, 0, 0, 0, 2, 0, 0, 0, 2, 1, 200, 3, 255};
+    const unsigned char wide[] = {0, 0, 11, 2, 0, 0, 0, 1, 0, 0, 0, 2, 1, 200, 255, 255};
+    nicest_data *data = open_plain(put_file("t.idx", idx, sizeof idx)), *again;
+    (void)state;
+    for (int i = 4; i < FORMATS; i++) {
+        again = saved(data, NAMES[i], NULL);
+        assert_string_equal(nicest_data_type(again), "uint8");
+        nicest_data_free(again);
+    }
+    nicest_data_free(data);
+    data = open_plain(put_file("t.idx", wide, sizeof wide));
+    again = saved(data, "w.npy", NULL);
+    assert_string_equal(nicest_data_type(again), "int16");
+    assert_same_data(data, again);
+    nicest_data_free(again);
+    assert_int_equal(nicest_data_save(data, in_scratch("w-idx2-ubyte")), NICEST_E_DATA);
+    assert_non_null(strstr(nicest_error(), "row 1, column x1: 456"));
+    nicest_data_free(data);
+}
+
+static void test_names_and_labels(void **state)
+{
+    static const char *const PLAIN[] = {"a", "b c", "", " d ", "e,f", "g\"h", "i;j\tk"};
+    static const char *const WANTED[] = {"a", "b c", "x3", "d", "e,f", "g\"h", "i;j\tk"};
+    static const char *const NUMBERS[] = {"1", "2e5", "0.5"};
+    const double values[] = {1, 2, 3, 4, 5, 6, 7};
+    nicest_data_options label = {.label = "label"};
+    nicest_data *data, *again;
+    (void)state;
+    for (int i = 0; i < TEXTS; i++) {
+        assert_int_equal(nicest_data_new(&data, values, 1, 7, PLAIN), NICEST_OK);
+        again = saved(data, NAMES[i], NULL);
+        for (size_t j = 0; j < 7; j++)
+            assert_string_equal(nicest_data_column_name(again, j), WANTED[j]);
+        assert_same_data(data, again);
+        nicest_data_free(data), nicest_data_free(again);
+        assert_int_equal(nicest_data_new(&data, values, 1, 3, NUMBERS), NICEST_OK);
+        again = saved(data, NAMES[i], NULL); /* a header of numbers would be a row */
+        assert_same_data(data, again);
+        assert_string_equal(nicest_data_column_name(again, 0), "x1");
+        nicest_data_free(data), nicest_data_free(again);
+    }
+    nicest_data_options k = {.label = "k"};
+    data = open_with(put_text("k.csv", "a,k\n1,5\n2,\n3,7.5\n"), &k);
+    for (int i = 0; i < FLOATS; i++) {
+        if (!strcmp(NAMES[i], "s.npy"))
+            continue;
+        again = saved(data, NAMES[i], &label);
+        assert_same_data(data, again);
+        for (size_t j = 0; j < 3; j++)
+            assert_same(nicest_data_labels(again)[j], nicest_data_labels(data)[j]);
+        nicest_data_free(again);
+    }
+    nicest_data_free(data);
+}
+
+/* Pictures keep their size where a format has a place for it, labels of bytes go beside them. */
+static void test_pictures(void **state)
+{
+    const unsigned char images[] = {0, 0, 8, 3, 0, 0, 0, 2, 0, 0, 0, 1, 0, 0, 0, 2, 1, 200, 3, 255};
+    const unsigned char labels[] = {0, 0, 8, 1, 0, 0, 0, 2, 9, 4};
+    unsigned height, width, channels;
+    (void)state;
+    put_file("p-labels-idx1-ubyte", labels, sizeof labels);
+    nicest_data *data = open_plain(put_file("p-images-idx3-ubyte", images, sizeof images)), *again;
+    static const char *const KEEPING[] = {"p.npy", "p.npz", "q-images-idx3-ubyte.gz"};
+    for (int i = 0; i < 3; i++) {
+        again = saved(data, KEEPING[i], NULL);
+        assert_same_data(data, again);
+        nicest_data_image(again, &height, &width, &channels);
+        assert_true(height == 1 && width == 2 && channels == 1);
+        if (i == 2)
+            assert_true(nicest_data_labels(again)[0] == 9 && nicest_data_labels(again)[1] == 4);
+        nicest_data_free(again);
+    }
+    assert_int_equal(nicest_data_save(data, in_scratch("p-idx1-ubyte")), NICEST_E_MISMATCH);
+    nicest_data_free(data);
+    data = open_plain("toy:moons,n=3");
+    assert_int_equal(nicest_data_save(data, in_scratch("m-idx3-ubyte")), NICEST_E_MISMATCH);
+    assert_int_equal(nicest_data_save(data, in_scratch("m.xls")), NICEST_E_ARGUMENT);
+    assert_non_null(strstr(nicest_error(), ".csv"));
+    assert_int_equal(nicest_data_save(data, in_scratch("absent/m.csv")), NICEST_E_IO);
+    nicest_data_free(data);
+}
+
+static size_t size_of(const char *path)
+{
+    struct stat info;
+    return stat(path, &info) == 0 ? (size_t)info.st_size : 0;
+}
+
+/* The same data gives the same bytes, and packed files are smaller. */
+static void test_bytes(void **state)
+{
+    nicest_data *data = open_plain("toy:moons,n=3000");
+    (void)state;
+    for (int i = 0; i < FLOATS; i++) {
+        char command[1200];
+        assert_int_equal(nicest_data_save(data, in_scratch(NAMES[i])), NICEST_OK);
+        assert_int_equal(rename(in_scratch(NAMES[i]), in_scratch("before")), 0);
+        assert_int_equal(nicest_data_save(data, in_scratch(NAMES[i])), NICEST_OK);
+        snprintf(command, sizeof command, "cmp '%s' '%s'", in_scratch("before"),
+                 in_scratch(NAMES[i]));
+        assert_int_equal(system(command), 0);
+    }
+    assert_true(size_of(in_scratch("s.csv.gz")) < size_of(in_scratch("s.csv")) * 6 / 10);
+    char command[800];
+    snprintf(command, sizeof command, "gzip -dc '%s' | cmp - '%s'", in_scratch("s.csv.gz"),
+             in_scratch("s.csv"));
+    assert_int_equal(system(command), 0);
+    nicest_data_free(data);
+}
+
+static void test_no_memory(void **state)
+{
+    nicest_data *data = open_plain("toy:moons,n=20");
+    (void)state;
+    for (int i = 0; i < FLOATS; i++) {
+        const char *path = in_scratch("memory_");
+        char name[600];
+        snprintf(name, sizeof name, "%s%s", path, NAMES[i]);
+        nicest_status status = NICEST_E_MEMORY;
+        for (size_t n = 1; n < 1000 && status != NICEST_OK; n++) {
+            size_t live = memory_live();
+            memory_fail_at(n);
+            status = nicest_data_save(data, name);
+            memory_fail_at(0);
+            assert_int_equal(memory_live(), live);
+            assert_true(status == NICEST_OK || status == NICEST_E_MEMORY);
+            if (status != NICEST_OK)
+                assert_int_not_equal(access(name, F_OK), 0); /* nothing half-written */
+        }
+        assert_int_equal(status, NICEST_OK);
+    }
+    nicest_data_free(data);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_every_pair),
+                                       cmocka_unit_test(test_types_are_kept),
+                                       cmocka_unit_test(test_names_and_labels),
+                                       cmocka_unit_test(test_pictures),
+                                       cmocka_unit_test(test_bytes),
+                                       cmocka_unit_test(test_no_memory)};
+    return cmocka_run_group_tests(tests, make_scratch, remove_scratch);
+}
