@@ -13,7 +13,7 @@
 
 /* ------------------------------------------------------------------ words */
 
-static void say_line(const char *format, va_list arguments)
+PRINTF_LIKE(1, 0) static void say_line(const char *format, va_list arguments)
 {
     vfprintf(stderr, format, arguments);
     fputc('\n', stderr);
