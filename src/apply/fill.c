@@ -178,10 +178,10 @@ nicest_status fill_walk(fill *f, const fill_walk_rule *rule, size_t steps)
 
    Adam on z = (x - mean) / deviation, so that a border pixel that never leaves 1/256 and a pixel of
    the middle take steps of their own size. When four gradients brought a row nothing, it goes on
-   from its best with half the rate; below a thirty-second of the first rate it is done, and no
+   from its best with half the rate; below a sixty-fourth of the first rate it is done, and no
    longer evaluated. */
 
-static const double RATE = 0.1, KEEP1 = 0.9, KEEP2 = 0.99, FLOOR = 1e-3, LAST_SHARE = 1.0 / 32;
+static const double RATE = 0.4, KEEP1 = 0.9, KEEP2 = 0.99, FLOOR = 1e-3, LAST_SHARE = 1.0 / 64;
 enum { PATIENCE = 4 };
 
 /* Of the spare matrices 0 and 1 are the moving rows and their gradients, packed. */
