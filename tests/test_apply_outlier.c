@@ -460,6 +460,19 @@ static void calibration_travels_with_the_model(void **state)
     nicest_model_free(loaded);
 }
 
+/* Every question about 20 rows; any answer will do. */
+static void ask_everything(const nicest_model *model, const nicest_data *data)
+{
+    double scores[20], p[20], threshold;
+    for (const char *const *name = nicest_score_names(); *name; name++) {
+        nicest_outlier_scores(model, data, *name, 0, 1, 1, scores);
+        nicest_conformal(model, *name, scores, 20, 1, p);
+        nicest_threshold(model, *name, 0.1, &threshold, NULL);
+    }
+    for (const char *const *name = nicest_baseline_names(); *name; name++)
+        nicest_baseline_scores(model, data, *name, scores);
+}
+
 /* Arrays of the wrong size or with wild numbers, as a hostile file may bring: a status or a number,
  * never a crash. */
 static void wild_arrays_are_survived(void **state)
@@ -470,28 +483,25 @@ static void wild_arrays_are_survived(void **state)
         "statistics.combined", "statistics.latent",    "baseline.columns",    "baseline.gaussian",
         "baseline.mean",       "baseline.compressed"};
     const double wild[] = {NAN, HUGE_VAL, -HUGE_VAL, 0, -1, 1e18, 1e308, 4.5};
-    double scores[20], p[20], threshold;
     nicest_model *model = picture_model();
     nicest_data *data = samples(model, 20, 1);
-    double *values = memory_new(5000, sizeof *values);
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+    double *kept = memory_new(5000, sizeof *kept), *values = memory_new(5000, sizeof *values);
+    calibrate(model, 40, 20, 0);
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        size_t count = 0;
+        const double *stored = model_array(model, names[i], &count);
+        assert_true(stored && count < 5000);
+        memcpy(kept, stored, count * sizeof *kept);
         for (size_t k = 0; k < 64; k++) {
-            size_t old = 0;
-            calibrate(model, 40, 20, 0);
-            const double *stored = model_array(model, names[i], &old);
-            assert_true(stored && old < 5000);
-            memcpy(values, stored, old * sizeof *values);
-            values[k / 8 * 31 % old] = wild[k % 8];
-            assert_int_equal(model_set_array(model, names[i], values, k % 3 ? old : old / 2 + 1),
-                             NICEST_OK);
-            for (const char *const *name = nicest_score_names(); *name; name++) {
-                nicest_outlier_scores(model, data, *name, 0, 1, 1, scores);
-                nicest_conformal(model, *name, scores, 20, 1, p);
-                nicest_threshold(model, *name, 0.1, &threshold, NULL);
-            }
-            for (const char *const *name = nicest_baseline_names(); *name; name++)
-                nicest_baseline_scores(model, data, *name, scores);
+            memcpy(values, kept, count * sizeof *values);
+            values[k / 8 * 31 % count] = wild[k % 8];
+            assert_int_equal(
+                model_set_array(model, names[i], values, k % 3 ? count : count / 2 + 1), NICEST_OK);
+            ask_everything(model, data);
         }
+        assert_int_equal(model_set_array(model, names[i], kept, count), NICEST_OK);
+    }
+    memory_free(kept);
     memory_free(values);
     nicest_data_free(data);
     nicest_model_free(model);
@@ -587,6 +597,38 @@ static void cross_calibration_passes_failures_on(void **state)
     nicest_model_free(model);
 }
 
+/* nicest_train calibrates on what it holds out, or in folds where that is too little for 5 %. */
+static void training_calibrates(void **state)
+{
+    (void)state;
+    static const struct {
+        size_t rows, used;
+        const char *method;
+    } cases[] = {{60, 59, "\"cross\""}, {300, 19, "\"split\""}, {12, 0, "\"split\""}};
+    nicest_model *source = table_model();
+    for (size_t i = 0; i < 3; i++) {
+        nicest_model *model = NULL;
+        nicest_data *rows = samples(source, cases[i].rows, 0);
+        nicest_train_options options;
+        nicest_train_result result;
+        double threshold;
+        size_t used;
+        nicest_train_defaults(&options);
+        options.epochs = 2;
+        options.hidden = "4";
+        options.threads = 1;
+        if (nicest_train(&model, rows, NULL, &options, &result) != NICEST_OK)
+            fail_msg("%zu rows: %s", cases[i].rows, nicest_error());
+        assert_non_null(strstr(nicest_model_entry(model, MODEL_CALIBRATION), cases[i].method));
+        assert_int_equal(nicest_threshold(model, "combined", 0.05, &threshold, &used), NICEST_OK);
+        assert_true(used >= cases[i].used);
+        assert_int_equal(strstr(result.chosen, "cross-conformal") != NULL, cases[i].rows == 60);
+        nicest_data_free(rows);
+        nicest_model_free(model);
+    }
+    nicest_model_free(source);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -607,6 +649,7 @@ int main(void)
         cmocka_unit_test(memory_may_run_out),
         cmocka_unit_test(cross_calibration_uses_every_row),
         cmocka_unit_test(cross_calibration_passes_failures_on),
+        cmocka_unit_test(training_calibrates),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
