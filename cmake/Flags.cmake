@@ -14,7 +14,7 @@ add_library(nicest_flags INTERFACE)
 target_compile_definitions(nicest_flags INTERFACE _XOPEN_SOURCE=700) # POSIX 2008 in ISO mode
 target_compile_options(nicest_flags INTERFACE -fno-math-errno -fno-trapping-math
     -Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion -Wstrict-prototypes -Wpointer-arith
-    -Wwrite-strings -Wformat=2 -Wvla -Wundef)
+    -Wwrite-strings -Wformat-security -Wvla -Wundef)
 if(NICEST_WERROR)
     target_compile_options(nicest_flags INTERFACE -Werror)
 endif()
