@@ -35,12 +35,13 @@ typedef struct preset {
 } preset;
 
 /* The paper's, section 5.1: 4 couplings of 5 x 1000, logistic prior, Adam 1e-3, beta1 0.9, beta2 0.99
- * ("0.01" there), epsilon 1e-4. The schedule is ours. */
+ * ("0.01" there), epsilon 1e-4. Schedule, averaging and weight decay are ours: without decay 15 minutes
+ * of MNIST end 130 nats better on training than on validation rows. */
 static const preset NICE_IMAGE = {"nice", "1000x5", "relu", "logistic", "centre", 4, 256, 8000,
-                                  1e-3, 0.9, 0.99, 1e-4, 0, 0.01, 0.01, 0.999};
+                                  1e-3, 0.9, 0.99, 1e-4, 1.0, 0.01, 0.01, 0.999};
 static const preset NICE_TABLE = {"nice", "1000x5", "relu", "normal", "standardise", 4, 256, 8000,
-                                  1e-3, 0.9, 0.99, 1e-4, 0, 0.01, 0.01, 0.999};
-/* Chosen on MNIST validation rows (docs/results/mnist-nice.md): shallow conditioners, strong decay. */
+                                  1e-3, 0.9, 0.99, 1e-4, 1.0, 0.01, 0.01, 0.999};
+/* Shallow conditioners: 2.7 times as many epochs in the same time. */
 static const preset NICEST_IMAGE = {"nicest", "1000x2", "relu", "logistic", "centre", 4, 256, 12000,
                                     1e-3, 0.9, 0.99, 1e-4, 1.0, 0.02, 0.01, 0.999};
 /* Tables and toys. */
