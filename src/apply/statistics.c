@@ -74,14 +74,14 @@ typedef struct pass {
  */
 static nicest_status trace_columns(pass *p)
 {
-    real *number = memory_new(p->d, sizeof *number);
+    double *number = memory_new(p->d, sizeof *number);
     arena space = {0};
-    if (!number || !arena_open(&space, (p->d + 64) * sizeof(real))) {
+    if (!number || !arena_open(&space, (p->d + 64) * sizeof(double))) {
         memory_free(number);
         return fail_memory();
     }
     for (size_t j = 0; j < p->d; j++)
-        number[j] = (real)j;
+        number[j] = (double)j;
     tile t = {.rows = 1, .padded = 1, .columns = p->d, .x = number, .scratch = &space};
     for (size_t i = 0; i < p->flow->spec.count; i++)
         if (!strcmp(p->flow->spec.layers[i]->class->name, "permute"))

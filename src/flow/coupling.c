@@ -9,13 +9,14 @@
 
 #include "flow/layer.h"
 #include "flow/mlp.h"
+#include "flow/state.h"
 
 /* What a rule does with the moved columns of a tile; parameters[padded, count * moved]. */
 typedef struct rule {
     const char *name;
     size_t parameters; /* conditioner outputs for each moved column */
-    void (*forward)(real *moved, size_t ld, size_t width, tile *t, const real *parameters);
-    void (*inverse)(real *moved, size_t ld, size_t width, tile *t, const real *parameters);
+    void (*forward)(double *moved, size_t ld, size_t width, tile *t, const real *parameters);
+    void (*inverse)(double *moved, size_t ld, size_t width, tile *t, const real *parameters);
     /* dmoved: gradient by y_move in, by x_move out; delta: gradient by the parameters. */
     void (*backward)(real *dmoved, size_t ld, size_t width, tile *t, real *delta);
 } rule;
@@ -30,17 +31,15 @@ typedef struct coupling {
 /* ------------------------------------------------------------------ the additive rule */
 
 /* y = x + m */
-static void additive_forward(real *moved, size_t ld, size_t width, tile *t, const real *m)
+static void additive_forward(double *moved, size_t ld, size_t width, tile *t, const real *m)
 {
-    for (size_t r = 0; r < t->padded; r++)
-        vector_add(moved + r * ld, m + r * width, width);
+    state_add(moved, ld, m, width, t->padded);
 }
 
 /* x = y - m */
-static void additive_inverse(real *moved, size_t ld, size_t width, tile *t, const real *m)
+static void additive_inverse(double *moved, size_t ld, size_t width, tile *t, const real *m)
 {
-    for (size_t r = 0; r < t->padded; r++)
-        vector_subtract(moved + r * ld, m + r * width, width);
+    state_subtract(moved, ld, m, width, t->padded);
 }
 
 /* dx = dy, dm = dy */
@@ -86,7 +85,7 @@ static void coupling_init(layer *self, random_stream stream)
 
 /* Forward and inverse differ in the rule's function alone: x_keep is the same in both. */
 static void transform(const coupling *c, tile *t,
-                      void (*rewrite)(real *, size_t, size_t, tile *, const real *))
+                      void (*rewrite)(double *, size_t, size_t, tile *, const real *))
 {
     size_t used = t->scratch->used, ld = t->columns;
     real *parameters = arena_take(t->scratch, t->padded * parameter_width(c), sizeof(real));

@@ -86,25 +86,25 @@ void entry_quantise_row(const entry *e, const double *continuous, double *stored
 }
 
 void entry_encode_row(const entry *e, const double *stored, random_stream stream, uint64_t row,
-                      float *u, real *x)
+                      float *u, double *x)
 {
     const float *noise = draw(e, stream, row, u);
     for (size_t j = 0; j < e->columns; j++) {
         double value = e->gain[j] * stored[j] + e->shift[j];
-        x[j] = (real)(noise ? value + e->noise[j] * ((double)noise[j] + HALF_CELL) : value);
+        x[j] = noise ? value + e->noise[j] * ((double)noise[j] + HALF_CELL) : value;
     }
 }
 
-void entry_narrow_row(const entry *e, const double *continuous, real *x)
+void entry_centre_row(const entry *e, const double *continuous, double *x)
 {
     for (size_t j = 0; j < e->columns; j++)
-        x[j] = (real)(continuous[j] - e->column[j].centre);
+        x[j] = continuous[j] - e->column[j].centre;
 }
 
-void entry_widen_row(const entry *e, const real *x, double *continuous)
+void entry_restore_row(const entry *e, const double *x, double *continuous)
 {
     for (size_t j = 0; j < e->columns; j++)
-        continuous[j] = (double)x[j] + e->column[j].centre;
+        continuous[j] = x[j] + e->column[j].centre;
 }
 
 double entry_log_units(const entry *e)

@@ -46,10 +46,10 @@ void entry_dequantise_row(const entry *e, const double *stored, random_stream st
 void entry_quantise_row(const entry *e, const double *continuous, double *stored);
 /* A stored row through the door, centre subtracted. */
 void entry_encode_row(const entry *e, const double *stored, random_stream stream, uint64_t row,
-                      float *u, real *x);
-/* The same of a continuous row (continuous - centre), and back. */
-void entry_narrow_row(const entry *e, const double *continuous, real *x);
-void entry_widen_row(const entry *e, const real *x, double *continuous);
+                      float *u, double *x);
+/* The same of a continuous row, x = continuous - centre, and back. */
+void entry_centre_row(const entry *e, const double *continuous, double *x);
+void entry_restore_row(const entry *e, const double *x, double *continuous);
 /* Sum of log unit where every column is quantised, else NaN. */
 double entry_log_units(const entry *e);
 

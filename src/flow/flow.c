@@ -8,6 +8,7 @@
 
 #include "base/parallel.h"
 #include "base/status.h"
+#include "flow/state.h"
 
 /* ------------------------------------------------------------------ the flow */
 
@@ -155,7 +156,7 @@ static void take_tile(const flow_workspace *w, size_t padded, arena *a, tile *t,
                       float **noise)
 {
     size_t d = w->flow->spec.columns;
-    t->x = arena_take(a, padded * d, sizeof(real));
+    t->x = arena_take(a, padded * d, sizeof(double));
     t->dx = w->use == FLOW_SCORE ? NULL : arena_take(a, padded * d, sizeof(real));
     t->logdet = arena_take(a, padded, sizeof(double));
     *values = arena_take(a, padded * d, sizeof(double));
@@ -170,6 +171,9 @@ static nicest_status prepare_rows(flow_workspace *w, worker *k, arena *counting,
     float *noise;
     counting->used = 0;
     take_tile(w, padded, counting, &unused, &values, &noise);
+    size_t used = counting->used; /* finish_forward takes a row */
+    arena_take(counting, w->flow->spec.columns, sizeof(real));
+    counting->used = used;
     layer_needs needs = {.rows = padded, .batch_rows = w->use == FLOW_LEARN ? w->rows : 0,
                          .backward = w->use != FLOW_SCORE, .bf16 = w->bf16, .plans = &k->plans,
                          .scratch = counting};
@@ -320,19 +324,18 @@ static void load_tile(const flow_workspace *w, tile *t, size_t first, double *va
     const double *rows = job->values ? job->values + first * d : values;
     if (job->source)
         job->source->fetch(job->source->context, first, t->rows, values);
-    memset(t->x + t->rows * d, 0, (t->padded - t->rows) * d * sizeof(real));
+    memset(t->x + t->rows * d, 0, (t->padded - t->rows) * d * sizeof(double));
     for (size_t r = 0; r < t->rows; r++) {
-        real *x = t->x + r * d;
+        double *x = t->x + r * d;
         uint64_t number = job->first_row + first + r;
         if (job->input == FLOW_PRIOR)
             prior_sample(w->flow->spec.prior, job->noise, number, job->temperature, values + r * d, d);
         if (job->input == FLOW_STORED)
             entry_encode_row(e, rows + r * d, job->noise, number, noise, x);
         else if (job->input == FLOW_CONTINUOUS)
-            entry_narrow_row(e, rows + r * d, x);
+            entry_centre_row(e, rows + r * d, x);
         else
-            for (size_t j = 0; j < d; j++)
-                x[j] = (real)rows[r * d + j];
+            memcpy(x, rows + r * d, d * sizeof *x);
     }
 }
 
@@ -380,11 +383,13 @@ static void backward_tile(const flow_workspace *w, tile *t, size_t number)
 static double finish_forward(const flow_workspace *w, tile *t, size_t first, bool backward)
 {
     const flow_job *job = w->job;
-    size_t d = t->columns;
+    size_t used = t->scratch->used, d = t->columns;
+    real *h = arena_take(t->scratch, d, sizeof *h);
     double sum = 0;
     for (size_t r = 0; r < t->rows; r++) {
         real *dx = backward ? t->dx + r * d : NULL;
-        double density = prior_log_density(w->flow->spec.prior, t->x + r * d, dx, d);
+        state_narrow(h, t->x + r * d, d, d, 1);
+        double density = prior_log_density(w->flow->spec.prior, h, dx, d);
         double logp = density + t->logdet[r];
         sum += logp;
         if (job->logp)
@@ -392,8 +397,9 @@ static double finish_forward(const flow_workspace *w, tile *t, size_t first, boo
         if (job->logdet)
             job->logdet[first + r] = t->logdet[r];
         for (size_t j = 0; job->latent && j < d; j++)
-            job->latent[(first + r) * d + j] = (double)t->x[r * d + j];
+            job->latent[(first + r) * d + j] = t->x[r * d + j];
     }
+    t->scratch->used = used;
     if (!backward)
         return sum;
     vector_scale(t->dx, (real)t->dlogdet, t->rows * d);
@@ -408,7 +414,7 @@ static void finish_inverse(const flow_workspace *w, const tile *t, size_t first,
     for (size_t r = 0; r < t->rows; r++) {
         if (job->logdet)
             job->logdet[first + r] = t->logdet[r];
-        entry_widen_row(&w->flow->entry, t->x + r * d, value);
+        entry_restore_row(&w->flow->entry, t->x + r * d, value);
         if (job->continuous)
             memcpy(job->continuous + (first + r) * d, value, d * sizeof *value);
         if (job->stored)
@@ -550,7 +556,7 @@ static void add_moments(const tile *t, double *sum, double *square)
 {
     for (size_t r = 0; r < t->rows; r++)
         for (size_t j = 0; j < t->columns; j++) {
-            double x = (double)t->x[r * t->columns + j];
+            double x = t->x[r * t->columns + j];
             sum[j] += x;
             square[j] += x * x;
         }

@@ -71,7 +71,7 @@ typedef struct tile {
     size_t padded;    /* rows that are computed (>= rows; a size that plans exist for) */
     size_t first;     /* number of the first row in the batch: its place in the tape */
     size_t columns;
-    real *x;          /* [padded, columns], rewritten in place */
+    double *x;        /* [padded, columns], rewritten in place; double in both twins (state.h) */
     real *dx;         /* [padded, columns]: gradient of the objective by x; NULL unless backward */
     double *logdet;   /* [padded]: log |det| so far */
     double dlogdet;   /* gradient of the objective by each row's log-determinant */

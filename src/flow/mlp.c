@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/status.h"
+#include "flow/state.h"
 
 /* Rows of a weight matrix in a block: enough for the gemm to be efficient; at 1000 columns, gradient,
  * weights and two moments of a block (4 x 256 KB) stay within a core's caches. */
@@ -79,11 +80,11 @@ void mlp_init(mlp *m, random_stream stream)
 /* ------------------------------------------------------------------ the three products */
 
 /* a_l = a_{l-1} W' + b, and ReLU where it is fused */
-static gemm_shape forward_shape(const mlp *m, size_t l, size_t rows, size_t ld, bool bf16)
+static gemm_shape forward_shape(const mlp *m, size_t l, size_t rows, bool bf16)
 {
     const mlp_linear *w = &m->linear[l];
     bool hidden = l + 1 < m->count;
-    return (gemm_shape){.m = rows, .n = w->out, .k = w->in, .lda = ld, .ldb = w->in, .ldc = w->out,
+    return (gemm_shape){.m = rows, .n = w->out, .k = w->in, .lda = w->in, .ldb = w->in, .ldc = w->out,
                         .transpose_b = true, .bias = true,
                         .relu = hidden && m->activation == ACTIVATION_RELU, .bf16 = bf16};
 }
@@ -125,11 +126,8 @@ static nicest_status prepare_gradient(const mlp *m, size_t l, layer_needs *needs
 nicest_status mlp_prepare(const mlp *m, size_t ld, layer_needs *needs)
 {
     for (size_t l = 0; l < m->count; l++) {
-        gemm_shape forward = forward_shape(m, l, needs->rows, l ? m->linear[l].in : ld, needs->bf16);
-        gemm_shape taped = forward_shape(m, l, needs->rows, m->linear[l].in, needs->bf16);
+        gemm_shape forward = forward_shape(m, l, needs->rows, needs->bf16);
         TRY(plan_prepare(needs->plans, &forward));
-        if (needs->backward) /* the tape's copy of the input is dense */
-            TRY(plan_prepare(needs->plans, &taped));
         gemm_shape backward = backward_shape(m, l, needs->rows, ld, needs->bf16);
         if (needs->backward)
             TRY(plan_prepare(needs->plans, &backward));
@@ -137,6 +135,7 @@ nicest_status mlp_prepare(const mlp *m, size_t ld, layer_needs *needs)
             TRY(prepare_gradient(m, l, needs));
     }
     size_t used = needs->scratch->used;
+    arena_take(needs->scratch, needs->rows * m->linear[0].in, sizeof(real));
     for (int i = 0; i < 2; i++)
         arena_take(needs->scratch, needs->rows * widest(m), sizeof(real));
     needs->scratch->used = used;
@@ -158,38 +157,27 @@ static void note_largest(tile *t, int which, const real *x, size_t width)
         t->largest[which] = largest;
 }
 
-static const real *copy_input(const mlp *m, tile *t, const real *input, size_t ld)
-{
-    size_t width = m->linear[0].in;
-    real *copy = taped(t, 0);
-    for (size_t r = 0; r < t->padded; r++)
-        memcpy(copy + r * width, input + r * ld, width * sizeof *copy);
-    return copy;
-}
-
 /* a_l = f(W_l a_{l-1} + b_l). On the tape: a_{l-1}, and f' where delta_l will be (ReLU reads it from
  * a_l instead). */
-void mlp_forward(const mlp *m, tile *t, const real *input, size_t ld, real *output)
+void mlp_forward(const mlp *m, tile *t, const double *input, size_t ld, real *output)
 {
-    size_t used = t->scratch->used, width = widest(m);
+    size_t used = t->scratch->used, inputs = m->linear[0].in;
     real *spare[2] = {NULL, NULL};
-    if (!t->tape)
-        for (int i = 0; i < 2; i++)
-            spare[i] = arena_take(t->scratch, t->padded * width, sizeof(real));
-    const real *a = t->tape ? copy_input(m, t, input, ld) : input;
-    size_t a_ld = t->tape ? m->linear[0].in : ld;
+    real *a = t->tape ? taped(t, 0) : arena_take(t->scratch, t->padded * inputs, sizeof(real));
+    for (int i = 0; !t->tape && i < 2; i++)
+        spare[i] = arena_take(t->scratch, t->padded * widest(m), sizeof(real));
+    state_narrow(a, input, ld, inputs, t->padded);
     for (size_t l = 0; l < m->count; l++) {
         const mlp_linear *w = &m->linear[l];
         bool last = l + 1 == m->count;
         real *next = last ? output : t->tape ? taped(t, l + 1) : spare[l % 2];
-        gemm_shape shape = forward_shape(m, l, t->padded, a_ld, t->bf16);
+        gemm_shape shape = forward_shape(m, l, t->padded, t->bf16);
         plan_run(t->plans, &shape, a, w->weight, w->bias, next, t->gemm_scratch);
         if (!last && m->activation != ACTIVATION_RELU)
             vector_activate(m->activation, next, t->tape ? taped(t, m->count + l) : NULL,
                             t->padded * w->out);
         note_largest(t, 0, a, w->in);
         a = next;
-        a_ld = w->out;
     }
     note_largest(t, 0, output, m->linear[m->count - 1].out);
     t->scratch->used = used;

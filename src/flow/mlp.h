@@ -27,15 +27,15 @@ void mlp_tensors(mlp *m, const char *prefix, tensor_list *list);
 
 /* Tape: a_0 .. a_{L-1}, then delta_1 .. delta_L. */
 size_t mlp_tape(const mlp *m, size_t *width);
-/* ld: leading dimension of the matrix that holds the input and its gradient. */
+/* ld: leading dimension of the matrix that holds the gradient by the input. */
 nicest_status mlp_prepare(const mlp *m, size_t ld, layer_needs *needs);
 
 /* Hidden weights: He (ReLU, SiLU) or Glorot (tanh); the last map starts at zero, so that a coupling
  * starts as the identity and the scaling's start from the data is exact. */
 void mlp_init(mlp *m, random_stream stream);
 
-/* output[padded, outputs] from input[padded, inputs] (leading dimension ld). */
-void mlp_forward(const mlp *m, tile *t, const real *input, size_t ld, real *output);
+/* output[padded, outputs] from input[padded, inputs] of the state (leading dimension ld). */
+void mlp_forward(const mlp *m, tile *t, const double *input, size_t ld, real *output);
 /* Adds J' delta to dinput (leading dimension ld), where delta[padded, outputs] is the gradient by the
  * output, which lies in the tape's last matrix (mlp_output_delta). */
 void mlp_backward(const mlp *m, tile *t, real *dinput, size_t ld);

@@ -16,19 +16,19 @@ typedef struct permute {
 static nicest_status permute_prepare(const layer *self, layer_needs *needs)
 {
     size_t used = needs->scratch->used;
-    arena_take(needs->scratch, self->columns, sizeof(real));
+    arena_take(needs->scratch, self->columns, sizeof(double));
     needs->scratch->used = used;
     return NICEST_OK;
 }
 
 /* gather: row_i = row_{order(i)}; scatter: row_{order(i)} = row_i */
-static void reorder(const layer *self, tile *t, real *matrix, bool scatter)
+static void reorder(const layer *self, tile *t, bool scatter)
 {
     const uint32_t *order = ((const permute *)self)->order;
     size_t used = t->scratch->used, d = self->columns;
-    real *old = arena_take(t->scratch, d, sizeof(real));
+    double *old = arena_take(t->scratch, d, sizeof *old);
     for (size_t r = 0; r < t->padded; r++) {
-        real *row = matrix + r * d;
+        double *row = t->x + r * d;
         memcpy(old, row, d * sizeof *old);
         for (size_t i = 0; scatter && i < d; i++)
             row[order[i]] = old[i];
@@ -40,17 +40,27 @@ static void reorder(const layer *self, tile *t, real *matrix, bool scatter)
 
 static void permute_forward(const layer *self, tile *t)
 {
-    reorder(self, t, t->x, false);
+    reorder(self, t, false);
 }
 
 static void permute_inverse(const layer *self, tile *t)
 {
-    reorder(self, t, t->x, true);
+    reorder(self, t, true);
 }
 
+/* dx_{order(i)} = dy_i */
 static void permute_backward(const layer *self, tile *t)
 {
-    reorder(self, t, t->dx, true);
+    const uint32_t *order = ((const permute *)self)->order;
+    size_t used = t->scratch->used, d = self->columns;
+    real *old = arena_take(t->scratch, d, sizeof *old);
+    for (size_t r = 0; r < t->padded; r++) {
+        real *row = t->dx + r * d;
+        memcpy(old, row, d * sizeof *old);
+        for (size_t i = 0; i < d; i++)
+            row[order[i]] = old[i];
+    }
+    t->scratch->used = used;
 }
 
 static void permute_free(layer *self)
@@ -74,7 +84,9 @@ static void fill_order(uint32_t *order, size_t n, permute_kind kind, uint64_t se
     if (kind == PERMUTE_RANDOM)
         random_permutation((random_stream){seed, RANDOM_INIT, UINT32_MAX}, order, n);
     for (size_t i = 0; kind != PERMUTE_RANDOM && i < n; i++)
-        order[i] = (uint32_t)(kind == PERMUTE_REVERSE ? n - 1 - i : i < odd ? 2 * i : 2 * (i - odd) + 1);
+        order[i] = (uint32_t)(kind == PERMUTE_REVERSE ? n - 1 - i
+                              : i < odd               ? 2 * i
+                                                      : 2 * (i - odd) + 1);
 }
 
 layer *permute_new(size_t columns, permute_kind kind, uint64_t seed)

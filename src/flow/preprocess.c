@@ -8,6 +8,7 @@
 #include <math.h>
 
 #include "flow/layer.h"
+#include "flow/state.h"
 
 /* ------------------------------------------------------------------ standardise */
 
@@ -26,7 +27,7 @@ static void standardise_tensors(layer *self, const char *prefix, tensor_list *li
 static nicest_status standardise_prepare(const layer *self, layer_needs *needs)
 {
     size_t used = needs->scratch->used;
-    arena_take(needs->scratch, self->columns, sizeof(real));
+    arena_take(needs->scratch, 2 * self->columns, sizeof(double));
     needs->scratch->used = used;
     return NICEST_OK;
 }
@@ -42,27 +43,30 @@ static void standardise_init_from_data(layer *self, const double *mean, const do
     }
 }
 
-static real *factors(const standardise *c, tile *t, real sign)
+/* Room for factor[columns] and shift[columns] of one call; the caller gives it back. */
+static double *take_affine(const standardise *c, tile *t)
 {
-    size_t d = c->layer.columns;
-    real *factor = arena_take(t->scratch, d, sizeof(real));
-    for (size_t j = 0; j < d; j++)
-        factor[j] = sign * c->log_scale[j];
-    vector_exp(factor, factor, d);
-    return factor;
+    return arena_take(t->scratch, 2 * c->layer.columns, sizeof(double));
+}
+
+static void add_logdet(const standardise *c, tile *t, double sign)
+{
+    double sum = sign * vector_sum(c->log_scale, c->layer.columns);
+    for (size_t r = 0; r < t->padded; r++)
+        t->logdet[r] += sum;
 }
 
 static void standardise_forward(const layer *self, tile *t)
 {
     const standardise *c = (const standardise *)self;
     size_t used = t->scratch->used, d = self->columns;
-    const real *factor = factors(c, t, 1);
-    double sum = vector_sum(c->log_scale, d);
-    for (size_t r = 0; r < t->padded; r++) {
-        vector_subtract(t->x + r * d, c->shift, d);
-        vector_multiply(t->x + r * d, factor, d);
-        t->logdet[r] += sum;
+    double *factor = take_affine(c, t), *shift = factor + d;
+    for (size_t j = 0; j < d; j++) {
+        factor[j] = exp((double)c->log_scale[j]);
+        shift[j] = -(double)c->shift[j] * factor[j];
     }
+    state_affine(t->x, factor, shift, d, t->padded);
+    add_logdet(c, t, 1);
     t->scratch->used = used;
 }
 
@@ -70,20 +74,23 @@ static void standardise_inverse(const layer *self, tile *t)
 {
     const standardise *c = (const standardise *)self;
     size_t used = t->scratch->used, d = self->columns;
-    const real *factor = factors(c, t, -1);
-    double sum = vector_sum(c->log_scale, d);
-    for (size_t r = 0; r < t->padded; r++) {
-        vector_multiply(t->x + r * d, factor, d);
-        vector_add(t->x + r * d, c->shift, d);
-        t->logdet[r] -= sum;
+    double *factor = take_affine(c, t), *shift = factor + d;
+    for (size_t j = 0; j < d; j++) {
+        factor[j] = exp(-(double)c->log_scale[j]);
+        shift[j] = (double)c->shift[j];
     }
+    state_affine(t->x, factor, shift, d, t->padded);
+    add_logdet(c, t, -1);
     t->scratch->used = used;
 }
 
+/* dx = dy exp(log_scale) */
 static void standardise_backward(const layer *self, tile *t)
 {
+    const standardise *c = (const standardise *)self;
     size_t used = t->scratch->used, d = self->columns;
-    const real *factor = factors((const standardise *)self, t, 1);
+    real *factor = arena_take(t->scratch, d, sizeof *factor);
+    vector_exp(factor, c->log_scale, d);
     for (size_t r = 0; r < t->padded; r++)
         vector_multiply(t->dx + r * d, factor, d);
     t->scratch->used = used;
@@ -117,71 +124,75 @@ layer *standardise_new(size_t columns)
 
 typedef struct logit {
     layer layer;
-    real margin;
+    double margin;
 } logit;
 
 /* z is kept so far from 0 and 1 that logit and its slope are finite. */
-static const real TINY = (real)1e-7;
+static const double TINY = 1e-15;
 
-/* The flow covers 0 < z < 1, a little more than [0, 1]; a row outside of that has density zero: its
- * log-determinant becomes -infinity. */
+/* One value: y of z, and the logarithm of dy/dz added to *logdet. */
+static double logit_of(double z, double *logdet)
+{
+    double below = log(z), above = log1p(-z);
+    *logdet -= below + above;
+    return below - above;
+}
+
+/* A row whose z leaves (0, 1) has density zero: its log-determinant becomes -infinity. The layer
+ * covers a little more than 0 <= x <= 1. Kept for the way back: dy/dx, and d logdet/dx over dy/dx.
+ */
 static void logit_forward(const layer *self, tile *t)
 {
-    real margin = ((const logit *)self)->margin, width = 1 - 2 * margin;
+    double margin = ((const logit *)self)->margin, width = 1 - 2 * margin;
     size_t d = self->columns;
     for (size_t r = 0; r < t->padded; r++) {
-        real *x = t->x + r * d;
+        double *x = t->x + r * d, logdet = (double)d * log(width);
         bool outside = false;
         for (size_t j = 0; j < d; j++) {
-            x[j] = margin + width * x[j];
-            outside = outside || x[j] <= 0 || x[j] >= 1;
+            double z = margin + width * x[j];
+            outside = outside || z <= 0 || z >= 1;
+            z = z < TINY ? TINY : z > 1 - TINY ? 1 - TINY : z;
+            if (t->tape) {
+                t->tape->matrix[0][(t->first + r) * d + j] = (real)(width / (z * (1 - z)));
+                t->tape->matrix[1][(t->first + r) * d + j] = (real)(2 * z - 1);
+            }
+            x[j] = logit_of(z, &logdet);
         }
-        t->logdet[r] += vector_logit(x, TINY, d) + (double)d * log((double)width);
-        if (outside)
-            t->logdet[r] = -HUGE_VAL;
+        t->logdet[r] = outside ? -HUGE_VAL : t->logdet[r] + logdet;
     }
 }
 
+/* z = 1 / (1 + exp(-y)), log dz/dy = -|y| - 2 log(1 + exp(-|y|)) */
 static void logit_inverse(const layer *self, tile *t)
 {
-    real margin = ((const logit *)self)->margin, width = 1 - 2 * margin;
+    double margin = ((const logit *)self)->margin, width = 1 - 2 * margin;
     size_t d = self->columns;
     for (size_t r = 0; r < t->padded; r++) {
-        real *y = t->x + r * d;
-        t->logdet[r] += vector_sigmoid(y, d) - (double)d * log((double)width);
-        for (size_t j = 0; j < d; j++)
-            y[j] = (y[j] - margin) / width;
+        double *y = t->x + r * d, logdet = -(double)d * log(width);
+        for (size_t j = 0; j < d; j++) {
+            double tail = exp(-fabs(y[j])); /* of the smaller of z and 1 - z */
+            logdet -= fabs(y[j]) + 2 * log1p(tail);
+            y[j] = ((y[j] < 0 ? tail : 1) / (1 + tail) - margin) / width;
+        }
+        t->logdet[r] += logdet;
     }
 }
 
-/* One matrix: z, from which both derivatives come. */
+/* Two matrices: dy/dx, and 2z - 1. */
 static size_t logit_tape(const layer *self, size_t *width)
 {
     if (width)
-        width[0] = self->columns;
-    return 1;
+        width[0] = width[1] = self->columns;
+    return 2;
 }
 
-static void logit_forward_taped(const layer *self, tile *t)
-{
-    real margin = ((const logit *)self)->margin, width = 1 - 2 * margin;
-    if (t->tape) {
-        real *z = t->tape->matrix[0] + t->first * self->columns;
-        for (size_t i = 0; i < t->padded * self->columns; i++) {
-            real value = margin + width * t->x[i];
-            z[i] = value < TINY ? TINY : value > 1 - TINY ? 1 - TINY : value;
-        }
-    }
-    logit_forward(self, t);
-}
-
-/* dy/dz = 1 / (z (1-z)), d(log|det|)/dz = (2z - 1) / (z (1-z)), dz/dx = 1 - 2 margin */
+/* dx = dy/dx (g + dlogdet (2z - 1)) */
 static void logit_backward(const layer *self, tile *t)
 {
-    real width = 1 - 2 * ((const logit *)self)->margin;
-    const real *z = t->tape->matrix[0] + t->first * self->columns;
+    size_t first = t->first * self->columns;
+    const real *slope = t->tape->matrix[0] + first, *tilt = t->tape->matrix[1] + first;
     for (size_t i = 0; i < t->padded * self->columns; i++)
-        t->dx[i] = width * (t->dx[i] + (real)t->dlogdet * (2 * z[i] - 1)) / (z[i] * (1 - z[i]));
+        t->dx[i] = slope[i] * (t->dx[i] + (real)t->dlogdet * tilt[i]);
 }
 
 static nicest_status logit_prepare(const layer *self, layer_needs *needs)
@@ -195,7 +206,7 @@ static const layer_class logit_class = {
     .name = "logit",
     .tape = logit_tape,
     .prepare = logit_prepare,
-    .forward = logit_forward_taped,
+    .forward = logit_forward,
     .inverse = logit_inverse,
     .backward = logit_backward,
     .free = plain_free,
@@ -207,6 +218,6 @@ layer *logit_new(size_t columns, double margin)
     if (!c)
         return NULL;
     c->layer = (layer){&logit_class, columns};
-    c->margin = (real)margin;
+    c->margin = margin;
     return &c->layer;
 }

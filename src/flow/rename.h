@@ -8,15 +8,15 @@
 #ifdef NICEST_DOUBLE
 #define block_add              block_add_f64
 #define coupling_new           coupling_new_f64
+#define entry_centre_row       entry_centre_row_f64
 #define entry_close            entry_close_f64
 #define entry_dequantise_row   entry_dequantise_row_f64
 #define entry_encode_row       entry_encode_row_f64
 #define entry_log_units        entry_log_units_f64
-#define entry_narrow_row       entry_narrow_row_f64
 #define entry_open             entry_open_f64
 #define entry_quantise_row     entry_quantise_row_f64
+#define entry_restore_row      entry_restore_row_f64
 #define entry_set              entry_set_f64
-#define entry_widen_row        entry_widen_row_f64
 #define flow_block_scratch     flow_block_scratch_f64
 #define flow_free              flow_free_f64
 #define flow_gradient          flow_gradient_f64
@@ -55,6 +55,10 @@
 #define spec_parse             spec_parse_f64
 #define spec_parse_hidden      spec_parse_hidden_f64
 #define standardise_new        standardise_new_f64
+#define state_add              state_add_f64
+#define state_affine           state_affine_f64
+#define state_narrow           state_narrow_f64
+#define state_subtract         state_subtract_f64
 #define tensor_add             tensor_add_f64
 #endif
 

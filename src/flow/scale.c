@@ -5,9 +5,9 @@
  * s is trainable and free of weight decay. It starts from the data, so that each latent column has the
  * prior's standard deviation: s_d = log(prior deviation / deviation_d). */
 #include <math.h>
-#include <string.h>
 
 #include "flow/layer.h"
+#include "flow/state.h"
 
 typedef struct scale {
     layer layer;
@@ -30,7 +30,7 @@ static size_t scale_tape(const layer *self, size_t *width)
 static nicest_status scale_prepare(const layer *self, layer_needs *needs)
 {
     size_t used = needs->scratch->used;
-    arena_take(needs->scratch, self->columns, sizeof(real));
+    arena_take(needs->scratch, 2 * self->columns, sizeof(double));
     needs->scratch->used = used;
     return NICEST_OK;
 }
@@ -44,18 +44,18 @@ static void scale_init_from_data(layer *self, const double *mean, const double *
 }
 
 /* x *= exp(sign s), logdet += sign sum(s) */
-static void rescale(const scale *c, tile *t, real sign)
+static void rescale(const scale *c, tile *t, double sign)
 {
     size_t used = t->scratch->used, d = c->layer.columns;
-    real *factor = arena_take(t->scratch, d, sizeof(real));
-    for (size_t j = 0; j < d; j++)
-        factor[j] = sign * c->s[j];
-    vector_exp(factor, factor, d);
-    double sum = sign * vector_sum(c->s, d);
-    for (size_t r = 0; r < t->padded; r++) {
-        vector_multiply(t->x + r * d, factor, d);
-        t->logdet[r] += sum;
+    double *factor = arena_take(t->scratch, 2 * d, sizeof *factor), *zero = factor + d;
+    for (size_t j = 0; j < d; j++) {
+        factor[j] = exp(sign * (double)c->s[j]);
+        zero[j] = 0;
     }
+    state_affine(t->x, factor, zero, d, t->padded);
+    double sum = sign * vector_sum(c->s, d);
+    for (size_t r = 0; r < t->padded; r++)
+        t->logdet[r] += sum;
     t->scratch->used = used;
 }
 
@@ -64,10 +64,12 @@ static void scale_forward(const layer *self, tile *t)
 {
     size_t d = self->columns;
     rescale((const scale *)self, t, 1);
-    if (t->tape)
-        memcpy(t->tape->matrix[0] + t->first * d, t->x, t->padded * d * sizeof *t->x);
+    if (!t->tape)
+        return;
+    real *y = t->tape->matrix[0] + t->first * d;
+    state_narrow(y, t->x, d, d, t->padded);
     if (t->largest)
-        t->largest[0] = vector_max_abs(t->x, t->rows * d);
+        t->largest[0] = vector_max_abs(y, t->rows * d);
 }
 
 /* x = y exp(-s) */
