@@ -2,7 +2,7 @@
  *
  * Dequantisation has no inverse, so it is not a layer. A stored value v of a quantised column with
  * u ~ U[0,1) becomes  x = offset + unit ((v - origin)/step + u);  a continuous column's x is v. The
- * centre is subtracted in double before anything is narrowed to float, so an offset of 1e9 does not
+ * centre is subtracted in double, and rows stay double on their way, so an offset of 1e9 does not
  * destroy a column. Its log-determinant is zero: x is what the density is of. */
 #ifndef NICEST_FLOW_ENTRY_H
 #define NICEST_FLOW_ENTRY_H
