@@ -147,6 +147,8 @@ double gaussian_log_density(const double *row, const double *mean, const double 
         scratch[j] = row[j] - mean[j];
     for (size_t j = 0; j < d; j++) {
         const double *column = factor + gaussian_column(d, j);
+        if (!(column[0] > 0)) /* a factor from a file may be anything: then there is no density */
+            return NAN;
         double z = scratch[j] / column[0];
         sum += z * z + 2 * log(column[0]);
         add_scaled(scratch + j + 1, -z, column + 1, d - j - 1);

@@ -301,7 +301,7 @@ static nicest_status choose_parts(const double *rows, size_t n, size_t d, uint64
     static const size_t candidates[] = {1, 4, 10};
     size_t learn = n - n / 5, best = 1;
     double most = -HUGE_VAL;
-    for (size_t i = 0; i < 3; i++) {
+    for (size_t i = 0; i < 3 && learn < n; i++) { /* below 5 rows there is nothing to judge by */
         double *values = NULL;
         if (i > 0 && learn < candidates[i] * 40)
             break;
