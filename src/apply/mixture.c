@@ -101,7 +101,7 @@ double mixture_log_density(const double *values, const double *row, double *scra
     const double *centre = values + 2, *deviation = centre + d;
     double *z = scratch, *terms = scratch + 2 * d, jacobian = 0;
     for (size_t j = 0; j < d; j++) {
-        if (isnan(row[j]))
+        if (isnan(row[j]) || !(deviation[j] > 0)) /* a file's deviations may be anything */
             return NAN;
         z[j] = (row[j] - centre[j]) / deviation[j];
         if (!(fabs(z[j]) < 1e100))
