@@ -190,15 +190,21 @@ typedef struct judge {
     double *scratch;       /* [threads, 2 d] */
 } judge;
 
+/* A width that a file brings may be anything: without one there is no score. */
+static double in_widths(double distance, double width)
+{
+    return width > 0 ? distance / width : NAN;
+}
+
 static double judge_mean(const judge *g, const double *row)
 {
     double sum = 0;
     for (size_t j = 0; j < g->d; j++) {
-        double z = (row[j] - g->columns[j]) / g->columns[g->d + j];
+        double z = in_widths(row[j] - g->columns[j], g->columns[g->d + j]);
         sum += g->usual ? row[j] : z * z;
     }
     sum /= (double)g->d;
-    return g->usual ? -fabs(sum - g->usual[0]) / g->usual[1] : -sum;
+    return g->usual ? -in_widths(fabs(sum - g->usual[0]), g->usual[1]) : -sum;
 }
 
 /* In standardised columns, with their log-determinant: a log density of the stored values. */
@@ -206,7 +212,7 @@ static double judge_gaussian(const judge *g, const double *row, double *scratch)
 {
     double *z = scratch + g->d, sum = 0;
     for (size_t j = 0; j < g->d; j++) {
-        z[j] = (row[j] - g->columns[j]) / g->columns[g->d + j];
+        z[j] = in_widths(row[j] - g->columns[j], g->columns[g->d + j]);
         sum -= log(g->columns[g->d + j]);
         if (!g->factor)
             sum -= z[j] * z[j] / 2 + 0.91893853320467274;
@@ -259,7 +265,7 @@ static nicest_status score_lengths(const nicest_model *model, const nicest_data 
     if (!usual)
         return not_fitted("compressed");
     for (size_t i = 0; i < nicest_data_rows(data); i++)
-        scores[i] = -fabs(scores[i] - usual[0]) / usual[1];
+        scores[i] = -in_widths(fabs(scores[i] - usual[0]), usual[1]);
     return NICEST_OK;
 }
 
