@@ -84,10 +84,20 @@ static void begin_output(scoring *w)
     w->out = table_open(w->s->shared.output, names, w->calibrated ? 2 : 1);
 }
 
+/* A few rows are one tile's work: one thread, and products of no more rows than there are. */
+static void open_workspace(scoring *w, size_t rows)
+{
+    enum { FEW = 64 };
+    bool few = rows <= FEW;
+    need(nicest_workspace_new(&w->workspace, w->model, few ? rows : 0,
+                              few ? 1 : w->s->shared.threads));
+}
+
 static void score_file(scoring *w)
 {
     nicest_data *data = open_data_for(&w->s->shared, w->model, w->s->data);
     size_t n = nicest_data_rows(data);
+    open_workspace(w, n);
     begin_output(w);
     while (w->row < n) {
         double started = clock_seconds();
@@ -118,6 +128,7 @@ static nicest_reader *open_reader(const scoring *w)
 static void score_pipe(scoring *w)
 {
     nicest_reader *reader = open_reader(w);
+    open_workspace(w, SIZE_MAX);
     begin_output(w);
     for (;;) {
         size_t got, skipped;
@@ -181,7 +192,6 @@ static int score_run(void *settings)
     w.p = w.logp + w.chunk;
     w.lines = w.p + w.chunk;
     w.bar = progress_start(&s->shared, "scoring", "rows/s");
-    need(nicest_workspace_new(&w.workspace, model, 0, s->shared.threads));
     if (pipe)
         score_pipe(&w);
     else
