@@ -28,7 +28,7 @@ static void put32(FILE *f, unsigned v)
 static nicest_data *pictures(unsigned rows, unsigned height, unsigned width,
                              unsigned char (*byte)(size_t, size_t))
 {
-    char folder[] = "/tmp/nicest-XXXXXX", path[64];
+    char folder[] = "nicest-XXXXXX", path[64];
     assert_non_null(mkdtemp(folder));
     snprintf(path, sizeof path, "%s/some-images-idx3-ubyte", folder);
     FILE *f = fopen(path, "wb");
@@ -485,7 +485,7 @@ static void missing_values_are_always_hidden(void **state)
 static void a_picture_is_a_mask(void **state)
 {
     (void)state;
-    char path[] = "/tmp/nicest-mask-XXXXXX.png";
+    char path[] = "nicest-mask-XXXXXX.png";
     int file = mkstemps(path, 4);
     assert_true(file >= 0);
     close(file);

@@ -1,4 +1,4 @@
-/* test_apply_inpaint.c - inpainting, by its properties: observed values are untouched, the truth
+/* test_apply_inpaint.c - inpainting, by its properties: observed values stay, the truth
  * under the mask is never looked at, and for a Gaussian model the fills are what the formulas say.
  */
 #include <math.h>
