@@ -23,7 +23,7 @@ recipe() {
     name=$1 mask=$2
     shift 2
     figures=$("$nicest" inpaint "$model" "$data" --mask "$mask" --seed 1 -q --json \
-        -o "$scratch/$name-$mask.npy" "$@" | tail -n 1)
+        -o "$scratch/$name-$mask.npy" "$@")
     printf '{"recipe": "%s", "mask": "%s", "figures": %s}\n' "$name" "$mask" "$figures" |
         tee -a "$scratch/lines"
 }
