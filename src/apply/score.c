@@ -123,7 +123,7 @@ nicest_status nicest_score_data(const nicest_model *model, const nicest_data *da
     reader r = {data, nicest_data_columns(data), &failed};
     flow_rows rows = {fetch, &r, nicest_data_rows(data)};
     flow_workspace *w = NULL;
-    TRY(flow_workspace_new(&w, model_flow_const(model), FLOW_SCORE, TILE_ROWS, threads, false));
+    TRY(flow_workspace_new(&w, model_flow_const(model), FLOW_SCORE, rows.count, threads, false));
     flow_run(w, &(flow_job){.input = FLOW_STORED,
                             .rows = rows.count,
                             .source = &rows,

@@ -128,27 +128,46 @@ struct flow_workspace {
     real **matrix; /* of all layers, one after the other */
     size_t *width;
     real *activations; /* the one block behind all tapes */
-    double *tile_sum;  /* [tiles] sum of log p */
+    size_t tile;       /* most rows of a tile */
+    double *row_logp;  /* [rows] of a training batch */
     real *largest;     /* [tiles, layers, 2] */
     /* the pass at hand */
     const flow_job *job;
     size_t start, count; /* rows of the job that it covers */
+    size_t pass_tile; /* rows of its tiles */
     bool learning;
 };
 
-static size_t tiles_of(size_t rows)
+static size_t tiles_of(size_t rows, size_t size)
 {
-    return (rows + TILE_ROWS - 1) / TILE_ROWS;
+    return (rows + size - 1) / size;
 }
 
-/* Tiles are computed with 4, 16 or TILE_ROWS rows: few plans serve any number, and oneDNN rounds a row
- * alike in all of them (it does not when there is only one row). */
+/* Tiles are computed with so many rows: few plans serve any number, and a row has the same bits in all
+ * of them, so that the size may be chosen for speed. (oneDNN 2.6 rounds otherwise when there is one row,
+ * and on AVX2 when there are 256.) */
+static const size_t TILE_SIZES[] = {4, 16, TILE_ROWS, LONGEST_TILE};
+
 static size_t padded_rows(size_t rows)
 {
-    size_t padded = 4;
-    while (padded < rows)
-        padded *= 4;
-    return padded;
+    size_t i = 0;
+    while (TILE_SIZES[i] < rows)
+        i++;
+    return TILE_SIZES[i];
+}
+
+/* The weights of a flow that does not fit in a core's caches travel from memory once for each tile:
+ * fewer and longer tiles then, as long as there is one for every thread. */
+enum { CACHED_PARAMETERS = 1 << 18 };
+
+static size_t choose_tile(const flow *f, size_t rows, int threads, size_t most)
+{
+    size_t size = most;
+    if (f->tensors.trainable <= CACHED_PARAMETERS)
+        size = size < TILE_ROWS ? size : TILE_ROWS;
+    while (size > TILE_ROWS && tiles_of(rows, size) < (size_t)threads)
+        size /= 2;
+    return size;
 }
 
 /* What a tile takes from its thread's arena, in the order of run_tile. */
@@ -185,14 +204,13 @@ static nicest_status prepare_rows(flow_workspace *w, worker *k, arena *counting,
 static nicest_status prepare_worker(flow_workspace *w, worker *k)
 {
     arena counting = {0};
-    size_t most = w->rows < TILE_ROWS ? w->rows : TILE_ROWS;
     if (w->use != FLOW_LEARN) {
-        for (size_t padded = 4; padded <= padded_rows(most); padded *= 4)
-            TRY(prepare_rows(w, k, &counting, padded));
+        for (size_t i = 0; i == 0 || TILE_SIZES[i - 1] < w->tile; i++)
+            TRY(prepare_rows(w, k, &counting, TILE_SIZES[i]));
     } else {
-        TRY(prepare_rows(w, k, &counting, padded_rows(most)));
-        if (w->rows % TILE_ROWS)
-            TRY(prepare_rows(w, k, &counting, padded_rows(w->rows % TILE_ROWS)));
+        TRY(prepare_rows(w, k, &counting, w->tile));
+        if (w->rows % w->tile)
+            TRY(prepare_rows(w, k, &counting, padded_rows(w->rows % w->tile)));
     }
     k->gemm_scratch = memory_new(k->plans.scratch, 1);
     k->block = memory_new(w->use == FLOW_LEARN ? flow_largest_block(w->flow) : 1, sizeof(real));
@@ -219,8 +237,7 @@ static nicest_status lay_tapes(flow_workspace *w)
     }
     for (size_t i = 0; i < matrices; i++)
         width += w->width[i];
-    size_t capacity = tiles_of(w->rows) * TILE_ROWS;
-    capacity = w->rows < TILE_ROWS ? padded_rows(w->rows) : capacity;
+    size_t capacity = tiles_of(w->rows, w->tile) * w->tile;
     w->activations = memory_new(capacity, width * sizeof(real));
     if (!w->activations)
         return fail_memory();
@@ -245,13 +262,13 @@ static void prepare_one(void *context, int thread, size_t item)
 
 static nicest_status prepare_all(flow_workspace *w)
 {
-    size_t layers = w->flow->spec.count;
+    size_t layers = w->flow->spec.count, tiles = tiles_of(w->rows, w->tile);
     w->workers = memory_new((size_t)w->threads, sizeof *w->workers);
-    w->tile_sum = memory_new(tiles_of(w->rows), sizeof *w->tile_sum);
-    w->largest = memory_new(tiles_of(w->rows) * layers * 2, sizeof *w->largest);
+    w->row_logp = memory_new(w->use == FLOW_LEARN ? w->rows : 1, sizeof *w->row_logp);
+    w->largest = memory_new(tiles * layers * 2, sizeof *w->largest);
     preparation p = {w, memory_new((size_t)w->threads, sizeof *p.status)};
     nicest_status status = NICEST_OK;
-    if (!w->workers || !w->tile_sum || !w->largest || !p.status)
+    if (!w->workers || !w->row_logp || !w->largest || !p.status)
         status = fail_memory();
     if (status == NICEST_OK && w->use != FLOW_SCORE)
         status = lay_tapes(w);
@@ -272,8 +289,10 @@ nicest_status flow_workspace_new(flow_workspace **out, const flow *f, flow_use u
         return fail_memory();
     w->flow = f;
     w->use = use;
-    w->rows = rows ? rows : TILE_ROWS;
     w->threads = threads < 1 ? parallel_available() : threads;
+    w->rows = rows ? rows : (size_t)w->threads * LONGEST_TILE;
+    w->tile = padded_rows(w->rows < LONGEST_TILE ? w->rows : LONGEST_TILE);
+    w->tile = choose_tile(f, w->rows, w->threads, w->tile);
     w->bf16 = bf16;
     nicest_status status = prepare_all(w);
     if (status != NICEST_OK)
@@ -298,7 +317,7 @@ void flow_workspace_free(flow_workspace *w)
     memory_free(w->matrix);
     memory_free(w->width);
     memory_free(w->activations);
-    memory_free(w->tile_sum);
+    memory_free(w->row_logp);
     memory_free(w->largest);
     memory_free(w);
 }
@@ -379,19 +398,19 @@ static void backward_tile(const flow_workspace *w, tile *t, size_t number)
     }
 }
 
-/* log p of each row; dx (where wanted) becomes weight * d log p_H / dh. Returns the sum. */
-static double finish_forward(const flow_workspace *w, tile *t, size_t first, bool backward)
+/* log p of each row; dx (where wanted) becomes weight * d log p_H / dh. */
+static void finish_forward(const flow_workspace *w, tile *t, size_t first, bool backward)
 {
     const flow_job *job = w->job;
     size_t used = t->scratch->used, d = t->columns;
     real *h = arena_take(t->scratch, d, sizeof *h);
-    double sum = 0;
     for (size_t r = 0; r < t->rows; r++) {
         real *dx = backward ? t->dx + r * d : NULL;
         state_narrow(h, t->x + r * d, d, d, 1);
         double density = prior_log_density(w->flow->spec.prior, h, dx, d);
         double logp = density + t->logdet[r];
-        sum += logp;
+        if (w->learning)
+            w->row_logp[first + r] = logp;
         if (job->logp)
             job->logp[first + r] = logp;
         if (job->logdet)
@@ -401,10 +420,9 @@ static double finish_forward(const flow_workspace *w, tile *t, size_t first, boo
     }
     t->scratch->used = used;
     if (!backward)
-        return sum;
+        return;
     vector_scale(t->dx, (real)t->dlogdet, t->rows * d);
     vector_fill(t->dx + t->rows * d, 0, (t->padded - t->rows) * d);
-    return sum;
 }
 
 static void finish_inverse(const flow_workspace *w, const tile *t, size_t first, double *value)
@@ -444,8 +462,8 @@ static void run_tile(void *context, int thread, size_t number)
     flow_workspace *w = context;
     worker *k = &w->workers[thread];
     const flow_job *job = w->job;
-    size_t in_pass = number * TILE_ROWS, left = w->count - in_pass, first = w->start + in_pass;
-    tile t = {.rows = left < TILE_ROWS ? left : TILE_ROWS, .first = in_pass,
+    size_t in_pass = number * w->pass_tile, left = w->count - in_pass, first = w->start + in_pass;
+    tile t = {.rows = left < w->pass_tile ? left : w->pass_tile, .first = in_pass,
               .columns = w->flow->spec.columns, .bf16 = w->bf16, .plans = &k->plans,
               .gemm_scratch = k->gemm_scratch, .scratch = &k->arena,
               .dlogdet = w->learning ? -1.0 / (double)job->rows : 1.0};
@@ -463,9 +481,7 @@ static void run_tile(void *context, int thread, size_t number)
         return;
     }
     forward_tile(w, &t, number);
-    double sum = finish_forward(w, &t, first, backward);
-    if (w->learning)
-        w->tile_sum[number] = sum;
+    finish_forward(w, &t, first, backward);
     if (backward)
         backward_tile(w, &t, number);
     if (job->gradient_norms)
@@ -482,14 +498,14 @@ static void run_pass(flow_workspace *w, const flow_job *job, size_t start, size_
     w->start = start;
     w->count = count;
     w->learning = learning;
-    parallel_for(w->threads, tiles_of(count), run_tile, w);
+    w->pass_tile = learning ? w->tile : choose_tile(w->flow, count, w->threads, w->tile);
+    parallel_for(w->threads, tiles_of(count, w->pass_tile), run_tile, w);
 }
 
-/* In passes of at most w->rows rows where there is a tape, or where plans are only for fewer rows
- * than a whole tile. */
+/* In passes of at most w->rows rows where there is a tape. */
 void flow_run(flow_workspace *w, const flow_job *job)
 {
-    size_t most = wants_gradient(job) || w->rows < TILE_ROWS ? w->rows : job->rows;
+    size_t most = wants_gradient(job) ? w->rows : job->rows;
     for (size_t start = 0; start < job->rows; start += most) {
         size_t left = job->rows - start;
         run_pass(w, job, start, left < most ? left : most, false);
@@ -515,7 +531,7 @@ static double largest_of(const flow_workspace *w, size_t tiles, size_t layer_ind
 static int first_fault(const flow_workspace *w, size_t rows)
 {
     int layers = (int)w->flow->spec.count;
-    size_t tiles = tiles_of(rows);
+    size_t tiles = tiles_of(rows, w->tile);
     for (int i = 0; i < layers; i++)
         if (!isfinite(largest_of(w, tiles, (size_t)i, 0)))
             return i;
@@ -530,12 +546,12 @@ static int first_fault(const flow_workspace *w, size_t rows)
 
 flow_pass flow_learn(flow_workspace *w, const flow_job *job)
 {
-    size_t tiles = tiles_of(job->rows);
+    size_t tiles = tiles_of(job->rows, w->tile);
     memset(w->largest, 0, tiles * w->flow->spec.count * 2 * sizeof *w->largest);
     run_pass(w, job, 0, job->rows, true);
     double sum = 0;
-    for (size_t i = 0; i < tiles; i++)
-        sum += w->tile_sum[i];
+    for (size_t i = 0; i < job->rows; i++)
+        sum += w->row_logp[i];
     flow_pass pass = {.mean_logp = sum / (double)job->rows, .fault = first_fault(w, job->rows)};
     pass.finite = isfinite(sum) && pass.fault < 0;
     return pass;

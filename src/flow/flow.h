@@ -4,7 +4,8 @@
  *
  * A flow owns its parameters and constants. A workspace owns what running needs: per thread an arena
  * and the plans of its matrix products, and the tape of a batch. Rows are cut into tiles; one thread
- * takes a tile through the whole flow. Tiles and blocks do not depend on the number of threads. */
+ * takes a tile through the whole flow. Bits depend on neither the number of threads nor the tiles: a
+ * row is computed alike in each, and blocks of parameters are fixed. */
 #ifndef NICEST_FLOW_FLOW_H
 #define NICEST_FLOW_FLOW_H
 
@@ -39,7 +40,8 @@ nicest_status flow_init(flow *f, const flow_rows *rows, uint64_t seed);
 
 /* ------------------------------------------------------------------ workspace */
 
-enum { TILE_ROWS = 64 };
+/* A tile of a flow that fits in caches; and the longest of one that does not. */
+enum { TILE_ROWS = 64, LONGEST_TILE = 128 };
 
 typedef enum flow_use {
     FLOW_SCORE,    /* forward and inverse */
@@ -49,7 +51,7 @@ typedef enum flow_use {
 
 typedef struct flow_workspace flow_workspace;
 
-/* rows: the most rows of one pass that needs a tape (FLOW_SCORE: only a hint; 0 = TILE_ROWS). With
+/* rows: the most rows of one pass that needs a tape (FLOW_SCORE: only a hint; 0: many). With
  * FLOW_LEARN every batch has exactly that many. Borrowed: `f` must outlive it. */
 nicest_status flow_workspace_new(flow_workspace **out, const flow *f, flow_use use, size_t rows,
                                  int threads, bool bf16);

@@ -9,7 +9,7 @@
 #include "base/status.h"
 #include "model/model.h"
 
-enum { TILES_PER_THREAD = 4 };
+enum { ROWS_PER_THREAD = 256 };
 
 /* Rows are numbered below this in a random stream. */
 static const uint64_t MOST_ROWS = (uint64_t)1 << 56;
@@ -44,9 +44,8 @@ nicest_status nicest_workspace_new(nicest_workspace **workspace, const nicest_mo
     w->model = model;
     w->threads = threads ? threads : parallel_available();
     w->rows = rows;
-    size_t pass = rows && rows < TILE_ROWS ? rows : TILE_ROWS;
     nicest_status status =
-        flow_workspace_new(&w->score, model_flow_const(model), FLOW_SCORE, pass, w->threads, false);
+        flow_workspace_new(&w->score, model_flow_const(model), FLOW_SCORE, rows, w->threads, false);
     if (status != NICEST_OK)
         memory_free(w);
     else
@@ -66,7 +65,7 @@ void nicest_workspace_free(nicest_workspace *workspace)
 /* A tape costs memory for each row of a pass, and a few tiles a thread are as quick as many. */
 static nicest_status need_gradient(nicest_workspace *w)
 {
-    size_t most = (size_t)w->threads * TILES_PER_THREAD * TILE_ROWS;
+    size_t most = (size_t)w->threads * ROWS_PER_THREAD;
     size_t rows = w->rows && w->rows < most ? w->rows : most;
     if (w->gradient)
         return NICEST_OK;

@@ -243,7 +243,7 @@ static nicest_status open_run(trainer *t)
                     "products (AVX512-BF16 or AMX); use f32");
     int threads = choose_threads(t);
     TRY(flow_workspace_new(&t->learn, t->flow, FLOW_LEARN, t->recipe.batch, threads, bf16));
-    TRY(flow_workspace_new(&t->score, t->flow, FLOW_SCORE, TILE_ROWS, threads, false));
+    TRY(flow_workspace_new(&t->score, t->flow, FLOW_SCORE, 0, threads, false));
     TRY(optimizer_open(&t->state.optimizer, &t->recipe.optimizer, t->flow->theta, parameters));
     TRY(stepper_open(&t->stepper, t->flow, t->learn, &t->state.optimizer, t->recipe.clip));
     t->shuffle = memory_new(n, sizeof *t->shuffle);
@@ -538,8 +538,11 @@ static nicest_status begin(trainer *t)
     }
     t->clock = parallel_clock();
     TRY(start_values(t));
-    if (o->resume)
+    if (o->resume) {
         TRY(checkpoint_read(o->resume, t->flow, &t->state, t->identity));
+        if (t->state.in_epoch >= t->batches)
+            return fail(NICEST_E_FORMAT, "%s: its epoch has more batches than the data", o->resume);
+    }
     t->clock = parallel_clock() - t->state.seconds;
     t->saved = t->state.seconds;
     t->saved_step = (size_t)t->state.step;
