@@ -574,10 +574,12 @@ static void draw_sweep(const judge *j, const corruption *k, const level_facts *f
 
 static json_t *level_json(const level_facts *f)
 {
-    return json_pack("{s:f, s:o, s:o, s:o, s:o, s:o, s:o}", "level", f->level, "mean",
-                     json_figure(f->mean), "low", json_figure(f->low), "high", json_figure(f->high),
-                     "flagged", json_figure(f->flagged), "auroc", json_figure(f->found.auroc),
-                     "auprc", json_figure(f->found.auprc));
+    return json_pack("{s:f, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "level", f->level,
+                     "mean", json_figure(f->mean), "low", json_figure(f->low), "high",
+                     json_figure(f->high), "flagged", json_figure(f->flagged), "auroc",
+                     json_figure(f->found.auroc), "auprc", json_figure(f->found.auprc), "precision",
+                     json_figure(f->found.precision), "recall", json_figure(f->found.recall),
+                     "prevalence", json_figure(f->found.prevalence));
 }
 
 /* Normal rows are judged once; the corrupted ones take their place behind them. */
@@ -597,14 +599,18 @@ static level_facts judge_level(const judge *j, const nicest_data *data, const co
 
 static void write_level(table *out, const level_facts *f)
 {
-    double row[] = {f->level, f->mean, f->low, f->high, f->flagged, f->found.auroc, f->found.auprc};
+    double row[] = {f->level,        f->mean,
+                    f->low,          f->high,
+                    f->flagged,      f->found.auroc,
+                    f->found.auprc,  f->found.precision,
+                    f->found.recall, f->found.prevalence};
     table_add(out, row, 1);
 }
 
 static void judge_sweep(judge *j, const nicest_data *data)
 {
-    static const char *const names[] = {"level",   "mean",  "low",  "high",
-                                        "flagged", "auroc", "auprc"};
+    static const char *const names[] = {"level", "mean",  "low",       "high",   "flagged",
+                                        "auroc", "auprc", "precision", "recall", "prevalence"};
     const outliers_settings *s = j->s;
     corruption *k = block_new(1, sizeof *k);
     corruption_parse(k, "--corrupt", s->corrupt);
@@ -614,7 +620,7 @@ static void judge_sweep(judge *j, const nicest_data *data)
     json_t *lines = json_array();
     j->has_truth = true;
     judge_rows(j, data, &v, 0, false);
-    table out = table_open(s->shared.output, names, 7);
+    table out = table_open(s->shared.output, names, 10);
     for (size_t i = 0; i < k->count; i++) {
         facts[i] = judge_level(j, data, k, other, i, &v);
         write_level(&out, &facts[i]);
@@ -669,7 +675,9 @@ const command OUTLIERS_COMMAND = {
         "aside.\n\n"
         "With --corrupt there is a line for each level instead: mean score of the corrupted rows, "
         "its 5 "
-        "and 95 % quantiles, share flagged, AUROC and AUPRC against DATA; the figures of --json "
+        "and 95 % quantiles, share flagged, AUROC, AUPRC, precision, recall and prevalence beside "
+        "DATA; "
+        "the figures of --json "
         "are "
         "those of the last level, and `sweep` has all. What no model at all would reach stands "
         "beside "
