@@ -1,26 +1,10 @@
 /* fuzz_safetensors.c - bytes as a model file. What loads is used, and saved: the file that is
  * written must load too, and saving that one must give the same bytes. */
-#include <assert.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/file.h"
-#include "base/memory.h"
+#include "fuzz.h"
 #include "model/model.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);
-
-#define NEED(condition)                                                                            \
-    do {                                                                                           \
-        if (!(condition)) {                                                                        \
-            fprintf(stderr, "%s:%d: %s does not hold (%s)\n", __FILE__, __LINE__, #condition,      \
-                    nicest_error());                                                               \
-            abort();                                                                               \
-        }                                                                                          \
-    } while (0)
 
 static void run(const nicest_model *model)
 {
@@ -39,16 +23,12 @@ static void run(const nicest_model *model)
 
 static void save_twice(const nicest_model *model)
 {
-    const char *folder = getenv("TMPDIR");
-    char path[2][512];
+    const char *path[2] = {fuzz_path("-first"), fuzz_path("-second")};
     file_bytes file[2];
     nicest_model *again = NULL;
     for (int i = 0; i < 2; i++) {
-        snprintf(path[i], sizeof path[i], "%s/nicest-fuzz-%ld-%d", folder ? folder : "/tmp",
-                 (long)getpid(), i);
         NEED(nicest_model_save(i ? again : model, path[i]) == NICEST_OK);
         NEED(file_load(&file[i], path[i], 0) == NICEST_OK);
-        unlink(path[i]);
         if (!i)
             NEED(model_load_bytes(&again, file[0].data, file[0].size) == NICEST_OK);
     }
@@ -62,9 +42,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 {
     nicest_model *model = NULL;
     size_t live = memory_live();
+    memory_peak_restart();
+    size_t before = memory_peak();
     nicest_status status = model_load_bytes(&model, bytes, size);
     NEED((status == NICEST_OK) == (model != NULL));
     NEED(status == NICEST_OK || status == NICEST_E_FORMAT || status == NICEST_E_UNSUPPORTED);
+    NEED(memory_peak() - before <= FUZZ_BASE + 64 * size);
     if (model) {
         run(model);
         save_twice(model);
