@@ -152,7 +152,7 @@ static size_t level_range(const char *what, const char *text, double *levels, si
     high = strtod(second, &end);
     if (end == second || *end != ':' || !options_number(end + 1, &step))
         refuse(STATUS_USAGE, "%s: '%s' is not FROM:TO:STEP", what, text);
-    double steps = (high - low) / step;
+    double steps = step != 0 ? (high - low) / step : (double)INFINITY;
     if (!isfinite(steps) || steps < 0 || steps > (double)most - 1)
         refuse(STATUS_USAGE, "%s: the range '%s' must have between 1 and %zu levels", what, text,
                most);

@@ -107,6 +107,23 @@ static void test_fail_on_demand(void **state)
     memory_free(d);
 }
 
+static void test_peak(void **state)
+{
+    (void)state;
+    memory_peak_restart();
+    size_t before = memory_peak();
+    void *a = memory_new(1000, 1), *b = memory_new(500, 2);
+    assert_int_equal(memory_peak() - before, 2000);
+    memory_free(a);
+    b = memory_resize(b, 10, 1);
+    assert_int_equal(memory_peak() - before, 2000);
+    memory_peak_restart();
+    assert_int_equal(memory_peak() - before, 10);
+    b = memory_resize(b, 700, 1);
+    memory_free(b);
+    assert_int_equal(memory_peak() - before, 700);
+}
+
 static void test_text(void **state)
 {
     (void)state;
@@ -168,6 +185,7 @@ int main(void)
         cmocka_unit_test(test_overflow),
         cmocka_unit_test(test_resize_keeps_bytes),
         cmocka_unit_test(test_fail_on_demand),
+        cmocka_unit_test(test_peak),
         cmocka_unit_test(test_text),
         cmocka_unit_test(test_arena),
         cmocka_unit_test(test_arena_overflow),

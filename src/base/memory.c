@@ -21,7 +21,7 @@ typedef struct header {
     size_t size;
 } header;
 
-static atomic_size_t calls, live, fail_countdown;
+static atomic_size_t calls, live, fail_countdown, live_bytes, peak_bytes;
 
 static header *header_of(void *block)
 {
@@ -54,6 +54,16 @@ static bool call_must_fail(void)
     return false;
 }
 
+/* Unsigned numbers wrap: a block that shrinks adds what is left. */
+static void count_bytes(size_t added, size_t removed)
+{
+    size_t change = added - removed;
+    size_t now = atomic_fetch_add_explicit(&live_bytes, change, memory_order_relaxed) + change;
+    size_t most = atomic_load_explicit(&peak_bytes, memory_order_relaxed);
+    while (now > most && !atomic_compare_exchange_weak(&peak_bytes, &most, now))
+        ;
+}
+
 void *memory_new(size_t count, size_t size)
 {
     size_t bytes;
@@ -65,6 +75,7 @@ void *memory_new(size_t count, size_t size)
     void *block = aligned_block(raw);
     *header_of(block) = (header){raw, bytes};
     atomic_fetch_add_explicit(&live, 1, memory_order_relaxed);
+    count_bytes(bytes, 0);
     return block;
 }
 
@@ -85,6 +96,7 @@ void *memory_resize(void *block, size_t count, size_t size)
     if (raw + old_offset != (unsigned char *)moved)
         memmove(moved, raw + old_offset, old.size < bytes ? old.size : bytes);
     *header_of(moved) = (header){raw, bytes};
+    count_bytes(bytes, old.size);
     return moved;
 }
 
@@ -120,6 +132,7 @@ void memory_free(void *block)
 {
     if (block == NULL)
         return;
+    count_bytes(0, header_of(block)->size);
     free(header_of(block)->raw);
     atomic_fetch_sub_explicit(&live, 1, memory_order_relaxed);
 }
@@ -132,6 +145,16 @@ size_t memory_calls(void)
 size_t memory_live(void)
 {
     return atomic_load(&live);
+}
+
+size_t memory_peak(void)
+{
+    return atomic_load(&peak_bytes);
+}
+
+void memory_peak_restart(void)
+{
+    atomic_store(&peak_bytes, atomic_load(&live_bytes));
 }
 
 void memory_fail_at(size_t call)

@@ -28,6 +28,10 @@ void memory_free(void *block);
 size_t memory_calls(void);
 size_t memory_live(void);
 void memory_fail_at(size_t call);
+/* Also for tests: the most bytes that were alive at once since memory_peak_restart, without what is
+ * kept beside a block. */
+size_t memory_peak(void);
+void memory_peak_restart(void);
 
 /* An arena: one block that is taken from front to back and released by mark. With base == NULL it
  * only counts ("dry run"): arena_take returns NULL and `peak` grows to the size a real one needs.

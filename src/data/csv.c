@@ -18,6 +18,8 @@ enum {
     FIRST_CAPACITY = 1 << 20,
     MOST_RECORD = 1 << 28, /* a quote that is never closed must not eat all memory */
     MOST_CATEGORIES = 10000,
+    MOST_FIELDS = 1 << 20,      /* as columns of a model */
+    FIRST_VALUES = 1 << 16,     /* of the first block of rows */
     SHOWN = 40 /* bytes of a field in an error */
 };
 
@@ -508,7 +510,9 @@ static nicest_status count_fields(csv_stream *s, const record *r, bool *header)
     *header = false;
     for (;; p++) {
         TRY(take_field(s, &p, r->end, &text, &size));
-        s->fields++;
+        if (++s->fields > MOST_FIELDS)
+            return fail(NICEST_E_DATA, "%s:%zu: more than %d columns", s->place, r->line,
+                        MOST_FIELDS);
         if (!number_read(text, size, &number) && !is_missing(text, size))
             *header = true;
         if (p == r->end)
@@ -657,8 +661,8 @@ static nicest_status grow_block(void *block, size_t count, size_t size)
 static nicest_status make_room(gathered *g, const csv_stream *s, bool sliced)
 {
     size_t columns = s->chosen.count, capacity = g->capacity * 2;
-    if (capacity == 0)
-        capacity = 1024;
+    if (capacity == 0) /* a wide table of a few rows needs no more than that */
+        capacity = columns < FIRST_VALUES / 2 ? FIRST_VALUES / columns : 2;
     if (capacity > SIZE_MAX / sizeof(double) / columns)
         return fail_memory();
     TRY(grow_block(&g->values, capacity * columns, sizeof *g->values));

@@ -153,16 +153,22 @@ static void normalise(png_work *w)
     png_read_update_info(w->png, w->info);
 }
 
-/* Refuses what the bytes of the file cannot inflate to. */
+/* Refuses what the bytes of the file cannot inflate to. An interlaced picture needs no less. */
+static void check_claim(png_work *w)
+{
+    size_t row = png_get_rowbytes(w->png, w->info), height = png_get_image_height(w->png, w->info);
+    if (row + 1 > w->in_size * MOST_RATIO / height)
+        png_error(w->png, "it claims more pixels than it can hold");
+}
+
 static void make_rows(png_work *w)
 {
     size_t width = png_get_image_width(w->png, w->info), bytes;
     size_t height = png_get_image_height(w->png, w->info);
     unsigned channels = png_get_channels(w->png, w->info);
     unsigned kept = channels == 2 ? 1 : channels;
-    if (!picture_bytes(width, height, channels, &bytes) ||
-        bytes / 64 > w->in_size * MOST_RATIO) /* 1-bit pixels with alpha grow 16-fold and more */
-        png_error(w->png, "it claims more pixels than it can hold");
+    if (!picture_bytes(width, height, channels, &bytes))
+        png_error(w->png, "it claims more pixels than there can be");
     w->status = nicest_image_new(&w->image, (unsigned)width, (unsigned)height, kept);
     w->rows = memory_new(height, sizeof *w->rows);
     if (channels == 2)
@@ -181,8 +187,11 @@ static bool decode_steps(png_work *w)
     if (setjmp(png_jmpbuf(w->png)) != 0)
         return false;
     png_set_user_limits(w->png, MOST_SIDE, MOST_SIDE);
+    /* Texts, profiles and times are not ours, and some of them inflate. */
+    png_set_keep_unknown_chunks(w->png, PNG_HANDLE_CHUNK_NEVER, NULL, -1);
     png_set_read_fn(w->png, w, read_bytes);
     png_read_info(w->png, w->info);
+    check_claim(w);
     normalise(w);
     make_rows(w);
     png_read_image(w->png, w->rows);

@@ -3,7 +3,8 @@
  * Owns libzip and the small language of the header. An array stays in the mapped file in its own
  * order of axes; other orders of bytes and half floats are converted into a block. A member of a
  * zip is inflated to exactly the size that it claims, which may be at most 1100 times its packed
- * size and 16 GiB. */
+ * size and 16 GiB; packed sizes together may not be more than the file, so members that lie on each
+ * other add nothing. */
 #include "data/npy.h"
 
 #include <math.h>
@@ -116,7 +117,9 @@ static bool read_axis(const char **p, size_t *axis)
 static nicest_status read_shape(npy_array *a, const char *p, const char *place)
 {
     bool good = p != NULL && *p == '(';
-    for (p += good; good && *p != ')';) {
+    if (good)
+        p++;
+    while (good && *p != ')') {
         while (*p == ' ')
             p++;
         good = a->shape.axes < SHAPE_MOST && read_axis(&p, &a->shape.size[a->shape.axes++]);
@@ -309,8 +312,9 @@ static bool read_member_bytes(zip_file_t *member, unsigned char *out, size_t siz
     return true;
 }
 
-/* Claimed sizes of a member; refuses those that cannot be true. */
-static nicest_status member_size(const archive *z, size_t index, size_t *size)
+/* Claimed sizes of a member; refuses those that cannot be true. *packed counts what members before
+ * it hold of the file. */
+static nicest_status member_size(const archive *z, size_t index, uint64_t *packed, size_t *size)
 {
     zip_stat_t facts;
     const zip_uint64_t wanted = ZIP_STAT_SIZE | ZIP_STAT_COMP_SIZE | ZIP_STAT_NAME;
@@ -321,6 +325,9 @@ static nicest_status member_size(const archive *z, size_t index, size_t *size)
         return fail(NICEST_E_FORMAT, "%s: %s claims %llu bytes out of %llu: that cannot be",
                     z->path, facts.name, (unsigned long long)facts.size,
                     (unsigned long long)facts.comp_size);
+    if (facts.comp_size > z->bytes.size - *packed)
+        return fail(NICEST_E_FORMAT, "%s: its members claim more bytes than there are", z->path);
+    *packed += facts.comp_size;
     *size = (size_t)facts.size;
     return NICEST_OK;
 }
@@ -363,6 +370,7 @@ typedef struct npz {
     archive z;
     npz_member *members;
     size_t count;
+    uint64_t packed; /* bytes of all members so far, as they are in the file */
 } npz;
 
 /* A member that is no array of numbers only matters when somebody asks for it. */
@@ -374,7 +382,7 @@ static nicest_status add_member(npz *f, size_t index)
     length = name != NULL ? strlen(name) : 0;
     if (length < 5 || strcmp(name + length - 4, ".npy") != 0)
         return NICEST_OK;
-    TRY(member_size(&f->z, index, &size));
+    TRY(member_size(&f->z, index, &f->packed, &size));
     npz_member *m = &f->members[f->count];
     m->index = index;
     m->size = size;

@@ -1,6 +1,7 @@
 /* checkpoint.c - see checkpoint.h. */
 #include "train/checkpoint.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "base/memory.h"
@@ -67,12 +68,23 @@ static nicest_status check_identity(const safetensors *file, const char *identit
     return status;
 }
 
+static bool all_finite(const float *values, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (!isfinite(values[i]))
+            return false;
+    return true;
+}
+
 static nicest_status check_vectors(const safetensors *file, const vectors *v)
 {
     for (size_t i = 0; i < v->count; i++) {
         safetensors_tensor t = safetensors_find(file, v->item[i].name);
         if (!t.data || t.type != SAFE_F32 || t.rank != 1 || t.shape[0] != v->item[i].shape[0])
             return fail(NICEST_E_FORMAT, "its array '%s' is missing or of another shape",
+                        v->item[i].name);
+        if (!all_finite(t.data, t.shape[0]))
+            return fail(NICEST_E_FORMAT, "its array '%s' holds what is not a finite number",
                         v->item[i].name);
     }
     return NICEST_OK;

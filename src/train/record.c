@@ -250,6 +250,9 @@ nicest_status record_read_counters(const char *text, train_state *s)
     bool good = json_is_object(object) && read_curve(json_object_get(object, "curve"), &read);
     for (size_t i = 0; good && i < COUNTER_COUNT; i++)
         good = read_counter(object, &COUNTERS[i], &read);
+    /* a run measures its own time and rate: without them it would not come to an end */
+    good = good && isfinite(read.seconds) && read.seconds >= 0 && read.rate_factor > 0 &&
+           read.rate_factor <= 1 && isfinite(read.best_logp);
     json_decref(object);
     if (!good)
         return fail(NICEST_E_FORMAT, "its counters cannot be read");
