@@ -273,6 +273,50 @@ static void test_threads_and_repeats(void **state)
     operands_free(&o);
 }
 
+/* Rows of a product computed in tiles of `m` rows, against those of one long tile. */
+static void check_tiles(const gemm_shape *whole, size_t m, const operands *o)
+{
+    gemm_shape s = *whole;
+    gemm *plan = NULL;
+    real *c = memory_new(m * s.n, sizeof *c);
+    s.m = m;
+    assert_int_equal(gemm_new(&plan, &s), NICEST_OK);
+    void *scratch = memory_new(gemm_scratch_size(plan), 1);
+    for (size_t first = 0; first < whole->m; first += m) {
+        memcpy(c, o->first_c + first * s.n, m * s.n * sizeof *c);
+        gemm_run(plan, (real *)o->a.data + first * s.k, o->b.data, o->bias.data, c, scratch);
+        assert_memory_equal(c, (real *)o->c.data + first * s.n, m * s.n * sizeof *c);
+    }
+    gemm_free(plan);
+    memory_free(scratch);
+    memory_free(c);
+}
+
+/* What the choice of tiles rests on: a row has the same bits in every tile, at every place. */
+static void test_rows_alike_in_tiles(void **state)
+{
+    static const size_t shapes[][2] = {{1000, 392}, {392, 1000}, {520, 5}, {5, 520}, {128, 128},
+                                       {64, 64},    {33, 80},    {64, 1},  {4, 64},  {300, 17}};
+    (void)state;
+    for (size_t i = 0; i < 2 * sizeof shapes / sizeof *shapes; i++) {
+        bool forward = i % 2;
+        gemm_shape s = {.m = gemm_longest_tile(), .n = shapes[i / 2][0], .k = shapes[i / 2][1],
+                        .transpose_b = forward, .bias = forward, .relu = forward,
+                        .accumulate = !forward};
+        operands o;
+        operands_new(&o, &s);
+        gemm *plan = NULL;
+        assert_int_equal(gemm_new(&plan, &s), NICEST_OK);
+        void *scratch = memory_new(gemm_scratch_size(plan), 1);
+        gemm_run(plan, o.a.data, o.b.data, o.bias.data, o.c.data, scratch);
+        for (size_t m = 4; m < s.m; m = m < 64 ? 4 * m : 2 * m)
+            check_tiles(&s, m, &o);
+        gemm_free(plan);
+        memory_free(scratch);
+        operands_free(&o);
+    }
+}
+
 typedef struct crew {
     const operands *operands;
     const gemm_shape *shape;
@@ -455,6 +499,7 @@ int main(void)
         cmocka_unit_test(test_flags),
         cmocka_unit_test(test_long_sums),
         cmocka_unit_test(test_rows_alone),
+        cmocka_unit_test(test_rows_alike_in_tiles),
         cmocka_unit_test(test_threads_and_repeats),
         cmocka_unit_test(test_inside_region),
         cmocka_unit_test(test_padding_is_not_read_into_sums),

@@ -144,9 +144,9 @@ static size_t tiles_of(size_t rows, size_t size)
 }
 
 /* Tiles are computed with so many rows: few plans serve any number, and a row has the same bits in all
- * of them, so that the size may be chosen for speed. (oneDNN 2.6 rounds otherwise when there is one row,
- * and on AVX2 when there are 256.) */
-static const size_t TILE_SIZES[] = {4, 16, TILE_ROWS, LONGEST_TILE};
+ * of them up to gemm_longest_tile(), so that the size may be chosen for speed. (oneDNN 2.6 rounds
+ * otherwise when there is only one row.) */
+static const size_t TILE_SIZES[] = {4, 16, TILE_ROWS, 128};
 
 static size_t padded_rows(size_t rows)
 {
@@ -290,8 +290,9 @@ nicest_status flow_workspace_new(flow_workspace **out, const flow *f, flow_use u
     w->flow = f;
     w->use = use;
     w->threads = threads < 1 ? parallel_available() : threads;
-    w->rows = rows ? rows : (size_t)w->threads * LONGEST_TILE;
-    w->tile = padded_rows(w->rows < LONGEST_TILE ? w->rows : LONGEST_TILE);
+    size_t longest = gemm_longest_tile();
+    w->rows = rows ? rows : (size_t)w->threads * longest;
+    w->tile = padded_rows(w->rows < longest ? w->rows : longest);
     w->tile = choose_tile(f, w->rows, w->threads, w->tile);
     w->bf16 = bf16;
     nicest_status status = prepare_all(w);

@@ -40,8 +40,8 @@ nicest_status flow_init(flow *f, const flow_rows *rows, uint64_t seed);
 
 /* ------------------------------------------------------------------ workspace */
 
-/* A tile of a flow that fits in caches; and the longest of one that does not. */
-enum { TILE_ROWS = 64, LONGEST_TILE = 128 };
+/* Most rows of a tile, but for flows that do not fit in caches: gemm_longest_tile(). */
+enum { TILE_ROWS = 64 };
 
 typedef enum flow_use {
     FLOW_SCORE,    /* forward and inverse */

@@ -56,6 +56,11 @@ bool gemm_has_bf16(void)
     return gemm_onednn_has_bf16();
 }
 
+size_t gemm_longest_tile(void)
+{
+    return gemm_onednn_longest_tile();
+}
+
 const char *gemm_backend(void)
 {
     return gemm_onednn_name();
@@ -94,6 +99,11 @@ static nicest_status choose(gemm *plan)
 bool gemm_has_bf16(void)
 {
     return false;
+}
+
+size_t gemm_longest_tile(void)
+{
+    return 128;
 }
 
 const char *gemm_backend(void)

@@ -30,6 +30,9 @@ typedef struct gemm_shape {
 
 /* True when this processor and build multiply bf16 faster than float. */
 bool gemm_has_bf16(void);
+/* The most rows of A, in powers of two from 4 on, among which a row of C has the same bits whatever their
+ * number and its place: 128, or 64 where oneDNN's kernels (2.6, AVX2, B transposed) promise no more. */
+size_t gemm_longest_tile(void);
 /* Name of the implementation, for `nicest version -v` and bench. */
 const char *gemm_backend(void);
 

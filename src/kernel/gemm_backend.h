@@ -27,6 +27,7 @@ bool gemm_portable_preferred(const gemm_shape *shape);
 typedef struct gemm_onednn gemm_onednn;
 
 bool gemm_onednn_has_bf16(void);
+size_t gemm_onednn_longest_tile(void);
 /* "oneDNN 2.6.3" */
 const char *gemm_onednn_name(void);
 /* NICEST_E_UNSUPPORTED where oneDNN has no code for the shape. */

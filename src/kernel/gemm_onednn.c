@@ -81,6 +81,12 @@ bool gemm_onednn_has_bf16(void)
     return ((int)dnnl_get_effective_cpu_isa() & wanted) == wanted;
 }
 
+size_t gemm_onednn_longest_tile(void)
+{
+    const int wanted = dnnl_cpu_isa_avx512_core;
+    return ((int)dnnl_get_effective_cpu_isa() & wanted) == wanted ? 128 : 64;
+}
+
 const char *gemm_onednn_name(void)
 {
     static _Thread_local char name[32];

@@ -10,6 +10,7 @@ typedef double real;
 
 /* src/kernel: every external symbol */
 #define gemm_has_bf16              gemm_has_bf16_f64
+#define gemm_longest_tile          gemm_longest_tile_f64
 #define gemm_backend               gemm_backend_f64
 #define gemm_new                   gemm_new_f64
 #define gemm_free                  gemm_free_f64
