@@ -15,6 +15,7 @@ typedef struct train_settings {
     shared_settings shared;
     const char *data, *valid, *test, *optimizer, *spec_file;
     every_setting every;
+    bool recompute;
     nicest_train_options options;
 } train_settings;
 
@@ -84,6 +85,9 @@ static const option TRAIN_OPTIONS[] = {
     {.name = "average", .type = OPTION_REAL, .argument = "X", .low = 0, .high = 0.9999999,
      .offset = AT(options.average), .unset = "by preset",
      .help = "decay of the weight average that is kept; 0: none"},
+    {.name = "recompute", .type = OPTION_FLAG, .offset = AT(recompute),
+     .help = "compute activations twice instead of keeping them: less memory, a third more time, the "
+             "same bytes"},
     {.group = "Long runs", .name = "checkpoint", .type = OPTION_TEXT, .argument = "FILE",
      .offset = AT(options.checkpoint), .help = "save the state of training here"},
     {.name = "every", .type = OPTION_EVERY, .argument = "N|Ns|TIME", .offset = AT(every),
@@ -130,6 +134,7 @@ static void complete_options(train_settings *s)
 {
     s->options.seed = s->shared.seed;
     s->options.threads = s->shared.threads;
+    s->options.recompute = s->recompute;
     s->options.precision = strcmp(s->shared.precision, "bf16") ? NICEST_F32 : NICEST_BF16;
     s->options.optimizer = optimizer_of(s->optimizer);
     s->options.checkpoint_steps = s->every.steps;

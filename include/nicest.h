@@ -91,9 +91,12 @@ NICEST_API nicest_status nicest_data_open(nicest_data **data, const char *text,
 /* A copy of n x d values in memory (NaN = missing); names may be NULL. */
 NICEST_API nicest_status nicest_data_new(nicest_data **data, const double *values, size_t n,
                                          size_t d, const char *const *names);
+/* NULL is accepted. */
 NICEST_API void nicest_data_free(nicest_data *data);
 
+/* Of data == NULL these questions have the answers 0 and NULL. */
 NICEST_API size_t nicest_data_rows(const nicest_data *data);
+/* Of data; a label is none of them. */
 NICEST_API size_t nicest_data_columns(const nicest_data *data);
 /* "x1", or the name in the file; owned by data. */
 NICEST_API const char *nicest_data_column_name(const nicest_data *data, size_t column);
@@ -125,8 +128,10 @@ NICEST_API nicest_status nicest_data_save(const nicest_data *data, const char *p
  * all (other formats are opened whole). Options as there; labels are left out. A reader belongs to one
  * caller at a time. */
 typedef struct nicest_reader nicest_reader;
+/* `text` and options as nicest_data_open takes them; reads as far as the first row. */
 NICEST_API nicest_status nicest_reader_open(nicest_reader **reader, const char *text,
                                             const nicest_data_options *options);
+/* Numbers in a row; 0 of NULL. */
 NICEST_API size_t nicest_reader_columns(const nicest_reader *reader);
 /* skip != 0: from now on lines that are no row (text, wrong number of fields) are left out instead of
  * being an error. */
@@ -135,6 +140,7 @@ NICEST_API void nicest_reader_skip_bad(nicest_reader *reader, int skip);
  * lines that this call left out. */
 NICEST_API nicest_status nicest_reader_next(nicest_reader *reader, size_t max, double *rows,
                                             size_t *got, size_t *skipped);
+/* Ends the reader; NULL is accepted. */
 NICEST_API void nicest_reader_close(nicest_reader *reader);
 
 /* Toys (docs/math.md has each density). Names end with NULL. */
@@ -152,16 +158,21 @@ typedef struct nicest_model nicest_model;
 NICEST_API nicest_status nicest_model_load(nicest_model **model, const char *path);
 /* Written to a temporary name, synced, renamed. The same model gives the same bytes. */
 NICEST_API nicest_status nicest_model_save(const nicest_model *model, const char *path);
+/* No workspace of the model may be in use. NULL is accepted. */
 NICEST_API void nicest_model_free(nicest_model *model);
 
+/* Of model == NULL all questions have the answers 0, NULL and NaN. */
 NICEST_API size_t nicest_model_columns(const nicest_model *model);
+/* Numbers that training moves. */
 NICEST_API size_t nicest_model_parameters(const nicest_model *model);
 /* The stack of layers as text (docs/spec.md); owned by model. */
 NICEST_API const char *nicest_model_spec(const nicest_model *model);
 /* A named entry of the model file ("nicest.schema", "nicest.training", "nicest.calibration": JSON);
  * NULL where there is none; owned by model. */
 NICEST_API const char *nicest_model_entry(const nicest_model *model, const char *name);
+/* "x1", or the name in the training data; NULL beyond the columns; owned by model. */
 NICEST_API const char *nicest_model_column_name(const nicest_model *model, size_t column);
+/* Picture size; all 0 where the columns are not a picture. Any of the three may be NULL. */
 NICEST_API void nicest_model_image(const nicest_model *model, unsigned *height, unsigned *width,
                                    unsigned *channels);
 /* Levels of a quantised column (0: unbounded), its step in stored and its unit in continuous values;
@@ -180,8 +191,10 @@ NICEST_API nicest_status nicest_model_fits(const nicest_model *model, const nice
  * outlive it. `rows` is the most rows that it takes in one internal pass (0: a sensible number); the
  * functions below accept any n. One row at a time is quickest with rows = 1, threads = 1. */
 typedef struct nicest_workspace nicest_workspace;
+/* threads: 0 (all processors) to 1024. */
 NICEST_API nicest_status nicest_workspace_new(nicest_workspace **workspace,
                                               const nicest_model *model, size_t rows, int threads);
+/* Before the model is. NULL is accepted. */
 NICEST_API void nicest_workspace_free(nicest_workspace *workspace);
 
 /* Log-likelihood of stored rows[n, d]; dequantisation noise is that of (seed, first + i). NaN in a row
@@ -205,9 +218,10 @@ NICEST_API nicest_status nicest_inverse(nicest_workspace *workspace, const doubl
  * rounded down to their level and clamped. temperature scales the latent (1: the model). */
 NICEST_API nicest_status nicest_sample(nicest_workspace *workspace, size_t n, uint64_t seed,
                                        uint64_t first, double temperature, double *rows);
-/* Stored rows -> continuous rows with the noise of (seed, first + i), and back. */
+/* Stored rows -> continuous rows with the noise of (seed, first + i). */
 NICEST_API nicest_status nicest_encode(const nicest_model *model, const double *stored, size_t n,
                                        uint64_t seed, uint64_t first, double *continuous);
+/* Continuous rows -> stored rows: quantised columns are rounded down to their level and clamped. */
 NICEST_API nicest_status nicest_decode(const nicest_model *model, const double *continuous,
                                        size_t n, double *stored);
 
@@ -253,6 +267,7 @@ typedef struct nicest_train_options {
     double clip;         /* global gradient norm; 0: none */
     double average;      /* decay of the weight average, e.g. 0.999; 0: none; NaN: by preset */
     nicest_precision precision;
+    int recompute;       /* not 0: compute activations again instead of keeping them; the same bits */
     uint64_t seed;
     int threads;
     const char *checkpoint; /* write checkpoints here */
@@ -279,6 +294,7 @@ typedef struct nicest_train_result {
     char chosen[1024]; /* what was chosen and why, as lines */
 } nicest_train_result;
 
+/* "Choose from the data" in every field; NULL is left alone. */
 NICEST_API void nicest_train_defaults(nicest_train_options *options);
 /* Learns a model from `train`. `valid` may be NULL: then a share of train is held out. A step whose
  * loss or gradient is not finite is never applied; see docs/training.md for what happens then. */
@@ -337,6 +353,7 @@ typedef struct nicest_inpaint_result {
     double logp_before, logp_after, seconds;
 } nicest_inpaint_result;
 
+/* The recipe "default" by the method "map", seed 1, all processors; NULL is left alone. */
 NICEST_API void nicest_inpaint_defaults(nicest_inpaint_options *options);
 /* stored[n, d] with hidden[n, d] = 1 where a value is to be filled (its stored value, where it is not
  * NaN, is the truth that psnr is measured against, and is never used to fill). filled[samples, n, d]:
@@ -378,6 +395,7 @@ NICEST_API nicest_status nicest_outlier_scores(const nicest_model *model, const 
  * both in the model. A failure may leave the model without calibration, but never with half of one. */
 NICEST_API nicest_status nicest_calibrate(nicest_model *model, const nicest_data *train,
                                           const nicest_data *held_out, uint64_t seed, int threads);
+/* 1 where the model holds calibration scores, else 0; 0 of NULL. */
 NICEST_API int nicest_calibrated(const nicest_model *model);
 /* Split-conformal p-values of scores: (1 + #calibration scores <= score) / (n + 1), ties broken at
  * random by `seed`; NaN gives NaN. `score` is a name, or "NAME:M" for scores of groups of M rows.
@@ -392,6 +410,7 @@ NICEST_API nicest_status nicest_threshold(const nicest_model *model, const char 
 /* No-model baselines beside every score: "mean", "compressed", "gaussian"; ended by NULL. They too are
  * fitted by nicest_calibrate, and higher for more typical rows. */
 NICEST_API const char *const *nicest_baseline_names(void);
+/* One a row; NICEST_E_DATA where the model was not calibrated on training rows. */
 NICEST_API nicest_status nicest_baseline_scores(const nicest_model *model, const nicest_data *data,
                                                 const char *baseline, double *scores);
 
@@ -419,6 +438,7 @@ typedef struct nicest_bench_result {
         double step_bf16_ms;      /* NaN: none */
     } model[4];
 } nicest_bench_result;
+/* Measures for about `seconds` altogether, with `threads` of its own (0: all processors). */
 NICEST_API nicest_status nicest_bench(int threads, double seconds, nicest_tick tick, void *context,
                                       nicest_bench_result *result);
 
@@ -429,19 +449,24 @@ typedef struct nicest_image {
     unsigned width, height, channels;
     unsigned char *pixels; /* from nicest_image_new or nicest_image_read */
 } nicest_image;
+/* All black (and transparent). Release with nicest_image_free. */
 NICEST_API nicest_status nicest_image_new(nicest_image *image, unsigned width, unsigned height,
                                           unsigned channels);
+/* A PNG of any kind, brought to 8 bits; grey with alpha is drawn on black. */
 NICEST_API nicest_status nicest_image_read(nicest_image *image, const char *path);
+/* As PNG, whole or not at all. */
 NICEST_API nicest_status nicest_image_write(const nicest_image *image, const char *path);
 /* The PNG as bytes in memory (for a page that holds its pictures); release with nicest_free. */
 NICEST_API nicest_status nicest_image_encode(const nicest_image *image, unsigned char **bytes,
                                              size_t *size);
+/* The pixels, not the struct; NULL is accepted. */
 NICEST_API void nicest_image_free(nicest_image *image);
 
 /* ---------------------------------------------------------------- files and memory */
 
 /* Writes a whole text or block to `path`: temporary name, sync, rename; "-" is standard output. */
 NICEST_API nicest_status nicest_file_write(const char *path, const void *bytes, size_t size);
+/* A block that the library handed out; NULL is accepted. */
 NICEST_API void nicest_free(void *block);
 
 #ifdef __cplusplus

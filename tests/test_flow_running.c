@@ -152,9 +152,10 @@ static void any_number_of_threads_gives_the_same_bits(void **state)
 }
 
 /* The whole gradient of a batch, blocks spread over the threads. */
-static double learn(const flow *f, const double *x, size_t n, int threads, real *gradient)
+static double learn(const flow *f, flow_use use, const double *x, size_t n, int threads,
+                    real *gradient)
 {
-    flow_workspace *w = workspace_of(f, FLOW_LEARN, n, threads);
+    flow_workspace *w = workspace_of(f, use, n, threads);
     flow_pass pass = flow_learn(w, &(flow_job){.input = FLOW_CONTINUOUS, .rows = n, .values = x});
     assert_true(pass.finite);
     for (size_t i = 0; i < f->blocks.count; i++)
@@ -171,11 +172,13 @@ static void learn_with_any_number_of_threads(const char *spec)
     size_t count = f->tensors.trainable;
     real *one = memory_new(count, sizeof *one), *many = memory_new(count, sizeof *many);
     for (size_t n = 1; n <= ROWS; n += 97) {
-        double loss = learn(f, x, n, 1, one);
-        for (int threads = 2; threads <= 8; threads += 3) {
-            assert_true(learn(f, x, n, threads, many) == loss);
-            assert_memory_equal(many, one, count * sizeof *one);
-        }
+        double loss = learn(f, FLOW_LEARN, x, n, 1, one);
+        for (int threads = 1; threads <= 8; threads += 3)
+            for (flow_use use = FLOW_LEARN; use <= FLOW_RECOMPUTE; use++) {
+                memset(many, 0xff, count * sizeof *many);
+                assert_true(learn(f, use, x, n, threads, many) == loss);
+                assert_memory_equal(many, one, count * sizeof *one);
+            }
     }
     memory_free(x);
     memory_free(one);
@@ -183,6 +186,7 @@ static void learn_with_any_number_of_threads(const char *spec)
     flow_free(f);
 }
 
+/* ... nor on whether activations are kept or computed again. */
 static void learning_has_the_same_bits_for_any_number_of_threads(void **state)
 {
     (void)state;

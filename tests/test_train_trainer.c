@@ -86,6 +86,9 @@ static void test_threads_give_the_same_bytes(void **state)
         train_to(many, data, &options);
         assert_same_file(one, many);
     }
+    options.recompute = 1;
+    train_to(many, data, &options);
+    assert_same_file(one, many);
     options.seed = 2;
     train_to(many, data, &options);
     char *x, *y;

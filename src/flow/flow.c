@@ -124,10 +124,16 @@ struct flow_workspace {
     int threads;
     bool bf16;
     worker *workers;
-    tape *tapes;   /* [layers] */
+    tape *tapes;   /* [layers + 1] */
     real **matrix; /* of all layers, one after the other */
     size_t *width;
     real *activations; /* the one block behind all tapes */
+    size_t capacity;   /* rows of a tape */
+    /* of FLOW_RECOMPUTE */
+    double *inputs; /* [layers that tape, capacity, d] */
+    real *dx;       /* [capacity, d] */
+    real *gradient; /* [trainable] */
+    size_t layer;   /* at hand on the way back */
     size_t tile;       /* most rows of a tile */
     double *row_logp;  /* [rows] of a training batch */
     real *largest;     /* [tiles, layers, 2] */
@@ -193,7 +199,7 @@ static nicest_status prepare_rows(flow_workspace *w, worker *k, arena *counting,
     size_t used = counting->used; /* finish_forward takes a row */
     arena_take(counting, w->flow->spec.columns, sizeof(real));
     counting->used = used;
-    layer_needs needs = {.rows = padded, .batch_rows = w->use == FLOW_LEARN ? w->rows : 0,
+    layer_needs needs = {.rows = padded, .batch_rows = w->use >= FLOW_LEARN ? w->rows : 0,
                          .backward = w->use != FLOW_SCORE, .bf16 = w->bf16, .plans = &k->plans,
                          .scratch = counting};
     for (size_t i = 0; i < w->flow->spec.count; i++)
@@ -204,7 +210,7 @@ static nicest_status prepare_rows(flow_workspace *w, worker *k, arena *counting,
 static nicest_status prepare_worker(flow_workspace *w, worker *k)
 {
     arena counting = {0};
-    if (w->use != FLOW_LEARN) {
+    if (w->use < FLOW_LEARN) {
         for (size_t i = 0; i == 0 || TILE_SIZES[i - 1] < w->tile; i++)
             TRY(prepare_rows(w, k, &counting, TILE_SIZES[i]));
     } else {
@@ -213,38 +219,71 @@ static nicest_status prepare_worker(flow_workspace *w, worker *k)
             TRY(prepare_rows(w, k, &counting, padded_rows(w->rows % w->tile)));
     }
     k->gemm_scratch = memory_new(k->plans.scratch, 1);
-    k->block = memory_new(w->use == FLOW_LEARN ? flow_largest_block(w->flow) : 1, sizeof(real));
+    k->block = memory_new(w->use >= FLOW_LEARN ? flow_largest_block(w->flow) : 1, sizeof(real));
     if (!k->gemm_scratch || !k->block || !arena_open(&k->arena, counting.peak))
         return fail_memory();
     return NICEST_OK;
 }
 
-/* Lays every layer's tape matrices into one block of [rows, all widths]. */
+/* The number of layers before `end` that tape. */
+static size_t taping_layers(const flow *f, size_t end)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < end; i++)
+        count += class_of(f, i)->tape != NULL;
+    return count;
+}
+
+/* Where the input of layer i is kept, from row `first` on. */
+static double *kept_input(const flow_workspace *w, size_t i, size_t first)
+{
+    return w->inputs + (taping_layers(w->flow, i) * w->capacity + first) * w->flow->spec.columns;
+}
+
+static nicest_status keep_inputs(flow_workspace *w)
+{
+    size_t cells = w->capacity * w->flow->spec.columns;
+    w->inputs = memory_new(taping_layers(w->flow, w->flow->spec.count), cells * sizeof(double));
+    w->dx = memory_new(cells, sizeof(real));
+    w->gradient = memory_new(w->flow->tensors.trainable, sizeof(real));
+    return w->inputs && w->dx && w->gradient ? NICEST_OK : fail_memory();
+}
+
+/* The place of every layer's matrices in one block, of [rows, all widths] or, where only one layer's
+ * are needed at a time, of [rows, the largest sum of widths]. Returns the elements of a row. */
+static size_t place_matrices(flow_workspace *w)
+{
+    size_t end = 0, next = 0;
+    for (size_t i = 0; i < w->flow->spec.count; i++) {
+        size_t count = class_of(w->flow, i)->tape
+                           ? class_of(w->flow, i)->tape(w->flow->spec.layers[i], w->tapes[i].width)
+                           : 0;
+        next = w->use == FLOW_RECOMPUTE ? 0 : next;
+        for (size_t m = 0; m < count; next += w->tapes[i].width[m++])
+            w->tapes[i].matrix[m] = w->activations ? w->activations + w->capacity * next : NULL;
+        w->tapes[i + 1] = (tape){w->tapes[i].matrix + count, w->tapes[i].width + count};
+        end = next > end ? next : end;
+    }
+    return end;
+}
+
 static nicest_status lay_tapes(flow_workspace *w)
 {
-    size_t matrices = 0, width = 0, layers = w->flow->spec.count;
+    size_t matrices = 0, layers = w->flow->spec.count;
     for (size_t i = 0; i < layers; i++)
         matrices += class_of(w->flow, i)->tape ? class_of(w->flow, i)->tape(w->flow->spec.layers[i], NULL) : 0;
-    w->tapes = memory_new(layers, sizeof *w->tapes);
+    w->tapes = memory_new(layers + 1, sizeof *w->tapes);
     w->matrix = memory_new(matrices, sizeof *w->matrix);
     w->width = memory_new(matrices, sizeof *w->width);
     if (!w->tapes || !w->matrix || !w->width)
         return fail_memory();
-    for (size_t i = 0, at = 0; i < layers; i++) {
-        w->tapes[i] = (tape){w->matrix + at, w->width + at};
-        if (class_of(w->flow, i)->tape)
-            at += class_of(w->flow, i)->tape(w->flow->spec.layers[i], w->width + at);
-    }
-    for (size_t i = 0; i < matrices; i++)
-        width += w->width[i];
-    size_t capacity = tiles_of(w->rows, w->tile) * w->tile;
-    w->activations = memory_new(capacity, width * sizeof(real));
+    w->capacity = tiles_of(w->rows, w->tile) * w->tile;
+    w->tapes[0] = (tape){w->matrix, w->width};
+    w->activations = memory_new(w->capacity, place_matrices(w) * sizeof(real));
     if (!w->activations)
         return fail_memory();
-    real *next = w->activations;
-    for (size_t i = 0; i < matrices; next += capacity * w->width[i++])
-        w->matrix[i] = next;
-    return NICEST_OK;
+    place_matrices(w);
+    return w->use == FLOW_RECOMPUTE ? keep_inputs(w) : NICEST_OK;
 }
 
 typedef struct preparation {
@@ -264,7 +303,7 @@ static nicest_status prepare_all(flow_workspace *w)
 {
     size_t layers = w->flow->spec.count, tiles = tiles_of(w->rows, w->tile);
     w->workers = memory_new((size_t)w->threads, sizeof *w->workers);
-    w->row_logp = memory_new(w->use == FLOW_LEARN ? w->rows : 1, sizeof *w->row_logp);
+    w->row_logp = memory_new(w->use >= FLOW_LEARN ? w->rows : 1, sizeof *w->row_logp);
     w->largest = memory_new(tiles * layers * 2, sizeof *w->largest);
     preparation p = {w, memory_new((size_t)w->threads, sizeof *p.status)};
     nicest_status status = NICEST_OK;
@@ -318,6 +357,9 @@ void flow_workspace_free(flow_workspace *w)
     memory_free(w->matrix);
     memory_free(w->width);
     memory_free(w->activations);
+    memory_free(w->inputs);
+    memory_free(w->dx);
+    memory_free(w->gradient);
     memory_free(w->row_logp);
     memory_free(w->largest);
     memory_free(w);
@@ -457,24 +499,32 @@ static void give_norms(const flow_workspace *w, const tile *t, size_t first)
                                                      t->first + r, norms);
 }
 
-/* Tile `number` of the pass: its place in the tape is `in_pass`, in the job `first`. */
+/* Tile `number` of the pass, empty: its place in the tape is t->first. Returns its place in the job. */
+static size_t open_tile(flow_workspace *w, int thread, size_t number, tile *t, double **values,
+                        float **noise)
+{
+    worker *k = &w->workers[thread];
+    size_t in_pass = number * w->pass_tile, left = w->count - in_pass;
+    *t = (tile){.rows = left < w->pass_tile ? left : w->pass_tile, .first = in_pass,
+                .columns = w->flow->spec.columns, .bf16 = w->bf16, .plans = &k->plans,
+                .gemm_scratch = k->gemm_scratch, .scratch = &k->arena,
+                .dlogdet = w->learning ? -1.0 / (double)w->job->rows : 1.0};
+    t->padded = padded_rows(t->rows);
+    k->arena.used = 0;
+    take_tile(w, t->padded, &k->arena, t, values, noise);
+    memset(t->logdet, 0, t->padded * sizeof *t->logdet);
+    return w->start + in_pass;
+}
+
 static void run_tile(void *context, int thread, size_t number)
 {
     flow_workspace *w = context;
-    worker *k = &w->workers[thread];
     const flow_job *job = w->job;
-    size_t in_pass = number * w->pass_tile, left = w->count - in_pass, first = w->start + in_pass;
-    tile t = {.rows = left < w->pass_tile ? left : w->pass_tile, .first = in_pass,
-              .columns = w->flow->spec.columns, .bf16 = w->bf16, .plans = &k->plans,
-              .gemm_scratch = k->gemm_scratch, .scratch = &k->arena,
-              .dlogdet = w->learning ? -1.0 / (double)job->rows : 1.0};
+    tile t;
     double *values;
     float *noise;
+    size_t first = open_tile(w, thread, number, &t, &values, &noise);
     bool backward = goes_back(w);
-    t.padded = padded_rows(t.rows);
-    k->arena.used = 0;
-    take_tile(w, t.padded, &k->arena, &t, &values, &noise);
-    memset(t.logdet, 0, t.padded * sizeof *t.logdet);
     load_tile(w, &t, first, values, noise);
     if (job->input == FLOW_LATENT || job->input == FLOW_PRIOR) {
         inverse_tile(w, &t);
@@ -491,16 +541,16 @@ static void run_tile(void *context, int thread, size_t number)
         give_gradient(w, &t, first);
 }
 
-/* A pass over rows start .. start+count-1 of the job. */
+/* Calls `run` for each tile of rows start .. start+count-1 of the job. */
 static void run_pass(flow_workspace *w, const flow_job *job, size_t start, size_t count,
-                     bool learning)
+                     bool learning, parallel_body run)
 {
     w->job = job;
     w->start = start;
     w->count = count;
     w->learning = learning;
     w->pass_tile = learning ? w->tile : choose_tile(w->flow, count, w->threads, w->tile);
-    parallel_for(w->threads, tiles_of(count, w->pass_tile), run_tile, w);
+    parallel_for(w->threads, tiles_of(count, w->pass_tile), run, w);
 }
 
 /* In passes of at most w->rows rows where there is a tape. */
@@ -509,7 +559,7 @@ void flow_run(flow_workspace *w, const flow_job *job)
     size_t most = wants_gradient(job) ? w->rows : job->rows;
     for (size_t start = 0; start < job->rows; start += most) {
         size_t left = job->rows - start;
-        run_pass(w, job, start, left < most ? left : most, false);
+        run_pass(w, job, start, left < most ? left : most, false, run_tile);
     }
 }
 
@@ -545,11 +595,81 @@ static int first_fault(const flow_workspace *w, size_t rows)
     return -1;
 }
 
+/* The way forward without a tape: what comes in where a layer would tape is kept. */
+static void keep_tile(void *context, int thread, size_t number)
+{
+    flow_workspace *w = context;
+    tile t;
+    double *values;
+    float *noise;
+    size_t first = open_tile(w, thread, number, &t, &values, &noise);
+    load_tile(w, &t, first, values, noise);
+    for (size_t i = 0; i < w->flow->spec.count; i++) {
+        if (class_of(w->flow, i)->tape)
+            memcpy(kept_input(w, i, t.first), t.x, t.padded * t.columns * sizeof *t.x);
+        select_tape(w, &t, i, number);
+        t.tape = NULL;
+        class_of(w->flow, i)->forward(w->flow->spec.layers[i], &t);
+    }
+    finish_forward(w, &t, first, true);
+    memcpy(w->dx + t.first * t.columns, t.dx, t.padded * t.columns * sizeof *t.dx);
+}
+
+/* One layer's way back, after its way forward once more, with the tape. */
+static void recompute_tile(void *context, int thread, size_t number)
+{
+    flow_workspace *w = context;
+    const layer *l = w->flow->spec.layers[w->layer];
+    tile t;
+    double *values;
+    float *noise;
+    open_tile(w, thread, number, &t, &values, &noise);
+    real *dx = w->dx + t.first * t.columns;
+    size_t cells = t.padded * t.columns;
+    select_tape(w, &t, w->layer, number);
+    if (l->class->tape) {
+        memcpy(t.x, kept_input(w, w->layer, t.first), cells * sizeof *t.x);
+        l->class->forward(l, &t);
+    }
+    memcpy(t.dx, dx, cells * sizeof *dx);
+    l->class->backward(l, &t);
+    memcpy(dx, t.dx, cells * sizeof *dx);
+}
+
+static void read_gradient(flow_workspace *w, int thread, const block *which, real *g)
+{
+    worker *k = &w->workers[thread];
+    batch b = {.rows = w->rows, .tape = &w->tapes[which->layer], .bf16 = w->bf16,
+               .plans = &k->plans, .gemm_scratch = k->gemm_scratch};
+    class_of(w->flow, which->layer)->gradient(w->flow->spec.layers[which->layer], &b, which, g);
+}
+
+static void keep_gradient(void *context, int thread, size_t item)
+{
+    flow_workspace *w = context;
+    const block *which = &w->flow->blocks.items[item];
+    if (which->layer == w->layer)
+        read_gradient(w, thread, which, w->gradient + which->offset);
+}
+
+static void learn_by_layers(flow_workspace *w, const flow_job *job)
+{
+    run_pass(w, job, 0, job->rows, true, keep_tile);
+    for (size_t i = w->flow->spec.count; i-- > 0;) {
+        w->layer = i;
+        run_pass(w, job, 0, job->rows, true, recompute_tile);
+        parallel_for(w->threads, w->flow->blocks.count, keep_gradient, w);
+    }
+}
+
 flow_pass flow_learn(flow_workspace *w, const flow_job *job)
 {
     size_t tiles = tiles_of(job->rows, w->tile);
     memset(w->largest, 0, tiles * w->flow->spec.count * 2 * sizeof *w->largest);
-    run_pass(w, job, 0, job->rows, true);
+    if (w->use == FLOW_RECOMPUTE)
+        learn_by_layers(w, job);
+    else
+        run_pass(w, job, 0, job->rows, true, run_tile);
     double sum = 0;
     for (size_t i = 0; i < job->rows; i++)
         sum += w->row_logp[i];
@@ -560,10 +680,10 @@ flow_pass flow_learn(flow_workspace *w, const flow_job *job)
 
 void flow_gradient(flow_workspace *w, int thread, const block *which, real *g)
 {
-    worker *k = &w->workers[thread];
-    batch b = {.rows = w->rows, .tape = &w->tapes[which->layer], .bf16 = w->bf16,
-               .plans = &k->plans, .gemm_scratch = k->gemm_scratch};
-    class_of(w->flow, which->layer)->gradient(w->flow->spec.layers[which->layer], &b, which, g);
+    if (w->use == FLOW_RECOMPUTE)
+        memcpy(g, w->gradient + which->offset, which->count * sizeof *g);
+    else
+        read_gradient(w, thread, which, g);
 }
 
 /* ------------------------------------------------------------------ starting values */

@@ -46,13 +46,15 @@ enum { TILE_ROWS = 64 };
 typedef enum flow_use {
     FLOW_SCORE,    /* forward and inverse */
     FLOW_GRADIENT, /* and gradients by x */
-    FLOW_LEARN     /* and gradients by theta */
+    FLOW_LEARN,    /* and gradients by theta */
+    FLOW_RECOMPUTE /* the same bits as FLOW_LEARN, with one layer's tape in place of all: activations are
+                    * computed again on the way back, and the gradient is kept whole */
 } flow_use;
 
 typedef struct flow_workspace flow_workspace;
 
 /* rows: the most rows of one pass that needs a tape (FLOW_SCORE: only a hint; 0: many). With
- * FLOW_LEARN every batch has exactly that many. Borrowed: `f` must outlive it. */
+ * FLOW_LEARN and FLOW_RECOMPUTE every batch has exactly that many. Borrowed: `f` must outlive it. */
 nicest_status flow_workspace_new(flow_workspace **out, const flow *f, flow_use use, size_t rows,
                                  int threads, bool bf16);
 void flow_workspace_free(flow_workspace *w);

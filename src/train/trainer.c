@@ -242,7 +242,8 @@ static nicest_status open_run(trainer *t)
         return fail(NICEST_E_UNSUPPORTED, "precision bf16: this processor or build has no bf16 "
                     "products (AVX512-BF16 or AMX); use f32");
     int threads = choose_threads(t);
-    TRY(flow_workspace_new(&t->learn, t->flow, FLOW_LEARN, t->recipe.batch, threads, bf16));
+    flow_use use = t->options->recompute ? FLOW_RECOMPUTE : FLOW_LEARN;
+    TRY(flow_workspace_new(&t->learn, t->flow, use, t->recipe.batch, threads, bf16));
     TRY(flow_workspace_new(&t->score, t->flow, FLOW_SCORE, 0, threads, false));
     TRY(optimizer_open(&t->state.optimizer, &t->recipe.optimizer, t->flow->theta, parameters));
     TRY(stepper_open(&t->stepper, t->flow, t->learn, &t->state.optimizer, t->recipe.clip));
