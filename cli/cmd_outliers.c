@@ -283,7 +283,8 @@ static void draw_histograms(const judge *j, const verdict *v, double threshold)
     double shares[2][BINS], *some = block_new(v->n, sizeof *some), peak = 0;
     colour inks[] = {colour_series(0), colour_series(1)};
     canvas c = canvas_open(1300, 850);
-    axes a = score_axes(&c, "scores; dashed: the threshold", j->s->score, "density");
+    const char *label = strcmp(j->s->score, "logp") ? j->s->score : "log p, nats";
+    axes a = score_axes(&c, "scores; dashed: the threshold", label, "density");
     score_range(v->score, v->n, &a.x_low, &a.x_high);
     for (size_t k = 0; k < 2; k++) {
         histogram(some, scores_of(v, (unsigned char)k, some), a.x_low, a.x_high, shares[k], BINS);
@@ -526,47 +527,95 @@ static void level_scores(const verdict *v, size_t normal, level_facts *f)
     block_free(sorted);
 }
 
-/* Scores over the levels above, share that is flagged below. */
-static void draw_sweep(const judge *j, const corruption *k, const level_facts *facts)
+/* What a level of each kind is counted in, as an axis says it. */
+static void kind_label(const char *kind, char *out, size_t size)
 {
-    size_t n = k->count;
-    double *x = block_new(5 * n, sizeof *x), *mean = x + n, *low = mean + n, *high = low + n,
-           *flagged = high + n;
-    char title[96];
-    canvas c = canvas_open(1200, 1400);
-    snprintf(title, sizeof title, "%s: mean %s, band 5 to 95 %%", k->kind, j->s->score);
-    axes a = score_axes(&c, title, NULL, j->s->score), b = a;
-    a.y_low = INFINITY;
-    a.y_high = -INFINITY;
+    static const char *const units[][2] = {{"noise", "standard deviations of full scale"},
+                                           {"rotate", "degrees"},
+                                           {"shear", "pixels a row"},
+                                           {"brightness", "of full scale"},
+                                           {"blur", "pixels"},
+                                           {"occlusion", "share of the area"},
+                                           {"salt-and-pepper", "share of the pixels"},
+                                           {"morph", "share of the other"},
+                                           {"contrast", "0: as it was, 1: grey"},
+                                           {"contrast-black", "0: as it was, 1: black"}};
+    snprintf(out, size, "%s", kind);
+    for (size_t i = 0; i < sizeof units / sizeof *units; i++)
+        if (!strcmp(kind, units[i][0]))
+            snprintf(out, size, "%s (%s)", kind, units[i][1]);
+}
+
+/* Mean score and its band over the levels. */
+static void draw_level_scores(const judge *j, canvas *c, axes *a, const double *x,
+                              const level_facts *facts, size_t n)
+{
+    double *mean = block_new(3 * n, sizeof *mean), *low = mean + n, *high = low + n;
+    a->y_low = INFINITY;
+    a->y_high = -INFINITY;
     for (size_t i = 0; i < n; i++) {
-        x[i] = facts[i].level;
         mean[i] = facts[i].mean;
         low[i] = facts[i].low;
         high[i] = facts[i].high;
-        flagged[i] = facts[i].flagged;
-        a.y_low = fmin(a.y_low, low[i]);
-        a.y_high = fmax(a.y_high, high[i]);
+        a->y_low = fmin(a->y_low, low[i]);
+        a->y_high = fmax(a->y_high, high[i]);
     }
-    axes_range(&a.y_low, &a.y_high);
+    axes_range(&a->y_low, &a->y_high);
+    axes_band(c, a, x, low, high, n, colour_series(0));
+    axes_curve(c, a, x, mean, n, colour_series(0));
+    axes_horizontal(c, a, j->threshold, colour_series(1));
+    axes_draw(c, a);
+    block_free(mean);
+}
+
+/* Share flagged, which is the recall, precision and AUROC over the levels. */
+static void draw_level_decisions(canvas *c, const axes *a, const double *x,
+                                 const level_facts *facts, size_t n)
+{
+    static const char *const names[] = {"AUROC", "flagged (recall)", "precision"};
+    const colour inks[] = {colour_series(0), colour_series(1), colour_series(2)};
+    double *y = block_new(3 * n, sizeof *y);
+    for (size_t i = 0; i < n; i++) {
+        y[i] = facts[i].found.auroc;
+        y[n + i] = facts[i].flagged;
+        y[2 * n + i] = facts[i].found.precision;
+    }
+    for (size_t k = 0; k < 3; k++)
+        axes_curve(c, a, x, y + k * n, n, inks[k]);
+    axes_draw(c, a);
+    axes above = *a; /* the names stand between the two plots, where no curve is */
+    above.top -= 100;
+    axes_legend(c, &above, names, inks, 3);
+    block_free(y);
+}
+
+/* Scores above, decisions below. */
+static void draw_sweep(const judge *j, const corruption *k, const level_facts *facts)
+{
+    size_t n = k->count;
+    double *x = block_new(n, sizeof *x);
+    char title[96], label[96];
+    canvas c = canvas_open(1200, 1400);
+    snprintf(title, sizeof title, "%s: mean and 5 to 95 %%; dashed: the threshold", k->kind);
+    kind_label(k->kind, label, sizeof label);
+    axes a = score_axes(&c, title, NULL, strcmp(j->s->score, "logp") ? j->s->score : "log p, nats");
+    for (size_t i = 0; i < n; i++)
+        x[i] = facts[i].level;
     a.x_low = fmin(x[0], x[n - 1]);
     a.x_high = fmax(x[0], x[n - 1]);
     if (!(a.x_high > a.x_low))
         axes_range(&a.x_low, &a.x_high);
+    axes b = a;
     a.height = 700;
-    axes_band(&c, &a, x, low, high, n, colour_series(0));
-    axes_curve(&c, &a, x, mean, n, colour_series(0));
-    axes_horizontal(&c, &a, j->threshold, colour_series(1));
-    axes_draw(&c, &a);
+    draw_level_scores(j, &c, &a, x, facts, n);
     b.title = NULL;
-    b.x_label = k->kind;
-    b.y_label = "share flagged";
-    b.x_low = a.x_low;
-    b.x_high = a.x_high;
-    b.top = 880;
-    b.height = 420;
+    b.x_label = label;
+    b.y_label = "share";
+    b.top = 940;
+    b.height = 360;
+    b.y_low = 0;
     b.y_high = 1.02;
-    axes_curve(&c, &b, x, flagged, n, colour_series(1));
-    axes_draw(&c, &b);
+    draw_level_decisions(&c, &b, x, facts, n);
     canvas_save(&c, j->s->picture);
     canvas_close(&c);
     block_free(x);

@@ -1,0 +1,286 @@
+#!/usr/bin/env python3
+"""Sweeps of corrupted pictures: what log p says of them, and which score finds them.
+
+    python3 bench/corruptions.py MODEL [--nicest build/release/nicest] [--data ../shared/data/mnist]
+                                 [--other /usr/share/datasets/fashion-mnist] [--out docs/results]
+
+MODEL is one of MNIST (`nicest train ../shared/data/mnist/train-images-idx3-ubyte.gz -o MODEL`). Judges
+test pictures against themselves, corrupted, for every kind of `nicest corrupt` and about ten levels of
+each: log p with the first 5,000, the other scores with the first 1,000. Writes corruptions.md and a picture
+for each kind (needs matplotlib, Pillow and NumPy). --results FILE keeps figures as they come; a run that
+finds some there goes on from them.
+"""
+
+import argparse
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+
+import matplotlib
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt
+import numpy as np
+
+RATE = 0.05
+MORE, FEWER = 5000, 1000  # pictures for log p, and for each other score
+SCORES = ["logp", "typicality", "complexity", "latent", "gradient", "combined"]
+BLUE, ORANGE, GREEN, PINK, GREY = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#777777"
+
+
+def steps(first, last, step):
+    return [round(first + i * step, 6) for i in range(int(round((last - first) / step)) + 1)]
+
+
+# kind: levels, the level of the short table, what a level is
+KINDS = {
+    "noise": ([0, 0.02, 0.05, *steps(0.1, 0.8, 0.1)], 0.1, "standard deviation, share of full scale"),
+    "rotate": (steps(0, 180, 15), 45, "degrees, counter-clockwise"),
+    "shear": (steps(0, 1, 0.1), 0.5, "pixels to the right for each pixel up"),
+    "contrast": ([0, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1], 0.01, "0: as it was, 1: all grey"),
+    "contrast-black": (steps(0, 1, 0.1), 0.5, "0: as it was, 1: all black"),
+    "brightness": (steps(-0.5, 0.5, 0.1), -0.3, "added, share of full scale"),
+    "blur": ([0, 0.25, *steps(0.5, 4, 0.5)], 1, "standard deviation, pixels"),
+    "occlusion": (steps(0, 0.5, 0.05), 0.1, "share of the area under a grey box"),
+    "salt-and-pepper": ([0, 0.005, 0.01, 0.02, 0.05, *steps(0.1, 0.5, 0.1)], 0.02,
+                        "share of pixels made black or white"),
+    "morph": (steps(0, 1, 0.1), 0.5, "share of a Fashion-MNIST picture"),
+}
+
+
+def number(level):
+    return f"{level:g}"
+
+
+def call(options, *arguments):
+    done = subprocess.run([options.nicest, *arguments], capture_output=True, text=True)
+    if done.returncode != 0:
+        sys.exit(f"{' '.join([options.nicest, *arguments])}\n{done.stderr}")
+    return done.stdout
+
+
+def corruption(options, kind):
+    text = f"{kind}=" + ",".join(number(level) for level in KINDS[kind][0])
+    return f"{text}@{options.other}/t10k-images-idx3-ubyte.gz" if kind == "morph" else text
+
+
+def sweep(options, kind, score, rows, folder):
+    print(f"{kind} {score}", file=sys.stderr, flush=True)
+    out = call(options, "outliers", options.model, f"{options.test}[0:{rows}]", "--corrupt",
+               corruption(options, kind), "--score", score, "--false-alarms", str(RATE), "--json", "-q",
+               "-o", str(folder / "sweep.csv"))
+    return json.loads(out.strip().splitlines()[-1])
+
+
+def examples(options, kind, folder):
+    """Pictures of one digit at every level: [levels, 28, 28]."""
+    found = []
+    for level in KINDS[kind][0]:
+        text = f"{kind}={number(level)}"
+        if kind == "morph":
+            text += f"@{options.other}/t10k-images-idx3-ubyte.gz"
+        call(options, "corrupt", f"{options.test}[0:4]", "--with", text, "-q", "-o", str(folder / "some.npy"))
+        found.append(np.load(folder / "some.npy").reshape(4, 28, 28)[0])
+    return found
+
+
+def measure(options, folder):
+    kept = pathlib.Path(options.results) if options.results else None
+    results = json.loads(kept.read_text()) if kept and kept.exists() else {}
+    for kind in KINDS:
+        found = results.setdefault(kind, {})
+        for score in SCORES:
+            if score not in found:
+                found[score] = sweep(options, kind, score, MORE if score == "logp" else FEWER, folder)
+                if kept:
+                    kept.write_text(json.dumps(results))
+    return results
+
+
+# ---------------------------------------------------------------------- pictures
+
+
+def column(found, key):
+    return np.array([np.nan if line[key] is None else line[key] for line in found["sweep"]])
+
+
+def even_scale(axes, kind):
+    """Levels that crowd near zero get a scale that is nearly logarithmic."""
+    if kind in ("contrast", "salt-and-pepper"):
+        axes.set_xscale("function", functions=(lambda x: np.abs(x) ** 0.4, lambda x: np.abs(x) ** 2.5))
+        ticks = [level for level in KINDS[kind][0] if level in (0, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1)]
+        axes.set_xticks(ticks, [number(level) for level in ticks], fontsize=8)
+
+
+def draw_scores(axes, kind, found):
+    x = column(found, "level")
+    axes.fill_between(x, column(found, "low"), column(found, "high"), color=BLUE, alpha=0.2, lw=0,
+                      label="5 to 95 %")
+    axes.plot(x, column(found, "mean"), color=BLUE, marker="o", ms=4, label="mean")
+    axes.axhline(found["threshold"], color=ORANGE, ls="--", lw=1.2, label="threshold, 5 % false alarms")
+    axes.set_ylabel("log p, nats")
+    axes.set_yscale("symlog", linthresh=2000)
+    axes.set_yticks([-1e5, -1e4, -2000, 0, 2000], ["-100,000", "-10,000", "-2,000", "0", "2,000"])
+    axes.minorticks_off()
+    axes.grid(color="#dddddd", lw=0.6)
+    axes.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5))
+
+
+def draw_decisions(axes, kind, found, combined):
+    x = column(found, "level")
+    axes.plot(x, column(found, "auroc"), color=BLUE, marker="o", ms=4, label="AUROC")
+    axes.plot(x, column(found, "recall"), color=ORANGE, marker="s", ms=4, label="recall")
+    axes.plot(x, column(found, "precision"), color=GREEN, marker="^", ms=4, label="precision")
+    axes.plot(x, column(combined, "auroc"), color=PINK, ls=":", marker="x", ms=5, label="AUROC of combined")
+    axes.axhline(0.5, color=GREY, lw=1, label="prevalence")
+    axes.set_ylim(-0.02, 1.04)
+    axes.grid(color="#dddddd", lw=0.6)
+    axes.set_xlabel(f"{kind}: {KINDS[kind][2]}")
+    axes.set_ylabel("share")
+    axes.legend(frameon=False, fontsize=8, ncol=1, loc="center left", bbox_to_anchor=(1.0, 0.5))
+
+
+def draw(options, kind, found, folder):
+    pictures = examples(options, kind, folder)
+    figure, (strip, above, below) = plt.subplots(
+        3, 1, figsize=(7.4, 6.2), height_ratios=[0.55, 1.5, 1.5], layout="constrained")
+    gap = np.full((28, 2), 255)
+    strip.imshow(np.hstack([part for p in pictures for part in (p, gap)][:-1]), cmap="gray", vmin=0, vmax=255)
+    strip.set_xticks([30 * i + 13.5 for i in range(len(pictures))], [number(v) for v in KINDS[kind][0]], fontsize=8)
+    strip.set_yticks([])
+    strip.tick_params(length=0)
+    for side in strip.spines.values():
+        side.set_visible(False)
+    draw_scores(above, kind, found["logp"])
+    draw_decisions(below, kind, found["logp"], found["combined"])
+    even_scale(above, kind)
+    even_scale(below, kind)
+    figure.suptitle(f"MNIST test pictures, {kind}", fontsize=11)
+    save(figure, pathlib.Path(options.out) / f"corruptions-{kind}.png")
+
+
+def save(figure, path):
+    """As a palette of 128 colours: a third of the bytes, and no difference to the eye."""
+    figure.canvas.draw()
+    pixels = np.asarray(figure.canvas.buffer_rgba())[:, :, :3]
+    plt.close(figure)
+    from PIL import Image
+    Image.fromarray(pixels).quantize(128, dither=Image.Dither.NONE).save(path, optimize=True)
+
+
+def draw_overview(options, results):
+    """AUROC of each score (columns) for each kind (lines) at its level of the short table."""
+    rows = np.array([[at_level(results[kind][score], kind)["auroc"] for score in SCORES] for kind in KINDS])
+    figure, axes = plt.subplots(figsize=(7.4, 4.4), layout="constrained")
+    shown = axes.imshow(rows, cmap="cividis", vmin=0, vmax=1, aspect="auto")
+    axes.set_xticks(range(len(SCORES)), SCORES)
+    axes.set_yticks(range(len(KINDS)), [f"{kind} {number(KINDS[kind][1])}" for kind in KINDS])
+    for i, j in np.ndindex(rows.shape):
+        axes.text(j, i, f"{rows[i, j]:.3f}", ha="center", va="center", fontsize=8,
+                  color="white" if rows[i, j] < 0.6 else "black")
+    figure.colorbar(shown, label="AUROC (0.5: a coin; below: taken for more typical)")
+    axes.set_title("MNIST model, corrupted test pictures", fontsize=11)
+    save(figure, pathlib.Path(options.out) / "corruptions.png")
+
+
+# ---------------------------------------------------------------------- the page
+
+
+def at_level(found, kind, level=None):
+    level = KINDS[kind][1] if level is None else level
+    return next(line for line in found["sweep"] if abs(line["level"] - level) < 1e-9)
+
+
+def scores_table(results):
+    names = ["mean", "compressed", "gaussian"]
+    lines = ["| kind, level | " + " | ".join(SCORES) + " |", "|---" * (len(SCORES) + 1) + "|"]
+    for kind in KINDS:
+        row = [at_level(results[kind][score], kind)["auroc"] for score in SCORES]
+        cells = [f"**{v:.3f}**" if v == max(row) else f"{v:.3f}" for v in row]
+        lines.append(f"| {kind} {number(KINDS[kind][1])} | " + " | ".join(cells) + " |")
+    mean = [np.mean([at_level(results[kind][score], kind)["auroc"] for kind in KINDS]) for score in SCORES]
+    least = [min(at_level(results[kind][score], kind)["auroc"] for kind in KINDS) for score in SCORES]
+    for name, row in (("mean", mean), ("least", least)):
+        lines.append(f"| **{name}** | " + " | ".join(f"**{v:.3f}**" if v == max(row) else f"{v:.3f}"
+                                                   for v in row) + " |")
+    return "\n".join(lines), names
+
+
+def kind_table(found):
+    lines = ["| level | mean log p | 5 % | 95 % | recall | precision | AUROC | AUROC of combined |",
+             "|---|---|---|---|---|---|---|---|"]
+    for line, other in zip(found["logp"]["sweep"], found["combined"]["sweep"]):
+        lines.append(f"| {number(line['level'])} | {line['mean']:.0f} | {line['low']:.0f} | {line['high']:.0f} | "
+                     f"{line['recall']:.3f} | {line['precision']:.3f} | {line['auroc']:.3f} | "
+                     f"{other['auroc']:.3f} |")
+    return "\n".join(lines)
+
+
+def missed(results):
+    """Kinds of which plain log p takes a level for more typical than the pictures themselves."""
+    lines = []
+    for kind in KINDS:
+        level, low = min(((line["level"], line["auroc"]) for line in results[kind]["logp"]["sweep"]
+                          if line["level"]), key=lambda pair: pair[1])
+        if low >= 0.5:
+            continue
+        others = {s: at_level(results[kind][s], kind, level)["auroc"] for s in SCORES if s != "logp"}
+        best = max(others, key=others.get)
+        here = at_level(results[kind]["logp"], kind, level)
+        lines.append(f"| {kind} | {number(level)} | {low:.3f} | {here['mean']:.0f} | {best} {others[best]:.3f} | "
+                     f"{others['typicality']:.3f} | {others['combined']:.3f} |")
+    head = ["| kind | worst level | AUROC of log p | mean log p there | best other score | typicality | combined |",
+            "|---|---|---|---|---|---|---|"]
+    return "\n".join(head + lines)
+
+
+REASONS = (pathlib.Path(__file__).parent / "corruptions.reasons.md")
+
+
+def write(options, results):
+    any_kind = results["noise"]["logp"]
+    table, _ = scores_table(results)
+    text = (
+        "# Corrupted pictures\n\n"
+        "Written by `bench/corruptions.py MODEL`, which repeats every figure. The model is one of MNIST, preset "
+        "`nicest`\n(`nicest train ../shared/data/mnist/train-images-idx3-ubyte.gz[0:50000] -o MODEL --time 15m`; "
+        f"the test pictures have {at_level(any_kind, 'noise', 0)['mean']:.1f} nats).\nThe first {MORE} test pictures are the normal rows, the "
+        "same pictures corrupted are the outliers: a prevalence of 0.5.\nThe threshold on log p is "
+        f"{any_kind['threshold']:.1f} nats, from {any_kind['calibration_rows']} calibration rows and 5 % promised "
+        f"false alarms; on these pictures it\ngave {100 * any_kind['false_alarms']:.2f} %. It was never moved. With "
+        "another prevalence q the precision is q R / (q R + (1 - q) F),\nR the recall and F the false alarms. What "
+        "each kind and level is: [corruptions.md](../corruptions.md); the scores:\n[outliers.md](../outliers.md). "
+        f"The other scores judge the first {FEWER} pictures.\n\n"
+        "## Every score at one level of each kind\n\nAUROC.\n\n" + table + "\n\n![](corruptions.png)\n\n"
+        "## What plain likelihood misses\n\nKinds with a level that log p takes for *more* typical than the "
+        "pictures themselves (AUROC below 0.5), at the\nworst such level:\n\n" + missed(results) + "\n\n" +
+        REASONS.read_text() + "\n## The sweeps\n")
+    for kind in KINDS:
+        text += (f"\n### {kind}\n\n![](corruptions-{kind}.png)\n\n" + kind_table(results[kind]) + "\n")
+    (pathlib.Path(options.out) / "corruptions.md").write_text(text)
+
+
+def main():
+    shared = os.environ.get("NICEST_SHARED", "../shared")
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("model")
+    parser.add_argument("--nicest", default="build/release/nicest")
+    parser.add_argument("--data", default=os.environ.get("MNIST", f"{shared}/data/mnist"))
+    parser.add_argument("--other", default=os.environ.get("FASHION", "/usr/share/datasets/fashion-mnist"))
+    parser.add_argument("--out", default="docs/results")
+    parser.add_argument("--results", help="keep figures in this file, and take those that are there")
+    options = parser.parse_args()
+    options.test = f"{options.data}/t10k-images-idx3-ubyte.gz"
+    with tempfile.TemporaryDirectory() as folder:
+        results = measure(options, pathlib.Path(folder))
+        for kind in KINDS:
+            draw(options, kind, results[kind], pathlib.Path(folder))
+    draw_overview(options, results)
+    write(options, results)
+
+
+if __name__ == "__main__":
+    main()
