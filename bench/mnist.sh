@@ -1,0 +1,77 @@
+#!/usr/bin/env bash
+# The figures of docs/results/mnist-nice.md: trains both presets on MNIST and Fashion-MNIST, 50,000 rows to
+# train, 10,000 for every choice, and the test rows once. Logs stay in the folder of results, so that parts
+# can be run one after the other; bench/mnist_page.py writes page and curves from them.
+#
+#   bench/mnist.sh [-p build/release/nicest] [-d FOLDER] [-t 15m] [RUN...]
+#
+# RUN: mnist-nicest mnist-nice fashion-nicest fashion-nice (default: these), trials (recipes of 4 minutes
+# each, compared on validation rows), page.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+program=build/release/nicest folder=build/mnist time=15m
+while getopts p:d:t: option; do
+    case $option in
+    p) program=$OPTARG ;;
+    d) folder=$OPTARG ;;
+    t) time=$OPTARG ;;
+    *) sed -n '2,9s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
+    esac
+done
+shift $((OPTIND - 1))
+mkdir -p "$folder"
+mnist=${NICEST_SHARED:-../shared}/data/mnist
+fashion=/usr/share/datasets/fashion-mnist
+
+# train NAME PLACE TIME OPTION...: model, curve, last word and command of one run
+train() {
+    local name=$1 place=$2 time=$3
+    shift 3
+    local command=(train "$place/train-images-idx3-ubyte.gz[0:50000]"
+                   --valid "$place/train-images-idx3-ubyte.gz[50000:60000]" "$@" --time "$time")
+    rm -f "$folder/$name.jsonl"
+    echo "nicest ${command[*]}" | tee "$folder/$name.command"
+    "$program" "${command[@]}" --log "$folder/$name.jsonl" -o "$folder/$name.safetensors" --json -q |
+        tail -n 1 >"$folder/$name.json"
+}
+
+# test NAME PLACE: the test rows, with five draws of the dequantisation noise, and what proves the model
+test_once() {
+    local name=$1 place=$2
+    for seed in 1 2 3 4 5; do
+        "$program" score "$folder/$name.safetensors" "$place/t10k-images-idx3-ubyte.gz" --seed "$seed" \
+            --json -q -o "$folder/score.csv" | tail -n 1
+    done >"$folder/$name.test"
+    rm -f "$folder/score.csv"
+    "$program" verify "$folder/$name.safetensors" "$place/t10k-images-idx3-ubyte.gz[0:1000]" --json -q |
+        tail -n 1 >"$folder/$name.verify"
+    "$program" sample "$folder/$name.safetensors" -n 64 -q -o "$folder/$name.png"
+}
+
+trial() {
+    local name=$1
+    shift
+    train "trial-$name" "$mnist" 4m --preset nicest "$@"
+    rm -f "$folder/trial-$name.safetensors"
+}
+
+for run in "${@:-all}"; do
+    case $run in
+    mnist-*) train "$run" "$mnist" "$time" --preset "${run#*-}"; test_once "$run" "$mnist" ;;
+    fashion-*) train "$run" "$fashion" "$time" --preset "${run#*-}"; test_once "$run" "$fashion" ;;
+    trials)
+        trial default
+        trial decay-0.3 --weight-decay 0.3
+        trial decay-2 --weight-decay 2
+        trial rate-2e-3 --lr 2e-3
+        trial batch-512 --batch 512
+        trial deeper --hidden 1000x3
+        trial wider --hidden 2000x2
+        trial six-couplings --couplings 6
+        ;;
+    page) ;;
+    all) "$0" -p "$program" -d "$folder" -t "$time" mnist-nicest mnist-nice fashion-nicest fashion-nice trials ;;
+    *) echo "mnist.sh: '$run' is none of the runs" >&2; exit 2 ;;
+    esac
+done
+python3 bench/mnist_page.py "$folder" "$("$program" version | head -n 1)"
