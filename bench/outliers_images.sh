@@ -29,6 +29,7 @@ train()
     [ -r "$3" ] || "$nicest" train "$2/train-images-idx3-ubyte.gz" -o "$3" --time "$time" -v
     "$nicest" score "$3" "$2/t10k-images-idx3-ubyte.gz" -o "$work/$1.csv" --json -q |
         tail -n 1 >"$work/$1.score"
+    "$nicest" info "$3" --json | tail -n 1 >"$work/$1.info"
 }
 
 # judge NAME MODEL ARGUMENT...: one line of JSON into the folder of figures.
@@ -71,8 +72,12 @@ models = {d: read(f"{d}.score") for d in ("mnist", "fashion")}
 scores = ["logp", "typicality", "typicality:5", "complexity", "gradient", "latent", "combined"]
 kinds = ["noise", "rotate", "contrast", "blur", "morph"]
 print("# Outliers in pictures\n\n`bench/outliers_images.sh`: AUROC (AUPRC) of 10,000 test pictures of "
-      "the model's own set against 10,000 of\nthe other. Nothing was fitted or chosen on outliers. "
-      "`typicality:5` judges groups of five. The last three\nrows need no model.\n")
+      "the model's own set against 10,000 of\nthe other.\n"
+      "\n"
+      "**The score for pictures is `combined`**, chosen without outliers ([outliers.md](../outliers.md)); no score was\n"
+      "fitted or chosen on any. `typicality:5` judges groups of five. The last three rows need no model: where one of\n"
+      "them does as well as a score, the model is not what found the outliers.\n"
+      "")
 print("| score | MNIST model, Fashion outliers | Fashion model, MNIST outliers |\n|---|---|---|")
 name_of = lambda s: f"**{s}**" if s == "combined" else s
 cell = lambda f: "-" if f["auroc"] is None else f"{f['auroc']:.4f} ({f['auprc']:.4f})"
@@ -102,9 +107,10 @@ for d in ("mnist", "fashion"):
     for name in ("mean", "compressed", "gaussian"):
         print(f"| {d} | *{name}* | " + " | ".join(
             f"{read(f'{d}.logp.{k}.json')['baselines'][name]['auroc']:.4f}" for k in kinds) + " |")
-print("\nThe models: preset `nicest`, " + "; ".join(
-    f"{d} {models[d]['mean']:.1f} nats, {models[d]['bits_per_dim']:.3f} bits/dim on its test pictures"
-    for d in models) + ".")
+trained = {d: read(f"{d}.info")["training"] for d in models}
+print("\nThe models: preset `nicest`; " + "; ".join(
+    f"{d}: {trained[d]['rows']} training pictures, {trained[d]['epochs']} epochs, {models[d]['mean']:.1f} nats and "
+    f"{models[d]['bits_per_dim']:.3f} bits/dim\non its test pictures" for d in models) + ".")
 EOF
 mkdir -p "$(dirname "$out")"
 mv "$work/table.md" "$out"
