@@ -51,6 +51,11 @@ if(NICEST_SANITIZE)
     target_compile_options(nicest_flags INTERFACE ${sanitize} -g)
     target_link_options(nicest_flags INTERFACE ${sanitize})
 endif()
+if(NICEST_COVERAGE)
+    # Threads count too, and the double twin is compiled from the same lines.
+    target_compile_options(nicest_flags INTERFACE --coverage -fprofile-update=atomic)
+    target_link_options(nicest_flags INTERFACE --coverage)
+endif()
 if(NICEST_FUZZ)
     if(NOT CMAKE_C_COMPILER_ID MATCHES Clang)
         message(FATAL_ERROR "nicest: NICEST_FUZZ needs Clang (CC=clang); without it the targets are "

@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 """The libraries offer the functions of nicest.h: all of them, and nothing else.
 
-    test_symbols.py --nm NM --header include/nicest.h LIBRARY...
+    test_symbols.py --nm NM --header include/nicest.h --list tests/exported.txt LIBRARY...
 
 A function that is declared but not defined is a promise not kept; one that is visible but not
-declared is a name taken from the user's program."""
+declared is a name taken from the user's program. The committed list of names makes a change of what
+is exported a change that somebody reads: it is written anew by hand, one name a line, sorted."""
 import argparse
 import re
 import subprocess
@@ -32,10 +33,15 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--nm", default="nm")
     parser.add_argument("--header", required=True)
+    parser.add_argument("--list", required=True)
     parser.add_argument("libraries", nargs="+")
     options = parser.parse_args()
     promised = declared(options.header)
-    wrong = 0
+    with open(options.list, encoding="utf-8") as file:
+        listed = file.read().split()
+    wrong = len(promised ^ set(listed)) + (listed != sorted(set(listed)))
+    for name in sorted(promised ^ set(listed)):
+        print(f"{options.list}: {name} is {'not there' if name in promised else 'there alone'}")
     for library in options.libraries:
         given = defined(options.nm, library)
         for name in sorted(promised - given):

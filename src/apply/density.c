@@ -85,6 +85,7 @@ nicest_status nicest_density_grid(const nicest_model *model, const double *box, 
 {
     if (!model || !box || !logp)
         return fail(NICEST_E_ARGUMENT, "density grid: a model, a box and room for the result");
+    TRY(model_check_threads(threads));
     TRY(check_grid(model, box, width, height));
     grid g = grid_of(nicest_model_columns(model), box, width, height);
     double *x = memory_new(AT_ONCE * g.d, sizeof *x);
@@ -166,6 +167,7 @@ nicest_status nicest_density_integral(const nicest_model *model, uint64_t seed, 
     double measured[4] = {0};
     if (!model || !integral)
         return fail(NICEST_E_ARGUMENT, "density integral: a model and room for the result");
+    TRY(model_check_threads(threads));
     TRY(check_columns(model, "a density integral"));
     size_t d = nicest_model_columns(model);
     double *x = memory_new(AT_ONCE * (d + 1), sizeof *x);

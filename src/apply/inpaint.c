@@ -403,6 +403,7 @@ nicest_status nicest_inpaint(const nicest_model *model, const double *stored, si
                     .d = nicest_model_columns(model),
                     .options = options ? options : &defaults};
     double begun = parallel_clock();
+    TRY(model_check_threads(p.options->threads));
     TRY(choose(&p.plan, p.options));
     TRY(check_rows(&p));
     p.fill.threads = p.options->threads > 0 ? p.options->threads : parallel_available();

@@ -231,6 +231,7 @@ nicest_status nicest_verify(const nicest_model *model, const nicest_data *data, 
     nicest_verification found = {0};
     if (!model || !result)
         return fail(NICEST_E_ARGUMENT, "verify: a model and room for the result");
+    TRY(model_check_threads(threads));
     if (data)
         TRY(nicest_model_fits(model, data));
     probe p = {.model = model, .data = data, .seed = seed, .d = nicest_model_columns(model)};

@@ -48,6 +48,8 @@ nicest_status nicest_image_new(nicest_image *image, unsigned width, unsigned hei
                                unsigned channels)
 {
     size_t bytes;
+    if (image == NULL)
+        return fail(NICEST_E_ARGUMENT, "a place for the picture is needed");
     if ((channels != 1 && channels != 3 && channels != 4) ||
         !picture_bytes(width, height, channels, &bytes))
         return fail(NICEST_E_ARGUMENT, "no picture is %ux%u with %u channels", height, width,
@@ -234,6 +236,8 @@ static nicest_status decode(nicest_image *image, const file_bytes *bytes, const 
 nicest_status nicest_image_read(nicest_image *image, const char *path)
 {
     file_bytes bytes;
+    if (image == NULL || path == NULL)
+        return fail(NICEST_E_ARGUMENT, "a path and a place for the picture are needed");
     TRY(file_load(&bytes, path, 0));
     nicest_status status = decode(image, &bytes, path);
     file_release(&bytes);
@@ -264,6 +268,8 @@ static bool encode_steps(png_work *w)
 nicest_status nicest_image_encode(const nicest_image *image, unsigned char **bytes, size_t *size)
 {
     size_t pixels;
+    if (image == NULL || image->pixels == NULL || bytes == NULL || size == NULL)
+        return fail(NICEST_E_ARGUMENT, "a picture and a place for its bytes are needed");
     if ((image->channels != 1 && image->channels != 3 && image->channels != 4) ||
         !picture_bytes(image->width, image->height, image->channels, &pixels))
         return fail(NICEST_E_ARGUMENT, "no picture is %ux%u with %u channels", image->height,
@@ -290,6 +296,8 @@ nicest_status nicest_image_write(const nicest_image *image, const char *path)
     unsigned char *bytes = NULL;
     size_t size = 0;
     file_writer *writer;
+    if (path == NULL)
+        return fail(NICEST_E_ARGUMENT, "a path to write the picture to is needed");
     TRY(nicest_image_encode(image, &bytes, &size));
     nicest_status status = file_writer_open(&writer, path);
     if (status == NICEST_OK) {

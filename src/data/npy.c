@@ -391,10 +391,11 @@ static nicest_status add_member(npz *f, size_t index)
         return fail_memory();
     f->count++;
     TRY(read_member(&f->z, index, size < MOST_HEADER ? size : MOST_HEADER, false, &start));
-    m->readable =
-        read_header(&m->array, start, size < MOST_HEADER ? size : MOST_HEADER, name) == NICEST_OK;
+    nicest_status status =
+        read_header(&m->array, start, size < MOST_HEADER ? size : MOST_HEADER, name);
+    m->readable = status == NICEST_OK;
     memory_free(start);
-    return NICEST_OK;
+    return status == NICEST_E_MEMORY ? status : NICEST_OK;
 }
 
 static nicest_status list_members(npz *f)

@@ -313,6 +313,8 @@ static nicest_status open_path(nicest_data **data, char *path, slice part,
 nicest_status nicest_data_open(nicest_data **data, const char *text,
                                const nicest_data_options *options)
 {
+    if (data == NULL || text == NULL)
+        return fail(NICEST_E_ARGUMENT, "a DATA argument and a place for the data are needed");
     size_t length = strlen(text);
     slice part = {false, 0, 0};
     if (!file_exists(text))
@@ -361,6 +363,8 @@ static nicest_status open_reader(nicest_reader *reader, const char *text,
 nicest_status nicest_reader_open(nicest_reader **reader, const char *text,
                                  const nicest_data_options *options)
 {
+    if (reader == NULL || text == NULL)
+        return fail(NICEST_E_ARGUMENT, "a DATA argument and a place for the reader are needed");
     nicest_reader *made = memory_new(1, sizeof *made);
     if (made == NULL)
         return fail_memory();
@@ -383,12 +387,15 @@ void nicest_reader_close(nicest_reader *reader)
 
 size_t nicest_reader_columns(const nicest_reader *reader)
 {
+    if (reader == NULL)
+        return 0;
     return reader->data != NULL ? nicest_data_columns(reader->data) : csv_columns(reader->stream);
 }
 
 void nicest_reader_skip_bad(nicest_reader *reader, int skip)
 {
-    reader->skip_bad = skip != 0;
+    if (reader != NULL)
+        reader->skip_bad = skip != 0;
 }
 
 static nicest_status next_of_data(nicest_reader *reader, size_t max, double *rows, size_t *got)
@@ -422,6 +429,8 @@ nicest_status nicest_reader_next(nicest_reader *reader, size_t max, double *rows
                                  size_t *skipped)
 {
     size_t count = 0, left_out = 0;
+    if (reader == NULL || got == NULL || (rows == NULL && max > 0))
+        return fail(NICEST_E_ARGUMENT, "a reader and places for rows and their number are needed");
     if (reader->data != NULL) {
         TRY(next_of_data(reader, max, rows, &count));
     } else {

@@ -497,6 +497,8 @@ static nicest_status save_png(const nicest_data *data, const char *path)
 
 nicest_status nicest_data_save(const nicest_data *data, const char *path)
 {
+    if (data == NULL || path == NULL)
+        return fail(NICEST_E_ARGUMENT, "data and a path to write it to are needed");
     unsigned axes = idx_axes(path);
     if (axes > 0)
         return save_idx(data, path, axes);

@@ -305,6 +305,8 @@ void source_gather(const nicest_data *data, const size_t *index, size_t count, d
 
 nicest_status nicest_data_read(const nicest_data *data, size_t first, size_t count, double *out)
 {
+    if (data == NULL || (out == NULL && count > 0))
+        return fail(NICEST_E_ARGUMENT, "data and a place for its rows are needed");
     if (first > data->rows || count > data->rows - first)
         return fail(NICEST_E_ARGUMENT, "rows %zu to %zu were asked of data with %zu rows", first,
                     first + count, data->rows);
@@ -316,17 +318,17 @@ nicest_status nicest_data_read(const nicest_data *data, size_t first, size_t cou
 
 size_t nicest_data_rows(const nicest_data *data)
 {
-    return data->rows;
+    return data != NULL ? data->rows : 0;
 }
 
 size_t nicest_data_columns(const nicest_data *data)
 {
-    return data->body->table.columns;
+    return data != NULL ? data->body->table.columns : 0;
 }
 
 const char *nicest_data_column_name(const nicest_data *data, size_t column)
 {
-    return column < data->body->table.columns ? data->body->table.names[column] : NULL;
+    return column < nicest_data_columns(data) ? data->body->table.names[column] : NULL;
 }
 
 bool source_named(const nicest_data *data)
@@ -336,12 +338,12 @@ bool source_named(const nicest_data *data)
 
 const char *nicest_data_kind(const nicest_data *data)
 {
-    return data->body->table.kind;
+    return data != NULL ? data->body->table.kind : NULL;
 }
 
 const char *nicest_data_type(const nicest_data *data)
 {
-    return value_name(data->body->table.type);
+    return data != NULL ? value_name(data->body->table.type) : NULL;
 }
 
 value_type source_type(const nicest_data *data)
@@ -352,15 +354,19 @@ value_type source_type(const nicest_data *data)
 void nicest_data_image(const nicest_data *data, unsigned *height, unsigned *width,
                        unsigned *channels)
 {
-    const source_table *t = &data->body->table;
-    *height = t->height;
-    *width = t->width;
-    *channels = t->channels;
+    static const source_table none;
+    const source_table *t = data != NULL ? &data->body->table : &none;
+    if (height != NULL)
+        *height = t->height;
+    if (width != NULL)
+        *width = t->width;
+    if (channels != NULL)
+        *channels = t->channels;
 }
 
 const double *nicest_data_labels(const nicest_data *data)
 {
-    return data->labels;
+    return data != NULL ? data->labels : NULL;
 }
 
 /* ---------------------------------------------------------------- making and ending */
@@ -415,6 +421,8 @@ static nicest_status copy_names(source_table *t, const char *const *names)
 nicest_status nicest_data_new(nicest_data **data, const double *values, size_t n, size_t d,
                               const char *const *names)
 {
+    if (data == NULL || (values == NULL && n > 0))
+        return fail(NICEST_E_ARGUMENT, "values and a place for the data are needed");
     TRY(check_size(n, d, sizeof *values));
     source_table table = {.kind = "memory", .block = memory_new(n * d, sizeof *values)};
     if (table.block == NULL)
@@ -452,6 +460,8 @@ static nicest_status fill_selection(nicest_data *made, const nicest_data *data, 
 nicest_status nicest_data_select(nicest_data **out, const nicest_data *data, const size_t *index,
                                  size_t count)
 {
+    if (out == NULL || data == NULL || (index == NULL && count > 0))
+        return fail(NICEST_E_ARGUMENT, "data, row numbers and a place for the result are needed");
     nicest_data *made = memory_new(1, sizeof *made);
     if (made == NULL)
         return fail_memory();
@@ -500,6 +510,8 @@ static nicest_status fill_replacement(source_table *t, const nicest_data *data,
 
 nicest_status nicest_data_replace(nicest_data **out, const nicest_data *data, const double *values)
 {
+    if (out == NULL || data == NULL || (values == NULL && data->rows > 0))
+        return fail(NICEST_E_ARGUMENT, "data, values and a place for the result are needed");
     const source_table *old = &data->body->table;
     if (value_is_integer(old->type))
         TRY(check_not_nan(data, values));

@@ -495,6 +495,8 @@ nicest_status nicest_toy_log_density(const char *name, const double *rows, size_
 {
     toy_request request;
     mixture m = {0};
+    if (name == NULL || (n > 0 && (rows == NULL || logp == NULL)))
+        return fail(NICEST_E_ARGUMENT, "a toy's name, rows and a place for results are needed");
     TRY(read_request(&request, name));
     if (request.kind->curve != NULL)
         TRY(mixture_open(&m, request.kind->curve, request.noise));

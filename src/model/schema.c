@@ -101,6 +101,8 @@ nicest_status schema_read(model_schema *schema, const char *text, size_t columns
         return NICEST_OK;
     }
     json_t *object = json_loads(text, JSON_REJECT_DUPLICATES, &error);
+    if (!object && !error.text[0]) /* jansson says why, except when its memory ran out */
+        return fail_memory();
     nicest_status status = object ? read_object(object, columns, &fresh)
                                   : fail(NICEST_E_FORMAT, "%s: %s", MODEL_SCHEMA, error.text);
     json_decref(object);

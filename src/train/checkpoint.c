@@ -60,7 +60,8 @@ static nicest_status check_identity(const safetensors *file, const char *identit
     if (strcmp(version, "1"))
         return fail(NICEST_E_UNSUPPORTED, "checkpoint version %.20s; this program reads version 1",
                     version);
-    char *difference = record_difference(theirs, identity);
+    char *difference = NULL;
+    TRY(record_difference(theirs, identity, &difference));
     if (!difference)
         return NICEST_OK;
     nicest_status status = fail(NICEST_E_MISMATCH, "it belongs to another run: %s", difference);

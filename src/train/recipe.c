@@ -10,6 +10,8 @@
 
 void nicest_train_defaults(nicest_train_options *options)
 {
+    if (!options)
+        return;
     *options = (nicest_train_options){
         .preset = "auto",
         .valid_share = NAN,

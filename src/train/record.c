@@ -70,8 +70,11 @@ static json_t *point_json(const curve_point *p)
 static json_t *curve_json(const train_state *s)
 {
     json_t *curve = json_array();
-    for (size_t i = 0; i < s->points; i++)
-        json_array_append_new(curve, point_json(&s->curve[i]));
+    for (size_t i = 0; curve && i < s->points; i++)
+        if (json_array_append_new(curve, point_json(&s->curve[i])) != 0) {
+            json_decref(curve);
+            return NULL;
+        }
     return curve;
 }
 
@@ -122,6 +125,8 @@ static json_t *data_json(const nicest_data *data)
             sum = sum * 31 + file_crc32(rows, count * d * sizeof *rows);
     }
     memory_free(rows);
+    if (!rows)
+        return NULL;
     return json_pack("{s:I, s:I, s:I}", "rows", (json_int_t)n, "columns", (json_int_t)d, "checksum",
                      (json_int_t)sum);
 }
@@ -134,39 +139,58 @@ char *record_identity(const recipe *r, const nicest_train_options *options, cons
                           "validation data", data_json(valid)));
 }
 
-/* Depth first; the place is written as "recipe: batch". */
-static char *difference(const json_t *theirs, const json_t *ours, const char *place)
+/* "recipe: batch was 32, is 64" */
+static nicest_status say_difference(const char *place, const json_t *theirs, const json_t *ours,
+                                    char **found)
+{
+    char *a = text_of(theirs, JSON_ENCODE_ANY | JSON_REAL_PRECISION(9));
+    char *b = text_of(ours, JSON_ENCODE_ANY | JSON_REAL_PRECISION(9));
+    *found = b && (a || !theirs)
+                 ? memory_format("%s was %.80s, is %.80s", place, a ? a : "not there", b)
+                 : NULL;
+    memory_free(a);
+    memory_free(b);
+    return *found ? NICEST_OK : fail_memory();
+}
+
+/* Depth first. */
+static nicest_status compare(const json_t *theirs, const json_t *ours, const char *place,
+                             char **found)
 {
     const char *key;
     json_t *value;
     json_object_foreach((json_t *)ours, key, value) {
         const json_t *other = json_object_get(theirs, key);
-        char *here = memory_format("%s%s%s", place, *place ? ": " : "", key), *found = NULL;
+        nicest_status status = NICEST_OK;
+        char *here = memory_format("%s%s%s", place, *place ? ": " : "", key);
+        if (!here)
+            return fail_memory();
         if (json_is_object(value) && json_is_object(other))
-            found = difference(other, value, here);
-        else if (!other || !json_equal(value, (json_t *)other)) {
-            char *a = text_of(other, JSON_ENCODE_ANY | JSON_REAL_PRECISION(9));
-            char *b = text_of(value, JSON_ENCODE_ANY | JSON_REAL_PRECISION(9));
-            found = memory_format("%s was %.80s, is %.80s", here, a ? a : "not there", b ? b : "?");
-            memory_free(a);
-            memory_free(b);
-        }
+            status = compare(other, value, here, found);
+        else if (!other || !json_equal(value, (json_t *)other))
+            status = say_difference(here, other, value, found);
         memory_free(here);
-        if (found)
-            return found;
+        if (status != NICEST_OK || *found)
+            return status;
     }
-    return NULL;
+    return NICEST_OK;
 }
 
-char *record_difference(const char *theirs, const char *ours)
+nicest_status record_difference(const char *theirs, const char *ours, char **difference)
 {
-    json_t *a = json_loads(theirs, JSON_REJECT_DUPLICATES, NULL);
-    json_t *b = json_loads(ours, JSON_REJECT_DUPLICATES, NULL);
-    char *found = json_is_object(a) && b ? difference(a, b, "")
-                                         : memory_text("its identity cannot be read");
+    json_error_t error;
+    json_t *a = json_loads(theirs, JSON_REJECT_DUPLICATES, &error), *b = NULL;
+    nicest_status status = NICEST_OK;
+    *difference = NULL;
+    if (a ? !json_is_object(a) : error.text[0] != 0)
+        status = fail(NICEST_E_FORMAT, "its identity cannot be read");
+    else if (!a || !(b = json_loads(ours, JSON_REJECT_DUPLICATES, NULL))) /* ours is right */
+        status = fail_memory();
+    else
+        status = compare(a, b, "", difference);
     json_decref(a);
     json_decref(b);
-    return found;
+    return status;
 }
 
 /* ------------------------------------------------------------------ counters */
@@ -193,16 +217,20 @@ enum { COUNTER_COUNT = sizeof COUNTERS / sizeof *COUNTERS };
 char *record_counters(const train_state *s)
 {
     json_t *object = json_object();
+    bool good = true;
     for (size_t i = 0; i < COUNTER_COUNT; i++) {
         const char *place = (const char *)s + COUNTERS[i].offset;
         json_t *value = COUNTERS[i].kind == WHOLE ? json_integer((json_int_t) * (const uint64_t *)(const void *)place)
                         : COUNTERS[i].kind == INT ? json_integer(*(const int *)(const void *)place)
                         : COUNTERS[i].kind == SIZE ? json_integer((json_int_t) * (const size_t *)(const void *)place)
                                                    : number(*(const double *)(const void *)place);
-        json_object_set_new(object, COUNTERS[i].name, value);
+        good = json_object_set_new(object, COUNTERS[i].name, value) == 0 && good;
     }
-    json_object_set_new(object, "curve", curve_json(s));
-    return dump(object);
+    good = json_object_set_new(object, "curve", curve_json(s)) == 0 && good;
+    if (good)
+        return dump(object);
+    json_decref(object);
+    return NULL;
 }
 
 static bool read_counter(const json_t *object, const counter *c, train_state *s)
@@ -245,7 +273,10 @@ static bool read_curve(const json_t *curve, train_state *s)
 
 nicest_status record_read_counters(const char *text, train_state *s)
 {
-    json_t *object = json_loads(text, JSON_REJECT_DUPLICATES, NULL);
+    json_error_t error;
+    json_t *object = json_loads(text, JSON_REJECT_DUPLICATES, &error);
+    if (!object && !error.text[0]) /* jansson says why, except when its memory ran out */
+        return fail_memory();
     train_state read = *s;
     bool good = json_is_object(object) && read_curve(json_object_get(object, "curve"), &read);
     for (size_t i = 0; good && i < COUNTER_COUNT; i++)

@@ -13,8 +13,9 @@ char *record_training(const train_state *s, const recipe *r, const nicest_train_
                       const nicest_train_result *result, size_t valid_rows, size_t held_out_rows);
 char *record_identity(const recipe *r, const nicest_train_options *options, const nicest_data *train,
                       const nicest_data *valid);
-/* The first difference of two identities as a sentence, or NULL; released by memory_free. */
-char *record_difference(const char *theirs, const char *ours);
+/* *difference: the first difference of two identities as a sentence, or NULL; released by memory_free.
+ * NICEST_E_FORMAT where theirs is no identity. */
+nicest_status record_difference(const char *theirs, const char *ours, char **difference);
 
 /* The state's numbers, without its vectors. */
 char *record_counters(const train_state *s);

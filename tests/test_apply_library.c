@@ -1,0 +1,64 @@
+/* test_apply_library.c - what the library says of itself, files that are written whole, and the
+ * measurement of speed, which can be stopped. */
+#include "model_fixture.h"
+
+static void it_says_what_it_is(void **state)
+{
+    (void)state;
+    assert_non_null(strchr(nicest_version(), '.'));
+    assert_non_null(strstr(nicest_build(), nicest_version()));
+    assert_null(strchr(nicest_build(), '\n'));
+    assert_true(nicest_processors() >= 1);
+}
+
+static void a_file_is_written_whole_or_not(void **state)
+{
+    (void)state;
+    char path[512];
+    nicest_image image = {0};
+    unsigned char *png = NULL;
+    size_t size = 0;
+    temporary("library.png", path, sizeof path);
+    assert_status(nicest_image_new(&image, 3, 2, 1), NICEST_OK);
+    assert_status(nicest_image_encode(&image, &png, &size), NICEST_OK);
+    assert_status(nicest_file_write(path, png, size), NICEST_OK);
+    bytes back = read_bytes(path);
+    assert_int_equal(back.size, size);
+    assert_memory_equal(back.data, png, size);
+    assert_error(nicest_file_write("/dev/full/x", png, size), NICEST_E_IO, "/dev/full/x");
+    nicest_free(png);
+    nicest_image_free(&image);
+    memory_free(back.data);
+    remove(path);
+}
+
+static int stop_at_once(void *context, double done, double total)
+{
+    ++*(int *)context;
+    assert_true(done == 0 && total > 0);
+    return 1;
+}
+
+static void a_measurement_can_be_stopped(void **state)
+{
+    (void)state;
+    nicest_bench_result result, kept;
+    int asked = 0;
+    size_t live = memory_live();
+    memset(&result, 7, sizeof result);
+    kept = result;
+    assert_status(nicest_bench(1, 0.01, stop_at_once, &asked, &result), NICEST_E_INTERRUPTED);
+    assert_int_equal(asked, 1);
+    assert_memory_equal(&result, &kept, sizeof kept);
+    assert_int_equal(memory_live(), live);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(it_says_what_it_is),
+        cmocka_unit_test(a_file_is_written_whole_or_not),
+        cmocka_unit_test(a_measurement_can_be_stopped),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
