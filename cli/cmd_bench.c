@@ -13,23 +13,28 @@
 typedef struct bench_settings {
     shared_settings shared;
     double seconds;
+    const char *models;
 } bench_settings;
 
 /* clang-format off */
 static const option BENCH_OPTIONS[] = {
     {.group = "Measuring", .name = "seconds", .type = OPTION_SECONDS, .argument = "T",
      .offset = offsetof(bench_settings, seconds), .help = "about how long to measure"},
+    {.name = "models", .type = OPTION_TEXT, .argument = "NAMES",
+     .offset = offsetof(bench_settings, models), .unset = "all",
+     .help = "which of paper256,paper1024,table,toy to measure"},
     {0},
 };
 /* clang-format on */
 
-enum {
-    MODELS = sizeof((nicest_bench_result *)0)->model / sizeof((nicest_bench_result *)0)->model[0]
-};
+#define COUNT(array)                                                                               \
+    (sizeof((nicest_bench_result *)0)->array / sizeof((nicest_bench_result *)0)->array[0])
+
+enum { MODELS = COUNT(model), PRODUCTS = COUNT(product), FORMATS = COUNT(reading) };
 
 static void bench_defaults(void *settings)
 {
-    ((bench_settings *)settings)->seconds = 20;
+    ((bench_settings *)settings)->seconds = 30;
 }
 
 /* ------------------------------------------------------------------ start-up */
@@ -65,34 +70,85 @@ static double measure_startup(void)
 
 /* ------------------------------------------------------------------ output */
 
+/* What bf16 brings to the paper's step of 1024 rows. */
 static double bf16_gain(const nicest_bench_result *r)
 {
     for (size_t i = 0; i < MODELS; i++)
         if (!strcmp(r->model[i].name, "paper1024"))
-            return r->model[i].step_ms / r->model[i].step_bf16_ms;
+            return r->model[i].step_ms.median / r->model[i].step_bf16_ms.median;
     return NAN;
+}
+
+/* What all threads bring to a model's step. */
+static double threads_gain(const nicest_bench_result *r, size_t model)
+{
+    return r->model[model].step_one_thread_ms.median / r->model[model].step_ms.median;
+}
+
+/* "  12.345  81.2%  ±1.3%", with what is not there left out. */
+static void print_figure(const char *what, int digits, const nicest_bench_figure *f,
+                         const char *unit)
+{
+    if (!isfinite(f->median))
+        return;
+    printf("  %-18s %14.*f %-7s", what, digits, f->median, unit);
+    if (isfinite(f->share))
+        printf(" %6.1f%% of peak", 100 * f->share);
+    else
+        printf(" %15s", "");
+    printf("  spread %5.1f%%\n", 100 * f->spread);
+}
+
+static void print_peaks(const nicest_bench_result *r, double startup)
+{
+    printf("%-20s %12s %12s\n", "peaks", "1 thread", "all threads");
+    printf("  %-18s %12.1f %12.1f GFLOP/s\n", "f32", r->one_peak_f32, r->peak_f32);
+    if (isfinite(r->peak_bf16))
+        printf("  %-18s %12.1f %12.1f GFLOP/s\n", "bf16", r->one_peak_bf16, r->peak_bf16);
+    printf("  %-18s %12.1f %12.1f GB/s\n", "memory", r->one_bandwidth, r->bandwidth);
+    printf("threads %d, start of the program %.2f ms\n", r->threads, startup);
+}
+
+static void print_model(const nicest_bench_result *r, size_t i)
+{
+    if (!isfinite(r->model[i].step_ms.median))
+        return;
+    printf("\n%s: %zu columns, %zu parameters, batch %zu\n", r->model[i].name, r->model[i].columns,
+           r->model[i].parameters, r->model[i].batch);
+    print_figure("step", 3, &r->model[i].step_ms, "ms");
+    print_figure("step, 1 thread", 3, &r->model[i].step_one_thread_ms, "ms");
+    print_figure("step, bf16", 3, &r->model[i].step_bf16_ms, "ms");
+    if (r->threads > 1)
+        printf("  1 -> %d threads %20.2f times\n", r->threads, threads_gain(r, i));
+    print_figure("score", 0, &r->model[i].score, "rows/s");
+    print_figure("inverse", 0, &r->model[i].inverse, "rows/s");
+    print_figure("sample", 0, &r->model[i].sample, "rows/s");
+    print_figure("gradient by x", 0, &r->model[i].gradient, "rows/s");
+    nicest_bench_figure row = r->model[i].one_row_us;
+    row.share = NAN;
+    print_figure("score one row", 2, &row, "us");
+    if (isfinite(r->model[i].one_row_floor_us))
+        printf("  %-18s %14.2f us: the parameters read once from memory\n", "  its floor",
+               r->model[i].one_row_floor_us);
 }
 
 static void print_result(const nicest_bench_result *r, double startup)
 {
-    printf("peak f32   %8.1f GFLOP/s\n", r->peak_f32);
-    if (isfinite(r->peak_bf16))
-        printf("peak bf16  %8.1f GFLOP/s\n", r->peak_bf16);
-    printf("bandwidth  %8.1f GB/s\nstart-up   %8.2f ms\n\n", r->bandwidth, startup);
-    printf("%-10s %10s %8s %8s %14s %8s %14s %14s %10s %10s\n", "model", "step ms", "of peak",
-           "spread", "score rows/s", "of peak", "inverse rows/s", "gradient rows/s", "one row us",
-           "bf16 ms");
+    print_peaks(r, startup);
     for (size_t i = 0; i < MODELS; i++)
-        printf("%-10s %10.3f %7.1f%% %7.1f%% %14.0f %7.1f%% %14.0f %15.0f %10.2f %10.3f\n",
-               r->model[i].name, r->model[i].step_ms, 100 * r->model[i].step_share,
-               100 * r->model[i].step_spread, r->model[i].score_rows_per_second,
-               100 * r->model[i].score_share, r->model[i].inverse_rows_per_second,
-               r->model[i].gradient_rows_per_second, r->model[i].one_row_us,
-               r->model[i].step_bf16_ms);
+        print_model(r, i);
+    printf("\nmatrix products by one thread\n");
+    for (size_t i = 0; i < PRODUCTS; i++) {
+        print_figure(r->product[i].name, 1, &r->product[i].f32, "GFLOP/s");
+        print_figure("  in bf16", 1, &r->product[i].bf16, "GFLOP/s");
+    }
+    printf("\nfiles into memory\n");
+    for (size_t i = 0; i < FORMATS; i++)
+        print_figure(r->reading[i].format, 1, &r->reading[i].speed, "MB/s");
 }
 
-/* {"paper256": figure, ...} of the double that lies `offset` bytes into each model. */
-static json_t *figures_json(const nicest_bench_result *r, size_t offset)
+/* {"paper256": number, ...} of the double that lies `offset` bytes into each model. */
+static json_t *models_json(const nicest_bench_result *r, size_t offset)
 {
     json_t *object = json_object();
     for (size_t i = 0; i < MODELS; i++) {
@@ -103,22 +159,89 @@ static json_t *figures_json(const nicest_bench_result *r, size_t offset)
     return object;
 }
 
+static json_t *threads_json(const nicest_bench_result *r)
+{
+    json_t *object = json_object();
+    for (size_t i = 0; i < MODELS; i++)
+        json_object_set_new(object, r->model[i].name, json_figure(threads_gain(r, i)));
+    return object;
+}
+
+static json_t *figure_json(const nicest_bench_figure *f)
+{
+    return json_pack("{s:o, s:o, s:o}", "median", json_figure(f->median), "spread",
+                     json_figure(f->spread), "share", json_figure(f->share));
+}
+
+static json_t *products_json(const nicest_bench_result *r)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; i < PRODUCTS; i++)
+        json_array_append_new(
+            list, json_pack("{s:s, s:I, s:I, s:I, s:o, s:o}", "name", r->product[i].name, "m",
+                            (json_int_t)r->product[i].m, "n", (json_int_t)r->product[i].n, "k",
+                            (json_int_t)r->product[i].k, "f32", figure_json(&r->product[i].f32),
+                            "bf16", figure_json(&r->product[i].bf16)));
+    return list;
+}
+
+static json_t *reading_json(const nicest_bench_result *r, bool spread)
+{
+    json_t *object = json_object();
+    for (size_t i = 0; i < FORMATS; i++)
+        json_object_set_new(
+            object, r->reading[i].format,
+            json_figure(spread ? r->reading[i].speed.spread : r->reading[i].speed.median));
+    return object;
+}
+
+/* Where NAME.median, .spread and .share of a figure become NAME, NAME_spread, NAME_share. */
 #define OFFSET(field)                                                                              \
     (offsetof(nicest_bench_result, model[0].field) - offsetof(nicest_bench_result, model))
 
+static const struct {
+    const char *name;
+    size_t offset;
+} MODEL_KEYS[] = {
+    {"step_ms", OFFSET(step_ms.median)},
+    {"step_share", OFFSET(step_ms.share)},
+    {"step_spread", OFFSET(step_ms.spread)},
+    {"step_one_thread_ms", OFFSET(step_one_thread_ms.median)},
+    {"step_one_thread_share", OFFSET(step_one_thread_ms.share)},
+    {"step_bf16_ms", OFFSET(step_bf16_ms.median)},
+    {"step_bf16_share", OFFSET(step_bf16_ms.share)},
+    {"score_rows_per_second", OFFSET(score.median)},
+    {"score_share", OFFSET(score.share)},
+    {"score_spread", OFFSET(score.spread)},
+    {"inverse_rows_per_second", OFFSET(inverse.median)},
+    {"inverse_share", OFFSET(inverse.share)},
+    {"inverse_spread", OFFSET(inverse.spread)},
+    {"sample_rows_per_second", OFFSET(sample.median)},
+    {"sample_spread", OFFSET(sample.spread)},
+    {"gradient_rows_per_second", OFFSET(gradient.median)},
+    {"gradient_share", OFFSET(gradient.share)},
+    {"gradient_spread", OFFSET(gradient.spread)},
+    {"one_row_us", OFFSET(one_row_us.median)},
+    {"one_row_spread", OFFSET(one_row_us.spread)},
+    {"one_row_floor_us", OFFSET(one_row_floor_us)},
+};
+
 static json_t *result_json(const nicest_bench_result *r, double startup)
 {
-    return json_pack(
-        "{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "peak_f32",
+    json_t *object = json_pack(
+        "{s:i, s:o, s:o, s:o, s:o, s:o, s:o}", "threads", r->threads, "peak_f32",
         json_figure(r->peak_f32), "peak_bf16", json_figure(r->peak_bf16), "bandwidth",
-        json_figure(r->bandwidth), "step_share", figures_json(r, OFFSET(step_share)), "step_ms",
-        figures_json(r, OFFSET(step_ms)), "bf16_gain", json_figure(bf16_gain(r)), "startup_ms",
-        json_figure(startup), "step_spread", figures_json(r, OFFSET(step_spread)),
-        "score_rows_per_second", figures_json(r, OFFSET(score_rows_per_second)), "score_share",
-        figures_json(r, OFFSET(score_share)), "inverse_rows_per_second",
-        figures_json(r, OFFSET(inverse_rows_per_second)), "gradient_rows_per_second",
-        figures_json(r, OFFSET(gradient_rows_per_second)), "one_row_us",
-        figures_json(r, OFFSET(one_row_us)), "step_bf16_ms", figures_json(r, OFFSET(step_bf16_ms)));
+        json_figure(r->bandwidth), "one_peak_f32", json_figure(r->one_peak_f32), "one_peak_bf16",
+        json_figure(r->one_peak_bf16), "one_bandwidth", json_figure(r->one_bandwidth));
+    for (size_t i = 0; i < sizeof MODEL_KEYS / sizeof MODEL_KEYS[0]; i++)
+        json_object_set_new(object, MODEL_KEYS[i].name, models_json(r, MODEL_KEYS[i].offset));
+    json_object_set_new(object, "bf16_gain", json_figure(bf16_gain(r)));
+    json_object_set_new(object, "threads_gain", threads_json(r));
+    json_object_set_new(object, "products", products_json(r));
+    json_object_set_new(object, "reading_mb_per_second", reading_json(r, false));
+    json_object_set_new(object, "reading_spread", reading_json(r, true));
+    json_object_set_new(object, "startup_ms", json_figure(startup));
+    return object;
 }
 
 static int bench_run(void *settings)
@@ -129,7 +252,7 @@ static int bench_run(void *settings)
     double startup = measure_startup();
     progress bar = progress_start(&s->shared, "measuring", NULL);
     nicest_status status =
-        nicest_bench(s->shared.threads, s->seconds, progress_tick, &bar, &result);
+        nicest_bench(s->models, s->shared.threads, s->seconds, progress_tick, &bar, &result);
     progress_end(&bar);
     need(status);
     if (!s->shared.quiet)
@@ -141,13 +264,23 @@ static int bench_run(void *settings)
 const command BENCH_COMMAND = {
     .name = "bench",
     .summary = "speed of this machine on the standard models",
-    .synopsis = "[--seconds T] [--threads N]",
+    .synopsis = "[--seconds T] [--threads N] [--models NAMES]",
     .description =
-        "Measures the peak of matrix products, memory bandwidth, and a training step of four "
-        "models (the paper's at batches of 256 and 1024, a table, a toy), as time and as share of "
-        "the peak; scoring, inverse and gradient; and how long the program takes to start. -o "
-        "FILE.json keeps the figures.",
-    .examples = "  nicest bench\n  nicest bench --threads 1 --json\n",
+        "Measures this machine's peaks (multiply-adds in f32 and, where there is one, in bf16; "
+        "reading "
+        "memory) and what is reached of them by four models: the paper's at batches of 256 and "
+        "1024, "
+        "a table of 8 columns, a toy of 2. Of each the training step, also with one thread and in "
+        "bf16, scoring, inverse, sampling, the gradient that inpainting climbs, and one row alone; "
+        "then "
+        "the matrix products they consist of, reading CSV, NPY and IDX files, and how long the "
+        "program "
+        "takes to start. "
+        "Figures are medians; spread is the distance of the 5th and 95th percentile as a share of "
+        "the "
+        "median; a share counts useful operations only. -o FILE.json keeps the figures.",
+    .examples = "  nicest bench\n  nicest bench --threads 1 --json\n"
+                "  nicest bench --models table,toy --seconds 5\n",
     .tables = {BENCH_OPTIONS, OUTPUT_OPTIONS, COMMON_OPTIONS},
     .size = sizeof(bench_settings),
     .defaults = bench_defaults,

@@ -428,19 +428,49 @@ NICEST_API nicest_status nicest_detect(const double *scores, const unsigned char
 
 /* --- speed of this machine --- */
 
+/* A median of repeated runs; how far they lie apart, (95th - 5th percentile) / median; and the share of
+ * what bounds it (NaN: nothing measured here does). A figure that was not measured is NaN throughout. */
+typedef struct nicest_bench_figure {
+    double median, spread, share;
+} nicest_bench_figure;
+
 typedef struct nicest_bench_result {
-    double peak_f32, peak_bf16, bandwidth; /* GFLOP/s, GFLOP/s (NaN: none), GB/s; with `threads` */
+    int threads;
+    /* With `threads`, and with one thread: GFLOP/s of multiply-adds in registers (bf16: NaN where the
+     * processor has none), GB/s of reading memory. */
+    double peak_f32, peak_bf16, bandwidth;
+    double one_peak_f32, one_peak_bf16, one_bandwidth;
+    /* The standard models. Shares count useful operations, 2 for each parameter, row and product, of the
+     * peak of as many threads. Rates are rows a second of many rows at once. */
     struct {
-        const char *name;         /* "paper256", "paper1024", "table", "toy" */
-        double step_ms, step_share, step_spread; /* median; share of peak; (max-min)/median */
-        double score_rows_per_second, score_share, inverse_rows_per_second, gradient_rows_per_second;
-        double one_row_us;
-        double step_bf16_ms;      /* NaN: none */
+        const char *name; /* "paper256", "paper1024", "table", "toy" */
+        size_t columns, batch, parameters; /* 0 parameters: not measured */
+        nicest_bench_figure step_ms;            /* forward, backward, gradient, Adam */
+        nicest_bench_figure step_one_thread_ms;
+        nicest_bench_figure step_bf16_ms;       /* share of peak_bf16; NaN: none */
+        nicest_bench_figure score, inverse, sample;
+        nicest_bench_figure gradient;           /* by the row, what inpainting climbs */
+        nicest_bench_figure one_row_us;         /* score of a row by one thread; share: floor / time */
+        double one_row_floor_us; /* reading the parameters once at one_bandwidth; NaN where they fit in caches */
     } model[4];
+    /* Matrix products C[m,n] = A[m,k] B[k,n] of these models by one thread, in GFLOP/s: "paper forward 64"
+     * (with bias and ReLU), ... bf16 includes rounding the operands. */
+    struct {
+        const char *name;
+        size_t m, n, k;
+        nicest_bench_figure f32, bf16;
+    } product[12];
+    /* Opening a file and reading every row as double, in MB of file a second; the file is in the system's
+     * cache and was written for this under TMPDIR. */
+    struct {
+        const char *format; /* "csv", "npy", "idx" */
+        nicest_bench_figure speed;
+    } reading[3];
 } nicest_bench_result;
-/* Measures for about `seconds` altogether, with `threads` of its own (0: all processors). */
-NICEST_API nicest_status nicest_bench(int threads, double seconds, nicest_tick tick, void *context,
-                                      nicest_bench_result *result);
+/* Measures for about `seconds` altogether, with `threads` of its own (0: all processors). models: names
+ * divided by commas (NULL: all); the figures of others are NaN. */
+NICEST_API nicest_status nicest_bench(const char *models, int threads, double seconds, nicest_tick tick,
+                                      void *context, nicest_bench_result *result);
 
 /* ---------------------------------------------------------------- pictures */
 

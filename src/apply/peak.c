@@ -1,29 +1,41 @@
-/* peak.c - see peak.h. Independent chains of multiply-adds, enough of them to fill the pipelines. */
+/* peak.c - see peak.h. Independent chains of multiply-adds, enough of them to fill the pipelines.
+ *
+ * A peak is the best of many short tries (some tenths of a millisecond): what other programs take
+ * from a try is no property of the machine. */
 #include "apply/peak.h"
 
 #include <math.h>
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/clones.h"
 #include "base/memory.h"
 #include "base/parallel.h"
 
-enum { CHAINS = 12, ROUNDS = 2000000, TRIES = 5, BLOCK = 64 << 20 };
+enum { CHAINS = 12, ROUNDS = 150000, BLOCK = 64 << 20, SLICES = 256, READS = 5, MOST_TEAM = 256 };
+
+static const double TRYING = 0.2; /* seconds for a peak */
+
+/* Floating-point operations of one thread's share of a try. *result keeps the compiler from leaving
+ * out the work. */
+typedef double chain_body(float *result);
+
+/* ------------------------------------------------------------------ chains in float */
 
 /* One body for every vector width: the compiler keeps the chains in registers. */
-#define CHAIN_BODY(bytes)                                                          \
-    typedef float chain __attribute__((vector_size(bytes)));                       \
-    chain sum[CHAINS], factor = {0}, step = {0};                                   \
-    for (int i = 0; i < CHAINS; i++)                                               \
-        sum[i] = (chain){0} + (float)i;                                            \
-    factor += 0.999f;                                                              \
-    step += 0.001f;                                                                \
-    for (int round = 0; round < ROUNDS; round++)                                   \
-        for (int i = 0; i < CHAINS; i++)                                           \
-            sum[i] = sum[i] * factor + step;                                       \
-    for (int i = 1; i < CHAINS; i++)                                               \
-        sum[0] += sum[i];                                                          \
-    *result = sum[0][0];                                                           \
+#define CHAIN_BODY(bytes)                                                                          \
+    typedef float chain __attribute__((vector_size(bytes)));                                       \
+    chain sum[CHAINS], factor = {0}, step = {0};                                                   \
+    for (int i = 0; i < CHAINS; i++)                                                               \
+        sum[i] = (chain){0} + (float)i;                                                            \
+    factor += 0.999f;                                                                              \
+    step += 0.001f;                                                                                \
+    for (int round = 0; round < ROUNDS; round++)                                                   \
+        for (int i = 0; i < CHAINS; i++)                                                           \
+            sum[i] = sum[i] * factor + step;                                                       \
+    for (int i = 1; i < CHAINS; i++)                                                               \
+        sum[0] += sum[i];                                                                          \
+    *result = sum[0][0];                                                                           \
     return 2.0 * CHAINS * ROUNDS * (double)((bytes) / sizeof(float))
 
 #if defined(__GNUC__) && !defined(__clang__)
@@ -48,59 +60,85 @@ CONTRACT __attribute__((target("avx512f"))) static double chains_avx512(float *r
     CHAIN_BODY(64);
 }
 
-static double chains(float *result)
+static chain_body *chains_f32(void)
 {
     __builtin_cpu_init();
     if (__builtin_cpu_supports("avx512f"))
-        return chains_avx512(result);
+        return chains_avx512;
     if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
-        return chains_avx2(result);
-    return chains_plain(result);
+        return chains_avx2;
+    return chains_plain;
+}
+
+/* ------------------------------------------------------------------ chains in bf16 */
+
+/* No expression of C becomes vdpbf16ps, so it is written out: 14 chains, as many as one statement
+ * of assembly may name, each of 16 sums that take two products. They have names because an array of
+ * them would live in memory. */
+#define DOT(chain) "vdpbf16ps %14, %14, %" #chain "\n\t"
+
+__attribute__((target("avx512f,avx512bf16"))) static double chains_avx512_bf16(float *result)
+{
+    typedef float chain __attribute__((vector_size(64)));
+    const chain o = {0};
+    chain a = o, b = o, c = o, d = o, e = o, f = o, g = o, h = o, i = o, j = o, k = o, l = o, m = o,
+          n = o;
+    for (int round = 0; round < ROUNDS; round++)
+        __asm__ volatile(DOT(0) DOT(1) DOT(2) DOT(3) DOT(4) DOT(5) DOT(6) DOT(7) DOT(8) DOT(9)
+                             DOT(10) DOT(11) DOT(12) DOT(13)
+                         : "+v"(a), "+v"(b), "+v"(c), "+v"(d), "+v"(e), "+v"(f), "+v"(g), "+v"(h),
+                           "+v"(i), "+v"(j), "+v"(k), "+v"(l), "+v"(m), "+v"(n)
+                         : "v"(o));
+    chain sum = a + b + c + d + e + f + g + h + i + j + k + l + m + n;
+    *result = sum[0];
+    return 2.0 * 2 * 16 * 14 * ROUNDS;
+}
+
+static chain_body *chains_bf16(void)
+{
+    __builtin_cpu_init();
+    return __builtin_cpu_supports("avx512bf16") ? chains_avx512_bf16 : NULL;
 }
 #else
-static double chains(float *result)
+static chain_body *chains_f32(void)
 {
-    return chains_plain(result);
+    return chains_plain;
+}
+
+static chain_body *chains_bf16(void)
+{
+    return NULL;
 }
 #endif
 
+/* ------------------------------------------------------------------ tries */
+
 typedef struct effort {
-    double work[256]; /* of each thread: operations, or bytes */
-    float sink[256];
+    chain_body *chains;
+    double work[MOST_TEAM]; /* operations of each thread */
+    float sink[SLICES];
     const uint64_t *block;
-    size_t words;
 } effort;
 
 static void run_chains(void *context, int thread, size_t item)
 {
     effort *e = context;
     (void)item;
-    e->work[thread] = chains(&e->sink[thread]);
-}
-
-static void read_block(void *context, int thread, size_t item)
-{
-    effort *e = context;
-    size_t count = e->words / 256, first = item * count;
-    uint64_t sum = 0;
-    (void)thread;
-    for (size_t i = first; i < first + count; i++)
-        sum += e->block[i];
-    e->sink[item] = (float)sum;
+    e->work[thread] = e->chains(&e->sink[thread]);
 }
 
 static int bounded(int threads)
 {
     int available = threads > 0 ? threads : parallel_available();
-    return available < 256 ? available : 256;
+    return available < MOST_TEAM ? available : MOST_TEAM;
 }
 
-double peak_f32(int threads)
+static double best_chains(chain_body *chains, int threads)
 {
-    effort e = {.words = 0};
-    double best = 0;
+    effort e = {.chains = chains};
+    double best = 0, begin = parallel_clock();
     threads = bounded(threads);
-    for (int attempt = 0; attempt < TRIES; attempt++) {
+    while (parallel_clock() - begin < TRYING) {
         double sum = 0, start = parallel_clock();
         parallel_each(threads, run_chains, &e);
         double seconds = parallel_clock() - start;
@@ -111,22 +149,56 @@ double peak_f32(int threads)
     return best;
 }
 
-double peak_bandwidth(int threads)
+double peak_f32(int threads)
 {
-    effort e = {.words = BLOCK};
-    uint64_t *block = memory_new(e.words, sizeof *block);
+    return best_chains(chains_f32(), threads);
+}
+
+double peak_bf16(int threads)
+{
+    chain_body *chains = chains_bf16();
+    return chains ? best_chains(chains, threads) : NAN;
+}
+
+/* ------------------------------------------------------------------ memory */
+
+VECTOR_CLONES
+static uint64_t sum_words(const uint64_t *word, size_t count)
+{
+    uint64_t sum = 0;
+    for (size_t i = 0; i < count; i++)
+        sum += word[i];
+    return sum;
+}
+
+static void read_slice(void *context, int thread, size_t item)
+{
+    effort *e = context;
+    (void)thread;
+    e->sink[item] = (float)sum_words(e->block + item * (BLOCK / SLICES), BLOCK / SLICES);
+}
+
+static double best_reading(effort *e, int threads)
+{
     double best = 0;
-    if (!block)
-        return NAN;
-    for (size_t i = 0; i < e.words; i++)
-        block[i] = i;
-    e.block = block;
-    for (int attempt = 0; attempt < TRIES; attempt++) {
+    for (int attempt = 0; attempt < READS; attempt++) {
         double start = parallel_clock();
-        parallel_for(bounded(threads), 256, read_block, &e);
-        double seconds = parallel_clock() - start;
-        best = fmax(best, (double)e.words * sizeof *block / seconds * 1e-9);
+        parallel_for(threads, SLICES, read_slice, e);
+        best = fmax(best, (double)BLOCK * sizeof *e->block / (parallel_clock() - start) * 1e-9);
     }
-    memory_free(block);
     return best;
+}
+
+void peak_bandwidth(int threads, double *all, double *one)
+{
+    uint64_t *block = memory_new(BLOCK, sizeof *block);
+    effort e = {.block = block};
+    *all = *one = NAN;
+    if (!block)
+        return;
+    for (size_t i = 0; i < BLOCK; i++)
+        block[i] = i;
+    *one = best_reading(&e, 1);
+    *all = bounded(threads) > 1 ? best_reading(&e, bounded(threads)) : *one;
+    memory_free(block);
 }
