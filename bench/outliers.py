@@ -9,7 +9,7 @@ the test. Labels are never used but to measure. nicest runs with one set of defa
 without options), the others with scikit-learn's defaults on standardised columns, novelty=True for LOF.
 --splits N measures the false-alarm rate that was promised as 5 % over N splits (those beyond --seeds train
 for 20 epochs only: the promise does not depend on how good a model is), --few M once more with M training
-rows, where calibration has to be cross-conformal. Writes outliers-tables.md and .json. --results FILE keeps
+rows of the sets below 2,000 rows, where calibration has to be cross-conformal. Writes outliers-tables.md and .json. --results FILE keeps
 figures as they come; a run that finds some there goes on from them.
 """
 
@@ -31,6 +31,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import OneClassSVM
 
 RATE = 0.05
+SMALL = 2000
 SCORES = ["logp", "typicality", "latent", "gradient", "combined", "complexity"]
 DEFAULT = "logp"
 
@@ -282,7 +283,7 @@ def page(options, paths, results, few, words):
                  f"\n\nMean over all sets and the first {options.seeds} splits, by score: " +
                  promise_scores(results, options.seeds) + ".\n\n")
     if few:
-        text += (f"### Few rows\n\nThe same with {options.few} training rows. A fifth of these is too few to "
+        text += (f"### Few rows\n\nThe small sets with {options.few} training rows. A fifth of these is too few to "
                  "promise 5 % (19 are needed), so\ntraining says `few rows to calibrate on: cross-conformal, "
                  "five more models learn from four fifths`.\n\n" + promise_table(few) +
                  "\n\nA rate that is out of reach is said, and nothing is flagged. 1 % asked of "
@@ -318,7 +319,8 @@ def main():
         sys.exit(f"{options.data}: no sets")
     kept = Kept(options.results)
     results = measure(options, paths, max(options.seeds, options.splits), kept)
-    few = measure(options, paths, options.splits, kept, options.few) if options.few and options.splits else {}
+    small = [path for path in paths if len(load(path)[0]) < SMALL] if options.few else []
+    few = measure(options, small, options.splits, kept, options.few)
     write(options, paths, results, few)
     print((pathlib.Path(options.out) / "outliers-tables.md").read_text())
 
