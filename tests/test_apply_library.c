@@ -1,5 +1,4 @@
-/* test_apply_library.c - what the library says of itself, files that are written whole, and the
- * measurement of speed, which can be stopped. */
+/* test_apply_library.c - what the library says of itself, and files that are written whole. */
 #include "model_fixture.h"
 
 static void it_says_what_it_is(void **state)
@@ -32,33 +31,11 @@ static void a_file_is_written_whole_or_not(void **state)
     remove(path);
 }
 
-static int stop_at_once(void *context, double done, double total)
-{
-    ++*(int *)context;
-    assert_true(done == 0 && total > 0);
-    return 1;
-}
-
-static void a_measurement_can_be_stopped(void **state)
-{
-    (void)state;
-    nicest_bench_result result, kept;
-    int asked = 0;
-    size_t live = memory_live();
-    memset(&result, 7, sizeof result);
-    kept = result;
-    assert_status(nicest_bench(1, 0.01, stop_at_once, &asked, &result), NICEST_E_INTERRUPTED);
-    assert_int_equal(asked, 1);
-    assert_memory_equal(&result, &kept, sizeof kept);
-    assert_int_equal(memory_live(), live);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(it_says_what_it_is),
         cmocka_unit_test(a_file_is_written_whole_or_not),
-        cmocka_unit_test(a_measurement_can_be_stopped),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -236,8 +236,8 @@ static void verbs_want_a_model_and_a_place(void **state)
     WRONG(nicest_mask("even", rows, 1, D, 0, 0, 0, 1, NULL));
     WRONG(nicest_mask("even", rows, 1, 0, 0, 0, 0, 1, hidden));
     WRONG(nicest_mask("no-mask", rows, 1, D, 0, 0, 0, 1, hidden));
-    WRONG(nicest_bench(1, 1, NULL, NULL, NULL));
-    WRONG(nicest_bench(1, 0, NULL, NULL, &speed));
+    WRONG(nicest_bench(NULL, 1, 1, NULL, NULL, NULL));
+    WRONG(nicest_bench("toy", 1, 0, NULL, NULL, &speed));
 }
 
 static void outliers_want_scores(void **state)
