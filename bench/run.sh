@@ -9,6 +9,6 @@ nicest=${NICEST:-$root/build/release/nicest}
 "$nicest" bench
 echo
 echo "longer measurements:"
-for script in "$root"/bench/*.py "$root"/bench/*.sh; do
-    [ "$script" = "$root/bench/run.sh" ] || echo "  bench/$(basename "$script")"
+for script in "$root"/bench/*.py "$root"/bench/*.sh "$root"/bench/*/run.sh; do
+    [ "$script" = "$root/bench/run.sh" ] || echo "  ${script#"$root"/}"
 done
