@@ -212,7 +212,7 @@ def row_text(name, row):
 
 def table(results, figure, seeds):
     """A line a set and their mean; a method that is not there for every set has no mean."""
-    methods = [*SCORES, *PEERS]
+    methods = [m for m in [*SCORES, *PEERS] if any(m in found for found in results.values())]
     lines = ["| set | " + " | ".join(methods) + " |", "|---" * (len(methods) + 1) + "|"]
     rows = np.array([[mean(results, name, m, figure, seeds) for m in methods] for name in results])
     lines += [row_text(name, row) for name, row in zip(results, rows)]
@@ -274,7 +274,7 @@ def page(options, paths, results, few, words):
         f"{best_peer}.\n\n## The sets\n\n" + set_table(results, paths, options.seeds) +
         "\n\n## AUROC\n\n" + table(results, "auroc", options.seeds) +
         "\n\n## AUPRC (average precision)\n\n" + table(results, "auprc", options.seeds) +
-        "\n\n`complexity` needs columns with levels throughout.\n\n")
+        "\n\n`complexity` needs columns with levels throughout, which few tables have.\n\n")
     if options.splits:
         text += ("## The promised false-alarm rate\n\nShare of the normal test rows that `--false-alarms "
                  "0.05` flags; every split trains anew, those\nbeyond the first "
