@@ -5,7 +5,7 @@
 #
 # The peers are installed in a virtual environment (default build/peers-venv, some 3 GB) the first time; the
 # run itself takes less than 15 minutes and wants a machine that does nothing else. NICEST names the program
-# (default build/release/nicest, which is built where it is missing).
+# (default build/release/nicest, which is built where it is missing). torch.compile wants a C++ compiler.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../.." && pwd)
