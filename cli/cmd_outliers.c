@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "common.h"
+#include "detection.h"
 #include "picture.h"
 
 typedef struct outliers_settings {
@@ -302,56 +303,6 @@ static void draw_histograms(const judge *j, const verdict *v, double threshold)
     block_free(some);
 }
 
-typedef struct judged {
-    double score;
-    unsigned char truth;
-} judged;
-
-static int by_score(const void *a, const void *b)
-{
-    double x = ((const judged *)a)->score, y = ((const judged *)b)->score;
-    return (x > y) - (x < y);
-}
-
-/* The shares of outliers and of normal rows among the lowest scores, and the precision there. */
-typedef struct curve {
-    size_t n;
-    double *recall, *alarms, *precision;
-} curve;
-
-static void curve_point(curve *k, double hits, double alarms, double outliers, double normals)
-{
-    k->recall[k->n] = hits / outliers;
-    k->alarms[k->n] = alarms / normals;
-    k->precision[k->n++] = hits + alarms > 0 ? hits / (hits + alarms) : 1;
-}
-
-static curve curve_of(const verdict *v)
-{
-    curve k = {.recall = block_new(3 * (v->n + 1), sizeof(double))};
-    judged *rows = block_new(v->n, sizeof *rows);
-    double outliers = 0, hits = 0, alarms = 0;
-    size_t n = 0;
-    k.alarms = k.recall + v->n + 1;
-    k.precision = k.alarms + v->n + 1;
-    for (size_t i = 0; i < v->n; i++) {
-        if (isnan(v->score[i]))
-            continue;
-        rows[n++] = (judged){v->score[i], v->truth[i]};
-        outliers += v->truth[i];
-    }
-    qsort(rows, n, sizeof *rows, by_score);
-    curve_point(&k, 0, 0, outliers, (double)n - outliers);
-    for (size_t i = 0; i < n; i++) {
-        hits += rows[i].truth;
-        alarms += !rows[i].truth;
-        if (i + 1 == n || rows[i + 1].score != rows[i].score) /* equal scores fall together */
-            curve_point(&k, hits, alarms, outliers, (double)n - outliers);
-    }
-    block_free(rows);
-    return k;
-}
-
 static void draw_unit_curve(const char *path, const char *title, const char *x_label,
                             const char *y_label, const double *x, const double *y, size_t n,
                             double baseline)
@@ -373,7 +324,7 @@ static void draw_curves(const judge *j, const verdict *v, const nicest_detection
     char title[64];
     if (!j->s->roc && !j->s->pr)
         return;
-    curve k = curve_of(v);
+    detection_curve k = detection_curve_of(v->score, v->truth, v->n);
     snprintf(title, sizeof title, "ROC: area %.4f", found->auroc);
     if (j->s->roc)
         draw_unit_curve(j->s->roc, title, "false alarms", "outliers found", k.alarms, k.recall, k.n,

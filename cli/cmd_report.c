@@ -6,12 +6,12 @@
 #include <string.h>
 
 #include "common.h"
-#include "report.h"
+#include "report_uses.h"
 
 typedef struct report_settings {
     shared_settings shared;
-    const char *model, *data;
-    bool verify;
+    const char *model, *data, *against;
+    bool verify, uses;
 } report_settings;
 
 #define AT(field) offsetof(report_settings, field)
@@ -24,13 +24,17 @@ static const option REPORT_OPTIONS[] = {
      .help = "rows that the model should find typical, such as test rows"},
     {.group = "Page", .name = "verify", .type = OPTION_FLAG, .offset = AT(verify),
      .help = "include the figures of nicest verify (--no-verify is quicker)"},
+    {.name = "uses", .type = OPTION_FLAG, .offset = AT(uses),
+     .help = "include hidden values filled, corrupted rows and outliers (--no-uses is quicker)"},
+    {.name = "against", .type = OPTION_TEXT, .argument = "DATA", .offset = AT(against),
+     .help = "rows that the model should find atypical [default: the same with noise]"},
     {0},
 };
 /* clang-format on */
 
 static void report_defaults(void *settings)
 {
-    ((report_settings *)settings)->verify = true;
+    ((report_settings *)settings)->verify = ((report_settings *)settings)->uses = true;
 }
 
 enum { SAMPLES = 1000, BINS = 60, PAIRED = 4, SHOWN = 800, EXTREMES = 10, WIDE = 600, HIGH = 310 };
@@ -41,7 +45,7 @@ typedef struct material {
     nicest_model *model;
     nicest_data *data;
     size_t n, d;
-    unsigned height;
+    unsigned height, width, channels;
     double *rows, *logp;            /* of the data */
     double *samples, *samples_logp; /* [SAMPLES, d], [SAMPLES] */
     size_t *order;                  /* rows with a log-likelihood, the least likely first */
@@ -90,13 +94,12 @@ static void score_samples(material *m)
 
 static material gather(const report_settings *s)
 {
-    unsigned width, channels;
     material m = {.s = s, .model = open_model(s->model)};
     const char *training = nicest_model_entry(m.model, "nicest.training");
     m.data = open_data_for(&s->shared, m.model, s->data);
     m.n = nicest_data_rows(m.data);
     m.d = nicest_data_columns(m.data);
-    nicest_model_image(m.model, &m.height, &width, &channels);
+    nicest_model_image(m.model, &m.height, &m.width, &m.channels);
     m.rows = read_rows(m.data);
     m.logp = score_rows(&s->shared, m.model, m.data);
     m.sum = summary_of(m.logp, m.n);
@@ -539,6 +542,18 @@ static void add_proof(page *p, const material *m)
     }
 }
 
+static void add_uses(page *p, const material *m)
+{
+    if (!m->s->uses)
+        return;
+    report_rows r = {.shared = &m->s->shared, .model = m->model, .data = m->data, .rows = m->rows,
+                     .logp = m->logp, .n = m->n, .d = m->d, .height = m->height,
+                     .width = m->width, .channels = m->channels};
+    report_filled(p, &r);
+    report_corrupted(p, &r);
+    report_detection(p, &r, m->s->against);
+}
+
 /* ------------------------------------------------------------------ the command */
 
 static void check_settings(const report_settings *s)
@@ -561,6 +576,7 @@ static int report_run(void *settings)
     add_samples(&p, &m);
     add_likelihoods(&p, &m);
     add_extremes(&p, &m);
+    add_uses(&p, &m);
     add_calibration(&p, &m);
     add_proof(&p, &m);
     add_training(&p, &m);
@@ -582,7 +598,8 @@ const command REPORT_COMMAND = {
     .synopsis = "MODEL DATA -o FILE.html",
     .description =
         "Writes a page that needs no network: what the model is, samples beside data, likelihoods, "
-        "most and least typical rows, calibration, verification, the course of training. What the "
+        "most and least typical rows, hidden values filled, likelihood against corruption, how outliers "
+        "are told, calibration, verification, the course of training. What the "
         "model or the data cannot show is left out, with a word.",
     .examples = "  nicest report wine.safetensors wine.csv --drop quality -o wine.html\n",
     .tables = {REPORT_OPTIONS, DATA_OPTIONS, OUTPUT_OPTIONS, COMMON_OPTIONS},

@@ -44,6 +44,8 @@ digits=(--image 8x8 --label 65)
 "$nicest" outliers "$out/digits.safetensors" "$rows[1500:1797]" "${digits[@]}" \
     --corrupt rotate=0:90:10 --picture "$out/digits-rotated.png" -o "$out/digits-rotated.csv" --json >"$out/rotated.json"
 
+"$nicest" report "$out/digits.safetensors" "$rows[1500:1797]" "${digits[@]}" -o "$out/digits.html" -q
+
 step "figures"
 row='%-52s %12s\n'
 # shellcheck disable=SC2059
@@ -59,5 +61,5 @@ row='%-52s %12s\n'
     printf "$row" "          the same with the mean" "$(figure psnr_mean_fill "$out/inpaint.json")"
     printf "$row" "          AUROC of digits turned by 90 degrees" "$(figure auroc "$out/rotated.json")"
 }
-step "pictures"
-printf '%s\n' "$out"/*.png
+step "pictures, and one page about the digits with all of theirs"
+printf '%s\n' "$out"/*.png "$out/digits.html"

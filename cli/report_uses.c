@@ -1,0 +1,294 @@
+/* report_uses.c - see report_uses.h. What takes long is done on some of the rows, and the page says
+ * on how many. */
+#include "report_uses.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "common.h"
+#include "detection.h"
+
+enum { STRIP = 10, FILLED = 200, SWEPT = 500, LEVELS = 6, WIDE = 400, HIGH = 280 };
+
+static void heading(page *p, const char *text)
+{
+    page_add(p, "<h2>%s</h2>\n", text);
+}
+
+static size_t fewer(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
+/* ------------------------------------------------------------------ holes */
+
+static nicest_inpaint_result fill(const report_rows *r, size_t n, const char *mask, double *filled,
+                                  unsigned char *hidden)
+{
+    nicest_inpaint_options options;
+    nicest_inpaint_result result;
+    nicest_inpaint_defaults(&options);
+    options.seed = r->shared->seed;
+    options.threads = r->shared->threads;
+    need(nicest_mask(mask, r->rows, n, r->d, r->height, r->width, r->channels, options.seed,
+                     hidden));
+    need(nicest_inpaint(r->model, r->rows, n, hidden, &options, filled, NULL, &result));
+    return result;
+}
+
+/* Truth, what is left of it, and the fill, below one another. */
+static void add_strip(page *p, const report_rows *r, const char *mask)
+{
+    size_t n = fewer(r->n, STRIP), cells = n * r->d;
+    double *strip = block_new(3 * cells, sizeof *strip);
+    unsigned char *hidden = block_new(cells, 1);
+    char caption[160];
+    nicest_inpaint_result found = fill(r, n, mask, strip + 2 * cells, hidden);
+    memcpy(strip, r->rows, cells * sizeof *strip);
+    for (size_t i = 0; i < cells; i++)
+        strip[cells + i] = hidden[i] ? NAN : r->rows[i];
+    picture_format format = picture_format_of(r->model, r->rows, r->n * r->d);
+    nicest_image image = picture_grid(&format, strip, 3 * n, n, 0);
+    snprintf(caption, sizeof caption,
+             "%s: rows, what is seen of them, and the fill. Hidden pixels are met with %.1f dB; the "
+             "mean of the training rows would meet them with %.1f dB.",
+             mask, found.psnr, found.psnr_mean_fill);
+    page_picture(p, &image, caption);
+    nicest_image_free(&image);
+    block_free(hidden);
+    block_free(strip);
+}
+
+/* A fifth of the values of a table, hidden at random. */
+static void add_filled_table(page *p, const report_rows *r)
+{
+    size_t n = fewer(r->n, FILLED);
+    double *filled = block_new(n * r->d, sizeof *filled);
+    unsigned char *hidden = block_new(n * r->d, 1);
+    nicest_inpaint_result found = fill(r, n, "random:0.2", filled, hidden);
+    page_add(p,
+             "<p>Of %zu rows a fifth of the values was hidden and filled again, by climbing to the "
+             "likeliest values given the others. Root mean square error, in standard deviations of "
+             "the column: <b>%.3f</b>; with the column's mean %.3f. Mean log-likelihood: %.4g before "
+             "(mean fill), %.4g after.</p>\n",
+             n, found.rmse, found.rmse_mean_fill, found.logp_before, found.logp_after);
+    block_free(hidden);
+    block_free(filled);
+}
+
+void report_filled(page *p, const report_rows *r)
+{
+    static const char *const masks[] = {"top", "right", "even", "random:0.75"};
+    heading(p, "Hidden values, filled");
+    for (size_t i = 0; i < r->n * r->d; i++)
+        if (isnan(r->rows[i])) {
+            page_add(p, "<p>The data has missing values of its own: nicest inpaint --mask nan fills "
+                        "those.</p>\n");
+            return;
+        }
+    if (!r->height && r->d < 2) {
+        page_add(p, "<p>One column alone cannot be filled from others.</p>\n");
+        return;
+    }
+    for (size_t i = 0; r->height > 1 && r->width > 1 && i < 4; i++)
+        add_strip(p, r, masks[i]);
+    if (!r->height)
+        add_filled_table(p, r);
+}
+
+/* ------------------------------------------------------------------ corruptions */
+
+typedef struct sweep {
+    const char *kind, *unit;
+    double levels[LEVELS];
+} sweep;
+
+static const sweep PICTURE_SWEEPS[] = {
+    {"noise", "standard deviation, full scale", {0, 0.05, 0.1, 0.2, 0.35, 0.5}},
+    {"rotate", "degrees", {0, 15, 30, 45, 60, 90}},
+    {"contrast", "towards mid-grey", {0, 0.1, 0.2, 0.4, 0.6, 0.8}},
+    {"blur", "standard deviation, pixels", {0, 0.5, 1, 1.5, 2, 3}},
+};
+static const sweep TABLE_SWEEPS[] = {
+    {"noise", "standard deviations of the column", {0, 0.25, 0.5, 1, 1.5, 2}},
+};
+
+/* The first rows of the data, as data. */
+static nicest_data *some_rows(const report_rows *r, size_t n)
+{
+    size_t *index = block_new(n, sizeof *index);
+    nicest_data *some;
+    for (size_t i = 0; i < n; i++)
+        index[i] = i;
+    need(nicest_data_select(&some, r->data, index, n));
+    block_free(index);
+    return some;
+}
+
+static double auroc_of(const double *normal, const double *other, size_t n, uint64_t seed)
+{
+    nicest_detection found;
+    double *scores = block_new(2 * n, sizeof *scores);
+    unsigned char *truth = block_new(2 * n, 1);
+    size_t count = 0;
+    for (size_t i = 0; i < 2 * n; i++) {
+        double score = i < n ? normal[i] : other[i - n];
+        truth[count] = i >= n;
+        scores[count] = score;
+        count += !isnan(score);
+    }
+    need(nicest_detect(scores, truth, count, NAN, seed, &found));
+    block_free(truth);
+    block_free(scores);
+    return found.auroc;
+}
+
+/* What a sweep found at each level. */
+typedef struct swept {
+    double mean[LEVELS], low[LEVELS], high[LEVELS], auroc[LEVELS];
+} swept;
+
+static swept run_sweep(const report_rows *r, const nicest_data *some, size_t n, const sweep *s)
+{
+    swept found;
+    for (size_t i = 0; i < LEVELS; i++) {
+        nicest_data *worse;
+        size_t count = n;
+        need(nicest_corrupt(&worse, some, s->kind, s->levels[i], NULL, r->shared->seed));
+        double *logp = score_rows(r->shared, r->model, worse);
+        double *sorted = sorted_copy(logp, &count);
+        found.mean[i] = summary_of(logp, n).mean;
+        found.low[i] = quantile(sorted, count, 0.05);
+        found.high[i] = quantile(sorted, count, 0.95);
+        found.auroc[i] = auroc_of(r->logp, logp, n, r->shared->seed);
+        block_free(sorted);
+        block_free(logp);
+        nicest_data_free(worse);
+    }
+    return found;
+}
+
+static void draw_sweep(page *p, const sweep *s, const swept *found)
+{
+    axes a = chart_axes(WIDE, HIGH);
+    a.x_high = s->levels[LEVELS - 1];
+    a.y_low = INFINITY;
+    a.y_high = -INFINITY;
+    for (size_t i = 0; i < LEVELS; i++) {
+        a.y_low = fmin(a.y_low, found->low[i]);
+        a.y_high = fmax(a.y_high, found->high[i]);
+    }
+    axes_range(&a.y_low, &a.y_high);
+    a.x_label = s->unit;
+    a.y_label = "nats";
+    chart_open(p, WIDE, HIGH);
+    chart_axes_draw(p, &a);
+    chart_curve(p, &a, s->levels, found->low, LEVELS, 1);
+    chart_curve(p, &a, s->levels, found->high, LEVELS, 1);
+    chart_curve(p, &a, s->levels, found->mean, LEVELS, 0);
+    chart_legend(p, &a, "mean", "5 %, 95 %");
+    chart_close(p, s->kind);
+}
+
+static void add_sweep_table(page *p, const sweep *s, const swept *found)
+{
+    page_add(p, "<div class=\"scroll\"><table><tr><th>%s</th>", s->kind);
+    for (size_t i = 0; i < LEVELS; i++)
+        page_add(p, "<td>%g</td>", s->levels[i]);
+    page_add(p, "</tr>\n<tr><th>AUROC of log p</th>");
+    for (size_t i = 0; i < LEVELS; i++)
+        page_add(p, "<td class=\"%s\">%.3f</td>", found->auroc[i] < 0.45 ? "bad" : "good",
+                 found->auroc[i]);
+    page_add(p, "</tr></table></div>\n");
+}
+
+void report_corrupted(page *p, const report_rows *r)
+{
+    const sweep *sweeps = r->height ? PICTURE_SWEEPS : TABLE_SWEEPS;
+    size_t kinds = r->height ? sizeof PICTURE_SWEEPS / sizeof *PICTURE_SWEEPS : 1;
+    size_t n = fewer(r->n, SWEPT);
+    swept found[sizeof PICTURE_SWEEPS / sizeof *PICTURE_SWEEPS];
+    nicest_data *some = some_rows(r, n);
+    heading(p, "Corrupted rows");
+    page_add(p, "<div class=\"side\">\n");
+    for (size_t i = 0; i < kinds; i++) {
+        found[i] = run_sweep(r, some, n, &sweeps[i]);
+        draw_sweep(p, &sweeps[i], &found[i]);
+    }
+    page_add(p, "</div>\n");
+    for (size_t i = 0; i < kinds; i++)
+        add_sweep_table(p, &sweeps[i], &found[i]);
+    page_add(p,
+             "<p>Log-likelihood of %zu rows at each level, and how well it tells them from the rows "
+             "as they are: 0.5 is chance; below it, corrupted rows are <em>more</em> likely, and plain "
+             "likelihood misses them.</p>\n",
+             n);
+    nicest_data_free(some);
+}
+
+/* ------------------------------------------------------------------ outliers */
+
+static void draw_unit(page *p, const double *x, const double *y, size_t n, const char *x_label,
+                      const char *y_label, double low, double high, const char *caption)
+{
+    double ends[] = {0, 1}, level[] = {low, high};
+    axes a = chart_axes(WIDE, 380);
+    a.x_label = x_label;
+    a.y_label = y_label;
+    chart_open(p, WIDE, 380);
+    chart_axes_draw(p, &a);
+    chart_curve(p, &a, ends, level, 2, 1);
+    chart_curve(p, &a, x, y, n, 0);
+    chart_legend(p, &a, "log p", "chance");
+    chart_close(p, caption);
+}
+
+/* Normal rows, then the others, with what they are. */
+static void draw_detection(page *p, const report_rows *r, const double *other, size_t m)
+{
+    size_t n = r->n + m, count = 0;
+    double *scores = block_new(n, sizeof *scores);
+    unsigned char *truth = block_new(n, 1);
+    nicest_detection found;
+    char caption[96];
+    for (size_t i = 0; i < n; i++) {
+        scores[count] = i < r->n ? r->logp[i] : other[i - r->n];
+        truth[count] = i >= r->n;
+        count += !isnan(scores[count]);
+    }
+    need(nicest_detect(scores, truth, count, NAN, r->shared->seed, &found));
+    detection_curve k = detection_curve_of(scores, truth, count);
+    page_add(p, "<div class=\"side\">\n");
+    snprintf(caption, sizeof caption, "Receiver operating characteristic: area %.4f.", found.auroc);
+    draw_unit(p, k.alarms, k.recall, k.n, "false alarms", "outliers found", 0, 1, caption);
+    snprintf(caption, sizeof caption, "Precision and recall: average precision %.4f.", found.auprc);
+    draw_unit(p, k.recall + 1, k.precision + 1, k.n - 1, "recall", "precision", found.prevalence,
+              found.prevalence, caption);
+    page_add(p, "</div>\n");
+    block_free(k.recall);
+    block_free(truth);
+    block_free(scores);
+}
+
+void report_detection(page *p, const report_rows *r, const char *against)
+{
+    double level = r->height ? 0.2 : 1;
+    nicest_data *other;
+    heading(p, "Telling outliers apart");
+    if (against)
+        other = open_other_data(r->shared, r->model, against);
+    else
+        need(nicest_corrupt(&other, r->data, "noise", level, NULL, r->shared->seed));
+    double *logp = score_rows(r->shared, r->model, other);
+    draw_detection(p, r, logp, nicest_data_rows(other));
+    page_add(p, "<p>%zu rows of the data against ", r->n);
+    if (against)
+        page_text(p, against);
+    else
+        page_add(p, "the same rows with noise of %g %s (--against takes other data)", level,
+                 r->height ? "of full scale" : "column deviations");
+    page_add(p, ", by plain log-likelihood; nicest outliers has more scores.</p>\n");
+    block_free(logp);
+    nicest_data_free(other);
+}

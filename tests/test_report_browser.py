@@ -1,0 +1,61 @@
+#!/usr/bin/env python3
+"""Opens a report in headless Chromium: no word on its console, every section laid out, nothing wider than a
+phone. Skipped (77) where there is no Chromium.
+
+    test_report_browser.py PROGRAM
+"""
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+
+PROBE = """<script>
+addEventListener("load", () => {
+    const flat = [...document.querySelectorAll("figure, table")].filter(e => !e.getBoundingClientRect().height);
+    document.body.dataset.probe = [document.querySelectorAll("h2").length, flat.length,
+        document.documentElement.scrollWidth <= innerWidth ? "fits" : "overflows"].join(" ");
+});
+</script>"""
+
+
+def run(*command):
+    return subprocess.run(command, check=True, capture_output=True, text=True, timeout=240)
+
+
+def look(browser, page, width):
+    """What the probe found, and what the console said."""
+    done = run(browser, "--headless", "--no-sandbox", "--disable-gpu", "--enable-logging=stderr", "--v=0",
+               f"--user-data-dir={os.path.dirname(page)}/profile", f"--window-size={width},900", "--dump-dom",
+               "file://" + page)
+    found = re.search(r'data-probe="([^"]*)"', done.stdout)
+    return found.group(1).split() if found else None, [l for l in done.stderr.splitlines() if "CONSOLE" in l]
+
+
+def main():
+    browser = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if not browser:
+        print("SKIPPED: no Chromium on this machine")
+        return 77
+    source = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    digits = os.path.join(source, "data", "digits.csv.gz")
+    with tempfile.TemporaryDirectory() as folder:
+        model, page = os.path.join(folder, "m.safetensors"), os.path.join(folder, "page.html")
+        run(sys.argv[1], "train", digits, "--image", "8x8", "--label", "65", "--epochs", "2", "--hidden", "16", "-q",
+            "-o", model)
+        run(sys.argv[1], "report", model, digits + "[0:120]", "--label", "65", "-q", "-o", page)
+        with open(page) as file:
+            text = file.read()
+        sections = text.count("<h2>")
+        with open(page, "w") as file:
+            file.write(text.replace("</head>", PROBE + "</head>"))
+        for width in (500, 1200):  # headless windows are at least 500 wide
+            probe, console = look(browser, page, width)
+            assert not console, console
+            assert probe == [str(sections), "0", "fits"], (width, probe, sections)
+    print(f"{sections} sections, no word on the console, fits 500 and 1200 pixels")
+    return 0
+
+
+sys.exit(main())
