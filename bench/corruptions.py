@@ -111,8 +111,10 @@ def even_scale(axes, kind):
     """Levels that crowd near zero get a scale that is nearly logarithmic."""
     if kind in ("contrast", "salt-and-pepper"):
         axes.set_xscale("function", functions=(lambda x: np.abs(x) ** 0.4, lambda x: np.abs(x) ** 2.5))
-        ticks = [level for level in KINDS[kind][0] if level in (0, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1)]
+        ticks = [level for level in KINDS[kind][0] if level in (0, 0.01, 0.05, 0.1, 0.2, 0.5, 1)]
         axes.set_xticks(ticks, [number(level) for level in ticks], fontsize=8)
+    first, last = KINDS[kind][0][0], KINDS[kind][0][-1]
+    axes.set_xlim(first, last * 1.05 - first * 0.05)
 
 
 def draw_scores(axes, kind, found):
@@ -122,8 +124,12 @@ def draw_scores(axes, kind, found):
     axes.plot(x, column(found, "mean"), color=BLUE, marker="o", ms=4, label="mean")
     axes.axhline(found["threshold"], color=ORANGE, ls="--", lw=1.2, label="threshold, 5 % false alarms")
     axes.set_ylabel("log p, nats")
-    axes.set_yscale("symlog", linthresh=2000)
-    axes.set_yticks([-1e5, -1e4, -2000, 0, 2000], ["-100,000", "-10,000", "-2,000", "0", "2,000"])
+    low, high = column(found, "low").min(), max(column(found, "high").max(), found["threshold"])
+    if low < -5000:
+        ticks = [tick for tick in (-1e5, -1e4, -2000, 0, 2000) if low < tick < high]
+        axes.set_yscale("symlog", linthresh=2000)
+        axes.set_yticks(ticks, [f"{tick:,.0f}" for tick in ticks])
+    axes.set_ylim(low * 1.15 if low < -5000 else low - 150, high + 150)
     axes.minorticks_off()
     axes.grid(color="#dddddd", lw=0.6)
     axes.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5))
@@ -272,9 +278,10 @@ def write(options, results):
     text = (
         "# Corrupted pictures\n\n"
         "Written by `bench/corruptions.py MODEL`, which repeats every figure. The model is one of MNIST, preset "
-        "`nicest`\n(`nicest train ../shared/data/mnist/train-images-idx3-ubyte.gz[0:50000] -o MODEL --time 15m`; "
-        f"the test pictures have {at_level(any_kind, 'noise', 0)['mean']:.1f} nats). The first {MORE} test pictures are the normal rows, the "
-        "same pictures corrupted are the outliers: a prevalence of 0.5.\nThe threshold on log p is "
+        "`nicest`:\n\n    nicest train '../shared/data/mnist/train-images-idx3-ubyte.gz[0:50000]' \\\n        --valid "
+        "'../shared/data/mnist/train-images-idx3-ubyte.gz[50000:60000]' --time 15m -o MODEL\n\n"
+        f"The first {MORE} test pictures (mean log p {at_level(any_kind, 'noise', 0)['mean']:.1f} nats) are the normal "
+        "rows, the same pictures corrupted are\nthe outliers: a prevalence of 0.5. The threshold on log p is\n"
         f"{any_kind['threshold']:.1f} nats, from {any_kind['calibration_rows']} calibration rows and 5 % promised "
         f"false alarms; on these pictures it\ngave {100 * any_kind['false_alarms']:.2f} %. It was never moved. With "
         "another prevalence q the precision is q R / (q R + (1 - q) F),\nR the recall and F the false alarms. What "
