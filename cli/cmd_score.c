@@ -138,7 +138,8 @@ static void score_pipe(scoring *w)
         if (!got)
             break;
         score_chunk(w, got, started);
-        fflush(stdout); /* somebody may be watching */
+        if (fflush(stdout)) /* somebody may be watching */
+            refuse_stdout();
         progress_show(&w->bar, 0, INFINITY, (double)w->row / w->seconds, NULL);
     }
     nicest_reader_close(reader);

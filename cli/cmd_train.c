@@ -391,6 +391,9 @@ static int train_run(void *settings)
         nicest_model_bits_per_dim(model, measured.rows ? measured.logp : result.valid_logp);
     say_result(s, &result, &measured, test != NULL, bits);
     print_json(&s->shared, result_json(s, &result, &measured, bits));
+    if (*result.failure)
+        refuse(STATUS_FAILED, "%s; training ended there, the best so far is in %s", result.failure,
+               s->shared.output);
     nicest_model_free(model);
     nicest_data_free(data);
     nicest_data_free(valid);

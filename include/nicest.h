@@ -136,8 +136,9 @@ NICEST_API size_t nicest_reader_columns(const nicest_reader *reader);
 /* skip != 0: from now on lines that are no row (text, wrong number of fields) are left out instead of
  * being an error. */
 NICEST_API void nicest_reader_skip_bad(nicest_reader *reader, int skip);
-/* The next rows, at most `max`, into rows[max, columns]; *got == 0 at the end. *skipped (may be NULL):
- * lines that this call left out. */
+/* The next rows, at most `max`, into rows[max, columns]; *got == 0 at the end. Fewer come where a pipe has
+ * no more yet, and before a line that is no row: the next call fails and names that line. *skipped (may be
+ * NULL): lines that this call left out. */
 NICEST_API nicest_status nicest_reader_next(nicest_reader *reader, size_t max, double *rows,
                                             size_t *got, size_t *skipped);
 /* Ends the reader; NULL is accepted. */
@@ -292,6 +293,8 @@ typedef struct nicest_train_result {
                              held-out rows (without them: on the validation rows) */
     int interrupted, retries;
     char chosen[1024]; /* what was chosen and why, as lines */
+    char failure[256]; /* "", or why a checkpoint or log could not be written: training ended there, and
+                          the model has the best weights until then */
 } nicest_train_result;
 
 /* "Choose from the data" in every field; NULL is left alone. */

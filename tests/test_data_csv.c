@@ -238,8 +238,14 @@ static void test_reader(void **state)
         assert_same(rows[i], expected[i]);
     nicest_reader_close(reader);
     assert_int_equal(nicest_reader_open(&reader, path, NULL), NICEST_OK);
+    assert_int_equal(nicest_reader_next(reader, 5, rows, &got, NULL), NICEST_OK);
+    assert_int_equal(got, 1); /* the rows before a bad line are not lost with it */
     assert_int_equal(nicest_reader_next(reader, 5, rows, &got, NULL), NICEST_E_FORMAT);
     assert_non_null(strstr(nicest_error(), "r.csv:3"));
+    assert_int_equal(nicest_reader_next(reader, 5, rows, &got, NULL), NICEST_E_FORMAT);
+    assert_non_null(strstr(nicest_error(), "r.csv:4"));
+    assert_int_equal(nicest_reader_next(reader, 5, rows, &got, NULL), NICEST_OK);
+    assert_int_equal(got, 3);
     nicest_reader_close(reader);
     nicest_reader_close(NULL);
 }

@@ -29,6 +29,7 @@ OWNERS = {
     "sched.h": ["src/base/parallel.c"],
     "zlib.h": ["src/base/file.c"],
     "sys/mman.h": ["src/base/file.c"],
+    "poll.h": ["src/base/file.c"],
     "malloc.h": ["src/base/memory.c"],
     "Random123/philox.h": ["src/base/random.c"],
     "oneapi/dnnl/dnnl.h": ["src/kernel/gemm_onednn.c"],

@@ -3,14 +3,15 @@
  * Owns zlib, mmap, fsync and rename. Readers inflate gzip of any number of members and check each
  * one's checksum and length (zlib does it when asked for the gzip format). Writers build the file
  * beside its place and move it there at the end. Does not know what the bytes mean. */
-#ifndef _POSIX_C_SOURCE
-#define _POSIX_C_SOURCE 200809L
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE /* O_TMPFILE */
 #endif
 #include "base/file.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -408,6 +409,12 @@ nicest_status file_reader_read(file_reader *reader, void *buffer, size_t size, s
     return NICEST_OK;
 }
 
+bool file_reader_would_wait(const file_reader *reader)
+{
+    struct pollfd one = {.fd = reader->descriptor, .events = POLLIN};
+    return reader->stream.avail_in == 0 && !reader->ended && poll(&one, 1, 0) == 0;
+}
+
 uint64_t file_reader_position(const file_reader *reader)
 {
     return reader->size == 0 ? 0 : reader->taken - reader->stream.avail_in;
@@ -436,7 +443,8 @@ struct file_writer {
     int descriptor;
     char *path;           /* as the user says it, for messages */
     char *target;         /* the place itself, links followed; NULL when written in place */
-    char *temporary;      /* beside the target; NULL when written in place */
+    char *temporary;      /* beside the target; NULL when written in place or nameless */
+    bool nameless;        /* a file in the target's folder that gets its name when it is whole */
     nicest_status broken; /* the first failure; it makes commit fail */
     size_t waiting;
     unsigned char buffer[BUFFER_SIZE];
@@ -533,7 +541,20 @@ static nicest_status follow_links(char **target, const char *path)
     return fail_memory();
 }
 
-static nicest_status open_temporary(file_writer *writer)
+/* Gives a temporary file its name: a new one that open() makes, or a link to the file without a name
+ * that is open already. */
+static bool take_name(file_writer *writer, const char *name)
+{
+    if (!writer->nameless) {
+        writer->descriptor = open(name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+        return writer->descriptor >= 0;
+    }
+    char handle[40];
+    snprintf(handle, sizeof handle, "/proc/self/fd/%d", writer->descriptor);
+    return linkat(AT_FDCWD, handle, AT_FDCWD, name, AT_SYMLINK_FOLLOW) == 0;
+}
+
+static nicest_status name_temporary(file_writer *writer)
 {
     int folder = (int)folder_length(writer->target);
     for (;;) {
@@ -542,15 +563,37 @@ static nicest_status open_temporary(file_writer *writer)
             memory_format("%.*s.nicest-%ld-%u.tmp", folder, writer->target, (long)getpid(), number);
         if (name == NULL)
             return fail_memory();
-        writer->descriptor = open(name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-        if (writer->descriptor >= 0) {
+        if (take_name(writer, name)) {
             writer->temporary = name;
+            writer->nameless = false;
             return NICEST_OK;
         }
+        int error = errno;
         memory_free(name);
-        if (errno != EEXIST)
+        errno = error;
+        if (error != EEXIST)
             return fail_errno(writer->path);
     }
+}
+
+/* Where the system can, the file has no name until it is whole: a process that is killed leaves
+ * nothing behind. A name comes through /proc, so both are asked for first. */
+static bool open_nameless(file_writer *writer)
+{
+#ifdef O_TMPFILE
+    size_t length = folder_length(writer->target);
+    char *folder = length == 0 ? memory_text(".") : memory_format("%.*s", (int)length, writer->target);
+    if (folder != NULL && access("/proc/self/fd", X_OK) == 0)
+        writer->descriptor = open(folder, O_TMPFILE | O_WRONLY | O_CLOEXEC, 0666);
+    memory_free(folder);
+#endif
+    writer->nameless = writer->descriptor >= 0;
+    return writer->nameless;
+}
+
+static nicest_status open_temporary(file_writer *writer)
+{
+    return open_nameless(writer) ? NICEST_OK : name_temporary(writer);
 }
 
 static nicest_status open_in_place(file_writer *writer)
@@ -678,8 +721,10 @@ static nicest_status finish(file_writer *writer)
     if (writer->broken != NICEST_OK)
         return fail_broken(writer);
     TRY(flush(writer));
-    if (writer->temporary != NULL && fsync(writer->descriptor) != 0)
+    if (writer->target != NULL && fsync(writer->descriptor) != 0)
         return fail_errno(writer->path);
+    if (writer->nameless)
+        TRY(name_temporary(writer));
     TRY(close_descriptor(writer));
     if (writer->temporary == NULL)
         return NICEST_OK;

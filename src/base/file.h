@@ -29,6 +29,8 @@ typedef struct file_reader file_reader;
 nicest_status file_reader_open(file_reader **reader, const char *path);
 /* Up to `size` bytes into `buffer`; *got == 0 at the end. */
 nicest_status file_reader_read(file_reader *reader, void *buffer, size_t size, size_t *got);
+/* Nothing is there yet, and a read would wait for whoever writes: a pipe that is empty and open. */
+bool file_reader_would_wait(const file_reader *reader);
 /* Position in the file as stored, and its size as stored (for progress); 0 for a pipe. */
 uint64_t file_reader_position(const file_reader *reader);
 uint64_t file_reader_size(const file_reader *reader);

@@ -480,6 +480,12 @@ nicest_status csv_next(csv_stream *stream, double *row, bool *got)
     return next_row(stream, row, &label, got);
 }
 
+bool csv_would_wait(const csv_stream *s)
+{
+    return !s->finished && !memchr(s->buffer + s->scanned, '\n', s->end - s->scanned) &&
+           file_reader_would_wait(s->file);
+}
+
 /* ---------------------------------------------------------------- the first line */
 
 /* The candidate that stands most often outside quotes; a comma when in doubt. */

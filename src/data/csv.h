@@ -22,6 +22,8 @@ size_t csv_row_number(const csv_stream *stream);
 /* The next row that --where keeps, into row[columns]; *got is false at the end. NICEST_E_FORMAT:
  * this line is no row; the stream stands behind it and may be read on. */
 nicest_status csv_next(csv_stream *stream, double *row, bool *got);
+/* No whole line is here, and the next would have to be waited for. */
+bool csv_would_wait(const csv_stream *stream);
 
 /* A whole file as nicest_data. */
 nicest_status csv_load(nicest_data **data, const char *path, slice part,

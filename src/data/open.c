@@ -337,6 +337,8 @@ struct nicest_reader {
     nicest_data *data;
     size_t row; /* of data */
     bool skip_bad, ended;
+    nicest_status failed; /* what the line after the rows that were handed out has to say, */
+    char *words;          /* and its words */
 };
 
 static bool from_end(slice s)
@@ -382,6 +384,7 @@ void nicest_reader_close(nicest_reader *reader)
         return;
     csv_close(reader->stream);
     nicest_data_free(reader->data);
+    memory_free(reader->words);
     memory_free(reader);
 }
 
@@ -425,6 +428,41 @@ static nicest_status next_of_stream(nicest_reader *reader, double *row, bool *us
     return NICEST_OK;
 }
 
+/* Once; the stream stands behind the line and may be read on. */
+static nicest_status say_failure(nicest_reader *reader)
+{
+    nicest_status status = reader->failed;
+    fail(status, "%s", reader->words ? reader->words : "a line cannot be read");
+    memory_free(reader->words);
+    reader->words = NULL;
+    reader->failed = NICEST_OK;
+    return status;
+}
+
+/* Rows before a line that fails come first, the failure with the next call; rows that are there do not
+ * wait for those that are not. */
+static nicest_status next_of_pipe(nicest_reader *reader, size_t max, double *rows, size_t *got,
+                                  size_t *skipped)
+{
+    size_t columns = csv_columns(reader->stream), count = 0;
+    nicest_status status = reader->failed;
+    if (status != NICEST_OK)
+        return say_failure(reader);
+    while (status == NICEST_OK && count < max && !reader->ended &&
+           !(count && csv_would_wait(reader->stream))) {
+        bool used;
+        status = next_of_stream(reader, rows + count * columns, &used, skipped);
+        count += status == NICEST_OK && used;
+    }
+    if (status != NICEST_OK && !count)
+        return status;
+    reader->failed = status;
+    if (status != NICEST_OK)
+        reader->words = memory_text(nicest_error());
+    *got = count;
+    return NICEST_OK;
+}
+
 nicest_status nicest_reader_next(nicest_reader *reader, size_t max, double *rows, size_t *got,
                                  size_t *skipped)
 {
@@ -434,12 +472,7 @@ nicest_status nicest_reader_next(nicest_reader *reader, size_t max, double *rows
     if (reader->data != NULL) {
         TRY(next_of_data(reader, max, rows, &count));
     } else {
-        size_t columns = csv_columns(reader->stream);
-        while (count < max && !reader->ended) {
-            bool used;
-            TRY(next_of_stream(reader, rows + count * columns, &used, &left_out));
-            count += used;
-        }
+        TRY(next_of_pipe(reader, max, rows, &count, &left_out));
     }
     *got = count;
     if (skipped != NULL)

@@ -6,6 +6,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/file.h"
@@ -132,11 +133,11 @@ static json_t *data_json(const nicest_data *data)
 }
 
 char *record_identity(const recipe *r, const nicest_train_options *options, const nicest_data *train,
-                      const nicest_data *valid)
+                      const nicest_data *valid, const nicest_data *held_out)
 {
-    return dump(json_pack("{s:s, s:s, s:o, s:o, s:o}", "version", nicest_version(), "spec", r->spec,
+    return dump(json_pack("{s:s, s:s, s:o, s:o, s:o, s:o}", "version", nicest_version(), "spec", r->spec,
                           "recipe", recipe_json(r, options), "training data", data_json(train),
-                          "validation data", data_json(valid)));
+                          "validation data", data_json(valid), "held-out data", data_json(held_out)));
 }
 
 /* "recipe: batch was 32, is 64" */
@@ -298,14 +299,48 @@ static nicest_status fail_log(const char *path)
     return fail(NICEST_E_IO, "%s: the log cannot be written: %s", path, strerror(errno));
 }
 
-nicest_status record_log_begin(const char *path, const train_state *s)
+/* Cuts what was written after the checkpoint: those lines will come again. */
+static nicest_status cut_log(FILE *file, const char *path, uint64_t size, uint64_t wanted)
 {
-    FILE *file = fopen(path, "ab");
+    if (size < wanted)
+        return fail(NICEST_E_MISMATCH, "%s: the log has %llu bytes and had %llu at the checkpoint: lines "
+                    "are missing; name another log", path, (unsigned long long)size,
+                    (unsigned long long)wanted);
+    if (wanted && (fseeko(file, (off_t)wanted - 1, SEEK_SET) != 0 || getc(file) != '\n'))
+        return fail(NICEST_E_MISMATCH, "%s: is not the log of this run: no line ends at byte %llu; name "
+                    "another log", path, (unsigned long long)wanted);
+    return ftruncate(fileno(file), (off_t)wanted) == 0 ? NICEST_OK : fail_log(path);
+}
+
+nicest_status record_log_begin(const char *path, train_state *s)
+{
+    FILE *file = fopen(path, "ab+");
+    struct stat facts;
     if (!file)
         return fail_log(path);
-    bool cut = ftruncate(fileno(file), (off_t)s->log_bytes) == 0;
-    cut = fclose(file) == 0 && cut;
-    return cut ? NICEST_OK : fail_log(path);
+    nicest_status status = fstat(fileno(file), &facts) == 0 ? NICEST_OK : fail_log(path);
+    bool regular = status == NICEST_OK && S_ISREG(facts.st_mode);
+    if (!regular || facts.st_size == 0) /* a pipe, a device, a new log */
+        s->log_bytes = 0;
+    if (regular)
+        status = cut_log(file, path, (uint64_t)facts.st_size, s->log_bytes);
+    if (fclose(file) != 0 && status == NICEST_OK)
+        status = fail_log(path);
+    return status;
+}
+
+nicest_status record_log_sync(const char *path)
+{
+    FILE *file = fopen(path, "ab");
+    struct stat facts;
+    if (!file)
+        return fail_log(path);
+    bool good = fstat(fileno(file), &facts) == 0 &&
+                (!S_ISREG(facts.st_mode) || fsync(fileno(file)) == 0);
+    if (!good)
+        fail_log(path);
+    fclose(file);
+    return good ? NICEST_OK : NICEST_E_IO;
 }
 
 nicest_status record_log(const char *path, train_state *s, const curve_point *p)

@@ -11,8 +11,10 @@ void record_point(train_state *s, const curve_point *point);
 /* JSON texts, released by memory_free; NULL when memory runs out. */
 char *record_training(const train_state *s, const recipe *r, const nicest_train_options *options,
                       const nicest_train_result *result, size_t valid_rows, size_t held_out_rows);
+/* Of all rows that decide what a run writes: held_out rows only test and calibrate. valid and held_out
+ * may be NULL. */
 char *record_identity(const recipe *r, const nicest_train_options *options, const nicest_data *train,
-                      const nicest_data *valid);
+                      const nicest_data *valid, const nicest_data *held_out);
 /* *difference: the first difference of two identities as a sentence, or NULL; released by memory_free.
  * NICEST_E_FORMAT where theirs is no identity. */
 nicest_status record_difference(const char *theirs, const char *ours, char **difference);
@@ -21,9 +23,11 @@ nicest_status record_difference(const char *theirs, const char *ours, char **dif
 char *record_counters(const train_state *s);
 nicest_status record_read_counters(const char *text, train_state *s);
 
-/* Appends one line for the last point of the curve to the log file and counts its bytes; the first
- * call after a resume (or a start) cuts the file to s->log_bytes. */
+/* The log file: begin makes it end where the state stands (an empty one becomes a new log), and refuses
+ * with NICEST_E_MISMATCH one that lacks lines or is another file. log appends the last point of the curve
+ * as one line and counts its bytes. sync brings the lines to the disk. */
+nicest_status record_log_begin(const char *path, train_state *s);
 nicest_status record_log(const char *path, train_state *s, const curve_point *point);
-nicest_status record_log_begin(const char *path, const train_state *s);
+nicest_status record_log_sync(const char *path);
 
 #endif

@@ -2,6 +2,7 @@
 #include "train/trainer.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/memory.h"
@@ -466,6 +467,8 @@ static nicest_status save_checkpoint(trainer *t)
     t->state.seconds = now(t);
     t->saved = t->state.seconds;
     t->saved_step = (size_t)t->state.step;
+    if (t->options->log) /* a checkpoint counts on the lines before it */
+        TRY(record_log_sync(t->options->log));
     return checkpoint_write(t->options->checkpoint, t->flow, &t->state, t->identity);
 }
 
@@ -533,7 +536,8 @@ static nicest_status begin(trainer *t)
 {
     const nicest_train_options *o = t->options;
     if (o->checkpoint || o->resume) {
-        t->identity = record_identity(&t->recipe, o, t->rows.train, t->rows.valid);
+        t->identity = record_identity(&t->recipe, o, t->rows.train, t->rows.valid,
+                                      t->rows.held_out);
         if (!t->identity)
             return fail_memory();
     }
@@ -551,20 +555,33 @@ static nicest_status begin(trainer *t)
     return o->log ? record_log_begin(o->log, &t->state) : NICEST_OK;
 }
 
+/* A log or checkpoint that cannot be written ends the run, but costs nobody the best weights. */
+static nicest_status keep_weights(trainer *t, nicest_status status)
+{
+    char *failure = t->result->failure;
+    if (status != NICEST_E_IO)
+        return status;
+    if (!*failure)
+        snprintf(failure, sizeof t->result->failure, "%s", nicest_error());
+    return NICEST_OK;
+}
+
 static nicest_status learn(trainer *t)
 {
     bool going = tell(t, NULL);
+    const char *failure = t->result->failure;
     while (going && !finished(t)) {
-        TRY(step(t));
+        TRY(keep_weights(t, step(t)));
         if (t->state.step % t->valid_every == 0 || now(t) - t->told > 0.1)
             going = tell(t, NULL);
-        if (checkpoint_due(t))
-            TRY(save_checkpoint(t));
+        if (!*failure && checkpoint_due(t))
+            TRY(keep_weights(t, save_checkpoint(t)));
+        going = going && !*failure;
     }
     t->result->interrupted = !going;
-    if (t->options->checkpoint)
-        TRY(save_checkpoint(t));
-    return t->state.step % t->valid_every ? validate(t) : NICEST_OK;
+    if (t->options->checkpoint && !*failure) /* else the last one stands: it has every line */
+        TRY(keep_weights(t, save_checkpoint(t)));
+    return t->state.step % t->valid_every ? keep_weights(t, validate(t)) : NICEST_OK;
 }
 
 /* ------------------------------------------------------------------ the result */
