@@ -9,8 +9,9 @@ signals have met a living process. What must hold:
   - the model of every killed run has the bytes of the one that was left alone;
   - its log has the same lines (but for the seconds), none lost, none doubled;
   - whatever stands under the names of model and checkpoint after a kill is whole: each is read back;
-  - SIGTERM and SIGINT end with 130 (0 where the work was done before they came), and leave a model and a
-    checkpoint, and no temporary file; one that kill -9 leaves behind is counted.
+  - SIGTERM and SIGINT end with 130, and leave a model and a checkpoint, and no temporary file; those that
+    come before training has begun, with nothing to save, are counted apart ("early"). A temporary file
+    that kill -9 leaves behind is counted.
 Exit 1 at the first that does not."""
 import argparse
 import json
@@ -73,8 +74,12 @@ def check_after(options, folder, number, status, before):
         fail(f"{signal.Signals(number).name} ended with {status}")
     if set(strays(folder)) - set(before):
         fail(f"{signal.Signals(number).name} left {strays(folder)}")
-    if model != checkpoint:
+    if not (model and checkpoint):
         fail(f"{signal.Signals(number).name} left model: {model}, checkpoint: {checkpoint}")
+
+
+def survived(kills):
+    return sum(count for name, count in kills.items() if name != "early")
 
 
 def one_round(options, chance, folder, most):
@@ -84,8 +89,10 @@ def one_round(options, chance, folder, most):
         resume = os.path.exists(os.path.join(folder, "run.checkpoint"))
         words = command(options, folder, chance.choice([1, 2, 3, 8]), resume)
         before = strays(folder)
+        if os.path.exists(os.path.join(folder, "model.safetensors")):
+            os.remove(os.path.join(folder, "model.safetensors"))  # what stands there later is of this process
         process = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
-        if sum(kills.values()) < most:
+        if survived(kills) < most:
             time.sleep(chance.uniform(0, options.longest))
             name = options.signal if options.signal != "mixed" else chance.choice(["KILL", "TERM", "INT"])
             number = getattr(signal, "SIG" + name)
@@ -95,7 +102,10 @@ def one_round(options, chance, folder, most):
         else:
             alive = False
         words_said = process.communicate()[1].strip()
-        if alive and process.returncode != 0:
+        model = os.path.exists(os.path.join(folder, "model.safetensors"))
+        if alive and name != "KILL" and process.returncode in (-number, 130) and not model:
+            kills["early"] = kills.get("early", 0) + 1
+        elif alive and process.returncode != 0:
             kills[name] = kills.get(name, 0) + 1
             check_after(options, folder, number, process.returncode, before)
         elif process.returncode == 0:
@@ -122,21 +132,22 @@ def main():
         subprocess.run(command(options, alone, 1, False), check=True, stderr=subprocess.DEVNULL)
         print(f"left alone: {time.time() - started:.1f} s, {len(log_lines(alone))} lines of log", flush=True)
         wanted = read(os.path.join(alone, "model.safetensors"))
-        while sum(total.values()) < options.kills:
+        while survived(total) < options.kills:
             folder = os.path.join(scratch, f"round-{rounds}")
             os.mkdir(folder)
-            kills = one_round(options, chance, folder, options.kills - sum(total.values()))
+            kills = one_round(options, chance, folder, options.kills - survived(total))
             for name, count in kills.items():
                 total[name] = total.get(name, 0) + count
             rounds += 1
             left += len(strays(folder))
             if read(os.path.join(folder, "model.safetensors")) != wanted:
-                fail(f"round {rounds}: after {sum(kills.values())} kills the model has other bytes")
+                fail(f"round {rounds}: after {survived(kills)} kills the model has other bytes")
             if log_lines(folder) != log_lines(alone):
                 fail(f"round {rounds}: the log has other lines")
-            print(f"run {rounds}: survived {sum(kills.values())} signals, same bytes, same log", flush=True)
-    said = ", ".join(f"{count} x SIG{name}" for name, count in sorted(total.items()))
-    print(json.dumps({"seed": options.seed, "kills_survived": sum(total.values()), "signals": total,
+            print(f"run {rounds}: survived {survived(kills)} signals, same bytes, same log", flush=True)
+    said = ", ".join(f"{count} x SIG{name}" for name, count in sorted(total.items())
+                     if name != "early")
+    print(json.dumps({"seed": options.seed, "kills_survived": survived(total), "signals": total,
                       "runs": rounds, "temporary_files_left": left}))
     print(f"survived {said} in {rounds} runs: every model the bytes of the run that was left alone")
     return 0
