@@ -40,7 +40,7 @@ def load(folder, name):
     with open(os.path.join(folder, name + ".command")) as f:
         command = f.read().strip()
     shared = os.environ.get("NICEST_SHARED", os.path.join("..", "shared"))
-    return {"name": name, "summary": summary, "curve": read(folder, name + ".jsonl", True),
+    return {"name": name, "summary": summary, "curve": read(folder, name + ".jsonl", True) or [],
             "test": read(folder, name + ".test", True), "verify": read(folder, name + ".verify"),
             "command": command.replace(shared, "../shared")}
 
@@ -48,10 +48,10 @@ def load(folder, name):
 def run_rows(run, marks):
     s = run["summary"]
     means = [t["mean"] for t in run["test"]]
-    draws = statistics.stdev(means)
+    draws = f"{statistics.stdev(means):.3f}" if len(means) > 1 else "-"
     proof = run["verify"]
     cells = [run["name"].split("-")[1], f"**{statistics.fmean(means):.2f}** ± {run['test'][0]['sem']:.2f}",
-             f"{draws:.3f}", f"{run['test'][0]['bits_per_dim']:.3f}", f"{s['valid_logp']:.1f}",
+             draws, f"{run['test'][0]['bits_per_dim']:.3f}", f"{s['valid_logp']:.1f}",
              f"{s['train_logp']:.1f}", f"{s['parameters'] / 1e6:.1f} M", str(s["epochs"]), f"{s['seconds']:.0f}"]
     cells += [reached(run["curve"], mark) for mark in marks]
     cells.append(f"{proof['inverse_max']:.0e} / {proof['logdet_max_error']:.0e} / "
@@ -99,7 +99,7 @@ def draw(data, runs):
         print("mnist_page.py: no matplotlib, curves are left as they are", file=sys.stderr)
         return
     figure, axes = plot.subplots(figsize=(7, 4), dpi=110)
-    for run in runs:
+    for run in (run for run in runs if run["curve"]):
         preset, curve = run["name"].split("-")[1], run["curve"]
         minutes = [p["seconds"] / 60 for p in curve]
         axes.plot(minutes, [p["valid_logp"] for p in curve], color=COLOURS[preset],
@@ -109,7 +109,7 @@ def draw(data, runs):
     if data == "mnist":
         axes.axhline(1980.5, color="black", lw=0.8, ls="--", label="paper, test: 1980.50")
     top = max(p["train_logp"] for run in runs for p in run["curve"])
-    low = min(run["curve"][min(3, len(run["curve"]) - 1)]["valid_logp"] for run in runs)
+    low = min(run["curve"][min(3, len(run["curve"]) - 1)]["valid_logp"] for run in runs if run["curve"])
     axes.set(xlabel="minutes of training (2 cores)", ylabel="log-likelihood, nats", ylim=(low, top + 20),
              title=TITLES[data])
     axes.grid(alpha=0.3)

@@ -15,6 +15,8 @@ import common
 
 THREADS = int(os.environ.get("OMP_NUM_THREADS", os.cpu_count()))
 torch.set_num_threads(THREADS)
+# One process serves four models at several sizes; beyond 8 shapes torch.compile would give up and run eagerly.
+torch._dynamo.config.recompile_limit = 64
 
 
 class Nice(nn.Module):
