@@ -99,14 +99,16 @@ static void differences(const prover *p, jacobian *j, const double *x, const siz
     }
 }
 
-/* All columns first, then those whose difference may straddle a kink with smaller steps. */
+/* All columns first, then with smaller steps those whose difference may straddle a kink or is bent too
+ * much: a step's error is about the square of its roughness. */
 static void fill_jacobian(const prover *p, jacobian *j, const double *x)
 {
     static const double steps[] = {1e-6, 1e-7, 2e-8};
-    const double smooth = 1e-7; /* between kinks a ReLU flow is linear, but for rounding */
+    /* between kinks a ReLU flow is linear, but for rounding */
+    const double smooth = p->kinks ? 1e-7 : 1e-4;
     for (size_t c = 0; c < p->d; c++)
         j->roughness[c] = INFINITY;
-    for (size_t s = 0; s < (p->kinks ? 3 : 1); s++) {
+    for (size_t s = 0; s < sizeof steps / sizeof *steps; s++) {
         size_t count = 0;
         for (size_t c = 0; c < p->d; c++)
             if (j->roughness[c] > smooth)
