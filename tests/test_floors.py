@@ -32,7 +32,7 @@ OWNERS = {
     "poll.h": ["src/base/file.c"],
     "malloc.h": ["src/base/memory.c"],
     "Random123/philox.h": ["src/base/random.c"],
-    "oneapi/dnnl/dnnl.h": ["src/kernel/gemm_onednn.c"],
+    "immintrin.h": ["src/kernel/gemm_levels.c"],
     "png.h": ["src/data/image.c"],
     "zip.h": ["src/data/npy.c"],
     "csv.h": ["src/data/csv.c"],

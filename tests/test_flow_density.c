@@ -11,8 +11,9 @@ static void a_prior_integrates_to_one(void **state)
         double mass = 0, square = 0, step = 1.0 / 128;
         for (int i = -50 * 128; i < 50 * 128; i++) {
             real h = (real)((i + 0.5) * step), slope, near = h + (real)0.0078125;
-            double density = prior_log_density((prior_kind)p, &h, &slope, 1);
-            double later = prior_log_density((prior_kind)p, &near, NULL, 1);
+            double density = 0, later = 0;
+            prior_log_density((prior_kind)p, &h, &slope, &density, 1);
+            prior_log_density((prior_kind)p, &near, NULL, &later, 1);
             mass += exp(density) * step;
             square += exp(density) * (double)h * (double)h * step;
             assert_true(fabs((later - density) / 0.0078125 - (double)slope) <

@@ -1,5 +1,6 @@
-/* Matrix products against a plain sum in long double, at odd sizes and at the end of a page; and
- * the law that a row's bits do not depend on the number of rows, for the portable backend.
+/* Matrix products against a plain sum in long double: every size round a tile, every start and end, with
+ * operands that end where memory ends, on every instruction set of this machine; the law that an element's
+ * bits depend on its row of A and its column of B alone; and the forms that operands are brought into.
  *
  * Built for float here and for double by test_kernel_gemm_double.c. */
 #ifndef _GNU_SOURCE
@@ -9,7 +10,6 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -20,7 +20,6 @@
 #include "base/random.h"
 #include "guard_pages.h"
 #include "kernel/gemm.h"
-#include "kernel/gemm_backend.h"
 
 #ifdef NICEST_DOUBLE
 #define EPSILON 0x1p-52
@@ -46,20 +45,24 @@ static real *numbers(guarded *block, size_t count, uint64_t row)
     return block->data;
 }
 
-/* Elements from the first to the last of a stored matrix: nothing behind the last column. */
-static size_t extent(size_t rows, size_t columns, size_t stride)
+static size_t round_up(size_t n, size_t unit)
 {
-    return (rows - 1) * (stride == 0 ? columns : stride) + columns;
+    return (n + unit - 1) / unit * unit;
+}
+
+/* Elements from the first of B to the last that may be read. */
+static size_t extent_b(const gemm_shape *s)
+{
+    size_t last = (s->n - 1) / GEMM_PANEL, within = s->n - last * GEMM_PANEL;
+    return last * s->b_panel + (s->k - 1) * s->b_step + round_up(within, GEMM_COLUMNS);
 }
 
 static void operands_new(operands *o, const gemm_shape *s)
 {
-    size_t a_rows = s->transpose_a ? s->k : s->m, a_columns = s->transpose_a ? s->m : s->k;
-    size_t b_rows = s->transpose_b ? s->n : s->k, b_columns = s->transpose_b ? s->k : s->n;
-    numbers(&o->a, extent(a_rows, a_columns, s->lda), 1);
-    numbers(&o->b, extent(b_rows, b_columns, s->ldb), 2);
-    numbers(&o->bias, s->n, 3);
-    o->c_size = extent(s->m, s->n, s->ldc);
+    numbers(&o->a, (s->m - 1) * s->lda + s->k, 1);
+    numbers(&o->b, extent_b(s), 2);
+    numbers(&o->bias, s->m, 3);
+    o->c_size = (s->m - 1) * s->ldc + s->n;
     numbers(&o->c, o->c_size, 4);
     o->first_c = memory_new(o->c_size, sizeof(real));
     memcpy(o->first_c, o->c.data, o->c_size * sizeof(real));
@@ -74,421 +77,335 @@ static void operands_free(operands *o)
     memory_free(o->first_c);
 }
 
-static size_t stride_or(size_t stride, size_t dense)
+static void run(const gemm_shape *s, const operands *o)
 {
-    return stride == 0 ? dense : stride;
+    gemm_run(s, o->a.data, o->b.data, o->bias.data, o->c.data);
 }
 
 /* One element as the contract defines it, and the sum of magnitudes that bounds its error. */
-static double expected(const gemm_shape *s, const operands *o, size_t i, size_t j,
-                       double *magnitude)
+static double expected(const gemm_shape *s, const operands *o, size_t i, size_t j, double *magnitude)
 {
     const real *a = o->a.data, *b = o->b.data, *bias = o->bias.data;
-    size_t lda = stride_or(s->lda, s->transpose_a ? s->m : s->k);
-    size_t ldb = stride_or(s->ldb, s->transpose_b ? s->k : s->n);
-    size_t ldc = stride_or(s->ldc, s->n);
-    long double sum = 0, size = 0;
+    double held = (double)o->first_c[i * s->ldc + j];
+    long double sum = s->start == GEMM_ADD ? held : s->start == GEMM_BIAS ? bias[i] : 0, size = 0;
     for (size_t p = 0; p < s->k; p++) {
-        long double x = s->transpose_a ? a[p * lda + i] : a[i * lda + p];
-        long double y = s->transpose_b ? b[j * ldb + p] : b[p * ldb + j];
+        long double x = a[i * s->lda + p];
+        long double y = b[j / GEMM_PANEL * s->b_panel + p * s->b_step + j % GEMM_PANEL];
         sum += x * y;
         size += fabsl(x * y);
     }
-    if (s->bias)
-        sum += bias[j];
-    if (s->accumulate)
-        sum += o->first_c[i * ldc + j];
     *magnitude = (double)size + 2;
-    return s->relu && sum < 0 ? 0 : (double)sum;
+    switch (s->end) {
+    case GEMM_RELU:
+        return sum > 0 ? (double)sum : 0;
+    case GEMM_SLOPE:
+        return (double)sum * held;
+    case GEMM_GATE:
+        return held > 0 ? (double)sum : 0;
+    default:
+        return (double)sum;
+    }
 }
 
 static void check_result(const gemm_shape *s, const operands *o)
 {
     const real *c = o->c.data;
-    size_t ldc = stride_or(s->ldc, s->n);
     for (size_t i = 0; i < s->m; i++) {
         for (size_t j = 0; j < s->n; j++) {
             double magnitude, want = expected(s, o, i, j, &magnitude);
-            double error = fabs((double)c[i * ldc + j] - want);
+            double error = fabs((double)c[i * s->ldc + j] - want);
             if (!(error <= 2 * EPSILON * magnitude * sqrt((double)s->k)))
-                fail_msg("%zux%zux%zu at %zu,%zu: %g instead of %g (flags %d%d%d%d%d)", s->m, s->n,
-                         s->k, i, j, (double)c[i * ldc + j], want, s->transpose_a, s->transpose_b,
-                         s->bias, s->relu, s->accumulate);
+                fail_msg("%zux%zux%zu at %zu,%zu: %g instead of %g (start %d end %d)", s->m, s->n, s->k,
+                         i, j, (double)c[i * s->ldc + j], want, (int)s->start, (int)s->end);
         }
-        for (size_t j = s->n; j < ldc && i + 1 < s->m; j++)
-            assert_memory_equal(&c[i * ldc + j], &o->first_c[i * ldc + j], sizeof(real));
+        for (size_t j = s->n; j < s->ldc && i + 1 < s->m; j++)
+            assert_memory_equal(&c[i * s->ldc + j], &o->first_c[i * s->ldc + j], sizeof(real));
     }
 }
 
-static void check_plan(const gemm_shape *shape)
+static void check(const gemm_shape *s)
 {
     operands o;
-    operands_new(&o, shape);
-    gemm *plan = NULL;
-    assert_int_equal(gemm_new(&plan, shape), NICEST_OK);
-    void *scratch = memory_new(gemm_scratch_size(plan), 1);
+    operands_new(&o, s);
     size_t before = memory_calls();
-    gemm_run(plan, o.a.data, o.b.data, o.bias.data, o.c.data, scratch);
+    run(s, &o);
     assert_int_equal(memory_calls(), before);
-    check_result(shape, &o);
-    memory_free(scratch);
-    gemm_free(plan);
+    check_result(s, &o);
     operands_free(&o);
 }
 
-static gemm_shape with_dense_strides(gemm_shape s)
+/* Bits of `flags`: B in panels, loose strides; then start and end. */
+static gemm_shape flagged(size_t m, size_t n, size_t k, unsigned flags)
 {
-    s.lda = stride_or(s.lda, s.transpose_a ? s.m : s.k);
-    s.ldb = stride_or(s.ldb, s.transpose_b ? s.k : s.n);
-    s.ldc = stride_or(s.ldc, s.n);
+    bool panels = flags & 1, loose = flags & 2;
+    gemm_shape s = {.m = m, .n = n, .k = k, .start = flags / 4 % 3, .end = flags / 12 % 4};
+    s.lda = k + 3 * loose;
+    s.b_step = panels ? GEMM_PANEL : round_up(n, GEMM_COLUMNS) + 5 * loose;
+    s.b_panel = panels ? GEMM_PANEL * k + 2 * loose : GEMM_PANEL;
+    s.ldc = n + 7 * loose;
+    if (s.start == GEMM_ADD && s.end >= GEMM_SLOPE)
+        s.start = GEMM_ZERO;
     return s;
 }
 
-static void check_portable(const gemm_shape *shape)
-{
-    operands o;
-    operands_new(&o, shape);
-    gemm_shape full = with_dense_strides(*shape);
-    guarded scratch = guard_new(gemm_portable_scratch_size(&full));
-    gemm_portable_run(&full, o.a.data, o.b.data, o.bias.data, o.c.data, scratch.data);
-    check_result(shape, &o);
-    guard_free(&scratch);
-    operands_free(&o);
-}
+enum { FLAGS = 4 * 3 * 4 };
 
-static gemm_shape flagged(size_t m, size_t n, size_t k, int flags)
+/* Runs `body` on every instruction set that is here, and returns to the best. */
+static void on_every_level(void (*body)(void))
 {
-    gemm_shape s = {.m = m, .n = n, .k = k};
-    s.transpose_a = flags & 1;
-    s.transpose_b = flags & 2;
-    s.bias = flags & 4;
-    s.relu = flags & 8;
-    s.accumulate = flags & 16;
-    if (flags & 32) {
-        s.lda = (s.transpose_a ? m : k) + 3;
-        s.ldb = (s.transpose_b ? k : n) + 5;
-        s.ldc = n + 7;
+    for (int level = 0; level <= (int)gemm_best_level(); level++) {
+        gemm_set_level((gemm_level)level);
+        body();
     }
-    return s;
+    gemm_set_level(gemm_best_level());
 }
-
-static const size_t SIZES[] = {1, 2, 3, 5, 8, 13, 16, 31, 33, 64, 97};
-enum { SIZE_COUNT = sizeof SIZES / sizeof *SIZES, FLAGS = 64 };
 
 /* Every triple of sizes, each with a few of the flag sets in turn. */
+static void sizes(void)
+{
+    static const size_t SIZES[] = {1, 2, 3, 5, 6, 7, 13, 16, 31, 33, 64, 97};
+    enum { COUNT = sizeof SIZES / sizeof *SIZES };
+    unsigned turn = 0;
+    for (int x = 0; x < COUNT * COUNT * COUNT; x++)
+        for (int repeat = 0; repeat < 3; repeat++) {
+            gemm_shape s = flagged(SIZES[x % COUNT], SIZES[x / COUNT % COUNT], SIZES[x / COUNT / COUNT],
+                                   turn++ * 29 % FLAGS);
+            check(&s);
+        }
+}
+
+/* Several panels, long sums, with every flag. */
+static void flags(void)
+{
+    static const size_t shapes[][3] = {{1, 130, 300}, {103, 70, 200}, {50, 192, 257}, {9, 21, 3031}};
+    for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++)
+        for (unsigned f = 0; f < FLAGS; f++) {
+            gemm_shape s = flagged(shapes[i][0], shapes[i][1], shapes[i][2], f);
+            check(&s);
+        }
+}
+
 static void test_sizes(void **state)
 {
     (void)state;
-    int turn = 0;
-    for (int x = 0; x < SIZE_COUNT * SIZE_COUNT * SIZE_COUNT; x++) {
-        size_t m = SIZES[x % SIZE_COUNT], n = SIZES[x / SIZE_COUNT % SIZE_COUNT];
-        size_t k = SIZES[x / SIZE_COUNT / SIZE_COUNT];
-        for (int repeat = 0; repeat < 5; repeat++) {
-            gemm_shape s = flagged(m, n, k, turn++ * 29 % FLAGS);
-            check_portable(&s);
-        }
-        gemm_shape s = flagged(m, n, k, turn * 29 % FLAGS);
-        check_plan(&s);
-    }
+    on_every_level(sizes);
 }
 
-/* Shapes beyond the blocks of both backends, with every flag. */
 static void test_flags(void **state)
 {
     (void)state;
-    static const size_t shapes[][3] = {{1, 130, 300}, {7, 200, 70}, {50, 96, 257}, {100, 129, 150}};
-    for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
-        for (int flags = 0; flags < FLAGS; flags++) {
-            gemm_shape s = flagged(shapes[i][0], shapes[i][1], shapes[i][2], flags);
-            check_portable(&s);
-            check_plan(&s);
-        }
-    }
+    on_every_level(flags);
 }
 
-static void test_long_sums(void **state)
+/* One element alone, and in products that cut A and B otherwise, has the same bits. */
+static void bits(void)
 {
-    (void)state;
-    for (int flags = 0; flags < FLAGS; flags += 3) {
-        gemm_shape s = flagged(9, 21, 1031, flags);
-        check_portable(&s);
-        check_plan(&s);
-    }
-}
-
-typedef void (*runner)(const gemm_shape *, const real *, const real *, const real *, real *);
-
-static void run_portable(const gemm_shape *shape, const real *a, const real *b, const real *bias,
-                         real *c)
-{
-    gemm_shape full = with_dense_strides(*shape);
-    void *scratch = memory_new(gemm_portable_scratch_size(&full), 1);
-    gemm_portable_run(&full, a, b, bias, c, scratch);
-    memory_free(scratch);
-}
-
-/* Row i of a product of m rows has the bits of a product of row i alone. */
-static void test_rows_alone(void **state)
-{
-    (void)state;
-    static const size_t layers[][2] = {{1, 1}, {64, 64}, {5, 64}, {64, 3}, {130, 300}, {200, 90}};
-    for (size_t i = 0; i < sizeof layers / sizeof *layers; i++) {
-        for (int transpose_b = 0; transpose_b < 2; transpose_b++) {
-            size_t m = 101, n = layers[i][0], k = layers[i][1];
-            gemm_shape s = {.m = m, .n = n, .k = k, .transpose_b = transpose_b, .bias = true};
-            operands o;
-            operands_new(&o, &s);
-            run_portable(&s, o.a.data, o.b.data, o.bias.data, o.c.data);
-            for (size_t row = 0; row < m; row += 10) {
-                real *alone = o.first_c;
-                gemm_shape one = s;
-                one.m = 1;
-                run_portable(&one, (real *)o.a.data + row * k, o.b.data, o.bias.data, alone);
-                assert_memory_equal(alone, (real *)o.c.data + row * n, n * sizeof(real));
-            }
-            operands_free(&o);
-        }
-    }
-}
-
-/* Plans behind gemm_new: the same law, as far as the shapes of one layer go. */
-static void test_threads_and_repeats(void **state)
-{
-    (void)state;
-    gemm_shape s = {.m = 64, .n = 300, .k = 200, .transpose_b = true, .bias = true, .relu = true};
+    gemm_shape s = flagged(101, 150, 300, 2 * 12 + 4 * 2); /* bias, slope */
     operands o;
     operands_new(&o, &s);
-    gemm *plan = NULL;
-    assert_int_equal(gemm_new(&plan, &s), NICEST_OK);
-    void *scratch = memory_new(gemm_scratch_size(plan), 1);
-    gemm_run(plan, o.a.data, o.b.data, o.bias.data, o.c.data, scratch);
-    memcpy(o.first_c, o.c.data, o.c_size * sizeof(real));
-    for (int i = 0; i < 20; i++) {
-        memset(o.c.data, 0xff, o.c_size * sizeof(real));
-        gemm_run(plan, o.a.data, o.b.data, o.bias.data, o.c.data, scratch);
-        assert_memory_equal(o.first_c, o.c.data, o.c_size * sizeof(real));
+    run(&s, &o);
+    static const size_t places[][2] = {{0, 0}, {5, 63}, {6, 64}, {99, 149}, {100, 0}, {50, 77}};
+    for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
+        size_t row = places[i][0], column = places[i][1];
+        real b[300 * GEMM_COLUMNS] = {0}, c = o.first_c[row * s.ldc + column];
+        for (size_t p = 0; p < s.k; p++)
+            b[p * GEMM_COLUMNS] = ((real *)o.b.data)[p * s.b_step + column];
+        gemm_shape one = s;
+        one.m = one.n = 1;
+        one.b_step = GEMM_COLUMNS;
+        gemm_run(&one, (real *)o.a.data + row * s.lda, b, (real *)o.bias.data + row, &c);
+        assert_memory_equal(&c, (real *)o.c.data + row * s.ldc + column, sizeof c);
     }
-    gemm_free(plan);
-    memory_free(scratch);
     operands_free(&o);
 }
 
-/* Rows of a product computed in tiles of `m` rows, against those of one long tile. */
-static void check_tiles(const gemm_shape *whole, size_t m, const operands *o)
+static void test_bits_of_one_element(void **state)
 {
-    gemm_shape s = *whole;
-    gemm *plan = NULL;
-    real *c = memory_new(m * s.n, sizeof *c);
-    s.m = m;
-    assert_int_equal(gemm_new(&plan, &s), NICEST_OK);
-    void *scratch = memory_new(gemm_scratch_size(plan), 1);
-    for (size_t first = 0; first < whole->m; first += m) {
-        memcpy(c, o->first_c + first * s.n, m * s.n * sizeof *c);
-        gemm_run(plan, (real *)o->a.data + first * s.k, o->b.data, o->bias.data, c, scratch);
-        assert_memory_equal(c, (real *)o->c.data + first * s.n, m * s.n * sizeof *c);
-    }
-    gemm_free(plan);
-    memory_free(scratch);
-    memory_free(c);
-}
-
-/* What the choice of tiles rests on: a row has the same bits in every tile, at every place. */
-static void test_rows_alike_in_tiles(void **state)
-{
-    static const size_t shapes[][2] = {{1000, 392}, {392, 1000}, {520, 5}, {5, 520}, {128, 128},
-                                       {64, 64},    {33, 80},    {64, 1},  {4, 64},  {300, 17}};
     (void)state;
-    for (size_t i = 0; i < 2 * sizeof shapes / sizeof *shapes; i++) {
-        bool forward = i % 2;
-        gemm_shape s = {.m = gemm_longest_tile(), .n = shapes[i / 2][0], .k = shapes[i / 2][1],
-                        .transpose_b = forward, .bias = forward, .relu = forward,
-                        .accumulate = !forward};
-        operands o;
-        operands_new(&o, &s);
-        gemm *plan = NULL;
-        assert_int_equal(gemm_new(&plan, &s), NICEST_OK);
-        void *scratch = memory_new(gemm_scratch_size(plan), 1);
-        gemm_run(plan, o.a.data, o.b.data, o.bias.data, o.c.data, scratch);
-        for (size_t m = 4; m < s.m; m = m < 64 ? 4 * m : 2 * m)
-            check_tiles(&s, m, &o);
-        gemm_free(plan);
-        memory_free(scratch);
-        operands_free(&o);
-    }
+    on_every_level(bits);
 }
 
-typedef struct crew {
-    const operands *operands;
+/* Panels and rows give the same bits. */
+static void forms(void)
+{
+    enum { M = 31, N = 100, K = 77 };
+    gemm_shape plain = flagged(M, N, K, 4), panels = flagged(M, N, K, 4 + 1);
+    operands x, y;
+    operands_new(&x, &plain);
+    operands_new(&y, &panels);
+    for (size_t p = 0; p < K; p++)
+        for (size_t j = 0; j < N; j++)
+            ((real *)y.b.data)[j / GEMM_PANEL * panels.b_panel + p * GEMM_PANEL + j % GEMM_PANEL] =
+                ((real *)x.b.data)[p * plain.b_step + j];
+    run(&plain, &x);
+    run(&panels, &y);
+    assert_memory_equal(x.c.data, y.c.data, x.c_size * sizeof(real));
+    operands_free(&x);
+    operands_free(&y);
+}
+
+static void test_forms_have_the_same_bits(void **state)
+{
+    (void)state;
+    on_every_level(forms);
+}
+
+typedef struct crowd {
     const gemm_shape *shape;
-    real *results; /* one C a thread */
-} crew;
+    const operands *operands;
+    real *c;
+} crowd;
 
-static void multiply_in_thread(void *context, int thread, size_t item)
+static void run_in_crowd(void *context, int thread, size_t item)
 {
-    crew *all = context;
-    (void)item;
-    gemm *plan = NULL;
-    real *c = all->results + (size_t)thread * all->operands->c_size;
-    if (gemm_new(&plan, all->shape) != NICEST_OK)
-        return;
-    void *scratch = memory_new(gemm_scratch_size(plan), 1);
-    gemm_run(plan, all->operands->a.data, all->operands->b.data, all->operands->bias.data, c,
-             scratch);
-    memory_free(scratch);
-    gemm_free(plan);
+    const crowd *all = context;
+    (void)thread;
+    size_t size = all->shape->m * all->shape->ldc;
+    gemm_run(all->shape, all->operands->a.data, all->operands->b.data, all->operands->bias.data,
+             all->c + item * size);
 }
 
-/* Outside a region, and inside regions of several sizes: the same bits. */
-static void test_inside_region(void **state)
+static void test_threads_share_operands(void **state)
 {
     (void)state;
-    static const size_t shapes[][3] = {{128, 300, 260}, {1, 300, 200}, {33, 784, 100}};
-    for (size_t i = 0; i < 3; i++) {
-        gemm_shape s = flagged(shapes[i][0], shapes[i][1], shapes[i][2], 2 + 4 + 8);
-        operands o;
-        operands_new(&o, &s);
-        crew all = {&o, &s, memory_new(4 * o.c_size, sizeof(real))};
-        gemm *plan = NULL;
-        assert_int_equal(gemm_new(&plan, &s), NICEST_OK);
-        void *scratch = memory_new(gemm_scratch_size(plan), 1);
-        gemm_run(plan, o.a.data, o.b.data, o.bias.data, o.c.data, scratch);
-        for (int threads = 1; threads <= 4; threads++) {
-            memset(all.results, 0xff, 4 * o.c_size * sizeof(real));
-            parallel_each(threads, multiply_in_thread, &all);
-            for (int t = 0; t < threads; t++)
-                assert_memory_equal(all.results + (size_t)t * o.c_size, o.c.data,
-                                    o.c_size * sizeof(real));
-        }
-        gemm_free(plan);
-        memory_free(scratch);
-        memory_free(all.results);
-        operands_free(&o);
-    }
+    gemm_shape s = flagged(70, 64, 90, 12 + 8);
+    operands o;
+    operands_new(&o, &s);
+    real *c = memory_new(16 * s.m * s.ldc, sizeof *c);
+    parallel_for(8, 16, run_in_crowd, &(crowd){&s, &o, c});
+    for (size_t i = 1; i < 16; i++)
+        assert_memory_equal(c, c + i * s.m * s.ldc, s.m * s.ldc * sizeof *c);
+    memory_free(c);
+    operands_free(&o);
 }
 
-/* NaN in the padding between rows, and beside the operands, never reaches the result. */
-static void test_padding_is_not_read_into_sums(void **state)
+/* NaN and infinity in one column of B stay in that column of C. */
+static void nonfinite(void)
 {
-    (void)state;
-    for (int flags = 32; flags < FLAGS; flags++) {
-        gemm_shape s = flagged(27, 37, 29, flags);
-        operands o;
-        operands_new(&o, &s);
-        size_t a_columns = s.transpose_a ? s.m : s.k, a_rows = s.transpose_a ? s.k : s.m;
-        for (size_t row = 0; row + 1 < a_rows; row++) {
-            for (size_t j = a_columns; j < s.lda; j++)
-                ((real *)o.a.data)[row * s.lda + j] = (real)NAN;
-        }
-        run_portable(&s, o.a.data, o.b.data, o.bias.data, o.c.data);
-        check_result(&s, &o);
-        operands_free(&o);
-    }
+    gemm_shape s = flagged(13, 40, 20, 0);
+    operands o;
+    operands_new(&o, &s);
+    ((real *)o.b.data)[3 * s.b_step + 7] = (real)NAN;
+    ((real *)o.b.data)[4 * s.b_step + 9] = (real)INFINITY;
+    run(&s, &o);
+    for (size_t i = 0; i < s.m * s.n; i++)
+        assert_int_equal(isfinite(((real *)o.c.data)[i]), i % s.n != 7 && i % s.n != 9);
+    operands_free(&o);
 }
 
-/* A NaN or an infinity in the operands shows in the result (but for ReLU). */
 static void test_nonfinite(void **state)
 {
     (void)state;
-    for (int flags = 0; flags < 8; flags++) {
-        gemm_shape s = flagged(12, 19, 23, flags);
-        operands o;
-        operands_new(&o, &s);
-        for (size_t i = 0; i < s.k * s.m; i++)
-            ((real *)o.a.data)[i] = (real)INFINITY;
-        run_portable(&s, o.a.data, o.b.data, o.bias.data, o.c.data);
-        for (size_t i = 0; i < s.m * s.n; i++)
-            assert_false(isfinite(((real *)o.c.data)[i]));
-        operands_free(&o);
-    }
+    on_every_level(nonfinite);
 }
 
-static void test_bad_shapes(void **state)
+static void test_transposes(void **state)
 {
     (void)state;
-    static const gemm_shape bad[] = {
-        {.m = 0, .n = 1, .k = 1},
-        {.m = 1, .n = 1, .k = 0},
-        {.m = 4, .n = 4, .k = 4, .lda = 3},
-        {.m = 4, .n = 4, .k = 4, .ldc = 3},
-        {.m = 4, .n = 8, .k = 4, .transpose_b = true, .ldb = 3},
-        {.m = SIZE_MAX / 4, .n = 8, .k = 4},
-        {.m = SIZE_MAX, .n = SIZE_MAX, .k = SIZE_MAX},
-    };
-    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
-        gemm *plan = (gemm *)&bad;
-        assert_int_equal(gemm_new(&plan, &bad[i]), NICEST_E_ARGUMENT);
-        assert_ptr_equal(plan, &bad);
-        assert_true(strlen(nicest_error()) > 10);
-    }
-    gemm_free(NULL);
-    if (!gemm_has_bf16()) {
-        gemm *plan = NULL;
-        gemm_shape s = {.m = 64, .n = 64, .k = 64, .bf16 = true};
-        assert_int_equal(gemm_new(&plan, &s), NICEST_E_UNSUPPORTED);
-    }
-}
-
-static void test_memory_runs_out(void **state)
-{
-    (void)state;
-    size_t live = memory_live();
-    for (size_t size = 8; size <= 200; size *= 5) {
-        gemm_shape s = {.m = size, .n = size, .k = size};
-        nicest_status status = NICEST_E_MEMORY;
-        for (size_t call = 1; status != NICEST_OK; call++) {
-            gemm *plan = NULL;
-            memory_fail_at(call);
-            status = gemm_new(&plan, &s);
-            memory_fail_at(0);
-            assert_true(status == NICEST_OK || status == NICEST_E_MEMORY);
-            assert_true((plan != NULL) == (status == NICEST_OK));
-            gemm_free(plan);
-            assert_int_equal(memory_live(), live);
+    for (size_t rows = 1; rows < 12; rows++)
+        for (size_t columns = 1; columns < 12; columns++) {
+            guarded x, out;
+            const real *from = numbers(&x, (rows - 1) * (columns + 2) + columns, 1);
+            const real *to = numbers(&out, (columns - 1) * (rows + 3) + rows, 2);
+            gemm_transpose(out.data, rows + 3, from, columns + 2, rows, columns);
+            for (size_t i = 0; i < rows * columns; i++)
+                assert_true(to[i % columns * (rows + 3) + i / columns] ==
+                            from[i / columns * (columns + 2) + i % columns]);
+            guard_free(&x);
+            guard_free(&out);
         }
-    }
 }
 
-/* bf16 where it exists: the product of the rounded operands. */
-static void test_bf16(void **state)
+static void test_panels(void **state)
 {
     (void)state;
-    if (!gemm_has_bf16()) {
-        print_message("no bf16 on this processor or in this build: skipped\n");
-        skip();
-    }
-    gemm_shape s = flagged(64, 100, 300, 2);
-    s.bf16 = true;
-    operands o;
-    operands_new(&o, &s);
-    gemm *plan = NULL;
-    assert_int_equal(gemm_new(&plan, &s), NICEST_OK);
-    void *scratch = memory_new(gemm_scratch_size(plan), 1);
-    gemm_run(plan, o.a.data, o.b.data, o.bias.data, o.c.data, scratch);
-    for (size_t i = 0; i < s.m * s.n; i++) {
-        double magnitude, want = expected(&s, &o, i / s.n, i % s.n, &magnitude);
-        assert_true(fabs((double)((real *)o.c.data)[i] - want) <= 0x1p-7 * magnitude);
-    }
-    gemm_free(plan);
-    memory_free(scratch);
-    operands_free(&o);
+    static const size_t widths[] = {1, 3, 4, 63, 64, 65, 200};
+    for (size_t w = 0; w < sizeof widths / sizeof *widths; w++)
+        for (size_t rows = 4; rows <= 128; rows *= 2) {
+            size_t width = widths[w];
+            guarded x, panels;
+            const real *from = numbers(&x, width * rows, 1);
+            const real *to = numbers(&panels, round_up(width, GEMM_PANEL) * rows, 2);
+            gemm_to_panels(panels.data, from, width, rows);
+            for (size_t i = 0; i < round_up(width, GEMM_PANEL); i++)
+                for (size_t r = 0; r < rows; r++) {
+                    real found = to[(i / GEMM_PANEL * rows + r) * GEMM_PANEL + i % GEMM_PANEL];
+                    assert_true(found == (i < width ? from[i * rows + r] : 0));
+                }
+            guard_free(&x);
+            guard_free(&panels);
+        }
 }
 
-#ifdef GEMM_WITH_ONEDNN
-static void test_round_bf16(void **state)
+#ifndef NICEST_DOUBLE
+static uint16_t half(float word, int which)
+{
+    uint32_t bits;
+    memcpy(&bits, &word, sizeof bits);
+    return (uint16_t)(which ? bits >> 16 : bits);
+}
+
+static float widened(uint16_t half)
+{
+    uint32_t bits = (uint32_t)half << 16;
+    float x;
+    memcpy(&x, &bits, sizeof x);
+    return x;
+}
+
+static void test_rounding_to_bf16(void **state)
 {
     (void)state;
     static const float in[] = {1.0f,      -2.5f, 1.00390625f, 1.01171875f, 3.4e38f, INFINITY,
-                               -INFINITY, NAN,   0.0f,        -0.0f,       1e-40f,  65504.0f};
+                               -INFINITY, NAN,   0.0f,        -0.0f,       1e-40f,  65504.0f, 3.0f};
     static const uint16_t want[] = {0x3f80, 0xc020, 0x3f80, 0x3f82, 0x7f80, 0x7f80,
-                                    0xff80, 0,      0x0000, 0x8000, 0x0001, 0x4780};
-    uint16_t out[12];
-    gemm_round_bf16(out, in, 3, 4, 4);
-    for (int i = 0; i < 12; i++) {
+                                    0xff80, 0,      0x0000, 0x8000, 0x0001, 0x4780, 0x4040};
+    float pairs[7], column[7];
+    gemm_pair_columns(pairs, in, 1, 13, 13);
+    gemm_pair_rows(column, in, 13, 1, 1);
+    assert_memory_equal(pairs, column, sizeof pairs);
+    for (int i = 0; i < 13; i++) {
+        uint16_t found = half(pairs[i / 2], i % 2);
         if (isnan(in[i]))
-            assert_true((out[i] & 0x7f80) == 0x7f80 && (out[i] & 0x7f) != 0);
+            assert_true((found & 0x7f80) == 0x7f80 && (found & 0x7f) != 0);
         else
-            assert_int_equal(out[i], want[i]);
+            assert_int_equal(found, want[i]);
     }
+    assert_int_equal(half(pairs[6], 1), 0);
+}
+
+/* A product of pairs is the product of the rounded operands, whoever computes it; and with the
+ * processor's own instruction where there is one. */
+static void pairs(void)
+{
+    enum { M = 50, N = 100, K = 77, HALF = 39, WIDE = 112 };
+    static float a[M * K], b[K * WIDE], a_pairs[M * HALF], b_pairs[HALF * WIDE], c[M * N];
+    for (size_t i = 0; i < M * K; i++)
+        a[i] = (float)(i * 37 % 101) / 50 - 1;
+    for (size_t i = 0; i < K * WIDE; i++)
+        b[i] = (float)(i * 53 % 89) / 44 - 1;
+    gemm_pair_columns(a_pairs, a, M, K, K);
+    gemm_pair_rows(b_pairs, b, K, WIDE, WIDE);
+    gemm_shape s = {.m = M, .n = N, .k = HALF, .lda = HALF, .b_step = WIDE,
+                    .b_panel = GEMM_PANEL, .ldc = N, .bf16 = true};
+    gemm_run(&s, a_pairs, b_pairs, NULL, c);
+    for (size_t i = 0; i < M * N; i++) {
+        double want = 0, size = 0;
+        for (size_t q = 0; q < HALF; q++)
+            for (int h = 0; h < 2; h++) {
+                double product = (double)widened(half(a_pairs[i / N * HALF + q], h)) *
+                                 (double)widened(half(b_pairs[q * WIDE + i % N], h));
+                want += product;
+                size += fabs(product);
+            }
+        assert_true(fabs((double)c[i] - want) <= 1e-5 * size);
+    }
+}
+
+static void test_pairs(void **state)
+{
+    (void)state;
+    on_every_level(pairs);
 }
 #endif
 
@@ -497,19 +414,16 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_sizes),
         cmocka_unit_test(test_flags),
-        cmocka_unit_test(test_long_sums),
-        cmocka_unit_test(test_rows_alone),
-        cmocka_unit_test(test_rows_alike_in_tiles),
-        cmocka_unit_test(test_threads_and_repeats),
-        cmocka_unit_test(test_inside_region),
-        cmocka_unit_test(test_padding_is_not_read_into_sums),
+        cmocka_unit_test(test_bits_of_one_element),
+        cmocka_unit_test(test_forms_have_the_same_bits),
+        cmocka_unit_test(test_threads_share_operands),
         cmocka_unit_test(test_nonfinite),
-        cmocka_unit_test(test_bad_shapes),
-        cmocka_unit_test(test_memory_runs_out),
-        cmocka_unit_test(test_bf16),
-#ifdef GEMM_WITH_ONEDNN
-        cmocka_unit_test(test_round_bf16),
+        cmocka_unit_test(test_transposes),
+        cmocka_unit_test(test_panels),
+#ifndef NICEST_DOUBLE
+        cmocka_unit_test(test_rounding_to_bf16),
+        cmocka_unit_test(test_pairs),
 #endif
     };
-    return cmocka_run_group_tests_name(gemm_backend(), tests, NULL, NULL);
+    return cmocka_run_group_tests_name(gemm_level_name(gemm_best_level()), tests, NULL, NULL);
 }

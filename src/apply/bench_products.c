@@ -1,11 +1,12 @@
 /* bench_products.c - the matrix products that training a standard model consists of, one by one.
  *
  * By one thread, as a tile runs them. The shapes are those of the flow's tiles (64 rows, 128 where
- * few threads share a large flow) and of its blocks of 64 rows of a gradient. */
+ * few threads share a large flow) and of its blocks of 48 rows of a gradient. */
 #include <math.h>
 
 #include "apply/bench.h"
 #include "base/memory.h"
+#include "flow/layer.h"
 #include "kernel/gemm.h"
 
 enum {
@@ -31,23 +32,31 @@ static const struct {
 
 static gemm_shape shape_of(role what, size_t rows, size_t width)
 {
-    enum { BLOCK_ROWS = 64 };
-    switch (what) {
-    case FORWARD:
-        return (gemm_shape){
-            .m = rows, .n = width, .k = width, .transpose_b = true, .bias = true, .relu = true};
-    case BACKWARD:
-        return (gemm_shape){.m = rows, .n = width, .k = width};
-    default:
-        return (gemm_shape){
-            .m = BLOCK_ROWS, .n = width, .k = rows, .lda = width, .transpose_a = true};
+    gemm_shape s = {.m = width, .n = rows, .k = width, .lda = width, .b_step = rows,
+                    .b_panel = GEMM_PANEL, .ldc = rows};
+    if (what == FORWARD) {
+        s.start = GEMM_BIAS;
+        s.end = GEMM_RELU;
+    } else if (what == BACKWARD) {
+        s.end = GEMM_GATE;
+    } else {
+        s = (gemm_shape){.m = BLOCK_ROWS, .n = width, .k = rows, .lda = rows, .b_step = GEMM_PANEL, .b_panel = GEMM_PANEL * rows, .ldc = width};
     }
+    return s;
+}
+
+/* The same product of pairs. */
+static gemm_shape in_pairs(gemm_shape s)
+{
+    s.bf16 = true;
+    s.lda = s.k /= 2;
+    s.b_panel = s.b_step == GEMM_PANEL ? GEMM_PANEL * s.k : s.b_panel;
+    return s;
 }
 
 typedef struct product {
-    gemm *plan;
+    gemm_shape shape;
     float *a, *b, *c, *bias;
-    void *scratch;
     int repeats;
 } product;
 
@@ -55,37 +64,33 @@ static void run_product(void *context)
 {
     const product *p = context;
     for (int i = 0; i < p->repeats; i++)
-        gemm_run(p->plan, p->a, p->b, p->bias, p->c, p->scratch);
+        gemm_run(&p->shape, p->a, p->b, p->bias, p->c);
 }
 
-static float *random_block(size_t count)
+static float *numbers(size_t count)
 {
-    float *block = memory_new(count, sizeof *block);
-    for (size_t i = 0; block && i < count; i++)
-        block[i] = (float)((i * 7919 + 17) % 1009) / 1009 - 0.5f;
-    return block;
+    float *made = memory_new(count, sizeof *made);
+    for (size_t i = 0; made && i < count; i++)
+        made[i] = (float)((i * 7919 + 17) % 1009) / 1009 - 0.5f;
+    return made;
 }
 
 static nicest_status open_product(product *p, const gemm_shape *s)
 {
-    TRY(gemm_new(&p->plan, s));
-    size_t lda = s->lda ? s->lda : s->transpose_a ? s->m : s->k;
-    p->a = random_block(lda * (s->transpose_a ? s->k : s->m));
-    p->b = random_block(s->k * s->n);
-    p->c = random_block(s->m * s->n);
-    p->bias = random_block(s->n);
-    p->scratch = memory_new(gemm_scratch_size(p->plan), 1);
-    return p->a && p->b && p->c && p->bias && p->scratch ? NICEST_OK : fail_memory();
+    p->shape = *s;
+    p->a = numbers(s->m * s->k);
+    p->b = numbers((s->n + GEMM_PANEL) * s->k);
+    p->c = numbers(s->m * s->n);
+    p->bias = numbers(s->m);
+    return p->a && p->b && p->c && p->bias ? NICEST_OK : fail_memory();
 }
 
 static void close_product(product *p)
 {
-    gemm_free(p->plan);
     memory_free(p->a);
     memory_free(p->b);
     memory_free(p->c);
     memory_free(p->bias);
-    memory_free(p->scratch);
 }
 
 /* In GFLOP/s. A run is long enough for the clock: some two million operations or more. */
@@ -93,7 +98,7 @@ static nicest_status measure_product(const gemm_shape *shape, double seconds, do
                                      nicest_bench_figure *figure)
 {
     product p = {0};
-    double operations = 2.0 * (double)shape->m * (double)shape->n * (double)shape->k;
+    double operations = (shape->bf16 ? 4.0 : 2.0) * (double)shape->m * (double)shape->n * (double)shape->k;
     nicest_status status = open_product(&p, shape);
     p.repeats = operations < 2e6 ? (int)(2e6 / operations) + 1 : 1;
     if (status == NICEST_OK) {
@@ -116,8 +121,8 @@ nicest_status bench_products(double seconds, nicest_bench_result *result)
         result->product[i].bf16 = bench_nothing();
         TRY(measure_product(&shape, seconds / (2 * PRODUCTS), result->one_peak_f32,
                             &result->product[i].f32));
-        shape.bf16 = gemm_has_bf16();
-        if (shape.bf16)
+        shape = in_pairs(shape);
+        if (gemm_has_bf16())
             TRY(measure_product(&shape, seconds / (2 * PRODUCTS), result->one_peak_bf16,
                                 &result->product[i].bf16));
     }
@@ -127,7 +132,7 @@ nicest_status bench_products(double seconds, nicest_bench_result *result)
 double bench_large_product(void)
 {
     enum { SIDE = 1024 };
-    const gemm_shape shape = {.m = SIDE, .n = SIDE, .k = SIDE, .bf16 = true};
+    gemm_shape shape = in_pairs(shape_of(FORWARD, SIDE, SIDE));
     nicest_bench_figure figure = bench_nothing();
     if (gemm_has_bf16())
         (void)measure_product(&shape, 0.1, NAN, &figure); /* without memory there is no figure */

@@ -16,23 +16,10 @@ const char *nicest_version(void)
     return NICEST_VERSION;
 }
 
-/* The best instruction set that the cloned loops will choose. */
-static const char *processor_level(void)
-{
-#if defined(__x86_64__) && defined(__GNUC__)
-    __builtin_cpu_init();
-    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl"))
-        return "AVX-512";
-    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") ? "AVX2" : "SSE2";
-#else
-    return "baseline";
-#endif
-}
-
 const char *nicest_build(void)
 {
     static _Thread_local char text[200];
-    snprintf(text, sizeof text, "nicest %s, compiled by %s %s, processor %s, products by %s",
+    snprintf(text, sizeof text, "nicest %s, compiled by %s %s, products in %s%s",
              NICEST_VERSION,
 #if defined(__clang__)
              "clang", __clang_version__,
@@ -41,7 +28,7 @@ const char *nicest_build(void)
 #else
              "an unknown compiler", "",
 #endif
-             processor_level(), gemm_backend());
+             gemm_level_name(gemm_best_level()), gemm_has_bf16() ? " and bf16" : "");
     return text;
 }
 

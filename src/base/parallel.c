@@ -1,10 +1,9 @@
 /* parallel.c - threads: a small pool of pthreads that takes items from one atomic counter.
  *
- * Owns pthread.h and omp.h. Not OpenMP's own team: its barriers wait actively for every thread, and on
- * a machine that others use too a training step then waits for threads that are not running (a toy
- * step took 50 ms instead of 13 at a load of 8 on 2 cores). Inside a body everything runs
- * single-threaded: nested calls run inline, and OpenMP's count is held at one, because oneDNN reads
- * it. */
+ * Owns pthread.h. Not OpenMP's team: its barriers wait actively for every thread, and on a machine that
+ * others use too a training step then waits for threads that are not running (a toy step took 50 ms
+ * instead of 13 at a load of 8 on 2 cores). Inside a body everything runs single-threaded: nested calls
+ * run inline. */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE /* sched_getaffinity */
 #endif
@@ -72,43 +71,6 @@ static void work(team_job *job, int thread)
     inside = outer;
 }
 
-/* Inside a body oneDNN is to make and run single-threaded primitives: it reads OpenMP's count. */
-#ifndef NICEST_PORTABLE
-#include <omp.h>
-
-static int hold_openmp(void)
-{
-    int before = omp_get_max_threads();
-    omp_set_num_threads(1);
-    return before;
-}
-
-static void release_openmp(int before)
-{
-    omp_set_num_threads(before);
-}
-
-static bool nested(void)
-{
-    return inside || omp_in_parallel();
-}
-#else
-static int hold_openmp(void)
-{
-    return 1;
-}
-
-static void release_openmp(int before)
-{
-    (void)before;
-}
-
-static bool nested(void)
-{
-    return inside;
-}
-#endif
-
 enum { MOST_WORKERS = 1023, SPINS = 4000 };
 
 /* One persistent pool. Workers sleep between jobs, after a short spin that catches the next job of a
@@ -158,7 +120,6 @@ static void *worker_main(void *seat_as_pointer)
 {
     int seat = (int)(size_t)seat_as_pointer;
     unsigned long seen = 0;
-    hold_openmp();
     for (;;) {
         wait_for_job(seen);
         seen = atomic_load(&pool.generation);
@@ -195,13 +156,6 @@ static void hire(int team)
     pthread_sigmask(SIG_SETMASK, &before, NULL);
 }
 
-static void run_inline(team_job *job)
-{
-    int before = hold_openmp();
-    work(job, 0);
-    release_openmp(before);
-}
-
 static void begin_job(team_job *job)
 {
     pthread_mutex_lock(&pool.lock);
@@ -232,19 +186,19 @@ static void end_job(void)
 static void run_team(team_job *job)
 {
     if (pthread_mutex_trylock(&pool.owner) != 0) { /* another caller has the pool */
-        run_inline(job);
+        work(job, 0);
         return;
     }
     begin_job(job);
-    run_inline(job);
+    work(job, 0);
     end_job();
     pthread_mutex_unlock(&pool.owner);
 }
 
 static void run(team_job *job)
 {
-    if (job->threads <= 1 || job->items <= 1 || nested() || !team_usable())
-        run_inline(job);
+    if (job->threads <= 1 || job->items <= 1 || inside || !team_usable())
+        work(job, 0);
     else
         run_team(job);
 }

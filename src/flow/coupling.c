@@ -11,14 +11,14 @@
 #include "flow/mlp.h"
 #include "flow/state.h"
 
-/* What a rule does with the moved columns of a tile; parameters[padded, count * moved]. */
+/* What a rule does with the moved columns of a tile; parameters[count * moved, padded]. */
 typedef struct rule {
     const char *name;
     size_t parameters; /* conditioner outputs for each moved column */
-    void (*forward)(double *moved, size_t ld, size_t width, tile *t, const real *parameters);
-    void (*inverse)(double *moved, size_t ld, size_t width, tile *t, const real *parameters);
+    void (*forward)(double *moved, size_t width, tile *t, const real *parameters);
+    void (*inverse)(double *moved, size_t width, tile *t, const real *parameters);
     /* dmoved: gradient by y_move in, by x_move out; delta: gradient by the parameters. */
-    void (*backward)(real *dmoved, size_t ld, size_t width, tile *t, real *delta);
+    void (*backward)(real *dmoved, size_t width, tile *t, real *delta);
 } rule;
 
 typedef struct coupling {
@@ -31,22 +31,21 @@ typedef struct coupling {
 /* ------------------------------------------------------------------ the additive rule */
 
 /* y = x + m */
-static void additive_forward(double *moved, size_t ld, size_t width, tile *t, const real *m)
+static void additive_forward(double *moved, size_t width, tile *t, const real *m)
 {
-    state_add(moved, ld, m, width, t->padded);
+    state_add(moved, m, width * t->padded);
 }
 
 /* x = y - m */
-static void additive_inverse(double *moved, size_t ld, size_t width, tile *t, const real *m)
+static void additive_inverse(double *moved, size_t width, tile *t, const real *m)
 {
-    state_subtract(moved, ld, m, width, t->padded);
+    state_subtract(moved, m, width * t->padded);
 }
 
 /* dx = dy, dm = dy */
-static void additive_backward(real *dmoved, size_t ld, size_t width, tile *t, real *delta)
+static void additive_backward(real *dmoved, size_t width, tile *t, real *delta)
 {
-    for (size_t r = 0; r < t->padded; r++)
-        memcpy(delta + r * width, dmoved + r * ld, width * sizeof *delta);
+    memcpy(delta, dmoved, width * t->padded * sizeof *delta);
 }
 
 static const rule additive = {"additive", 1, additive_forward, additive_inverse, additive_backward};
@@ -68,14 +67,13 @@ static size_t coupling_tape(const layer *self, size_t *width)
     return mlp_tape(&((const coupling *)self)->conditioner, width);
 }
 
-static nicest_status coupling_prepare(const layer *self, layer_needs *needs)
+static void coupling_prepare(const layer *self, layer_needs *needs)
 {
     const coupling *c = (const coupling *)self;
     size_t used = needs->scratch->used;
-    arena_take(needs->scratch, needs->rows * parameter_width(c), sizeof(real));
-    nicest_status status = mlp_prepare(&c->conditioner, self->columns, needs);
+    arena_take(needs->scratch, parameter_width(c) * needs->rows, sizeof(real));
+    mlp_prepare(&c->conditioner, needs);
     needs->scratch->used = used;
-    return status;
 }
 
 static void coupling_init(layer *self, random_stream stream)
@@ -85,12 +83,12 @@ static void coupling_init(layer *self, random_stream stream)
 
 /* Forward and inverse differ in the rule's function alone: x_keep is the same in both. */
 static void transform(const coupling *c, tile *t,
-                      void (*rewrite)(double *, size_t, size_t, tile *, const real *))
+                      void (*rewrite)(double *, size_t, tile *, const real *))
 {
-    size_t used = t->scratch->used, ld = t->columns;
-    real *parameters = arena_take(t->scratch, t->padded * parameter_width(c), sizeof(real));
-    mlp_forward(&c->conditioner, t, t->x + c->keep, ld, parameters);
-    rewrite(t->x + c->move, ld, c->move_width, t, parameters);
+    size_t used = t->scratch->used;
+    real *parameters = arena_take(t->scratch, parameter_width(c) * t->padded, sizeof(real));
+    mlp_forward(&c->conditioner, t, t->x + c->keep * t->padded, parameters);
+    rewrite(t->x + c->move * t->padded, c->move_width, t, parameters);
     t->scratch->used = used;
 }
 
@@ -111,10 +109,10 @@ static void coupling_backward(const layer *self, tile *t)
 {
     const coupling *c = (const coupling *)self;
     real *delta = mlp_output_delta(&c->conditioner, t);
-    c->rule->backward(t->dx + c->move, t->columns, c->move_width, t, delta);
-    mlp_backward(&c->conditioner, t, t->dx + c->keep, t->columns);
+    c->rule->backward(t->dx + c->move * t->padded, c->move_width, t, delta);
+    mlp_backward(&c->conditioner, t, t->dx + c->keep * t->padded);
     if (t->largest) { /* a weight that is not finite may hide behind a ReLU until here */
-        real largest = vector_max_abs(t->dx, t->rows * t->columns);
+        real largest = vector_max_abs(t->dx, t->padded * t->columns);
         t->largest[1] = largest > t->largest[1] ? largest : t->largest[1];
     }
 }
@@ -130,9 +128,14 @@ static void coupling_gradient(const layer *self, const batch *b, const block *wh
     mlp_gradient(&((const coupling *)self)->conditioner, b, which, g);
 }
 
-static size_t coupling_norms(const layer *self, const tape *kept, size_t row, double *norms)
+static void coupling_turn(const layer *self, const block *which, const real *theta, real *turned)
 {
-    return mlp_norms(&((const coupling *)self)->conditioner, kept, row, norms);
+    mlp_turn(&((const coupling *)self)->conditioner, which, theta, turned);
+}
+
+static size_t coupling_norms(const layer *self, const tile *t, double *norms, size_t stride)
+{
+    return mlp_norms(&((const coupling *)self)->conditioner, t, norms, stride);
 }
 
 static void coupling_free(layer *self)
@@ -153,6 +156,7 @@ static const layer_class coupling_class = {
     .backward = coupling_backward,
     .blocks = coupling_blocks,
     .gradient = coupling_gradient,
+    .turn = coupling_turn,
     .norms = coupling_norms,
     .free = coupling_free,
 };

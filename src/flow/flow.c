@@ -95,7 +95,7 @@ size_t flow_norms(const flow *f)
     size_t count = 0;
     for (size_t i = 0; i < f->spec.count; i++)
         if (class_of(f, i)->norms)
-            count += class_of(f, i)->norms(f->spec.layers[i], NULL, 0, NULL);
+            count += class_of(f, i)->norms(f->spec.layers[i], NULL, NULL, 0);
     return count;
 }
 
@@ -111,9 +111,8 @@ size_t flow_largest_block(const flow *f)
 
 /* What one thread owns. */
 typedef struct worker {
-    plan_table plans;
-    void *gemm_scratch;
     real *block; /* [largest block] */
+    real *pairs; /* of batch */
     arena arena;
 } worker;
 
@@ -128,6 +127,8 @@ struct flow_workspace {
     real **matrix; /* of all layers, one after the other */
     size_t *width;
     real *activations; /* the one block behind all tapes */
+    real *turned;      /* [trainable]: weights, transposed; and whether they are those of theta */
+    bool is_turned;
     size_t capacity;   /* rows of a tape */
     /* of FLOW_RECOMPUTE */
     double *inputs; /* [layers that tape, capacity, d] */
@@ -149,78 +150,51 @@ static size_t tiles_of(size_t rows, size_t size)
     return (rows + size - 1) / size;
 }
 
-/* Tiles are computed with so many rows: few plans serve any number, and a row has the same bits in all
- * of them up to gemm_longest_tile(), so that the size may be chosen for speed. (oneDNN 2.6 rounds
- * otherwise when there is only one row.) */
-static const size_t TILE_SIZES[] = {4, 16, TILE_ROWS, 128};
-
-static size_t padded_rows(size_t rows)
-{
-    size_t i = 0;
-    while (TILE_SIZES[i] < rows)
-        i++;
-    return TILE_SIZES[i];
-}
-
 /* The weights of a flow that does not fit in a core's caches travel from memory once for each tile:
  * fewer and longer tiles then, as long as there is one for every thread. */
 enum { CACHED_PARAMETERS = 1 << 18 };
 
-static size_t choose_tile(const flow *f, size_t rows, int threads, size_t most)
+static size_t choose_tile(const flow *f, size_t rows, int threads)
 {
-    size_t size = most;
-    if (f->tensors.trainable <= CACHED_PARAMETERS)
-        size = size < TILE_ROWS ? size : TILE_ROWS;
-    while (size > TILE_ROWS && tiles_of(rows, size) < (size_t)threads)
+    size_t most = f->tensors.trainable <= CACHED_PARAMETERS ? FLOW_TILE : FLOW_LONG_TILE;
+    size_t size = tile_padded(rows < most ? rows : most);
+    while (size > FLOW_TILE && tiles_of(rows, size) < (size_t)threads)
         size /= 2;
     return size;
 }
+
+/* Rows of users' data that are turned into columns at once. */
+enum { ROWS_AT_ONCE = 8 };
 
 /* What a tile takes from its thread's arena, in the order of run_tile. */
 static void take_tile(const flow_workspace *w, size_t padded, arena *a, tile *t, double **values,
                       float **noise)
 {
     size_t d = w->flow->spec.columns;
-    t->x = arena_take(a, padded * d, sizeof(double));
-    t->dx = w->use == FLOW_SCORE ? NULL : arena_take(a, padded * d, sizeof(real));
+    t->x = arena_take(a, d * padded, sizeof(double));
+    t->dx = w->use == FLOW_SCORE ? NULL : arena_take(a, d * padded, sizeof(real));
     t->logdet = arena_take(a, padded, sizeof(double));
-    *values = arena_take(a, padded * d, sizeof(double));
+    *values = arena_take(a, 2 * ROWS_AT_ONCE * d, sizeof(double));
     *noise = arena_take(a, d, sizeof(float));
 }
 
-/* Prepares plans and measures scratch for tiles of `padded` rows. */
-static nicest_status prepare_rows(flow_workspace *w, worker *k, arena *counting, size_t padded)
-{
-    tile unused = {0};
-    double *values;
-    float *noise;
-    counting->used = 0;
-    take_tile(w, padded, counting, &unused, &values, &noise);
-    size_t used = counting->used; /* finish_forward takes a row */
-    arena_take(counting, w->flow->spec.columns, sizeof(real));
-    counting->used = used;
-    layer_needs needs = {.rows = padded, .batch_rows = w->use >= FLOW_LEARN ? w->rows : 0,
-                         .backward = w->use != FLOW_SCORE, .bf16 = w->bf16, .plans = &k->plans,
-                         .scratch = counting};
-    for (size_t i = 0; i < w->flow->spec.count; i++)
-        TRY(class_of(w->flow, i)->prepare(w->flow->spec.layers[i], &needs));
-    return NICEST_OK;
-}
-
+/* Measures the scratch of tiles of at most w->tile rows. */
 static nicest_status prepare_worker(flow_workspace *w, worker *k)
 {
     arena counting = {0};
-    if (w->use < FLOW_LEARN) {
-        for (size_t i = 0; i == 0 || TILE_SIZES[i - 1] < w->tile; i++)
-            TRY(prepare_rows(w, k, &counting, TILE_SIZES[i]));
-    } else {
-        TRY(prepare_rows(w, k, &counting, w->tile));
-        if (w->rows % w->tile)
-            TRY(prepare_rows(w, k, &counting, padded_rows(w->rows % w->tile)));
-    }
-    k->gemm_scratch = memory_new(k->plans.scratch, 1);
+    tile unused = {0};
+    double *values;
+    float *noise;
+    take_tile(w, w->tile, &counting, &unused, &values, &noise);
+    layer_needs needs = {.rows = w->tile, .backward = w->use != FLOW_SCORE, .bf16 = w->bf16,
+                         .scratch = &counting};
+    for (size_t i = 0; i < w->flow->spec.count; i++)
+        if (class_of(w->flow, i)->prepare)
+            class_of(w->flow, i)->prepare(w->flow->spec.layers[i], &needs);
+    arena_take(&counting, w->tile, sizeof(real) + sizeof(double)); /* finish_forward */
     k->block = memory_new(w->use >= FLOW_LEARN ? flow_largest_block(w->flow) : 1, sizeof(real));
-    if (!k->gemm_scratch || !k->block || !arena_open(&k->arena, counting.peak))
+    k->pairs = memory_new(w->bf16 ? BLOCK_ROWS * w->tile / 2 : 1, sizeof(real));
+    if (!k->block || !k->pairs || !arena_open(&k->arena, counting.peak))
         return fail_memory();
     return NICEST_OK;
 }
@@ -280,23 +254,23 @@ static nicest_status lay_tapes(flow_workspace *w)
     w->capacity = tiles_of(w->rows, w->tile) * w->tile;
     w->tapes[0] = (tape){w->matrix, w->width};
     w->activations = memory_new(w->capacity, place_matrices(w) * sizeof(real));
-    if (!w->activations)
+    w->turned = memory_new(w->flow->tensors.trainable, sizeof(real));
+    if (!w->activations || !w->turned)
         return fail_memory();
     place_matrices(w);
     return w->use == FLOW_RECOMPUTE ? keep_inputs(w) : NICEST_OK;
 }
 
-typedef struct preparation {
-    flow_workspace *w;
-    nicest_status *status; /* [threads] */
-} preparation;
-
-/* The plans of thread `item`, made as they will run: single-threaded. */
-static void prepare_one(void *context, int thread, size_t item)
+static void turn_one(void *context, int thread, size_t item)
 {
-    const preparation *p = context;
-    (void)item;
-    p->status[thread] = prepare_worker(p->w, &p->w->workers[thread]);
+    flow_workspace *w = context;
+    (void)thread;
+    flow_turn(w, &w->flow->blocks.items[item]);
+}
+
+static void turn_all(flow_workspace *w)
+{
+    parallel_for(w->threads, w->flow->blocks.count, turn_one, w);
 }
 
 static nicest_status prepare_all(flow_workspace *w)
@@ -305,19 +279,15 @@ static nicest_status prepare_all(flow_workspace *w)
     w->workers = memory_new((size_t)w->threads, sizeof *w->workers);
     w->row_logp = memory_new(w->use >= FLOW_LEARN ? w->rows : 1, sizeof *w->row_logp);
     w->largest = memory_new(tiles * layers * 2, sizeof *w->largest);
-    preparation p = {w, memory_new((size_t)w->threads, sizeof *p.status)};
-    nicest_status status = NICEST_OK;
-    if (!w->workers || !w->row_logp || !w->largest || !p.status)
-        status = fail_memory();
-    if (status == NICEST_OK && w->use != FLOW_SCORE)
-        status = lay_tapes(w);
-    if (status == NICEST_OK)
-        parallel_each(w->threads, prepare_one, &p);
-    for (int i = 0; status == NICEST_OK && i < w->threads; i++)
-        if (p.status[i] != NICEST_OK) /* the words stayed in the worker's thread */
-            status = fail(p.status[i], "a workspace for %zu rows could not be prepared", w->rows);
-    memory_free(p.status);
-    return status;
+    if (!w->workers || !w->row_logp || !w->largest)
+        return fail_memory();
+    if (w->use != FLOW_SCORE)
+        TRY(lay_tapes(w));
+    if (w->use == FLOW_GRADIENT)
+        turn_all(w);
+    for (int i = 0; i < w->threads; i++)
+        TRY(prepare_worker(w, &w->workers[i]));
+    return NICEST_OK;
 }
 
 nicest_status flow_workspace_new(flow_workspace **out, const flow *f, flow_use use, size_t rows,
@@ -329,10 +299,8 @@ nicest_status flow_workspace_new(flow_workspace **out, const flow *f, flow_use u
     w->flow = f;
     w->use = use;
     w->threads = threads < 1 ? parallel_available() : threads;
-    size_t longest = gemm_longest_tile();
-    w->rows = rows ? rows : (size_t)w->threads * longest;
-    w->tile = padded_rows(w->rows < longest ? w->rows : longest);
-    w->tile = choose_tile(f, w->rows, w->threads, w->tile);
+    w->rows = rows ? rows : (size_t)w->threads * FLOW_LONG_TILE;
+    w->tile = choose_tile(f, w->rows, w->threads);
     w->bf16 = bf16;
     nicest_status status = prepare_all(w);
     if (status != NICEST_OK)
@@ -347,9 +315,8 @@ void flow_workspace_free(flow_workspace *w)
     if (!w)
         return;
     for (int i = 0; w->workers && i < w->threads; i++) {
-        plan_table_close(&w->workers[i].plans);
-        memory_free(w->workers[i].gemm_scratch);
         memory_free(w->workers[i].block);
+        memory_free(w->workers[i].pairs);
         arena_close(&w->workers[i].arena);
     }
     memory_free(w->workers);
@@ -357,6 +324,7 @@ void flow_workspace_free(flow_workspace *w)
     memory_free(w->matrix);
     memory_free(w->width);
     memory_free(w->activations);
+    memory_free(w->turned);
     memory_free(w->inputs);
     memory_free(w->dx);
     memory_free(w->gradient);
@@ -370,6 +338,18 @@ int flow_threads(const flow_workspace *w)
     return w->threads;
 }
 
+void flow_turn(flow_workspace *w, const block *which)
+{
+    const layer_class *class = class_of(w->flow, which->layer);
+    if (class->turn)
+        class->turn(w->flow->spec.layers[which->layer], which, w->flow->theta, w->turned);
+}
+
+void flow_turned(flow_workspace *w, bool all)
+{
+    w->is_turned = all;
+}
+
 real *flow_block_scratch(flow_workspace *w, int thread)
 {
     return w->workers[thread].block;
@@ -377,27 +357,39 @@ real *flow_block_scratch(flow_workspace *w, int thread)
 
 /* ------------------------------------------------------------------ a tile on its way */
 
-/* The door: fills t->x from what the job gives. */
-static void load_tile(const flow_workspace *w, tile *t, size_t first, double *values, float *noise)
+/* Row `row` of the job through the door, from what is stored. */
+static void load_row(const flow_workspace *w, size_t row, const double *from, double *x, float *noise)
 {
     const flow_job *job = w->job;
     const entry *e = &w->flow->entry;
+    uint64_t number = job->first_row + row;
+    if (job->input == FLOW_PRIOR)
+        prior_sample(w->flow->spec.prior, job->noise, number, job->temperature, x, e->columns);
+    else if (job->input == FLOW_STORED)
+        entry_encode_row(e, from, job->noise, number, noise, x);
+    else if (job->input == FLOW_CONTINUOUS)
+        entry_centre_row(e, from, x);
+    else
+        memcpy(x, from, e->columns * sizeof *x);
+}
+
+/* Fills t->x from what the job gives; zeros where there is no row. `values` is room for twice
+ * ROWS_AT_ONCE rows. */
+static void load_tile(const flow_workspace *w, tile *t, size_t first, double *values, float *noise)
+{
+    const flow_job *job = w->job;
     size_t d = t->columns;
-    const double *rows = job->values ? job->values + first * d : values;
-    if (job->source)
-        job->source->fetch(job->source->context, first, t->rows, values);
-    memset(t->x + t->rows * d, 0, (t->padded - t->rows) * d * sizeof(double));
-    for (size_t r = 0; r < t->rows; r++) {
-        double *x = t->x + r * d;
-        uint64_t number = job->first_row + first + r;
-        if (job->input == FLOW_PRIOR)
-            prior_sample(w->flow->spec.prior, job->noise, number, job->temperature, values + r * d, d);
-        if (job->input == FLOW_STORED)
-            entry_encode_row(e, rows + r * d, job->noise, number, noise, x);
-        else if (job->input == FLOW_CONTINUOUS)
-            entry_centre_row(e, rows + r * d, x);
-        else
-            memcpy(x, rows + r * d, d * sizeof *x);
+    double *rows = values + ROWS_AT_ONCE * d;
+    for (size_t start = 0; start < t->padded; start += ROWS_AT_ONCE) {
+        size_t left = t->rows > start ? t->rows - start : 0;
+        size_t count = left < ROWS_AT_ONCE ? left : ROWS_AT_ONCE;
+        const double *from = job->values ? job->values + (first + start) * d : values;
+        if (job->source && count > 0)
+            job->source->fetch(job->source->context, first + start, count, values);
+        for (size_t i = 0; i < count; i++)
+            load_row(w, first + start + i, from + i * d, rows + i * d, noise);
+        memset(rows + count * d, 0, (ROWS_AT_ONCE - count) * d * sizeof *rows);
+        state_put_rows(t->x, t->padded, start, rows, ROWS_AT_ONCE, d);
     }
 }
 
@@ -441,41 +433,53 @@ static void backward_tile(const flow_workspace *w, tile *t, size_t number)
     }
 }
 
+/* Hands out columns of the state as rows of the users' data, [rows, d] from row `first` on. */
+static void give_rows(const tile *t, const double *x, size_t first, double *out)
+{
+    state_get_rows(x, t->padded, 0, out + first * t->columns, t->rows, t->columns);
+}
+
 /* log p of each row; dx (where wanted) becomes weight * d log p_H / dh. */
 static void finish_forward(const flow_workspace *w, tile *t, size_t first, bool backward)
 {
     const flow_job *job = w->job;
-    size_t used = t->scratch->used, d = t->columns;
-    real *h = arena_take(t->scratch, d, sizeof *h);
+    size_t used = t->scratch->used, n = t->padded;
+    real *h = arena_take(t->scratch, n, sizeof *h);
+    double *logp = arena_take(t->scratch, n, sizeof *logp);
+    memset(logp, 0, n * sizeof *logp);
+    for (size_t j = 0; j < t->columns; j++) {
+        real *dx = backward ? t->dx + j * n : NULL;
+        state_narrow(h, t->x + j * n, n);
+        prior_log_density(w->flow->spec.prior, h, dx, logp, n);
+        if (!backward)
+            continue;
+        vector_scale(dx, (real)t->dlogdet, t->rows);
+        vector_fill(dx + t->rows, 0, n - t->rows);
+    }
     for (size_t r = 0; r < t->rows; r++) {
-        real *dx = backward ? t->dx + r * d : NULL;
-        state_narrow(h, t->x + r * d, d, d, 1);
-        double density = prior_log_density(w->flow->spec.prior, h, dx, d);
-        double logp = density + t->logdet[r];
         if (w->learning)
-            w->row_logp[first + r] = logp;
+            w->row_logp[first + r] = logp[r] + t->logdet[r];
         if (job->logp)
-            job->logp[first + r] = logp;
+            job->logp[first + r] = logp[r] + t->logdet[r];
         if (job->logdet)
             job->logdet[first + r] = t->logdet[r];
-        for (size_t j = 0; job->latent && j < d; j++)
-            job->latent[(first + r) * d + j] = t->x[r * d + j];
     }
+    if (job->latent)
+        give_rows(t, t->x, first, job->latent);
     t->scratch->used = used;
-    if (!backward)
-        return;
-    vector_scale(t->dx, (real)t->dlogdet, t->rows * d);
-    vector_fill(t->dx + t->rows * d, 0, (t->padded - t->rows) * d);
 }
 
-static void finish_inverse(const flow_workspace *w, const tile *t, size_t first, double *value)
+/* `values` is room for two rows. */
+static void finish_inverse(const flow_workspace *w, const tile *t, size_t first, double *values)
 {
     const flow_job *job = w->job;
     size_t d = t->columns;
+    double *x = values, *value = values + d;
     for (size_t r = 0; r < t->rows; r++) {
         if (job->logdet)
             job->logdet[first + r] = t->logdet[r];
-        entry_restore_row(&w->flow->entry, t->x + r * d, value);
+        state_get_rows(t->x, t->padded, r, x, 1, d);
+        entry_restore_row(&w->flow->entry, x, value);
         if (job->continuous)
             memcpy(job->continuous + (first + r) * d, value, d * sizeof *value);
         if (job->stored)
@@ -485,18 +489,21 @@ static void finish_inverse(const flow_workspace *w, const tile *t, size_t first,
 
 static void give_gradient(const flow_workspace *w, const tile *t, size_t first)
 {
-    for (size_t i = 0; i < t->rows * t->columns; i++)
-        w->job->gradient[first * t->columns + i] = (double)t->dx[i];
+    double *out = w->job->gradient + first * t->columns;
+    for (size_t j = 0; j < t->columns; j++)
+        for (size_t r = 0; r < t->rows; r++)
+            out[r * t->columns + j] = (double)t->dx[j * t->padded + r];
 }
 
-static void give_norms(const flow_workspace *w, const tile *t, size_t first)
+static void give_norms(const flow_workspace *w, tile *t, size_t first)
 {
-    double *norms = w->job->gradient_norms + first * flow_norms(w->flow);
-    for (size_t r = 0; r < t->rows; r++)
-        for (size_t i = 0; i < w->flow->spec.count; i++)
-            if (class_of(w->flow, i)->norms)
-                norms += class_of(w->flow, i)->norms(w->flow->spec.layers[i], &w->tapes[i],
-                                                     t->first + r, norms);
+    size_t parts = flow_norms(w->flow);
+    double *norms = w->job->gradient_norms + first * parts;
+    for (size_t i = 0; i < w->flow->spec.count; i++)
+        if (class_of(w->flow, i)->norms) {
+            t->tape = &w->tapes[i];
+            norms += class_of(w->flow, i)->norms(w->flow->spec.layers[i], t, norms, parts);
+        }
 }
 
 /* Tile `number` of the pass, empty: its place in the tape is t->first. Returns its place in the job. */
@@ -506,10 +513,10 @@ static size_t open_tile(flow_workspace *w, int thread, size_t number, tile *t, d
     worker *k = &w->workers[thread];
     size_t in_pass = number * w->pass_tile, left = w->count - in_pass;
     *t = (tile){.rows = left < w->pass_tile ? left : w->pass_tile, .first = in_pass,
-                .columns = w->flow->spec.columns, .bf16 = w->bf16, .plans = &k->plans,
-                .gemm_scratch = k->gemm_scratch, .scratch = &k->arena,
+                .columns = w->flow->spec.columns, .bf16 = w->bf16,
+                .theta = w->flow->theta, .turned = w->turned, .scratch = &k->arena,
                 .dlogdet = w->learning ? -1.0 / (double)w->job->rows : 1.0};
-    t->padded = padded_rows(t->rows);
+    t->padded = tile_padded(t->rows);
     k->arena.used = 0;
     take_tile(w, t->padded, &k->arena, t, values, noise);
     memset(t->logdet, 0, t->padded * sizeof *t->logdet);
@@ -549,13 +556,23 @@ static void run_pass(flow_workspace *w, const flow_job *job, size_t start, size_
     w->start = start;
     w->count = count;
     w->learning = learning;
-    w->pass_tile = learning ? w->tile : choose_tile(w->flow, count, w->threads, w->tile);
+    w->pass_tile = learning ? w->tile : choose_tile(w->flow, count, w->threads);
+    w->pass_tile = w->pass_tile < w->tile ? w->pass_tile : w->tile;
     parallel_for(w->threads, tiles_of(count, w->pass_tile), run, w);
+}
+
+static void turn_before_pass(flow_workspace *w)
+{
+    if (w->use >= FLOW_LEARN && !w->is_turned)
+        turn_all(w);
+    w->is_turned = false;
 }
 
 /* In passes of at most w->rows rows where there is a tape. */
 void flow_run(flow_workspace *w, const flow_job *job)
 {
+    if (wants_gradient(job))
+        turn_before_pass(w);
     size_t most = wants_gradient(job) ? w->rows : job->rows;
     for (size_t start = 0; start < job->rows; start += most) {
         size_t left = job->rows - start;
@@ -639,8 +656,8 @@ static void recompute_tile(void *context, int thread, size_t number)
 static void read_gradient(flow_workspace *w, int thread, const block *which, real *g)
 {
     worker *k = &w->workers[thread];
-    batch b = {.rows = w->rows, .tape = &w->tapes[which->layer], .bf16 = w->bf16,
-               .plans = &k->plans, .gemm_scratch = k->gemm_scratch};
+    batch b = {.rows = w->rows, .tile = w->tile, .tape = &w->tapes[which->layer], .bf16 = w->bf16,
+               .pairs = k->pairs};
     class_of(w->flow, which->layer)->gradient(w->flow->spec.layers[which->layer], &b, which, g);
 }
 
@@ -666,6 +683,7 @@ flow_pass flow_learn(flow_workspace *w, const flow_job *job)
 {
     size_t tiles = tiles_of(job->rows, w->tile);
     memset(w->largest, 0, tiles * w->flow->spec.count * 2 * sizeof *w->largest);
+    turn_before_pass(w);
     if (w->use == FLOW_RECOMPUTE)
         learn_by_layers(w, job);
     else
@@ -691,9 +709,9 @@ void flow_gradient(flow_workspace *w, int thread, const block *which, real *g)
 /* Sums of the columns of a tile, in double. */
 static void add_moments(const tile *t, double *sum, double *square)
 {
-    for (size_t r = 0; r < t->rows; r++)
-        for (size_t j = 0; j < t->columns; j++) {
-            double x = t->x[r * t->columns + j];
+    for (size_t j = 0; j < t->columns; j++)
+        for (size_t r = 0; r < t->rows; r++) {
+            double x = t->x[j * t->padded + r];
             sum[j] += x;
             square[j] += x * x;
         }
@@ -710,12 +728,12 @@ static void moments_at(flow_workspace *w, const flow_rows *rows, random_stream n
     w->learning = false;
     memset(mean, 0, d * sizeof *mean);
     memset(deviation, 0, d * sizeof *deviation);
-    for (size_t first = 0; first < n; first += TILE_ROWS) {
-        tile t = {.rows = n - first < TILE_ROWS ? n - first : TILE_ROWS, .first = first, .columns = d,
-                  .plans = &k->plans, .gemm_scratch = k->gemm_scratch, .scratch = &k->arena};
+    for (size_t first = 0; first < n; first += FLOW_TILE) {
+        tile t = {.rows = n - first < FLOW_TILE ? n - first : FLOW_TILE, .first = first, .columns = d,
+                  .scratch = &k->arena};
         double *values;
         float *u;
-        t.padded = padded_rows(t.rows);
+        t.padded = tile_padded(t.rows);
         k->arena.used = 0;
         take_tile(w, t.padded, &k->arena, &t, &values, &u);
         memset(t.logdet, 0, t.padded * sizeof *t.logdet);
@@ -756,7 +774,7 @@ nicest_status flow_init(flow *f, const flow_rows *rows, uint64_t seed)
     for (size_t i = 0; i < f->spec.count; i++)
         if (class_of(f, i)->init)
             class_of(f, i)->init(f->spec.layers[i], (random_stream){seed, RANDOM_INIT, (uint32_t)i});
-    TRY(flow_workspace_new(&w, f, FLOW_SCORE, TILE_ROWS, 1, false));
+    TRY(flow_workspace_new(&w, f, FLOW_SCORE, FLOW_TILE, 1, false));
     nicest_status status = init_from_data(f, w, rows, seed);
     flow_workspace_free(w);
     return status;

@@ -3,7 +3,7 @@
  *     log p(x) = log p_H(h) + log |det dh/dx|,   h = forward(x)
  *
  * A flow owns its parameters and constants. A workspace owns what running needs: per thread an arena
- * and the plans of its matrix products, and the tape of a batch. Rows are cut into tiles; one thread
+ * and the scratch of its matrix products, and the tape of a batch. Rows are cut into tiles; one thread
  * takes a tile through the whole flow. Bits depend on neither the number of threads nor the tiles: a
  * row is computed alike in each, and blocks of parameters are fixed. */
 #ifndef NICEST_FLOW_FLOW_H
@@ -40,8 +40,8 @@ nicest_status flow_init(flow *f, const flow_rows *rows, uint64_t seed);
 
 /* ------------------------------------------------------------------ workspace */
 
-/* Most rows of a tile, but for flows that do not fit in caches: gemm_longest_tile(). */
-enum { TILE_ROWS = 64 };
+/* Most rows of a tile: of flows that fit in a core's caches, and of others. */
+enum { FLOW_TILE = 64, FLOW_LONG_TILE = 128 };
 
 typedef enum flow_use {
     FLOW_SCORE,    /* forward and inverse */
@@ -101,6 +101,11 @@ typedef struct flow_pass {
 
 flow_pass flow_learn(flow_workspace *w, const flow_job *job);
 void flow_gradient(flow_workspace *w, int thread, const block *which, real *g);
+/* The way back reads weights transposed, from a copy in the workspace. FLOW_GRADIENT makes it once: theta must
+ * not change while it lives. FLOW_LEARN and FLOW_RECOMPUTE make it anew in every pass, unless who changed theta
+ * has turned every block since (from any thread, while it is in cache) and says so; which holds for one pass. */
+void flow_turn(flow_workspace *w, const block *which);
+void flow_turned(flow_workspace *w, bool all);
 /* Scratch of the thread for one block's gradient (and what the optimiser wants beside it). */
 real *flow_block_scratch(flow_workspace *w, int thread);
 int flow_threads(const flow_workspace *w);

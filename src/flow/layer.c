@@ -1,9 +1,8 @@
-/* layer.c - the lists that layers fill while a flow is put together, and the table of plans.
+/* layer.c - the lists that layers fill while a flow is put together, and the sizes of tiles.
  *
- * Owns tensor_list, block_list and plan_table; the mathematics is in the files of the layers. */
+ * Owns tensor_list and block_list; the mathematics is in the files of the layers. */
 #include "flow/layer.h"
 
-#include <assert.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -53,45 +52,27 @@ void block_add(block_list *list, const block *item)
         list->items[list->count++] = *item;
 }
 
-static gemm *plan_find(const plan_table *table, const gemm_shape *shape)
+/* Few sizes, so that workspaces know them all: whole vectors, and a panel or two of a product. */
+size_t tile_padded(size_t rows)
 {
-    for (size_t i = 0; i < table->count; i++) {
-        const gemm_shape *s = gemm_get_shape(table->plans[i]);
-        if (s->m == shape->m && s->n == shape->n && s->k == shape->k && s->lda == shape->lda &&
-            s->ldb == shape->ldb && s->ldc == shape->ldc && s->transpose_a == shape->transpose_a &&
-            s->transpose_b == shape->transpose_b && s->bias == shape->bias &&
-            s->relu == shape->relu && s->accumulate == shape->accumulate && s->bf16 == shape->bf16)
-            return table->plans[i];
+    return rows <= GEMM_COLUMNS ? GEMM_COLUMNS : rows <= GEMM_PANEL ? GEMM_PANEL : 2 * GEMM_PANEL;
+}
+
+size_t batch_padded(const batch *b, size_t number)
+{
+    size_t left = b->rows - number * b->tile;
+    return tile_padded(left < b->tile ? left : b->tile);
+}
+
+/* In parts of 64 rows, of which every longer tile consists: the bits do not depend on the tiles. */
+double batch_sum(const batch *b, const real *matrix, size_t width, size_t j)
+{
+    double sum = 0;
+    for (size_t first = 0, i = 0; first < b->rows; first += b->tile, i++) {
+        size_t n = batch_padded(b, i);
+        const real *x = matrix + first * width + j * n;
+        for (size_t r = 0; r < n; r += GEMM_PANEL)
+            sum += vector_sum(x + r, n - r < GEMM_PANEL ? n - r : GEMM_PANEL);
     }
-    return NULL;
-}
-
-nicest_status plan_prepare(plan_table *table, const gemm_shape *shape)
-{
-    if (plan_find(table, shape))
-        return NICEST_OK;
-    if (!grow((void **)&table->plans, table->count, &table->capacity, sizeof(gemm *)))
-        return fail_memory();
-    gemm *plan = NULL;
-    TRY(gemm_new(&plan, shape));
-    table->plans[table->count++] = plan;
-    if (table->scratch < gemm_scratch_size(plan))
-        table->scratch = gemm_scratch_size(plan);
-    return NICEST_OK;
-}
-
-void plan_run(plan_table *table, const gemm_shape *shape, const real *a, const real *b,
-              const real *bias, real *c, void *scratch)
-{
-    gemm *plan = plan_find(table, shape);
-    assert(plan);
-    gemm_run(plan, a, b, bias, c, scratch);
-}
-
-void plan_table_close(plan_table *table)
-{
-    for (size_t i = 0; i < table->count; i++)
-        gemm_free(table->plans[i]);
-    memory_free(table->plans);
-    *table = (plan_table){0};
+    return sum;
 }

@@ -44,44 +44,36 @@ typedef enum tensor_kind { TENSOR_WEIGHT, TENSOR_BIAS, TENSOR_SCALE, TENSOR_FROZ
 void tensor_add(tensor_list *list, const char *prefix, const char *name, tensor_kind kind,
                 size_t rows, size_t columns, real **slot);
 
-/* The plans of matrix products of one thread, found by shape. */
-typedef struct plan_table {
-    gemm **plans;
-    size_t count, capacity;
-    size_t scratch; /* most bytes that any of them wants */
-} plan_table;
-
-/* Makes the plan unless it is there; to be called while a workspace is prepared. */
-nicest_status plan_prepare(plan_table *table, const gemm_shape *shape);
-/* C = op(A) op(B) ... with a plan that was prepared. */
-void plan_run(plan_table *table, const gemm_shape *shape, const real *a, const real *b,
-              const real *bias, real *c, void *scratch);
-void plan_table_close(plan_table *table);
-
-/* Where a batch's activations are kept between forward and gradient: matrix i is
- * [capacity rows, width i], shared by all threads, each tile writing its own rows. */
+/* Where a batch's activations are kept between forward and gradient. Matrix i has width[i] numbers for each
+ * row, shared by all threads, each tile in a run of its own: from matrix[i] + first * width[i] on, in the
+ * order that the layer likes. */
 typedef struct tape {
     real **matrix;
     size_t *width;
 } tape;
 
-/* Up to TILE_ROWS rows on their way through the whole flow. */
+/* Some rows on their way through the whole flow: columns one after the other, each over all rows of the
+ * tile, so that every loop and every product runs along rows. */
 typedef struct tile {
     size_t rows;      /* rows that count */
-    size_t padded;    /* rows that are computed (>= rows; a size that plans exist for) */
+    size_t padded;    /* rows that are computed (>= rows, one of few sizes, a multiple of GEMM_COLUMNS) */
     size_t first;     /* number of the first row in the batch: its place in the tape */
     size_t columns;
-    double *x;        /* [padded, columns], rewritten in place; double in both twins (state.h) */
-    real *dx;         /* [padded, columns]: gradient of the objective by x; NULL unless backward */
+    double *x;        /* [columns, padded], rewritten in place; double in both twins (state.h) */
+    real *dx;         /* [columns, padded]: gradient of the objective by x, 0 in rows that do not count;
+                       * NULL unless backward */
     double *logdet;   /* [padded]: log |det| so far */
     double dlogdet;   /* gradient of the objective by each row's log-determinant */
     const tape *tape; /* this layer's part; NULL unless backward will follow */
+    const real *theta, *turned; /* all parameters; and with weights transposed, for the way back */
     bool bf16;
-    plan_table *plans;
-    void *gemm_scratch;
     arena *scratch;
     real *largest; /* [2]: max |activation|, max |delta| of this layer and tile; NULL unless taped */
 } tile;
+
+/* Most rows of a weight matrix in a block: whole tiles of a product; at 1000 columns, gradient, weights and two
+ * moments of a block (4 x 192 KB) stay within a core's caches. */
+enum { BLOCK_ROWS = 48 };
 
 /* A run of the parameter vector whose gradient is computed at once, while it fits in cache. */
 typedef struct block {
@@ -99,23 +91,28 @@ typedef struct block_list {
 } block_list;
 void block_add(block_list *list, const block *item);
 
-/* A whole batch after backward, as `gradient` sees it. */
+/* A whole batch after backward, as `gradient` sees it: tiles of `tile` rows, the last one padded as it was
+ * computed. */
 typedef struct batch {
-    size_t rows;
+    size_t rows, tile;
     const tape *tape; /* this layer's part */
     bool bf16;
-    plan_table *plans;
-    void *gemm_scratch;
+    real *pairs; /* with bf16: [BLOCK_ROWS, tile / 2] */
 } batch;
+/* Rows that tile `number` of the batch was computed with; its first row is number * tile. */
+size_t batch_padded(const batch *b, size_t number);
+/* The sum over the batch of column j of a matrix on the tape that tiles fill as [width, padded]. */
+double batch_sum(const batch *b, const real *matrix, size_t width, size_t j);
+
+/* The size with which a tile of `rows` rows is computed. */
+size_t tile_padded(size_t rows);
 
 /* Sizes that a workspace must provide, filled by `prepare`. */
 typedef struct layer_needs {
-    size_t rows;        /* in: padded rows of a tile */
-    size_t batch_rows;  /* in: rows of a training batch; 0: no gradient will be asked */
-    bool backward;      /* in: backward will be asked */
-    bool bf16;          /* in */
-    plan_table *plans;  /* in: prepare the plans here */
-    arena *scratch;     /* in: a counting arena: take what a call takes */
+    size_t rows;         /* in: padded rows of a tile */
+    bool backward;       /* in: backward will be asked */
+    bool bf16;           /* in */
+    arena *scratch;      /* in: a counting arena: take what a call takes */
 } layer_needs;
 
 typedef struct layer layer;
@@ -127,8 +124,8 @@ typedef struct layer_class {
     void (*tensors)(layer *self, const char *prefix, tensor_list *list);
     /* Number and widths of the matrices on the tape (width == NULL: only the number). */
     size_t (*tape)(const layer *self, size_t *width);
-    /* Prepares plans and takes from the counting arena what the calls below take. */
-    nicest_status (*prepare)(const layer *self, layer_needs *needs);
+    /* Takes from the counting arena what the calls below take; NULL: nothing. */
+    void (*prepare)(const layer *self, layer_needs *needs);
     /* Starting values that need no data; NULL: tensors start at zero. */
     void (*init)(layer *self, random_stream stream);
     /* Starting values from moments [columns] of the training rows as this layer sees them; NULL:
@@ -142,9 +139,11 @@ typedef struct layer_class {
     /* Blocks of the layer's parameters, and the gradient of one into g[block.count]. */
     void (*blocks)(const layer *self, size_t index, const tensor_list *list, block_list *blocks);
     void (*gradient)(const layer *self, const batch *b, const block *which, real *g);
-    /* Norm of one row's gradient by each linear map (weight and bias together) or scale of the layer,
-     * read from the tape after backward (norms == NULL: only their number); NULL: none. */
-    size_t (*norms)(const layer *self, const tape *kept, size_t row, double *norms);
+    /* Writes the weights of a block, which backward reads transposed, into `turned`; NULL: reads none. */
+    void (*turn)(const layer *self, const block *which, const real *theta, real *turned);
+    /* The number of the layer's parts: linear maps (weight and bias together) and scales. Of a tile after
+     * backward, unless it is NULL, the norm of row r's gradient by part i: norms[r * stride + i]. */
+    size_t (*norms)(const layer *self, const tile *t, double *norms, size_t stride);
     void (*free)(layer *self);
 } layer_class;
 

@@ -10,10 +10,6 @@
 #include "base/status.h"
 #include "flow/state.h"
 
-/* Rows of a weight matrix in a block: enough for the gemm to be efficient; at 1000 columns, gradient,
- * weights and two moments of a block (4 x 256 KB) stay within a core's caches. */
-enum { BLOCK_ROWS = 64 };
-
 bool mlp_open(mlp *m, size_t inputs, size_t outputs, const mlp_spec *spec)
 {
     m->count = spec->hidden_count + 1;
@@ -48,7 +44,7 @@ void mlp_tensors(mlp *m, const char *prefix, tensor_list *list)
 size_t mlp_tape(const mlp *m, size_t *width)
 {
     for (size_t l = 0; width && l < m->count; l++) {
-        width[l] = m->linear[l].in;
+        width[l] = (m->linear[l].in + GEMM_PANEL - 1) / GEMM_PANEL * GEMM_PANEL;
         width[m->count + l] = m->linear[l].out;
     }
     return 2 * m->count;
@@ -79,70 +75,126 @@ void mlp_init(mlp *m, random_stream stream)
 
 /* ------------------------------------------------------------------ the three products */
 
-/* a_l = a_{l-1} W' + b, and ReLU where it is fused */
-static gemm_shape forward_shape(const mlp *m, size_t l, size_t rows, bool bf16)
+/* next = end(start + weight a), over the rows of a tile */
+static gemm_shape product_shape(size_t out, size_t in, size_t rows, gemm_start start, gemm_end end)
 {
-    const mlp_linear *w = &m->linear[l];
-    bool hidden = l + 1 < m->count;
-    return (gemm_shape){.m = rows, .n = w->out, .k = w->in, .lda = w->in, .ldb = w->in, .ldc = w->out,
-                        .transpose_b = true, .bias = true,
-                        .relu = hidden && m->activation == ACTIVATION_RELU, .bf16 = bf16};
+    return (gemm_shape){.m = out, .n = rows, .k = in, .lda = in, .b_step = rows, .b_panel = GEMM_PANEL,
+                        .ldc = rows, .start = start, .end = end};
 }
 
-/* d a_{l-1} = delta_l W */
-static gemm_shape backward_shape(const mlp *m, size_t l, size_t rows, size_t ld, bool bf16)
+/* dW[block] (+)= delta[block] a', over the rows of a tile; a' is in panels */
+static gemm_shape gradient_shape(const mlp_linear *w, size_t block_rows, size_t rows, gemm_start start)
 {
-    const mlp_linear *w = &m->linear[l];
-    return (gemm_shape){.m = rows, .n = w->in, .k = w->out, .lda = w->out, .ldb = w->in,
-                        .ldc = l ? w->in : ld, .accumulate = l == 0, .bf16 = bf16};
+    return (gemm_shape){.m = block_rows, .n = w->in, .k = rows, .lda = rows, .b_step = GEMM_PANEL,
+                        .b_panel = GEMM_PANEL * rows, .ldc = w->in, .start = start};
 }
 
-/* dW[block] = delta_l[:, block]' a_{l-1} */
-static gemm_shape gradient_shape(const mlp *m, size_t l, size_t block_rows, size_t rows, bool bf16)
+/* In bf16 both operands are rounded on their way into a product, the weights some rows at a time. Floats come
+ * in and out; the double twin has none of it. */
+#ifndef NICEST_DOUBLE
+static void multiply_bf16(tile *t, gemm_shape s, const float *weight, const float *a, const float *bias,
+                          float *next)
 {
-    const mlp_linear *w = &m->linear[l];
-    return (gemm_shape){.m = block_rows, .n = w->in, .k = rows, .lda = w->out, .ldb = w->in,
-                        .ldc = w->in, .transpose_a = true, .bf16 = bf16};
+    size_t used = t->scratch->used, out = s.m, in = s.k;
+    s.bf16 = true;
+    s.k = s.lda = (in + 1) / 2;
+    float *a_pairs = arena_take(t->scratch, s.k * t->padded, sizeof *a);
+    float *weight_pairs = arena_take(t->scratch, BLOCK_ROWS * s.k, sizeof *a);
+    gemm_pair_rows(a_pairs, a, in, t->padded, t->padded);
+    for (size_t row = 0; row < out; row += BLOCK_ROWS) {
+        s.m = out - row < BLOCK_ROWS ? out - row : BLOCK_ROWS;
+        gemm_pair_columns(weight_pairs, weight + row * in, s.m, in, in);
+        gemm_run(&s, weight_pairs, a_pairs, bias ? bias + row : NULL, next + row * t->padded);
+    }
+    t->scratch->used = used;
 }
+
+static void add_gradient_bf16(const batch *b, gemm_shape s, const float *delta, const float *a, float *g)
+{
+    gemm_pair_columns(b->pairs, delta, s.m, s.k, s.k);
+    s.bf16 = true;
+    s.lda = s.k = s.k / 2;
+    s.b_panel /= 2;
+    gemm_run(&s, b->pairs, a, NULL, g);
+}
+
+/* Pairs of rows, which is what the gradient sums over. */
+static void to_panels_bf16(tile *t, float *panels, const float *a, size_t width)
+{
+    size_t used = t->scratch->used;
+    float *pairs = arena_take(t->scratch, width * t->padded / 2, sizeof *pairs);
+    gemm_pair_columns(pairs, a, width, t->padded, t->padded);
+    gemm_to_panels(panels, pairs, width, t->padded / 2);
+    t->scratch->used = used;
+}
+#else
+static void multiply_bf16(tile *t, gemm_shape s, const real *weight, const real *a, const real *bias,
+                          real *next)
+{
+    (void)t;
+    gemm_run(&s, weight, a, bias, next);
+}
+
+static void add_gradient_bf16(const batch *b, gemm_shape s, const real *delta, const real *a, real *g)
+{
+    (void)b;
+    gemm_run(&s, delta, a, NULL, g);
+}
+
+static void to_panels_bf16(tile *t, real *panels, const real *a, size_t width)
+{
+    gemm_to_panels(panels, a, width, t->padded);
+}
+#endif
+
+static void multiply(tile *t, gemm_shape s, const real *weight, const real *a, const real *bias, real *next)
+{
+    if (t->bf16)
+        multiply_bf16(t, s, weight, a, bias, next);
+    else
+        gemm_run(&s, weight, a, bias, next);
+}
+
+static void add_gradient(const batch *b, gemm_shape s, const real *delta, const real *a, real *g)
+{
+    if (b->bf16)
+        add_gradient_bf16(b, s, delta, a, g);
+    else
+        gemm_run(&s, delta, a, NULL, g);
+}
+
+static void to_panels(tile *t, real *panels, const real *a, size_t width)
+{
+    if (t->bf16)
+        to_panels_bf16(t, panels, a, width);
+    else
+        gemm_to_panels(panels, a, width, t->padded);
+}
+
+/* ------------------------------------------------------------------ forward and backward */
 
 static size_t widest(const mlp *m)
 {
-    size_t width = 0;
+    size_t width = m->linear[0].in;
     for (size_t l = 0; l < m->count; l++)
         width = m->linear[l].out > width ? m->linear[l].out : width;
     return width;
 }
 
-static nicest_status prepare_gradient(const mlp *m, size_t l, layer_needs *needs)
+void mlp_prepare(const mlp *m, layer_needs *needs)
 {
-    size_t out = m->linear[l].out;
-    gemm_shape full = gradient_shape(m, l, BLOCK_ROWS, needs->batch_rows, needs->bf16);
-    gemm_shape last = gradient_shape(m, l, out % BLOCK_ROWS, needs->batch_rows, needs->bf16);
-    if (out >= BLOCK_ROWS)
-        TRY(plan_prepare(needs->plans, &full));
-    return last.m ? plan_prepare(needs->plans, &last) : NICEST_OK;
-}
-
-nicest_status mlp_prepare(const mlp *m, size_t ld, layer_needs *needs)
-{
-    for (size_t l = 0; l < m->count; l++) {
-        gemm_shape forward = forward_shape(m, l, needs->rows, needs->bf16);
-        TRY(plan_prepare(needs->plans, &forward));
-        gemm_shape backward = backward_shape(m, l, needs->rows, ld, needs->bf16);
-        if (needs->backward)
-            TRY(plan_prepare(needs->plans, &backward));
-        if (needs->batch_rows)
-            TRY(prepare_gradient(m, l, needs));
-    }
-    size_t used = needs->scratch->used;
+    size_t used = needs->scratch->used, width = widest(m), half = (width + 1) / 2;
     arena_take(needs->scratch, needs->rows * m->linear[0].in, sizeof(real));
     for (int i = 0; i < 2; i++)
-        arena_take(needs->scratch, needs->rows * widest(m), sizeof(real));
+        arena_take(needs->scratch, needs->rows * width, sizeof(real));
+    if (needs->bf16) {
+        arena_take(needs->scratch, needs->rows * half, sizeof(real));
+        arena_take(needs->scratch, BLOCK_ROWS * half, sizeof(real));
+    }
     needs->scratch->used = used;
-    return NICEST_OK;
 }
 
-/* Row `t->first` of matrix i of the tape. */
+/* The tile's part of matrix i of the tape. */
 static real *taped(const tile *t, size_t i)
 {
     return t->tape->matrix[i] + t->first * t->tape->width[i];
@@ -152,31 +204,33 @@ static void note_largest(tile *t, int which, const real *x, size_t width)
 {
     if (!t->largest)
         return;
-    real largest = vector_max_abs(x, t->rows * width);
+    real largest = vector_max_abs(x, width * t->padded);
     if (largest > t->largest[which])
         t->largest[which] = largest;
 }
 
-/* a_l = f(W_l a_{l-1} + b_l). On the tape: a_{l-1}, and f' where delta_l will be (ReLU reads it from
- * a_l instead). */
-void mlp_forward(const mlp *m, tile *t, const double *input, size_t ld, real *output)
+/* a_l = f(W_l a_{l-1} + b_l). On the tape: a_{l-1} in panels; and where delta_l will be, f' (ReLU: a_l, which
+ * tells it). */
+void mlp_forward(const mlp *m, tile *t, const double *input, real *output)
 {
     size_t used = t->scratch->used, inputs = m->linear[0].in;
-    real *spare[2] = {NULL, NULL};
-    real *a = t->tape ? taped(t, 0) : arena_take(t->scratch, t->padded * inputs, sizeof(real));
-    for (int i = 0; !t->tape && i < 2; i++)
-        spare[i] = arena_take(t->scratch, t->padded * widest(m), sizeof(real));
-    state_narrow(a, input, ld, inputs, t->padded);
+    bool relu = m->activation == ACTIVATION_RELU;
+    real *spare[2], *a = arena_take(t->scratch, t->padded * inputs, sizeof *a);
+    for (int i = 0; i < 2; i++)
+        spare[i] = arena_take(t->scratch, t->padded * widest(m), sizeof *a);
+    state_narrow(a, input, inputs * t->padded);
     for (size_t l = 0; l < m->count; l++) {
         const mlp_linear *w = &m->linear[l];
         bool last = l + 1 == m->count;
-        real *next = last ? output : t->tape ? taped(t, l + 1) : spare[l % 2];
-        gemm_shape shape = forward_shape(m, l, t->padded, t->bf16);
-        plan_run(t->plans, &shape, a, w->weight, w->bias, next, t->gemm_scratch);
-        if (!last && m->activation != ACTIVATION_RELU)
-            vector_activate(m->activation, next, t->tape ? taped(t, m->count + l) : NULL,
-                            t->padded * w->out);
+        real *kept = t->tape && !last ? taped(t, m->count + l) : NULL;
+        real *next = last ? output : kept && relu ? kept : spare[l % 2];
+        gemm_end end = relu && !last ? GEMM_RELU : GEMM_PLAIN;
         note_largest(t, 0, a, w->in);
+        if (t->tape)
+            to_panels(t, taped(t, l), a, w->in);
+        multiply(t, product_shape(w->out, w->in, t->padded, GEMM_BIAS, end), w->weight, a, w->bias, next);
+        if (!last && !relu)
+            vector_activate(m->activation, next, kept, w->out * t->padded);
         a = next;
     }
     note_largest(t, 0, output, m->linear[m->count - 1].out);
@@ -189,25 +243,28 @@ real *mlp_output_delta(const mlp *m, const tile *t)
 }
 
 /* delta_{l-1} = (W_l' delta_l) f'(.), and at the input dx += W_1' delta_1. */
-void mlp_backward(const mlp *m, tile *t, real *dinput, size_t ld)
+void mlp_backward(const mlp *m, tile *t, real *dinput)
 {
-    size_t used = t->scratch->used;
-    real *spare = arena_take(t->scratch, t->padded * widest(m), sizeof(real));
+    gemm_end slope = m->activation == ACTIVATION_RELU ? GEMM_GATE : GEMM_SLOPE;
     for (size_t l = m->count; l-- > 0;) {
         const mlp_linear *w = &m->linear[l];
-        const real *delta = taped(t, m->count + l);
-        bool relu = m->activation == ACTIVATION_RELU;
-        real *below = l ? taped(t, m->count + l - 1) : NULL;
-        real *target = !l ? dinput : relu ? below : spare;
-        gemm_shape shape = backward_shape(m, l, t->padded, ld, t->bf16);
-        plan_run(t->plans, &shape, delta, w->weight, NULL, target, t->gemm_scratch);
-        if (l && relu)
-            vector_relu_backward(below, taped(t, l), t->padded * w->in);
-        else if (l)
-            vector_multiply(below, spare, t->padded * w->in);
+        const real *delta = taped(t, m->count + l), *turned = t->turned + (w->weight - t->theta);
+        real *below = l ? taped(t, m->count + l - 1) : dinput;
         note_largest(t, 1, delta, w->out);
+        multiply(t,
+                 product_shape(w->in, w->out, t->padded, l ? GEMM_ZERO : GEMM_ADD,
+                               l ? slope : GEMM_PLAIN),
+                 turned, delta, NULL, below);
     }
-    t->scratch->used = used;
+}
+
+/* W' [in, out] lies where W does. */
+void mlp_turn(const mlp *m, const block *which, const real *theta, real *turned)
+{
+    const mlp_linear *w = &m->linear[which->tensor];
+    size_t offset = (size_t)(w->weight - theta);
+    gemm_transpose(turned + offset + which->row, w->out, w->weight + which->row * w->in, w->in,
+                   which->rows, w->in);
 }
 
 /* ------------------------------------------------------------------ gradient by blocks */
@@ -237,32 +294,45 @@ void mlp_blocks(const mlp *m, size_t layer_index, const tensor_list *list, block
     }
 }
 
-/* dW = delta' a, db = sum of delta over the rows of the batch. */
+/* dW = sum of delta a' and db = sum of delta, over the rows of the batch, tile by tile. */
 void mlp_gradient(const mlp *m, const batch *b, const block *which, real *g)
 {
     size_t l = which->tensor;
     const mlp_linear *w = &m->linear[l];
-    const real *a = b->tape->matrix[l];
-    const real *delta = b->tape->matrix[m->count + l];
-    gemm_shape shape = gradient_shape(m, l, which->rows, b->rows, b->bf16);
-    plan_run(b->plans, &shape, delta + which->row, a, NULL, g, b->gemm_scratch);
-    real *bias = g + which->rows * w->in;
-    if (which->count == which->decays)
-        return;
-    vector_fill(bias, 0, w->out);
-    for (size_t r = 0; r < b->rows; r++)
-        vector_add(bias, delta + r * w->out, w->out);
+    for (size_t first = 0, i = 0; first < b->rows; first += b->tile, i++) {
+        size_t padded = batch_padded(b, i);
+        const real *a = b->tape->matrix[l] + first * b->tape->width[l];
+        const real *delta = b->tape->matrix[m->count + l] + first * w->out;
+        add_gradient(b, gradient_shape(w, which->rows, padded, i ? GEMM_ADD : GEMM_ZERO),
+                     delta + which->row * padded, a, g);
+    }
+    for (size_t o = 0; o < which->count - which->decays; o++)
+        g[which->decays + o] = (real)batch_sum(b, b->tape->matrix[m->count + l], w->out, o);
+}
+
+/* sum[r] = the squares of row r of x[width, padded]; of panels, [width / 64, padded, 64]. */
+static void squares_of_rows(double *sum, const real *x, size_t width, const tile *t, bool panels)
+{
+    size_t n = t->padded, columns = panels ? GEMM_PANEL : 1;
+    for (size_t r = 0; r < t->rows; r++) {
+        sum[r] = 0;
+        for (size_t j = 0; j < width; j += columns) {
+            const real *part = x + j * n + r * columns;
+            sum[r] += vector_dot(part, part, columns);
+        }
+    }
 }
 
 /* One row's gradient is an outer product: dW = delta a', db = delta, so its norm is
  * |delta| sqrt(|a|^2 + 1). */
-size_t mlp_norms(const mlp *m, const tape *kept, size_t row, double *norms)
+size_t mlp_norms(const mlp *m, const tile *t, double *norms, size_t stride)
 {
-    for (size_t l = 0; norms && l < m->count; l++) {
-        const mlp_linear *w = &m->linear[l];
-        const real *a = kept->matrix[l] + row * w->in;
-        const real *delta = kept->matrix[m->count + l] + row * w->out;
-        norms[l] = sqrt(vector_dot(delta, delta, w->out) * (vector_dot(a, a, w->in) + 1));
+    double a[2 * GEMM_PANEL], delta[2 * GEMM_PANEL];
+    for (size_t l = 0; t && l < m->count; l++) {
+        squares_of_rows(a, taped(t, l), t->tape->width[l], t, true);
+        squares_of_rows(delta, taped(t, m->count + l), m->linear[l].out, t, false);
+        for (size_t r = 0; r < t->rows; r++)
+            norms[r * stride + l] = sqrt(delta[r] * (a[r] + 1));
     }
     return m->count;
 }

@@ -25,25 +25,25 @@ bool mlp_open(mlp *m, size_t inputs, size_t outputs, const mlp_spec *spec);
 void mlp_close(mlp *m);
 void mlp_tensors(mlp *m, const char *prefix, tensor_list *list);
 
-/* Tape: a_0 .. a_{L-1}, then delta_1 .. delta_L. */
+/* Tape: a_0 .. a_{L-1} in panels (gemm_to_panels), then delta_1 .. delta_L as [out, padded]. */
 size_t mlp_tape(const mlp *m, size_t *width);
-/* ld: leading dimension of the matrix that holds the gradient by the input. */
-nicest_status mlp_prepare(const mlp *m, size_t ld, layer_needs *needs);
+void mlp_prepare(const mlp *m, layer_needs *needs);
 
 /* Hidden weights: He (ReLU, SiLU) or Glorot (tanh); the last map starts at zero, so that a coupling
  * starts as the identity and the scaling's start from the data is exact. */
 void mlp_init(mlp *m, random_stream stream);
 
-/* output[padded, outputs] from input[padded, inputs] of the state (leading dimension ld). */
-void mlp_forward(const mlp *m, tile *t, const double *input, size_t ld, real *output);
-/* Adds J' delta to dinput (leading dimension ld), where delta[padded, outputs] is the gradient by the
- * output, which lies in the tape's last matrix (mlp_output_delta). */
-void mlp_backward(const mlp *m, tile *t, real *dinput, size_t ld);
+/* output[outputs, padded] from input[inputs, padded] of the state. */
+void mlp_forward(const mlp *m, tile *t, const double *input, real *output);
+/* Adds J' delta to dinput[inputs, padded], where delta[outputs, padded] is the gradient by the output, which
+ * lies in the tape's last matrix (mlp_output_delta). */
+void mlp_backward(const mlp *m, tile *t, real *dinput);
 real *mlp_output_delta(const mlp *m, const tile *t);
 
 void mlp_blocks(const mlp *m, size_t layer_index, const tensor_list *list, block_list *blocks);
+void mlp_turn(const mlp *m, const block *which, const real *theta, real *turned);
 void mlp_gradient(const mlp *m, const batch *b, const block *which, real *g);
-/* Norm of one row's gradient by each linear map, see layer_class. */
-size_t mlp_norms(const mlp *m, const tape *kept, size_t row, double *norms);
+/* Norms of each row's gradient by each linear map, see layer_class. */
+size_t mlp_norms(const mlp *m, const tile *t, double *norms, size_t stride);
 
 #endif

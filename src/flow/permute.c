@@ -13,54 +13,41 @@ typedef struct permute {
     uint32_t *order; /* [columns] */
 } permute;
 
-static nicest_status permute_prepare(const layer *self, layer_needs *needs)
+static void permute_prepare(const layer *self, layer_needs *needs)
 {
     size_t used = needs->scratch->used;
-    arena_take(needs->scratch, self->columns, sizeof(double));
+    arena_take(needs->scratch, self->columns * needs->rows, sizeof(double));
     needs->scratch->used = used;
-    return NICEST_OK;
 }
 
-/* gather: row_i = row_{order(i)}; scatter: row_{order(i)} = row_i */
-static void reorder(const layer *self, tile *t, bool scatter)
+/* Columns of `size` bytes: gather takes column order(i) to i, scatter i to order(i). */
+static void reorder(const layer *self, tile *t, void *columns, size_t size, bool scatter)
 {
     const uint32_t *order = ((const permute *)self)->order;
-    size_t used = t->scratch->used, d = self->columns;
-    double *old = arena_take(t->scratch, d, sizeof *old);
-    for (size_t r = 0; r < t->padded; r++) {
-        double *row = t->x + r * d;
-        memcpy(old, row, d * sizeof *old);
-        for (size_t i = 0; scatter && i < d; i++)
-            row[order[i]] = old[i];
-        for (size_t i = 0; !scatter && i < d; i++)
-            row[i] = old[order[i]];
+    size_t used = t->scratch->used;
+    char *now = columns, *old = arena_take(t->scratch, self->columns, size);
+    memcpy(old, now, self->columns * size);
+    for (size_t i = 0; i < self->columns; i++) {
+        size_t to = scatter ? order[i] : i, from = scatter ? i : order[i];
+        memcpy(now + to * size, old + from * size, size);
     }
     t->scratch->used = used;
 }
 
 static void permute_forward(const layer *self, tile *t)
 {
-    reorder(self, t, false);
+    reorder(self, t, t->x, t->padded * sizeof *t->x, false);
 }
 
 static void permute_inverse(const layer *self, tile *t)
 {
-    reorder(self, t, true);
+    reorder(self, t, t->x, t->padded * sizeof *t->x, true);
 }
 
 /* dx_{order(i)} = dy_i */
 static void permute_backward(const layer *self, tile *t)
 {
-    const uint32_t *order = ((const permute *)self)->order;
-    size_t used = t->scratch->used, d = self->columns;
-    real *old = arena_take(t->scratch, d, sizeof *old);
-    for (size_t r = 0; r < t->padded; r++) {
-        real *row = t->dx + r * d;
-        memcpy(old, row, d * sizeof *old);
-        for (size_t i = 0; i < d; i++)
-            row[order[i]] = old[i];
-    }
-    t->scratch->used = used;
+    reorder(self, t, t->dx, t->padded * sizeof *t->dx, true);
 }
 
 static void permute_free(layer *self)

@@ -24,14 +24,6 @@ static void standardise_tensors(layer *self, const char *prefix, tensor_list *li
     tensor_add(list, prefix, "log_scale", TENSOR_FROZEN, self->columns, 0, &c->log_scale);
 }
 
-static nicest_status standardise_prepare(const layer *self, layer_needs *needs)
-{
-    size_t used = needs->scratch->used;
-    arena_take(needs->scratch, 2 * self->columns, sizeof(double));
-    needs->scratch->used = used;
-    return NICEST_OK;
-}
-
 static void standardise_init_from_data(layer *self, const double *mean, const double *deviation,
                                        double prior_deviation)
 {
@@ -41,12 +33,6 @@ static void standardise_init_from_data(layer *self, const double *mean, const do
         c->shift[d] = (real)mean[d];
         c->log_scale[d] = (real)(deviation[d] > 0 ? -log(deviation[d]) : 0);
     }
-}
-
-/* Room for factor[columns] and shift[columns] of one call; the caller gives it back. */
-static double *take_affine(const standardise *c, tile *t)
-{
-    return arena_take(t->scratch, 2 * c->layer.columns, sizeof(double));
 }
 
 static void add_logdet(const standardise *c, tile *t, double sign)
@@ -59,41 +45,28 @@ static void add_logdet(const standardise *c, tile *t, double sign)
 static void standardise_forward(const layer *self, tile *t)
 {
     const standardise *c = (const standardise *)self;
-    size_t used = t->scratch->used, d = self->columns;
-    double *factor = take_affine(c, t), *shift = factor + d;
-    for (size_t j = 0; j < d; j++) {
-        factor[j] = exp((double)c->log_scale[j]);
-        shift[j] = -(double)c->shift[j] * factor[j];
+    for (size_t j = 0; j < self->columns; j++) {
+        double factor = exp((double)c->log_scale[j]);
+        state_affine(t->x + j * t->padded, factor, -(double)c->shift[j] * factor, t->padded);
     }
-    state_affine(t->x, factor, shift, d, t->padded);
     add_logdet(c, t, 1);
-    t->scratch->used = used;
 }
 
 static void standardise_inverse(const layer *self, tile *t)
 {
     const standardise *c = (const standardise *)self;
-    size_t used = t->scratch->used, d = self->columns;
-    double *factor = take_affine(c, t), *shift = factor + d;
-    for (size_t j = 0; j < d; j++) {
-        factor[j] = exp(-(double)c->log_scale[j]);
-        shift[j] = (double)c->shift[j];
-    }
-    state_affine(t->x, factor, shift, d, t->padded);
+    for (size_t j = 0; j < self->columns; j++)
+        state_affine(t->x + j * t->padded, exp(-(double)c->log_scale[j]), (double)c->shift[j],
+                     t->padded);
     add_logdet(c, t, -1);
-    t->scratch->used = used;
 }
 
 /* dx = dy exp(log_scale) */
 static void standardise_backward(const layer *self, tile *t)
 {
     const standardise *c = (const standardise *)self;
-    size_t used = t->scratch->used, d = self->columns;
-    real *factor = arena_take(t->scratch, d, sizeof *factor);
-    vector_exp(factor, c->log_scale, d);
-    for (size_t r = 0; r < t->padded; r++)
-        vector_multiply(t->dx + r * d, factor, d);
-    t->scratch->used = used;
+    for (size_t j = 0; j < self->columns; j++)
+        vector_scale(t->dx + j * t->padded, (real)exp((double)c->log_scale[j]), t->padded);
 }
 
 static void plain_free(layer *self)
@@ -104,7 +77,6 @@ static void plain_free(layer *self)
 static const layer_class standardise_class = {
     .name = "standardise",
     .tensors = standardise_tensors,
-    .prepare = standardise_prepare,
     .init_from_data = standardise_init_from_data,
     .forward = standardise_forward,
     .inverse = standardise_inverse,
@@ -130,35 +102,23 @@ typedef struct logit {
 /* z is kept so far from 0 and 1 that logit and its slope are finite. */
 static const double TINY = 1e-15;
 
-/* One value: y of z, and the logarithm of dy/dz added to *logdet. */
-static double logit_of(double z, double *logdet)
-{
-    double below = log(z), above = log1p(-z);
-    *logdet -= below + above;
-    return below - above;
-}
-
 /* A row whose z leaves (0, 1) has density zero: its log-determinant becomes -infinity. The layer
- * covers a little more than 0 <= x <= 1. Kept for the way back: dy/dx, and d logdet/dx over dy/dx.
- */
+ * covers a little more than 0 <= x <= 1. Kept for the way back: dy/dx, and d logdet/dx over dy/dx. */
 static void logit_forward(const layer *self, tile *t)
 {
     double margin = ((const logit *)self)->margin, width = 1 - 2 * margin;
-    size_t d = self->columns;
-    for (size_t r = 0; r < t->padded; r++) {
-        double *x = t->x + r * d, logdet = (double)d * log(width);
-        bool outside = false;
-        for (size_t j = 0; j < d; j++) {
-            double z = margin + width * x[j];
-            outside = outside || z <= 0 || z >= 1;
-            z = z < TINY ? TINY : z > 1 - TINY ? 1 - TINY : z;
-            if (t->tape) {
-                t->tape->matrix[0][(t->first + r) * d + j] = (real)(width / (z * (1 - z)));
-                t->tape->matrix[1][(t->first + r) * d + j] = (real)(2 * z - 1);
-            }
-            x[j] = logit_of(z, &logdet);
+    for (size_t i = 0; i < self->columns * t->padded; i++) {
+        double z = margin + width * t->x[i], *logdet = &t->logdet[i % t->padded];
+        if (z <= 0 || z >= 1)
+            *logdet = -HUGE_VAL;
+        z = z < TINY ? TINY : z > 1 - TINY ? 1 - TINY : z;
+        if (t->tape) {
+            t->tape->matrix[0][t->first * self->columns + i] = (real)(width / (z * (1 - z)));
+            t->tape->matrix[1][t->first * self->columns + i] = (real)(2 * z - 1);
         }
-        t->logdet[r] = outside ? -HUGE_VAL : t->logdet[r] + logdet;
+        double below = log(z), above = log1p(-z);
+        t->x[i] = below - above;
+        *logdet += log(width) - (below + above);
     }
 }
 
@@ -166,15 +126,10 @@ static void logit_forward(const layer *self, tile *t)
 static void logit_inverse(const layer *self, tile *t)
 {
     double margin = ((const logit *)self)->margin, width = 1 - 2 * margin;
-    size_t d = self->columns;
-    for (size_t r = 0; r < t->padded; r++) {
-        double *y = t->x + r * d, logdet = -(double)d * log(width);
-        for (size_t j = 0; j < d; j++) {
-            double tail = exp(-fabs(y[j])); /* of the smaller of z and 1 - z */
-            logdet -= fabs(y[j]) + 2 * log1p(tail);
-            y[j] = ((y[j] < 0 ? tail : 1) / (1 + tail) - margin) / width;
-        }
-        t->logdet[r] += logdet;
+    for (size_t i = 0; i < self->columns * t->padded; i++) {
+        double y = t->x[i], tail = exp(-fabs(y)); /* of the smaller of z and 1 - z */
+        t->logdet[i % t->padded] -= log(width) + fabs(y) + 2 * log1p(tail);
+        t->x[i] = ((y < 0 ? tail : 1) / (1 + tail) - margin) / width;
     }
 }
 
@@ -195,17 +150,9 @@ static void logit_backward(const layer *self, tile *t)
         t->dx[i] = slope[i] * (t->dx[i] + (real)t->dlogdet * tilt[i]);
 }
 
-static nicest_status logit_prepare(const layer *self, layer_needs *needs)
-{
-    (void)self;
-    (void)needs;
-    return NICEST_OK;
-}
-
 static const layer_class logit_class = {
     .name = "logit",
     .tape = logit_tape,
-    .prepare = logit_prepare,
     .forward = logit_forward,
     .inverse = logit_inverse,
     .backward = logit_backward,

@@ -1,4 +1,4 @@
-/* prior.c - see prior.h. The sums are in kernel/vector.c, in double. */
+/* prior.c - see prior.h. The densities are in kernel/vector.c; sums are double. */
 #include "flow/prior.h"
 
 #include <math.h>
@@ -13,9 +13,12 @@ double prior_deviation(prior_kind p)
     return p == PRIOR_LOGISTIC ? acos(-1.0) / sqrt(3.0) : 1.0;
 }
 
-double prior_log_density(prior_kind p, const real *h, real *dh, size_t columns)
+void prior_log_density(prior_kind p, const real *h, real *dh, double *logp, size_t n)
 {
-    return p == PRIOR_LOGISTIC ? vector_logistic(h, dh, columns) : vector_normal(h, dh, columns);
+    if (p == PRIOR_LOGISTIC)
+        vector_logistic(h, dh, logp, n);
+    else
+        vector_normal(h, dh, logp, n);
 }
 
 void prior_sample(prior_kind p, random_stream stream, uint64_t row, double temperature, double *h,

@@ -12,8 +12,8 @@ typedef enum prior_kind { PRIOR_LOGISTIC, PRIOR_NORMAL } prior_kind;
 const char *prior_name(prior_kind p);
 /* Standard deviation: pi / sqrt(3), or 1. */
 double prior_deviation(prior_kind p);
-/* log p(h) of one row; dh (may be NULL) receives d log p / dh. */
-double prior_log_density(prior_kind p, const real *h, real *dh, size_t columns);
+/* Of one column of n rows: adds log p(h_r) to logp[r]; dh (may be NULL) receives d log p / dh. */
+void prior_log_density(prior_kind p, const real *h, real *dh, double *logp, size_t n);
 /* Column j of sample `row`, times temperature. */
 void prior_sample(prior_kind p, random_stream stream, uint64_t row, double temperature, double *h,
                   size_t columns);

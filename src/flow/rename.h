@@ -6,6 +6,8 @@
 #define NICEST_FLOW_RENAME_H
 
 #ifdef NICEST_DOUBLE
+#define batch_padded           batch_padded_f64
+#define batch_sum              batch_sum_f64
 #define block_add              block_add_f64
 #define coupling_new           coupling_new_f64
 #define entry_centre_row       entry_centre_row_f64
@@ -27,6 +29,8 @@
 #define flow_norms             flow_norms_f64
 #define flow_run               flow_run_f64
 #define flow_threads           flow_threads_f64
+#define flow_turn              flow_turn_f64
+#define flow_turned            flow_turned_f64
 #define flow_workspace_free    flow_workspace_free_f64
 #define flow_workspace_new     flow_workspace_new_f64
 #define logit_new              logit_new_f64
@@ -42,10 +46,8 @@
 #define mlp_prepare            mlp_prepare_f64
 #define mlp_tape               mlp_tape_f64
 #define mlp_tensors            mlp_tensors_f64
+#define mlp_turn               mlp_turn_f64
 #define permute_new            permute_new_f64
-#define plan_prepare           plan_prepare_f64
-#define plan_run               plan_run_f64
-#define plan_table_close       plan_table_close_f64
 #define prior_deviation        prior_deviation_f64
 #define prior_log_density      prior_log_density_f64
 #define prior_name             prior_name_f64
@@ -57,9 +59,12 @@
 #define standardise_new        standardise_new_f64
 #define state_add              state_add_f64
 #define state_affine           state_affine_f64
+#define state_get_rows         state_get_rows_f64
 #define state_narrow           state_narrow_f64
+#define state_put_rows         state_put_rows_f64
 #define state_subtract         state_subtract_f64
 #define tensor_add             tensor_add_f64
+#define tile_padded            tile_padded_f64
 #endif
 
 #endif

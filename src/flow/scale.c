@@ -27,14 +27,6 @@ static size_t scale_tape(const layer *self, size_t *width)
     return 1;
 }
 
-static nicest_status scale_prepare(const layer *self, layer_needs *needs)
-{
-    size_t used = needs->scratch->used;
-    arena_take(needs->scratch, 2 * self->columns, sizeof(double));
-    needs->scratch->used = used;
-    return NICEST_OK;
-}
-
 static void scale_init_from_data(layer *self, const double *mean, const double *deviation,
                                  double prior_deviation)
 {
@@ -46,30 +38,23 @@ static void scale_init_from_data(layer *self, const double *mean, const double *
 /* x *= exp(sign s), logdet += sign sum(s) */
 static void rescale(const scale *c, tile *t, double sign)
 {
-    size_t used = t->scratch->used, d = c->layer.columns;
-    double *factor = arena_take(t->scratch, 2 * d, sizeof *factor), *zero = factor + d;
-    for (size_t j = 0; j < d; j++) {
-        factor[j] = exp(sign * (double)c->s[j]);
-        zero[j] = 0;
-    }
-    state_affine(t->x, factor, zero, d, t->padded);
-    double sum = sign * vector_sum(c->s, d);
+    double sum = sign * vector_sum(c->s, c->layer.columns);
+    for (size_t j = 0; j < c->layer.columns; j++)
+        state_affine(t->x + j * t->padded, exp(sign * (double)c->s[j]), 0, t->padded);
     for (size_t r = 0; r < t->padded; r++)
         t->logdet[r] += sum;
-    t->scratch->used = used;
 }
 
 /* y = x exp(s) */
 static void scale_forward(const layer *self, tile *t)
 {
-    size_t d = self->columns;
     rescale((const scale *)self, t, 1);
     if (!t->tape)
         return;
-    real *y = t->tape->matrix[0] + t->first * d;
-    state_narrow(y, t->x, d, d, t->padded);
+    real *y = t->tape->matrix[0] + t->first * self->columns;
+    state_narrow(y, t->x, self->columns * t->padded);
     if (t->largest)
-        t->largest[0] = vector_max_abs(y, t->rows * d);
+        t->largest[0] = vector_max_abs(y, self->columns * t->padded);
 }
 
 /* x = y exp(-s) */
@@ -82,18 +67,17 @@ static void scale_inverse(const layer *self, tile *t)
 static void scale_backward(const layer *self, tile *t)
 {
     const scale *c = (const scale *)self;
-    size_t used = t->scratch->used, d = self->columns;
-    real *factor = arena_take(t->scratch, d, sizeof(real));
-    real *ds = t->tape->matrix[0] + t->first * d;
-    vector_exp(factor, c->s, d);
-    for (size_t r = 0; r < t->padded; r++) {
-        for (size_t j = 0; j < d; j++)
-            ds[r * d + j] = t->dx[r * d + j] * ds[r * d + j] + (real)t->dlogdet;
-        vector_multiply(t->dx + r * d, factor, d);
+    size_t n = t->padded;
+    real *ds = t->tape->matrix[0] + t->first * self->columns, *dx = t->dx;
+    for (size_t j = 0; j < self->columns; j++, ds += n, dx += n) {
+        vector_multiply(ds, dx, n);
+        for (size_t r = 0; r < t->rows; r++)
+            ds[r] += (real)t->dlogdet;
+        vector_scale(dx, (real)exp((double)c->s[j]), n);
     }
+    ds -= self->columns * n;
     if (t->largest)
-        t->largest[1] = vector_max_abs(ds, t->rows * d);
-    t->scratch->used = used;
+        t->largest[1] = vector_max_abs(ds, self->columns * n);
 }
 
 static void scale_blocks(const layer *self, size_t index, const tensor_list *list,
@@ -107,17 +91,19 @@ static void scale_blocks(const layer *self, size_t index, const tensor_list *lis
 
 static void scale_gradient(const layer *self, const batch *b, const block *which, real *g)
 {
-    vector_fill(g, 0, which->count);
-    for (size_t r = 0; r < b->rows; r++)
-        vector_add(g, b->tape->matrix[0] + r * self->columns, self->columns);
+    for (size_t j = 0; j < which->count; j++)
+        g[j] = (real)batch_sum(b, b->tape->matrix[0], self->columns, j);
 }
 
-static size_t scale_norms(const layer *self, const tape *kept, size_t row, double *norms)
+static size_t scale_norms(const layer *self, const tile *t, double *norms, size_t stride)
 {
-    size_t d = self->columns;
-    const real *ds = norms ? kept->matrix[0] + row * d : NULL;
-    if (norms)
-        *norms = sqrt(vector_dot(ds, ds, d));
+    const real *ds = t ? t->tape->matrix[0] + t->first * self->columns : NULL;
+    for (size_t r = 0; t && r < t->rows; r++) {
+        double sum = 0;
+        for (size_t j = 0; j < self->columns; j++)
+            sum += (double)ds[j * t->padded + r] * (double)ds[j * t->padded + r];
+        norms[r * stride] = sqrt(sum);
+    }
     return 1;
 }
 
@@ -130,7 +116,6 @@ static const layer_class scale_class = {
     .name = "scale",
     .tensors = scale_tensors,
     .tape = scale_tape,
-    .prepare = scale_prepare,
     .init_from_data = scale_init_from_data,
     .forward = scale_forward,
     .inverse = scale_inverse,

@@ -1,36 +1,48 @@
-/* state.c - see state.h. Plain loops that the compiler vectorises, a whole tile in each call. */
+/* state.c - see state.h. Plain loops that the compiler vectorises, whole columns in each call. */
 #include "flow/state.h"
 
 #include "base/clones.h"
 
 VECTOR_CLONES
-void state_narrow(real *to, const double *from, size_t ld, size_t width, size_t rows)
+void state_narrow(real *to, const double *from, size_t n)
 {
-    for (size_t r = 0; r < rows; r++)
-        for (size_t j = 0; j < width; j++)
-            to[r * width + j] = (real)from[r * ld + j];
+    for (size_t i = 0; i < n; i++)
+        to[i] = (real)from[i];
 }
 
 VECTOR_CLONES
-void state_add(double *x, size_t ld, const real *m, size_t width, size_t rows)
+void state_add(double *x, const real *m, size_t n)
 {
-    for (size_t r = 0; r < rows; r++)
-        for (size_t j = 0; j < width; j++)
-            x[r * ld + j] += (double)m[r * width + j];
+    for (size_t i = 0; i < n; i++)
+        x[i] += (double)m[i];
 }
 
 VECTOR_CLONES
-void state_subtract(double *x, size_t ld, const real *m, size_t width, size_t rows)
+void state_subtract(double *x, const real *m, size_t n)
 {
-    for (size_t r = 0; r < rows; r++)
-        for (size_t j = 0; j < width; j++)
-            x[r * ld + j] -= (double)m[r * width + j];
+    for (size_t i = 0; i < n; i++)
+        x[i] -= (double)m[i];
 }
 
 VECTOR_CLONES
-void state_affine(double *x, const double *factor, const double *shift, size_t width, size_t rows)
+void state_affine(double *x, double factor, double shift, size_t n)
 {
-    for (size_t r = 0; r < rows; r++)
-        for (size_t j = 0; j < width; j++)
-            x[r * width + j] = x[r * width + j] * factor[j] + shift[j];
+    for (size_t i = 0; i < n; i++)
+        x[i] = x[i] * factor + shift;
+}
+
+void state_put_rows(double *x, size_t padded, size_t first, const double *rows, size_t count,
+                    size_t columns)
+{
+    for (size_t j = 0; j < columns; j++)
+        for (size_t r = 0; r < count; r++)
+            x[j * padded + first + r] = rows[r * columns + j];
+}
+
+void state_get_rows(const double *x, size_t padded, size_t first, double *rows, size_t count,
+                    size_t columns)
+{
+    for (size_t j = 0; j < columns; j++)
+        for (size_t r = 0; r < count; r++)
+            rows[r * columns + j] = x[j * padded + first + r];
 }

@@ -3,7 +3,9 @@
  * Conditioners work in `real`; the state that they move is double. So what a coupling adds is taken
  * away to the last digit but a few, however many layers lie between, and a value near the end of a
  * range or far from zero keeps its digits. The cost is a few loops over columns beside matrix
- * products over hidden units. */
+ * products over hidden units.
+ *
+ * The state of a tile is [columns, padded]: a run of columns is one run of memory. */
 #ifndef NICEST_FLOW_STATE_H
 #define NICEST_FLOW_STATE_H
 
@@ -12,12 +14,18 @@
 #include "flow/rename.h"
 #include "kernel/real.h"
 
-/* to[rows, width] dense = from[rows, width] with leading dimension ld. */
-void state_narrow(real *to, const double *from, size_t ld, size_t width, size_t rows);
-/* x += m, or x -= m; x has leading dimension ld, m[rows, width] is dense. */
-void state_add(double *x, size_t ld, const real *m, size_t width, size_t rows);
-void state_subtract(double *x, size_t ld, const real *m, size_t width, size_t rows);
-/* Each row of the dense x[rows, width]: x = x factor + shift. */
-void state_affine(double *x, const double *factor, const double *shift, size_t width, size_t rows);
+void state_narrow(real *to, const double *from, size_t n);
+/* x += m, or x -= m */
+void state_add(double *x, const real *m, size_t n);
+void state_subtract(double *x, const real *m, size_t n);
+/* x = x factor + shift */
+void state_affine(double *x, double factor, double shift, size_t n);
+
+/* Some rows of users' data, [count, columns] one after the other, to and from rows first .. first+count-1
+ * of the state. */
+void state_put_rows(double *x, size_t padded, size_t first, const double *rows, size_t count,
+                    size_t columns);
+void state_get_rows(const double *x, size_t padded, size_t first, double *rows, size_t count,
+                    size_t columns);
 
 #endif

@@ -1,151 +1,222 @@
-/* gemm.c - checks a shape and chooses who multiplies it.
+/* gemm.c - the loops round the tiles of gemm_levels.c, and the forms that operands are brought into.
  *
- * Owns the plan. Which backend serves a shape is decided by n and k, the layer, and never by m: a
- * row must not get other bits because other rows came with it. */
+ * The larger operand is streamed once while the smaller one stays in cache: rows of A outside where A is
+ * the weights, columns of B outside where B is a batch. */
 #include "kernel/gemm.h"
 
-#include <stdint.h>
+#include <stdatomic.h>
+#include <string.h>
 
-#include "base/memory.h"
-#include "base/status.h"
-#include "kernel/gemm_backend.h"
+#include "base/clones.h"
+#include "kernel/gemm_levels.h"
 
-struct gemm {
-    gemm_shape shape;
-#ifdef GEMM_WITH_ONEDNN
-    gemm_onednn *onednn; /* NULL: portable */
+#define INLINE static inline __attribute__((always_inline))
+
+static size_t smaller(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
+/* ------------------------------------------------------------------ instruction sets */
+
+static _Atomic(int) chosen_level = -1;
+
+gemm_level gemm_best_level(void)
+{
+#if defined(__x86_64__) && defined(__GNUC__)
+    __builtin_cpu_init();
+    if (gemm_tiles_of(GEMM_AVX512, false) && __builtin_cpu_supports("avx512f") &&
+        __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512bw") &&
+        __builtin_cpu_supports("avx512dq"))
+        return GEMM_AVX512;
+    if (gemm_tiles_of(GEMM_AVX2, false) && __builtin_cpu_supports("avx2") &&
+        __builtin_cpu_supports("fma"))
+        return GEMM_AVX2;
 #endif
-};
-
-/* Fills in a dense leading dimension, and says whether the matrix can exist at all. */
-static bool complete(size_t *stride, size_t rows, size_t columns)
-{
-    if (*stride == 0)
-        *stride = columns;
-    return *stride >= columns && *stride <= (size_t)PTRDIFF_MAX / sizeof(real) / rows;
+    return GEMM_PLAIN_C;
 }
 
-static nicest_status check(gemm_shape *s)
+const char *gemm_level_name(gemm_level level)
 {
-    if (s->m == 0 || s->n == 0 || s->k == 0)
-        return fail(NICEST_E_ARGUMENT, "matrix product of size %zu x %zu x %zu", s->m, s->n, s->k);
-    bool good = complete(&s->lda, s->transpose_a ? s->k : s->m, s->transpose_a ? s->m : s->k);
-    good = complete(&s->ldb, s->transpose_b ? s->n : s->k, s->transpose_b ? s->k : s->n) && good;
-    good = complete(&s->ldc, s->m, s->n) && good;
-    if (!good)
-        return fail(NICEST_E_ARGUMENT, "matrix product of %zu x %zu x %zu does not fit its strides",
-                    s->m, s->n, s->k);
-    if (s->bf16 && !gemm_has_bf16())
-        return fail(NICEST_E_UNSUPPORTED, "this processor or build has no bf16 arithmetic");
-    return NICEST_OK;
+    static const char *const names[] = {"plain C", "AVX2", "AVX-512"};
+    return names[level];
 }
 
-#ifdef GEMM_WITH_ONEDNN
-
-/* A shape that oneDNN does not know goes to the portable code, unless it asks for bf16. */
-static nicest_status choose(gemm *plan)
+void gemm_set_level(gemm_level level)
 {
-    if (!plan->shape.bf16 && gemm_portable_preferred(&plan->shape))
-        return NICEST_OK;
-    nicest_status status = gemm_onednn_new(&plan->onednn, &plan->shape);
-    return status == NICEST_E_UNSUPPORTED && !plan->shape.bf16 ? NICEST_OK : status;
+    atomic_store_explicit(&chosen_level, (int)level, memory_order_relaxed);
 }
 
-bool gemm_has_bf16(void)
+static gemm_level level_now(void)
 {
-    return gemm_onednn_has_bf16();
-}
-
-size_t gemm_longest_tile(void)
-{
-    return gemm_onednn_longest_tile();
-}
-
-const char *gemm_backend(void)
-{
-    return gemm_onednn_name();
-}
-
-void gemm_free(gemm *plan)
-{
-    if (plan == NULL)
-        return;
-    gemm_onednn_free(plan->onednn);
-    memory_free(plan);
-}
-
-size_t gemm_scratch_size(const gemm *plan)
-{
-    return plan->onednn != NULL ? gemm_onednn_scratch_size(plan->onednn)
-                                : gemm_portable_scratch_size(&plan->shape);
-}
-
-void gemm_run(gemm *plan, const real *a, const real *b, const real *bias, real *c, void *scratch)
-{
-    if (plan->onednn != NULL)
-        gemm_onednn_run(plan->onednn, a, b, bias, c, scratch);
-    else
-        gemm_portable_run(&plan->shape, a, b, bias, c, scratch);
-}
-
-#else
-
-static nicest_status choose(gemm *plan)
-{
-    (void)plan;
-    return NICEST_OK;
-}
-
-bool gemm_has_bf16(void)
-{
-    return false;
-}
-
-size_t gemm_longest_tile(void)
-{
-    return 128;
-}
-
-const char *gemm_backend(void)
-{
-    return "portable";
-}
-
-void gemm_free(gemm *plan)
-{
-    memory_free(plan);
-}
-
-size_t gemm_scratch_size(const gemm *plan)
-{
-    return gemm_portable_scratch_size(&plan->shape);
-}
-
-void gemm_run(gemm *plan, const real *a, const real *b, const real *bias, real *c, void *scratch)
-{
-    gemm_portable_run(&plan->shape, a, b, bias, c, scratch);
-}
-
-#endif
-
-nicest_status gemm_new(gemm **plan, const gemm_shape *shape)
-{
-    gemm_shape checked = *shape;
-    TRY(check(&checked));
-    gemm *made = memory_new(1, sizeof *made);
-    if (made == NULL)
-        return fail_memory();
-    made->shape = checked;
-    nicest_status status = choose(made);
-    if (status != NICEST_OK) {
-        gemm_free(made);
-        return status;
+    int level = atomic_load_explicit(&chosen_level, memory_order_relaxed);
+    if (level < 0) {
+        level = (int)gemm_best_level();
+        gemm_set_level((gemm_level)level);
     }
-    *plan = made;
-    return NICEST_OK;
+    return (gemm_level)level;
 }
 
-const gemm_shape *gemm_get_shape(const gemm *plan)
+static const gemm_tiles *tiles_for(const gemm_shape *s)
 {
-    return &plan->shape;
+    gemm_level level = level_now();
+    const gemm_tiles *native = s->bf16 && level == GEMM_AVX512 ? gemm_tiles_native_bf16() : NULL;
+    return native ? native : gemm_tiles_of(level, s->bf16);
 }
+
+bool gemm_has_bf16(void)
+{
+    return gemm_tiles_native_bf16() != NULL && level_now() == GEMM_AVX512;
+}
+
+/* ------------------------------------------------------------------ tiles */
+
+/* A tile that hangs over the last column of C: computed aside, in whole vectors. */
+static void run_aside(void (*run)(const gemm_tile *), gemm_tile t, size_t rows, size_t columns)
+{
+    real aside[TILE_ROWS * GEMM_PANEL];
+    real *c = t.c;
+    size_t ldc = t.ldc;
+    memset(aside, 0, sizeof aside);
+    for (size_t r = 0; r < rows; r++)
+        memcpy(aside + r * GEMM_PANEL, c + r * ldc, columns * sizeof *c);
+    t.c = aside;
+    t.ldc = GEMM_PANEL;
+    run(&t);
+    for (size_t r = 0; r < rows; r++)
+        memcpy(c + r * ldc, aside + r * GEMM_PANEL, columns * sizeof *c);
+}
+
+/* The tile whose first element is (row, j). */
+static void run_tile(const gemm_shape *s, const gemm_tiles *tiles, gemm_tile t, size_t row, size_t j)
+{
+    size_t rows = smaller(TILE_ROWS, s->m - row);
+    size_t columns = smaller(tiles->vectors * tiles->lanes, s->n - j);
+    size_t vectors = (columns + tiles->lanes - 1) / tiles->lanes;
+    void (*run)(const gemm_tile *) = tiles->run[vectors - 1][rows - 1];
+    t.a += row * s->lda;
+    t.b += j / GEMM_PANEL * s->b_panel + j % GEMM_PANEL;
+    t.c += row * s->ldc + j;
+    if (t.bias)
+        t.bias += row;
+    if (vectors * tiles->lanes == columns)
+        run(&t);
+    else
+        run_aside(run, t, rows, columns);
+}
+
+void gemm_run(const gemm_shape *s, const real *a, const real *b, const real *bias, real *c)
+{
+    const gemm_tiles *tiles = tiles_for(s);
+    const gemm_tile t = {.a = a, .b = b, .bias = bias, .c = c, .lda = s->lda, .b_step = s->b_step,
+                         .ldc = s->ldc, .k = s->k, .start = s->start, .end = s->end};
+    size_t across = tiles->vectors * tiles->lanes;
+    if (s->m > s->n) {
+        for (size_t row = 0; row < s->m; row += TILE_ROWS)
+            for (size_t j = 0; j < s->n; j += across)
+                run_tile(s, tiles, t, row, j);
+    } else {
+        for (size_t j = 0; j < s->n; j += across)
+            for (size_t row = 0; row < s->m; row += TILE_ROWS)
+                run_tile(s, tiles, t, row, j);
+    }
+}
+
+/* ------------------------------------------------------------------ transposes */
+
+typedef real four __attribute__((vector_size(4 * sizeof(real))));
+typedef real stored_four __attribute__((vector_size(4 * sizeof(real)), aligned(sizeof(real)), may_alias));
+#ifdef NICEST_DOUBLE
+typedef int64_t four_places __attribute__((vector_size(4 * sizeof(real))));
+#else
+typedef int32_t four_places __attribute__((vector_size(4 * sizeof(real))));
+#endif
+
+#if defined(__clang__)
+#define CHOOSE(x, y, ...) __builtin_shufflevector(x, y, __VA_ARGS__)
+#else
+#define CHOOSE(x, y, ...) __builtin_shuffle(x, y, (four_places){__VA_ARGS__})
+#endif
+
+INLINE void transpose_four(real *out, size_t ldo, const real *x, size_t ldx)
+{
+    four row[4], pair[4];
+    for (int i = 0; i < 4; i++)
+        row[i] = *(const stored_four *)(x + (size_t)i * ldx);
+    for (int i = 0; i < 2; i++) {
+        pair[i] = CHOOSE(row[i], row[i + 2], 0, 4, 1, 5);
+        pair[i + 2] = CHOOSE(row[i], row[i + 2], 2, 6, 3, 7);
+    }
+    for (int i = 0; i < 2; i++) {
+        *(stored_four *)(out + (size_t)(2 * i) * ldo) =
+            CHOOSE(pair[2 * i], pair[2 * i + 1], 0, 4, 1, 5);
+        *(stored_four *)(out + (size_t)(2 * i + 1) * ldo) =
+            CHOOSE(pair[2 * i], pair[2 * i + 1], 2, 6, 3, 7);
+    }
+}
+
+/* Four by four; four columns of x fill whole runs of four rows of the result. */
+VECTOR_CLONES
+void gemm_transpose(real *out, size_t ldo, const real *x, size_t ldx, size_t rows, size_t columns)
+{
+    size_t rows4 = rows / 4 * 4, columns4 = columns / 4 * 4;
+    for (size_t j = 0; j < columns4; j += 4)
+        for (size_t i = 0; i < rows4; i += 4)
+            transpose_four(out + j * ldo + i, ldo, x + i * ldx + j, ldx);
+    for (size_t j = 0; j < columns; j++)
+        for (size_t i = j < columns4 ? rows4 : 0; i < rows; i++)
+            out[j * ldo + i] = x[i * ldx + j];
+}
+
+void gemm_to_panels(real *panels, const real *x, size_t width, size_t rows)
+{
+    for (size_t i = 0; i < width; i += GEMM_PANEL) {
+        size_t some = smaller(GEMM_PANEL, width - i);
+        gemm_transpose(panels + i * rows, GEMM_PANEL, x + i * rows, rows, some, rows);
+        for (size_t r = 0; r < rows && some < GEMM_PANEL; r++)
+            memset(panels + i * rows + r * GEMM_PANEL + some, 0, (GEMM_PANEL - some) * sizeof *x);
+    }
+}
+
+/* ------------------------------------------------------------------ bf16 */
+
+#ifndef NICEST_DOUBLE
+/* The nearest bf16, ties to even, in the upper half; NaN stays NaN. */
+INLINE uint32_t rounded(float x)
+{
+    uint32_t bits;
+    memcpy(&bits, &x, sizeof bits);
+    uint32_t nearest = bits + 0x7fff + (bits >> 16 & 1);
+    return (bits & 0x7fffffff) > 0x7f800000 ? bits | 0x400000 : nearest;
+}
+
+INLINE float pair(float even, float odd)
+{
+    uint32_t bits = rounded(even) >> 16 | (rounded(odd) & 0xffff0000u);
+    float word;
+    memcpy(&word, &bits, sizeof word);
+    return word;
+}
+
+VECTOR_CLONES
+void gemm_pair_columns(float *pairs, const float *x, size_t rows, size_t columns, size_t ldx)
+{
+    size_t width = (columns + 1) / 2;
+    for (size_t i = 0; i < rows; i++) {
+        for (size_t q = 0; q < columns / 2; q++)
+            pairs[i * width + q] = pair(x[i * ldx + 2 * q], x[i * ldx + 2 * q + 1]);
+        if (columns % 2)
+            pairs[(i + 1) * width - 1] = pair(x[i * ldx + columns - 1], 0);
+    }
+}
+
+VECTOR_CLONES
+void gemm_pair_rows(float *pairs, const float *x, size_t rows, size_t columns, size_t ldx)
+{
+    for (size_t q = 0; q < rows / 2; q++)
+        for (size_t j = 0; j < columns; j++)
+            pairs[q * columns + j] = pair(x[2 * q * ldx + j], x[(2 * q + 1) * ldx + j]);
+    for (size_t j = 0; rows % 2 && j < columns; j++)
+        pairs[rows / 2 * columns + j] = pair(x[(rows - 1) * ldx + j], 0);
+}
+#endif

@@ -1,48 +1,83 @@
 /* gemm.h - matrix products, the one place where nearly all time goes.
  *
- *     C[m,n] (+)= op(A)[m,k] op(B)[k,n] (+ bias[n]), then ReLU if asked
+ *     C[m,n] = end(start + A[m,k] B[k,n])
  *
- * Row-major, leading dimensions in elements. A plan is made once for its shape and belongs to one
- * thread at a time (make one per thread: they are cheap). Running a plan never allocates memory of
- * ours, and its result depends on nothing but shape and operands: not on threads, not on addresses.
- * Behind it stand gemm_onednn.c (float) and gemm_portable.c (the oracle, double, tiny shapes). */
+ * All three are row-major. Each element of C is one sum over p = 0 .. k-1 in that order,
+ * so its bits depend on row i of A and column j of B alone: not on m, n, strides, threads or addresses.
+ * Different instruction sets may round differently.
+ *
+ * The columns of B and C are the rows of a tile (flow/layer.h), so weights are read as they are stored,
+ * each a broadcast to many rows: nothing is packed on the way. */
 #ifndef NICEST_KERNEL_GEMM_H
 #define NICEST_KERNEL_GEMM_H
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "kernel/real.h"
-#include "nicest.h"
 
-typedef struct gemm gemm;
+/* Columns of B that lie together in a panel; n may end within one. */
+enum { GEMM_PANEL = 64 };
+/* What lies behind the columns of B, up to a multiple of so many, is read and not used. */
+enum { GEMM_COLUMNS = 16 };
+
+typedef enum gemm_start {
+    GEMM_ZERO,
+    GEMM_ADD, /* to what C holds */
+    GEMM_BIAS /* bias[i], the same for a whole row of C */
+} gemm_start;
+
+typedef enum gemm_end {
+    GEMM_PLAIN,
+    GEMM_RELU,  /* max(0, sum); NaN becomes 0: callers check finiteness */
+    GEMM_SLOPE, /* times what C holds: a derivative on the way back; not with GEMM_ADD */
+    GEMM_GATE   /* where C holds more than 0, else 0: the same of ReLU, read from its result */
+} gemm_end;
 
 typedef struct gemm_shape {
-    size_t m, n, k;       /* C is m x n, the sum runs over k; all at least 1 */
-    size_t lda, ldb, ldc; /* as stored; 0 means dense */
-    bool transpose_a;     /* A is stored [k, m] */
-    bool transpose_b;     /* B is stored [n, k] */
-    bool bias;            /* a row of n is added */
-    bool relu;            /* max(0, .) last; NaN stays NaN or becomes 0, callers check finiteness */
-    bool accumulate;      /* C is added to instead of replaced */
-    bool bf16;            /* operands rounded to bf16, sums in float; only where gemm_has_bf16() */
+    size_t m, n, k;         /* all at least 1; with bf16, k counts pairs */
+    size_t lda;             /* element (i, p) of A is a[i lda + p] */
+    size_t b_step, b_panel; /* (p, j) of B is b[(j / 64) b_panel + p b_step + j % 64] */
+    size_t ldc;
+    gemm_start start;
+    gemm_end end;
+    /* A and B hold pairs of bf16 in the place of floats: p = 2q in the low half, 2q + 1 in the high
+     * one (gemm_pairs). Products and sums are float. */
+    bool bf16;
 } gemm_shape;
 
-/* True when this processor and build multiply bf16 faster than float. */
+/* Never allocates and never fails. `bias` [m] is read with GEMM_BIAS only. */
+void gemm_run(const gemm_shape *shape, const real *a, const real *b, const real *bias, real *c);
+
+/* out[columns, rows] = transpose of x[rows, columns], with their strides. */
+void gemm_transpose(real *out, size_t ldo, const real *x, size_t ldx, size_t rows, size_t columns);
+/* panels = transpose of x[width, rows]: panel j is [rows, 64], element (r, i) is x[64 j + i, r]; what is
+ * missing of the last panel is filled with zeros. */
+void gemm_to_panels(real *panels, const real *x, size_t width, size_t rows);
+
+/* ------------------------------------------------------------------ instruction sets */
+
+typedef enum gemm_level { GEMM_PLAIN_C, GEMM_AVX2, GEMM_AVX512, GEMM_LEVELS } gemm_level;
+
+/* The best that the processor and the build have; name for `nicest version`. */
+gemm_level gemm_best_level(void);
+const char *gemm_level_name(gemm_level level);
+/* For tests: products of this process run at `level` from now on, which must not be above the best. */
+void gemm_set_level(gemm_level level);
+
+/* ------------------------------------------------------------------ bf16 */
+
+/* True when this processor multiplies bf16 faster than float (AVX512_BF16). Elsewhere the products are
+ * there as well, in plain float arithmetic, for tests. */
 bool gemm_has_bf16(void);
-/* The most rows of A, in powers of two from 4 on, among which a row of C has the same bits whatever their
- * number and its place: 128, or 64 where oneDNN's kernels (2.6, AVX2, B transposed) promise no more. */
-size_t gemm_longest_tile(void);
-/* Name of the implementation, for `nicest version -v` and bench. */
-const char *gemm_backend(void);
 
-nicest_status gemm_new(gemm **plan, const gemm_shape *shape);
-void gemm_free(gemm *plan);
-const gemm_shape *gemm_get_shape(const gemm *plan);
-
-/* Bytes of scratch that gemm_run wants (64-byte aligned; may be 0). */
-size_t gemm_scratch_size(const gemm *plan);
-/* `bias` is read only when the shape has one. */
-void gemm_run(gemm *plan, const real *a, const real *b, const real *bias, real *c, void *scratch);
+#ifndef NICEST_DOUBLE
+/* pairs[i, q] = (x[i, 2q], x[i, 2q + 1]) of x[rows, columns] with stride ldx, rounded to nearest, ties to
+ * even; an odd last column is paired with 0. pairs has stride (columns + 1) / 2. */
+void gemm_pair_columns(float *pairs, const float *x, size_t rows, size_t columns, size_t ldx);
+/* pairs[q, j] = (x[2q, j], x[2q + 1, j]), dense; an odd last row as above. */
+void gemm_pair_rows(float *pairs, const float *x, size_t rows, size_t columns, size_t ldx);
+#endif
 
 #endif

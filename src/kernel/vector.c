@@ -5,7 +5,6 @@
  * go into several double lanes, so that they keep both their precision and their speed. */
 #include "kernel/vector.h"
 
-#include <float.h>
 #include <math.h>
 #include <stdint.h>
 #include <string.h>
@@ -35,9 +34,6 @@ INLINE size_t smaller(size_t a, size_t b)
 
 #ifdef NICEST_DOUBLE
 
-#define REAL_SMALLEST DBL_MIN
-#define REAL_EPSILON  DBL_EPSILON
-
 INLINE real exp_one(real x)
 {
     return exp(x);
@@ -47,12 +43,6 @@ INLINE real exp_one(real x)
 INLINE real log1p_unit(real t)
 {
     return log1p(t);
-}
-
-/* log x for normal, finite, positive x; NaN stays NaN */
-INLINE real log_normal(real x)
-{
-    return log(x);
 }
 
 INLINE real tanh_one(real x)
@@ -71,9 +61,6 @@ INLINE real with_sign(real size, real sign)
 }
 
 #else
-
-#define REAL_SMALLEST FLT_MIN
-#define REAL_EPSILON  FLT_EPSILON
 
 INLINE float float_of(uint32_t bits)
 {
@@ -137,19 +124,6 @@ INLINE float twice_artanh(float s)
 INLINE float log1p_unit(float t)
 {
     return twice_artanh(t / (2.0f + t));
-}
-
-/* x = 2^n m with m in [sqrt(1/2), sqrt(2)); log x = n log 2 + 2 artanh((m - 1) / (m + 1)). For
- * normal, finite, positive x; NaN stays NaN. */
-INLINE float log_normal(float x)
-{
-    uint32_t bits = bits_of(x);
-    uint32_t above = bits - bits_of(0.70710678f);
-    float n = (float)((int32_t)above >> 23);
-    float m = float_of((above & 0x7fffff) + bits_of(0.70710678f));
-    float y = twice_artanh((m - 1.0f) / (m + 1.0f));
-    y = n * 0.693359375f + (y - n * 2.12194440e-4f);
-    return x == x ? y : x;
 }
 
 /* Near zero a polynomial keeps the relative precision; elsewhere (1 - t) / (1 + t), t = e^-2|x|. */
@@ -258,20 +232,6 @@ void vector_fill(real *x, real value, size_t n)
 }
 
 VECTOR_CLONES
-void vector_add(real *y, const real *x, size_t n)
-{
-    for (size_t i = 0; i < n; i++)
-        y[i] += x[i];
-}
-
-VECTOR_CLONES
-void vector_subtract(real *y, const real *x, size_t n)
-{
-    for (size_t i = 0; i < n; i++)
-        y[i] -= x[i];
-}
-
-VECTOR_CLONES
 void vector_multiply(real *y, const real *x, size_t n)
 {
     for (size_t i = 0; i < n; i++)
@@ -290,13 +250,6 @@ void vector_add_scaled(real *y, const real *x, real factor, size_t n)
 {
     for (size_t i = 0; i < n; i++)
         y[i] += factor * x[i];
-}
-
-VECTOR_CLONES
-void vector_exp(real *y, const real *x, size_t n)
-{
-    for (size_t i = 0; i < n; i++)
-        y[i] = exp_one(x[i]);
 }
 
 /* ---------------------------------------------------------------- activations */
@@ -372,13 +325,6 @@ void vector_activate(activation f, real *x, real *slope, size_t n)
     }
 }
 
-VECTOR_CLONES
-void vector_relu_backward(real *delta, const real *activated, size_t n)
-{
-    for (size_t i = 0; i < n; i++)
-        delta[i] = activated[i] > 0 ? delta[i] : 0;
-}
-
 /* ---------------------------------------------------------------- densities */
 
 /* log p(h) = -|h| - 2 log(1 + t) and d/dh = -sign(h) (1 - t) / (1 + t), with t = e^-|h| <= 1: no
@@ -398,74 +344,25 @@ INLINE void logistic_block(const real *h, real *logp, real *dh, size_t n)
 }
 
 VECTOR_CLONES
-double vector_logistic(const real *h, real *dh, size_t n)
+void vector_logistic(const real *h, real *dh, double *logp, size_t n)
 {
-    real logp[BLOCK];
-    lanes sum = {{0}};
+    real density[BLOCK];
     for (size_t at = 0; at < n; at += BLOCK) {
         size_t count = smaller(BLOCK, n - at);
         if (dh != NULL)
-            logistic_block(h + at, logp, dh + at, count);
+            logistic_block(h + at, density, dh + at, count);
         else
-            logistic_block(h + at, logp, NULL, count);
-        lanes_add(&sum, logp, count);
+            logistic_block(h + at, density, NULL, count);
+        for (size_t i = 0; i < count; i++)
+            logp[at + i] += (double)density[i];
     }
-    return lanes_total(&sum);
 }
 
 VECTOR_CLONES
-double vector_normal(const real *h, real *dh, size_t n)
+void vector_normal(const real *h, real *dh, double *logp, size_t n)
 {
-    lanes sum = {{0}};
-    lanes_add_products(&sum, h, h, n);
-    if (dh != NULL) {
-        for (size_t i = 0; i < n; i++)
-            dh[i] = -h[i];
-    }
-    return -0.5 * lanes_total(&sum) - 0.5 * LOG_2_PI * (double)n;
-}
-
-/* ---------------------------------------------------------------- logit and back */
-
-/* y = log x - log(1 - x); log dy/dx = -log x - log(1 - x). The bounds keep both logarithms finite
- * even for a `tiny` that vanishes beside 1. */
-VECTOR_CLONES
-double vector_logit(real *x, real tiny, size_t n)
-{
-    real low = tiny > REAL_SMALLEST ? tiny : REAL_SMALLEST;
-    real high = 1 - low < 1 - REAL_EPSILON / 2 ? 1 - low : 1 - REAL_EPSILON / 2;
-    real slope[BLOCK];
-    lanes sum = {{0}};
-    for (size_t at = 0; at < n; at += BLOCK) {
-        size_t count = smaller(BLOCK, n - at);
-        for (size_t i = 0; i < count; i++) {
-            real value = x[at + i];
-            value = value < low ? low : value;
-            value = value > high ? high : value;
-            real log_x = log_normal(value), log_rest = log_normal(1 - value);
-            x[at + i] = log_x - log_rest;
-            slope[i] = -log_x - log_rest;
-        }
-        lanes_add(&sum, slope, count);
-    }
-    return lanes_total(&sum);
-}
-
-/* dx/dy of the sigmoid is the density of the logistic distribution. */
-VECTOR_CLONES
-double vector_sigmoid(real *y, size_t n)
-{
-    real slope[BLOCK];
-    lanes sum = {{0}};
-    for (size_t at = 0; at < n; at += BLOCK) {
-        size_t count = smaller(BLOCK, n - at);
-        logistic_block(y + at, slope, NULL, count);
-        lanes_add(&sum, slope, count);
-        for (size_t i = 0; i < count; i++) {
-            real s, one_minus_s;
-            sigmoid_pair(y[at + i], &s, &one_minus_s);
-            y[at + i] = s;
-        }
-    }
-    return lanes_total(&sum);
+    for (size_t i = 0; i < n; i++)
+        logp[i] -= 0.5 * (double)h[i] * (double)h[i] + 0.5 * LOG_2_PI;
+    for (size_t i = 0; dh != NULL && i < n; i++)
+        dh[i] = -h[i];
 }

@@ -23,29 +23,18 @@ typedef enum activation {
 real vector_max_abs(const real *x, size_t n);
 
 void vector_fill(real *x, real value, size_t n);
-void vector_add(real *y, const real *x, size_t n);                     /* y += x */
-void vector_subtract(real *y, const real *x, size_t n);                /* y -= x */
 void vector_multiply(real *y, const real *x, size_t n);                /* y *= x */
 void vector_scale(real *y, real factor, size_t n);                     /* y *= factor */
 void vector_add_scaled(real *y, const real *x, real factor, size_t n); /* y += factor x */
-void vector_exp(real *y, const real *x, size_t n);                     /* y = exp(x) */
 double vector_sum(const real *x, size_t n);
 double vector_dot(const real *x, const real *y, size_t n);
 
 /* x = f(x); where `slope` is not NULL it receives f'(x) at the old x. */
 void vector_activate(activation f, real *x, real *slope, size_t n);
-/* delta *= f'(.) of ReLU, read from the activated values: delta_i = a_i > 0 ? delta_i : 0. */
-void vector_relu_backward(real *delta, const real *activated, size_t n);
-
-/* Sum over the run of the standard logistic's log density, -|h| - 2 log(1 + exp(-|h|)); where `dh`
+/* Adds the standard logistic's log density of each element, -|h| - 2 log(1 + exp(-|h|)), to logp; where `dh`
  * is not NULL it receives d log p / d h = -tanh(h/2). */
-double vector_logistic(const real *h, real *dh, size_t n);
+void vector_logistic(const real *h, real *dh, double *logp, size_t n);
 /* The same for the standard normal, -h^2/2 - log(2 pi)/2; dh = -h. */
-double vector_normal(const real *h, real *dh, size_t n);
-
-/* y = log(x / (1-x)) for x clamped to [tiny, 1-tiny]; returns the sum of log dy/dx. */
-double vector_logit(real *x, real tiny, size_t n);
-/* The inverse, x = 1/(1+exp(-y)); returns the sum of log dx/dy. */
-double vector_sigmoid(real *y, size_t n);
+void vector_normal(const real *h, real *dh, double *logp, size_t n);
 
 #endif

@@ -8,10 +8,10 @@
 #include "base/status.h"
 #include "kernel/vector.h"
 
-typedef struct update {
+typedef struct move {
     stepper *s;
     optimizer_step step;
-} update;
+} move;
 
 nicest_status stepper_open(stepper *s, flow *f, flow_workspace *w, optimizer *o, double clip)
 {
@@ -35,21 +35,28 @@ void stepper_close(stepper *s)
     *s = (stepper){0};
 }
 
+static void update(const move *u, const block *b, const float *g)
+{
+    const stepper *s = u->s;
+    optimizer_update(s->optimizer, &u->step, s->flow->theta, g, b->offset, b->count, b->decays);
+    flow_turn(s->workspace, b);
+}
+
 /* Fused: gradient and update of a block while it is in cache. */
 static void update_block(void *context, int thread, size_t item)
 {
-    const update *u = context;
+    const move *u = context;
     const stepper *s = u->s;
     const block *b = &s->flow->blocks.items[item];
     float *g = flow_block_scratch(s->workspace, thread);
     flow_gradient(s->workspace, thread, b, g);
-    optimizer_update(s->optimizer, &u->step, s->flow->theta, g, b->offset, b->count, b->decays);
+    update(u, b, g);
 }
 
 /* Unfused: first all gradients and their norms, */
 static void gradient_block(void *context, int thread, size_t item)
 {
-    const stepper *s = ((const update *)context)->s;
+    const stepper *s = ((const move *)context)->s;
     const block *b = &s->flow->blocks.items[item];
     float *g = s->gradient + b->offset;
     flow_gradient(s->workspace, thread, b, g);
@@ -59,16 +66,14 @@ static void gradient_block(void *context, int thread, size_t item)
 /* then the same updates. */
 static void apply_block(void *context, int thread, size_t item)
 {
-    const update *u = context;
-    const stepper *s = u->s;
-    const block *b = &s->flow->blocks.items[item];
+    const move *u = context;
+    const block *b = &u->s->flow->blocks.items[item];
     (void)thread;
-    optimizer_update(s->optimizer, &u->step, s->flow->theta, s->gradient + b->offset, b->offset,
-                     b->count, b->decays);
+    update(u, b, u->s->gradient + b->offset);
 }
 
 /* What the gradient is multiplied by, so that its norm is at most `clip`. */
-static double clip_scale(update *u)
+static double clip_scale(move *u)
 {
     const stepper *s = u->s;
     double square = 0;
@@ -80,9 +85,10 @@ static double clip_scale(update *u)
 
 void stepper_apply(stepper *s, double rate)
 {
-    update u = {.s = s};
+    move u = {.s = s};
     double scale = s->clip > 0 ? clip_scale(&u) : 1;
     u.step = optimizer_begin(s->optimizer, rate, scale);
     parallel_for(flow_threads(s->workspace), s->flow->blocks.count,
                  s->clip > 0 ? apply_block : update_block, &u);
+    flow_turned(s->workspace, true);
 }

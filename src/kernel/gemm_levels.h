@@ -1,0 +1,29 @@
+/* gemm_levels.h - the tiles of each instruction set, for gemm.c only. */
+#ifndef NICEST_KERNEL_GEMM_LEVELS_H
+#define NICEST_KERNEL_GEMM_LEVELS_H
+
+#include "kernel/gemm.h"
+
+enum { TILE_ROWS = 6, TILE_MOST_VECTORS = 4 };
+
+/* One tile's operands; as in gemm_shape, from the tile's first element on. */
+typedef struct gemm_tile {
+    const real *a, *b, *bias;
+    real *c;
+    size_t lda, b_step, ldc, k;
+    gemm_start start;
+    gemm_end end;
+} gemm_tile;
+
+/* Tiles of one instruction set: at [vectors - 1][rows - 1] that of `rows` by `vectors` x `lanes`. */
+typedef struct gemm_tiles {
+    size_t lanes, vectors;
+    void (*run[TILE_MOST_VECTORS][TILE_ROWS])(const gemm_tile *t);
+} gemm_tiles;
+
+/* NULL where the build has none. */
+const gemm_tiles *gemm_tiles_of(gemm_level level, bool bf16);
+/* With the processor's own products of bf16, or NULL. */
+const gemm_tiles *gemm_tiles_native_bf16(void);
+
+#endif

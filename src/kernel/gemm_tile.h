@@ -1,0 +1,132 @@
+/* gemm_tile.h - a tile of C in registers: 1 to 6 rows of 1 to TILE_VECTORS vectors, while the sums run.
+ *
+ * gemm_levels.c includes it once for each instruction set, with TILE(name) naming it, TILE_TARGET its
+ * attribute, TILE_BYTES the size of a vector, TILE_VECTORS vectors across a tile (six rows of them, the
+ * vectors of B and a broadcast fill the registers) and, for pairs of bf16, TILE_DOT. No include guard. */
+
+#define TILE_INLINE static inline __attribute__((always_inline)) TILE_TARGET
+
+typedef real TILE(vector) __attribute__((vector_size(TILE_BYTES)));
+/* The same where it lies in memory: aligned like its elements, and seen as them. */
+typedef real TILE(stored) __attribute__((vector_size(TILE_BYTES), aligned(sizeof(real)), may_alias));
+
+#ifdef NICEST_DOUBLE
+typedef int64_t TILE(mask) __attribute__((vector_size(TILE_BYTES)));
+#else
+typedef int32_t TILE(mask) __attribute__((vector_size(TILE_BYTES)));
+#endif
+
+enum { TILE(LANES) = TILE_BYTES / sizeof(real), TILE(SUMS) = TILE_ROWS * TILE_VECTORS };
+
+/* sum += a b, or the sum of both halves' products */
+#ifdef TILE_DOT
+#define TILE_STEP(sum, b, a) TILE_DOT(sum, b, a)
+#else
+#define TILE_STEP(sum, b, a) ((sum) += (b) * *(a))
+#endif
+
+/* `rows` and `vectors` are constants where this is inlined, so that the sums live in registers. */
+TILE_INLINE void TILE(start)(const gemm_tile *t, int rows, int vectors, TILE(vector) * sum)
+{
+    UNROLL
+    for (int r = 0; r < rows; r++) {
+        UNROLL
+        for (int v = 0; v < vectors; v++) {
+            sum[r * vectors + v] = (TILE(vector)){0};
+            if (t->start == GEMM_ADD)
+                sum[r * vectors + v] =
+                    *(const TILE(stored) *)(t->c + (size_t)r * t->ldc + v * TILE(LANES));
+            else if (t->start == GEMM_BIAS)
+                sum[r * vectors + v] += t->bias[r];
+        }
+    }
+}
+
+TILE_INLINE void TILE(finish)(const gemm_tile *t, int rows, int vectors, const TILE(vector) * sum)
+{
+    UNROLL
+    for (int r = 0; r < rows; r++) {
+        UNROLL
+        for (int v = 0; v < vectors; v++) {
+            TILE(stored) *c = (TILE(stored) *)(t->c + (size_t)r * t->ldc + v * TILE(LANES));
+            TILE(vector) value = sum[r * vectors + v];
+            if (t->end == GEMM_RELU)
+                value = (TILE(vector))((TILE(mask))value & (value > 0));
+            else if (t->end == GEMM_SLOPE)
+                value *= *c;
+            else if (t->end == GEMM_GATE)
+                value = (TILE(vector))((TILE(mask))value & (*c > 0));
+            *c = value;
+        }
+    }
+}
+
+TILE_INLINE void TILE(multiply)(const gemm_tile *t, int rows, int vectors)
+{
+    TILE(vector) sum[TILE(SUMS)];
+    TILE(start)(t, rows, vectors, sum);
+    const real *a = t->a, *b = t->b;
+    size_t lda = t->lda, b_step = t->b_step;
+    for (size_t p = t->k; p > 0; p--) {
+        TILE(vector) across[TILE_VECTORS];
+        UNROLL
+        for (int v = 0; v < vectors; v++)
+            across[v] = *(const TILE(stored) *)(b + v * TILE(LANES));
+        UNROLL
+        for (int r = 0; r < rows; r++) {
+            UNROLL
+            for (int v = 0; v < vectors; v++)
+                TILE_STEP(sum[r * vectors + v], across[v], a + (size_t)r * lda);
+        }
+        a++;
+        b += b_step;
+    }
+    TILE(finish)(t, rows, vectors, sum);
+}
+
+#define TILE_FUNCTION(rows, vectors)                                                               \
+    TILE_TARGET static void TILE(rows##x##vectors)(const gemm_tile *t)                             \
+    {                                                                                              \
+        TILE(multiply)(t, rows, vectors);                                                          \
+    }
+#define TILE_FUNCTIONS(vectors)                                                                    \
+    TILE_FUNCTION(1, vectors)                                                                      \
+    TILE_FUNCTION(2, vectors)                                                                      \
+    TILE_FUNCTION(3, vectors)                                                                      \
+    TILE_FUNCTION(4, vectors)                                                                      \
+    TILE_FUNCTION(5, vectors)                                                                      \
+    TILE_FUNCTION(6, vectors)
+#define TILE_NAMES(vectors)                                                                        \
+    {                                                                                              \
+        TILE(1x##vectors), TILE(2x##vectors), TILE(3x##vectors), TILE(4x##vectors),                \
+            TILE(5x##vectors), TILE(6x##vectors)                                                   \
+    }
+
+TILE_FUNCTIONS(1)
+TILE_FUNCTIONS(2)
+#if TILE_VECTORS > 2
+TILE_FUNCTIONS(3)
+TILE_FUNCTIONS(4)
+#endif
+
+static const gemm_tiles TILE(tiles) = {
+    TILE(LANES),
+    TILE_VECTORS,
+    {
+        TILE_NAMES(1), TILE_NAMES(2),
+#if TILE_VECTORS > 2
+        TILE_NAMES(3), TILE_NAMES(4),
+#endif
+    },
+};
+
+#undef TILE_INLINE
+#undef TILE_STEP
+#undef TILE_FUNCTION
+#undef TILE_FUNCTIONS
+#undef TILE_NAMES
+#undef TILE
+#undef TILE_TARGET
+#undef TILE_BYTES
+#undef TILE_VECTORS
+#undef TILE_DOT
