@@ -65,7 +65,7 @@ static void check_learning(const golden_flow *g)
     assert_all_close("loss", &pass.mean_logp, &mean, 1);
     for (size_t i = 0; i < f->blocks.count; i++) {
         const block *b = &f->blocks.items[i];
-        flow_gradient(w, 0, b, flow_block_scratch(w, 0));
+        flow_gradient(w, 0, b, flow_block_scratch(w, 0), NULL);
         for (size_t j = 0; j < b->count; j++)
             gradient[b->offset + j] = (double)flow_block_scratch(w, 0)[j];
     }
@@ -105,7 +105,7 @@ static void check_steps(const golden_flow *g, const optimizer_settings *settings
         optimizer_step numbers = optimizer_begin(&o, GOLDEN_RATE, 1);
         for (size_t i = 0; i < f->blocks.count; i++) {
             const block *b = &f->blocks.items[i];
-            flow_gradient(w, 0, b, flow_block_scratch(w, 0));
+            flow_gradient(w, 0, b, flow_block_scratch(w, 0), NULL);
             optimizer_update(&o, &numbers, f->theta, flow_block_scratch(w, 0), b->offset, b->count,
                              b->decays);
         }

@@ -45,7 +45,7 @@ static void norms_by_gradient(const flow *f, const double *row, double *squares)
         real *g = flow_block_scratch(w, 0);
         if (i > 0 && (b->layer != b[-1].layer || b->tensor != b[-1].tensor))
             part++;
-        flow_gradient(w, 0, b, g);
+        flow_gradient(w, 0, b, g, NULL);
         squares[part] += vector_dot(g, g, b->count);
     }
     assert_int_equal(part + 1, flow_norms(f));

@@ -167,7 +167,7 @@ static void learn_gradient(const flow *f, const double *x, size_t n, double *gra
         gradient[i] = NAN;
     for (size_t i = 0; i < f->blocks.count; i++) {
         const block *b = &f->blocks.items[i];
-        flow_gradient(w, 0, b, flow_block_scratch(w, 0));
+        flow_gradient(w, 0, b, flow_block_scratch(w, 0), NULL);
         for (size_t j = 0; j < b->count; j++)
             gradient[b->offset + j] = (double)flow_block_scratch(w, 0)[j];
     }

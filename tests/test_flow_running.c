@@ -160,7 +160,7 @@ static double learn(const flow *f, flow_use use, const double *x, size_t n, int 
     assert_true(pass.finite);
     for (size_t i = 0; i < f->blocks.count; i++)
         flow_gradient(w, (int)i % threads, &f->blocks.items[i],
-                      gradient + f->blocks.items[i].offset);
+                      gradient + f->blocks.items[i].offset, NULL);
     flow_workspace_free(w);
     return pass.mean_logp;
 }
@@ -231,7 +231,7 @@ static void nothing_is_allocated_while_a_flow_runs(void **state)
     flow_run(w, &job);
     flow_learn(w, &(flow_job){.input = FLOW_CONTINUOUS, .rows = ROWS, .values = x});
     for (size_t i = 0; i < f->blocks.count; i++)
-        flow_gradient(w, 1, &f->blocks.items[i], flow_block_scratch(w, 1));
+        flow_gradient(w, 1, &f->blocks.items[i], flow_block_scratch(w, 1), NULL);
     flow_run(w, &(flow_job){.input = FLOW_LATENT,
                             .rows = ROWS,
                             .values = x,

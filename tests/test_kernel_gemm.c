@@ -299,21 +299,58 @@ static void test_nonfinite(void **state)
     on_every_level(nonfinite);
 }
 
-static void test_transposes(void **state)
+/* Tiles of a transpose, filled in parts of its rows, multiply to the same bits as the transpose. */
+static void tiles(void)
+{
+    static const size_t sizes[] = {1, 5, 6, 7, 31};
+    for (size_t x = 0; x < 25; x++) {
+        size_t m = sizes[x % 5], k = sizes[x / 5], first = k / 3;
+        gemm_shape plain = flagged(m, 20, k, 4), tiled = plain;
+        operands o;
+        operands_new(&o, &plain);
+        guarded stored = guard_new(m * k * sizeof(real)), packed = guard_new(m * k * sizeof(real));
+        for (size_t i = 0; i < m * k; i++)
+            ((real *)stored.data)[i % k * m + i / k] = ((real *)o.a.data)[i / k * plain.lda + i % k];
+        run(&plain, &o);
+        real *c = memory_new(o.c_size, sizeof *c);
+        memcpy(c, o.first_c, o.c_size * sizeof *c);
+        gemm_to_tiles(packed.data, stored.data, 0, first, k, m);
+        gemm_to_tiles(packed.data, stored.data, first, k - first, k, m);
+        tiled.lda = 0;
+        gemm_run(&tiled, packed.data, o.b.data, o.bias.data, c);
+        assert_memory_equal(c, o.c.data, o.c_size * sizeof *c);
+        memory_free(c);
+        guard_free(&stored);
+        guard_free(&packed);
+        operands_free(&o);
+    }
+}
+
+static void test_tiles(void **state)
 {
     (void)state;
-    for (size_t rows = 1; rows < 12; rows++)
-        for (size_t columns = 1; columns < 12; columns++) {
-            guarded x, out;
-            const real *from = numbers(&x, (rows - 1) * (columns + 2) + columns, 1);
-            const real *to = numbers(&out, (columns - 1) * (rows + 3) + rows, 2);
-            gemm_transpose(out.data, rows + 3, from, columns + 2, rows, columns);
-            for (size_t i = 0; i < rows * columns; i++)
-                assert_true(to[i % columns * (rows + 3) + i / columns] ==
-                            from[i / columns * (columns + 2) + i % columns]);
-            guard_free(&x);
-            guard_free(&out);
-        }
+    on_every_level(tiles);
+}
+
+/* What is fetched ahead changes no bit, may end anywhere, and is done once. */
+static void test_ahead(void **state)
+{
+    (void)state;
+    gemm_shape s = flagged(48, 100, 64, 1);
+    operands o;
+    operands_new(&o, &s);
+    run(&s, &o);
+    real *c = memory_new(o.c_size, sizeof *c);
+    memcpy(c, o.first_c, o.c_size * sizeof *c);
+    const char *begin = o.b.data;
+    gemm_ahead ahead = {{begin, begin + 7, begin}, {begin + 5000, begin + 7, begin + 1}, 3};
+    s.ahead = &ahead;
+    gemm_run(&s, o.a.data, o.b.data, o.bias.data, c);
+    assert_memory_equal(c, o.c.data, o.c_size * sizeof *c);
+    for (int i = 0; i < ahead.count; i++)
+        assert_true(ahead.next[i] >= ahead.end[i]);
+    memory_free(c);
+    operands_free(&o);
 }
 
 static void test_panels(void **state)
@@ -418,7 +455,8 @@ int main(void)
         cmocka_unit_test(test_forms_have_the_same_bits),
         cmocka_unit_test(test_threads_share_operands),
         cmocka_unit_test(test_nonfinite),
-        cmocka_unit_test(test_transposes),
+        cmocka_unit_test(test_tiles),
+        cmocka_unit_test(test_ahead),
         cmocka_unit_test(test_panels),
 #ifndef NICEST_DOUBLE
         cmocka_unit_test(test_rounding_to_bf16),

@@ -38,6 +38,7 @@ static gemm_shape shape_of(role what, size_t rows, size_t width)
         s.start = GEMM_BIAS;
         s.end = GEMM_RELU;
     } else if (what == BACKWARD) {
+        s.lda = 0;
         s.end = GEMM_GATE;
     } else {
         s = (gemm_shape){.m = BLOCK_ROWS, .n = width, .k = rows, .lda = rows, .b_step = GEMM_PANEL, .b_panel = GEMM_PANEL * rows, .ldc = width};
@@ -49,7 +50,8 @@ static gemm_shape shape_of(role what, size_t rows, size_t width)
 static gemm_shape in_pairs(gemm_shape s)
 {
     s.bf16 = true;
-    s.lda = s.k /= 2;
+    s.k /= 2;
+    s.lda = s.lda ? s.k : 0;
     s.b_panel = s.b_step == GEMM_PANEL ? GEMM_PANEL * s.k : s.b_panel;
     return s;
 }

@@ -127,7 +127,7 @@ struct flow_workspace {
     real **matrix; /* of all layers, one after the other */
     size_t *width;
     real *activations; /* the one block behind all tapes */
-    real *turned;      /* [trainable]: weights, transposed; and whether they are those of theta */
+    real *turned;      /* [trainable]: weights as the way back reads them; and whether it is those of theta */
     bool is_turned;
     size_t capacity;   /* rows of a tape */
     /* of FLOW_RECOMPUTE */
@@ -653,11 +653,12 @@ static void recompute_tile(void *context, int thread, size_t number)
     memcpy(dx, t.dx, cells * sizeof *dx);
 }
 
-static void read_gradient(flow_workspace *w, int thread, const block *which, real *g)
+static void read_gradient(flow_workspace *w, int thread, const block *which, real *g,
+                          gemm_ahead *ahead)
 {
     worker *k = &w->workers[thread];
     batch b = {.rows = w->rows, .tile = w->tile, .tape = &w->tapes[which->layer], .bf16 = w->bf16,
-               .pairs = k->pairs};
+               .pairs = k->pairs, .ahead = ahead};
     class_of(w->flow, which->layer)->gradient(w->flow->spec.layers[which->layer], &b, which, g);
 }
 
@@ -666,7 +667,7 @@ static void keep_gradient(void *context, int thread, size_t item)
     flow_workspace *w = context;
     const block *which = &w->flow->blocks.items[item];
     if (which->layer == w->layer)
-        read_gradient(w, thread, which, w->gradient + which->offset);
+        read_gradient(w, thread, which, w->gradient + which->offset, NULL);
 }
 
 static void learn_by_layers(flow_workspace *w, const flow_job *job)
@@ -696,12 +697,12 @@ flow_pass flow_learn(flow_workspace *w, const flow_job *job)
     return pass;
 }
 
-void flow_gradient(flow_workspace *w, int thread, const block *which, real *g)
+void flow_gradient(flow_workspace *w, int thread, const block *which, real *g, gemm_ahead *ahead)
 {
     if (w->use == FLOW_RECOMPUTE)
         memcpy(g, w->gradient + which->offset, which->count * sizeof *g);
     else
-        read_gradient(w, thread, which, g);
+        read_gradient(w, thread, which, g, ahead);
 }
 
 /* ------------------------------------------------------------------ starting values */

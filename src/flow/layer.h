@@ -65,7 +65,7 @@ typedef struct tile {
     double *logdet;   /* [padded]: log |det| so far */
     double dlogdet;   /* gradient of the objective by each row's log-determinant */
     const tape *tape; /* this layer's part; NULL unless backward will follow */
-    const real *theta, *turned; /* all parameters; and with weights transposed, for the way back */
+    const real *theta, *turned; /* all parameters; and with weights as the way back reads them */
     bool bf16;
     arena *scratch;
     real *largest; /* [2]: max |activation|, max |delta| of this layer and tile; NULL unless taped */
@@ -98,6 +98,7 @@ typedef struct batch {
     const tape *tape; /* this layer's part */
     bool bf16;
     real *pairs; /* with bf16: [BLOCK_ROWS, tile / 2] */
+    gemm_ahead *ahead; /* wanted after the gradient; NULL: nothing */
 } batch;
 /* Rows that tile `number` of the batch was computed with; its first row is number * tile. */
 size_t batch_padded(const batch *b, size_t number);
@@ -139,7 +140,7 @@ typedef struct layer_class {
     /* Blocks of the layer's parameters, and the gradient of one into g[block.count]. */
     void (*blocks)(const layer *self, size_t index, const tensor_list *list, block_list *blocks);
     void (*gradient)(const layer *self, const batch *b, const block *which, real *g);
-    /* Writes the weights of a block, which backward reads transposed, into `turned`; NULL: reads none. */
+    /* Writes the weights of a block into `turned`, as backward reads them; NULL: it reads none. */
     void (*turn)(const layer *self, const block *which, const real *theta, real *turned);
     /* The number of the layer's parts: linear maps (weight and bias together) and scales. Of a tile after
      * backward, unless it is NULL, the norm of row r's gradient by part i: norms[r * stride + i]. */

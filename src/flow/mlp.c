@@ -75,17 +75,24 @@ void mlp_init(mlp *m, random_stream stream)
 
 /* ------------------------------------------------------------------ the three products */
 
-/* next = end(start + weight a), over the rows of a tile */
-static gemm_shape product_shape(size_t out, size_t in, size_t rows, gemm_start start, gemm_end end)
+/* next = end(W a + b), over the rows of a tile */
+static gemm_shape forward_shape(const mlp_linear *w, size_t rows, gemm_end end)
 {
-    return (gemm_shape){.m = out, .n = rows, .k = in, .lda = in, .b_step = rows, .b_panel = GEMM_PANEL,
+    return (gemm_shape){.m = w->out, .n = rows, .k = w->in, .lda = w->in, .b_step = rows,
+                        .b_panel = GEMM_PANEL, .ldc = rows, .start = GEMM_BIAS, .end = end};
+}
+
+/* below = end(start + W' delta); W' lies in tiles */
+static gemm_shape backward_shape(const mlp_linear *w, size_t rows, gemm_start start, gemm_end end)
+{
+    return (gemm_shape){.m = w->in, .n = rows, .k = w->out, .b_step = rows, .b_panel = GEMM_PANEL,
                         .ldc = rows, .start = start, .end = end};
 }
 
 /* dW[block] (+)= delta[block] a', over the rows of a tile; a' is in panels */
-static gemm_shape gradient_shape(const mlp_linear *w, size_t block_rows, size_t rows, gemm_start start)
+static gemm_shape gradient_shape(const mlp_linear *w, const block *which, size_t rows, gemm_start start)
 {
-    return (gemm_shape){.m = block_rows, .n = w->in, .k = rows, .lda = rows, .b_step = GEMM_PANEL,
+    return (gemm_shape){.m = which->rows, .n = w->in, .k = rows, .lda = rows, .b_step = GEMM_PANEL,
                         .b_panel = GEMM_PANEL * rows, .ldc = w->in, .start = start};
 }
 
@@ -96,14 +103,20 @@ static void multiply_bf16(tile *t, gemm_shape s, const float *weight, const floa
                           float *next)
 {
     size_t used = t->scratch->used, out = s.m, in = s.k;
+    bool tiles = s.lda == 0;
     s.bf16 = true;
-    s.k = s.lda = (in + 1) / 2;
+    s.k = (in + 1) / 2;
+    s.lda = tiles ? 0 : s.k;
     float *a_pairs = arena_take(t->scratch, s.k * t->padded, sizeof *a);
     float *weight_pairs = arena_take(t->scratch, BLOCK_ROWS * s.k, sizeof *a);
     gemm_pair_rows(a_pairs, a, in, t->padded, t->padded);
-    for (size_t row = 0; row < out; row += BLOCK_ROWS) {
-        s.m = out - row < BLOCK_ROWS ? out - row : BLOCK_ROWS;
-        gemm_pair_columns(weight_pairs, weight + row * in, s.m, in, in);
+    for (size_t row = 0; row < out; row += s.m) {
+        size_t most = tiles && out - row >= GEMM_TILE_ROWS ? GEMM_TILE_ROWS : BLOCK_ROWS;
+        s.m = out - row < most ? out - row : most;
+        if (tiles)
+            gemm_pair_rows(weight_pairs, weight + row * in, in, s.m, s.m);
+        else
+            gemm_pair_columns(weight_pairs, weight + row * in, s.m, in, in);
         gemm_run(&s, weight_pairs, a_pairs, bias ? bias + row : NULL, next + row * t->padded);
     }
     t->scratch->used = used;
@@ -224,11 +237,11 @@ void mlp_forward(const mlp *m, tile *t, const double *input, real *output)
         bool last = l + 1 == m->count;
         real *kept = t->tape && !last ? taped(t, m->count + l) : NULL;
         real *next = last ? output : kept && relu ? kept : spare[l % 2];
-        gemm_end end = relu && !last ? GEMM_RELU : GEMM_PLAIN;
         note_largest(t, 0, a, w->in);
         if (t->tape)
             to_panels(t, taped(t, l), a, w->in);
-        multiply(t, product_shape(w->out, w->in, t->padded, GEMM_BIAS, end), w->weight, a, w->bias, next);
+        multiply(t, forward_shape(w, t->padded, relu && !last ? GEMM_RELU : GEMM_PLAIN), w->weight, a,
+                 w->bias, next);
         if (!last && !relu)
             vector_activate(m->activation, next, kept, w->out * t->padded);
         a = next;
@@ -252,19 +265,16 @@ void mlp_backward(const mlp *m, tile *t, real *dinput)
         real *below = l ? taped(t, m->count + l - 1) : dinput;
         note_largest(t, 1, delta, w->out);
         multiply(t,
-                 product_shape(w->in, w->out, t->padded, l ? GEMM_ZERO : GEMM_ADD,
-                               l ? slope : GEMM_PLAIN),
+                 backward_shape(w, t->padded, l ? GEMM_ZERO : GEMM_ADD, l ? slope : GEMM_PLAIN),
                  turned, delta, NULL, below);
     }
 }
 
-/* W' [in, out] lies where W does. */
+/* W' in tiles lies where W does. */
 void mlp_turn(const mlp *m, const block *which, const real *theta, real *turned)
 {
     const mlp_linear *w = &m->linear[which->tensor];
-    size_t offset = (size_t)(w->weight - theta);
-    gemm_transpose(turned + offset + which->row, w->out, w->weight + which->row * w->in, w->in,
-                   which->rows, w->in);
+    gemm_to_tiles(turned + (w->weight - theta), w->weight, which->row, which->rows, w->out, w->in);
 }
 
 /* ------------------------------------------------------------------ gradient by blocks */
@@ -303,8 +313,9 @@ void mlp_gradient(const mlp *m, const batch *b, const block *which, real *g)
         size_t padded = batch_padded(b, i);
         const real *a = b->tape->matrix[l] + first * b->tape->width[l];
         const real *delta = b->tape->matrix[m->count + l] + first * w->out;
-        add_gradient(b, gradient_shape(w, which->rows, padded, i ? GEMM_ADD : GEMM_ZERO),
-                     delta + which->row * padded, a, g);
+        gemm_shape shape = gradient_shape(w, which, padded, i ? GEMM_ADD : GEMM_ZERO);
+        shape.ahead = b->ahead;
+        add_gradient(b, shape, delta + which->row * padded, a, g);
     }
     for (size_t o = 0; o < which->count - which->decays; o++)
         g[which->decays + o] = (real)batch_sum(b, b->tape->matrix[m->count + l], w->out, o);

@@ -266,7 +266,7 @@ static void gradient_by_theta(const prover *p, double *gradient)
         for (size_t i = 0; i < p->f->blocks.count; i++) {
             const block *b = &p->f->blocks.items[i];
             real *g = flow_block_scratch(p->learn, 0);
-            flow_gradient(p->learn, 0, b, g); /* of -log p */
+            flow_gradient(p->learn, 0, b, g, NULL); /* of -log p */
             vector_add_scaled(gradient + b->offset, g, -1 / (double)n, b->count);
         }
     }

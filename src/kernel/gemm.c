@@ -87,16 +87,39 @@ static void run_aside(void (*run)(const gemm_tile *), gemm_tile t, size_t rows, 
         memcpy(c + r * ldc, aside + r * GEMM_PANEL, columns * sizeof *c);
 }
 
-/* The tile whose first element is (row, j). */
-static void run_tile(const gemm_shape *s, const gemm_tiles *tiles, gemm_tile t, size_t row, size_t j)
+/* Bytes that a tile has fetched ahead. */
+static size_t ahead_of_tile(const gemm_shape *s)
+{
+    return s->k / AHEAD_STEPS * CACHE_LINE;
+}
+
+/* The next piece of what the caller wants later; nothing left: what is in cache anyway. */
+static const char *take_ahead(const gemm_shape *s, const void *otherwise)
+{
+    gemm_ahead *all = s->ahead;
+    for (int i = 0; all && i < all->count; i++)
+        if (all->next[i] < all->end[i]) {
+            const char *piece = all->next[i];
+            all->next[i] += ahead_of_tile(s);
+            return piece;
+        }
+    return otherwise;
+}
+
+/* The tile whose first element is (row, j). `further` is what the product itself reads next. */
+static void run_tile(const gemm_shape *s, const gemm_tiles *tiles, gemm_tile t, size_t row, size_t j,
+                     const char *further)
 {
     size_t rows = smaller(TILE_ROWS, s->m - row);
     size_t columns = smaller(tiles->vectors * tiles->lanes, s->n - j);
     size_t vectors = (columns + tiles->lanes - 1) / tiles->lanes;
     void (*run)(const gemm_tile *) = tiles->run[vectors - 1][rows - 1];
-    t.a += row * s->lda;
+    t.a += row * (s->lda ? s->lda : s->k);
+    t.a_step = s->lda ? 1 : rows;
     t.b += j / GEMM_PANEL * s->b_panel + j % GEMM_PANEL;
     t.c += row * s->ldc + j;
+    t.ahead = take_ahead(s, t.b);
+    t.further = further;
     if (t.bias)
         t.bias += row;
     if (vectors * tiles->lanes == columns)
@@ -105,24 +128,41 @@ static void run_tile(const gemm_shape *s, const gemm_tiles *tiles, gemm_tile t, 
         run_aside(run, t, rows, columns);
 }
 
-void gemm_run(const gemm_shape *s, const real *a, const real *b, const real *bias, real *c)
+/* Rows of A outside: while a tile's rows meet all columns, the rows of the next one are fetched. */
+static void run_by_rows(const gemm_shape *s, const gemm_tiles *tiles, const gemm_tile *t)
 {
-    const gemm_tiles *tiles = tiles_for(s);
-    const gemm_tile t = {.a = a, .b = b, .bias = bias, .c = c, .lda = s->lda, .b_step = s->b_step,
-                         .ldc = s->ldc, .k = s->k, .start = s->start, .end = s->end};
     size_t across = tiles->vectors * tiles->lanes;
-    if (s->m > s->n) {
-        for (size_t row = 0; row < s->m; row += TILE_ROWS)
-            for (size_t j = 0; j < s->n; j += across)
-                run_tile(s, tiles, t, row, j);
-    } else {
-        for (size_t j = 0; j < s->n; j += across)
-            for (size_t row = 0; row < s->m; row += TILE_ROWS)
-                run_tile(s, tiles, t, row, j);
+    for (size_t row = 0; row < s->m; row += TILE_ROWS) {
+        const char *next = (const char *)(t->a + (row + TILE_ROWS) * (s->lda ? s->lda : s->k));
+        for (size_t j = 0; j < s->n; j += across, next += ahead_of_tile(s))
+            run_tile(s, tiles, *t, row, j, next);
     }
 }
 
-/* ------------------------------------------------------------------ transposes */
+/* Columns of B outside: while they meet all rows, the next columns are fetched. */
+static void run_by_columns(const gemm_shape *s, const gemm_tiles *tiles, const gemm_tile *t)
+{
+    size_t across = tiles->vectors * tiles->lanes;
+    for (size_t j = 0; j < s->n; j += across) {
+        const char *next = (const char *)(t->b + (j + across) / GEMM_PANEL * s->b_panel);
+        for (size_t row = 0; row < s->m; row += TILE_ROWS, next += ahead_of_tile(s))
+            run_tile(s, tiles, *t, row, j, next);
+    }
+}
+
+void gemm_run(const gemm_shape *s, const real *a, const real *b, const real *bias, real *c)
+{
+    const gemm_tiles *tiles = tiles_for(s);
+    const gemm_tile t = {.a = a, .b = b, .bias = bias, .c = c, .a_row = s->lda ? s->lda : 1,
+                         .b_step = s->b_step, .ldc = s->ldc, .k = s->k, .start = s->start,
+                         .end = s->end};
+    if (s->m > s->n)
+        run_by_rows(s, tiles, &t);
+    else
+        run_by_columns(s, tiles, &t);
+}
+
+/* ------------------------------------------------------------------ tiles and panels of operands */
 
 typedef real four __attribute__((vector_size(4 * sizeof(real))));
 typedef real stored_four __attribute__((vector_size(4 * sizeof(real)), aligned(sizeof(real)), may_alias));
@@ -155,27 +195,35 @@ INLINE void transpose_four(real *out, size_t ldo, const real *x, size_t ldx)
     }
 }
 
-/* Four by four; four columns of x fill whole runs of four rows of the result. */
+/* panel[rows, 64] = transpose of x[width, rows], four by four; width <= 64. */
 VECTOR_CLONES
-void gemm_transpose(real *out, size_t ldo, const real *x, size_t ldx, size_t rows, size_t columns)
+static void fill_panel(real *panel, const real *x, size_t width, size_t rows)
 {
-    size_t rows4 = rows / 4 * 4, columns4 = columns / 4 * 4;
-    for (size_t j = 0; j < columns4; j += 4)
-        for (size_t i = 0; i < rows4; i += 4)
-            transpose_four(out + j * ldo + i, ldo, x + i * ldx + j, ldx);
-    for (size_t j = 0; j < columns; j++)
-        for (size_t i = j < columns4 ? rows4 : 0; i < rows; i++)
-            out[j * ldo + i] = x[i * ldx + j];
+    size_t width4 = width / 4 * 4, rows4 = rows / 4 * 4;
+    for (size_t r = 0; r < rows4; r += 4)
+        for (size_t i = 0; i < width4; i += 4)
+            transpose_four(panel + r * GEMM_PANEL + i, GEMM_PANEL, x + i * rows + r, rows);
+    for (size_t r = 0; r < rows; r++)
+        for (size_t i = r < rows4 ? width4 : 0; i < GEMM_PANEL; i++)
+            panel[r * GEMM_PANEL + i] = i < width ? x[i * rows + r] : 0;
 }
 
 void gemm_to_panels(real *panels, const real *x, size_t width, size_t rows)
 {
-    for (size_t i = 0; i < width; i += GEMM_PANEL) {
-        size_t some = smaller(GEMM_PANEL, width - i);
-        gemm_transpose(panels + i * rows, GEMM_PANEL, x + i * rows, rows, some, rows);
-        for (size_t r = 0; r < rows && some < GEMM_PANEL; r++)
-            memset(panels + i * rows + r * GEMM_PANEL + some, 0, (GEMM_PANEL - some) * sizeof *x);
-    }
+    for (size_t i = 0; i < width; i += GEMM_PANEL)
+        fill_panel(panels + i * rows, x + i * rows, smaller(GEMM_PANEL, width - i), rows);
+}
+
+VECTOR_CLONES
+void gemm_to_tiles(real *tiles, const real *x, size_t first, size_t rows, size_t k, size_t m)
+{
+    size_t column = 0;
+    for (; column + TILE_ROWS <= m; column += TILE_ROWS)
+        for (size_t p = first; p < first + rows; p++)
+            memcpy(tiles + column * k + p * TILE_ROWS, x + p * m + column, TILE_ROWS * sizeof *x);
+    for (size_t p = first; p < first + rows; p++)
+        for (size_t i = 0; i < m - column; i++)
+            tiles[column * k + p * (m - column) + i] = x[p * m + column + i];
 }
 
 /* ------------------------------------------------------------------ bf16 */

@@ -35,9 +35,17 @@ typedef enum gemm_end {
     GEMM_GATE   /* where C holds more than 0, else 0: the same of ReLU, read from its result */
 } gemm_end;
 
+/* Memory that will be wanted after the products that carry it: they have it brought into cache while they
+ * multiply, a little with each tile. */
+enum { GEMM_AHEAD = 4 };
+typedef struct gemm_ahead {
+    const char *next[GEMM_AHEAD], *end[GEMM_AHEAD];
+    int count;
+} gemm_ahead;
+
 typedef struct gemm_shape {
     size_t m, n, k;         /* all at least 1; with bf16, k counts pairs */
-    size_t lda;             /* element (i, p) of A is a[i lda + p] */
+    size_t lda;             /* element (i, p) of A is a[i lda + p]; or 0: A lies in tiles */
     size_t b_step, b_panel; /* (p, j) of B is b[(j / 64) b_panel + p b_step + j % 64] */
     size_t ldc;
     gemm_start start;
@@ -45,13 +53,16 @@ typedef struct gemm_shape {
     /* A and B hold pairs of bf16 in the place of floats: p = 2q in the low half, 2q + 1 in the high
      * one (gemm_pairs). Products and sums are float. */
     bool bf16;
+    gemm_ahead *ahead; /* NULL: nothing */
 } gemm_shape;
 
 /* Never allocates and never fails. `bias` [m] is read with GEMM_BIAS only. */
 void gemm_run(const gemm_shape *shape, const real *a, const real *b, const real *bias, real *c);
 
-/* out[columns, rows] = transpose of x[rows, columns], with their strides. */
-void gemm_transpose(real *out, size_t ldo, const real *x, size_t ldx, size_t rows, size_t columns);
+enum { GEMM_TILE_ROWS = 6 };
+/* A in tiles: rows 6t .. 6t+5 as [k, 6], one tile after the other, the last as narrow as it is. These are the
+ * rows first .. first+rows-1 of x[k, m], which become columns of A[m, k] = x'. */
+void gemm_to_tiles(real *tiles, const real *x, size_t first, size_t rows, size_t k, size_t m);
 /* panels = transpose of x[width, rows]: panel j is [rows, 64], element (r, i) is x[64 j + i, r]; what is
  * missing of the last panel is filled with zeros. */
 void gemm_to_panels(real *panels, const real *x, size_t width, size_t rows);

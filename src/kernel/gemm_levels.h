@@ -4,13 +4,14 @@
 
 #include "kernel/gemm.h"
 
-enum { TILE_ROWS = 6, TILE_MOST_VECTORS = 4 };
+enum { TILE_ROWS = 6, TILE_MOST_VECTORS = 4, AHEAD_STEPS = 4, CACHE_LINE = 64 };
 
 /* One tile's operands; as in gemm_shape, from the tile's first element on. */
 typedef struct gemm_tile {
     const real *a, *b, *bias;
     real *c;
-    size_t lda, b_step, ldc, k;
+    size_t a_row, a_step, b_step, ldc, k;
+    const char *ahead, *further; /* a line of each is fetched every AHEAD_STEPS steps of k */
     gemm_start start;
     gemm_end end;
 } gemm_tile;

@@ -61,24 +61,44 @@ TILE_INLINE void TILE(finish)(const gemm_tile *t, int rows, int vectors, const T
     }
 }
 
+/* One step of k */
+TILE_INLINE void TILE(step)(const real *a, size_t a_row, const real *b, int rows, int vectors,
+                            TILE(vector) * sum)
+{
+    TILE(vector) across[TILE_VECTORS];
+    UNROLL
+    for (int v = 0; v < vectors; v++)
+        across[v] = *(const TILE(stored) *)(b + v * TILE(LANES));
+    UNROLL
+    for (int r = 0; r < rows; r++) {
+        UNROLL
+        for (int v = 0; v < vectors; v++)
+            TILE_STEP(sum[r * vectors + v], across[v], a + (size_t)r * a_row);
+    }
+}
+
 TILE_INLINE void TILE(multiply)(const gemm_tile *t, int rows, int vectors)
 {
     TILE(vector) sum[TILE(SUMS)];
     TILE(start)(t, rows, vectors, sum);
     const real *a = t->a, *b = t->b;
-    size_t lda = t->lda, b_step = t->b_step;
-    for (size_t p = t->k; p > 0; p--) {
-        TILE(vector) across[TILE_VECTORS];
+    const char *ahead = t->ahead, *further = t->further;
+    size_t a_row = t->a_row, a_step = t->a_step, b_step = t->b_step;
+    for (size_t p = t->k / AHEAD_STEPS; p > 0; p--) {
+        __builtin_prefetch(ahead, 0, 2);
+        __builtin_prefetch(further, 0, 2);
+        ahead += CACHE_LINE;
+        further += CACHE_LINE;
         UNROLL
-        for (int v = 0; v < vectors; v++)
-            across[v] = *(const TILE(stored) *)(b + v * TILE(LANES));
-        UNROLL
-        for (int r = 0; r < rows; r++) {
-            UNROLL
-            for (int v = 0; v < vectors; v++)
-                TILE_STEP(sum[r * vectors + v], across[v], a + (size_t)r * lda);
+        for (int i = 0; i < AHEAD_STEPS; i++) {
+            TILE(step)(a, a_row, b, rows, vectors, sum);
+            a += a_step;
+            b += b_step;
         }
-        a++;
+    }
+    for (size_t p = t->k % AHEAD_STEPS; p > 0; p--) {
+        TILE(step)(a, a_row, b, rows, vectors, sum);
+        a += a_step;
         b += b_step;
     }
     TILE(finish)(t, rows, vectors, sum);

@@ -13,7 +13,7 @@ typedef double real;
 #define gemm_best_level          gemm_best_level_f64
 #define gemm_level_name          gemm_level_name_f64
 #define gemm_set_level           gemm_set_level_f64
-#define gemm_transpose           gemm_transpose_f64
+#define gemm_to_tiles            gemm_to_tiles_f64
 #define gemm_run                 gemm_run_f64
 #define gemm_to_panels           gemm_to_panels_f64
 #define gemm_tiles_of            gemm_tiles_of_f64

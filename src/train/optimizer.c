@@ -110,6 +110,24 @@ static void blend(float *restrict average, const float *restrict theta, float ke
         average[i] = keep * average[i] + (1 - keep) * theta[i];
 }
 
+static void add_ahead(gemm_ahead *all, const float *vector, size_t offset, size_t count)
+{
+    if (!vector)
+        return;
+    all->next[all->count] = (const char *)(vector + offset);
+    all->end[all->count++] = (const char *)(vector + offset + count);
+}
+
+gemm_ahead optimizer_reads(const optimizer *o, const float *theta, size_t offset, size_t count)
+{
+    gemm_ahead all = {.count = 0};
+    add_ahead(&all, theta, offset, count);
+    add_ahead(&all, o->first, offset, count);
+    add_ahead(&all, o->second, offset, count);
+    add_ahead(&all, o->average, offset, count);
+    return all;
+}
+
 void optimizer_update(const optimizer *o, const optimizer_step *step, float *theta, const float *g,
                       size_t offset, size_t count, size_t decays)
 {

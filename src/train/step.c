@@ -49,7 +49,8 @@ static void update_block(void *context, int thread, size_t item)
     const stepper *s = u->s;
     const block *b = &s->flow->blocks.items[item];
     float *g = flow_block_scratch(s->workspace, thread);
-    flow_gradient(s->workspace, thread, b, g);
+    gemm_ahead ahead = optimizer_reads(s->optimizer, s->flow->theta, b->offset, b->count);
+    flow_gradient(s->workspace, thread, b, g, &ahead);
     update(u, b, g);
 }
 
@@ -59,7 +60,7 @@ static void gradient_block(void *context, int thread, size_t item)
     const stepper *s = ((const move *)context)->s;
     const block *b = &s->flow->blocks.items[item];
     float *g = s->gradient + b->offset;
-    flow_gradient(s->workspace, thread, b, g);
+    flow_gradient(s->workspace, thread, b, g, NULL);
     s->norms[item] = vector_dot(g, g, b->count);
 }
 
