@@ -33,7 +33,7 @@ target_compile_options(nicest_prototypes INTERFACE -Wmissing-prototypes)
 
 if(NICEST_SANITIZE MATCHES "thread|memory" AND NOT NICEST_PORTABLE)
     message(FATAL_ERROR "nicest: NICEST_SANITIZE=${NICEST_SANITIZE} needs NICEST_PORTABLE=ON "
-            "(clang has no instrumentation for the clones of every processor)")
+            "(the dispatchers of processor clones run before these sanitizers are ready)")
 endif()
 if(NICEST_SANITIZE MATCHES "memory" AND NOT CMAKE_C_COMPILER_ID MATCHES Clang)
     message(FATAL_ERROR "nicest: NICEST_SANITIZE=memory needs Clang")

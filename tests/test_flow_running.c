@@ -194,6 +194,78 @@ static void learning_has_the_same_bits_for_any_number_of_threads(void **state)
     learn_with_any_number_of_threads(HEAVY);
 }
 
+static void gradient_of(flow_workspace *w, const flow *f, const double *x, size_t n, real *gradient)
+{
+    flow_learn(w, &(flow_job){.input = FLOW_CONTINUOUS, .rows = n, .values = x});
+    for (size_t i = 0; i < f->blocks.count; i++)
+        flow_gradient(w, 0, &f->blocks.items[i], gradient + f->blocks.items[i].offset, NULL);
+}
+
+/* The way back follows the weights as they are: changed behind its back, or turned block by block. */
+static void changed_weights_are_those_of_the_way_back(void **state)
+{
+    (void)state;
+    flow *f = flow_of_text(SPEC, 31);
+    double *x = rows_for(f, 100, 2);
+    size_t count = f->tensors.trainable;
+    real *want = memory_new(count, sizeof *want), *found = memory_new(count, sizeof *found);
+    flow_workspace *w = workspace_of(f, FLOW_LEARN, 100, 2);
+    gradient_of(w, f, x, 100, found);
+    for (int round = 0; round < 2; round++) {
+        for (size_t i = 0; i < count; i++)
+            f->theta[i] *= (real)1.25;
+        for (size_t i = 0; round == 1 && i < f->blocks.count; i++)
+            flow_turn(w, &f->blocks.items[i]);
+        flow_turned(w, round == 1);
+        gradient_of(w, f, x, 100, found);
+        learn(f, FLOW_LEARN, x, 100, 1, want);
+        assert_memory_equal(found, want, count * sizeof *want);
+    }
+    flow_workspace_free(w);
+    memory_free(x);
+    memory_free(want);
+    memory_free(found);
+    flow_free(f);
+}
+
+#ifndef NICEST_DOUBLE
+/* In bf16 (computed in float where the processor has none) a batch has nearly the same likelihood and
+ * gradient, and the same bits for any number of threads. */
+static void bf16_is_near_float(void **state)
+{
+    (void)state;
+    static const size_t sizes[] = {1, 90, 129, ROWS};
+    flow *f = flow_of_text(SPEC, 24);
+    double *x = rows_for(f, ROWS, 2);
+    size_t count = f->tensors.trainable;
+    real *want = memory_new(count, sizeof *want), *found = memory_new(count, sizeof *found);
+    real *again = memory_new(count, sizeof *again);
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        double error = 0, size = 0, exact = learn(f, FLOW_LEARN, x, sizes[i], 1, want);
+        for (int threads = 1; threads <= 2; threads++) {
+            flow_workspace *w = NULL;
+            assert_int_equal(flow_workspace_new(&w, f, FLOW_LEARN, sizes[i], threads, true), NICEST_OK);
+            gradient_of(w, f, x, sizes[i], threads == 1 ? found : again);
+            flow_pass pass =
+                flow_learn(w, &(flow_job){.input = FLOW_CONTINUOUS, .rows = sizes[i], .values = x});
+            assert_true(fabs(pass.mean_logp - exact) < 0.02 * (1 + fabs(exact)));
+            flow_workspace_free(w);
+        }
+        assert_memory_equal(found, again, count * sizeof *found);
+        for (size_t j = 0; j < count; j++) {
+            error += (double)((found[j] - want[j]) * (found[j] - want[j]));
+            size += (double)(want[j] * want[j]);
+        }
+        assert_true(error > 0 && error < 0.05 * 0.05 * size);
+    }
+    memory_free(x);
+    memory_free(want);
+    memory_free(found);
+    memory_free(again);
+    flow_free(f);
+}
+#endif
+
 static void blocks_cover_every_parameter_once(void **state)
 {
     (void)state;
@@ -397,6 +469,10 @@ int main(void)
         cmocka_unit_test(inverse_runs_in_any_batch),
         cmocka_unit_test(any_number_of_threads_gives_the_same_bits),
         cmocka_unit_test(learning_has_the_same_bits_for_any_number_of_threads),
+        cmocka_unit_test(changed_weights_are_those_of_the_way_back),
+#ifndef NICEST_DOUBLE
+        cmocka_unit_test(bf16_is_near_float),
+#endif
         cmocka_unit_test(blocks_cover_every_parameter_once),
         cmocka_unit_test(nothing_is_allocated_while_a_flow_runs),
         cmocka_unit_test(rows_on_demand_are_the_rows_in_memory),

@@ -332,6 +332,37 @@ static void test_tiles(void **state)
     on_every_level(tiles);
 }
 
+/* Sums that lie in parts are one sum. */
+static void parts(void)
+{
+    enum { M = 31, N = 70, K = 30, PARTS = 3 };
+    gemm_shape whole = flagged(M, N, K * PARTS, 4), cut = whole;
+    operands o;
+    operands_new(&o, &whole);
+    run(&whole, &o);
+    real *a = memory_new(M * K * PARTS, sizeof *a), *c = memory_new(o.c_size, sizeof *c);
+    memcpy(c, o.first_c, o.c_size * sizeof *c);
+    for (size_t i = 0; i < M * K * PARTS; i++) {
+        size_t row = i / (K * PARTS), p = i % (K * PARTS);
+        a[p / K * M * K + row * K + p % K] = ((real *)o.a.data)[row * whole.lda + p];
+    }
+    cut.k = cut.lda = K;
+    cut.parts = PARTS;
+    cut.a_part = M * K;
+    cut.b_part = K * whole.b_step;
+    gemm_run(&cut, a, o.b.data, o.bias.data, c);
+    assert_memory_equal(c, o.c.data, o.c_size * sizeof *c);
+    memory_free(a);
+    memory_free(c);
+    operands_free(&o);
+}
+
+static void test_parts(void **state)
+{
+    (void)state;
+    on_every_level(parts);
+}
+
 /* What is fetched ahead changes no bit, may end anywhere, and is done once. */
 static void test_ahead(void **state)
 {
@@ -456,6 +487,7 @@ int main(void)
         cmocka_unit_test(test_threads_share_operands),
         cmocka_unit_test(test_nonfinite),
         cmocka_unit_test(test_tiles),
+        cmocka_unit_test(test_parts),
         cmocka_unit_test(test_ahead),
         cmocka_unit_test(test_panels),
 #ifndef NICEST_DOUBLE

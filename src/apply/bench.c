@@ -382,14 +382,12 @@ static void describe(nicest_bench_result *r, int index)
     r->model[index].one_row_floor_us = NAN;
 }
 
-/* The peak of bf16 is that of AVX512-BF16, unless oneDNN reaches something faster (AMX). */
 static void measure_peaks(nicest_bench_result *r)
 {
     r->one_peak_f32 = peak_f32(1);
-    r->one_peak_bf16 = fmax(peak_bf16(1), bench_large_product());
+    r->one_peak_bf16 = peak_bf16(1);
     r->peak_f32 = r->threads > 1 ? peak_f32(r->threads) : r->one_peak_f32;
-    r->peak_bf16 = r->threads > 1 ? fmax(peak_bf16(r->threads), bench_large_product() * r->threads)
-                                  : r->one_peak_bf16;
+    r->peak_bf16 = r->threads > 1 ? peak_bf16(r->threads) : r->one_peak_bf16;
     peak_bandwidth(r->threads, &r->bandwidth, &r->one_bandwidth);
 }
 

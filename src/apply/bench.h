@@ -17,7 +17,4 @@ nicest_bench_figure bench_nothing(void);
 nicest_status bench_products(double seconds, nicest_bench_result *result);
 nicest_status bench_reading(double seconds, nicest_bench_result *result);
 
-/* GFLOP/s of one thread's large bf16 product, NaN where there is none. */
-double bench_large_product(void);
-
 #endif

@@ -1,9 +1,7 @@
 /* bench_products.c - the matrix products that training a standard model consists of, one by one.
  *
  * By one thread, as a tile runs them. The shapes are those of the flow's tiles (64 rows, 128 where
- * few threads share a large flow) and of its blocks of 48 rows of a gradient. */
-#include <math.h>
-
+ * few threads share a large flow) and of its blocks of BLOCK_ROWS rows of a gradient. */
 #include "apply/bench.h"
 #include "base/memory.h"
 #include "flow/layer.h"
@@ -129,14 +127,4 @@ nicest_status bench_products(double seconds, nicest_bench_result *result)
                                 &result->product[i].bf16));
     }
     return NICEST_OK;
-}
-
-double bench_large_product(void)
-{
-    enum { SIDE = 1024 };
-    gemm_shape shape = in_pairs(shape_of(FORWARD, SIDE, SIDE));
-    nicest_bench_figure figure = bench_nothing();
-    if (gemm_has_bf16())
-        (void)measure_product(&shape, 0.1, NAN, &figure); /* without memory there is no figure */
-    return figure.median;
 }

@@ -1,7 +1,7 @@
 /* parallel.h - threads; the only file that knows which kind.
  *
  * Work is cut into items by the caller, in a way that does not depend on the number of threads, so
- * results do not either. Inside a body, oneDNN and nested parallel_for run single-threaded. */
+ * results do not either. Inside a body a nested parallel_for runs single-threaded. */
 #ifndef NICEST_BASE_PARALLEL_H
 #define NICEST_BASE_PARALLEL_H
 

@@ -193,7 +193,7 @@ static nicest_status prepare_worker(flow_workspace *w, worker *k)
             class_of(w->flow, i)->prepare(w->flow->spec.layers[i], &needs);
     arena_take(&counting, w->tile, sizeof(real) + sizeof(double)); /* finish_forward */
     k->block = memory_new(w->use >= FLOW_LEARN ? flow_largest_block(w->flow) : 1, sizeof(real));
-    k->pairs = memory_new(w->bf16 ? BLOCK_ROWS * w->tile / 2 : 1, sizeof(real));
+    k->pairs = memory_new(w->bf16 ? BLOCK_ROWS * w->capacity / 2 : 1, sizeof(real));
     if (!k->block || !k->pairs || !arena_open(&k->arena, counting.peak))
         return fail_memory();
     return NICEST_OK;

@@ -60,6 +60,8 @@ size_t tile_padded(size_t rows)
 
 size_t batch_padded(const batch *b, size_t number)
 {
+    if (number * b->tile >= b->rows)
+        return 0;
     size_t left = b->rows - number * b->tile;
     return tile_padded(left < b->tile ? left : b->tile);
 }

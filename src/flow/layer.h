@@ -71,9 +71,9 @@ typedef struct tile {
     real *largest; /* [2]: max |activation|, max |delta| of this layer and tile; NULL unless taped */
 } tile;
 
-/* Most rows of a weight matrix in a block: whole tiles of a product; at 1000 columns, gradient, weights and two
- * moments of a block (4 x 192 KB) stay within a core's caches. */
-enum { BLOCK_ROWS = 48 };
+/* Most rows of a weight matrix in a block: the activations of the batch are read once for each block, and its
+ * gradient (384 KB at 1000 columns) waits in a core's cache for the update. */
+enum { BLOCK_ROWS = 96 };
 
 /* A run of the parameter vector whose gradient is computed at once, while it fits in cache. */
 typedef struct block {
@@ -97,10 +97,11 @@ typedef struct batch {
     size_t rows, tile;
     const tape *tape; /* this layer's part */
     bool bf16;
-    real *pairs; /* with bf16: [BLOCK_ROWS, tile / 2] */
+    real *pairs; /* with bf16: [tiles, BLOCK_ROWS, tile / 2] */
     gemm_ahead *ahead; /* wanted after the gradient; NULL: nothing */
 } batch;
-/* Rows that tile `number` of the batch was computed with; its first row is number * tile. */
+/* Rows that tile `number` of the batch was computed with, 0 where there is none; its first row is
+ * number * tile. */
 size_t batch_padded(const batch *b, size_t number);
 /* The sum over the batch of column j of a matrix on the tape that tiles fill as [width, padded]. */
 double batch_sum(const batch *b, const real *matrix, size_t width, size_t j);

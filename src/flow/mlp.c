@@ -41,10 +41,16 @@ void mlp_tensors(mlp *m, const char *prefix, tensor_list *list)
     }
 }
 
+/* Columns of the panels that a map's input is kept in. */
+static size_t panels_width(size_t in)
+{
+    return (in + GEMM_PANEL - 1) / GEMM_PANEL * GEMM_PANEL;
+}
+
 size_t mlp_tape(const mlp *m, size_t *width)
 {
     for (size_t l = 0; width && l < m->count; l++) {
-        width[l] = (m->linear[l].in + GEMM_PANEL - 1) / GEMM_PANEL * GEMM_PANEL;
+        width[l] = panels_width(m->linear[l].in);
         width[m->count + l] = m->linear[l].out;
     }
     return 2 * m->count;
@@ -89,11 +95,12 @@ static gemm_shape backward_shape(const mlp_linear *w, size_t rows, gemm_start st
                         .ldc = rows, .start = start, .end = end};
 }
 
-/* dW[block] (+)= delta[block] a', over the rows of a tile; a' is in panels */
-static gemm_shape gradient_shape(const mlp_linear *w, const block *which, size_t rows, gemm_start start)
+/* dW[block] (+)= delta[block] a', over the rows of some tiles; a' is in panels */
+static gemm_shape gradient_shape(const mlp_linear *w, const block *which, size_t tiles, size_t rows)
 {
     return (gemm_shape){.m = which->rows, .n = w->in, .k = rows, .lda = rows, .b_step = GEMM_PANEL,
-                        .b_panel = GEMM_PANEL * rows, .ldc = w->in, .start = start};
+                        .b_panel = GEMM_PANEL * rows, .ldc = w->in, .parts = tiles,
+                        .a_part = rows * w->out, .b_part = rows * panels_width(w->in)};
 }
 
 /* In bf16 both operands are rounded on their way into a product, the weights some rows at a time. Floats come
@@ -124,8 +131,11 @@ static void multiply_bf16(tile *t, gemm_shape s, const float *weight, const floa
 
 static void add_gradient_bf16(const batch *b, gemm_shape s, const float *delta, const float *a, float *g)
 {
-    gemm_pair_columns(b->pairs, delta, s.m, s.k, s.k);
+    size_t part = BLOCK_ROWS * s.k / 2;
+    for (size_t i = 0; i < s.parts; i++)
+        gemm_pair_columns(b->pairs + i * part, delta + i * s.a_part, s.m, s.k, s.k);
     s.bf16 = true;
+    s.a_part = part;
     s.lda = s.k = s.k / 2;
     s.b_panel /= 2;
     gemm_run(&s, b->pairs, a, NULL, g);
@@ -304,21 +314,29 @@ void mlp_blocks(const mlp *m, size_t layer_index, const tensor_list *list, block
     }
 }
 
-/* dW = sum of delta a' and db = sum of delta, over the rows of the batch, tile by tile. */
+/* dW = sum of delta a' and db = sum of delta, over the rows of the batch: all tiles but a shorter last one in
+ * one product. */
 void mlp_gradient(const mlp *m, const batch *b, const block *which, real *g)
 {
-    size_t l = which->tensor;
+    size_t l = which->tensor, same = b->rows / b->tile;
     const mlp_linear *w = &m->linear[l];
-    for (size_t first = 0, i = 0; first < b->rows; first += b->tile, i++) {
-        size_t padded = batch_padded(b, i);
-        const real *a = b->tape->matrix[l] + first * b->tape->width[l];
-        const real *delta = b->tape->matrix[m->count + l] + first * w->out;
-        gemm_shape shape = gradient_shape(w, which, padded, i ? GEMM_ADD : GEMM_ZERO);
+    const real *a = b->tape->matrix[l], *delta = b->tape->matrix[m->count + l];
+    if (batch_padded(b, same) == b->tile)
+        same++;
+    if (same > 0) {
+        gemm_shape shape = gradient_shape(w, which, same, b->tile);
         shape.ahead = b->ahead;
-        add_gradient(b, shape, delta + which->row * padded, a, g);
+        add_gradient(b, shape, delta + which->row * b->tile, a, g);
+    }
+    if (same * b->tile < b->rows) {
+        size_t first = same * b->tile, padded = batch_padded(b, same);
+        gemm_shape shape = gradient_shape(w, which, 1, padded);
+        shape.start = same ? GEMM_ADD : GEMM_ZERO;
+        add_gradient(b, shape, delta + first * w->out + which->row * padded,
+                     a + first * panels_width(w->in), g);
     }
     for (size_t o = 0; o < which->count - which->decays; o++)
-        g[which->decays + o] = (real)batch_sum(b, b->tape->matrix[m->count + l], w->out, o);
+        g[which->decays + o] = (real)batch_sum(b, delta, w->out, o);
 }
 
 /* sum[r] = the squares of row r of x[width, padded]; of panels, [width / 64, padded, 64]. */

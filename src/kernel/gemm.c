@@ -87,7 +87,12 @@ static void run_aside(void (*run)(const gemm_tile *), gemm_tile t, size_t rows, 
         memcpy(c + r * ldc, aside + r * GEMM_PANEL, columns * sizeof *c);
 }
 
-/* Bytes that a tile has fetched ahead. */
+static size_t parts_of(const gemm_shape *s)
+{
+    return s->parts ? s->parts : 1;
+}
+
+/* Bytes that a part of a tile has fetched ahead. */
 static size_t ahead_of_tile(const gemm_shape *s)
 {
     return s->k / AHEAD_STEPS * CACHE_LINE;
@@ -100,7 +105,7 @@ static const char *take_ahead(const gemm_shape *s, const void *otherwise)
     for (int i = 0; all && i < all->count; i++)
         if (all->next[i] < all->end[i]) {
             const char *piece = all->next[i];
-            all->next[i] += ahead_of_tile(s);
+            all->next[i] += parts_of(s) * ahead_of_tile(s);
             return piece;
         }
     return otherwise;
@@ -154,8 +159,8 @@ void gemm_run(const gemm_shape *s, const real *a, const real *b, const real *bia
 {
     const gemm_tiles *tiles = tiles_for(s);
     const gemm_tile t = {.a = a, .b = b, .bias = bias, .c = c, .a_row = s->lda ? s->lda : 1,
-                         .b_step = s->b_step, .ldc = s->ldc, .k = s->k, .start = s->start,
-                         .end = s->end};
+                         .b_step = s->b_step, .ldc = s->ldc, .k = s->k, .parts = parts_of(s),
+                         .a_part = s->a_part, .b_part = s->b_part, .start = s->start, .end = s->end};
     if (s->m > s->n)
         run_by_rows(s, tiles, &t);
     else

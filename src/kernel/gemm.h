@@ -48,6 +48,8 @@ typedef struct gemm_shape {
     size_t lda;             /* element (i, p) of A is a[i lda + p]; or 0: A lies in tiles */
     size_t b_step, b_panel; /* (p, j) of B is b[(j / 64) b_panel + p b_step + j % 64] */
     size_t ldc;
+    size_t parts;           /* 0, 1: one sum. Else as many sums over k, one after the other, in one: A and B of */
+    size_t a_part, b_part;  /* each lie so far behind those of the part before */
     gemm_start start;
     gemm_end end;
     /* A and B hold pairs of bf16 in the place of floats: p = 2q in the low half, 2q + 1 in the high

@@ -10,7 +10,7 @@ enum { TILE_ROWS = 6, TILE_MOST_VECTORS = 4, AHEAD_STEPS = 4, CACHE_LINE = 64 };
 typedef struct gemm_tile {
     const real *a, *b, *bias;
     real *c;
-    size_t a_row, a_step, b_step, ldc, k;
+    size_t a_row, a_step, b_step, ldc, k, parts, a_part, b_part;
     const char *ahead, *further; /* a line of each is fetched every AHEAD_STEPS steps of k */
     gemm_start start;
     gemm_end end;

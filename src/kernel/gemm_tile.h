@@ -81,25 +81,28 @@ TILE_INLINE void TILE(multiply)(const gemm_tile *t, int rows, int vectors)
 {
     TILE(vector) sum[TILE(SUMS)];
     TILE(start)(t, rows, vectors, sum);
-    const real *a = t->a, *b = t->b;
-    const char *ahead = t->ahead, *further = t->further;
+    const char *ahead = t->ahead;
     size_t a_row = t->a_row, a_step = t->a_step, b_step = t->b_step;
-    for (size_t p = t->k / AHEAD_STEPS; p > 0; p--) {
-        __builtin_prefetch(ahead, 0, 2);
-        __builtin_prefetch(further, 0, 2);
-        ahead += CACHE_LINE;
-        further += CACHE_LINE;
-        UNROLL
-        for (int i = 0; i < AHEAD_STEPS; i++) {
+    for (size_t part = 0; part < t->parts; part++) {
+        const real *a = t->a + part * t->a_part, *b = t->b + part * t->b_part;
+        const char *further = t->further + part * t->b_part * sizeof *b;
+        for (size_t p = t->k / AHEAD_STEPS; p > 0; p--) {
+            __builtin_prefetch(ahead, 0, 2);
+            __builtin_prefetch(further, 0, 2);
+            ahead += CACHE_LINE;
+            further += CACHE_LINE;
+            UNROLL
+            for (int i = 0; i < AHEAD_STEPS; i++) {
+                TILE(step)(a, a_row, b, rows, vectors, sum);
+                a += a_step;
+                b += b_step;
+            }
+        }
+        for (size_t p = t->k % AHEAD_STEPS; p > 0; p--) {
             TILE(step)(a, a_row, b, rows, vectors, sum);
             a += a_step;
             b += b_step;
         }
-    }
-    for (size_t p = t->k % AHEAD_STEPS; p > 0; p--) {
-        TILE(step)(a, a_row, b, rows, vectors, sum);
-        a += a_step;
-        b += b_step;
     }
     TILE(finish)(t, rows, vectors, sum);
 }

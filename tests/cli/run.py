@@ -32,7 +32,7 @@ TIMEOUT = 850  # below the 900 s that ctest allows under sanitizers; plain build
 
 def environment(program, scratch, case):
     names = ("LANG", "NICEST_SHARED", "ASAN_OPTIONS", "UBSAN_OPTIONS", "LSAN_OPTIONS", "TSAN_OPTIONS",
-             "LD_LIBRARY_PATH", "OMP_WAIT_POLICY")
+             "LD_LIBRARY_PATH")
     kept = {name: os.environ[name] for name in names if name in os.environ}
     path = os.path.join(scratch, ".bin") + os.pathsep + os.environ.get("PATH", "/usr/bin:/bin")
     return {**kept, "PATH": path, "NICEST": program, "SOURCE": SOURCE, "CASE": os.path.dirname(case),
