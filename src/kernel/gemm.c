@@ -72,19 +72,19 @@ bool gemm_has_bf16(void)
 /* ------------------------------------------------------------------ tiles */
 
 /* A tile that hangs over the last column of C: computed aside, in whole vectors. */
-static void run_aside(void (*run)(const gemm_tile *), gemm_tile t, size_t rows, size_t columns)
+static void run_aside(void (*run)(const gemm_tile *), gemm_tile t, size_t rows, size_t columns, size_t width)
 {
     real aside[TILE_ROWS * GEMM_PANEL];
     real *c = t.c;
     size_t ldc = t.ldc;
-    memset(aside, 0, sizeof aside);
-    for (size_t r = 0; r < rows; r++)
-        memcpy(aside + r * GEMM_PANEL, c + r * ldc, columns * sizeof *c);
+    memset(aside, 0, rows * width * sizeof *c);
+    for (size_t r = 0; r < rows && (t.start == GEMM_ADD || t.end >= GEMM_SLOPE); r++)
+        memcpy(aside + r * width, c + r * ldc, columns * sizeof *c);
     t.c = aside;
-    t.ldc = GEMM_PANEL;
+    t.ldc = width;
     run(&t);
     for (size_t r = 0; r < rows; r++)
-        memcpy(c + r * ldc, aside + r * GEMM_PANEL, columns * sizeof *c);
+        memcpy(c + r * ldc, aside + r * width, columns * sizeof *c);
 }
 
 static size_t parts_of(const gemm_shape *s)
@@ -111,105 +111,119 @@ static const char *take_ahead(const gemm_shape *s, const void *otherwise)
     return otherwise;
 }
 
+/* A product on its way: what all tiles share, and the one at hand. */
+typedef struct product {
+    const gemm_shape *shape;
+    const gemm_tiles *tiles;
+    const real *a, *b, *bias;
+    real *c;
+    size_t across, a_rows; /* columns of a full tile; elements from one row of A, or of tiles, to the next */
+    gemm_tile tile;
+} product;
+
 /* The tile whose first element is (row, j). `further` is what the product itself reads next. */
-static void run_tile(const gemm_shape *s, const gemm_tiles *tiles, gemm_tile t, size_t row, size_t j,
-                     const char *further)
+static void run_tile(product *p, size_t row, size_t j, const char *further)
 {
-    size_t rows = smaller(TILE_ROWS, s->m - row);
-    size_t columns = smaller(tiles->vectors * tiles->lanes, s->n - j);
-    size_t vectors = (columns + tiles->lanes - 1) / tiles->lanes;
-    void (*run)(const gemm_tile *) = tiles->run[vectors - 1][rows - 1];
-    t.a += row * (s->lda ? s->lda : s->k);
-    t.a_step = s->lda ? 1 : rows;
-    t.b += j / GEMM_PANEL * s->b_panel + j % GEMM_PANEL;
-    t.c += row * s->ldc + j;
-    t.ahead = take_ahead(s, t.b);
-    t.further = further;
-    if (t.bias)
-        t.bias += row;
-    if (vectors * tiles->lanes == columns)
-        run(&t);
+    const gemm_shape *s = p->shape;
+    size_t rows = smaller(TILE_ROWS, s->m - row), columns = smaller(p->across, s->n - j);
+    size_t lanes = p->tiles->lanes, vectors = (columns + lanes - 1) / lanes;
+    void (*run)(const gemm_tile *) = p->tiles->run[vectors - 1][rows - 1];
+    gemm_tile *t = &p->tile;
+    t->a = p->a + row * p->a_rows;
+    t->a_step = s->lda ? 1 : rows;
+    t->b = p->b + j / GEMM_PANEL * s->b_panel + j % GEMM_PANEL;
+    t->c = p->c + row * s->ldc + j;
+    t->bias = p->bias ? p->bias + row : NULL;
+    t->ahead = take_ahead(s, t->b);
+    t->further = further;
+    if (vectors * lanes == columns)
+        run(t);
     else
-        run_aside(run, t, rows, columns);
+        run_aside(run, *t, rows, columns, vectors * lanes);
 }
 
 /* Rows of A outside: while a tile's rows meet all columns, the rows of the next one are fetched. */
-static void run_by_rows(const gemm_shape *s, const gemm_tiles *tiles, const gemm_tile *t)
+static void run_by_rows(product *p)
 {
-    size_t across = tiles->vectors * tiles->lanes;
-    for (size_t row = 0; row < s->m; row += TILE_ROWS) {
-        const char *next = (const char *)(t->a + (row + TILE_ROWS) * (s->lda ? s->lda : s->k));
-        for (size_t j = 0; j < s->n; j += across, next += ahead_of_tile(s))
-            run_tile(s, tiles, *t, row, j, next);
+    for (size_t row = 0; row < p->shape->m; row += TILE_ROWS) {
+        const char *next = (const char *)(p->a + (row + TILE_ROWS) * p->a_rows);
+        for (size_t j = 0; j < p->shape->n; j += p->across, next += ahead_of_tile(p->shape))
+            run_tile(p, row, j, next);
     }
 }
 
 /* Columns of B outside: while they meet all rows, the next columns are fetched. */
-static void run_by_columns(const gemm_shape *s, const gemm_tiles *tiles, const gemm_tile *t)
+static void run_by_columns(product *p)
 {
-    size_t across = tiles->vectors * tiles->lanes;
-    for (size_t j = 0; j < s->n; j += across) {
-        const char *next = (const char *)(t->b + (j + across) / GEMM_PANEL * s->b_panel);
-        for (size_t row = 0; row < s->m; row += TILE_ROWS, next += ahead_of_tile(s))
-            run_tile(s, tiles, *t, row, j, next);
+    for (size_t j = 0; j < p->shape->n; j += p->across) {
+        const char *next = (const char *)(p->b + (j + p->across) / GEMM_PANEL * p->shape->b_panel);
+        for (size_t row = 0; row < p->shape->m; row += TILE_ROWS, next += ahead_of_tile(p->shape))
+            run_tile(p, row, j, next);
     }
 }
 
 void gemm_run(const gemm_shape *s, const real *a, const real *b, const real *bias, real *c)
 {
     const gemm_tiles *tiles = tiles_for(s);
-    const gemm_tile t = {.a = a, .b = b, .bias = bias, .c = c, .a_row = s->lda ? s->lda : 1,
-                         .b_step = s->b_step, .ldc = s->ldc, .k = s->k, .parts = parts_of(s),
-                         .a_part = s->a_part, .b_part = s->b_part, .start = s->start, .end = s->end};
+    product p = {
+        .shape = s, .tiles = tiles, .a = a, .b = b, .bias = bias, .c = c,
+        .across = tiles->vectors * tiles->lanes, .a_rows = s->lda ? s->lda : s->k,
+        .tile = {.a_row = s->lda ? s->lda : 1, .b_step = s->b_step, .ldc = s->ldc, .k = s->k,
+                 .parts = parts_of(s), .a_part = s->a_part, .b_part = s->b_part, .start = s->start,
+                 .end = s->end}};
     if (s->m > s->n)
-        run_by_rows(s, tiles, &t);
+        run_by_rows(&p);
     else
-        run_by_columns(s, tiles, &t);
+        run_by_columns(&p);
 }
 
 /* ------------------------------------------------------------------ tiles and panels of operands */
 
-typedef real four __attribute__((vector_size(4 * sizeof(real))));
-typedef real stored_four __attribute__((vector_size(4 * sizeof(real)), aligned(sizeof(real)), may_alias));
+typedef real eight __attribute__((vector_size(8 * sizeof(real))));
+typedef real stored_eight __attribute__((vector_size(8 * sizeof(real)), aligned(sizeof(real)), may_alias));
 #ifdef NICEST_DOUBLE
-typedef int64_t four_places __attribute__((vector_size(4 * sizeof(real))));
+typedef int64_t eight_places __attribute__((vector_size(8 * sizeof(real))));
 #else
-typedef int32_t four_places __attribute__((vector_size(4 * sizeof(real))));
+typedef int32_t eight_places __attribute__((vector_size(8 * sizeof(real))));
 #endif
 
 #if defined(__clang__)
 #define CHOOSE(x, y, ...) __builtin_shufflevector(x, y, __VA_ARGS__)
 #else
-#define CHOOSE(x, y, ...) __builtin_shuffle(x, y, (four_places){__VA_ARGS__})
+#define CHOOSE(x, y, ...) __builtin_shuffle(x, y, (eight_places){__VA_ARGS__})
 #endif
 
-INLINE void transpose_four(real *out, size_t ldo, const real *x, size_t ldx)
+/* Rows i and i + 4 dealt out like cards; three times, and eight rows are eight columns. */
+INLINE void deal(eight *out, const eight *in)
 {
-    four row[4], pair[4];
-    for (int i = 0; i < 4; i++)
-        row[i] = *(const stored_four *)(x + (size_t)i * ldx);
-    for (int i = 0; i < 2; i++) {
-        pair[i] = CHOOSE(row[i], row[i + 2], 0, 4, 1, 5);
-        pair[i + 2] = CHOOSE(row[i], row[i + 2], 2, 6, 3, 7);
-    }
-    for (int i = 0; i < 2; i++) {
-        *(stored_four *)(out + (size_t)(2 * i) * ldo) =
-            CHOOSE(pair[2 * i], pair[2 * i + 1], 0, 4, 1, 5);
-        *(stored_four *)(out + (size_t)(2 * i + 1) * ldo) =
-            CHOOSE(pair[2 * i], pair[2 * i + 1], 2, 6, 3, 7);
+    for (int i = 0; i < 4; i++) {
+        out[2 * i] = CHOOSE(in[i], in[i + 4], 0, 8, 1, 9, 2, 10, 3, 11);
+        out[2 * i + 1] = CHOOSE(in[i], in[i + 4], 4, 12, 5, 13, 6, 14, 7, 15);
     }
 }
 
-/* panel[rows, 64] = transpose of x[width, rows], four by four; width <= 64. */
+INLINE void transpose_eight(real *out, size_t ldo, const real *x, size_t ldx)
+{
+    eight one[8], two[8];
+    for (int i = 0; i < 8; i++)
+        one[i] = *(const stored_eight *)(x + (size_t)i * ldx);
+    deal(two, one);
+    deal(one, two);
+    deal(two, one);
+    for (int i = 0; i < 8; i++)
+        *(stored_eight *)(out + (size_t)i * ldo) = two[i];
+}
+
+/* panel[rows, 64] = transpose of x[width, rows], eight by eight; width <= 64. */
 VECTOR_CLONES
 static void fill_panel(real *panel, const real *x, size_t width, size_t rows)
 {
-    size_t width4 = width / 4 * 4, rows4 = rows / 4 * 4;
-    for (size_t r = 0; r < rows4; r += 4)
-        for (size_t i = 0; i < width4; i += 4)
-            transpose_four(panel + r * GEMM_PANEL + i, GEMM_PANEL, x + i * rows + r, rows);
+    size_t width8 = width / 8 * 8, rows8 = rows / 8 * 8;
+    for (size_t r = 0; r < rows8; r += 8)
+        for (size_t i = 0; i < width8; i += 8)
+            transpose_eight(panel + r * GEMM_PANEL + i, GEMM_PANEL, x + i * rows + r, rows);
     for (size_t r = 0; r < rows; r++)
-        for (size_t i = r < rows4 ? width4 : 0; i < GEMM_PANEL; i++)
+        for (size_t i = r < rows8 ? width8 : 0; i < GEMM_PANEL; i++)
             panel[r * GEMM_PANEL + i] = i < width ? x[i * rows + r] : 0;
 }
 

@@ -97,8 +97,8 @@ typedef uint32_t words32 __attribute__((vector_size(32)));
 
 static const gemm_tiles *pairs_of(gemm_level level)
 {
-#ifdef NICEST_DOUBLE
     (void)level;
+#ifdef NICEST_DOUBLE
     return NULL;
 #else
 #ifdef WITH_X86
