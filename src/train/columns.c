@@ -55,6 +55,19 @@ static double common_divisor(double a, double b, double tolerance)
     return a;
 }
 
+/* Rests of differences leave a step like 0.09999999999999968: the whole range says it better, and a
+ * decimal that is as near is meant. */
+static double clean_step(double step, double range)
+{
+    double better = range / fmax(rint(range / step), 1);
+    for (double power = 1; power <= 1e12; power *= 10) {
+        double decimal = rint(better * power) / power;
+        if (fabs(decimal - better) <= 1e-12 * better)
+            return decimal;
+    }
+    return better;
+}
+
 /* The step of a regular grid that all values lie on, or 0. */
 static double regular_step(const value_set *s)
 {
@@ -65,7 +78,9 @@ static double regular_step(const value_set *s)
     for (size_t i = 1; i < s->distinct; i++)
         step = common_divisor(step, s->values[i] - s->values[i - 1], tolerance);
     /* values without a common step have a "divisor" too, as small as the tolerance */
-    return s->integers || (step > range * 1e-7 && step > smallest / 20) ? step : 0;
+    if (s->integers)
+        return step;
+    return step > range * 1e-7 && step > smallest / 20 ? clean_step(step, range) : 0;
 }
 
 /* Values that repeat, and how: 0 where the column is as good as continuous. */
