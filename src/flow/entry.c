@@ -50,8 +50,8 @@ nicest_status entry_set(entry *e)
     return NICEST_OK;
 }
 
-/* u has 24 bits; in the middle of its cell it is never 0, so that rounding cannot carry a value below
- * its level. */
+/* u has 24 bits; in the middle of its cell it is never 0, so that rounding cannot carry a value
+ * below its level. */
 static const double HALF_CELL = 0x1p-25;
 
 /* The noise of a row; zeros cost nothing where no column is quantised. */
@@ -74,8 +74,8 @@ void entry_dequantise_row(const entry *e, const double *stored, random_stream st
     }
 }
 
-/* A step such as 0.1 has no exact double: (46 + 40) / 10 is 8.6, as a file says it, and 4.6 + 40 x 0.1
- * need not be. */
+/* A step such as 0.1 has no exact double: (46 + 40) / 10 is 8.6, as a file says it, and 4.6 + 40 x
+ * 0.1 need not be. */
 static double stored_value(const entry_column *c, double level)
 {
     double whole = rint(1 / c->step), first = rint(c->origin * whole);
