@@ -546,16 +546,9 @@ static void add_uses(page *p, const material *m)
 {
     if (!m->s->uses)
         return;
-    report_rows r = {.shared = &m->s->shared,
-                     .model = m->model,
-                     .data = m->data,
-                     .rows = m->rows,
-                     .logp = m->logp,
-                     .n = m->n,
-                     .d = m->d,
-                     .height = m->height,
-                     .width = m->width,
-                     .channels = m->channels};
+    report_rows r = {.shared = &m->s->shared, .model = m->model, .data = m->data, .rows = m->rows,
+                     .logp = m->logp, .n = m->n, .d = m->d, .height = m->height,
+                     .width = m->width, .channels = m->channels};
     report_filled(p, &r);
     report_corrupted(p, &r);
     report_detection(p, &r, m->s->against);
@@ -605,8 +598,7 @@ const command REPORT_COMMAND = {
     .synopsis = "MODEL DATA -o FILE.html",
     .description =
         "Writes a page that needs no network: what the model is, samples beside data, likelihoods, "
-        "most and least typical rows, hidden values filled, likelihood against corruption, how "
-        "outliers "
+        "most and least typical rows, hidden values filled, likelihood against corruption, how outliers "
         "are told, calibration, verification, the course of training. What the "
         "model or the data cannot show is left out, with a word.",
     .examples = "  nicest report wine.safetensors wine.csv --drop quality -o wine.html\n",

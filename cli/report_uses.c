@@ -50,11 +50,10 @@ static void add_strip(page *p, const report_rows *r, const char *mask)
         strip[cells + i] = hidden[i] ? NAN : r->rows[i];
     picture_format format = picture_format_of(r->model, r->rows, r->n * r->d);
     nicest_image image = picture_grid(&format, strip, 3 * n, n, 0);
-    snprintf(
-        caption, sizeof caption,
-        "%s: rows, what is seen of them, and the fill. Hidden pixels are met with %.1f dB; the "
-        "mean of the training rows would meet them with %.1f dB.",
-        mask, found.psnr, found.psnr_mean_fill);
+    snprintf(caption, sizeof caption,
+             "%s: rows, what is seen of them, and the fill. Hidden pixels are met with %.1f dB; the "
+             "mean of the training rows would meet them with %.1f dB.",
+             mask, found.psnr, found.psnr_mean_fill);
     page_picture(p, &image, caption);
     nicest_image_free(&image);
     block_free(hidden);
@@ -68,13 +67,12 @@ static void add_filled_table(page *p, const report_rows *r)
     double *filled = block_new(n * r->d, sizeof *filled);
     unsigned char *hidden = block_new(n * r->d, 1);
     nicest_inpaint_result found = fill(r, n, "random:0.2", filled, hidden);
-    page_add(
-        p,
-        "<p>Of %zu rows a fifth of the values was hidden and filled again, by climbing to the "
-        "likeliest values given the others. Root mean square error, in standard deviations of "
-        "the column: <b>%.3f</b>; with the column's mean %.3f. Mean log-likelihood: %.4g before "
-        "(mean fill), %.4g after.</p>\n",
-        n, found.rmse, found.rmse_mean_fill, found.logp_before, found.logp_after);
+    page_add(p,
+             "<p>Of %zu rows a fifth of the values was hidden and filled again, by climbing to the "
+             "likeliest values given the others. Root mean square error, in standard deviations of "
+             "the column: <b>%.3f</b>; with the column's mean %.3f. Mean log-likelihood: %.4g before "
+             "(mean fill), %.4g after.</p>\n",
+             n, found.rmse, found.rmse_mean_fill, found.logp_before, found.logp_after);
     block_free(hidden);
     block_free(filled);
 }
@@ -85,9 +83,8 @@ void report_filled(page *p, const report_rows *r)
     heading(p, "Hidden values, filled");
     for (size_t i = 0; i < r->n * r->d; i++)
         if (isnan(r->rows[i])) {
-            page_add(p,
-                     "<p>The data has missing values of its own: nicest inpaint --mask nan fills "
-                     "those.</p>\n");
+            page_add(p, "<p>The data has missing values of its own: nicest inpaint --mask nan fills "
+                        "those.</p>\n");
             return;
         }
     if (!r->height && r->d < 2) {
@@ -222,12 +219,11 @@ void report_corrupted(page *p, const report_rows *r)
     page_add(p, "</div>\n");
     for (size_t i = 0; i < kinds; i++)
         add_sweep_table(p, &sweeps[i], &found[i]);
-    page_add(
-        p,
-        "<p>Log-likelihood of %zu rows at each level, and how well it tells them from the rows "
-        "as they are: 0.5 is chance; below it, corrupted rows are <em>more</em> likely, and plain "
-        "likelihood misses them.</p>\n",
-        n);
+    page_add(p,
+             "<p>Log-likelihood of %zu rows at each level, and how well it tells them from the rows "
+             "as they are: 0.5 is chance; below it, corrupted rows are <em>more</em> likely, and plain "
+             "likelihood misses them.</p>\n",
+             n);
     nicest_data_free(some);
 }
 
