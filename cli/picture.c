@@ -254,15 +254,20 @@ void axes_range(double *low, double *high)
     *high += room;
 }
 
+/* 1, 2, 5, 10, 20, ...: the one after a step. */
+static double next_step(double step)
+{
+    double power = pow(10, floor(log10(step) + 1e-9)), digit = rint(step / power);
+    return digit < 2 ? 2 * power : digit < 5 ? 5 * power : 10 * power;
+}
+
 size_t axes_ticks(double low, double high, double *ticks, size_t most)
 {
-    double rough = (high - low) / (double)most, power = pow(10, floor(log10(rough)));
-    if (!(high > low) || !isfinite(rough) || !(power > 0))
+    double rough = (high - low) / (double)most, step = pow(10, floor(log10(rough)));
+    if (!(high > low) || !isfinite(rough) || !(step > 0))
         return 0;
-    double step = rough <= power       ? power
-                  : rough <= 2 * power ? 2 * power
-                  : rough <= 5 * power ? 5 * power
-                                       : 10 * power;
+    while (floor(high / step + 1e-9) - ceil(low / step - 1e-9) + 1 > (double)most)
+        step = next_step(step);
     size_t count = 0;
     for (double k = ceil(low / step - 1e-9); k * step <= high + 1e-9 * step && count < most; k++)
         ticks[count++] = k * step + 0.0; /* never -0 */

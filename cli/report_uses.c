@@ -51,8 +51,8 @@ static void add_strip(page *p, const report_rows *r, const char *mask)
     picture_format format = picture_format_of(r->model, r->rows, r->n * r->d);
     nicest_image image = picture_grid(&format, strip, 3 * n, n, 0);
     snprintf(caption, sizeof caption,
-             "%s: rows, what is seen of them, and the fill. Hidden pixels are met with %.1f dB; the "
-             "mean of the training rows would meet them with %.1f dB.",
+             "%s: rows, what is seen of them, and the fill. PSNR of hidden pixels %.1f dB; of the mean "
+             "of the training rows %.1f dB.",
              mask, found.psnr, found.psnr_mean_fill);
     page_picture(p, &image, caption);
     nicest_image_free(&image);
@@ -105,13 +105,13 @@ typedef struct sweep {
 } sweep;
 
 static const sweep PICTURE_SWEEPS[] = {
-    {"noise", "standard deviation, full scale", {0, 0.05, 0.1, 0.2, 0.35, 0.5}},
-    {"rotate", "degrees", {0, 15, 30, 45, 60, 90}},
-    {"contrast", "towards mid-grey", {0, 0.1, 0.2, 0.4, 0.6, 0.8}},
-    {"blur", "standard deviation, pixels", {0, 0.5, 1, 1.5, 2, 3}},
+    {"noise", "noise: standard deviation, share of full scale", {0, 0.05, 0.1, 0.2, 0.35, 0.5}},
+    {"rotate", "rotate: degrees", {0, 15, 30, 45, 60, 90}},
+    {"contrast", "contrast: 0 as it is, 1 mid-grey", {0, 0.1, 0.2, 0.4, 0.6, 0.8}},
+    {"blur", "blur: standard deviation, pixels", {0, 0.5, 1, 1.5, 2, 3}},
 };
 static const sweep TABLE_SWEEPS[] = {
-    {"noise", "standard deviations of the column", {0, 0.25, 0.5, 1, 1.5, 2}},
+    {"noise", "noise: standard deviations of the column", {0, 0.25, 0.5, 1, 1.5, 2}},
 };
 
 /* The first rows of the data, as data. */
@@ -169,8 +169,12 @@ static swept run_sweep(const report_rows *r, const nicest_data *some, size_t n, 
     return found;
 }
 
-static void draw_sweep(page *p, const sweep *s, const swept *found)
+static void draw_sweep(page *p, const report_rows *r, const sweep *s, const swept *found)
 {
+    char caption[200];
+    double threshold;
+    bool calibrated = nicest_threshold(r->model, "logp", 0.05, &threshold, NULL) == NICEST_OK &&
+                      isfinite(threshold);
     axes a = chart_axes(WIDE, HIGH);
     a.x_high = s->levels[LEVELS - 1];
     a.y_low = INFINITY;
@@ -181,14 +185,16 @@ static void draw_sweep(page *p, const sweep *s, const swept *found)
     }
     axes_range(&a.y_low, &a.y_high);
     a.x_label = s->unit;
-    a.y_label = "nats";
+    a.y_label = "log p, nats";
     chart_open(p, WIDE, HIGH);
     chart_axes_draw(p, &a);
-    chart_curve(p, &a, s->levels, found->low, LEVELS, 1);
-    chart_curve(p, &a, s->levels, found->high, LEVELS, 1);
+    chart_band(p, &a, s->levels, found->low, found->high, LEVELS);
     chart_curve(p, &a, s->levels, found->mean, LEVELS, 0);
-    chart_legend(p, &a, "mean", "5 %, 95 %");
-    chart_close(p, s->kind);
+    if (calibrated)
+        chart_level(p, &a, threshold, 1);
+    snprintf(caption, sizeof caption, "%s: mean and 5 to 95 %% of the rows%s.", s->kind,
+             calibrated ? "; dashed: below it a row is flagged, at 5 % false alarms" : "");
+    chart_close(p, caption);
 }
 
 static void add_sweep_table(page *p, const sweep *s, const swept *found)
@@ -198,7 +204,7 @@ static void add_sweep_table(page *p, const sweep *s, const swept *found)
         page_add(p, "<td>%g</td>", s->levels[i]);
     page_add(p, "</tr>\n<tr><th>AUROC of log p</th>");
     for (size_t i = 0; i < LEVELS; i++)
-        page_add(p, "<td class=\"%s\">%.3f</td>", found->auroc[i] < 0.45 ? "bad" : "good",
+        page_add(p, "<td%s>%.3f</td>", found->auroc[i] < 0.495 ? " class=\"bad\"" : "",
                  found->auroc[i]);
     page_add(p, "</tr></table></div>\n");
 }
@@ -214,7 +220,7 @@ void report_corrupted(page *p, const report_rows *r)
     page_add(p, "<div class=\"side\">\n");
     for (size_t i = 0; i < kinds; i++) {
         found[i] = run_sweep(r, some, n, &sweeps[i]);
-        draw_sweep(p, &sweeps[i], &found[i]);
+        draw_sweep(p, r, &sweeps[i], &found[i]);
     }
     page_add(p, "</div>\n");
     for (size_t i = 0; i < kinds; i++)
@@ -222,7 +228,7 @@ void report_corrupted(page *p, const report_rows *r)
     page_add(p,
              "<p>Log-likelihood of %zu rows at each level, and how well it tells them from the rows "
              "as they are: 0.5 is chance; below it, corrupted rows are <em>more</em> likely, and plain "
-             "likelihood misses them.</p>\n",
+             "likelihood misses them (bold).</p>\n",
              n);
     nicest_data_free(some);
 }
@@ -232,6 +238,7 @@ void report_corrupted(page *p, const report_rows *r)
 static void draw_unit(page *p, const double *x, const double *y, size_t n, const char *x_label,
                       const char *y_label, double low, double high, const char *caption)
 {
+    static const char *const names[] = {"log p", "chance"};
     double ends[] = {0, 1}, level[] = {low, high};
     axes a = chart_axes(WIDE, 380);
     a.x_label = x_label;
@@ -240,7 +247,7 @@ static void draw_unit(page *p, const double *x, const double *y, size_t n, const
     chart_axes_draw(p, &a);
     chart_curve(p, &a, ends, level, 2, 1);
     chart_curve(p, &a, x, y, n, 0);
-    chart_legend(p, &a, "log p", "chance");
+    chart_legend(p, &a, names, 2);
     chart_close(p, caption);
 }
 
@@ -262,7 +269,9 @@ static void draw_detection(page *p, const report_rows *r, const double *other, s
     page_add(p, "<div class=\"side\">\n");
     snprintf(caption, sizeof caption, "Receiver operating characteristic: area %.4f.", found.auroc);
     draw_unit(p, k.alarms, k.recall, k.n, "false alarms", "outliers found", 0, 1, caption);
-    snprintf(caption, sizeof caption, "Precision and recall: average precision %.4f.", found.auprc);
+    snprintf(caption, sizeof caption,
+             "Precision and recall: average precision %.4f; prevalence %.3g.", found.auprc,
+             found.prevalence);
     draw_unit(p, k.recall + 1, k.precision + 1, k.n - 1, "recall", "precision", found.prevalence,
               found.prevalence, caption);
     page_add(p, "</div>\n");
