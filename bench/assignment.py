@@ -176,8 +176,8 @@ class Walk:
     def train(self, command):
         """The long one: its record is in the model, so one that is there already serves."""
         model = self.work / "mnist.safetensors"
+        model.unlink(missing_ok=True)
         if self.options.mnist_model:
-            model.unlink(missing_ok=True)
             model.symlink_to(pathlib.Path(self.options.mnist_model).resolve())
             self.command(command, lines=[])
         else:
