@@ -296,8 +296,9 @@ static void say_result(const train_settings *s, const nicest_train_result *r, co
     char parameters[40], duration[32];
     count_text(r->parameters, parameters, sizeof parameters);
     duration_text(r->seconds, duration, sizeof duration);
-    say(shared, "%s: %zu columns, %s parameters; %zu rows, %zu epochs, %zu steps in %s%s",
-        s->shared.output, r->columns, parameters, r->rows, r->epochs, r->steps, duration,
+    say(shared, "%s: %zu column%s, %s parameter%s; %zu rows, %zu epoch%s, %zu steps in %s%s",
+        s->shared.output, r->columns, r->columns > 1 ? "s" : "", parameters,
+        r->parameters > 1 ? "s" : "", r->rows, r->epochs, r->epochs == 1 ? "" : "s", r->steps, duration,
         r->interrupted ? " (interrupted: the best so far is saved)" : "");
     say(shared, "  training rows        %12.4f nats", r->train_logp);
     if (isfinite(r->valid_logp))
