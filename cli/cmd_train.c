@@ -303,9 +303,11 @@ static void say_result(const train_settings *s, const nicest_train_result *r, co
     say(shared, "  training rows        %12.4f nats", r->train_logp);
     if (isfinite(r->valid_logp))
         say(shared, "  validation rows      %12.4f nats", r->valid_logp);
-    if (r->test_rows)
+    if (r->test_rows > 1)
         say(shared, "  held-out rows        %12.4f nats +- %.4f", r->test_logp, r->test_sem);
-    if (isfinite(r->gaussian_logp))
+    else if (r->test_rows)
+        say(shared, "  held-out row         %12.4f nats", r->test_logp);
+    if (isfinite(r->gaussian_logp) && r->rows > r->columns) /* of fewer rows its covariance is singular */
         say(shared, "  a Gaussian on these  %12.4f nats", r->gaussian_logp);
     if (t->rows && given)
         say(shared, "  test rows            %12.4f nats +- %.4f", t->logp, t->sem);
