@@ -532,8 +532,9 @@ static void draw_level_scores(const judge *j, canvas *c, axes *a, const double *
                               const level_facts *facts, size_t n)
 {
     double *mean = block_new(3 * n, sizeof *mean), *low = mean + n, *high = low + n;
-    a->y_low = INFINITY;
-    a->y_high = -INFINITY;
+    bool known = isfinite(j->threshold);
+    a->y_low = known ? j->threshold : INFINITY;
+    a->y_high = known ? j->threshold : -INFINITY;
     for (size_t i = 0; i < n; i++) {
         mean[i] = facts[i].mean;
         low[i] = facts[i].low;

@@ -361,13 +361,14 @@ static void draw_pair(page *p, const material *m, size_t row, size_t column, dou
 static void add_pairs(page *p, const material *m)
 {
     size_t count = m->d < PAIRED ? m->d : PAIRED;
-    double side = (count <= 2 ? 400.0 : 640.0) / (double)count;
+    double side = (count <= 2 ? 400.0 : 500.0) / (double)count;
     char caption[200];
     chart_open(p, PAIR_LEFT + 8 + (double)count * (side + 10), 38 + (double)count * (side + 10));
     for (size_t i = 0; i < count; i++) {
-        page_add(p, "<text x=\"%.1f\" y=\"16\">", PAIR_LEFT + 2 + (double)i * (side + 10));
+        page_add(p, "<svg x=\"%.1f\" width=\"%.1f\" height=\"22\"><text x=\"2\" y=\"16\">",
+                 PAIR_LEFT + (double)i * (side + 10), side); /* a long name is cut off */
         page_text(p, column_name(m, i));
-        page_add(p, "</text>\n");
+        page_add(p, "</text></svg>\n");
         pair_ends(p, m, i, count, side);
         for (size_t j = 0; j < count; j++)
             draw_pair(p, m, i, j, side);

@@ -177,8 +177,8 @@ static void draw_sweep(page *p, const report_rows *r, const sweep *s, const swep
                       isfinite(threshold);
     axes a = chart_axes(WIDE, HIGH);
     a.x_high = s->levels[LEVELS - 1];
-    a.y_low = INFINITY;
-    a.y_high = -INFINITY;
+    a.y_low = calibrated ? threshold : INFINITY;
+    a.y_high = calibrated ? threshold : -INFINITY;
     for (size_t i = 0; i < LEVELS; i++) {
         a.y_low = fmin(a.y_low, found->low[i]);
         a.y_high = fmax(a.y_high, found->high[i]);
