@@ -113,8 +113,9 @@ SECTIONS = [
         ("$", f"for c in {SWEEPS_SHOWN}; do nicest outliers $W/mnist.safetensors "
               "'$MNIST/t10k-images-idx3-ubyte.gz[0:2000]' --score logp --corrupt $c --picture $P/${c%%=*}.png "
               "-o $W/sweep.csv 2>&1 | grep -v 'without a model\\|^at'; done", 60),
-        ("!", "rotate.png", "log p, and decisions by the threshold, by angle"),
-        ("!", "morph.png", "the same, by the share of a piece of clothing"),
+        "| noise | rotate | shear | contrast | morph |\n|---|---|---|---|---|\n| " + " | ".join(
+            f"![log p and decisions by {kind}](assignment/{kind}.png)" for kind in KINDS) + " |\n\n*above: log p, mean and "
+        "5 to 95 %, and the threshold; below: AUROC, recall and precision*",
         "Not every corruption lowers log p: towards black it rises, since likeliest of all is an empty picture. Ten "
         "kinds, what\nplain likelihood misses and why, and which score does not: "
         "[results/corruptions.md](results/corruptions.md).",

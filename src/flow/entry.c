@@ -79,8 +79,8 @@ void entry_dequantise_row(const entry *e, const double *stored, random_stream st
 static double stored_value(const entry_column *c, double level)
 {
     double whole = rint(1 / c->step), first = rint(c->origin * whole);
-    bool decimal = fabs(c->step * whole - 1) < 1e-9 && fabs(c->origin * whole - first) < 1e-6 &&
-                   fabs(first) + level < 0x1p53;
+    bool decimal = fabs(c->step * whole - 1) < 1e-12 && fabs(first) + level < 0x1p53 &&
+                   fabs(c->origin * whole - first) < 1e-12 * fmax(fabs(first), 1);
     return decimal ? (first + level) / whole : c->origin + c->step * level;
 }
 
