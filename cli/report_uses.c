@@ -235,49 +235,84 @@ void report_corrupted(page *p, const report_rows *r)
 
 /* ------------------------------------------------------------------ outliers */
 
-static void draw_unit(page *p, const double *x, const double *y, size_t n, const char *x_label,
-                      const char *y_label, double low, double high, const char *caption)
-{
-    static const char *const names[] = {"log p", "chance"};
-    double ends[] = {0, 1}, level[] = {low, high};
-    axes a = chart_axes(WIDE, 380);
-    a.x_label = x_label;
-    a.y_label = y_label;
-    chart_open(p, WIDE, 380);
-    chart_axes_draw(p, &a);
-    chart_curve(p, &a, ends, level, 2, 1);
-    chart_curve(p, &a, x, y, n, 0);
-    chart_legend(p, &a, names, 2);
-    chart_close(p, caption);
-}
+/* How well one score tells normal rows from others. */
+typedef struct judged {
+    nicest_detection found;
+    detection_curve curve;
+} judged;
 
-/* Normal rows, then the others, with what they are. */
-static void draw_detection(page *p, const report_rows *r, const double *other, size_t m)
+static judged judge(const report_rows *r, const double *normal, const double *other, size_t m)
 {
     size_t n = r->n + m, count = 0;
     double *scores = block_new(n, sizeof *scores);
     unsigned char *truth = block_new(n, 1);
-    nicest_detection found;
-    char caption[96];
+    judged j;
     for (size_t i = 0; i < n; i++) {
-        scores[count] = i < r->n ? r->logp[i] : other[i - r->n];
+        scores[count] = i < r->n ? normal[i] : other[i - r->n];
         truth[count] = i >= r->n;
         count += !isnan(scores[count]);
     }
-    need(nicest_detect(scores, truth, count, NAN, r->shared->seed, &found));
-    detection_curve k = detection_curve_of(scores, truth, count);
-    page_add(p, "<div class=\"side\">\n");
-    snprintf(caption, sizeof caption, "Receiver operating characteristic: area %.4f.", found.auroc);
-    draw_unit(p, k.alarms, k.recall, k.n, "false alarms", "outliers found", 0, 1, caption);
-    snprintf(caption, sizeof caption,
-             "Precision and recall: average precision %.4f; prevalence %.3g.", found.auprc,
-             found.prevalence);
-    draw_unit(p, k.recall + 1, k.precision + 1, k.n - 1, "recall", "precision", found.prevalence,
-              found.prevalence, caption);
-    page_add(p, "</div>\n");
-    block_free(k.recall);
+    need(nicest_detect(scores, truth, count, NAN, r->shared->seed, &j.found));
+    j.curve = detection_curve_of(scores, truth, count);
     block_free(truth);
     block_free(scores);
+    return j;
+}
+
+/* By `combined`, where the model has it; else false. */
+static bool judge_combined(const report_rows *r, const nicest_data *other, judged *j)
+{
+    const shared_settings *s = r->shared;
+    size_t m = nicest_data_rows(other);
+    double *scores = block_new(r->n + m, sizeof *scores);
+    bool done = nicest_outlier_scores(r->model, r->data, "combined", 1, s->seed, s->threads, scores) ==
+                    NICEST_OK &&
+                nicest_outlier_scores(r->model, other, "combined", 1, s->seed, s->threads,
+                                      scores + r->n) == NICEST_OK;
+    if (done)
+        *j = judge(r, scores, scores + r->n, m);
+    block_free(scores);
+    return done;
+}
+
+/* ROC, or precision over recall, of count scores. */
+static void draw_unit(page *p, const judged *all, size_t count, bool roc, const char *caption)
+{
+    static const char *const names[] = {"log p", "chance", "combined"};
+    double level = all->found.prevalence, ends[] = {0, 1}, chance[] = {roc ? 0 : level, roc ? 1 : level};
+    axes a = chart_axes(WIDE, 380);
+    a.x_label = roc ? "false alarms" : "recall";
+    a.y_label = roc ? "outliers found" : "precision";
+    chart_open(p, WIDE, 380);
+    chart_axes_draw(p, &a);
+    chart_curve(p, &a, ends, chance, 2, 1);
+    for (size_t i = count; i-- > 0;) {
+        const detection_curve *k = &all[i].curve;
+        if (roc)
+            chart_curve(p, &a, k->alarms, k->recall, k->n, i ? 2 : 0);
+        else
+            chart_curve(p, &a, k->recall + 1, k->precision + 1, k->n - 1, i ? 2 : 0);
+    }
+    chart_legend(p, &a, names, count + 1);
+    chart_close(p, caption);
+}
+
+static void draw_detection(page *p, const judged *all, size_t count)
+{
+    char caption[160], more[48] = "";
+    if (count > 1)
+        snprintf(more, sizeof more, ", %.4f by combined", all[1].found.auroc);
+    page_add(p, "<div class=\"side\">\n");
+    snprintf(caption, sizeof caption, "Receiver operating characteristic: area %.4f by log p%s.",
+             all->found.auroc, more);
+    draw_unit(p, all, count, true, caption);
+    if (count > 1)
+        snprintf(more, sizeof more, ", %.4f by combined", all[1].found.auprc);
+    snprintf(caption, sizeof caption,
+             "Precision and recall: average precision %.4f by log p%s; prevalence %.3g.",
+             all->found.auprc, more, all->found.prevalence);
+    draw_unit(p, all, count, false, caption);
+    page_add(p, "</div>\n");
 }
 
 void report_detection(page *p, const report_rows *r, const char *against)
@@ -290,14 +325,20 @@ void report_detection(page *p, const report_rows *r, const char *against)
     else
         need(nicest_corrupt(&other, r->data, "noise", level, NULL, r->shared->seed));
     double *logp = score_rows(r->shared, r->model, other);
-    draw_detection(p, r, logp, nicest_data_rows(other));
+    judged all[2] = {judge(r, r->logp, logp, nicest_data_rows(other))};
+    size_t count = judge_combined(r, other, &all[1]) ? 2 : 1;
+    draw_detection(p, all, count);
     page_add(p, "<p>%zu rows of the data against ", r->n);
     if (against)
         page_text(p, against);
     else
         page_add(p, "the same rows with noise of %g %s (--against takes other data)", level,
                  r->height ? "of full scale" : "column deviations");
-    page_add(p, ", by plain log-likelihood; nicest outliers has more scores.</p>\n");
+    page_add(p, "%s</p>\n",
+             r->height ? ". Across sets of pictures plain likelihood may fail; combined is the score to use."
+                       : "; nicest outliers has more scores.");
+    for (size_t i = 0; i < count; i++)
+        block_free(all[i].curve.recall);
     block_free(logp);
     nicest_data_free(other);
 }
