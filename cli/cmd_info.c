@@ -96,10 +96,9 @@ static void print_indented(const char *text)
 
 static void print_training(const json_t *training)
 {
-    static const char *const figures[] = {"rows",       "valid_rows", "held_out_rows",
-                                          "epochs",     "steps",      "retries",
-                                          "train_logp", "valid_logp", "held_out_logp",
-                                          "gaussian_logp"};
+    static const char *const figures[] = {
+        "rows",    "valid_rows", "held_out_rows", "epochs",        "steps",
+        "retries", "train_logp", "valid_logp",    "held_out_logp", "gaussian_logp"};
     if (!json_is_object(training))
         return;
     puts("training");

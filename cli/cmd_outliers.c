@@ -739,10 +739,9 @@ const command OUTLIERS_COMMAND = {
         "those of the last level, and `sweep` has all. What no model at all would reach stands "
         "beside "
         "(baselines).",
-    .examples =
-        "  nicest outliers wine.safetensors new.csv -o decisions.csv\n"
-        "  nicest outliers mnist.safetensors t10k-images-idx3-ubyte.gz --score combined "
-        "--corrupt rotate=0:90:10 --picture rotate.png\n",
+    .examples = "  nicest outliers wine.safetensors new.csv -o decisions.csv\n"
+                "  nicest outliers mnist.safetensors t10k-images-idx3-ubyte.gz --score combined "
+                "--corrupt rotate=0:90:10 --picture rotate.png\n",
     .tables = {OUTLIERS_OPTIONS, DATA_OPTIONS, OUTPUT_OPTIONS, COMMON_OPTIONS},
     .size = sizeof(outliers_settings),
     .defaults = outliers_defaults,

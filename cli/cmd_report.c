@@ -202,7 +202,8 @@ static size_t curve_column(const json_t *curve, size_t column, double *x, double
     return n;
 }
 
-/* From the lowest tenth of many up: the first steps of a run are far below and would flatten the rest. */
+/* From the lowest tenth of many up: the first steps of a run are far below and would flatten the
+ * rest. */
 static void curve_range(axes *a, const double *y, size_t n)
 {
     size_t count = n;
@@ -324,7 +325,8 @@ enum { PAIR_LEFT = 62 };
 /* Where the columns begin and end: under the lowest cells, and beside those of the first column. */
 static void pair_ends(page *p, const material *m, size_t j, size_t count, double side)
 {
-    double low, high, left = PAIR_LEFT + (double)j * (side + 10), top = 24 + (double)j * (side + 10);
+    double low, high, left = PAIR_LEFT + (double)j * (side + 10),
+                      top = 24 + (double)j * (side + 10);
     double bottom = 24 + (double)count * (side + 10) + 6;
     column_range(m, j, &low, &high);
     page_add(p,
@@ -373,11 +375,11 @@ static void add_pairs(page *p, const material *m)
         for (size_t j = 0; j < count; j++)
             draw_pair(p, m, i, j, side);
     }
-    snprintf(
-        caption, sizeof caption,
-        "Columns against each other%s: data (below the diagonal, blue) and samples (above it, orange), "
-        "both on it.",
-        m->d > PAIRED ? ", the first four" : "");
+    snprintf(caption, sizeof caption,
+             "Columns against each other%s: data (below the diagonal, blue) and samples (above it, "
+             "orange), "
+             "both on it.",
+             m->d > PAIRED ? ", the first four" : "");
     chart_close(p, m->d > 1 ? caption : "Data (blue) and samples (orange).");
 }
 
@@ -398,10 +400,11 @@ static void add_density(page *p, const material *m)
         colour ink = colour_map(exp(logp[i] - peak));
         memcpy(image.pixels + 3 * i, (unsigned char[]){ink.r, ink.g, ink.b}, 3);
     }
-    snprintf(caption, sizeof caption,
-             "The model's density: %s from %.3g to %.3g across, %s from %.3g to %.3g upwards; violet is "
-             "0, yellow %.3g.",
-             column_name(m, 0), box[0], box[1], column_name(m, 1), box[2], box[3], exp(peak));
+    snprintf(
+        caption, sizeof caption,
+        "The model's density: %s from %.3g to %.3g across, %s from %.3g to %.3g upwards; violet is "
+        "0, yellow %.3g.",
+        column_name(m, 0), box[0], box[1], column_name(m, 1), box[2], box[3], exp(peak));
     page_picture(p, &image, caption);
     nicest_image_free(&image);
     block_free(logp);
@@ -464,7 +467,8 @@ static void fit_series(series *all, size_t count, axes *a)
     }
 }
 
-/* Bars for data and samples; rows that training has seen, where they were given, as outlines over them. */
+/* Bars for data and samples; rows that training has seen, where they were given, as outlines over
+ * them. */
 static void add_likelihoods(page *p, const material *m)
 {
     series all[4] = {{.name = "data", .logp = m->logp, .n = m->n},
@@ -625,9 +629,16 @@ static void add_uses(page *p, const material *m)
 {
     if (!m->s->uses)
         return;
-    report_rows r = {.shared = &m->s->shared, .model = m->model, .data = m->data, .rows = m->rows,
-                     .logp = m->logp, .n = m->n, .d = m->d, .height = m->height,
-                     .width = m->width, .channels = m->channels};
+    report_rows r = {.shared = &m->s->shared,
+                     .model = m->model,
+                     .data = m->data,
+                     .rows = m->rows,
+                     .logp = m->logp,
+                     .n = m->n,
+                     .d = m->d,
+                     .height = m->height,
+                     .width = m->width,
+                     .channels = m->channels};
     report_filled(p, &r);
     report_corrupted(p, &r);
     report_detection(p, &r, m->s->against);
@@ -677,7 +688,8 @@ const command REPORT_COMMAND = {
     .synopsis = "MODEL DATA -o FILE.html",
     .description =
         "Writes a page that needs no network: what the model is, samples beside data, likelihoods, "
-        "most and least typical rows, hidden values filled, likelihood against corruption, how outliers "
+        "most and least typical rows, hidden values filled, likelihood against corruption, how "
+        "outliers "
         "are told, calibration, verification, the course of training. What the "
         "model or the data cannot show is left out, with a word.",
     .examples = "  nicest report wine.safetensors wine.csv --drop quality -o wine.html\n",

@@ -32,7 +32,8 @@ void chart_bars(page *p, const axes *a, const double *heights, size_t n, int ink
 /* n points at x[i * stride], y[i * stride]. */
 void chart_points(page *p, const axes *a, const double *x, const double *y, size_t n, size_t stride,
                   int ink);
-/* Between low[n] and high[n], in the first ink; a dashed line at y; bars of which only the outline shows. */
+/* Between low[n] and high[n], in the first ink; a dashed line at y; bars of which only the outline
+ * shows. */
 void chart_band(page *p, const axes *a, const double *x, const double *low, const double *high,
                 size_t n);
 void chart_level(page *p, const axes *a, double y, int ink);

@@ -50,10 +50,11 @@ static void add_strip(page *p, const report_rows *r, const char *mask)
         strip[cells + i] = hidden[i] ? NAN : r->rows[i];
     picture_format format = picture_format_of(r->model, r->rows, r->n * r->d);
     nicest_image image = picture_grid(&format, strip, 3 * n, n, 0);
-    snprintf(caption, sizeof caption,
-             "%s: rows, what is seen of them, and the fill. PSNR of hidden pixels %.1f dB; of the mean "
-             "of the training rows %.1f dB.",
-             mask, found.psnr, found.psnr_mean_fill);
+    snprintf(
+        caption, sizeof caption,
+        "%s: rows, what is seen of them, and the fill. PSNR of hidden pixels %.1f dB; of the mean "
+        "of the training rows %.1f dB.",
+        mask, found.psnr, found.psnr_mean_fill);
     page_picture(p, &image, caption);
     nicest_image_free(&image);
     block_free(hidden);
@@ -67,12 +68,13 @@ static void add_filled_table(page *p, const report_rows *r)
     double *filled = block_new(n * r->d, sizeof *filled);
     unsigned char *hidden = block_new(n * r->d, 1);
     nicest_inpaint_result found = fill(r, n, "random:0.2", filled, hidden);
-    page_add(p,
-             "<p>Of %zu rows a fifth of the values was hidden and filled again, by climbing to the "
-             "likeliest values given the others. Root mean square error, in standard deviations of "
-             "the column: <b>%.3f</b>; with the column's mean %.3f. Mean log-likelihood: %.4g before "
-             "(mean fill), %.4g after.</p>\n",
-             n, found.rmse, found.rmse_mean_fill, found.logp_before, found.logp_after);
+    page_add(
+        p,
+        "<p>Of %zu rows a fifth of the values was hidden and filled again, by climbing to the "
+        "likeliest values given the others. Root mean square error, in standard deviations of "
+        "the column: <b>%.3f</b>; with the column's mean %.3f. Mean log-likelihood: %.4g before "
+        "(mean fill), %.4g after.</p>\n",
+        n, found.rmse, found.rmse_mean_fill, found.logp_before, found.logp_after);
     block_free(hidden);
     block_free(filled);
 }
@@ -83,8 +85,9 @@ void report_filled(page *p, const report_rows *r)
     heading(p, "Hidden values, filled");
     for (size_t i = 0; i < r->n * r->d; i++)
         if (isnan(r->rows[i])) {
-            page_add(p, "<p>The data has missing values of its own: nicest inpaint --mask nan fills "
-                        "those.</p>\n");
+            page_add(p,
+                     "<p>The data has missing values of its own: nicest inpaint --mask nan fills "
+                     "those.</p>\n");
             return;
         }
     if (!r->height && r->d < 2) {
@@ -225,11 +228,12 @@ void report_corrupted(page *p, const report_rows *r)
     page_add(p, "</div>\n");
     for (size_t i = 0; i < kinds; i++)
         add_sweep_table(p, &sweeps[i], &found[i]);
-    page_add(p,
-             "<p>Log-likelihood of %zu rows at each level, and how well it tells them from the rows "
-             "as they are: 0.5 is chance; below it, corrupted rows are <em>more</em> likely, and plain "
-             "likelihood misses them (bold).</p>\n",
-             n);
+    page_add(
+        p,
+        "<p>Log-likelihood of %zu rows at each level, and how well it tells them from the rows "
+        "as they are: 0.5 is chance; below it, corrupted rows are <em>more</em> likely, and plain "
+        "likelihood misses them (bold).</p>\n",
+        n);
     nicest_data_free(some);
 }
 
@@ -265,8 +269,8 @@ static bool judge_combined(const report_rows *r, const nicest_data *other, judge
     const shared_settings *s = r->shared;
     size_t m = nicest_data_rows(other);
     double *scores = block_new(r->n + m, sizeof *scores);
-    bool done = nicest_outlier_scores(r->model, r->data, "combined", 1, s->seed, s->threads, scores) ==
-                    NICEST_OK &&
+    bool done = nicest_outlier_scores(r->model, r->data, "combined", 1, s->seed, s->threads,
+                                      scores) == NICEST_OK &&
                 nicest_outlier_scores(r->model, other, "combined", 1, s->seed, s->threads,
                                       scores + r->n) == NICEST_OK;
     if (done)
@@ -279,7 +283,8 @@ static bool judge_combined(const report_rows *r, const nicest_data *other, judge
 static void draw_unit(page *p, const judged *all, size_t count, bool roc, const char *caption)
 {
     static const char *const names[] = {"log p", "chance", "combined"};
-    double level = all->found.prevalence, ends[] = {0, 1}, chance[] = {roc ? 0 : level, roc ? 1 : level};
+    double level = all->found.prevalence, ends[] = {0, 1},
+           chance[] = {roc ? 0 : level, roc ? 1 : level};
     axes a = chart_axes(WIDE, 380);
     a.x_label = roc ? "false alarms" : "recall";
     a.y_label = roc ? "outliers found" : "precision";
@@ -334,9 +339,11 @@ void report_detection(page *p, const report_rows *r, const char *against)
     else
         page_add(p, "the same rows with noise of %g %s (--against takes other data)", level,
                  r->height ? "of full scale" : "column deviations");
-    page_add(p, "%s</p>\n",
-             r->height ? ". Across sets of pictures plain likelihood may fail; combined is the score to use."
-                       : "; nicest outliers has more scores.");
+    page_add(
+        p, "%s</p>\n",
+        r->height
+            ? ". Across sets of pictures plain likelihood may fail; combined is the score to use."
+            : "; nicest outliers has more scores.");
     for (size_t i = 0; i < count; i++)
         block_free(all[i].curve.recall);
     block_free(logp);
