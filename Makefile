@@ -39,7 +39,9 @@ format: ## lay out all C files as .clang-format says
 	@command -v clang-format >/dev/null || { echo 'make format: apt-get install clang-format' >&2; exit 1; }
 	@find include src cli tests fuzz bench tools -name '*.[ch]' -o -name '*.cpp' | xargs clang-format -i
 
-install: build ## install under PREFIX
+install: ## build what is installed, install it under PREFIX
+	@$(CMAKE) --preset $(BUILD)
+	@$(CMAKE) --build $(FOLDER) -j $(JOBS) --target nicest_installed
 	@$(CMAKE) --install $(FOLDER) --prefix "$(PREFIX)"
 
 clean: ## remove all build folders

@@ -151,12 +151,12 @@ static void draw_map(const density_settings *s, const nicest_model *model, const
     a.x_high = m->box[1];
     a.y_low = m->box[2];
     a.y_high = m->box[3];
-    a.title = s->log ? "log density" : "density";
+    a.title = "density of the model";
     a.x_label = nicest_model_column_name(model, 0);
     a.y_label = nicest_model_column_name(model, 1);
     axes_heat(&c, &a, values, m->width, m->height, low, high > low ? high : low + 1);
     axes_draw(&c, &a);
-    axes_key(&c, &a, low, high > low ? high : low + 1, s->log ? "log p" : "p");
+    axes_key(&c, &a, low, high > low ? high : low + 1, s->log ? "log p, nats" : "p, per area");
     canvas_save(&c, s->shared.output);
     canvas_close(&c);
     block_free(values);
@@ -177,8 +177,9 @@ static void draw_curve(const density_settings *s, const nicest_model *model, con
     a.x_high = m->box[1];
     a.y_low = s->log ? fmax(low, high - 12) : 0;
     a.y_high = s->log ? high + 0.5 : 1.05 * exp(high);
-    a.title = s->log ? "log density" : "density";
+    a.title = "density of the model";
     a.x_label = nicest_model_column_name(model, 0);
+    a.y_label = s->log ? "log p, nats" : "p, share per unit";
     axes_curve(&c, &a, x, y, m->width, colour_series(0));
     axes_draw(&c, &a);
     canvas_save(&c, s->shared.output);

@@ -96,9 +96,9 @@ static void print_indented(const char *text)
 
 static void print_training(const json_t *training)
 {
-    static const char *const figures[] = {"rows",       "valid_rows", "held_out_rows",
-                                          "epochs",     "steps",      "retries",
-                                          "train_logp", "valid_logp", "gaussian_logp"};
+    static const char *const figures[] = {
+        "rows",    "valid_rows", "held_out_rows", "epochs",        "steps",
+        "retries", "train_logp", "valid_logp",    "held_out_logp", "gaussian_logp"};
     if (!json_is_object(training))
         return;
     puts("training");
@@ -117,7 +117,7 @@ static void print_names(const nicest_model *model)
     fputs("names       ", stdout);
     for (size_t j = 0; j < nicest_model_columns(model); j++) {
         const char *name = nicest_model_column_name(model, j);
-        printf(" %s", name ? name : "?");
+        printf("%s %s", j ? "," : "", name ? name : "?");
     }
     putchar('\n');
 }

@@ -31,7 +31,7 @@ static const option OUTLIERS_OPTIONS[] = {
     {.name = "corrupt", .type = OPTION_TEXT, .argument = "KIND=LEVELS", .offset = AT(corrupt),
      .help = "the outliers are DATA, corrupted: a line for each level"},
     {.group = "Decision", .name = "score", .type = OPTION_TEXT, .argument = "NAME",
-     .offset = AT(score),
+     .offset = AT(score), .unset = "logp",
      .help = "logp, typicality, complexity, gradient, latent or combined (docs/outliers.md)"},
     {.name = "false-alarms", .type = OPTION_REAL, .argument = "SHARE", .low = 0, .high = 1,
      .above = true, .offset = AT(rate), .help = "share of normal rows that may be flagged"},
@@ -59,7 +59,6 @@ static const option OUTLIERS_OPTIONS[] = {
 static void outliers_defaults(void *settings)
 {
     outliers_settings *s = settings;
-    s->score = "logp";
     s->rate = 0.05;
     s->threshold = NAN;
     s->group = 1;
@@ -193,9 +192,23 @@ static void say_calibration(const judge *j)
             j->calibrated_name);
     if (j->calibrated && isinf(j->threshold) && isnan(s->threshold) && !s->best_f1)
         say(&s->shared,
-            "%zu calibration rows cannot promise a rate of %g: the least is %.3g; no row is "
+            "%zu calibration %s cannot promise a rate of %g: the least is %.3g; no row is "
             "flagged",
-            j->calibration_rows, s->rate, 1 / ((double)j->calibration_rows + 1));
+            j->calibration_rows, s->group > 1 ? "groups" : "rows", s->rate,
+            1 / ((double)j->calibration_rows + 1));
+}
+
+/* Plain likelihood is what was asked for by asking for nothing; of pictures it should be known to
+ * be unsafe. */
+static void say_score(const judge *j, bool chosen)
+{
+    unsigned height;
+    double threshold;
+    nicest_model_image(j->model, &height, NULL, NULL);
+    if (!chosen && height &&
+        nicest_threshold(j->model, "combined", j->s->rate, &threshold, NULL) == NICEST_OK)
+        say(&j->s->shared,
+            "score: logp; for pictures --score combined is safer (docs/outliers.md)");
 }
 
 static void check_score(const char *name)
@@ -279,22 +292,25 @@ static size_t scores_of(const verdict *v, unsigned char truth, double *out)
 
 static void draw_histograms(const judge *j, const verdict *v, double threshold)
 {
-    enum { BINS = 80 };
+    enum { MOST = 220 };
     static const char *const names[] = {"normal", "outliers"};
-    double shares[2][BINS], *some = block_new(v->n, sizeof *some), peak = 0;
+    double shares[2][MOST], *some = block_new(v->n, sizeof *some), peak = 0;
+    size_t bins = (size_t)fmin(fmax(3 * sqrt((double)v->n), 40), MOST);
     colour inks[] = {colour_series(0), colour_series(1)};
     canvas c = canvas_open(1300, 850);
     const char *label = strcmp(j->s->score, "logp") ? j->s->score : "log p, nats";
-    axes a = score_axes(&c, "scores; dashed: the threshold", label, "density");
+    axes a = score_axes(&c, "scores; dashed: the threshold", label,
+                        strcmp(j->s->score, "logp") ? "share of rows per unit"
+                                                    : "share of rows per nat");
     score_range(v->score, v->n, &a.x_low, &a.x_high);
     for (size_t k = 0; k < 2; k++) {
-        histogram(some, scores_of(v, (unsigned char)k, some), a.x_low, a.x_high, shares[k], BINS);
-        for (size_t i = 0; i < BINS; i++)
+        histogram(some, scores_of(v, (unsigned char)k, some), a.x_low, a.x_high, shares[k], bins);
+        for (size_t i = 0; i < bins; i++)
             peak = fmax(peak, shares[k][i]);
     }
     a.y_high = peak > 0 ? 1.1 * peak : 1;
     for (size_t k = 0; k < 2; k++)
-        axes_bars(&c, &a, shares[k], BINS, inks[k]);
+        axes_bars(&c, &a, shares[k], bins, inks[k]);
     axes_vertical(&c, &a, threshold, colour_series(2));
     axes_draw(&c, &a);
     axes_legend(&c, &a, names, inks, j->has_truth ? 2 : 1);
@@ -303,18 +319,21 @@ static void draw_histograms(const judge *j, const verdict *v, double threshold)
     block_free(some);
 }
 
-static void draw_unit_curve(const char *path, const char *title, const char *x_label,
-                            const char *y_label, const double *x, const double *y, size_t n,
-                            double baseline)
+static void draw_unit_curve(const char *path, const char *score, const char *title,
+                            const char *x_label, const char *y_label, const double *x,
+                            const double *y, size_t n, double baseline)
 {
+    static const colour inks[] = {{0, 114, 178}, {160, 160, 160}};
+    const char *const names[] = {score, "chance"};
     double ends[] = {0, 1},
            level[] = {isnan(baseline) ? 0 : baseline, isnan(baseline) ? 1 : baseline};
     canvas c = canvas_open(1000, 1000);
     axes a = score_axes(&c, title, x_label, y_label);
     a.y_high = 1.005;
-    axes_curve(&c, &a, ends, level, 2, (colour){160, 160, 160});
-    axes_curve(&c, &a, x, y, n, colour_series(0));
+    axes_curve(&c, &a, ends, level, 2, inks[1]);
+    axes_curve(&c, &a, x, y, n, inks[0]);
     axes_draw(&c, &a);
+    axes_legend(&c, &a, names, inks, 2);
     canvas_save(&c, path);
     canvas_close(&c);
 }
@@ -327,12 +346,12 @@ static void draw_curves(const judge *j, const verdict *v, const nicest_detection
     detection_curve k = detection_curve_of(v->score, v->truth, v->n);
     snprintf(title, sizeof title, "ROC: area %.4f", found->auroc);
     if (j->s->roc)
-        draw_unit_curve(j->s->roc, title, "false alarms", "outliers found", k.alarms, k.recall, k.n,
-                        NAN);
+        draw_unit_curve(j->s->roc, j->s->score, title, "false alarms", "outliers found", k.alarms,
+                        k.recall, k.n, NAN);
     snprintf(title, sizeof title, "precision and recall: AUPRC %.4f", found->auprc);
     if (j->s->pr)
-        draw_unit_curve(j->s->pr, title, "recall", "precision", k.recall + 1, k.precision + 1,
-                        k.n - 1, found->prevalence);
+        draw_unit_curve(j->s->pr, j->s->score, title, "recall", "precision", k.recall + 1,
+                        k.precision + 1, k.n - 1, found->prevalence);
     block_free(k.recall);
 }
 
@@ -413,15 +432,23 @@ static json_t *detection_json(const judge *j, const nicest_detection *d, const v
         (json_int_t)j->calibration_rows, "rows", (json_int_t)v->n);
 }
 
+/* " (asked: at most 5 %)" where the threshold follows from that. */
+static const char *asked_text(const judge *j, char *text, size_t size)
+{
+    snprintf(text, size, " (asked: at most %.3g %%)", 100 * j->s->rate);
+    return j->calibrated && isnan(j->s->threshold) && !j->s->best_f1 ? text : "";
+}
+
 static void say_detection(const judge *j, const nicest_detection *d, const verdict *v)
 {
+    char asked[48];
     const shared_settings *shared = &j->s->shared;
     say(shared, "%zu rows: %.2f %% score below the threshold %.6g of %s", v->n,
         100 * flagged_share(v, d->threshold), d->threshold, j->s->score);
     if (!j->has_truth)
         return;
-    say(shared, "  %.2f %% of the rows are outliers; false alarms %.2f %% (asked: at most %.3g %%)",
-        100 * d->prevalence, 100 * d->false_alarms, 100 * j->s->rate);
+    say(shared, "  %.2f %% of the rows are outliers; false alarms %.2f %%%s", 100 * d->prevalence,
+        100 * d->false_alarms, asked_text(j, asked, sizeof asked));
     say(shared, "  precision %.4f  recall %.4f  F1 %.4f", d->precision, d->recall, d->f1);
     say(shared, "  AUROC %.4f (%.4f to %.4f)  AUPRC %.4f (%.4f to %.4f)", d->auroc, d->auroc_low,
         d->auroc_high, d->auprc, d->auprc_low, d->auprc_high);
@@ -436,6 +463,8 @@ static nicest_detection decide(const judge *j, const verdict *v)
         found.threshold = found.best_threshold;
     if (nothing)
         found.threshold = found.precision = found.recall = found.f1 = found.false_alarms = NAN;
+    if (!j->has_truth)
+        found.precision = found.f1 = NAN;
     return found;
 }
 
@@ -479,18 +508,19 @@ static void level_scores(const verdict *v, size_t normal, level_facts *f)
 }
 
 /* What a level of each kind is counted in, as an axis says it. */
-static void kind_label(const char *kind, char *out, size_t size)
+static void kind_label(const char *kind, bool picture, char *out, size_t size)
 {
-    static const char *const units[][2] = {{"noise", "standard deviations of full scale"},
-                                           {"rotate", "degrees"},
-                                           {"shear", "pixels a row"},
-                                           {"brightness", "of full scale"},
-                                           {"blur", "pixels"},
-                                           {"occlusion", "share of the area"},
-                                           {"salt-and-pepper", "share of the pixels"},
-                                           {"morph", "share of the other"},
-                                           {"contrast", "0: as it was, 1: grey"},
-                                           {"contrast-black", "0: as it was, 1: black"}};
+    const char *const units[][2] = {{"noise", picture ? "standard deviation, share of full scale"
+                                                      : "standard deviations of the column"},
+                                    {"rotate", "degrees"},
+                                    {"shear", "pixels a row"},
+                                    {"brightness", "of full scale"},
+                                    {"blur", "pixels"},
+                                    {"occlusion", "share of the area"},
+                                    {"salt-and-pepper", "share of the pixels"},
+                                    {"morph", "share of the other"},
+                                    {"contrast", "0: as it was, 1: grey"},
+                                    {"contrast-black", "0: as it was, 1: black"}};
     snprintf(out, size, "%s", kind);
     for (size_t i = 0; i < sizeof units / sizeof *units; i++)
         if (!strcmp(kind, units[i][0]))
@@ -502,8 +532,9 @@ static void draw_level_scores(const judge *j, canvas *c, axes *a, const double *
                               const level_facts *facts, size_t n)
 {
     double *mean = block_new(3 * n, sizeof *mean), *low = mean + n, *high = low + n;
-    a->y_low = INFINITY;
-    a->y_high = -INFINITY;
+    bool known = isfinite(j->threshold);
+    a->y_low = known ? j->threshold : INFINITY;
+    a->y_high = known ? j->threshold : -INFINITY;
     for (size_t i = 0; i < n; i++) {
         mean[i] = facts[i].mean;
         low[i] = facts[i].low;
@@ -534,9 +565,7 @@ static void draw_level_decisions(canvas *c, const axes *a, const double *x,
     for (size_t k = 0; k < 3; k++)
         axes_curve(c, a, x, y + k * n, n, inks[k]);
     axes_draw(c, a);
-    axes above = *a; /* the names stand between the two plots, where no curve is */
-    above.top -= 100;
-    axes_legend(c, &above, names, inks, 3);
+    axes_legend(c, a, names, inks, 3);
     block_free(y);
 }
 
@@ -546,9 +575,11 @@ static void draw_sweep(const judge *j, const corruption *k, const level_facts *f
     size_t n = k->count;
     double *x = block_new(n, sizeof *x);
     char title[96], label[96];
+    unsigned height;
     canvas c = canvas_open(1200, 1400);
     snprintf(title, sizeof title, "%s: mean and 5 to 95 %%; dashed: the threshold", k->kind);
-    kind_label(k->kind, label, sizeof label);
+    nicest_model_image(j->model, &height, NULL, NULL);
+    kind_label(k->kind, height > 0, label, sizeof label);
     axes a = score_axes(&c, title, NULL, strcmp(j->s->score, "logp") ? j->s->score : "log p, nats");
     for (size_t i = 0; i < n; i++)
         x[i] = facts[i].level;
@@ -570,6 +601,27 @@ static void draw_sweep(const judge *j, const corruption *k, const level_facts *f
     canvas_save(&c, j->s->picture);
     canvas_close(&c);
     block_free(x);
+}
+
+/* Where the table goes to a file, the user sees it in words. */
+static void say_sweep(const judge *j, const corruption *k, const level_facts *facts, size_t normal)
+{
+    const shared_settings *shared = &j->s->shared;
+    char asked[48];
+    if (!shared->output || !strcmp(shared->output, "-"))
+        return;
+    say(shared,
+        "%zu rows and the same corrupted (prevalence 0.5); threshold %.6g of %s; false alarms "
+        "%.2f %%%s",
+        normal, facts[0].found.threshold, j->s->score, 100 * facts[0].found.false_alarms,
+        asked_text(j, asked, sizeof asked));
+    for (size_t i = 0; i < k->count; i++)
+        say(shared,
+            "  %s %-6g mean %.2f (5 to 95 %%: %.2f to %.2f)  precision %.3f  recall %.3f  "
+            "AUROC %.3f",
+            k->kind, facts[i].level, facts[i].mean, facts[i].low, facts[i].high,
+            facts[i].found.precision, facts[i].found.recall, facts[i].found.auroc);
+    say(shared, "at %s %g", k->kind, facts[k->count - 1].level);
 }
 
 static json_t *level_json(const level_facts *f)
@@ -619,6 +671,7 @@ static void judge_sweep(judge *j, const nicest_data *data)
     verdict v = verdict_new(2 * nicest_data_rows(data));
     json_t *lines = json_array();
     j->has_truth = true;
+    corruption_check(k, data, other);
     judge_rows(j, data, &v, 0, false);
     table out = table_open(s->shared.output, names, 10);
     for (size_t i = 0; i < k->count; i++) {
@@ -627,6 +680,7 @@ static void judge_sweep(judge *j, const nicest_data *data)
         json_array_append_new(lines, level_json(&facts[i]));
     }
     table_close(&out);
+    say_sweep(j, k, facts, nicest_data_rows(data));
     json_t *object = detection_json(j, &facts[k->count - 1].found, &v);
     nicest_data *last;
     need(nicest_corrupt(&last, data, k->kind, k->levels[k->count - 1], other, s->shared.seed));
@@ -646,13 +700,16 @@ static void judge_sweep(judge *j, const nicest_data *data)
 
 static int outliers_run(void *settings)
 {
-    const outliers_settings *s = settings;
+    outliers_settings *s = settings;
+    bool chosen = s->score != NULL;
+    s->score = chosen ? s->score : "logp";
     check_settings(s);
     judge j = {.s = s, .model = open_model(s->model)};
     nicest_data *data = open_data_for(&s->shared, j.model, s->data);
     calibrate(&j);
     ask_calibration(&j);
     say_calibration(&j);
+    say_score(&j, chosen);
     if (s->corrupt)
         judge_sweep(&j, data);
     else
@@ -682,10 +739,9 @@ const command OUTLIERS_COMMAND = {
         "those of the last level, and `sweep` has all. What no model at all would reach stands "
         "beside "
         "(baselines).",
-    .examples =
-        "  nicest outliers wine.safetensors new.csv -o decisions.csv\n"
-        "  nicest outliers mnist.safetensors t10k-images-idx3-ubyte.gz --corrupt rotate=0:90:10 "
-        "--picture rotate.png\n",
+    .examples = "  nicest outliers wine.safetensors new.csv -o decisions.csv\n"
+                "  nicest outliers mnist.safetensors t10k-images-idx3-ubyte.gz --score combined "
+                "--corrupt rotate=0:90:10 --picture rotate.png\n",
     .tables = {OUTLIERS_OPTIONS, DATA_OPTIONS, OUTPUT_OPTIONS, COMMON_OPTIONS},
     .size = sizeof(outliers_settings),
     .defaults = outliers_defaults,

@@ -10,7 +10,7 @@
 
 typedef struct report_settings {
     shared_settings shared;
-    const char *model, *data, *against;
+    const char *model, *data, *against, *train, *valid;
     bool verify, uses;
 } report_settings;
 
@@ -27,7 +27,11 @@ static const option REPORT_OPTIONS[] = {
     {.name = "uses", .type = OPTION_FLAG, .offset = AT(uses),
      .help = "include hidden values filled, corrupted rows and outliers (--no-uses is quicker)"},
     {.name = "against", .type = OPTION_TEXT, .argument = "DATA", .offset = AT(against),
-     .help = "rows that the model should find atypical [default: the same with noise]"},
+     .unset = "the same with noise", .help = "rows that the model should find atypical"},
+    {.name = "train", .type = OPTION_TEXT, .argument = "DATA", .offset = AT(train),
+     .help = "rows it has learnt from, for their likelihoods beside those of DATA"},
+    {.name = "valid", .type = OPTION_TEXT, .argument = "DATA", .offset = AT(valid),
+     .help = "rows that have stopped it, likewise"},
     {0},
 };
 /* clang-format on */
@@ -37,7 +41,7 @@ static void report_defaults(void *settings)
     ((report_settings *)settings)->verify = ((report_settings *)settings)->uses = true;
 }
 
-enum { SAMPLES = 1000, BINS = 60, PAIRED = 4, SHOWN = 800, EXTREMES = 10, WIDE = 600, HIGH = 310 };
+enum { SAMPLES = 1000, BINS = 60, PAIRED = 4, SHOWN = 800, EXTREMES = 10, WIDE = 440, HIGH = 300 };
 
 /* What the sections draw from. */
 typedef struct material {
@@ -151,8 +155,9 @@ static void figure_card(page *p, const char *name, double figure, const char *un
 static void add_summary(page *p, const material *m)
 {
     char text[64];
+    const char *slash = strrchr(m->s->model, '/');
     page_add(p, "<h1>");
-    page_text(p, m->s->model);
+    page_text(p, slash ? slash + 1 : m->s->model);
     page_add(p, "</h1>\n<p>on ");
     page_text(p, m->s->data);
     page_add(p, "</p>\n<div class=\"cards\">\n");
@@ -197,12 +202,13 @@ static size_t curve_column(const json_t *curve, size_t column, double *x, double
     return n;
 }
 
-/* From the lowest tenth up: the first steps of a run are far below and would flatten the rest. */
+/* From the lowest tenth of many up: the first steps of a run are far below and would flatten the
+ * rest. */
 static void curve_range(axes *a, const double *y, size_t n)
 {
     size_t count = n;
     double *sorted = sorted_copy(y, &count);
-    a->y_low = fmin(a->y_low, quantile(sorted, count, 0.1));
+    a->y_low = fmin(a->y_low, quantile(sorted, count, count < 20 ? 0 : 0.1));
     a->y_high = fmax(a->y_high, count ? sorted[count - 1] : -INFINITY);
     block_free(sorted);
 }
@@ -212,6 +218,7 @@ static void draw_curve(page *p, const json_t *curve)
     size_t most = json_array_size(curve);
     double *x = block_new(4 * most, sizeof *x), *y = x + most, *vx = y + most, *vy = vx + most;
     size_t n = curve_column(curve, 2, x, y), v = curve_column(curve, 3, vx, vy);
+    static const char *const names[] = {"training", "validation"};
     axes a = chart_axes(WIDE, HIGH);
     a.y_low = INFINITY;
     a.y_high = -INFINITY;
@@ -220,12 +227,12 @@ static void draw_curve(page *p, const json_t *curve)
     axes_range(&a.y_low, &a.y_high);
     a.x_high = fmax(n ? x[n - 1] : 1, v ? vx[v - 1] : 1);
     a.x_label = "epoch";
-    a.y_label = "nats";
+    a.y_label = "log p, nats";
     chart_open(p, WIDE, HIGH);
     chart_axes_draw(p, &a);
     chart_curve(p, &a, x, y, n, 0);
     chart_curve(p, &a, vx, vy, v, 1);
-    chart_legend(p, &a, "training", v ? "validation" : NULL);
+    chart_legend(p, &a, names, v ? 2 : 1);
     chart_close(p, "Mean log-likelihood while the model learned.");
     block_free(x);
 }
@@ -313,11 +320,31 @@ static void draw_marginal(page *p, const material *m, axes *a, size_t j)
     block_free(drawn);
 }
 
+enum { PAIR_LEFT = 62 };
+
+/* Where the columns begin and end: under the lowest cells, and beside those of the first column. */
+static void pair_ends(page *p, const material *m, size_t j, size_t count, double side)
+{
+    double low, high, left = PAIR_LEFT + (double)j * (side + 10),
+                      top = 24 + (double)j * (side + 10);
+    double bottom = 24 + (double)count * (side + 10) + 6;
+    column_range(m, j, &low, &high);
+    page_add(p,
+             "<text x=\"%.1f\" y=\"%.1f\">%.3g</text><text x=\"%.1f\" y=\"%.1f\" "
+             "text-anchor=\"end\">%.3g</text>\n",
+             left, bottom, low, left + side, bottom, high);
+    if (count > 1)
+        page_add(p,
+                 "<text x=\"%d\" y=\"%.1f\" text-anchor=\"end\">%.3g</text><text x=\"%d\" "
+                 "y=\"%.1f\" text-anchor=\"end\">%.3g</text>\n",
+                 PAIR_LEFT - 6, top + 12, high, PAIR_LEFT - 6, top + side, low);
+}
+
 /* One cell of the pair plot: below the diagonal data, above it samples, on it both. */
 static void draw_pair(page *p, const material *m, size_t row, size_t column, double side)
 {
     size_t shown = m->n < SHOWN ? m->n : SHOWN;
-    axes a = {.left = 8 + (double)column * (side + 10),
+    axes a = {.left = PAIR_LEFT + (double)column * (side + 10),
               .top = 24 + (double)row * (side + 10),
               .width = side,
               .height = side};
@@ -336,28 +363,31 @@ static void draw_pair(page *p, const material *m, size_t row, size_t column, dou
 static void add_pairs(page *p, const material *m)
 {
     size_t count = m->d < PAIRED ? m->d : PAIRED;
-    double side = (count <= 2 ? 400.0 : 640.0) / (double)count;
+    double side = (count <= 2 ? 400.0 : 500.0) / (double)count;
     char caption[200];
-    chart_open(p, 16 + (double)count * (side + 10), 30 + (double)count * (side + 10));
+    chart_open(p, PAIR_LEFT + 8 + (double)count * (side + 10), 38 + (double)count * (side + 10));
     for (size_t i = 0; i < count; i++) {
-        page_add(p, "<text x=\"%.1f\" y=\"16\">", 10 + (double)i * (side + 10));
+        page_add(p, "<svg x=\"%.1f\" width=\"%.1f\" height=\"22\"><text x=\"2\" y=\"16\">",
+                 PAIR_LEFT + (double)i * (side + 10), side); /* a long name is cut off */
         page_text(p, column_name(m, i));
-        page_add(p, "</text>\n");
+        page_add(p, "</text></svg>\n");
+        pair_ends(p, m, i, count, side);
         for (size_t j = 0; j < count; j++)
             draw_pair(p, m, i, j, side);
     }
-    snprintf(
-        caption, sizeof caption,
-        "Columns against each other%s: data (below the diagonal) and samples (above it), both on "
-        "it.",
-        m->d > PAIRED ? ", the first four" : "");
-    chart_close(p, caption);
+    snprintf(caption, sizeof caption,
+             "Columns against each other%s: data (below the diagonal, blue) and samples (above it, "
+             "orange), "
+             "both on it.",
+             m->d > PAIRED ? ", the first four" : "");
+    chart_close(p, m->d > 1 ? caption : "Data (blue) and samples (orange).");
 }
 
 /* The density itself, where it can be seen. */
 static void add_density(page *p, const material *m)
 {
     enum { SIDE = 240 };
+    char caption[400];
     double box[4], peak = -INFINITY, *logp = block_new(SIDE * SIDE, sizeof *logp);
     nicest_image image;
     column_range(m, 0, &box[0], &box[1]);
@@ -370,7 +400,12 @@ static void add_density(page *p, const material *m)
         colour ink = colour_map(exp(logp[i] - peak));
         memcpy(image.pixels + 3 * i, (unsigned char[]){ink.r, ink.g, ink.b}, 3);
     }
-    page_picture(p, &image, "The model's density over the middle of the data.");
+    snprintf(
+        caption, sizeof caption,
+        "The model's density: %s from %.3g to %.3g across, %s from %.3g to %.3g upwards; violet is "
+        "0, yellow %.3g.",
+        column_name(m, 0), box[0], box[1], column_name(m, 1), box[2], box[3], exp(peak));
+    page_picture(p, &image, caption);
     nicest_image_free(&image);
     block_free(logp);
 }
@@ -391,29 +426,76 @@ static void add_samples(page *p, const material *m)
 
 /* ------------------------------------------------------------------ likelihoods */
 
+/* A histogram of the page: what it counts, and how it is drawn. */
+typedef struct series {
+    const char *name;
+    double *logp, shares[BINS];
+    size_t n;
+    bool owned;
+} series;
+
+static void add_series(const material *m, series *all, size_t *count, const char *name,
+                       const char *text)
+{
+    if (!text)
+        return;
+    nicest_data *seen = open_other_data(&m->s->shared, m->model, text);
+    all[(*count)++] = (series){.name = name,
+                               .logp = score_rows(&m->s->shared, m->model, seen),
+                               .n = nicest_data_rows(seen),
+                               .owned = true};
+    nicest_data_free(seen);
+}
+
+/* A range that holds nearly all of each, and what the highest bar needs. */
+static void fit_series(series *all, size_t count, axes *a)
+{
+    a->x_low = INFINITY;
+    a->x_high = -INFINITY;
+    for (size_t i = 0; i < count; i++) {
+        size_t known = all[i].n;
+        double *sorted = sorted_copy(all[i].logp, &known);
+        a->x_low = fmin(a->x_low, quantile(sorted, known, 0.01));
+        a->x_high = fmax(a->x_high, quantile(sorted, known, 0.999));
+        block_free(sorted);
+    }
+    axes_range(&a->x_low, &a->x_high);
+    a->y_high = 0;
+    for (size_t i = 0; i < count; i++) {
+        histogram(all[i].logp, all[i].n, a->x_low, a->x_high, all[i].shares, BINS);
+        a->y_high = fmax(a->y_high, 1.1 * peak_of(all[i].shares, all[i].shares, BINS));
+    }
+}
+
+/* Bars for data and samples; rows that training has seen, where they were given, as outlines over
+ * them. */
 static void add_likelihoods(page *p, const material *m)
 {
-    double data[BINS], samples[BINS];
-    size_t count = m->n, drawn = SAMPLES;
-    double *sorted = sorted_copy(m->logp, &count), *own = sorted_copy(m->samples_logp, &drawn);
+    series all[4] = {{.name = "data", .logp = m->logp, .n = m->n},
+                     {.name = "samples", .logp = m->samples_logp, .n = SAMPLES}};
+    const char *names[4];
+    size_t count = 2;
     axes a = chart_axes(WIDE, HIGH);
     heading(p, "Likelihoods");
-    a.x_low = fmin(quantile(sorted, count, 0.01), quantile(own, drawn, 0.01));
-    a.x_high = fmax(quantile(sorted, count, 0.999), quantile(own, drawn, 0.999));
-    axes_range(&a.x_low, &a.x_high);
-    histogram(m->logp, m->n, a.x_low, a.x_high, data, BINS);
-    histogram(m->samples_logp, SAMPLES, a.x_low, a.x_high, samples, BINS);
-    a.y_high = 1.1 * peak_of(data, samples, BINS);
+    add_series(m, all, &count, "training", m->s->train);
+    add_series(m, all, &count, "validation", m->s->valid);
+    fit_series(all, count, &a);
     a.x_label = "log-likelihood, nats";
+    a.y_label = "share per nat";
     chart_open(p, WIDE, HIGH);
     chart_axes_draw(p, &a);
-    chart_bars(p, &a, data, BINS, 0);
-    chart_bars(p, &a, samples, BINS, 1);
-    chart_legend(p, &a, "data", "samples");
+    for (size_t i = 0; i < count; i++) {
+        names[i] = all[i].name;
+        if (i < 2)
+            chart_bars(p, &a, all[i].shares, BINS, (int)i);
+        else
+            chart_steps(p, &a, all[i].shares, BINS, (int)i);
+        if (all[i].owned)
+            block_free(all[i].logp);
+    }
+    chart_legend(p, &a, names, count);
     chart_close(p, "Data to the left of the model's own samples is less likely than the model "
                    "believes; data to the right of them is simpler than what it draws.");
-    block_free(sorted);
-    block_free(own);
 }
 
 /* ------------------------------------------------------------------ typical rows */
@@ -486,6 +568,7 @@ static void draw_calibration(page *p, const material *m)
             below++;
         y[i] = (double)below / (double)(count ? count : 1);
     }
+    static const char *const names[] = {"this data", "promised"};
     axes a = chart_axes(400, 380);
     a.x_label = "false alarms asked for";
     a.y_label = "share of rows flagged";
@@ -493,7 +576,7 @@ static void draw_calibration(page *p, const material *m)
     chart_axes_draw(p, &a);
     chart_curve(p, &a, ends, ends, 2, 1);
     chart_curve(p, &a, x, y, POINTS, 0);
-    chart_legend(p, &a, "this data", "as promised");
+    chart_legend(p, &a, names, 2);
     chart_close(
         p, "On rows like those of the training the curves agree; data with outliers lies above.");
     block_free(sorted);
@@ -546,9 +629,16 @@ static void add_uses(page *p, const material *m)
 {
     if (!m->s->uses)
         return;
-    report_rows r = {.shared = &m->s->shared, .model = m->model, .data = m->data, .rows = m->rows,
-                     .logp = m->logp, .n = m->n, .d = m->d, .height = m->height,
-                     .width = m->width, .channels = m->channels};
+    report_rows r = {.shared = &m->s->shared,
+                     .model = m->model,
+                     .data = m->data,
+                     .rows = m->rows,
+                     .logp = m->logp,
+                     .n = m->n,
+                     .d = m->d,
+                     .height = m->height,
+                     .width = m->width,
+                     .channels = m->channels};
     report_filled(p, &r);
     report_corrupted(p, &r);
     report_detection(p, &r, m->s->against);
@@ -598,7 +688,8 @@ const command REPORT_COMMAND = {
     .synopsis = "MODEL DATA -o FILE.html",
     .description =
         "Writes a page that needs no network: what the model is, samples beside data, likelihoods, "
-        "most and least typical rows, hidden values filled, likelihood against corruption, how outliers "
+        "most and least typical rows, hidden values filled, likelihood against corruption, how "
+        "outliers "
         "are told, calibration, verification, the course of training. What the "
         "model or the data cannot show is left out, with a word.",
     .examples = "  nicest report wine.safetensors wine.csv --drop quality -o wine.html\n",

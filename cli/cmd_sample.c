@@ -79,7 +79,7 @@ static void draw_histogram(const nicest_model *model, const double *rows, size_t
         a.y_high = fmax(a.y_high, 1.05 * shares[i]);
     a.title = "samples";
     a.x_label = nicest_model_column_name(model, 0);
-    a.y_label = "density";
+    a.y_label = "share per unit";
     axes_bars(&c, &a, shares, BINS, colour_series(0));
     axes_draw(&c, &a);
     canvas_save(&c, path);

@@ -296,15 +296,19 @@ static void say_result(const train_settings *s, const nicest_train_result *r, co
     char parameters[40], duration[32];
     count_text(r->parameters, parameters, sizeof parameters);
     duration_text(r->seconds, duration, sizeof duration);
-    say(shared, "%s: %zu columns, %s parameters; %zu rows, %zu epochs, %zu steps in %s%s",
-        s->shared.output, r->columns, parameters, r->rows, r->epochs, r->steps, duration,
-        r->interrupted ? " (interrupted: the best so far is saved)" : "");
+    say(shared, "%s: %zu column%s, %s parameter%s; %zu rows, %zu epoch%s, %zu steps in %s%s",
+        s->shared.output, r->columns, r->columns > 1 ? "s" : "", parameters,
+        r->parameters > 1 ? "s" : "", r->rows, r->epochs, r->epochs == 1 ? "" : "s", r->steps,
+        duration, r->interrupted ? " (interrupted: the best so far is saved)" : "");
     say(shared, "  training rows        %12.4f nats", r->train_logp);
     if (isfinite(r->valid_logp))
         say(shared, "  validation rows      %12.4f nats", r->valid_logp);
-    if (r->test_rows)
+    if (r->test_rows > 1)
         say(shared, "  held-out rows        %12.4f nats +- %.4f", r->test_logp, r->test_sem);
-    if (isfinite(r->gaussian_logp))
+    else if (r->test_rows)
+        say(shared, "  held-out row         %12.4f nats", r->test_logp);
+    if (isfinite(r->gaussian_logp) &&
+        r->rows > r->columns) /* of fewer rows its covariance is singular */
         say(shared, "  a Gaussian on these  %12.4f nats", r->gaussian_logp);
     if (t->rows && given)
         say(shared, "  test rows            %12.4f nats +- %.4f", t->logp, t->sem);

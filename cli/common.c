@@ -39,6 +39,40 @@ static bool could_be_picture(const nicest_model *model, const nicest_data *data)
     return height && !own_height && nicest_data_columns(data) == nicest_model_columns(model);
 }
 
+/* ", and lacks a, b of it" for data that has the model's columns and others beside them; else "".
+ */
+static void surplus_text(const nicest_model *model, const nicest_data *data, char *text,
+                         size_t size)
+{
+    size_t d = nicest_model_columns(model), n = nicest_data_columns(data), used = 0, surplus = 0;
+    *text = 0;
+    for (size_t j = 0; j < n; j++) {
+        const char *name = nicest_data_column_name(data, j);
+        size_t k = 0;
+        while (k < d && strcmp(name, nicest_model_column_name(model, k)) != 0)
+            k++;
+        if (k < d)
+            continue;
+        surplus++;
+        used += (size_t)snprintf(text + used, used < size ? size - used : 0, "%s%s",
+                                 surplus > 1 ? "," : "; leave out what it lacks: --drop '", name);
+    }
+    if (!surplus || surplus != n - d || used + 2 > size)
+        *text = 0;
+    else
+        strcat(text, "'");
+}
+
+static void need_fit(const nicest_model *model, const nicest_data *data, const char *text)
+{
+    char surplus[200];
+    if (nicest_model_fits(model, data) == NICEST_OK)
+        return;
+    surplus_text(model, data, surplus, sizeof surplus);
+    refuse(STATUS_FAILED, "%s: %s%s", strcmp(text, "-") != 0 ? text : "standard input",
+           nicest_error(), surplus);
+}
+
 nicest_data *open_data_for(const shared_settings *shared, const nicest_model *model,
                            const char *text)
 {
@@ -49,7 +83,7 @@ nicest_data *open_data_for(const shared_settings *shared, const nicest_model *mo
         nicest_model_image(model, &again.image.height, &again.image.width, &again.image.channels);
         data = open_data(&again, text);
     }
-    need(nicest_model_fits(model, data));
+    need_fit(model, data, text);
     return data;
 }
 
@@ -174,6 +208,20 @@ void corruption_parse(corruption *c, const char *what, const char *text)
                c->other ? "%s: only morph takes @DATA"
                         : "%s: morph needs other data: morph=LEVEL@DATA",
                what);
+}
+
+void corruption_check(const corruption *c, const nicest_data *data, const nicest_data *other)
+{
+    const size_t first = 0;
+    nicest_data *row, *made;
+    if (!nicest_data_rows(data))
+        return;
+    need(nicest_data_select(&row, data, &first, 1));
+    for (size_t i = 0; i < c->count; i++) {
+        need(nicest_corrupt(&made, row, c->kind, c->levels[i], other, 1));
+        nicest_data_free(made);
+    }
+    nicest_data_free(row);
 }
 
 /* ------------------------------------------------------------------ summaries */

@@ -39,6 +39,8 @@ typedef struct corruption {
 
 /* Ends the program with 2 when the text is wrong; `what` is the option, "--with". */
 void corruption_parse(corruption *c, const char *what, const char *text);
+/* Ends the program when data cannot be corrupted so, before anything of it is written. */
+void corruption_check(const corruption *c, const nicest_data *data, const nicest_data *other);
 /* Rows of a chunk of `columns` numbers that is large enough to be quick and small enough to hold.
  */
 size_t chunk_rows(size_t columns);

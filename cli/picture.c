@@ -9,7 +9,7 @@
 
 #include "output.h"
 
-static const colour INK = {34, 34, 34}, FAINT = {225, 225, 225}, PAPER = {255, 255, 255};
+static const colour INK = {34, 34, 34};
 static const colour MISSING = {70, 110, 160}; /* a value that is not there */
 
 /* ------------------------------------------------------------------ colours */
@@ -160,40 +160,55 @@ static const unsigned char LETTERS[95][5] = {
     {0x00, 0x41, 0x36, 0x08, 0x00}, {0x08, 0x04, 0x08, 0x10, 0x08},
 };
 
-/* Calls draw for every dark cell of the text, (0, 0) at its upper left corner. */
-static void each_cell(const char *text, void (*draw)(void *context, int column, int row),
-                      void *context)
-{
-    for (int at = 0; *text; text++, at += 6) {
-        unsigned character = (unsigned char)*text;
-        const unsigned char *letter =
-            LETTERS[character >= 32 && character < 127 ? character - 32 : '?' - 32];
-        for (int column = 0; column < 5; column++)
-            for (int row = 0; row < 8; row++)
-                if (letter[column] >> row & 1)
-                    draw(context, at + column, row);
-    }
-}
-
 typedef struct pen {
     canvas *c;
-    double x, y;
+    double x, y; /* upper left corner of the text, as its reader sees it */
     int size;
+    bool up;
     colour ink;
 } pen;
 
-static void cell_along(void *context, int column, int row)
+/* A stroke from the middle of one cell to that of another. */
+static void stroke(const pen *p, int column, int row, int to_column, int to_row)
 {
-    const pen *p = context;
-    draw_rectangle(p->c, p->x + column * p->size, p->y + row * p->size, p->size, p->size, p->ink,
-                   1);
+    double s = p->size, x1 = (column + 0.5) * s, y1 = (row + 0.5) * s;
+    double x2 = (to_column + 0.5) * s, y2 = (to_row + 0.5) * s, thick = 0.75 * s;
+    if (p->up)
+        draw_line(p->c, p->x + y1, p->y - x1, p->x + y2, p->y - x2, thick, p->ink, 1);
+    else
+        draw_line(p->c, p->x + x1, p->y + y1, p->x + x2, p->y + y2, thick, p->ink, 1);
 }
 
-static void cell_up(void *context, int column, int row)
+static bool dark(const unsigned char *letter, int column, int row)
 {
-    const pen *p = context;
-    draw_rectangle(p->c, p->x + row * p->size, p->y - (column + 1) * p->size, p->size, p->size,
-                   p->ink, 1);
+    return column >= 0 && column < 5 && row >= 0 && row < 8 && letter[column] >> row & 1;
+}
+
+/* Dark cells are joined to their neighbours, slantwise only where no way round is dark: smooth
+ * lines of any size from few bits. */
+static void draw_letter(const pen *p, const unsigned char *letter, int at)
+{
+    for (int i = 0; i < 5; i++)
+        for (int j = 0; j < 8; j++) {
+            if (!dark(letter, i, j))
+                continue;
+            bool right = dark(letter, i + 1, j), below = dark(letter, i, j + 1);
+            stroke(p, at + i, j, at + i + right, j);
+            if (below)
+                stroke(p, at + i, j, at + i, j + 1);
+            if (!right && !below && dark(letter, i + 1, j + 1))
+                stroke(p, at + i, j, at + i + 1, j + 1);
+            if (!right && !dark(letter, i, j - 1) && dark(letter, i + 1, j - 1))
+                stroke(p, at + i, j, at + i + 1, j - 1);
+        }
+}
+
+static void draw_letters(const pen *p, const char *text)
+{
+    for (int at = 0; *text; text++, at += 6) {
+        unsigned character = (unsigned char)*text;
+        draw_letter(p, LETTERS[character >= 32 && character < 127 ? character - 32 : '?' - 32], at);
+    }
 }
 
 static double text_width(const char *text, int size)
@@ -206,23 +221,23 @@ void draw_text(canvas *c, double x, double y, int size, alignment align, const c
 {
     double shift =
         align == ALIGN_LEFT ? 0 : text_width(text, size) * (align == ALIGN_MIDDLE ? 0.5 : 1);
-    pen p = {c, floor(x - shift), floor(y), size, ink};
-    each_cell(text, cell_along, &p);
+    pen p = {c, floor(x - shift), floor(y), size, false, ink};
+    draw_letters(&p, text);
 }
 
 void draw_text_up(canvas *c, double x, double y, int size, const char *text, colour ink)
 {
-    pen p = {c, floor(x - 3.5 * size), floor(y + text_width(text, size) / 2), size, ink};
-    each_cell(text, cell_up, &p);
+    pen p = {c, floor(x - 3.5 * size), floor(y + text_width(text, size) / 2), size, true, ink};
+    draw_letters(&p, text);
 }
 
 /* ------------------------------------------------------------------ axes */
 
 axes axes_on(const canvas *c, double right)
 {
-    return (axes){.left = 130,
+    return (axes){.left = 150,
                   .top = 80,
-                  .width = (double)c->image.width - 130 - 50 - right,
+                  .width = (double)c->image.width - 150 - 50 - right,
                   .height = (double)c->image.height - 80 - 100,
                   .x_high = 1,
                   .y_high = 1};
@@ -239,15 +254,20 @@ void axes_range(double *low, double *high)
     *high += room;
 }
 
+/* 1, 2, 5, 10, 20, ...: the one after a step. */
+static double next_step(double step)
+{
+    double power = pow(10, floor(log10(step) + 1e-9)), digit = rint(step / power);
+    return digit < 2 ? 2 * power : digit < 5 ? 5 * power : 10 * power;
+}
+
 size_t axes_ticks(double low, double high, double *ticks, size_t most)
 {
-    double rough = (high - low) / (double)most, power = pow(10, floor(log10(rough)));
-    if (!(high > low) || !isfinite(rough) || !(power > 0))
+    double rough = (high - low) / (double)most, step = pow(10, floor(log10(rough)));
+    if (!(high > low) || !isfinite(rough) || !(step > 0))
         return 0;
-    double step = rough <= power       ? power
-                  : rough <= 2 * power ? 2 * power
-                  : rough <= 5 * power ? 5 * power
-                                       : 10 * power;
+    while (floor(high / step + 1e-9) - ceil(low / step - 1e-9) + 1 > (double)most)
+        step = next_step(step);
     size_t count = 0;
     for (double k = ceil(low / step - 1e-9); k * step <= high + 1e-9 * step && count < most; k++)
         ticks[count++] = k * step + 0.0; /* never -0 */
@@ -264,13 +284,12 @@ static double place_y(const axes *a, double y)
     return a->top + a->height - (y - a->y_low) / (a->y_high - a->y_low) * a->height;
 }
 
-static void tick_text(double value, double low, double high, char *text, size_t size)
+void axes_tick_text(double value, double low, double high, char *text, size_t size)
 {
+    bool whole = fabs(value - rint(value)) < 1e-9 * (high - low);
     if (fabs(value) < 1e-9 * (high - low))
         value = 0;
-    snprintf(text, size, "%.4g", value);
-    if (strtod(text, NULL) != value && fabs(value) >= 1e4 && fabs(value) < 1e7)
-        snprintf(text, size, "%.0f", value);
+    snprintf(text, size, whole && fabs(value) < 1e7 ? "%.0f" : "%.5g", value);
 }
 
 enum { TICKS = 8, TEXT = 3 };
@@ -282,7 +301,7 @@ static void draw_x_ticks(canvas *c, const axes *a)
     double bottom = a->top + a->height;
     for (size_t i = 0, n = axes_ticks(a->x_low, a->x_high, ticks, TICKS - 2); i < n; i++) {
         double x = place_x(a, ticks[i]);
-        tick_text(ticks[i], a->x_low, a->x_high, text, sizeof text);
+        axes_tick_text(ticks[i], a->x_low, a->x_high, text, sizeof text);
         draw_rectangle(c, x - 1, bottom, 2, 8, INK, 1);
         draw_text(c, x, bottom + 14, TEXT - 1, ALIGN_MIDDLE, text, INK);
     }
@@ -294,7 +313,7 @@ static void draw_y_ticks(canvas *c, const axes *a)
     char text[32];
     for (size_t i = 0, n = axes_ticks(a->y_low, a->y_high, ticks, TICKS); i < n; i++) {
         double y = place_y(a, ticks[i]);
-        tick_text(ticks[i], a->y_low, a->y_high, text, sizeof text);
+        axes_tick_text(ticks[i], a->y_low, a->y_high, text, sizeof text);
         draw_rectangle(c, a->left - 8, y - 1, 8, 2, INK, 1);
         draw_text(c, a->left - 14, y - 7, TEXT - 1, ALIGN_RIGHT, text, INK);
     }
@@ -350,6 +369,9 @@ void axes_curve(canvas *c, const axes *a, const double *x, const double *y, size
 void axes_band(canvas *c, const axes *a, const double *x, const double *low, const double *high,
                size_t n, colour ink)
 {
+    if (n == 1)
+        draw_line(c, place_x(a, x[0]), place_y(a, low[0]), place_x(a, x[0]), place_y(a, high[0]), 8,
+                  ink, 0.3);
     for (size_t i = 1; i < n; i++) {
         double left = place_x(a, x[i - 1]), right = place_x(a, x[i]);
         for (double at = floor(left); right > left && at < floor(right); at++) {
@@ -415,7 +437,7 @@ void axes_key(canvas *c, const axes *a, double low, double high, const char *lab
         draw_rectangle(c, x, a->top + j, width, 1, colour_map(1 - j / a->height), 1);
     for (size_t i = 0, n = axes_ticks(low, high, ticks, TICKS - 2); i < n; i++) {
         double y = a->top + a->height * (1 - (ticks[i] - low) / (high - low));
-        tick_text(ticks[i], low, high, text, sizeof text);
+        axes_tick_text(ticks[i], low, high, text, sizeof text);
         draw_rectangle(c, x + width, y - 1, 6, 2, INK, 1);
         draw_text(c, x + width + 10, y - 7, TEXT - 1, ALIGN_LEFT, text, INK);
     }
@@ -424,15 +446,12 @@ void axes_key(canvas *c, const axes *a, double low, double high, const char *lab
 
 void axes_legend(canvas *c, const axes *a, const char *const *names, const colour *inks, size_t n)
 {
-    double widest = 0, right = a->left + a->width - 12;
-    for (size_t i = 0; i < n; i++)
-        widest = fmax(widest, text_width(names[i], TEXT - 1));
-    draw_rectangle(c, right - widest - 60, a->top + 8, widest + 60, 26 * (double)n + 12, FAINT, 1);
-    draw_rectangle(c, right - widest - 58, a->top + 10, widest + 56, 26 * (double)n + 8, PAPER, 1);
-    for (size_t i = 0; i < n; i++) {
-        double y = a->top + 20 + 26 * (double)i;
-        draw_rectangle(c, right - widest - 48, y + 2, 30, 10, inks[i], 1);
-        draw_text(c, right - widest - 8, y, TEXT - 1, ALIGN_LEFT, names[i], INK);
+    double x = a->left + a->width, y = a->top - 24;
+    for (size_t i = n; i-- > 0;) {
+        x -= text_width(names[i], TEXT - 1);
+        draw_text(c, x, y, TEXT - 1, ALIGN_LEFT, names[i], INK);
+        draw_rectangle(c, x - 38, y + 2, 28, 10, inks[i], 1);
+        x -= 66;
     }
 }
 
@@ -526,7 +545,9 @@ nicest_image picture_grid(const picture_format *f, const double *rows, size_t n,
     size_t longest = across * f->width > down * f->height ? across * f->width : down * f->height;
     size_t scale = (side ? side : 800) / longest;
     scale = scale < 1 ? 1 : scale > 32 ? 32 : scale;
-    size_t width = across * (f->width * scale + 1) + 1, height = down * (f->height * scale + 1) + 1;
+    size_t gap = 2 + scale / 4; /* seen as a line at half the size, too */
+    size_t width = across * (f->width * scale + gap) + gap;
+    size_t height = down * (f->height * scale + gap) + gap;
     if (width > 60000 || height > 60000)
         refuse(STATUS_FAILED, "a picture of %zu rows would be %zu x %zu pixels; ask for fewer", n,
                width, height);
@@ -534,7 +555,7 @@ nicest_image picture_grid(const picture_format *f, const double *rows, size_t n,
     need(nicest_image_new(&image, (unsigned)width, (unsigned)height, channels));
     memset(image.pixels, 96, width * height * image.channels);
     for (size_t i = 0; i < n; i++)
-        grid_tile(&image, f, rows + i * d, 1 + i % across * (f->width * scale + 1),
-                  1 + i / across * (f->height * scale + 1), scale);
+        grid_tile(&image, f, rows + i * d, gap + i % across * (f->width * scale + gap),
+                  gap + i / across * (f->height * scale + gap), scale);
     return image;
 }

@@ -49,6 +49,8 @@ typedef struct axes {
 axes axes_on(const canvas *c, double right);
 /* Round numbers between low and high, at most `most` of them; returns their number. */
 size_t axes_ticks(double low, double high, double *ticks, size_t most);
+/* A tick as text: whole numbers without an exponent. */
+void axes_tick_text(double value, double low, double high, char *text, size_t size);
 /* Widens a range that is empty or touches the data. */
 void axes_range(double *low, double *high);
 void axes_draw(canvas *c, const axes *a);
@@ -65,7 +67,7 @@ void axes_points(canvas *c, const axes *a, const double *xy, size_t n, double ra
 void axes_heat(canvas *c, const axes *a, const double *values, size_t width, size_t height,
                double low, double high);
 void axes_key(canvas *c, const axes *a, double low, double high, const char *label);
-/* Names of what is drawn, in the upper right corner. */
+/* Names of what is drawn, in a row above the area, where nothing is hidden by them. */
 void axes_legend(canvas *c, const axes *a, const char *const *names, const colour *inks, size_t n);
 /* Shares of values[n] in `bins` bins between low and high, divided by the bin's width. */
 void histogram(const double *values, size_t n, double low, double high, double *shares,

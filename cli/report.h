@@ -21,7 +21,7 @@ void page_add(page *p, const char *format, ...) PRINTF_LIKE(2, 3);
 void page_text(page *p, const char *text);
 void page_picture(page *p, const nicest_image *image, const char *caption);
 
-/* A chart is drawn on axes whose area is measured in SVG units; `ink` is a series: 0 or 1. */
+/* A chart is drawn on axes whose area is measured in SVG units; `ink` is a series: 0 to 3. */
 axes chart_axes(double width, double height);
 /* Opens <figure> and <svg>, or only closes them. */
 void chart_open(page *p, double width, double height);
@@ -32,7 +32,13 @@ void chart_bars(page *p, const axes *a, const double *heights, size_t n, int ink
 /* n points at x[i * stride], y[i * stride]. */
 void chart_points(page *p, const axes *a, const double *x, const double *y, size_t n, size_t stride,
                   int ink);
-/* Two names with their inks, above the area; the second may be NULL. */
-void chart_legend(page *p, const axes *a, const char *first, const char *second);
+/* Between low[n] and high[n], in the first ink; a dashed line at y; bars of which only the outline
+ * shows. */
+void chart_band(page *p, const axes *a, const double *x, const double *low, const double *high,
+                size_t n);
+void chart_level(page *p, const axes *a, double y, int ink);
+void chart_steps(page *p, const axes *a, const double *heights, size_t n, int ink);
+/* Names of the inks 0, 1, ... in a row above the area, at its right end. */
+void chart_legend(page *p, const axes *a, const char *const *names, size_t n);
 
 #endif

@@ -50,10 +50,11 @@ static void add_strip(page *p, const report_rows *r, const char *mask)
         strip[cells + i] = hidden[i] ? NAN : r->rows[i];
     picture_format format = picture_format_of(r->model, r->rows, r->n * r->d);
     nicest_image image = picture_grid(&format, strip, 3 * n, n, 0);
-    snprintf(caption, sizeof caption,
-             "%s: rows, what is seen of them, and the fill. Hidden pixels are met with %.1f dB; the "
-             "mean of the training rows would meet them with %.1f dB.",
-             mask, found.psnr, found.psnr_mean_fill);
+    snprintf(
+        caption, sizeof caption,
+        "%s: rows, what is seen of them, and the fill. PSNR of hidden pixels %.1f dB; of the mean "
+        "of the training rows %.1f dB.",
+        mask, found.psnr, found.psnr_mean_fill);
     page_picture(p, &image, caption);
     nicest_image_free(&image);
     block_free(hidden);
@@ -67,12 +68,13 @@ static void add_filled_table(page *p, const report_rows *r)
     double *filled = block_new(n * r->d, sizeof *filled);
     unsigned char *hidden = block_new(n * r->d, 1);
     nicest_inpaint_result found = fill(r, n, "random:0.2", filled, hidden);
-    page_add(p,
-             "<p>Of %zu rows a fifth of the values was hidden and filled again, by climbing to the "
-             "likeliest values given the others. Root mean square error, in standard deviations of "
-             "the column: <b>%.3f</b>; with the column's mean %.3f. Mean log-likelihood: %.4g before "
-             "(mean fill), %.4g after.</p>\n",
-             n, found.rmse, found.rmse_mean_fill, found.logp_before, found.logp_after);
+    page_add(
+        p,
+        "<p>Of %zu rows a fifth of the values was hidden and filled again, by climbing to the "
+        "likeliest values given the others. Root mean square error, in standard deviations of "
+        "the column: <b>%.3f</b>; with the column's mean %.3f. Mean log-likelihood: %.4g before "
+        "(mean fill), %.4g after.</p>\n",
+        n, found.rmse, found.rmse_mean_fill, found.logp_before, found.logp_after);
     block_free(hidden);
     block_free(filled);
 }
@@ -83,8 +85,9 @@ void report_filled(page *p, const report_rows *r)
     heading(p, "Hidden values, filled");
     for (size_t i = 0; i < r->n * r->d; i++)
         if (isnan(r->rows[i])) {
-            page_add(p, "<p>The data has missing values of its own: nicest inpaint --mask nan fills "
-                        "those.</p>\n");
+            page_add(p,
+                     "<p>The data has missing values of its own: nicest inpaint --mask nan fills "
+                     "those.</p>\n");
             return;
         }
     if (!r->height && r->d < 2) {
@@ -105,13 +108,13 @@ typedef struct sweep {
 } sweep;
 
 static const sweep PICTURE_SWEEPS[] = {
-    {"noise", "standard deviation, full scale", {0, 0.05, 0.1, 0.2, 0.35, 0.5}},
-    {"rotate", "degrees", {0, 15, 30, 45, 60, 90}},
-    {"contrast", "towards mid-grey", {0, 0.1, 0.2, 0.4, 0.6, 0.8}},
-    {"blur", "standard deviation, pixels", {0, 0.5, 1, 1.5, 2, 3}},
+    {"noise", "noise: standard deviation, share of full scale", {0, 0.05, 0.1, 0.2, 0.35, 0.5}},
+    {"rotate", "rotate: degrees", {0, 15, 30, 45, 60, 90}},
+    {"contrast", "contrast: 0 as it is, 1 mid-grey", {0, 0.1, 0.2, 0.4, 0.6, 0.8}},
+    {"blur", "blur: standard deviation, pixels", {0, 0.5, 1, 1.5, 2, 3}},
 };
 static const sweep TABLE_SWEEPS[] = {
-    {"noise", "standard deviations of the column", {0, 0.25, 0.5, 1, 1.5, 2}},
+    {"noise", "noise: standard deviations of the column", {0, 0.25, 0.5, 1, 1.5, 2}},
 };
 
 /* The first rows of the data, as data. */
@@ -169,26 +172,32 @@ static swept run_sweep(const report_rows *r, const nicest_data *some, size_t n, 
     return found;
 }
 
-static void draw_sweep(page *p, const sweep *s, const swept *found)
+static void draw_sweep(page *p, const report_rows *r, const sweep *s, const swept *found)
 {
+    char caption[200];
+    double threshold;
+    bool calibrated = nicest_threshold(r->model, "logp", 0.05, &threshold, NULL) == NICEST_OK &&
+                      isfinite(threshold);
     axes a = chart_axes(WIDE, HIGH);
     a.x_high = s->levels[LEVELS - 1];
-    a.y_low = INFINITY;
-    a.y_high = -INFINITY;
+    a.y_low = calibrated ? threshold : INFINITY;
+    a.y_high = calibrated ? threshold : -INFINITY;
     for (size_t i = 0; i < LEVELS; i++) {
         a.y_low = fmin(a.y_low, found->low[i]);
         a.y_high = fmax(a.y_high, found->high[i]);
     }
     axes_range(&a.y_low, &a.y_high);
     a.x_label = s->unit;
-    a.y_label = "nats";
+    a.y_label = "log p, nats";
     chart_open(p, WIDE, HIGH);
     chart_axes_draw(p, &a);
-    chart_curve(p, &a, s->levels, found->low, LEVELS, 1);
-    chart_curve(p, &a, s->levels, found->high, LEVELS, 1);
+    chart_band(p, &a, s->levels, found->low, found->high, LEVELS);
     chart_curve(p, &a, s->levels, found->mean, LEVELS, 0);
-    chart_legend(p, &a, "mean", "5 %, 95 %");
-    chart_close(p, s->kind);
+    if (calibrated)
+        chart_level(p, &a, threshold, 1);
+    snprintf(caption, sizeof caption, "%s: mean and 5 to 95 %% of the rows%s.", s->kind,
+             calibrated ? "; dashed: below it a row is flagged, at 5 % false alarms" : "");
+    chart_close(p, caption);
 }
 
 static void add_sweep_table(page *p, const sweep *s, const swept *found)
@@ -198,7 +207,7 @@ static void add_sweep_table(page *p, const sweep *s, const swept *found)
         page_add(p, "<td>%g</td>", s->levels[i]);
     page_add(p, "</tr>\n<tr><th>AUROC of log p</th>");
     for (size_t i = 0; i < LEVELS; i++)
-        page_add(p, "<td class=\"%s\">%.3f</td>", found->auroc[i] < 0.45 ? "bad" : "good",
+        page_add(p, "<td%s>%.3f</td>", found->auroc[i] < 0.495 ? " class=\"bad\"" : "",
                  found->auroc[i]);
     page_add(p, "</tr></table></div>\n");
 }
@@ -214,61 +223,101 @@ void report_corrupted(page *p, const report_rows *r)
     page_add(p, "<div class=\"side\">\n");
     for (size_t i = 0; i < kinds; i++) {
         found[i] = run_sweep(r, some, n, &sweeps[i]);
-        draw_sweep(p, &sweeps[i], &found[i]);
+        draw_sweep(p, r, &sweeps[i], &found[i]);
     }
     page_add(p, "</div>\n");
     for (size_t i = 0; i < kinds; i++)
         add_sweep_table(p, &sweeps[i], &found[i]);
-    page_add(p,
-             "<p>Log-likelihood of %zu rows at each level, and how well it tells them from the rows "
-             "as they are: 0.5 is chance; below it, corrupted rows are <em>more</em> likely, and plain "
-             "likelihood misses them.</p>\n",
-             n);
+    page_add(
+        p,
+        "<p>Log-likelihood of %zu rows at each level, and how well it tells them from the rows "
+        "as they are: 0.5 is chance; below it, corrupted rows are <em>more</em> likely, and plain "
+        "likelihood misses them (bold).</p>\n",
+        n);
     nicest_data_free(some);
 }
 
 /* ------------------------------------------------------------------ outliers */
 
-static void draw_unit(page *p, const double *x, const double *y, size_t n, const char *x_label,
-                      const char *y_label, double low, double high, const char *caption)
-{
-    double ends[] = {0, 1}, level[] = {low, high};
-    axes a = chart_axes(WIDE, 380);
-    a.x_label = x_label;
-    a.y_label = y_label;
-    chart_open(p, WIDE, 380);
-    chart_axes_draw(p, &a);
-    chart_curve(p, &a, ends, level, 2, 1);
-    chart_curve(p, &a, x, y, n, 0);
-    chart_legend(p, &a, "log p", "chance");
-    chart_close(p, caption);
-}
+/* How well one score tells normal rows from others. */
+typedef struct judged {
+    nicest_detection found;
+    detection_curve curve;
+} judged;
 
-/* Normal rows, then the others, with what they are. */
-static void draw_detection(page *p, const report_rows *r, const double *other, size_t m)
+static judged judge(const report_rows *r, const double *normal, const double *other, size_t m)
 {
     size_t n = r->n + m, count = 0;
     double *scores = block_new(n, sizeof *scores);
     unsigned char *truth = block_new(n, 1);
-    nicest_detection found;
-    char caption[96];
+    judged j;
     for (size_t i = 0; i < n; i++) {
-        scores[count] = i < r->n ? r->logp[i] : other[i - r->n];
+        scores[count] = i < r->n ? normal[i] : other[i - r->n];
         truth[count] = i >= r->n;
         count += !isnan(scores[count]);
     }
-    need(nicest_detect(scores, truth, count, NAN, r->shared->seed, &found));
-    detection_curve k = detection_curve_of(scores, truth, count);
-    page_add(p, "<div class=\"side\">\n");
-    snprintf(caption, sizeof caption, "Receiver operating characteristic: area %.4f.", found.auroc);
-    draw_unit(p, k.alarms, k.recall, k.n, "false alarms", "outliers found", 0, 1, caption);
-    snprintf(caption, sizeof caption, "Precision and recall: average precision %.4f.", found.auprc);
-    draw_unit(p, k.recall + 1, k.precision + 1, k.n - 1, "recall", "precision", found.prevalence,
-              found.prevalence, caption);
-    page_add(p, "</div>\n");
-    block_free(k.recall);
+    need(nicest_detect(scores, truth, count, NAN, r->shared->seed, &j.found));
+    j.curve = detection_curve_of(scores, truth, count);
     block_free(truth);
     block_free(scores);
+    return j;
+}
+
+/* By `combined`, where the model has it; else false. */
+static bool judge_combined(const report_rows *r, const nicest_data *other, judged *j)
+{
+    const shared_settings *s = r->shared;
+    size_t m = nicest_data_rows(other);
+    double *scores = block_new(r->n + m, sizeof *scores);
+    bool done = nicest_outlier_scores(r->model, r->data, "combined", 1, s->seed, s->threads,
+                                      scores) == NICEST_OK &&
+                nicest_outlier_scores(r->model, other, "combined", 1, s->seed, s->threads,
+                                      scores + r->n) == NICEST_OK;
+    if (done)
+        *j = judge(r, scores, scores + r->n, m);
+    block_free(scores);
+    return done;
+}
+
+/* ROC, or precision over recall, of count scores. */
+static void draw_unit(page *p, const judged *all, size_t count, bool roc, const char *caption)
+{
+    static const char *const names[] = {"log p", "chance", "combined"};
+    double level = all->found.prevalence, ends[] = {0, 1},
+           chance[] = {roc ? 0 : level, roc ? 1 : level};
+    axes a = chart_axes(WIDE, 380);
+    a.x_label = roc ? "false alarms" : "recall";
+    a.y_label = roc ? "outliers found" : "precision";
+    chart_open(p, WIDE, 380);
+    chart_axes_draw(p, &a);
+    chart_curve(p, &a, ends, chance, 2, 1);
+    for (size_t i = count; i-- > 0;) {
+        const detection_curve *k = &all[i].curve;
+        if (roc)
+            chart_curve(p, &a, k->alarms, k->recall, k->n, i ? 2 : 0);
+        else
+            chart_curve(p, &a, k->recall + 1, k->precision + 1, k->n - 1, i ? 2 : 0);
+    }
+    chart_legend(p, &a, names, count + 1);
+    chart_close(p, caption);
+}
+
+static void draw_detection(page *p, const judged *all, size_t count)
+{
+    char caption[160], more[48] = "";
+    if (count > 1)
+        snprintf(more, sizeof more, ", %.4f by combined", all[1].found.auroc);
+    page_add(p, "<div class=\"side\">\n");
+    snprintf(caption, sizeof caption, "Receiver operating characteristic: area %.4f by log p%s.",
+             all->found.auroc, more);
+    draw_unit(p, all, count, true, caption);
+    if (count > 1)
+        snprintf(more, sizeof more, ", %.4f by combined", all[1].found.auprc);
+    snprintf(caption, sizeof caption,
+             "Precision and recall: average precision %.4f by log p%s; prevalence %.3g.",
+             all->found.auprc, more, all->found.prevalence);
+    draw_unit(p, all, count, false, caption);
+    page_add(p, "</div>\n");
 }
 
 void report_detection(page *p, const report_rows *r, const char *against)
@@ -281,14 +330,22 @@ void report_detection(page *p, const report_rows *r, const char *against)
     else
         need(nicest_corrupt(&other, r->data, "noise", level, NULL, r->shared->seed));
     double *logp = score_rows(r->shared, r->model, other);
-    draw_detection(p, r, logp, nicest_data_rows(other));
+    judged all[2] = {judge(r, r->logp, logp, nicest_data_rows(other))};
+    size_t count = judge_combined(r, other, &all[1]) ? 2 : 1;
+    draw_detection(p, all, count);
     page_add(p, "<p>%zu rows of the data against ", r->n);
     if (against)
         page_text(p, against);
     else
         page_add(p, "the same rows with noise of %g %s (--against takes other data)", level,
                  r->height ? "of full scale" : "column deviations");
-    page_add(p, ", by plain log-likelihood; nicest outliers has more scores.</p>\n");
+    page_add(
+        p, "%s</p>\n",
+        r->height
+            ? ". Across sets of pictures plain likelihood may fail; combined is the score to use."
+            : "; nicest outliers has more scores.");
+    for (size_t i = 0; i < count; i++)
+        block_free(all[i].curve.recall);
     block_free(logp);
     nicest_data_free(other);
 }

@@ -50,6 +50,27 @@ static void quantised_values_come_back(void **state)
     }
 }
 
+/* Figures of a file with so many decimals come back as they stand there, to the last bit. */
+static void decimals_come_back_exactly(void **state)
+{
+    static const double tenth[] = {10, 100, 20, 200, 1000, 100000};
+    (void)state;
+    for (size_t k = 0; k < sizeof tenth / sizeof *tenth; k++)
+        for (double first = -46; first <= 46; first += 23) {
+            entry_column c = {.step = 1 / tenth[k], .unit = 1 / tenth[k], .origin = first / tenth[k]};
+            c.offset = c.origin;
+            entry e = entry_of(&c, 1);
+            for (uint64_t row = 0; row < 1000; row++) {
+                double stored = (first + (double)row) / tenth[k], x, back;
+                float u;
+                entry_dequantise_row(&e, &stored, NOISE, row, &u, &x);
+                entry_quantise_row(&e, &x, &back);
+                assert_true(back == stored);
+            }
+            entry_close(&e);
+        }
+}
+
 static void noise_is_uniform_within_a_level(void **state)
 {
     enum { ROWS = 100000 };
@@ -146,6 +167,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(quantised_values_come_back),
+        cmocka_unit_test(decimals_come_back_exactly),
         cmocka_unit_test(noise_is_uniform_within_a_level),
         cmocka_unit_test(values_beyond_the_levels_are_clamped_and_missing_ones_stay),
         cmocka_unit_test(an_offset_of_a_thousand_million_keeps_a_column),

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Opens a report in headless Chromium: no word on its console, every section laid out, nothing wider than a
-phone. Skipped (77) where there is no Chromium.
+phone, no word of a chart on another or cut off. Skipped (77) where there is no Chromium.
 
     test_report_browser.py PROGRAM
 """
@@ -14,7 +14,17 @@ import tempfile
 PROBE = """<script>
 addEventListener("load", () => {
     const flat = [...document.querySelectorAll("figure, table")].filter(e => !e.getBoundingClientRect().height);
-    document.body.dataset.probe = [document.querySelectorAll("h2").length, flat.length,
+    let bad = 0;
+    for (const chart of document.querySelectorAll("figure > svg")) {
+        const frame = chart.getBoundingClientRect();
+        const boxes = [...chart.querySelectorAll("text")].map(e => e.getBoundingClientRect());
+        boxes.forEach((a, i) => {
+            bad += a.left < frame.left - 1 || a.right > frame.right + 1 || a.bottom > frame.bottom + 1;
+            bad += boxes.slice(0, i).some(b => Math.min(a.right, b.right) - Math.max(a.left, b.left) > 1 &&
+                Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top) > 3);
+        });
+    }
+    document.body.dataset.probe = [document.querySelectorAll("h2").length, flat.length, bad,
         document.documentElement.scrollWidth <= innerWidth ? "fits" : "overflows"].join(" ");
 });
 </script>"""
@@ -33,6 +43,19 @@ def look(browser, page, width):
     return found.group(1).split() if found else None, [l for l in done.stderr.splitlines() if "CONSOLE" in l]
 
 
+def check(browser, page):
+    with open(page) as file:
+        text = file.read()
+    sections = text.count("<h2>")
+    with open(page, "w") as file:
+        file.write(text.replace("</head>", PROBE + "</head>"))
+    for width in (500, 1200):  # headless windows are at least 500 wide
+        probe, console = look(browser, page, width)
+        assert not console, console
+        assert probe == [str(sections), "0", "0", "fits"], (width, probe, sections)
+    return sections
+
+
 def main():
     browser = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if not browser:
@@ -44,16 +67,15 @@ def main():
         model, page = os.path.join(folder, "m.safetensors"), os.path.join(folder, "page.html")
         run(sys.argv[1], "train", digits, "--image", "8x8", "--label", "65", "--epochs", "2", "--hidden", "16", "-q",
             "-o", model)
-        run(sys.argv[1], "report", model, digits + "[0:120]", "--label", "65", "-q", "-o", page)
-        with open(page) as file:
-            text = file.read()
-        sections = text.count("<h2>")
-        with open(page, "w") as file:
-            file.write(text.replace("</head>", PROBE + "</head>"))
-        for width in (500, 1200):  # headless windows are at least 500 wide
-            probe, console = look(browser, page, width)
-            assert not console, console
-            assert probe == [str(sections), "0", "fits"], (width, probe, sections)
+        table = os.path.join(folder, "t.safetensors")
+        run(sys.argv[1], "train", "toy:pinwheel,n=500", "--epochs", "2", "--hidden", "16", "-q", "-o", table)
+        pages = (
+            (model, digits + "[0:120]", "--label", "65", "--train", digits, "--valid", digits + "[200:400]"),
+            (table, "toy:pinwheel,n=300,stream=1", "--train", "toy:pinwheel,n=500"),
+        )
+        for page_of in pages:
+            run(sys.argv[1], "report", *page_of, "-q", "-o", page)
+            sections = check(browser, page)
     print(f"{sections} sections, no word on the console, fits 500 and 1200 pixels")
     return 0
 

@@ -80,7 +80,7 @@ static void test_kinds_of_columns(void **state)
     assert_non_null(strstr(said, "integers"));
     assert_true(recognised(multiples_of_five, said, sizeof said).step == 5);
     entry_column grid = recognised(hundredths, said, sizeof said);
-    assert_true(fabs(grid.step - 0.01) < 1e-9 && fabs(grid.unit - 0.01) < 1e-9);
+    assert_true(grid.step == 0.01 && grid.unit == 0.01);
     assert_non_null(strstr(said, "regular step"));
     assert_true(recognised(constant, said, sizeof said).step == 1);
     assert_non_null(strstr(said, "constant"));

@@ -50,8 +50,8 @@ nicest_status entry_set(entry *e)
     return NICEST_OK;
 }
 
-/* u has 24 bits; in the middle of its cell it is never 0, so that rounding cannot carry a value below
- * its level. */
+/* u has 24 bits; in the middle of its cell it is never 0, so that rounding cannot carry a value
+ * below its level. */
 static const double HALF_CELL = 0x1p-25;
 
 /* The noise of a row; zeros cost nothing where no column is quantised. */
@@ -74,6 +74,16 @@ void entry_dequantise_row(const entry *e, const double *stored, random_stream st
     }
 }
 
+/* A step such as 0.1 has no exact double: (46 + 40) / 10 is 8.6, as a file says it, and 4.6 + 40 x
+ * 0.1 need not be. */
+static double stored_value(const entry_column *c, double level)
+{
+    double whole = rint(1 / c->step), first = rint(c->origin * whole);
+    bool decimal = fabs(c->step * whole - 1) < 1e-12 && fabs(first) + level < 0x1p53 &&
+                   fabs(c->origin * whole - first) < 1e-12 * fmax(fabs(first), 1);
+    return decimal ? (first + level) / whole : c->origin + c->step * level;
+}
+
 void entry_quantise_row(const entry *e, const double *continuous, double *stored)
 {
     for (size_t j = 0; j < e->columns; j++) {
@@ -81,7 +91,7 @@ void entry_quantise_row(const entry *e, const double *continuous, double *stored
         double level = c->step > 0 ? floor((continuous[j] - c->offset) / c->unit) : 0;
         if (c->levels > 0 && !isnan(level)) /* NaN stays: a missing value is not level 0 */
             level = fmin(fmax(level, 0), c->levels - 1);
-        stored[j] = c->step > 0 ? c->origin + c->step * level : continuous[j];
+        stored[j] = c->step > 0 ? stored_value(c, level) : continuous[j];
     }
 }
 

@@ -9,8 +9,8 @@
 #include "base/memory.h"
 #include "base/status.h"
 
-/* Noise of a constant must be seen beside it, and a deviation beside a mean, in double precision: with
- * 2^-32 and 1e-12 of it, rounding a row moves it by less than 1e-6 and 1e-4 deviations. */
+/* Noise of a constant must be seen beside it, and a deviation beside a mean, in double precision:
+ * with 2^-32 and 1e-12 of it, rounding a row moves it by less than 1e-6 and 1e-4 deviations. */
 static const double NOISE_SHARE = 0x1p-32, LEAST_SPREAD = 1e-12;
 
 enum { CHUNK = 256, SAMPLE_ROWS = 20000, SAMPLE_VALUES = 4 << 20 };
@@ -38,7 +38,8 @@ static void sort_values(value_set *s)
     for (size_t i = 0; i < s->total; i++) {
         if (!s->distinct || s->values[i] > s->values[s->distinct - 1])
             s->values[s->distinct++] = s->values[i];
-        s->integers = s->integers && fabs(s->values[i]) < 9e15 && floor(s->values[i]) == s->values[i];
+        s->integers =
+            s->integers && fabs(s->values[i]) < 9e15 && floor(s->values[i]) == s->values[i];
     }
 }
 
@@ -55,6 +56,19 @@ static double common_divisor(double a, double b, double tolerance)
     return a;
 }
 
+/* Rests of differences leave a step like 0.09999999999999968: the whole range says it better, and a
+ * decimal that is as near is meant. */
+static double clean_step(double step, double range)
+{
+    double better = range / fmax(rint(range / step), 1);
+    for (double power = 1; power <= 1e12; power *= 10) {
+        double decimal = rint(better * power) / power;
+        if (fabs(decimal - better) <= 1e-12 * better)
+            return decimal;
+    }
+    return better;
+}
+
 /* The step of a regular grid that all values lie on, or 0. */
 static double regular_step(const value_set *s)
 {
@@ -65,7 +79,9 @@ static double regular_step(const value_set *s)
     for (size_t i = 1; i < s->distinct; i++)
         step = common_divisor(step, s->values[i] - s->values[i - 1], tolerance);
     /* values without a common step have a "divisor" too, as small as the tolerance */
-    return s->integers || (step > range * 1e-7 && step > smallest / 20) ? step : 0;
+    if (s->integers)
+        return step;
+    return step > range * 1e-7 && step > smallest / 20 ? clean_step(step, range) : 0;
 }
 
 /* Values that repeat, and how: 0 where the column is as good as continuous. */
@@ -141,7 +157,8 @@ static void recognise_table(entry *e, const nicest_data *data, const double *row
 }
 
 /* A picture has one scale: level k with noise u is (k + u) / levels. */
-static bool recognise_picture(entry *e, const nicest_data *data, double *rows, size_t n, words *said)
+static bool recognise_picture(entry *e, const nicest_data *data, double *rows, size_t n,
+                              words *said)
 {
     value_set s = {.values = rows, .total = n * e->columns};
     const char *kind;
@@ -235,12 +252,15 @@ static void add_row(void *context, const double *row)
 static nicest_status check_column(const char *name, double mean, double deviation)
 {
     if (!(deviation < (double)FLT_MAX / 1e3) || !(fabs(mean) < DBL_MAX / 1e3))
-        return fail(NICEST_E_DATA, "column %s: its values leave the range of single precision; "
-                    "scale the column", name);
+        return fail(NICEST_E_DATA,
+                    "column %s: its values leave the range of single precision; "
+                    "scale the column",
+                    name);
     if (deviation < (double)FLT_MIN || deviation < fabs(mean) * LEAST_SPREAD)
-        return fail(NICEST_E_DATA, "column %s: its values lie within %.3g of %.17g, closer than double "
-                    "precision can tell apart; subtract an offset or scale the column", name, deviation,
-                    mean);
+        return fail(NICEST_E_DATA,
+                    "column %s: its values lie within %.3g of %.17g, closer than double "
+                    "precision can tell apart; subtract an offset or scale the column",
+                    name, deviation, mean);
     return NICEST_OK;
 }
 
@@ -300,7 +320,8 @@ static void add_covariance(void *context, const double *row)
             g->factor[i * g->d + j] += g->work[i] * g->work[j];
 }
 
-/* Cholesky in place; a small ridge (1e-6 of the unit variance) keeps singular covariances usable. */
+/* Cholesky in place; a small ridge (1e-6 of the unit variance) keeps singular covariances usable.
+ */
 static void factorise(gaussian *g)
 {
     size_t d = g->d;
@@ -351,7 +372,8 @@ nicest_status columns_gaussian(const entry *e, const nicest_data *train, const n
                                uint64_t seed, double *mean_logp)
 {
     size_t d = e->columns;
-    double work = (double)d * (double)d * (double)(nicest_data_rows(train) + nicest_data_rows(test));
+    double work =
+        (double)d * (double)d * (double)(nicest_data_rows(train) + nicest_data_rows(test));
     *mean_logp = NAN;
     if (!nicest_data_rows(test) || work > MOST_WORK)
         return NICEST_OK;

@@ -5,7 +5,7 @@
 #     tests/install/run.sh CMAKE BUILD-FOLDER C-COMPILER
 set -eu
 
-cmake=$1 build=$2 cc=$3
+cmake=$1 build=$(cd "$2" && pwd) cc=$3
 here=$(cd "$(dirname "$0")" && pwd)
 version=$(head -n 1 "$here/../../VERSION")
 # The C++ compiler that belongs to the C compiler.
@@ -46,6 +46,18 @@ static="$libdir/libnicest.a $(pkg-config --static --libs nicest | sed 's/-lnices
 try "$scratch/c"
 LD_LIBRARY_PATH= "$scratch/c_static"
 try "$scratch/cpp"
+
+# ---- the program of README.md, as it stands there
+if [ -x "$build/nicest" ]; then
+    sed -n '/^```c$/,/^```$/p' "$here/../../README.md" | grep -v '^```' >"$scratch/example.c"
+    "$cc" -std=c11 -Wall -Wextra -pedantic -Werror $flags "$scratch/example.c" -o "$scratch/example" $shared
+    cd "$scratch"
+    LD_LIBRARY_PATH=$libdir ./example 2>words && { echo "README: no model, and no failure"; exit 1; }
+    grep -q '^parabola.safetensors: ' words || { echo "README: no sentence"; exit 1; }
+    "$build/nicest" train toy:parabola,n=200 --epochs 1 --hidden 8 -q -o parabola.safetensors
+    LD_LIBRARY_PATH=$libdir ./example | grep '^log p = -[0-9.]* nats$' || { echo "README: no log p"; exit 1; }
+    cd - >/dev/null
+fi
 
 # ---- find_package
 "$cmake" -S "$here" -B "$scratch/build" -DCMAKE_PREFIX_PATH="$prefix" -DEXPECTED_VERSION="$version" \
