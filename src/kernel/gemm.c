@@ -74,7 +74,7 @@ bool gemm_has_bf16(void)
 /* A tile that hangs over the last column of C: computed aside, in whole vectors. */
 static void run_aside(void (*run)(const gemm_tile *), gemm_tile t, size_t rows, size_t columns, size_t width)
 {
-    real aside[TILE_ROWS * GEMM_PANEL];
+    real aside[TILE_ROWS * GEMM_PANEL]; /* a tall one is narrower */
     real *c = t.c;
     size_t ldc = t.ldc;
     memset(aside, 0, rows * width * sizeof *c);
@@ -117,7 +117,8 @@ typedef struct product {
     const gemm_tiles *tiles;
     const real *a, *b, *bias;
     real *c;
-    size_t across, a_rows; /* columns of a full tile; elements from one row of A, or of tiles, to the next */
+    size_t rows, across; /* of a full tile */
+    size_t a_rows;       /* elements from one row of A, or of tiles, to the next */
     gemm_tile tile;
 } product;
 
@@ -125,7 +126,7 @@ typedef struct product {
 static void run_tile(product *p, size_t row, size_t j, const char *further)
 {
     const gemm_shape *s = p->shape;
-    size_t rows = smaller(TILE_ROWS, s->m - row), columns = smaller(p->across, s->n - j);
+    size_t rows = smaller(p->rows, s->m - row), columns = smaller(p->across, s->n - j);
     size_t lanes = p->tiles->lanes, vectors = (columns + lanes - 1) / lanes;
     void (*run)(const gemm_tile *) = p->tiles->run[vectors - 1][rows - 1];
     gemm_tile *t = &p->tile;
@@ -145,8 +146,8 @@ static void run_tile(product *p, size_t row, size_t j, const char *further)
 /* Rows of A outside: while a tile's rows meet all columns, the rows of the next one are fetched. */
 static void run_by_rows(product *p)
 {
-    for (size_t row = 0; row < p->shape->m; row += TILE_ROWS) {
-        const char *next = (const char *)(p->a + (row + TILE_ROWS) * p->a_rows);
+    for (size_t row = 0; row < p->shape->m; row += p->rows) {
+        const char *next = (const char *)(p->a + (row + p->rows) * p->a_rows);
         for (size_t j = 0; j < p->shape->n; j += p->across, next += ahead_of_tile(p->shape))
             run_tile(p, row, j, next);
     }
@@ -157,7 +158,7 @@ static void run_by_columns(product *p)
 {
     for (size_t j = 0; j < p->shape->n; j += p->across) {
         const char *next = (const char *)(p->b + (j + p->across) / GEMM_PANEL * p->shape->b_panel);
-        for (size_t row = 0; row < p->shape->m; row += TILE_ROWS, next += ahead_of_tile(p->shape))
+        for (size_t row = 0; row < p->shape->m; row += p->rows, next += ahead_of_tile(p->shape))
             run_tile(p, row, j, next);
     }
 }
@@ -167,6 +168,7 @@ void gemm_run(const gemm_shape *s, const real *a, const real *b, const real *bia
     const gemm_tiles *tiles = tiles_for(s);
     product p = {
         .shape = s, .tiles = tiles, .a = a, .b = b, .bias = bias, .c = c,
+        .rows = s->lda && s->n <= tiles->lanes ? TILE_TALL_ROWS : TILE_ROWS,
         .across = tiles->vectors * tiles->lanes, .a_rows = s->lda ? s->lda : s->k,
         .tile = {.a_row = s->lda ? s->lda : 1, .b_step = s->b_step, .ldc = s->ldc, .k = s->k,
                  .parts = parts_of(s), .a_part = s->a_part, .b_part = s->b_part, .start = s->start,

@@ -4,7 +4,8 @@
 
 #include "kernel/gemm.h"
 
-enum { TILE_ROWS = 6, TILE_MOST_VECTORS = 4, AHEAD_STEPS = 4, CACHE_LINE = 64 };
+/* A tile that is one vector wide may have twice the rows: so many sums at least keep the units busy. */
+enum { TILE_ROWS = 6, TILE_TALL_ROWS = 12, TILE_MOST_VECTORS = 4, AHEAD_STEPS = 4, CACHE_LINE = 64 };
 
 /* One tile's operands; as in gemm_shape, from the tile's first element on. */
 typedef struct gemm_tile {
@@ -19,7 +20,7 @@ typedef struct gemm_tile {
 /* Tiles of one instruction set: at [vectors - 1][rows - 1] that of `rows` by `vectors` x `lanes`. */
 typedef struct gemm_tiles {
     size_t lanes, vectors;
-    void (*run[TILE_MOST_VECTORS][TILE_ROWS])(const gemm_tile *t);
+    void (*run[TILE_MOST_VECTORS][TILE_TALL_ROWS])(const gemm_tile *t);
 } gemm_tiles;
 
 /* NULL where the build has none. */

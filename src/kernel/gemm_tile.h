@@ -1,4 +1,5 @@
-/* gemm_tile.h - a tile of C in registers: 1 to 6 rows of 1 to TILE_VECTORS vectors, while the sums run.
+/* gemm_tile.h - a tile of C in registers: 1 to 6 rows of 1 to TILE_VECTORS vectors, or 12 of one, while the
+ * sums run.
  *
  * gemm_levels.c includes it once for each instruction set, with TILE(name) naming it, TILE_TARGET its
  * attribute, TILE_BYTES the size of a vector, TILE_VECTORS vectors across a tile (six rows of them, the
@@ -17,6 +18,7 @@ typedef int32_t TILE(mask) __attribute__((vector_size(TILE_BYTES)));
 #endif
 
 enum { TILE(LANES) = TILE_BYTES / sizeof(real), TILE(SUMS) = TILE_ROWS * TILE_VECTORS };
+_Static_assert(TILE_TALL_ROWS <= TILE_ROWS * TILE_VECTORS, "a tall tile has room");
 
 /* sum += a b, or the sum of both halves' products */
 #ifdef TILE_DOT
@@ -126,6 +128,12 @@ TILE_INLINE void TILE(multiply)(const gemm_tile *t, int rows, int vectors)
     }
 
 TILE_FUNCTIONS(1)
+TILE_FUNCTION(7, 1)
+TILE_FUNCTION(8, 1)
+TILE_FUNCTION(9, 1)
+TILE_FUNCTION(10, 1)
+TILE_FUNCTION(11, 1)
+TILE_FUNCTION(12, 1)
 TILE_FUNCTIONS(2)
 #if TILE_VECTORS > 2
 TILE_FUNCTIONS(3)
@@ -136,7 +144,9 @@ static const gemm_tiles TILE(tiles) = {
     TILE(LANES),
     TILE_VECTORS,
     {
-        TILE_NAMES(1), TILE_NAMES(2),
+        {TILE(1x1), TILE(2x1), TILE(3x1), TILE(4x1), TILE(5x1), TILE(6x1), TILE(7x1), TILE(8x1),
+         TILE(9x1), TILE(10x1), TILE(11x1), TILE(12x1)},
+        TILE_NAMES(2),
 #if TILE_VECTORS > 2
         TILE_NAMES(3), TILE_NAMES(4),
 #endif
