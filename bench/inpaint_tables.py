@@ -6,10 +6,11 @@
 Each set in ../shared/data/density (NICEST_SHARED moves it) is cut into 80 % training and 20 % test rows.
 Training rows are complete; of the test rows a share of the entries is hidden at random. The error is the
 root mean square over hidden entries, in standard deviations of the training column. Against the column
-mean, 10 nearest neighbours and IterativeImputer of scikit-learn (skipped aloud where it is missing), all
-fitted on the same standardised training rows. A test row with a value further than 30 deviations from its
-column's mean hides nothing, as one such entry would be the whole error of every method; rows that occur in
-the training part are counted, as neighbours know those by heart.
+mean, 10 nearest neighbours and IterativeImputer of scikit-learn (skipped aloud where it is missing; kept in
+the range of the training rows, as it diverges on some), all fitted on the same standardised training
+rows. A test row with a value further than 30 deviations from its column's mean hides nothing, as one such
+entry would be the whole error of every method; rows that occur in the training part are counted, as
+neighbours know those by heart.
 """
 import argparse
 import gzip
@@ -65,7 +66,8 @@ def by_sklearn(train, holes):
         print("scikit-learn is missing: nearest neighbours and IterativeImputer are skipped", file=sys.stderr)
         return {}
     makers = {"10 neighbours": KNNImputer(n_neighbors=10, weights="distance"),
-              "IterativeImputer": IterativeImputer(max_iter=30, random_state=SEED)}
+              "IterativeImputer": IterativeImputer(max_iter=30, random_state=SEED, min_value=train.min(axis=0),
+                                                  max_value=train.max(axis=0))}
     return {name: maker.fit(train).transform(holes) for name, maker in makers.items()}
 
 

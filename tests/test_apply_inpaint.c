@@ -284,6 +284,28 @@ static void the_mean_is_the_conditional_mean(void **state)
     }
 }
 
+/* Half of the draws that chains would start at have density zero: those start at the mean. */
+static void a_chain_finds_the_density(void **state)
+{
+    (void)state;
+    enum { SAMPLES = 40 };
+    flow *f = NULL;
+    nicest_model *model = NULL;
+    assert_int_equal(flow_new(&f, "nicest 1\ncolumns 2\nlogit\nscale\nprior logistic\n", 0),
+                     NICEST_OK);
+    assert_int_equal(model_new(&model, f), NICEST_OK);
+    static const double mean[] = {0.5, 0.5}, deviation[] = {1, 1}, row[] = {NAN, 0.3};
+    static const unsigned char hidden[] = {1, 0};
+    double filled[2 * SAMPLES];
+    model_set_array(model, "columns.mean", mean, 2);
+    model_set_array(model, "columns.deviation", deviation, 2);
+    nicest_inpaint_options o = chosen("default", "langevin", 60, SAMPLES);
+    assert_int_equal(nicest_inpaint(model, row, 1, hidden, &o, filled, NULL, NULL), NICEST_OK);
+    for (size_t k = 0; k < SAMPLES; k++)
+        assert_true(filled[2 * k] > 0 && filled[2 * k] < 1);
+    nicest_model_free(model);
+}
+
 /* Numbers of a file may be anything. */
 static void an_absurd_covariance_breaks_nothing(void **state)
 {
@@ -668,6 +690,7 @@ int main(void)
         cmocka_unit_test(langevin_samples_the_conditional),
         cmocka_unit_test(the_covariance_of_the_rows_is_where_a_fill_starts),
         cmocka_unit_test(the_mean_is_the_conditional_mean),
+        cmocka_unit_test(a_chain_finds_the_density),
         cmocka_unit_test(an_absurd_covariance_breaks_nothing),
         cmocka_unit_test(tables_get_the_mean_and_pictures_the_likeliest),
         cmocka_unit_test(observed_values_are_copied_to_the_bit),
