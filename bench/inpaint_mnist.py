@@ -83,15 +83,16 @@ def picture(fills, truth, path):
     import matplotlib.pyplot as plt
     names = ["original", "seen"] + RECIPES
     across = 2 * len(names) + 1  # two digits and a gap
-    figure, axes = plt.subplots(len(MASKS), across, figsize=(0.62 * across, 0.66 * len(MASKS)), dpi=150)
-    figure.subplots_adjust(left=0.1, right=0.995, top=0.95, bottom=0.005, wspace=0.06, hspace=0.06)
+    figure, axes = plt.subplots(len(MASKS), across, figsize=(0.62 * across + 0.6, 0.66 * len(MASKS)), dpi=150)
+    figure.subplots_adjust(left=0.135, right=0.995, top=0.95, bottom=0.005, wspace=0.06, hspace=0.06)
     for ax in axes.flat:
         ax.set_axis_off()
     for y, mask in enumerate(MASKS):
         axes[y, 0].text(-0.25, 0.5, mask, ha="right", va="center", fontsize=9, transform=axes[y, 0].transAxes)
         for digit in range(2):
             own = [fills[r, mask][digit] for r in RECIPES]
-            hidden = np.any([fill != truth[digit] for fill in own + [fills["noise", mask][digit]]], axis=0)
+            rows = [digit] if mask.startswith("random") else slice(None)  # the others hide alike in all
+            hidden = np.any([fills[r, mask][rows] != truth[rows] for r in RECIPES + ["noise"]], axis=(0, 1))
             for x, pixels in enumerate([truth[digit], np.where(hidden, 96, truth[digit])] + own):
                 ax = axes[y, x + digit * (len(names) + 1)]
                 ax.imshow(pixels.reshape(28, 28), cmap="gray", vmin=0, vmax=255, interpolation="nearest")
