@@ -336,7 +336,7 @@ NICEST_API nicest_status nicest_density_integral(const nicest_model *model, uint
 
 typedef struct nicest_inpaint_options {
     const char *recipe;  /* "default", "paper", "released" */
-    const char *method;  /* "map", "langevin" */
+    const char *method;  /* "map", "mean", "langevin"; NULL: map for pictures, mean for tables */
     size_t steps;        /* 0: by recipe */
     size_t samples;      /* fills of each row (langevin); default 1 */
     uint64_t seed;
@@ -356,7 +356,7 @@ typedef struct nicest_inpaint_result {
     double logp_before, logp_after, seconds;
 } nicest_inpaint_result;
 
-/* The recipe "default" by the method "map", seed 1, all processors; NULL is left alone. */
+/* The recipe "default", one sample, seed 1, all processors; NULL is left alone. */
 NICEST_API void nicest_inpaint_defaults(nicest_inpaint_options *options);
 /* stored[n, d] with hidden[n, d] = 1 where a value is to be filled (its stored value, where it is not
  * NaN, is the truth that psnr is measured against, and is never used to fill). filled[samples, n, d]:

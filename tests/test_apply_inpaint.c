@@ -11,6 +11,7 @@
 
 #include <cmocka.h>
 
+#include "apply/gaussian.h"
 #include "base/memory.h"
 #include "base/random.h"
 #include "model/model.h"
@@ -51,8 +52,10 @@ static nicest_model *picture_model(void)
     random_uniform(stream, 0, f->theta, f->tensors.trainable);
     for (size_t i = 0; i < f->tensors.trainable; i++)
         f->theta[i] = 0.8f * f->theta[i] - 0.4f;
-    double mean[PIXELS], deviation[PIXELS];
-    for (size_t j = 0; j < PIXELS; j++) {
+    double mean[PIXELS], deviation[PIXELS], packed[PIXELS * (PIXELS + 1) / 2];
+    for (size_t j = 0, at = 0; j < PIXELS; j++) {
+        for (size_t i = j; i < PIXELS; i++)
+            packed[at++] = pow(0.6, (double)(i - j));
         f->entry.column[j] = (entry_column){.step = 1, .levels = 8, .unit = 0.125, .centre = 0.4};
         mean[j] = 0.4;
         deviation[j] = 0.25;
@@ -62,6 +65,9 @@ static nicest_model *picture_model(void)
     assert_int_equal(model_set_schema(model, NULL, SIDE, SIDE, 1, "uint8"), NICEST_OK);
     assert_int_equal(model_set_array(model, "columns.mean", mean, PIXELS), NICEST_OK);
     assert_int_equal(model_set_array(model, "columns.deviation", deviation, PIXELS), NICEST_OK);
+    gaussian_factor(packed, PIXELS, 1e-9);
+    assert_int_equal(model_set_array(model, "baseline.gaussian", packed, PIXELS * (PIXELS + 1) / 2),
+                     NICEST_OK);
     return model;
 }
 
@@ -93,6 +99,7 @@ static const struct way {
     size_t steps, samples;
 } ways[] = {{"default", "map", 0, 1},
             {"default", "langevin", 20, 3},
+            {"default", "mean", 20, 1},
             {"paper", "map", 30, 2},
             {"released", "map", 30, 1}};
 enum { WAYS = sizeof ways / sizeof ways[0] };
@@ -204,6 +211,123 @@ static void langevin_samples_the_conditional(void **state)
     nicest_model_free(model);
 }
 
+/* Tells the model its own mean and covariance, as calibration does with those of the rows. */
+static void give_covariance(nicest_model *model)
+{
+    double p[D][D], m[D], deviation[D], packed[D * (D + 1) / 2], inverse[D][D];
+    gaussian_of(model, p, m);
+    for (size_t j = 0; j < D; j++) {
+        double copy[D][D], unit[D] = {0};
+        unit[j] = 1;
+        memcpy(copy, p, sizeof copy);
+        solve(copy, unit, D);
+        for (size_t i = 0; i < D; i++)
+            inverse[i][j] = unit[i];
+        deviation[j] = sqrt(unit[j]);
+    }
+    for (size_t j = 0, at = 0; j < D; j++)
+        for (size_t i = j; i < D; i++)
+            packed[at++] = inverse[i][j] / deviation[i] / deviation[j];
+    gaussian_factor(packed, D, 1e-9);
+    assert_int_equal(model_set_array(model, "columns.mean", m, D), NICEST_OK);
+    assert_int_equal(model_set_array(model, "columns.deviation", deviation, D), NICEST_OK);
+    assert_int_equal(model_set_array(model, "baseline.gaussian", packed, D * (D + 1) / 2),
+                     NICEST_OK);
+}
+
+/* Of a Gaussian model nothing is then left to climb. */
+static void the_covariance_of_the_rows_is_where_a_fill_starts(void **state)
+{
+    (void)state;
+    nicest_model *model = gaussian_model();
+    double mean[2], variance[2], filled[D];
+    give_covariance(model);
+    conditional(model, gaussian_row, mean, variance);
+    nicest_inpaint_options o = chosen("default", "map", 1, 1);
+    assert_int_equal(nicest_inpaint(model, gaussian_row, 1, first_two, &o, filled, NULL, NULL),
+                     NICEST_OK);
+    for (size_t j = 0; j < 2; j++)
+        assert_true(fabs(filled[j] - mean[j]) < 1e-4 * sqrt(variance[j]));
+    nicest_model_free(model);
+}
+
+/* With and without a covariance: it may change the way, and not where that leads. */
+static void the_mean_is_the_conditional_mean(void **state)
+{
+    (void)state;
+    enum { SAME = 400 };
+    static double rows[SAME * D], filled[SAME * D];
+    static unsigned char hidden[SAME * D];
+    for (int known = 0; known < 2; known++) {
+        nicest_model *model = gaussian_model();
+        double mean[2], variance[2], sum[2] = {0}, square[2] = {0};
+        if (known)
+            give_covariance(model);
+        conditional(model, gaussian_row, mean, variance);
+        for (size_t i = 0; i < SAME; i++) {
+            memcpy(rows + i * D, gaussian_row, sizeof gaussian_row);
+            memcpy(hidden + i * D, first_two, sizeof first_two);
+        }
+        nicest_inpaint_options o = chosen("default", "mean", 60, 1);
+        assert_int_equal(nicest_inpaint(model, rows, SAME, hidden, &o, filled, NULL, NULL),
+                         NICEST_OK);
+        for (size_t i = 0; i < SAME; i++)
+            for (size_t j = 0; j < 2; j++) {
+                sum[j] += (filled[i * D + j] - mean[j]) / SAME;
+                square[j] += pow(filled[i * D + j] - mean[j], 2) / SAME;
+            }
+        for (size_t j = 0; j < 2; j++) {
+            assert_true(fabs(sum[j]) < 0.05 * sqrt(variance[j])); /* 400 x 16 chains: 0.0125 */
+            assert_true(square[j] < variance[j] / 16); /* 16 end points alone would reach that */
+        }
+        nicest_model_free(model);
+    }
+}
+
+/* Half of the draws that chains would start at have density zero: those start at the mean. */
+static void a_chain_finds_the_density(void **state)
+{
+    (void)state;
+    enum { SAMPLES = 40 };
+    flow *f = NULL;
+    nicest_model *model = NULL;
+    assert_int_equal(flow_new(&f, "nicest 1\ncolumns 2\nlogit\nscale\nprior logistic\n", 0),
+                     NICEST_OK);
+    assert_int_equal(model_new(&model, f), NICEST_OK);
+    static const double mean[] = {0.5, 0.5}, deviation[] = {1, 1}, row[] = {NAN, 0.3};
+    static const unsigned char hidden[] = {1, 0};
+    double filled[2 * SAMPLES];
+    model_set_array(model, "columns.mean", mean, 2);
+    model_set_array(model, "columns.deviation", deviation, 2);
+    nicest_inpaint_options o = chosen("default", "langevin", 60, SAMPLES);
+    assert_int_equal(nicest_inpaint(model, row, 1, hidden, &o, filled, NULL, NULL), NICEST_OK);
+    for (size_t k = 0; k < SAMPLES; k++)
+        assert_true(filled[2 * k] > 0 && filled[2 * k] < 1);
+    nicest_model_free(model);
+}
+
+/* Numbers of a file may be anything. */
+static void an_absurd_covariance_breaks_nothing(void **state)
+{
+    (void)state;
+    static const double wrong[] = {NAN, 1e300, 0, -1};
+    for (size_t k = 0; k < sizeof wrong / sizeof *wrong; k++)
+        for (size_t way = 0; way < WAYS; way++) {
+            nicest_model *model = gaussian_model();
+            double packed[D * (D + 1) / 2], filled[3 * D];
+            for (size_t i = 0; i < D * (D + 1) / 2; i++)
+                packed[i] = wrong[k];
+            give_covariance(model);
+            model_set_array(model, "baseline.gaussian", packed, D * (D + 1) / 2);
+            nicest_inpaint_options o = way_options(way);
+            assert_int_equal(
+                nicest_inpaint(model, gaussian_row, 1, first_two, &o, filled, NULL, NULL),
+                NICEST_OK);
+            assert_true(isfinite(filled[0]) && isfinite(filled[1]));
+            nicest_model_free(model);
+        }
+}
+
 /* ------------------------------------------------------------------ what every way has in common
  */
 
@@ -261,6 +385,32 @@ static void the_truth_under_the_mask_is_not_used(void **state)
     nicest_model_free(model);
 }
 
+static void tables_get_the_mean_and_pictures_the_likeliest(void **state)
+{
+    (void)state;
+    static const char *const methods[] = {"mean", "map"};
+    double stored[ROWS * PIXELS], first[ROWS * PIXELS], second[ROWS * PIXELS];
+    unsigned char hidden[ROWS * PIXELS];
+    draw_pictures(stored, ROWS);
+    for (int picture = 0; picture < 2; picture++) {
+        nicest_model *model = picture ? picture_model() : gaussian_model();
+        size_t d = nicest_model_columns(model), n = 5;
+        nicest_mask("random:0.5", stored, n, d, 0, 0, 0, 1, hidden);
+        nicest_inpaint_options o = chosen(NULL, NULL, 6, 0);
+        assert_int_equal(nicest_inpaint(model, stored, n, hidden, &o, first, NULL, NULL),
+                         NICEST_OK);
+        o.method = methods[picture];
+        assert_int_equal(nicest_inpaint(model, stored, n, hidden, &o, second, NULL, NULL),
+                         NICEST_OK);
+        assert_memory_equal(first, second, n * d * sizeof *first);
+        o.method = methods[!picture];
+        assert_int_equal(nicest_inpaint(model, stored, n, hidden, &o, second, NULL, NULL),
+                         NICEST_OK);
+        assert_memory_not_equal(first, second, n * d * sizeof *first);
+        nicest_model_free(model);
+    }
+}
+
 static void threads_do_not_change_a_bit(void **state)
 {
     (void)state;
@@ -292,6 +442,8 @@ static void a_row_does_not_know_its_neighbours(void **state)
     nicest_model *model = picture_model();
     draw_pictures(stored, MANY);
     nicest_mask("random:0.5", stored, MANY, PIXELS, SIDE, SIDE, 1, 1, hidden);
+    for (size_t i = 1; i < MANY; i += 3) /* some share a mask */
+        memcpy(hidden + i * PIXELS, hidden + (i - 1) * PIXELS, PIXELS);
     for (size_t way = 0; way < WAYS; way++) {
         nicest_inpaint_options o = way_options(way);
         o.samples = 1;
@@ -424,7 +576,8 @@ static void frames_show_the_way_to_the_result(void **state)
         assert_int_equal(nicest_inpaint(model, stored, ROWS, hidden, &o, filled, NULL, NULL),
                          NICEST_OK);
         assert_true(seen.frames >= o.steps / 5);
-        assert_memory_equal(seen.last, filled, sizeof seen.last); /* the first sample */
+        if (strcmp(o.method, "mean") != 0)
+            assert_memory_equal(seen.last, filled, sizeof seen.last); /* the first sample */
         assert_true(seen.ticks >= (int)o.steps);
     }
     nicest_model_free(model);
@@ -459,20 +612,25 @@ static void an_interruption_leaves_nothing_behind(void **state)
 static void memory_that_runs_out_is_a_status(void **state)
 {
     (void)state;
-    nicest_model *model = gaussian_model(); /* has no column figures: samples are drawn for them */
-    double filled[D];
-    size_t live = memory_live();
-    nicest_status status = NICEST_E_MEMORY;
-    nicest_inpaint_options o = chosen("default", "langevin", 2, 1);
-    for (size_t call = 1; call < 1000 && status != NICEST_OK; call++) {
-        memory_fail_at(call);
-        status = nicest_inpaint(model, gaussian_row, 1, first_two, &o, filled, NULL, NULL);
-        memory_fail_at(0);
-        assert_true(status == NICEST_OK || status == NICEST_E_MEMORY);
-        assert_int_equal(memory_live(), live);
+    for (int known = 0; known < 2; known++) {
+        nicest_model *model =
+            gaussian_model(); /* has no column figures: samples are drawn for them */
+        double filled[D];
+        if (known)
+            give_covariance(model);
+        size_t live = memory_live();
+        nicest_status status = NICEST_E_MEMORY;
+        nicest_inpaint_options o = chosen("default", known ? "mean" : "langevin", 2, 1);
+        for (size_t call = 1; call < 1000 && status != NICEST_OK; call++) {
+            memory_fail_at(call);
+            status = nicest_inpaint(model, gaussian_row, 1, first_two, &o, filled, NULL, NULL);
+            memory_fail_at(0);
+            assert_true(status == NICEST_OK || status == NICEST_E_MEMORY);
+            assert_int_equal(memory_live(), live);
+        }
+        assert_int_equal(status, NICEST_OK);
+        nicest_model_free(model);
     }
-    assert_int_equal(status, NICEST_OK);
-    nicest_model_free(model);
 }
 
 static void refuse(const char *recipe, const char *method, size_t steps, size_t samples,
@@ -495,6 +653,8 @@ static void what_cannot_be_is_refused(void **state)
     refuse("default", "hope", 0, 1, "langevin");
     refuse("paper", "langevin", 0, 1, "default");
     refuse("default", "map", 0, 2, "langevin");
+    refuse("default", "mean", 0, 2, "langevin");
+    refuse("released", "mean", 0, 1, "default");
     refuse("default", "langevin", SIZE_MAX, 1, "steps");
     refuse("default", "langevin", 1, SIZE_MAX, "samples");
     nicest_model *model = gaussian_model();
@@ -528,6 +688,11 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_ascent_ends_at_the_conditional_mean),
         cmocka_unit_test(langevin_samples_the_conditional),
+        cmocka_unit_test(the_covariance_of_the_rows_is_where_a_fill_starts),
+        cmocka_unit_test(the_mean_is_the_conditional_mean),
+        cmocka_unit_test(a_chain_finds_the_density),
+        cmocka_unit_test(an_absurd_covariance_breaks_nothing),
+        cmocka_unit_test(tables_get_the_mean_and_pictures_the_likeliest),
         cmocka_unit_test(observed_values_are_copied_to_the_bit),
         cmocka_unit_test(the_truth_under_the_mask_is_not_used),
         cmocka_unit_test(threads_do_not_change_a_bit),

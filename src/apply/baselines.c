@@ -183,6 +183,17 @@ static const double *stored_array(const nicest_model *model, const char *name, s
     return values && count == wanted ? values : NULL;
 }
 
+/* Numbers of a file may be anything. */
+const double *baselines_factor(const nicest_model *model)
+{
+    size_t packed = gaussian_packed(nicest_model_columns(model));
+    const double *factor = stored_array(model, ARRAY_FACTOR, packed);
+    for (size_t i = 0; factor && i < packed; i++)
+        if (!isfinite(factor[i]))
+            return NULL;
+    return factor;
+}
+
 typedef struct judge {
     const double *columns, *factor, *usual; /* usual: of a picture's mean value, or NULL */
     size_t d;

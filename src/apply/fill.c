@@ -296,84 +296,161 @@ nicest_status fill_ascend(fill *f, size_t steps, double tolerance)
 
 /* ------------------------------------------------------------------ Langevin
 
-   Proposal y = x + e^2/2 D g(x) + e sqrt(D) w, with D the columns' variances, g the gradient and w
-   standard normal; accepted with the probability that makes the model's conditional density, on
-   unbounded values, the one that is sampled. */
+   Hidden values are m + S z, where m and S S' are mean and covariance of the Gaussian that
+   `given` says. In z that Gaussian is standard, and steps of one length fit every direction of it.
+   Sampled is
 
-static const double FIRST_LENGTH = 0.1, ACCEPTED = 0.574, TUNING = 0.3;
+       pi_t(z) ~ p(m + S z)^t N(z; 0, I)^(1-t),
+
+   t from 0 to 1, by proposals y = z + e^2/2 grad log pi_t(z) + e w with w standard normal,
+   accepted as Metropolis and Hastings say. At t = 1 this is the model's conditional density, on
+   unbounded values (those without levels kept in reach). */
+
+static const double FIRST_LENGTH = 0.5, ACCEPTED = 0.574, TUNING = 0.3;
+
+/* Spare matrices: position and S' d log p/dx, by hidden values; the proposal's, and its row. */
+enum { POSITION, SLOPE, PROPOSED, PROPOSED_SLOPE, PROPOSED_ROW };
 
 typedef struct langevin_step {
     size_t number, tuning; /* steps below `tuning` tune */
+    double share, count;   /* t; steps that the mean is over */
 } langevin_step;
+
+static double *spare_row(const fill *f, int which, size_t row)
+{
+    return f->spare[which] + row * f->columns;
+}
+
+/* The row of position z into x; scratch[columns]. */
+static void place_row(const fill *f, size_t row, const double *z, double *scratch, double *x)
+{
+    const conditional *g = f->given;
+    const size_t *order = conditional_order(g, row);
+    memcpy(x, g->mean + row * f->columns, f->columns * sizeof *x);
+    conditional_step(g, row, z, scratch);
+    for (size_t a = 0; a < conditional_count(g, row); a++)
+        x[order[a]] += scratch[a];
+}
+
+/* Gradient by columns -> S' gradient by hidden values, in place: those come in the same order. */
+static void pull_row(const fill *f, size_t row, double *slope)
+{
+    const conditional *g = f->given;
+    const size_t *order = conditional_order(g, row);
+    for (size_t a = 0; a < conditional_count(g, row); a++)
+        slope[a] = isfinite(slope[order[a]]) ? slope[order[a]] : 0;
+    conditional_pull(g, row, slope);
+}
+
+static void draw_row(fill *f, size_t row, const void *settings)
+{
+    double *z = spare_row(f, POSITION, row);
+    (void)settings;
+    numbers(f, row)[SPEED] = FIRST_LENGTH;
+    random_normal(stream_of(f, DRAW_START), key_of(f, row), z, conditional_count(f->given, row));
+    place_row(f, row, z, spare_row(f, PROPOSED, row), f->x + row * f->columns);
+}
+
+/* Where the density is zero a chain cannot begin: then it does at the Gaussian's mean. */
+static void correct_row(fill *f, size_t row, const void *settings)
+{
+    size_t bytes = f->columns * sizeof(double);
+    (void)settings;
+    if (isfinite(f->logp[row]))
+        return;
+    memset(spare_row(f, POSITION, row), 0, bytes);
+    memcpy(f->x + row * f->columns, f->given->mean + row * f->columns, bytes);
+}
 
 static void begin_chain(fill *f, size_t row, const void *settings)
 {
-    double *own = numbers(f, row);
     (void)settings;
-    own[NOW] = f->logp[row];
-    own[SPEED] = FIRST_LENGTH;
+    numbers(f, row)[NOW] = f->logp[row];
+    pull_row(f, row, spare_row(f, SLOPE, row));
+}
+
+/* d log pi_t / dz of one value. */
+static double drift(double share, double slope, double z)
+{
+    return share * slope - (1 - share) * z;
 }
 
 static void propose_row(fill *f, size_t row, const void *settings)
 {
     const langevin_step *step = settings;
-    size_t d = f->columns;
-    const double *x = f->x + row * d, *g = f->spare[0] + row * d;
-    double *y = f->spare[1] + row * d, *w = f->spare[3] + row * d, e = numbers(f, row)[SPEED];
-    random_normal(stream_of(f, DRAW_STEPS + 2 * (uint64_t)step->number), key_of(f, row), w, d);
-    for (size_t j = 0; j < d; j++) {
-        double s = f->hidden[row * d + j] ? e * f->column[j].deviation : 0;
-        y[j] = s > 0 ? x[j] + s * (s * g[j] / 2 + w[j]) : x[j];
-    }
+    const double *z = spare_row(f, POSITION, row), *slope = spare_row(f, SLOPE, row);
+    double *y = spare_row(f, PROPOSED, row), e = numbers(f, row)[SPEED];
+    size_t count = conditional_count(f->given, row);
+    random_normal(stream_of(f, DRAW_STEPS + 2 * (uint64_t)step->number), key_of(f, row), y, count);
+    for (size_t a = 0; a < count; a++)
+        y[a] = z[a] + e * (e * drift(step->share, slope[a], z[a]) / 2 + y[a]);
+    place_row(f, row, y, spare_row(f, PROPOSED_SLOPE, row), spare_row(f, PROPOSED_ROW, row));
 }
 
-/* log of q(x|y) / q(y|x). */
-static double log_proposal_ratio(const fill *f, size_t row, double length)
+/* log of pi_t(y) q(z|y) / pi_t(z) q(y|z). */
+static double log_ratio(const fill *f, size_t row, const double *own, double t)
 {
-    size_t d = f->columns;
-    const double *x = f->x + row * d, *y = f->spare[1] + row * d;
-    const double *gx = f->spare[0] + row * d, *gy = f->spare[2] + row * d;
-    double sum = 0;
-    for (size_t j = 0; j < d; j++) {
-        double s = f->hidden[row * d + j] ? length * f->column[j].deviation : 0;
-        if (!(s > 0))
-            continue;
-        double there = (y[j] - x[j]) / s - s * gx[j] / 2;
-        double back = (x[j] - y[j]) / s - s * gy[j] / 2;
-        sum += (there * there - back * back) / 2;
+    const double *z = spare_row(f, POSITION, row), *slope = spare_row(f, SLOPE, row);
+    const double *y = spare_row(f, PROPOSED, row), *y_slope = spare_row(f, PROPOSED_SLOPE, row);
+    double e = own[SPEED], sum = t * (f->logp[row] - own[NOW]);
+    for (size_t a = 0; a < conditional_count(f->given, row); a++) {
+        double there = (y[a] - z[a]) / e - e * drift(t, slope[a], z[a]) / 2;
+        double back = (z[a] - y[a]) / e - e * drift(t, y_slope[a], y[a]) / 2;
+        sum += (1 - t) * (z[a] * z[a] - y[a] * y[a]) / 2 + (there * there - back * back) / 2;
     }
     return sum;
 }
 
-/* f->logp has log p of the proposals, spare[2] their gradients. */
+static bool in_reach(const fill *f, size_t row)
+{
+    const double *x = spare_row(f, PROPOSED_ROW, row);
+    const size_t *order = conditional_order(f->given, row);
+    for (size_t a = 0; a < conditional_count(f->given, row); a++) {
+        const fill_column *c = &f->column[order[a]];
+        if (!c->bounded && !(x[order[a]] >= c->low && x[order[a]] <= c->high))
+            return false;
+    }
+    return true;
+}
+
+/* f->logp has log p of the proposals, their gradients are by columns. */
 static void accept_row(fill *f, size_t row, const void *settings)
 {
     const langevin_step *step = settings;
     size_t d = f->columns, bytes = d * sizeof(double);
     double *own = numbers(f, row), u;
-    double ratio = f->logp[row] - own[NOW] + log_proposal_ratio(f, row, own[SPEED]);
+    pull_row(f, row, spare_row(f, PROPOSED_SLOPE, row));
+    double ratio = log_ratio(f, row, own, step->share);
     double chance = ratio >= 0 ? 1 : exp(ratio);
-    if (isnan(chance)) /* the proposal left what the density can be computed of */
+    if (isnan(chance) || !in_reach(f, row)) /* or it left what the density can be computed of */
         chance = 0;
     random_uniform_double(stream_of(f, DRAW_STEPS + 2 * (uint64_t)step->number + 1), key_of(f, row),
                           &u, 1);
     if (u < chance) {
         own[NOW] = f->logp[row];
-        memcpy(f->x + row * d, f->spare[1] + row * d, bytes);
-        memcpy(f->spare[0] + row * d, f->spare[2] + row * d, bytes);
+        memcpy(spare_row(f, POSITION, row), spare_row(f, PROPOSED, row), bytes);
+        memcpy(spare_row(f, SLOPE, row), spare_row(f, PROPOSED_SLOPE, row), bytes);
+        memcpy(f->x + row * d, spare_row(f, PROPOSED_ROW, row), bytes);
     }
     if (step->number < step->tuning)
         own[SPEED] *= exp(TUNING * (chance - ACCEPTED) / sqrt(1 + (double)step->number / 20));
+    for (size_t j = 0; f->mean && step->number >= step->tuning && j < d; j++)
+        f->mean[row * d + j] += f->x[row * d + j] / step->count;
 }
 
 nicest_status fill_langevin(fill *f, size_t steps)
 {
-    evaluate(f, f->rows, f->x, f->logp, f->spare[0]);
+    size_t tuning = steps / 2;
+    each_row(f, f->rows, draw_row, NULL);
+    fill_score(f);
+    each_row(f, f->rows, correct_row, NULL);
+    evaluate(f, f->rows, f->x, f->logp, f->spare[SLOPE]);
     each_row(f, f->rows, begin_chain, NULL);
     for (size_t i = 0; i < steps; i++) {
-        langevin_step step = {i, steps / 2};
+        double way = i < tuning ? (double)(i + 1) / (double)tuning : 1;
+        langevin_step step = {i, tuning, way * way, (double)(steps - tuning)};
         each_row(f, f->rows, propose_row, &step);
-        evaluate(f, f->rows, f->spare[1], f->logp, f->spare[2]);
+        evaluate(f, f->rows, f->spare[PROPOSED_ROW], f->logp, f->spare[PROPOSED_SLOPE]);
         each_row(f, f->rows, accept_row, &step);
         TRY(tell(f, i + 1));
     }

@@ -11,15 +11,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "apply/conditional.h"
 #include "flow/flow.h"
 #include "nicest.h"
-
-/* A column in continuous units. */
-typedef struct fill_column {
-    double mean, deviation; /* of the model's rows; deviation 0: the value is never moved */
-    double low, high;       /* what the ascent and the paper's walk keep values inside */
-    bool bounded;           /* these are the ends of the column's levels */
-} fill_column;
 
 typedef struct fill fill;
 
@@ -32,6 +26,7 @@ struct fill {
     int threads;
     size_t columns;
     const fill_column *column; /* [columns] */
+    const conditional *given;  /* of the rows at hand, with steps; wanted by fill_langevin */
     uint64_t seed;
     fill_watch watch; /* or NULL */
     void *context;    /* for watch */
@@ -43,6 +38,8 @@ struct fill {
     double *x;    /* [rows, columns] continuous, in and out; observed values are never touched */
     double *logp; /* [rows] of x, out */
     size_t steps; /* out: steps that the slowest row took */
+    double *
+        mean; /* [rows, columns] or NULL: fill_langevin adds the mean of each chain's second half */
     /* inside */
     flow_workspace *workspace;
     double *spare[FILL_SPARES]; /* [most, columns] each */
@@ -67,9 +64,9 @@ nicest_status fill_walk(fill *f, const fill_walk_rule *rule, size_t steps);
  * itself when `tolerance` nats for each hidden value are no longer to be had. Keeps the best. */
 nicest_status fill_ascend(fill *f, size_t steps, double tolerance);
 
-/* Metropolis-adjusted Langevin sampling of the hidden values given the others, preconditioned by
- * the columns' variances, from the given x. The first half of the steps tunes each row's step
- * length. */
+/* Metropolis-adjusted Langevin sampling of the hidden values given the others; x holds the mean of
+ * `given`. The chain starts at a draw of that Gaussian and is led from it to the model's density in
+ * the first half of the steps, which also tunes each row's step length; the second half samples. */
 nicest_status fill_langevin(fill *f, size_t steps);
 
 /* log p of x into f->logp. */

@@ -125,17 +125,72 @@ double gaussian_shrink(const double *rows, size_t n, size_t d, const double *mea
 
 /* ------------------------------------------------------------------ factor and density */
 
-void gaussian_factor(double *packed, size_t d, double least)
+/* Column by column: each takes what those before it leave, and is not touched again. */
+void gaussian_factor_first(double *packed, size_t d, size_t count, double least)
 {
-    for (size_t j = 0; j < d; j++) {
+    for (size_t j = 0; j < count; j++) {
         double *column = packed + gaussian_column(d, j);
+        for (size_t k = 0; k < j; k++) {
+            const double *before = packed + gaussian_column(d, k) + (j - k);
+            add_scaled(column, -before[0], before, d - j);
+        }
         double pivot = sqrt(column[0] > least * least ? column[0] : least * least);
         column[0] = pivot;
         for (size_t i = 1; i < d - j; i++)
             column[i] /= pivot;
-        for (size_t k = j + 1; k < d; k++)
-            add_scaled(packed + gaussian_column(d, k), -column[k - j], column + k - j, d - k);
     }
+}
+
+void gaussian_factor(double *packed, size_t d, double least)
+{
+    gaussian_factor_first(packed, d, d, least);
+}
+
+void gaussian_square(const double *factor, size_t d, double *packed)
+{
+    memset(packed, 0, gaussian_packed(d) * sizeof *packed);
+    for (size_t k = 0; k < d; k++) {
+        const double *column = factor + gaussian_column(d, k);
+        for (size_t j = k; j < d; j++)
+            add_scaled(packed + gaussian_column(d, j), column[j - k], column + j - k, d - j);
+    }
+}
+
+void gaussian_eliminate(const double *factor, size_t d, size_t count, double *z)
+{
+    for (size_t j = 0; j < count; j++) {
+        const double *column = factor + gaussian_column(d, j);
+        z[j] /= column[0];
+        add_scaled(z + j + 1, -z[j], column + 1, d - j - 1);
+    }
+}
+
+void gaussian_multiply(const double *factor, size_t d, const double *z, double *out)
+{
+    memset(out, 0, d * sizeof *out);
+    for (size_t j = 0; j < d; j++)
+        add_scaled(out + j, z[j], factor + gaussian_column(d, j), d - j);
+}
+
+/* In eight sums, which a compiler may keep in one register. */
+VECTOR_CLONES static double dot(const double *x, const double *y, size_t n)
+{
+    double part[8] = {0}, sum = 0;
+    size_t i = 0;
+    for (; i + 8 <= n; i += 8)
+        for (size_t k = 0; k < 8; k++)
+            part[k] += x[i + k] * y[i + k];
+    for (; i < n; i++)
+        sum += x[i] * y[i];
+    for (size_t k = 0; k < 8; k++)
+        sum += part[k];
+    return sum;
+}
+
+void gaussian_multiply_transposed(const double *factor, size_t d, double *v)
+{
+    for (size_t j = 0; j < d; j++)
+        v[j] = dot(factor + gaussian_column(d, j), v + j, d - j);
 }
 
 /* L z = row - mean by columns; log N = -(|z|^2 + d log 2 pi)/2 - sum log L_jj */

@@ -26,6 +26,16 @@ double gaussian_shrink(const double *rows, size_t n, size_t d, const double *mea
 /* Covariance -> lower Cholesky factor, in place; pivots that are not above `least` are set to it.
  */
 void gaussian_factor(double *packed, size_t d, double least);
+/* The first `count` columns of that factor; the others are left alone. */
+void gaussian_factor_first(double *packed, size_t d, size_t count, double least);
+/* The covariance of a factor. */
+void gaussian_square(const double *factor, size_t d, double *packed);
+/* Forward substitution with the first `count` columns, in place: z = L^-1 z there, and below what
+ * is left of z. */
+void gaussian_eliminate(const double *factor, size_t d, size_t count, double *z);
+/* out = L z; and v = L' v in place. */
+void gaussian_multiply(const double *factor, size_t d, const double *z, double *out);
+void gaussian_multiply_transposed(const double *factor, size_t d, double *v);
 /* log N(row; mean, L L'); scratch[d]. */
 double gaussian_log_density(const double *row, const double *mean, const double *factor, size_t d,
                             double *scratch);

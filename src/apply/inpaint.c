@@ -13,18 +13,26 @@
 #include "base/status.h"
 #include "model/model.h"
 
-enum { BATCH = 256, OWN_SAMPLES = 4096, STEPS_MOST = 1 << 30, SAMPLES_MOST = 1 << 19 };
+enum {
+    BATCH = 256,
+    CHAINS_AT_ONCE = 128,
+    OWN_SAMPLES = 4096,
+    STEPS_MOST = 1 << 30,
+    SAMPLES_MOST = 1 << 19
+};
 
 /* Nats for each hidden value below which ascending further is not worth a gradient; half the
  * distance that an unbounded column may go, in deviations. */
 static const double TOLERANCE = 0.001, REACH = 10;
 
-typedef enum method { METHOD_WALK, METHOD_MAP, METHOD_LANGEVIN } method;
+typedef enum method { METHOD_WALK, METHOD_MAP, METHOD_MEAN, METHOD_LANGEVIN } method;
 
 typedef struct plan {
     method method;
-    fill_walk_rule rule; /* of a walk */
-    size_t ascent, steps, samples;
+    fill_walk_rule rule;  /* of a walk */
+    size_t ascent;        /* most steps of one */
+    size_t steps, chains; /* of walks and chains: of each, for every row */
+    size_t samples;       /* fills of a row that are handed out */
 } plan;
 
 typedef struct inpainting {
@@ -36,10 +44,12 @@ typedef struct inpainting {
     const nicest_inpaint_options *options;
     plan plan;
     fill fill;
+    conditional given;
     fill_column *column; /* [d] */
     double *peak;        /* [d] full scale of a picture's column, stored; 0 for a table */
     double *mean_fill;   /* [d] stored */
     double *start, *x;   /* [batch, d] continuous: where every sample starts, and is */
+    double *mean;        /* [batch, d] of the chains; METHOD_MEAN only */
     double *logp;        /* [batch] */
     double *filled;      /* [samples, n, d] */
     double *frame;       /* [n, d], or NULL */
@@ -55,48 +65,64 @@ typedef struct inpainting {
 void nicest_inpaint_defaults(nicest_inpaint_options *options)
 {
     if (options)
-        *options =
-            (nicest_inpaint_options){.recipe = "default", .method = "map", .samples = 1, .seed = 1};
+        *options = (nicest_inpaint_options){.recipe = "default", .samples = 1, .seed = 1};
+}
+
+/* Steps of an ascent; chains behind a mean and their steps; steps of a sample. */
+enum { ASCENT_STEPS = 200, MEAN_CHAINS = 16, MEAN_STEPS = 50, SAMPLE_STEPS = 200 };
+
+static nicest_status choose_own(plan *p, const char *how)
+{
+    if (strcmp(how, "map") == 0)
+        *p = (plan){.method = METHOD_MAP, .ascent = ASCENT_STEPS, .chains = 1};
+    else if (strcmp(how, "mean") == 0)
+        *p = (plan){.method = METHOD_MEAN, .steps = MEAN_STEPS, .chains = MEAN_CHAINS};
+    else
+        *p = (plan){.method = METHOD_LANGEVIN, .steps = SAMPLE_STEPS};
+    return NICEST_OK;
 }
 
 static nicest_status choose_method(plan *p, const char *recipe, const char *how)
 {
-    bool langevin = strcmp(how, "langevin") == 0, own = strcmp(recipe, "default") == 0;
-    if (!langevin && strcmp(how, "map") != 0)
-        return fail(NICEST_E_ARGUMENT, "method '%s' is not known: map or langevin", how);
-    if (own) {
-        *p =
-            (plan){langevin ? METHOD_LANGEVIN : METHOD_MAP, {0, false}, 200, langevin ? 400 : 0, 1};
-        return NICEST_OK;
-    }
+    static const char *const hows[] = {"map", "mean", "langevin"};
+    size_t known = 0;
+    while (known < 3 && strcmp(how, hows[known]) != 0)
+        known++;
+    if (known == 3)
+        return fail(NICEST_E_ARGUMENT, "method '%s' is not known: map, mean or langevin", how);
+    if (strcmp(recipe, "default") == 0)
+        return choose_own(p, how);
     if (strcmp(recipe, "paper") == 0)
-        *p = (plan){METHOD_WALK, {1, true}, 0, 1000, 1};
+        *p = (plan){.method = METHOD_WALK, .rule = {1, true}, .steps = 1000};
     else if (strcmp(recipe, "released") == 0)
-        *p = (plan){METHOD_WALK, {0.01, false}, 0, 111895, 1};
+        *p = (plan){.method = METHOD_WALK, .rule = {0.01, false}, .steps = 111895};
     else
         return fail(NICEST_E_ARGUMENT, "recipe '%s' is not known: default, paper or released",
                     recipe);
-    if (langevin)
+    if (known > 0)
         return fail(NICEST_E_ARGUMENT,
-                    "recipe '%s' is a method of its own: langevin goes with the default recipe",
-                    recipe);
+                    "recipe '%s' is a method of its own: %s goes with the default recipe", recipe,
+                    how);
     return NICEST_OK;
 }
 
-static nicest_status choose(plan *p, const nicest_inpaint_options *o)
+/* What the options ask for; `how` where they name no method. */
+static nicest_status choose(plan *p, const nicest_inpaint_options *o, const char *how)
 {
-    TRY(choose_method(p, o->recipe ? o->recipe : "default", o->method ? o->method : "map"));
+    const char *recipe = o->recipe ? o->recipe : "default";
+    bool own = strcmp(recipe, "default") == 0;
+    TRY(choose_method(p, recipe, o->method ? o->method : own ? how : "map"));
     if (o->steps > STEPS_MOST || o->samples > SAMPLES_MOST)
         return fail(NICEST_E_ARGUMENT, "at most %d steps and %d samples", STEPS_MOST, SAMPLES_MOST);
-    if (o->steps && p->method == METHOD_MAP)
-        p->ascent = o->steps;
-    else if (o->steps)
-        p->steps = o->steps;
+    if (o->steps)
+        *(p->method == METHOD_MAP ? &p->ascent : &p->steps) = o->steps;
     p->samples = o->samples ? o->samples : 1;
-    if (p->samples > 1 && p->method == METHOD_MAP)
+    if (p->samples > 1 && (p->method == METHOD_MAP || p->method == METHOD_MEAN))
         return fail(NICEST_E_ARGUMENT,
-                    "%zu samples, but method map has one answer: method langevin draws several",
+                    "%zu samples, but methods map and mean have one answer: method langevin draws "
+                    "several",
                     p->samples);
+    p->chains = p->chains ? p->chains : p->samples;
     return NICEST_OK;
 }
 
@@ -234,7 +260,7 @@ static int watch(void *context, const fill *f, size_t step)
 {
     inpainting *p = context;
     const nicest_inpaint_options *o = p->options;
-    double units = (double)p->plan.ascent + (double)p->plan.steps * (double)p->plan.samples;
+    double units = (double)p->plan.ascent + (double)p->plan.steps * (double)p->plan.chains;
     size_t at = p->offset + step;
     if (p->frame && f->sample == 0 && at % o->frame_every == 0) {
         decode(p, f, p->frame);
@@ -248,13 +274,6 @@ static int watch(void *context, const fill *f, size_t step)
 
 /* ------------------------------------------------------------------ the run */
 
-static nicest_status run_sample(inpainting *p)
-{
-    if (p->plan.method == METHOD_WALK)
-        return fill_walk(&p->fill, &p->plan.rule, p->plan.steps);
-    return p->plan.method == METHOD_LANGEVIN ? fill_langevin(&p->fill, p->plan.steps) : NICEST_OK;
-}
-
 static double sum_of(const double *values, size_t count)
 {
     double sum = 0;
@@ -263,11 +282,57 @@ static double sum_of(const double *values, size_t count)
     return sum;
 }
 
-/* Every fill of the batch at hand; the ascent's result is where the samples start. */
+/* Walk or chain number k of each row, from the start. */
+static nicest_status run_chain(inpainting *p, size_t k)
+{
+    fill *f = &p->fill;
+    memcpy(p->x, p->start, f->rows * p->d * sizeof *p->x);
+    f->x = p->x;
+    f->sample = (uint32_t)k;
+    TRY(p->plan.method == METHOD_WALK ? fill_walk(f, &p->plan.rule, p->plan.steps)
+                                      : fill_langevin(f, p->plan.steps));
+    p->offset += p->plan.steps;
+    p->steps = p->plan.steps;
+    return NICEST_OK;
+}
+
+/* The fill's x as sample number k. */
+static void give_sample(inpainting *p, size_t k)
+{
+    double *filled = p->filled + k * p->n * p->d;
+    p->after += sum_of(p->fill.logp, p->fill.rows);
+    decode(p, &p->fill, filled);
+    add_errors(p, filled);
+}
+
+static nicest_status run_map(inpainting *p)
+{
+    fill *f = &p->fill;
+    TRY(fill_ascend(f, p->plan.ascent, TOLERANCE));
+    p->steps = f->steps > p->steps ? f->steps : p->steps;
+    give_sample(p, 0);
+    return NICEST_OK;
+}
+
+static nicest_status run_mean(inpainting *p)
+{
+    fill *f = &p->fill;
+    size_t count = f->rows * p->d;
+    f->mean = p->mean;
+    memset(p->mean, 0, count * sizeof *p->mean);
+    for (size_t k = 0; k < p->plan.chains; k++)
+        TRY(run_chain(p, k));
+    for (size_t i = 0; i < count; i++)
+        p->x[i] = f->hidden[i] ? p->mean[i] / (double)p->plan.chains : p->start[i];
+    fill_score(f);
+    give_sample(p, 0);
+    return NICEST_OK;
+}
+
+/* Every fill of the batch at hand. */
 static nicest_status run_batch(inpainting *p)
 {
     fill *f = &p->fill;
-    size_t bytes = f->rows * p->d * sizeof *p->x;
     load_batch(p);
     f->first = p->done;
     f->hidden = p->hidden + p->done * p->d;
@@ -276,19 +341,15 @@ static nicest_status run_batch(inpainting *p)
     p->offset = 0;
     fill_score(f);
     p->before += sum_of(f->logp, f->rows);
-    if (p->plan.ascent) {
-        TRY(fill_ascend(f, p->plan.ascent, TOLERANCE));
-        p->steps = p->plan.steps || f->steps < p->steps ? p->steps : f->steps;
-        p->offset = p->plan.steps ? p->plan.ascent : 0;
-    }
-    for (size_t k = 0; k < p->plan.samples; k++, p->offset += p->plan.steps) {
-        memcpy(p->x, p->start, bytes);
-        f->x = p->x;
-        f->sample = (uint32_t)k;
-        TRY(run_sample(p));
-        p->after += sum_of(f->logp, f->rows);
-        decode(p, f, p->filled + k * p->n * p->d);
-        add_errors(p, p->filled + k * p->n * p->d);
+    if (p->plan.method != METHOD_WALK)
+        conditional_take(&p->given, p->start, f->hidden, f->rows, p->start);
+    if (p->plan.method == METHOD_MAP)
+        return run_map(p);
+    if (p->plan.method == METHOD_MEAN)
+        return run_mean(p);
+    for (size_t k = 0; k < p->plan.samples; k++) {
+        TRY(run_chain(p, k));
+        give_sample(p, k);
     }
     return NICEST_OK;
 }
@@ -308,7 +369,8 @@ static nicest_status prepare(inpainting *p)
     if (n > SIZE_MAX / sizeof(double) / d / samples)
         return fail_memory();
     bool frames = p->options->frame && p->options->frame_every;
-    p->batch = frames || n < BATCH ? n : BATCH;
+    size_t most = p->plan.method == METHOD_MAP ? BATCH : CHAINS_AT_ONCE;
+    p->batch = frames || n < most ? n : most;
     p->column = take(&status, d, sizeof *p->column);
     p->peak = take(&status, d, sizeof *p->peak);
     p->mean_fill = take(&status, d, sizeof *p->mean_fill);
@@ -316,11 +378,16 @@ static nicest_status prepare(inpainting *p)
     p->start = take(&status, p->batch, d * sizeof *p->start);
     p->x = take(&status, p->batch, d * sizeof *p->x);
     p->logp = take(&status, p->batch, sizeof *p->logp);
+    p->mean = p->plan.method == METHOD_MEAN ? take(&status, p->batch, d * sizeof *p->mean) : NULL;
     p->filled = take(&status, samples * n, d * sizeof *p->filled);
     p->frame = frames ? take(&status, n, d * sizeof *p->frame) : NULL;
     TRY(status);
     TRY(prepare_columns(p));
-    p->fill.column = p->column;
+    p->given.column = p->fill.column = p->column;
+    if (p->plan.method != METHOD_WALK)
+        TRY(conditional_open(&p->given, p->model, p->hidden, n, p->batch,
+                             p->plan.method != METHOD_MAP));
+    p->fill.given = &p->given;
     p->fill.logp = p->logp;
     p->fill.watch = watch;
     p->fill.context = p;
@@ -330,6 +397,8 @@ static nicest_status prepare(inpainting *p)
 static void release(inpainting *p)
 {
     fill_close(&p->fill);
+    conditional_close(&p->given);
+    memory_free(p->mean);
     memory_free(p->column);
     memory_free(p->peak);
     memory_free(p->mean_fill);
@@ -344,7 +413,6 @@ static void release(inpainting *p)
 static nicest_status run(inpainting *p)
 {
     TRY(prepare(p));
-    p->steps = p->plan.steps;
     while (p->done < p->n) {
         p->fill.rows = p->n - p->done < p->batch ? p->n - p->done : p->batch;
         TRY(run_batch(p));
@@ -404,10 +472,13 @@ nicest_status nicest_inpaint(const nicest_model *model, const double *stored, si
                     .options = options ? options : &defaults};
     double begun = parallel_clock();
     TRY(model_check_threads(p.options->threads));
-    TRY(choose(&p.plan, p.options));
+    unsigned size[3];
+    nicest_model_image(model, &size[0], &size[1], &size[2]);
+    TRY(choose(&p.plan, p.options, size[0] ? "map" : "mean"));
     TRY(check_rows(&p));
     p.fill.threads = p.options->threads > 0 ? p.options->threads : parallel_available();
-    p.fill.columns = p.d;
+    p.fill.columns = p.given.columns = p.d;
+    p.given.threads = p.fill.threads;
     p.fill.seed = p.options->seed;
     nicest_status status = run(&p);
     if (status == NICEST_OK && n > 0)

@@ -29,6 +29,9 @@ nicest_status outlier_cross_calibrate(nicest_model *model, const nicest_data *ro
 /* ---- baselines.c: needs no flow; stores what the baselines want. */
 nicest_status baselines_fit(nicest_model *model, const nicest_data *rows, int threads);
 void baselines_forget(nicest_model *model);
+/* Cholesky factor (gaussian.h) of the training rows' covariance in column deviations, all of it
+ * finite; NULL where the model holds none. */
+const double *baselines_factor(const nicest_model *model);
 
 /* At most `most` rows, drawn at random, in random order: data of its own. */
 nicest_status outlier_subsample(nicest_data **out, const nicest_data *data, size_t most,

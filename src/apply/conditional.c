@@ -1,0 +1,217 @@
+/* conditional.c - see conditional.h. */
+#include "apply/conditional.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "apply/gaussian.h"
+#include "apply/outlier.h"
+#include "base/memory.h"
+#include "base/parallel.h"
+#include "base/status.h"
+
+/* Deviations that remain of a hidden value that the others determine; deviations beyond which an
+ * observed value counts no further, as there no straight line is to be trusted. */
+static const double LEAST = 1e-3, REACH = 10;
+
+/* ------------------------------------------------------------------ memory */
+
+static bool same_mask(const conditional *c, const unsigned char *hidden, size_t row)
+{
+    return row > 0 &&
+           memcmp(hidden + row * c->columns, hidden + (row - 1) * c->columns, c->columns) == 0;
+}
+
+static size_t count_hidden(const unsigned char *hidden, size_t d)
+{
+    size_t count = 0;
+    for (size_t j = 0; j < d; j++)
+        count += hidden[j] != 0;
+    return count;
+}
+
+/* Numbers that the factors of the fullest batch take. */
+static size_t room_for(const conditional *c, const unsigned char *hidden, size_t n, size_t most)
+{
+    size_t largest = 0;
+    for (size_t first = 0; first < n; first += most) {
+        size_t rows = n - first < most ? n - first : most, sum = 0;
+        const unsigned char *some = hidden + first * c->columns;
+        for (size_t i = 0; i < rows; i++)
+            if (!same_mask(c, some, i))
+                sum += gaussian_packed(count_hidden(some + i * c->columns, c->columns));
+        largest = sum > largest ? sum : largest;
+    }
+    return largest;
+}
+
+static nicest_status open_covariance(conditional *c, const double *factor,
+                                     const unsigned char *hidden, size_t n, size_t most)
+{
+    size_t packed = gaussian_packed(c->columns);
+    c->covariance = memory_new(packed, sizeof *c->covariance);
+    c->scratch = memory_new((size_t)c->threads, (packed + c->columns) * sizeof *c->scratch);
+    size_t room = c->steps ? room_for(c, hidden, n, most) : 0;
+    c->room = room ? memory_new(room, sizeof *c->room) : NULL;
+    if (!c->covariance || !c->scratch || (room && !c->room))
+        return fail_memory();
+    gaussian_square(factor, c->columns, c->covariance);
+    return NICEST_OK;
+}
+
+nicest_status conditional_open(conditional *c, const nicest_model *model,
+                               const unsigned char *hidden, size_t n, size_t most, bool steps)
+{
+    const double *factor = baselines_factor(model);
+    nicest_status status = NICEST_OK;
+    c->steps = steps;
+    c->order = memory_new(most, c->columns * sizeof *c->order);
+    c->observed = memory_new(most, sizeof *c->observed);
+    c->factor = memory_new(most, sizeof *c->factor);
+    if (!c->order || !c->observed || !c->factor)
+        status = fail_memory();
+    if (status == NICEST_OK && factor)
+        status = open_covariance(c, factor, hidden, n, most);
+    if (status != NICEST_OK)
+        conditional_close(c);
+    return status;
+}
+
+void conditional_close(conditional *c)
+{
+    memory_free(c->covariance);
+    memory_free(c->scratch);
+    memory_free(c->order);
+    memory_free(c->observed);
+    memory_free(c->room);
+    memory_free(c->factor);
+    c->covariance = c->scratch = c->room = NULL;
+    c->order = c->observed = NULL;
+    c->factor = NULL;
+}
+
+/* ------------------------------------------------------------------ rows */
+
+/* Observed columns of a row in front; where its factor will be. */
+static double *arrange(conditional *c, size_t row, double *room)
+{
+    size_t d = c->columns, *order = c->order + row * d, front = 0;
+    const unsigned char *hidden = c->hidden + row * d;
+    for (size_t j = 0; j < d; j++)
+        if (!hidden[j])
+            order[front++] = j;
+    c->observed[row] = front;
+    for (size_t j = 0, back = front; j < d; j++)
+        if (hidden[j])
+            order[back++] = j;
+    if (!c->steps || !c->covariance)
+        return room;
+    bool shared = same_mask(c, c->hidden, row);
+    c->factor[row] = shared ? c->factor[row - 1] : room;
+    return shared ? room : room + gaussian_packed(d - front);
+}
+
+/* C in the row's order, and its factor: only the observed columns, unless F is wanted too. */
+static void factor_mask(const conditional *c, size_t row, double *packed)
+{
+    size_t d = c->columns, front = c->observed[row];
+    const size_t *order = c->order + row * d;
+    for (size_t b = 0; b < d; b++) {
+        double *column = packed + gaussian_column(d, b);
+        for (size_t a = b; a < d; a++) {
+            size_t i = order[a], j = order[b];
+            column[a - b] = i >= j ? c->covariance[gaussian_column(d, j) + i - j]
+                                   : c->covariance[gaussian_column(d, i) + j - i];
+        }
+    }
+    gaussian_factor_first(packed, d, c->steps ? d : front, LEAST);
+    if (c->steps && front < d) /* the last columns of a packed triangle are a packed triangle */
+        memcpy((double *)c->factor[row], packed + gaussian_column(d, front),
+               gaussian_packed(d - front) * sizeof *packed);
+}
+
+/* z_O by forward substitution; what it leaves below is -B A^-1 z_O. */
+static void write_mean(const conditional *c, size_t row, const double *packed, double *z)
+{
+    size_t d = c->columns, front = c->observed[row];
+    const size_t *order = c->order + row * d;
+    const double *x = c->x + row * d;
+    double *mean = c->mean + row * d;
+    memset(z, 0, d * sizeof *z);
+    for (size_t a = 0; a < front; a++) {
+        const fill_column *k = &c->column[order[a]];
+        double off = k->deviation > 0 ? (x[order[a]] - k->mean) / k->deviation : 0;
+        z[a] = fmin(fmax(off, -REACH), REACH);
+    }
+    gaussian_eliminate(packed, d, front, z);
+    for (size_t a = front; a < d; a++) {
+        const fill_column *k = &c->column[order[a]];
+        mean[order[a]] = fmin(fmax(k->mean - k->deviation * z[a], k->low), k->high);
+    }
+}
+
+/* Where a mask begins: its factor, and the means of the rows that share it. */
+static void take_mask(void *context, int thread, size_t row)
+{
+    conditional *c = context;
+    size_t d = c->columns, room = gaussian_packed(d);
+    double *packed = c->scratch + (size_t)thread * (room + d);
+    if (same_mask(c, c->hidden, row))
+        return;
+    factor_mask(c, row, packed);
+    do
+        write_mean(c, row, packed, packed + room);
+    while (++row < c->rows && same_mask(c, c->hidden, row));
+}
+
+void conditional_take(conditional *c, const double *x, const unsigned char *hidden, size_t rows,
+                      double *mean)
+{
+    double *room = c->room;
+    c->x = x;
+    c->hidden = hidden;
+    c->rows = rows;
+    c->mean = mean;
+    for (size_t i = 0; i < rows; i++)
+        room = arrange(c, i, room);
+    if (c->covariance)
+        parallel_for(c->threads, rows, take_mask, c);
+    for (size_t i = 0; !c->covariance && i < rows; i++)
+        for (size_t j = 0; j < c->columns; j++)
+            if (hidden[i * c->columns + j])
+                mean[i * c->columns + j] = c->column[j].mean;
+}
+
+/* ------------------------------------------------------------------ steps */
+
+size_t conditional_count(const conditional *c, size_t row)
+{
+    return c->columns - c->observed[row];
+}
+
+const size_t *conditional_order(const conditional *c, size_t row)
+{
+    return c->order + row * c->columns + c->observed[row];
+}
+
+void conditional_step(const conditional *c, size_t row, const double *z, double *out)
+{
+    size_t count = conditional_count(c, row);
+    const size_t *order = conditional_order(c, row);
+    if (c->covariance)
+        gaussian_multiply(c->factor[row], count, z, out);
+    else
+        memcpy(out, z, count * sizeof *out);
+    for (size_t a = 0; a < count; a++)
+        out[a] *= c->column[order[a]].deviation;
+}
+
+void conditional_pull(const conditional *c, size_t row, double *v)
+{
+    size_t count = conditional_count(c, row);
+    const size_t *order = conditional_order(c, row);
+    for (size_t a = 0; a < count; a++)
+        v[a] *= c->column[order[a]].deviation;
+    if (c->covariance)
+        gaussian_multiply_transposed(c->factor[row], count, v);
+}
