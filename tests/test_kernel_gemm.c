@@ -250,6 +250,25 @@ static void test_forms_have_the_same_bits(void **state)
     on_every_level(forms);
 }
 
+/* AVX2 and AVX-512 fuse alike and sum in the same order. */
+static void test_bits_of_avx2_and_avx512(void **state)
+{
+    (void)state;
+    if (gemm_best_level() < GEMM_AVX512)
+        skip();
+    gemm_shape s = flagged(101, 150, 300, 4 * 2 + 12);
+    operands one, two;
+    operands_new(&one, &s);
+    operands_new(&two, &s);
+    gemm_set_level(GEMM_AVX2);
+    run(&s, &one);
+    gemm_set_level(GEMM_AVX512);
+    run(&s, &two);
+    assert_memory_equal(one.c.data, two.c.data, one.c_size * sizeof(real));
+    operands_free(&one);
+    operands_free(&two);
+}
+
 typedef struct crowd {
     const gemm_shape *shape;
     const operands *operands;
@@ -484,6 +503,7 @@ int main(void)
         cmocka_unit_test(test_flags),
         cmocka_unit_test(test_bits_of_one_element),
         cmocka_unit_test(test_forms_have_the_same_bits),
+        cmocka_unit_test(test_bits_of_avx2_and_avx512),
         cmocka_unit_test(test_threads_share_operands),
         cmocka_unit_test(test_nonfinite),
         cmocka_unit_test(test_tiles),

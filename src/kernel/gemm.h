@@ -4,7 +4,7 @@
  *
  * All three are row-major. Each element of C is one sum over p = 0 .. k-1 in that order,
  * so its bits depend on row i of A and column j of B alone: not on m, n, strides, threads or addresses.
- * Different instruction sets may round differently.
+ * AVX2 and AVX-512 give the same bits; without fused multiply-adds they are others.
  *
  * The columns of B and C are the rows of a tile (flow/layer.h), so weights are read as they are stored,
  * each a broadcast to many rows: nothing is packed on the way. */
