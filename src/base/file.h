@@ -11,7 +11,9 @@
 
 #include "base/status.h"
 
-/* A whole file in memory: mapped when it is plain, inflated when it is gzipped. */
+/* A whole file in memory: a copy when it is plain and small, mapped when it is larger, inflated
+ * when it is gzipped. Whoever cuts a mapped file short ends this process by SIGBUS. */
+enum { FILE_MOST_COPIED = 64 << 20 };
 typedef struct file_bytes {
     const unsigned char *data;
     size_t size;
@@ -54,6 +56,8 @@ void file_writer_abandon(file_writer *writer);
  * when memory runs out. */
 size_t file_deflated_size(const void *bytes, size_t size);
 uint32_t file_crc32(const void *bytes, size_t size);
+/* Of bytes that follow those whose CRC is `before` (0 for none). */
+uint32_t file_crc32_more(uint32_t before, const void *bytes, size_t size);
 bool file_is_directory(const char *path);
 bool file_exists(const char *path);
 

@@ -1,6 +1,6 @@
 /* source.h - rows, wherever they lie: the handle nicest_data seen from inside.
  *
- * Values stay in their own type where they are: in a mapped file, an inflated block, any order of
+ * Values stay in their own type where they are: in the loaded file, an inflated block, any order of
  * strides. Slices, selections and shuffles are row numbers over shared values; choosing columns is
  * a list of offsets. Does not know any file format: those hand over a source_table. */
 #ifndef NICEST_DATA_SOURCE_H
