@@ -89,12 +89,12 @@ static const option TRAIN_OPTIONS[] = {
      .help = "compute activations twice instead of keeping them: less memory, a third more time, the "
              "same bytes"},
     {.group = "Long runs", .name = "checkpoint", .type = OPTION_TEXT, .argument = "FILE",
-     .offset = AT(options.checkpoint), .help = "save the state of training here"},
+     .offset = AT(options.checkpoint), .written = true, .help = "save the state of training here"},
     {.name = "every", .type = OPTION_EVERY, .argument = "N|Ns|TIME", .offset = AT(every),
      .unset = "every epoch", .help = "how often: 2 epochs, 500s steps, or 10m"},
     {.name = "resume", .type = OPTION_TEXT, .argument = "FILE", .offset = AT(options.resume),
      .help = "continue from a checkpoint, to the same bytes as without the break"},
-    {.name = "log", .type = OPTION_TEXT, .argument = "FILE.jsonl", .offset = AT(options.log),
+    {.name = "log", .type = OPTION_TEXT, .argument = "FILE.jsonl", .offset = AT(options.log), .written = true,
      .help = "a JSON line for each validation"},
     {0},
 };

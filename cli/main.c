@@ -186,6 +186,7 @@ static int run_command(const command *c, int count, char **words)
     if (!strcmp(shared->precision, "bf16") && c != &TRAIN_COMMAND && c != &BENCH_COMMAND)
         refuse(STATUS_USAGE, "%s: --precision bf16 is for train; likelihoods are computed in f32",
                c->name);
+    refuse_clashes(c, settings);
     return c->run(settings);
 }
 
