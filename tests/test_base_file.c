@@ -315,6 +315,21 @@ static void test_bomb_and_limit(void **state)
     file_release(&bytes);
     assert_int_equal(file_load(&bytes, path, 0), NICEST_OK);
     file_release(&bytes);
+    unsigned char piece[4096];
+    for (uint64_t most = 19999999; most <= 20000000; most++) { /* read forward */
+        file_reader *reader = NULL;
+        size_t got = 1, all = 0;
+        assert_int_equal(file_reader_open(&reader, path), NICEST_OK);
+        file_reader_limit(reader, most);
+        nicest_status status = NICEST_OK;
+        while (status == NICEST_OK && got > 0) {
+            status = file_reader_read(reader, piece, sizeof piece, &got);
+            all += status == NICEST_OK ? got : 0;
+        }
+        assert_int_equal(status, most < 20000000 ? NICEST_E_FORMAT : NICEST_OK);
+        assert_true(most < 20000000 ? all < 20000000 : all == 20000000);
+        file_reader_close(reader);
+    }
     packed[size - 1] = 0xff; /* a length that lies does not make us allocate it */
     put(path, packed, size);
     assert_int_equal(file_load(&bytes, path, 0), NICEST_E_FORMAT);

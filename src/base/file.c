@@ -32,7 +32,6 @@ enum {
     MOST_LINKS = 40
 };
 
-static const uint64_t DEFAULT_LIMIT = (uint64_t)16 << 30;
 static const unsigned char NO_BYTES[1];
 
 /* ---------------------------------------------------------------- zlib and system helpers */
@@ -125,7 +124,7 @@ static nicest_status make_room(inflated *out, const char *path)
 static size_t inflate_limit(size_t packed, size_t limit)
 {
     if (limit == 0)
-        limit = DEFAULT_LIMIT < SIZE_MAX ? (size_t)DEFAULT_LIMIT : SIZE_MAX / 2;
+        limit = FILE_MOST_INFLATED < SIZE_MAX ? (size_t)FILE_MOST_INFLATED : SIZE_MAX / 2;
     size_t possible = packed < SIZE_MAX / GZIP_MOST_RATIO ? packed * GZIP_MOST_RATIO : SIZE_MAX;
     return possible < limit ? possible : limit;
 }
@@ -307,6 +306,7 @@ struct file_reader {
     bool gzip, in_member, ended; /* ended: no more bytes will come from the file */
     uint64_t taken;              /* bytes read from the file so far */
     uint64_t size;               /* of the file as stored; 0 where it has none */
+    uint64_t inflated, most;     /* bytes given so far, and how many may be */
     z_stream stream;             /* next_in and avail_in are the bytes in `buffer` not used yet */
     unsigned char buffer[BUFFER_SIZE];
 };
@@ -358,6 +358,7 @@ static nicest_status reader_begin(file_reader *reader, const char *path)
     if (reader->gzip && inflateInit2(&reader->stream, GZIP_WINDOW) != Z_OK)
         return fail_memory();
     reader->in_member = reader->gzip;
+    reader->most = UINT64_MAX;
     return NICEST_OK;
 }
 
@@ -429,6 +430,10 @@ static nicest_status read_gzip(file_reader *reader, void *buffer, size_t size, s
             return fail_truncated(reader->path);
     }
     *got = room - stream->avail_out;
+    reader->inflated += *got;
+    if (reader->inflated > reader->most)
+        return fail(NICEST_E_FORMAT, "%s: inflates to more than %llu bytes", reader->path,
+                    (unsigned long long)reader->most);
     return NICEST_OK;
 }
 
@@ -440,6 +445,11 @@ nicest_status file_reader_read(file_reader *reader, void *buffer, size_t size, s
                          : read_plain(reader, buffer, size, &count));
     *got = count;
     return NICEST_OK;
+}
+
+void file_reader_limit(file_reader *reader, uint64_t most)
+{
+    reader->most = most;
 }
 
 bool file_reader_would_wait(const file_reader *reader)

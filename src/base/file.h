@@ -14,6 +14,7 @@
 /* A whole file in memory: a copy when it is plain and small, mapped when it is larger, inflated
  * when it is gzipped. Whoever cuts a mapped file short ends this process by SIGBUS. */
 enum { FILE_MOST_COPIED = 64 << 20 };
+#define FILE_MOST_INFLATED ((uint64_t)16 << 30)
 typedef struct file_bytes {
     const unsigned char *data;
     size_t size;
@@ -33,6 +34,9 @@ nicest_status file_reader_open(file_reader **reader, const char *path);
 nicest_status file_reader_read(file_reader *reader, void *buffer, size_t size, size_t *got);
 /* Nothing is there yet, and a read would wait for whoever writes: a pipe that is empty and open. */
 bool file_reader_would_wait(const file_reader *reader);
+/* gzip that inflates to more bytes than that is refused from then on; there is no limit at first.
+ */
+void file_reader_limit(file_reader *reader, uint64_t most);
 /* Position in the file as stored, and its size as stored (for progress); 0 for a pipe. */
 uint64_t file_reader_position(const file_reader *reader);
 uint64_t file_reader_size(const file_reader *reader);
