@@ -133,6 +133,38 @@ static void every_kind_changes_something_and_stays_in_range(void **state)
     nicest_data_free(other);
 }
 
+/* Pictures in [0, 1] that were bytes stay bytes: multiples of 1/255 or 1/256, whatever is done. */
+static void fractions_of_bytes_stay_fractions_of_bytes(void **state)
+{
+    static const double parts[] = {255, 256};
+    (void)state;
+    for (size_t p = 0; p < 2; p++) {
+        char path[] = "nicest-XXXXXX.csv";
+        int descriptor = mkstemps(path, 4);
+        assert_true(descriptor >= 0);
+        FILE *file = fdopen(descriptor, "w");
+        for (size_t i = 0; i < ROWS; i++)
+            for (size_t j = 0; j < PIXELS; j++)
+                fprintf(file, "%.9g%c", (double)busy(i, j) / parts[p], j + 1 < PIXELS ? ',' : '\n');
+        fclose(file);
+        nicest_data *data = NULL;
+        const nicest_data_options size = {.height = SIDE, .width = SIDE, .channels = 1};
+        assert_int_equal(nicest_data_open(&data, path, &size), NICEST_OK);
+        remove(path);
+        for (const char *const *kind = nicest_corruption_names(); *kind; kind++) {
+            if (!strcmp(*kind, "morph"))
+                continue; /* goes to other data, whatever these hold */
+            double *after = corrupted(data, *kind, 0.5, NULL, 1);
+            for (size_t i = 0; i < ROWS * PIXELS; i++) {
+                double level = after[i] * parts[p];
+                assert_true(after[i] >= 0 && after[i] <= 1 && fabs(level - nearbyint(level)) < 1e-4);
+            }
+            free(after);
+        }
+        nicest_data_free(data);
+    }
+}
+
 static void a_quarter_turn_is_exact(void **state)
 {
     (void)state;
@@ -522,6 +554,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(level_zero_is_the_identity),
         cmocka_unit_test(every_kind_changes_something_and_stays_in_range),
+        cmocka_unit_test(fractions_of_bytes_stay_fractions_of_bytes),
         cmocka_unit_test(a_quarter_turn_is_exact),
         cmocka_unit_test(whole_turns_are_the_identity),
         cmocka_unit_test(rotation_turns_a_spot_counter_clockwise),

@@ -74,7 +74,5 @@ void source_read(const nicest_data *data, size_t first, size_t count, double *ou
 /* Stored rows index[0..count-1] likewise. */
 void source_gather(const nicest_data *data, const size_t *index, size_t count, double *out);
 
-/* True where the names come from the file, not from x1, x2, ... */
-bool source_named(const nicest_data *data);
 
 #endif
