@@ -61,10 +61,10 @@ class Reader:
                            ASAN_OPTIONS="detect_stack_use_after_return=1:strict_string_checks=1:"
                                         "allocator_may_return_null=1",
                            UBSAN_OPTIONS="print_stacktrace=1:halt_on_error=1")
-        # The time limit of an input is wall time, and other work may hold us up: a minute, where a tenth of a
-        # second is slow. Readers are small: 2 GB, 4096 bytes.
-        command = [program, "-timeout=60", "-rss_limit_mb=2048", "-max_len=4096", "-print_final_stats=1",
-                   "-max_total_time=86400", f"-artifact_prefix={self.found}/", self.grown,
+        # The time limit of an input is wall time, and other work may hold us up: five minutes, where a tenth
+        # of a second is slow. Readers are small: 2 GB, 4096 bytes.
+        command = [program, "-timeout=300", "-report_slow_units=300", "-rss_limit_mb=2048", "-max_len=4096",
+                   "-print_final_stats=1", "-max_total_time=86400", f"-artifact_prefix={self.found}/", self.grown,
                    f"{ROOT}/fuzz/corpus/{self.name}"]
         with open(self.log, "w") as log:
             self.process = subprocess.Popen(command, stdout=log, stderr=log, env=environment)
