@@ -49,6 +49,9 @@ static void handle_signals(void)
     sigemptyset(&action.sa_mask);
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
+    struct sigaction before; /* nohup ignores it, and shall */
+    if (!sigaction(SIGHUP, NULL, &before) && before.sa_handler != SIG_IGN)
+        sigaction(SIGHUP, &action, NULL);
     action.sa_handler = on_lost_page;
     sigaction(SIGBUS, &action, NULL);
     action.sa_handler = SIG_IGN;
