@@ -79,16 +79,27 @@ static bool allowed(const command *c, const named_file *written, const named_fil
            (c == &CONVERT_COMMAND && other->option->type == OPTION_ARGUMENT);
 }
 
+/* "DATA", "-o", "--log" */
+static const char *spoken(const option *o, char *text, size_t size)
+{
+    if (o->type == OPTION_ARGUMENT)
+        return o->name;
+    if (o->letter)
+        snprintf(text, size, "-%c", o->letter);
+    else
+        snprintf(text, size, "--%s", o->name);
+    return text;
+}
+
 void refuse_clashes(const command *c, const void *settings)
 {
     named_file files[MOST_FILES];
     size_t count = collect(c, settings, files);
+    char ours[64], theirs[64];
     for (size_t i = 0; i < count; i++)
-        for (size_t j = 0; files[i].option->written && j < count; j++) {
-            const option *o = files[j].option;
+        for (size_t j = 0; files[i].option->written && j < count; j++)
             if (i != j && same(&files[i], &files[j]) && !allowed(c, &files[i], &files[j]))
-                refuse(STATUS_USAGE, "%s: --%s %s would overwrite %s%s; name another file", c->name,
-                       files[i].option->name, files[i].text, o->type == OPTION_ARGUMENT ? "" : "--",
-                       o->name);
-        }
+                refuse(STATUS_USAGE, "%s: %s %s would overwrite %s; name another file", c->name,
+                       spoken(files[i].option, ours, sizeof ours), files[i].text,
+                       spoken(files[j].option, theirs, sizeof theirs));
 }
