@@ -414,6 +414,12 @@ static void what_cannot_be_is_refused(void **state)
     refuse(rows, "morph", 0.5, NULL, NICEST_E_ARGUMENT, "other data");
     refuse(rows, "morph", 0.5, data, NICEST_E_MISMATCH, "64");
     refuse(rows, "morph", 1.5, rows, NICEST_E_ARGUMENT, "0 to 1");
+    nicest_data *none = NULL, *wide = pictures(2, SIDE / 2, SIDE * 2, busy);
+    assert_int_equal(nicest_data_new(&none, NULL, 0, 2, NULL), NICEST_OK);
+    refuse(rows, "morph", 0.5, none, NICEST_E_DATA, "no rows");
+    refuse(data, "morph", 0.5, wide, NICEST_E_MISMATCH, "4x16x1");
+    nicest_data_free(none);
+    nicest_data_free(wide);
     refuse(data, "rotate", INFINITY, NULL, NICEST_E_ARGUMENT, "finite");
     refuse(data, "blur", 1e300, NULL, NICEST_E_ARGUMENT, "1000");
     nicest_data_free(rows);
