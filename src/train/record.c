@@ -58,7 +58,9 @@ void record_point(train_state *s, const curve_point *point)
         for (size_t i = 0; i < CURVE_POINTS / 2; i++)
             s->curve[i] = s->curve[2 * i + 1];
         s->points = CURVE_POINTS / 2;
+        s->skipped = s->stride;
         s->stride *= 2;
+        return;
     }
     s->curve[s->points++] = *point;
 }
