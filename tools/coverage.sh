@@ -7,7 +7,7 @@
 #
 #   BUILD   build folder (default build/coverage, made here with the preset `coverage`)
 #   GOAL    share of lines below which the exit status is 1 (default 0)
-#   LINES   a file of src/, whose lines that no test reaches are listed
+#   SHOW    a file of src/, whose lines that no test reaches are listed
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -22,7 +22,7 @@ status=0
     status=1
 tail -n 40 "$build/tests.log"
 
-python3 - "$PWD" "$build" "${GOAL:-0}" "${LINES:-}" <<'PYTHON' || status=1
+python3 - "$PWD" "$build" "${GOAL:-0}" "${SHOW:-}" <<'PYTHON' || status=1
 import collections
 import glob
 import json
