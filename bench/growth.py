@@ -2,7 +2,7 @@
 """Watches the memory of a long training: resident size and open files, every second, with validation, checkpoints
 and a log going on.
 
-    bench/growth.py --nicest build/release/nicest [--time 10m] [--most 1.0]
+    bench/growth.py --nicest build/release/nicest [--time 10m] [--threads 1] [--most 1.0]
 
 The run has a warm-up of a tenth of its time; from then on the resident size may grow by at most `--most` MB, and the
 number of open files not at all. Exit 1 where it does."""
@@ -29,12 +29,14 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--nicest", required=True)
     parser.add_argument("--time", default="10m")
+    parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--most", type=float, default=1.0, help="MB of growth after the warm-up")
     options = parser.parse_args()
     seen = []
     with tempfile.TemporaryDirectory(prefix="nicest-growth-") as work:
         process = subprocess.Popen(
-            [options.nicest, "train", "toy:moons,n=20000", "--time", options.time, "--json", "-q",
+            [options.nicest, "train", "toy:moons,n=20000", "--time", options.time, "--threads",
+             str(options.threads), "--json", "-q",
              "--checkpoint", f"{work}/c", "--every", "200s", "--log", f"{work}/l.jsonl", "-o",
              f"{work}/m.safetensors"], stdout=subprocess.PIPE, text=True)
         began = time.time()

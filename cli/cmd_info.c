@@ -41,7 +41,7 @@ static bool is_model(const char *path)
 static json_t *entry_json(const nicest_model *model, const char *name)
 {
     const char *text = nicest_model_entry(model, name);
-    json_t *entry = text ? json_loads(text, JSON_DECODE_ANY, NULL) : NULL;
+    json_t *entry = text ? json_from_text(text) : NULL;
     return entry ? entry : text ? json_string(text) : json_null();
 }
 

@@ -47,10 +47,10 @@ static const option OUTLIERS_OPTIONS[] = {
     {.name = "save", .type = OPTION_TEXT, .argument = "MODEL", .offset = AT(save),
      .help = "and write the model with that calibration"},
     {.group = "Pictures", .name = "picture", .type = OPTION_TEXT, .argument = "FILE.png",
-     .offset = AT(picture), .help = "histogram of the scores, or their course over the levels"},
-    {.name = "roc", .type = OPTION_TEXT, .argument = "FILE.png", .offset = AT(roc),
+     .offset = AT(picture), .written = true, .help = "histogram of the scores, or their course over the levels"},
+    {.name = "roc", .type = OPTION_TEXT, .argument = "FILE.png", .offset = AT(roc), .written = true,
      .help = "ROC curve"},
-    {.name = "pr", .type = OPTION_TEXT, .argument = "FILE.png", .offset = AT(pr),
+    {.name = "pr", .type = OPTION_TEXT, .argument = "FILE.png", .offset = AT(pr), .written = true,
      .help = "precision-recall curve"},
     {0},
 };

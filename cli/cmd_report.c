@@ -107,7 +107,7 @@ static material gather(const report_settings *s)
     m.rows = read_rows(m.data);
     m.logp = score_rows(&s->shared, m.model, m.data);
     m.sum = summary_of(m.logp, m.n);
-    m.training = training ? json_loads(training, 0, NULL) : NULL;
+    m.training = training ? json_from_text(training) : NULL;
     score_samples(&m);
     rank_rows(&m);
     return m;

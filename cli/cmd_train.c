@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "common.h"
 #include "options.h"
@@ -89,12 +90,12 @@ static const option TRAIN_OPTIONS[] = {
      .help = "compute activations twice instead of keeping them: less memory, a third more time, the "
              "same bytes"},
     {.group = "Long runs", .name = "checkpoint", .type = OPTION_TEXT, .argument = "FILE",
-     .offset = AT(options.checkpoint), .help = "save the state of training here"},
+     .offset = AT(options.checkpoint), .written = true, .help = "save the state of training here"},
     {.name = "every", .type = OPTION_EVERY, .argument = "N|Ns|TIME", .offset = AT(every),
      .unset = "every epoch", .help = "how often: 2 epochs, 500s steps, or 10m"},
     {.name = "resume", .type = OPTION_TEXT, .argument = "FILE", .offset = AT(options.resume),
      .help = "continue from a checkpoint, to the same bytes as without the break"},
-    {.name = "log", .type = OPTION_TEXT, .argument = "FILE.jsonl", .offset = AT(options.log),
+    {.name = "log", .type = OPTION_TEXT, .argument = "FILE.jsonl", .offset = AT(options.log), .written = true,
      .help = "a JSON line for each validation"},
     {0},
 };
@@ -165,6 +166,19 @@ static void check_settings(const train_settings *s)
         check_writable(s->options.checkpoint);
     if (s->options.log)
         check_writable(s->options.log);
+}
+
+/* A command that is given again without --resume begins anew: nobody shall learn that at the end.
+ */
+static void say_what_is_replaced(const train_settings *s)
+{
+    const char *path = s->options.checkpoint;
+    struct stat facts;
+    if (path && !s->options.resume && !stat(path, &facts) && S_ISREG(facts.st_mode) &&
+        facts.st_size)
+        say(&s->shared,
+            "%s: an earlier run's checkpoint will be replaced; --resume %s goes on with it", path,
+            path);
 }
 
 /* --valid is a share or DATA. */
@@ -381,6 +395,7 @@ static int train_run(void *settings)
     nicest_train_result result = {0};
     char test_text[600];
     check_settings(s);
+    say_what_is_replaced(s);
     complete_options(s);
     nicest_data *valid = open_valid(s), *data = open_data(&s->shared, s->data);
     nicest_data *test = open_test(s, data, test_text, sizeof test_text);

@@ -54,6 +54,7 @@ typedef struct option {
     double low, high;     /* range of numbers; low == high: any */
     bool above;           /* low itself is too low */
     bool required;        /* of arguments */
+    bool written;         /* the value is a file that this command makes */
     const char *choices;  /* "adam|rmsprop|sgd" */
     const char *unset;    /* said as default where the value is 0, NaN or NULL */
     const char *help;

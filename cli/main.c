@@ -32,12 +32,28 @@ static void on_signal(int number)
     asked_to_stop = 1;
 }
 
+/* The library maps large files: whoever cuts one short takes its pages away. Outputs appear whole
+ * or not at all, so there is nothing to tidy. */
+static void on_lost_page(int number)
+{
+    static const char words[] =
+        "nicest: a file was cut short by another program, or its disk failed, while it was read\n";
+    (void)!write(STDERR_FILENO, words, sizeof words - 1);
+    (void)number;
+    _exit(STATUS_FAILED);
+}
+
 static void handle_signals(void)
 {
     struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
     sigemptyset(&action.sa_mask);
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
+    struct sigaction before; /* nohup ignores it, and shall */
+    if (!sigaction(SIGHUP, NULL, &before) && before.sa_handler != SIG_IGN)
+        sigaction(SIGHUP, &action, NULL);
+    action.sa_handler = on_lost_page;
+    sigaction(SIGBUS, &action, NULL);
     action.sa_handler = SIG_IGN;
     sigaction(SIGPIPE, &action, NULL);
 }
@@ -173,6 +189,7 @@ static int run_command(const command *c, int count, char **words)
     if (!strcmp(shared->precision, "bf16") && c != &TRAIN_COMMAND && c != &BENCH_COMMAND)
         refuse(STATUS_USAGE, "%s: --precision bf16 is for train; likelihoods are computed in f32",
                c->name);
+    refuse_clashes(c, settings);
     return c->run(settings);
 }
 

@@ -32,7 +32,7 @@ const option COMMON_OPTIONS[] = {
 
 const option OUTPUT_OPTIONS[] = {
     {.group = "Output", .name = "output", .letter = 'o', .type = OPTION_TEXT, .argument = "FILE",
-     .offset = AT(output), .help = "write here; the extension says the format"},
+     .offset = AT(output), .written = true, .help = "write here; the extension says the format"},
     {0},
 };
 

@@ -12,6 +12,10 @@ void options_defaults(const command *c, void *settings);
  * wrong. True when --help was among them (nothing else is checked then). */
 bool options_parse(const command *c, int count, char **words, void *settings);
 
+/* Ends the program with 2 where a file that the command writes is also one that it reads, or two
+ * that it writes are one (clash.c). */
+void refuse_clashes(const command *c, const void *settings);
+
 /* Help for people. */
 void options_print_overview(FILE *out);
 void options_print_help(const command *c, FILE *out);

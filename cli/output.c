@@ -172,6 +172,13 @@ json_t *json_figure(double value)
     return isfinite(value) ? json_real(value) : json_null();
 }
 
+/* jansson does not notice everywhere that its memory ran out: what it could need must be there. */
+json_t *json_from_text(const char *text)
+{
+    block_free(block_grow(NULL, strlen(text) + 512, 128));
+    return json_loads(text, JSON_DECODE_ANY | JSON_REJECT_DUPLICATES, NULL);
+}
+
 static char *json_text(const json_t *object)
 {
     char *text = json_dumps(object, JSON_COMPACT | JSON_REAL_PRECISION(17));

@@ -167,7 +167,7 @@ put("spec", "many-widths", "nicest 1\ncolumns 2\ncoupling move=first hidden=" +
 counters = {"step": 12, "epoch": 3, "in_epoch": 0, "draws": 12, "retries": 0, "above": 0,
             "rate_factor": 1.0, "seconds": 0.25, "start_logp": -3.5, "valid_logp": -2.5,
             "best_logp": -2.5, "train_logp": None, "stale": 0, "sum": -7.5, "summed": 2,
-            "log_bytes": 0, "stride": 1, "skipped": 0, "optimizer.steps": 12,
+            "log_bytes": 0, "log_checksum": 0, "stride": 1, "skipped": 0, "optimizer.steps": 12,
             "curve": [[4, 1.0, -3.0, -2.75, 0.001], [8, 2.0, None, -2.5, 0.0005]]}
 identity = {"version": "0", "recipe": {"batch": 4, "rate": 0.001}, "training data": {"rows": 16}}
 

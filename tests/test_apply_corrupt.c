@@ -133,6 +133,38 @@ static void every_kind_changes_something_and_stays_in_range(void **state)
     nicest_data_free(other);
 }
 
+/* Pictures in [0, 1] that were bytes stay bytes: multiples of 1/255 or 1/256, whatever is done. */
+static void fractions_of_bytes_stay_fractions_of_bytes(void **state)
+{
+    static const double parts[] = {255, 256};
+    (void)state;
+    for (size_t p = 0; p < 2; p++) {
+        char path[] = "nicest-XXXXXX.csv";
+        int descriptor = mkstemps(path, 4);
+        assert_true(descriptor >= 0);
+        FILE *file = fdopen(descriptor, "w");
+        for (size_t i = 0; i < ROWS; i++)
+            for (size_t j = 0; j < PIXELS; j++)
+                fprintf(file, "%.9g%c", (double)busy(i, j) / parts[p], j + 1 < PIXELS ? ',' : '\n');
+        fclose(file);
+        nicest_data *data = NULL;
+        const nicest_data_options size = {.height = SIDE, .width = SIDE, .channels = 1};
+        assert_int_equal(nicest_data_open(&data, path, &size), NICEST_OK);
+        remove(path);
+        for (const char *const *kind = nicest_corruption_names(); *kind; kind++) {
+            if (!strcmp(*kind, "morph"))
+                continue; /* goes to other data, whatever these hold */
+            double *after = corrupted(data, *kind, 0.5, NULL, 1);
+            for (size_t i = 0; i < ROWS * PIXELS; i++) {
+                double level = after[i] * parts[p];
+                assert_true(after[i] >= 0 && after[i] <= 1 && fabs(level - nearbyint(level)) < 1e-4);
+            }
+            free(after);
+        }
+        nicest_data_free(data);
+    }
+}
+
 static void a_quarter_turn_is_exact(void **state)
 {
     (void)state;
@@ -382,6 +414,12 @@ static void what_cannot_be_is_refused(void **state)
     refuse(rows, "morph", 0.5, NULL, NICEST_E_ARGUMENT, "other data");
     refuse(rows, "morph", 0.5, data, NICEST_E_MISMATCH, "64");
     refuse(rows, "morph", 1.5, rows, NICEST_E_ARGUMENT, "0 to 1");
+    nicest_data *none = NULL, *wide = pictures(2, SIDE / 2, SIDE * 2, busy);
+    assert_int_equal(nicest_data_new(&none, NULL, 0, 2, NULL), NICEST_OK);
+    refuse(rows, "morph", 0.5, none, NICEST_E_DATA, "no rows");
+    refuse(data, "morph", 0.5, wide, NICEST_E_MISMATCH, "4x16x1");
+    nicest_data_free(none);
+    nicest_data_free(wide);
     refuse(data, "rotate", INFINITY, NULL, NICEST_E_ARGUMENT, "finite");
     refuse(data, "blur", 1e300, NULL, NICEST_E_ARGUMENT, "1000");
     nicest_data_free(rows);
@@ -522,6 +560,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(level_zero_is_the_identity),
         cmocka_unit_test(every_kind_changes_something_and_stays_in_range),
+        cmocka_unit_test(fractions_of_bytes_stay_fractions_of_bytes),
         cmocka_unit_test(a_quarter_turn_is_exact),
         cmocka_unit_test(whole_turns_are_the_identity),
         cmocka_unit_test(rotation_turns_a_spot_counter_clockwise),

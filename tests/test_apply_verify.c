@@ -117,6 +117,10 @@ static void other_data_is_refused(void **state)
     assert_int_equal(nicest_verify(model, data, 1, 1, &v), NICEST_E_DATA);
     assert_int_equal(nicest_verify(NULL, NULL, 1, 1, &v), NICEST_E_ARGUMENT);
     nicest_data_free(data);
+    data = NULL;
+    assert_int_equal(nicest_data_new(&data, NULL, 0, 2, NULL), NICEST_OK);
+    assert_int_equal(nicest_verify(model, data, 1, 1, &v), NICEST_E_DATA);
+    nicest_data_free(data);
     nicest_model_free(model);
 }
 

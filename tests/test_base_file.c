@@ -181,6 +181,31 @@ static void test_plain(void **state)
     }
 }
 
+/* What was loaded stays, whoever cuts or overwrites the file; from a size on it is mapped. */
+static void test_files_that_change_while_they_are_read(void **state)
+{
+    (void)state;
+    enum { SIZE = 700001 };
+    unsigned char *want = sample(SIZE);
+    file_bytes bytes;
+    in_folder(path, "changing");
+    put(path, want, SIZE);
+    assert_int_equal(file_load(&bytes, path, 0), NICEST_OK);
+    assert_int_equal(truncate(path, 10), 0);
+    assert_int_equal(bytes.size, SIZE);
+    assert_memory_equal(bytes.data, want, SIZE);
+    file_release(&bytes);
+    for (int larger = 0; larger < 2; larger++) {
+        assert_int_equal(truncate(path, (off_t)FILE_MOST_COPIED + larger), 0);
+        assert_int_equal(file_load(&bytes, path, 0), NICEST_OK);
+        assert_int_equal(bytes.size, FILE_MOST_COPIED + larger);
+        assert_int_equal(bytes.mapped, larger);
+        assert_memory_equal(bytes.data, want, 10);
+        file_release(&bytes);
+    }
+    free(want);
+}
+
 static void test_gzip_and_members(void **state)
 {
     (void)state;
@@ -290,6 +315,21 @@ static void test_bomb_and_limit(void **state)
     file_release(&bytes);
     assert_int_equal(file_load(&bytes, path, 0), NICEST_OK);
     file_release(&bytes);
+    unsigned char piece[4096];
+    for (uint64_t most = 19999999; most <= 20000000; most++) { /* read forward */
+        file_reader *reader = NULL;
+        size_t got = 1, all = 0;
+        assert_int_equal(file_reader_open(&reader, path), NICEST_OK);
+        file_reader_limit(reader, most);
+        nicest_status status = NICEST_OK;
+        while (status == NICEST_OK && got > 0) {
+            status = file_reader_read(reader, piece, sizeof piece, &got);
+            all += status == NICEST_OK ? got : 0;
+        }
+        assert_int_equal(status, most < 20000000 ? NICEST_E_FORMAT : NICEST_OK);
+        assert_true(most < 20000000 ? all < 20000000 : all == 20000000);
+        file_reader_close(reader);
+    }
     packed[size - 1] = 0xff; /* a length that lies does not make us allocate it */
     put(path, packed, size);
     assert_int_equal(file_load(&bytes, path, 0), NICEST_E_FORMAT);
@@ -593,6 +633,7 @@ static void test_deflated_size_and_crc(void **state)
     memory_fail_at(0);
     assert_int_equal(file_crc32("123456789", 9), 0xcbf43926u);
     assert_int_equal(file_crc32(NULL, 0), 0);
+    assert_int_equal(file_crc32_more(file_crc32("1234", 4), "56789", 5), 0xcbf43926u);
     free(noise);
     free(zeros);
 }
@@ -601,15 +642,25 @@ int main(void)
 {
 #define CASE(test) cmocka_unit_test_setup_teardown(test, NULL, clean)
     const struct CMUnitTest tests[] = {
-        CASE(test_plain),          CASE(test_gzip_and_members),
-        CASE(test_truncation),     CASE(test_damage),
-        CASE(test_bomb_and_limit), CASE(test_memory_runs_out),
-        CASE(test_not_files),      CASE(test_write),
-        CASE(test_printf),         CASE(test_abandon_leaves_nothing),
-        CASE(test_two_writers),    CASE(test_links_are_followed),
-        CASE(test_write_failures), CASE(test_full_device),
-        CASE(test_broken_pipe),    CASE(test_standard_streams),
-        CASE(test_position),       CASE(test_deflated_size_and_crc),
+        CASE(test_plain),
+        CASE(test_files_that_change_while_they_are_read),
+        CASE(test_gzip_and_members),
+        CASE(test_truncation),
+        CASE(test_damage),
+        CASE(test_bomb_and_limit),
+        CASE(test_memory_runs_out),
+        CASE(test_not_files),
+        CASE(test_write),
+        CASE(test_printf),
+        CASE(test_abandon_leaves_nothing),
+        CASE(test_two_writers),
+        CASE(test_links_are_followed),
+        CASE(test_write_failures),
+        CASE(test_full_device),
+        CASE(test_broken_pipe),
+        CASE(test_standard_streams),
+        CASE(test_position),
+        CASE(test_deflated_size_and_crc),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }

@@ -227,6 +227,28 @@ static void test_replace(void **state)
     nicest_data_free(other);
 }
 
+/* Single precision stays single precision: rounded, missing values allowed. */
+static void test_replace_floats(void **state)
+{
+    static const char header[] = "{'descr': '<f4', 'fortran_order': False, 'shape': (2, 2), }";
+    const double new[] = {0.1, NAN, -1e300, 3};
+    unsigned char npy[10 + 118 + 16] = "\x93NUMPY\x01";
+    nicest_data *data, *other;
+    double got[4];
+    (void)state;
+    npy[8] = 118;
+    memset(npy + 10, ' ', 118);
+    memcpy(npy + 10, header, sizeof header - 1);
+    npy[127] = '\n';
+    data = open_plain(put_file("f.npy", npy, sizeof npy));
+    assert_int_equal(nicest_data_replace(&other, data, new), NICEST_OK);
+    assert_string_equal(nicest_data_type(other), "float32");
+    assert_int_equal(nicest_data_read(other, 0, 2, got), NICEST_OK);
+    assert_true(got[0] == (double)0.1f && isnan(got[1]) && got[2] == -INFINITY && got[3] == 3);
+    nicest_data_free(data);
+    nicest_data_free(other);
+}
+
 /* Clamping at the ends of every type. */
 static void test_store(void **state)
 {
@@ -298,6 +320,7 @@ int main(void)
         cmocka_unit_test(test_new_and_read), cmocka_unit_test(test_columns),
         cmocka_unit_test(test_where),        cmocka_unit_test(test_slices),
         cmocka_unit_test(test_select),       cmocka_unit_test(test_replace),
+        cmocka_unit_test(test_replace_floats),
         cmocka_unit_test(test_store),        cmocka_unit_test(test_threads)};
     return cmocka_run_group_tests(tests, make_scratch, remove_scratch);
 }

@@ -32,7 +32,6 @@ enum {
     MOST_LINKS = 40
 };
 
-static const uint64_t DEFAULT_LIMIT = (uint64_t)16 << 30;
 static const unsigned char NO_BYTES[1];
 
 /* ---------------------------------------------------------------- zlib and system helpers */
@@ -125,7 +124,7 @@ static nicest_status make_room(inflated *out, const char *path)
 static size_t inflate_limit(size_t packed, size_t limit)
 {
     if (limit == 0)
-        limit = DEFAULT_LIMIT < SIZE_MAX ? (size_t)DEFAULT_LIMIT : SIZE_MAX / 2;
+        limit = FILE_MOST_INFLATED < SIZE_MAX ? (size_t)FILE_MOST_INFLATED : SIZE_MAX / 2;
     size_t possible = packed < SIZE_MAX / GZIP_MOST_RATIO ? packed * GZIP_MOST_RATIO : SIZE_MAX;
     return possible < limit ? possible : limit;
 }
@@ -233,27 +232,60 @@ static nicest_status open_regular(int *descriptor, size_t *size, const char *pat
     return NICEST_OK;
 }
 
+/* A copy of the file, which nobody can change or cut any more. It is shorter than `size` where
+ * somebody cut it meanwhile. */
+static nicest_status load_copy(file_bytes *bytes, int descriptor, size_t size, const char *path)
+{
+    unsigned char *block = memory_new(size, 1);
+    size_t used = 0;
+    if (block == NULL)
+        return fail_memory();
+    while (used < size) {
+        ssize_t got = read_again(descriptor, block + used, size - used);
+        if (got < 0) {
+            nicest_status status = fail_errno(path);
+            memory_free(block);
+            return status;
+        }
+        if (got == 0)
+            break;
+        used += (size_t)got;
+    }
+    if (used == 0)
+        memory_free(block);
+    *bytes = (file_bytes){used > 0 ? block : NO_BYTES, used, false};
+    return NICEST_OK;
+}
+
+static nicest_status load_map(file_bytes *bytes, int descriptor, size_t size, const char *path)
+{
+    void *map = mmap(NULL, size, PROT_READ, MAP_PRIVATE, descriptor, 0);
+    if (map == MAP_FAILED)
+        return fail_errno(path);
+    *bytes = (file_bytes){map, size, true};
+    return NICEST_OK;
+}
+
 nicest_status file_load(file_bytes *bytes, const char *path, size_t limit)
 {
     int descriptor = -1;
     size_t size = 0;
+    file_bytes stored = {NO_BYTES, 0, false};
+    nicest_status status = NICEST_OK;
     TRY(open_regular(&descriptor, &size, path));
-    if (size == 0) {
-        close(descriptor);
-        *bytes = (file_bytes){NO_BYTES, 0, false};
-        return NICEST_OK;
-    }
-    void *map = mmap(NULL, size, PROT_READ, MAP_PRIVATE, descriptor, 0);
-    int map_error = errno;
+    if (size > FILE_MOST_COPIED)
+        status = load_map(&stored, descriptor, size, path);
+    else if (size > 0)
+        status = load_copy(&stored, descriptor, size, path);
     close(descriptor);
-    if (map == MAP_FAILED)
-        return fail(NICEST_E_IO, "%s: %s", path, strerror(map_error));
-    if (!is_gzip(map, size)) {
-        *bytes = (file_bytes){map, size, true};
+    if (status != NICEST_OK)
+        return status;
+    if (!is_gzip(stored.data, stored.size)) {
+        *bytes = stored;
         return NICEST_OK;
     }
-    nicest_status status = inflate_all(bytes, map, size, limit, path);
-    munmap(map, size);
+    status = inflate_all(bytes, stored.data, stored.size, limit, path);
+    file_release(&stored);
     return status;
 }
 
@@ -261,7 +293,7 @@ void file_release(file_bytes *bytes)
 {
     if (bytes->mapped)
         munmap((void *)(uintptr_t)bytes->data, bytes->size);
-    else if (bytes->size > 0)
+    else if (bytes->data != NO_BYTES)
         memory_free((void *)(uintptr_t)bytes->data);
     *bytes = (file_bytes){NULL, 0, false};
 }
@@ -274,6 +306,7 @@ struct file_reader {
     bool gzip, in_member, ended; /* ended: no more bytes will come from the file */
     uint64_t taken;              /* bytes read from the file so far */
     uint64_t size;               /* of the file as stored; 0 where it has none */
+    uint64_t inflated, most;     /* bytes given so far, and how many may be */
     z_stream stream;             /* next_in and avail_in are the bytes in `buffer` not used yet */
     unsigned char buffer[BUFFER_SIZE];
 };
@@ -325,6 +358,7 @@ static nicest_status reader_begin(file_reader *reader, const char *path)
     if (reader->gzip && inflateInit2(&reader->stream, GZIP_WINDOW) != Z_OK)
         return fail_memory();
     reader->in_member = reader->gzip;
+    reader->most = UINT64_MAX;
     return NICEST_OK;
 }
 
@@ -396,6 +430,10 @@ static nicest_status read_gzip(file_reader *reader, void *buffer, size_t size, s
             return fail_truncated(reader->path);
     }
     *got = room - stream->avail_out;
+    reader->inflated += *got;
+    if (reader->inflated > reader->most)
+        return fail(NICEST_E_FORMAT, "%s: inflates to more than %llu bytes", reader->path,
+                    (unsigned long long)reader->most);
     return NICEST_OK;
 }
 
@@ -407,6 +445,11 @@ nicest_status file_reader_read(file_reader *reader, void *buffer, size_t size, s
                          : read_plain(reader, buffer, size, &count));
     *got = count;
     return NICEST_OK;
+}
+
+void file_reader_limit(file_reader *reader, uint64_t most)
+{
+    reader->most = most;
 }
 
 bool file_reader_would_wait(const file_reader *reader)
@@ -783,7 +826,12 @@ size_t file_deflated_size(const void *bytes, size_t size)
 
 uint32_t file_crc32(const void *bytes, size_t size)
 {
-    return (uint32_t)crc32_z(crc32_z(0, Z_NULL, 0), bytes, size);
+    return file_crc32_more(0, bytes, size);
+}
+
+uint32_t file_crc32_more(uint32_t before, const void *bytes, size_t size)
+{
+    return (uint32_t)crc32_z(before, bytes, size);
 }
 
 bool file_is_directory(const char *path)

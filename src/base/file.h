@@ -11,7 +11,10 @@
 
 #include "base/status.h"
 
-/* A whole file in memory: mapped when it is plain, inflated when it is gzipped. */
+/* A whole file in memory: a copy when it is plain and small, mapped when it is larger, inflated
+ * when it is gzipped. Whoever cuts a mapped file short ends this process by SIGBUS. */
+enum { FILE_MOST_COPIED = 64 << 20 };
+#define FILE_MOST_INFLATED ((uint64_t)16 << 30)
 typedef struct file_bytes {
     const unsigned char *data;
     size_t size;
@@ -31,6 +34,9 @@ nicest_status file_reader_open(file_reader **reader, const char *path);
 nicest_status file_reader_read(file_reader *reader, void *buffer, size_t size, size_t *got);
 /* Nothing is there yet, and a read would wait for whoever writes: a pipe that is empty and open. */
 bool file_reader_would_wait(const file_reader *reader);
+/* gzip that inflates to more bytes than that is refused from then on; there is no limit at first.
+ */
+void file_reader_limit(file_reader *reader, uint64_t most);
 /* Position in the file as stored, and its size as stored (for progress); 0 for a pipe. */
 uint64_t file_reader_position(const file_reader *reader);
 uint64_t file_reader_size(const file_reader *reader);
@@ -54,6 +60,8 @@ void file_writer_abandon(file_writer *writer);
  * when memory runs out. */
 size_t file_deflated_size(const void *bytes, size_t size);
 uint32_t file_crc32(const void *bytes, size_t size);
+/* Of bytes that follow those whose CRC is `before` (0 for none). */
+uint32_t file_crc32_more(uint32_t before, const void *bytes, size_t size);
 bool file_is_directory(const char *path);
 bool file_exists(const char *path);
 

@@ -137,6 +137,15 @@ void memory_free(void *block)
     atomic_fetch_sub_explicit(&live, 1, memory_order_relaxed);
 }
 
+bool memory_available(size_t bytes)
+{
+    /* volatile: else compilers leave both calls out */
+    void *volatile block = call_must_fail() ? NULL : malloc(bytes);
+    bool there = block != NULL;
+    free(block);
+    return there;
+}
+
 size_t memory_calls(void)
 {
     return atomic_load(&calls);

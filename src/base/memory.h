@@ -22,6 +22,9 @@ char *memory_text(const char *text);
 /* A formatted string of its own; NULL when memory runs out. */
 char *memory_format(const char *format, ...) PRINTF_LIKE(1, 2);
 void memory_free(void *block);
+/* Whether a block of that size could be had now. For what must not begin unless it can be finished;
+ * it counts as a call. */
+bool memory_available(size_t bytes);
 
 /* For tests: allocations so far and blocks alive; fail the n-th call from now (n >= 1; 0 = never).
  */

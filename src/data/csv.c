@@ -774,6 +774,7 @@ nicest_status csv_load(nicest_data **data, const char *path, slice part,
     csv_stream *s;
     gathered g = {0};
     TRY(csv_open(&s, path, options));
+    file_reader_limit(s->file, FILE_MOST_INFLATED); /* what is streamed needs none */
     nicest_status status = NICEST_OK;
     TRY_TO(gather_rows(&g, s, part));
     TRY_TO(cut(&g, s, part));

@@ -1,6 +1,6 @@
 /* idx.c - the format of the MNIST files: a magic number, the axes, the values, all big-endian.
  *
- * Bytes stay where they are in the mapped or inflated file; wider types are swapped into a block.
+ * Bytes stay where they are in the loaded file; wider types are swapped into a block.
  * Owns the search for the labels beside the images. */
 #include <string.h>
 

@@ -1,6 +1,6 @@
 /* npy.c - NumPy's files: .npy (one array) and .npz (a zip of them).
  *
- * Owns libzip and the small language of the header. An array stays in the mapped file in its own
+ * Owns libzip and the small language of the header. An array stays in the loaded file in its own
  * order of axes; other orders of bytes and half floats are converted into a block. A member of a
  * zip is inflated to exactly the size that it claims, which may be at most 1100 times its packed
  * size and 16 GiB; packed sizes together may not be more than the file, so members that lie on each

@@ -331,11 +331,6 @@ const char *nicest_data_column_name(const nicest_data *data, size_t column)
     return column < nicest_data_columns(data) ? data->body->table.names[column] : NULL;
 }
 
-bool source_named(const nicest_data *data)
-{
-    return data->body->named;
-}
-
 const char *nicest_data_kind(const nicest_data *data)
 {
     return data != NULL ? data->body->table.kind : NULL;

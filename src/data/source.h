@@ -1,6 +1,6 @@
 /* source.h - rows, wherever they lie: the handle nicest_data seen from inside.
  *
- * Values stay in their own type where they are: in a mapped file, an inflated block, any order of
+ * Values stay in their own type where they are: in the loaded file, an inflated block, any order of
  * strides. Slices, selections and shuffles are row numbers over shared values; choosing columns is
  * a list of offsets. Does not know any file format: those hand over a source_table. */
 #ifndef NICEST_DATA_SOURCE_H
@@ -74,7 +74,5 @@ void source_read(const nicest_data *data, size_t first, size_t count, double *ou
 /* Stored rows index[0..count-1] likewise. */
 void source_gather(const nicest_data *data, const size_t *index, size_t count, double *out);
 
-/* True where the names come from the file, not from x1, x2, ... */
-bool source_named(const nicest_data *data);
 
 #endif

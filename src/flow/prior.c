@@ -3,11 +3,6 @@
 
 #include <math.h>
 
-const char *prior_name(prior_kind p)
-{
-    return p == PRIOR_LOGISTIC ? "logistic" : "normal";
-}
-
 double prior_deviation(prior_kind p)
 {
     return p == PRIOR_LOGISTIC ? acos(-1.0) / sqrt(3.0) : 1.0;

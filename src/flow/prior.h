@@ -9,7 +9,6 @@
 
 typedef enum prior_kind { PRIOR_LOGISTIC, PRIOR_NORMAL } prior_kind;
 
-const char *prior_name(prior_kind p);
 /* Standard deviation: pi / sqrt(3), or 1. */
 double prior_deviation(prior_kind p);
 /* Of one column of n rows: adds log p(h_r) to logp[r]; dh (may be NULL) receives d log p / dh. */

@@ -50,7 +50,6 @@
 #define permute_new            permute_new_f64
 #define prior_deviation        prior_deviation_f64
 #define prior_log_density      prior_log_density_f64
-#define prior_name             prior_name_f64
 #define prior_sample           prior_sample_f64
 #define scale_new              scale_new_f64
 #define spec_close             spec_close_f64

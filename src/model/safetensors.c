@@ -6,7 +6,6 @@
  * ours (tests/json_memory.h). */
 #include "model/safetensors.h"
 
-#include <jansson.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,6 +13,7 @@
 
 #include "base/memory.h"
 #include "base/status.h"
+#include "model/json.h"
 #include "model/utf8.h"
 
 #if defined(__BYTE_ORDER__) && __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
@@ -268,12 +268,9 @@ static nicest_status read_header(safetensors *s, const unsigned char *data, size
         return fail(NICEST_E_FORMAT, "its header claims %zu bytes, but only %zu follow: truncated?",
                     (size_t)length, size - LENGTH_BYTES);
     const char *text = (const char *)data + LENGTH_BYTES;
-    json_error_t error;
-    s->header = json_loadb(text, (size_t)length, JSON_REJECT_DUPLICATES, &error);
-    if (!s->header && !error.text[0]) /* it says why, except when its memory ran out */
-        return fail_memory();
-    if (!s->header)
-        return fail(NICEST_E_FORMAT, "header: %s (byte %d)", error.text, error.position);
+    nicest_status status = json_read(&s->header, text, (size_t)length);
+    if (status != NICEST_OK)
+        return status == NICEST_E_FORMAT ? fail_in(status, "header") : status;
     if (text[0] != '{' || !json_is_object(s->header))
         return fail(NICEST_E_FORMAT, "header: it does not begin with '{'");
     *b = (body){data + LENGTH_BYTES + length, size - LENGTH_BYTES - (size_t)length};

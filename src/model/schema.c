@@ -4,7 +4,6 @@
  *      "type": "uint8"}
  *
  * Owns that JSON both ways. Keys that it does not know are left alone. */
-#include <jansson.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
@@ -12,6 +11,7 @@
 #include "base/memory.h"
 #include "base/status.h"
 #include "model/handle.h"
+#include "model/json.h"
 #include "model/utf8.h"
 
 enum { DEFAULT_NAME = 24, MOST_SIDE = 65535 };
@@ -94,17 +94,17 @@ static nicest_status read_object(const json_t *object, size_t columns, model_sch
 nicest_status schema_read(model_schema *schema, const char *text, size_t columns)
 {
     model_schema fresh = {0};
-    json_error_t error;
+    json_t *object = NULL;
     if (!text) {
         TRY(collect_names(NULL, columns, &fresh.name));
         *schema = fresh;
         return NICEST_OK;
     }
-    json_t *object = json_loads(text, JSON_REJECT_DUPLICATES, &error);
-    if (!object && !error.text[0]) /* jansson says why, except when its memory ran out */
-        return fail_memory();
-    nicest_status status = object ? read_object(object, columns, &fresh)
-                                  : fail(NICEST_E_FORMAT, "%s: %s", MODEL_SCHEMA, error.text);
+    nicest_status status = json_read(&object, text, strlen(text));
+    if (status == NICEST_OK)
+        status = read_object(object, columns, &fresh);
+    else if (status == NICEST_E_FORMAT)
+        fail_in(status, "%s", MODEL_SCHEMA);
     json_decref(object);
     if (status == NICEST_OK)
         *schema = fresh;

@@ -2,9 +2,9 @@
 #include "train/record.h"
 
 #include <errno.h>
-#include <jansson.h>
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -12,6 +12,7 @@
 #include "base/file.h"
 #include "base/memory.h"
 #include "base/status.h"
+#include "model/json.h"
 
 enum { JSON_STYLE = JSON_COMPACT | JSON_REAL_PRECISION(17) };
 
@@ -57,7 +58,9 @@ void record_point(train_state *s, const curve_point *point)
         for (size_t i = 0; i < CURVE_POINTS / 2; i++)
             s->curve[i] = s->curve[2 * i + 1];
         s->points = CURVE_POINTS / 2;
+        s->skipped = s->stride;
         s->stride *= 2;
+        return;
     }
     s->curve[s->points++] = *point;
 }
@@ -179,15 +182,14 @@ static nicest_status compare(const json_t *theirs, const json_t *ours, const cha
 
 nicest_status record_difference(const char *theirs, const char *ours, char **difference)
 {
-    json_error_t error;
-    json_t *a = json_loads(theirs, JSON_REJECT_DUPLICATES, &error), *b = NULL;
-    nicest_status status = NICEST_OK;
+    json_t *a = NULL, *b = NULL;
     *difference = NULL;
-    if (a ? !json_is_object(a) : error.text[0] != 0)
+    nicest_status status = json_read(&a, theirs, strlen(theirs));
+    if (status == NICEST_E_FORMAT || (a && !json_is_object(a)))
         status = fail(NICEST_E_FORMAT, "its identity cannot be read");
-    else if (!a || !(b = json_loads(ours, JSON_REJECT_DUPLICATES, NULL))) /* ours is right */
-        status = fail_memory();
-    else
+    if (status == NICEST_OK)
+        status = json_read(&b, ours, strlen(ours));
+    if (status == NICEST_OK)
         status = compare(a, b, "", difference);
     json_decref(a);
     json_decref(b);
@@ -205,13 +207,16 @@ typedef struct counter {
 
 #define COUNTER(kind, name) {#name, kind, offsetof(train_state, name)}
 static const counter COUNTERS[] = {
-    COUNTER(WHOLE, step),      COUNTER(WHOLE, epoch),      COUNTER(WHOLE, in_epoch),
-    COUNTER(WHOLE, draws),     COUNTER(INT, retries),      COUNTER(INT, above),
-    COUNTER(REAL, rate_factor), COUNTER(REAL, seconds),    COUNTER(REAL, start_logp),
-    COUNTER(REAL, valid_logp), COUNTER(REAL, best_logp),   COUNTER(REAL, train_logp),
-    COUNTER(WHOLE, stale),     COUNTER(REAL, sum),         COUNTER(WHOLE, summed),
-    COUNTER(WHOLE, log_bytes), COUNTER(SIZE, stride),      COUNTER(SIZE, skipped),
-    COUNTER(WHOLE, optimizer.steps),
+    COUNTER(WHOLE, step),         COUNTER(WHOLE, epoch),
+    COUNTER(WHOLE, in_epoch),     COUNTER(WHOLE, draws),
+    COUNTER(INT, retries),        COUNTER(INT, above),
+    COUNTER(REAL, rate_factor),   COUNTER(REAL, seconds),
+    COUNTER(REAL, start_logp),    COUNTER(REAL, valid_logp),
+    COUNTER(REAL, best_logp),     COUNTER(REAL, train_logp),
+    COUNTER(WHOLE, stale),        COUNTER(REAL, sum),
+    COUNTER(WHOLE, summed),       COUNTER(WHOLE, log_bytes),
+    COUNTER(WHOLE, log_checksum), COUNTER(SIZE, stride),
+    COUNTER(SIZE, skipped),       COUNTER(WHOLE, optimizer.steps),
 };
 enum { COUNTER_COUNT = sizeof COUNTERS / sizeof *COUNTERS };
 
@@ -274,10 +279,10 @@ static bool read_curve(const json_t *curve, train_state *s)
 
 nicest_status record_read_counters(const char *text, train_state *s)
 {
-    json_error_t error;
-    json_t *object = json_loads(text, JSON_REJECT_DUPLICATES, &error);
-    if (!object && !error.text[0]) /* jansson says why, except when its memory ran out */
-        return fail_memory();
+    json_t *object = NULL;
+    nicest_status status = json_read(&object, text, strlen(text));
+    if (status != NICEST_OK)
+        return status == NICEST_E_FORMAT ? fail_in(status, "its counters") : status;
     train_state read = *s;
     bool good = json_is_object(object) && read_curve(json_object_get(object, "curve"), &read);
     for (size_t i = 0; good && i < COUNTER_COUNT; i++)
@@ -299,20 +304,68 @@ static nicest_status fail_log(const char *path)
     return fail(NICEST_E_IO, "%s: the log cannot be written: %s", path, strerror(errno));
 }
 
-/* Cuts what was written after the checkpoint: those lines will come again. */
-static nicest_status cut_log(FILE *file, const char *path, uint64_t size, uint64_t wanted)
+/* Checksum of the file's first bytes. */
+static bool checksum_of(FILE *file, uint64_t wanted, uint32_t *sum)
 {
-    if (size < wanted)
-        return fail(NICEST_E_MISMATCH, "%s: the log has %llu bytes and had %llu at the checkpoint: lines "
-                    "are missing; name another log", path, (unsigned long long)size,
-                    (unsigned long long)wanted);
-    if (wanted && (fseeko(file, (off_t)wanted - 1, SEEK_SET) != 0 || getc(file) != '\n'))
-        return fail(NICEST_E_MISMATCH, "%s: is not the log of this run: no line ends at byte %llu; name "
-                    "another log", path, (unsigned long long)wanted);
-    return ftruncate(fileno(file), (off_t)wanted) == 0 ? NICEST_OK : fail_log(path);
+    unsigned char piece[4096];
+    *sum = 0;
+    rewind(file);
+    while (wanted > 0) {
+        size_t size = wanted < sizeof piece ? (size_t)wanted : sizeof piece;
+        if (fread(piece, 1, size, file) != size)
+            return false;
+        *sum = file_crc32_more(*sum, piece, size);
+        wanted -= size;
+    }
+    return true;
 }
 
-nicest_status record_log_begin(const char *path, train_state *s)
+static const char LINE_START[] = "{\"step\":";
+
+/* Whether all that follows are log lines of later steps; the last may be half written. */
+static bool only_later_lines(FILE *file, uint64_t step)
+{
+    char line[1024];
+    while (fgets(line, sizeof line, file)) {
+        size_t start = strlen(LINE_START), length = strlen(line);
+        bool whole = length > 0 && line[length - 1] == '\n';
+        if (strncmp(line, LINE_START, whole || length > start ? start : length) != 0)
+            return false;
+        if (whole && strtoull(line + start, NULL, 10) < step)
+            return false;
+        if (!whole && getc(file) != EOF) /* our lines are shorter */
+            return false;
+    }
+    return !ferror(file);
+}
+
+/* Cuts what was written after the checkpoint: those lines will come again. What stands before must
+ * be what this run wrote, to the byte, and what is cut must be lines of a log: whoever made the
+ * checkpoint, it cuts no other file. */
+static nicest_status cut_log(FILE *file, const char *path, uint64_t size, const train_state *s)
+{
+    uint32_t sum = 0;
+    if (size < s->log_bytes)
+        return fail(NICEST_E_MISMATCH,
+                    "%s: the log has %llu bytes and had %llu at the checkpoint: lines "
+                    "are missing; name another log",
+                    path, (unsigned long long)size, (unsigned long long)s->log_bytes);
+    if (!checksum_of(file, s->log_bytes, &sum))
+        return fail_log(path);
+    if (sum != s->log_checksum)
+        return fail(NICEST_E_MISMATCH,
+                    "%s: is not the log of this run: its first %llu bytes are not those "
+                    "that were written; name another log",
+                    path, (unsigned long long)s->log_bytes);
+    if (!only_later_lines(file, s->step))
+        return fail(NICEST_E_MISMATCH,
+                    "%s: is not the log of this run: behind byte %llu stands what is no "
+                    "line of a later step; name another log",
+                    path, (unsigned long long)s->log_bytes);
+    return ftruncate(fileno(file), (off_t)s->log_bytes) == 0 ? NICEST_OK : fail_log(path);
+}
+
+nicest_status record_log_begin(const char *path, train_state *s, bool resumed)
 {
     FILE *file = fopen(path, "ab+");
     struct stat facts;
@@ -320,10 +373,12 @@ nicest_status record_log_begin(const char *path, train_state *s)
         return fail_log(path);
     nicest_status status = fstat(fileno(file), &facts) == 0 ? NICEST_OK : fail_log(path);
     bool regular = status == NICEST_OK && S_ISREG(facts.st_mode);
-    if (!regular || facts.st_size == 0) /* a pipe, a device, a new log */
-        s->log_bytes = 0;
-    if (regular)
-        status = cut_log(file, path, (uint64_t)facts.st_size, s->log_bytes);
+    if (!regular || facts.st_size == 0 || !resumed) /* a pipe, a device, a new log */
+        s->log_bytes = s->log_checksum = 0;
+    if (regular && !resumed)
+        status = ftruncate(fileno(file), 0) == 0 ? NICEST_OK : fail_log(path);
+    else if (regular)
+        status = cut_log(file, path, (uint64_t)facts.st_size, s);
     if (fclose(file) != 0 && status == NICEST_OK)
         status = fail_log(path);
     return status;
@@ -353,8 +408,11 @@ nicest_status record_log(const char *path, train_state *s, const curve_point *p)
     bool good = file && fprintf(file, "%s\n", line) > 0;
     if (file)
         good = fclose(file) == 0 && good;
-    if (good)
+    if (good) {
         s->log_bytes += strlen(line) + 1;
+        s->log_checksum = file_crc32_more((uint32_t)s->log_checksum, line, strlen(line));
+        s->log_checksum = file_crc32_more((uint32_t)s->log_checksum, "\n", 1);
+    }
     memory_free(line);
     return good ? NICEST_OK : fail_log(path);
 }

@@ -23,10 +23,11 @@ nicest_status record_difference(const char *theirs, const char *ours, char **dif
 char *record_counters(const train_state *s);
 nicest_status record_read_counters(const char *text, train_state *s);
 
-/* The log file: begin makes it end where the state stands (an empty one becomes a new log), and refuses
- * with NICEST_E_MISMATCH one that lacks lines or is another file. log appends the last point of the curve
- * as one line and counts its bytes. sync brings the lines to the disk. */
-nicest_status record_log_begin(const char *path, train_state *s);
+/* The log file: begin empties it, or where the run was resumed makes it end where the state stands
+ * (an empty one becomes a new log), and refuses with NICEST_E_MISMATCH one that lacks lines or is
+ * another file. log appends the last point of the curve as one line and counts its bytes. sync
+ * brings the lines to the disk. */
+nicest_status record_log_begin(const char *path, train_state *s, bool resumed);
 nicest_status record_log(const char *path, train_state *s, const curve_point *point);
 nicest_status record_log_sync(const char *path);
 

@@ -30,7 +30,7 @@ typedef struct train_state {
     uint64_t stale;     /* validations since the best */
     double sum;         /* of mean log p of the batches since the last validation, */
     uint64_t summed;    /* and their number */
-    uint64_t log_bytes; /* length of the log so far */
+    uint64_t log_bytes, log_checksum; /* of the log so far: its length, the CRC of its bytes */
     curve_point curve[CURVE_POINTS]; /* thinned by half when full */
     size_t points, stride, skipped;
     float *best;        /* [parameters] */

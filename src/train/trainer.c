@@ -553,7 +553,7 @@ static nicest_status begin(trainer *t)
     t->saved = t->state.seconds;
     t->saved_step = (size_t)t->state.step;
     shuffle_epoch(t);
-    return o->log ? record_log_begin(o->log, &t->state) : NICEST_OK;
+    return o->log ? record_log_begin(o->log, &t->state, o->resume != NULL) : NICEST_OK;
 }
 
 /* A log or checkpoint that cannot be written ends the run, but costs nobody the best weights. */

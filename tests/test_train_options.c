@@ -1,0 +1,146 @@
+/* test_train_options.c - what a caller may ask of training: options out of range are refused by
+ * name before any work, and validation rows of the caller's own stop and calibrate the run. */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/memory.h"
+#include "nicest.h"
+
+static nicest_train_options quick(void)
+{
+    nicest_train_options o;
+    nicest_train_defaults(&o);
+    o.couplings = 2;
+    o.hidden = "4";
+    o.batch = 8;
+    o.epochs = 2;
+    o.threads = 1;
+    return o;
+}
+
+static nicest_data *rows(const char *text)
+{
+    nicest_data *data = NULL;
+    assert_int_equal(nicest_data_open(&data, text, NULL), NICEST_OK);
+    return data;
+}
+
+static void refuse(const nicest_data *data, const nicest_data *valid, const nicest_train_options *o,
+                   nicest_status status, const char *word)
+{
+    nicest_model *model = NULL;
+    nicest_train_result result, kept;
+    size_t live = memory_live();
+    memset(&result, 7, sizeof result);
+    kept = result;
+    assert_int_equal(nicest_train(&model, data, valid, o, &result), status);
+    if (!strstr(nicest_error(), word))
+        fail_msg("'%s' does not say '%s'", nicest_error(), word);
+    assert_null(model);
+    assert_memory_equal(&result, &kept, sizeof kept);
+    assert_int_equal(memory_live(), live);
+}
+
+static void options_out_of_range_are_refused_by_name(void **state)
+{
+    (void)state;
+    const struct {
+        size_t offset;
+        double value;
+        const char *word;
+    } wrong[] = {
+#define WRONG(field, value, word) {offsetof(nicest_train_options, field), value, word}
+        WRONG(learning_rate, -1, "learning rate"),
+        WRONG(learning_rate, INFINITY, "learning rate"),
+        WRONG(seconds, -1, "time"),
+        WRONG(seconds, INFINITY, "time"),
+        WRONG(weight_decay, -1, "weight decay"),
+        WRONG(weight_decay, INFINITY, "weight decay"),
+        WRONG(average, 1, "average"),
+        WRONG(average, -0.1, "average"),
+        WRONG(clip, -1, "clip"),
+        WRONG(clip, INFINITY, "clip"),
+        WRONG(beta1, 1, "beta1"),
+        WRONG(beta2, -0.5, "beta2"),
+        WRONG(epsilon, -1e-8, "epsilon"),
+        WRONG(warmup, 1.5, "warmup"),
+        WRONG(final_rate, -0.5, "final rate"),
+        WRONG(valid_share, 1, "validation"),
+        WRONG(calibration_share, 1, "calibration"),
+    };
+    nicest_data *data = rows("toy:moons,n=40");
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        nicest_train_options o = quick();
+        memcpy((char *)&o + wrong[i].offset, &wrong[i].value, sizeof wrong[i].value);
+        refuse(data, NULL, &o, NICEST_E_ARGUMENT, wrong[i].word);
+    }
+    nicest_train_options o = quick();
+    o.couplings = -1;
+    refuse(data, NULL, &o, NICEST_E_ARGUMENT, "couplings");
+    o = quick();
+    o.valid_share = o.calibration_share = 0.5;
+    refuse(data, NULL, &o, NICEST_E_ARGUMENT, "leave no row");
+    nicest_data_free(data);
+}
+
+static void validation_rows_of_ones_own(void **state)
+{
+    (void)state;
+    nicest_data *data = rows("toy:moons,n=400"), *valid = rows("toy:moons,n=200,seed=2"),
+                *other = NULL;
+    const double missing[] = {NAN, 1, 2, INFINITY}, wide[] = {1, 2, 3};
+    nicest_train_options o = quick();
+    assert_int_equal(nicest_data_new(&other, missing, 2, 2, NULL), NICEST_OK);
+    refuse(data, other, &o, NICEST_E_DATA, "no usable row");
+    nicest_data_free(other);
+    other = NULL;
+    assert_int_equal(nicest_data_new(&other, wide, 1, 3, NULL), NICEST_OK);
+    refuse(data, other, &o, NICEST_E_MISMATCH, "3 columns");
+    nicest_data_free(other);
+    for (int calibrate = 0; calibrate < 2; calibrate++) {
+        nicest_model *model = NULL;
+        nicest_train_result result;
+        o.calibration_share = calibrate ? 0.5 : 0;
+        assert_int_equal(nicest_train(&model, data, valid, &o, &result), NICEST_OK);
+        assert_int_equal(result.rows, 400); /* none is taken from the training rows */
+        assert_true(isfinite(result.valid_logp));
+        assert_int_equal(nicest_calibrated(model), calibrate);
+        assert_int_equal(result.test_rows, calibrate ? 100 : 0); /* half of those given */
+        nicest_model_free(model);
+    }
+    nicest_data_free(data);
+    nicest_data_free(valid);
+}
+
+/* Without epochs and time, the rows say how long. */
+static void a_run_chooses_its_length(void **state)
+{
+    (void)state;
+    nicest_data *data = rows("toy:moons,n=60");
+    nicest_train_options o = quick();
+    nicest_model *model = NULL;
+    nicest_train_result result;
+    o.epochs = 0;
+    o.patience = 2;
+    assert_int_equal(nicest_train(&model, data, NULL, &o, &result), NICEST_OK);
+    assert_true(result.epochs >= 1 && result.epochs <= 1000);
+    assert_non_null(strstr(result.chosen, "epochs: "));
+    nicest_model_free(model);
+    nicest_data_free(data);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(options_out_of_range_are_refused_by_name),
+        cmocka_unit_test(validation_rows_of_ones_own),
+        cmocka_unit_test(a_run_chooses_its_length),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
