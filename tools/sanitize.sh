@@ -11,7 +11,7 @@
 #              train for minutes are left to asan; TESTS=NAME takes one of them all the same.
 #
 # Valgrind 3.19 does not know AVX-512 and tells programs that the processor has none: nothing needs to be
-# set, the clones for it are not chosen. The portable build has no clones and no oneDNN at all.
+# set, the clones for it are not chosen. The portable build has no clones at all.
 #
 # Prints how each ended; the exit status is 0 only if all were clean. BUILD_ROOT: where the build
 # folders are made (default build). TESTS: a regular expression of the tests to run (default all).
