@@ -95,7 +95,7 @@ static size_t parts_of(const gemm_shape *s)
 /* Bytes that a part of a tile has fetched ahead. */
 static size_t ahead_of_tile(const gemm_shape *s)
 {
-    return s->k / AHEAD_STEPS * CACHE_LINE;
+    return s->k * AHEAD_BYTES;
 }
 
 /* The next piece of what the caller wants later; nothing left: what is in cache anyway. */

@@ -11,7 +11,7 @@
 #if defined(__GNUC__) && !defined(__clang__)
 /* Products and sums contract to FMA where there is one; ISO mode would forbid it. */
 #pragma GCC optimize("O3", "fp-contract=fast", "no-trapping-math")
-#define UNROLL _Pragma("GCC unroll 8")
+#define UNROLL _Pragma("GCC unroll 16")
 #else
 #if defined(__clang__)
 #pragma STDC FP_CONTRACT ON

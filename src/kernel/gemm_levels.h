@@ -5,14 +5,14 @@
 #include "kernel/gemm.h"
 
 /* A tile that is one vector wide may have twice the rows: so many sums at least keep the units busy. */
-enum { TILE_ROWS = 6, TILE_TALL_ROWS = 12, TILE_MOST_VECTORS = 4, AHEAD_STEPS = 4, CACHE_LINE = 64 };
+enum { TILE_ROWS = 6, TILE_TALL_ROWS = 12, TILE_MOST_VECTORS = 4, AHEAD_BYTES = 16 };
 
 /* One tile's operands; as in gemm_shape, from the tile's first element on. */
 typedef struct gemm_tile {
     const real *a, *b, *bias;
     real *c;
     size_t a_row, a_step, b_step, ldc, k, parts, a_part, b_part;
-    const char *ahead, *further; /* a line of each is fetched every AHEAD_STEPS steps of k */
+    const char *ahead, *further; /* AHEAD_BYTES of each are fetched in every step of k */
     gemm_start start;
     gemm_end end;
 } gemm_tile;

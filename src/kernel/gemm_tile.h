@@ -63,9 +63,10 @@ TILE_INLINE void TILE(finish)(const gemm_tile *t, int rows, int vectors, const T
     }
 }
 
-/* One step of k */
-TILE_INLINE void TILE(step)(const real *a, size_t a_row, const real *b, int rows, int vectors,
-                            TILE(vector) * sum)
+/* One step of k. The second six of a tall tile are reached from a pointer of their own: with one for all, the
+ * compiler would run out of registers for their distances. */
+TILE_INLINE void TILE(step)(const real *a, const real *second, size_t a_row, const real *b, int rows,
+                            int vectors, TILE(vector) * sum)
 {
     TILE(vector) across[TILE_VECTORS];
     UNROLL
@@ -73,9 +74,10 @@ TILE_INLINE void TILE(step)(const real *a, size_t a_row, const real *b, int rows
         across[v] = *(const TILE(stored) *)(b + v * TILE(LANES));
     UNROLL
     for (int r = 0; r < rows; r++) {
+        const real *from = r < TILE_ROWS ? a + (size_t)r * a_row : second + (size_t)(r - TILE_ROWS) * a_row;
         UNROLL
         for (int v = 0; v < vectors; v++)
-            TILE_STEP(sum[r * vectors + v], across[v], a + (size_t)r * a_row);
+            TILE_STEP(sum[r * vectors + v], across[v], from);
     }
 }
 
@@ -87,22 +89,16 @@ TILE_INLINE void TILE(multiply)(const gemm_tile *t, int rows, int vectors)
     size_t a_row = t->a_row, a_step = t->a_step, b_step = t->b_step;
     for (size_t part = 0; part < t->parts; part++) {
         const real *a = t->a + part * t->a_part, *b = t->b + part * t->b_part;
+        const real *second = rows > TILE_ROWS ? a + TILE_ROWS * a_row : a;
         const char *further = t->further + part * t->b_part * sizeof *b;
-        for (size_t p = t->k / AHEAD_STEPS; p > 0; p--) {
+        for (size_t p = t->k; p > 0; p--) {
             __builtin_prefetch(ahead, 0, 2);
             __builtin_prefetch(further, 0, 2);
-            ahead += CACHE_LINE;
-            further += CACHE_LINE;
-            UNROLL
-            for (int i = 0; i < AHEAD_STEPS; i++) {
-                TILE(step)(a, a_row, b, rows, vectors, sum);
-                a += a_step;
-                b += b_step;
-            }
-        }
-        for (size_t p = t->k % AHEAD_STEPS; p > 0; p--) {
-            TILE(step)(a, a_row, b, rows, vectors, sum);
+            ahead += AHEAD_BYTES;
+            further += AHEAD_BYTES;
+            TILE(step)(a, second, a_row, b, rows, vectors, sum);
             a += a_step;
+            second += a_step;
             b += b_step;
         }
     }
