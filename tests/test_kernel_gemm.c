@@ -1,6 +1,7 @@
-/* Matrix products against a plain sum in long double: every size round a tile, every start and end, with
- * operands that end where memory ends, on every instruction set of this machine; the law that an element's
- * bits depend on its row of A and its column of B alone; and the forms that operands are brought into.
+/* Matrix products against a plain sum in long double: every size round a tile, every start and end,
+ * with operands that end where memory ends, on every instruction set of this machine; the law that
+ * an element's bits depend on its row of A and its column of B alone; and the forms that operands
+ * are brought into.
  *
  * Built for float here and for double by test_kernel_gemm_double.c. */
 #ifndef _GNU_SOURCE
@@ -83,7 +84,8 @@ static void run(const gemm_shape *s, const operands *o)
 }
 
 /* One element as the contract defines it, and the sum of magnitudes that bounds its error. */
-static double expected(const gemm_shape *s, const operands *o, size_t i, size_t j, double *magnitude)
+static double expected(const gemm_shape *s, const operands *o, size_t i, size_t j,
+                       double *magnitude)
 {
     const real *a = o->a.data, *b = o->b.data, *bias = o->bias.data;
     double held = (double)o->first_c[i * s->ldc + j];
@@ -115,8 +117,8 @@ static void check_result(const gemm_shape *s, const operands *o)
             double magnitude, want = expected(s, o, i, j, &magnitude);
             double error = fabs((double)c[i * s->ldc + j] - want);
             if (!(error <= 2 * EPSILON * magnitude * sqrt((double)s->k)))
-                fail_msg("%zux%zux%zu at %zu,%zu: %g instead of %g (start %d end %d)", s->m, s->n, s->k,
-                         i, j, (double)c[i * s->ldc + j], want, (int)s->start, (int)s->end);
+                fail_msg("%zux%zux%zu at %zu,%zu: %g instead of %g (start %d end %d)", s->m, s->n,
+                         s->k, i, j, (double)c[i * s->ldc + j], want, (int)s->start, (int)s->end);
         }
         for (size_t j = s->n; j < s->ldc && i + 1 < s->m; j++)
             assert_memory_equal(&c[i * s->ldc + j], &o->first_c[i * s->ldc + j], sizeof(real));
@@ -168,8 +170,8 @@ static void sizes(void)
     unsigned turn = 0;
     for (int x = 0; x < COUNT * COUNT * COUNT; x++)
         for (int repeat = 0; repeat < 3; repeat++) {
-            gemm_shape s = flagged(SIZES[x % COUNT], SIZES[x / COUNT % COUNT], SIZES[x / COUNT / COUNT],
-                                   turn++ * 29 % FLAGS);
+            gemm_shape s = flagged(SIZES[x % COUNT], SIZES[x / COUNT % COUNT],
+                                   SIZES[x / COUNT / COUNT], turn++ * 29 % FLAGS);
             check(&s);
         }
 }
@@ -177,7 +179,8 @@ static void sizes(void)
 /* Several panels, long sums, with every flag. */
 static void flags(void)
 {
-    static const size_t shapes[][3] = {{1, 130, 300}, {103, 70, 200}, {50, 192, 257}, {9, 21, 3031}};
+    static const size_t shapes[][3] = {
+        {1, 130, 300}, {103, 70, 200}, {50, 192, 257}, {9, 21, 3031}};
     for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++)
         for (unsigned f = 0; f < FLAGS; f++) {
             gemm_shape s = flagged(shapes[i][0], shapes[i][1], shapes[i][2], f);
@@ -329,7 +332,8 @@ static void tiles(void)
         operands_new(&o, &plain);
         guarded stored = guard_new(m * k * sizeof(real)), packed = guard_new(m * k * sizeof(real));
         for (size_t i = 0; i < m * k; i++)
-            ((real *)stored.data)[i % k * m + i / k] = ((real *)o.a.data)[i / k * plain.lda + i % k];
+            ((real *)stored.data)[i % k * m + i / k] =
+                ((real *)o.a.data)[i / k * plain.lda + i % k];
         run(&plain, &o);
         real *c = memory_new(o.c_size, sizeof *c);
         memcpy(c, o.first_c, o.c_size * sizeof *c);
@@ -443,10 +447,10 @@ static float widened(uint16_t half)
 static void test_rounding_to_bf16(void **state)
 {
     (void)state;
-    static const float in[] = {1.0f,      -2.5f, 1.00390625f, 1.01171875f, 3.4e38f, INFINITY,
-                               -INFINITY, NAN,   0.0f,        -0.0f,       1e-40f,  65504.0f, 3.0f};
-    static const uint16_t want[] = {0x3f80, 0xc020, 0x3f80, 0x3f82, 0x7f80, 0x7f80,
-                                    0xff80, 0,      0x0000, 0x8000, 0x0001, 0x4780, 0x4040};
+    static const float in[] = {1.0f, -2.5f, 1.00390625f, 1.01171875f, 3.4e38f,  INFINITY, -INFINITY,
+                               NAN,  0.0f,  -0.0f,       1e-40f,      65504.0f, 3.0f};
+    static const uint16_t want[] = {0x3f80, 0xc020, 0x3f80, 0x3f82, 0x7f80, 0x7f80, 0xff80,
+                                    0,      0x0000, 0x8000, 0x0001, 0x4780, 0x4040};
     float pairs[7], column[7];
     gemm_pair_columns(pairs, in, 1, 13, 13);
     gemm_pair_rows(column, in, 13, 1, 1);
@@ -473,8 +477,14 @@ static void pairs(void)
         b[i] = (float)(i * 53 % 89) / 44 - 1;
     gemm_pair_columns(a_pairs, a, M, K, K);
     gemm_pair_rows(b_pairs, b, K, WIDE, WIDE);
-    gemm_shape s = {.m = M, .n = N, .k = HALF, .lda = HALF, .b_step = WIDE,
-                    .b_panel = GEMM_PANEL, .ldc = N, .bf16 = true};
+    gemm_shape s = {.m = M,
+                    .n = N,
+                    .k = HALF,
+                    .lda = HALF,
+                    .b_step = WIDE,
+                    .b_panel = GEMM_PANEL,
+                    .ldc = N,
+                    .bf16 = true};
     gemm_run(&s, a_pairs, b_pairs, NULL, c);
     for (size_t i = 0; i < M * N; i++) {
         double want = 0, size = 0;

@@ -84,30 +84,50 @@ void mlp_init(mlp *m, random_stream stream)
 /* next = end(W a + b), over the rows of a tile */
 static gemm_shape forward_shape(const mlp_linear *w, size_t rows, gemm_end end)
 {
-    return (gemm_shape){.m = w->out, .n = rows, .k = w->in, .lda = w->in, .b_step = rows,
-                        .b_panel = GEMM_PANEL, .ldc = rows, .start = GEMM_BIAS, .end = end};
+    return (gemm_shape){.m = w->out,
+                        .n = rows,
+                        .k = w->in,
+                        .lda = w->in,
+                        .b_step = rows,
+                        .b_panel = GEMM_PANEL,
+                        .ldc = rows,
+                        .start = GEMM_BIAS,
+                        .end = end};
 }
 
 /* below = end(start + W' delta); W' lies in tiles */
 static gemm_shape backward_shape(const mlp_linear *w, size_t rows, gemm_start start, gemm_end end)
 {
-    return (gemm_shape){.m = w->in, .n = rows, .k = w->out, .b_step = rows, .b_panel = GEMM_PANEL,
-                        .ldc = rows, .start = start, .end = end};
+    return (gemm_shape){.m = w->in,
+                        .n = rows,
+                        .k = w->out,
+                        .b_step = rows,
+                        .b_panel = GEMM_PANEL,
+                        .ldc = rows,
+                        .start = start,
+                        .end = end};
 }
 
 /* dW[block] (+)= delta[block] a', over the rows of some tiles; a' is in panels */
 static gemm_shape gradient_shape(const mlp_linear *w, const block *which, size_t tiles, size_t rows)
 {
-    return (gemm_shape){.m = which->rows, .n = w->in, .k = rows, .lda = rows, .b_step = GEMM_PANEL,
-                        .b_panel = GEMM_PANEL * rows, .ldc = w->in, .parts = tiles,
-                        .a_part = rows * w->out, .b_part = rows * panels_width(w->in)};
+    return (gemm_shape){.m = which->rows,
+                        .n = w->in,
+                        .k = rows,
+                        .lda = rows,
+                        .b_step = GEMM_PANEL,
+                        .b_panel = GEMM_PANEL * rows,
+                        .ldc = w->in,
+                        .parts = tiles,
+                        .a_part = rows * w->out,
+                        .b_part = rows * panels_width(w->in)};
 }
 
-/* In bf16 both operands are rounded on their way into a product, the weights some rows at a time. Floats come
- * in and out; the double twin has none of it. */
+/* In bf16 both operands are rounded on their way into a product, the weights some rows at a time.
+ * Floats come in and out; the double twin has none of it. */
 #ifndef NICEST_DOUBLE
-static void multiply_bf16(tile *t, gemm_shape s, const float *weight, const float *a, const float *bias,
-                          float *next)
+static void multiply_bf16(tile *t, gemm_shape s, const float *weight, const float *a,
+                          const float *bias, float *next)
 {
     size_t used = t->scratch->used, out = s.m, in = s.k;
     bool tiles = s.lda == 0;
@@ -129,7 +149,8 @@ static void multiply_bf16(tile *t, gemm_shape s, const float *weight, const floa
     t->scratch->used = used;
 }
 
-static void add_gradient_bf16(const batch *b, gemm_shape s, const float *delta, const float *a, float *g)
+static void add_gradient_bf16(const batch *b, gemm_shape s, const float *delta, const float *a,
+                              float *g)
 {
     size_t part = BLOCK_ROWS * s.k / 2;
     for (size_t i = 0; i < s.parts; i++)
@@ -151,14 +172,15 @@ static void to_panels_bf16(tile *t, float *panels, const float *a, size_t width)
     t->scratch->used = used;
 }
 #else
-static void multiply_bf16(tile *t, gemm_shape s, const real *weight, const real *a, const real *bias,
-                          real *next)
+static void multiply_bf16(tile *t, gemm_shape s, const real *weight, const real *a,
+                          const real *bias, real *next)
 {
     (void)t;
     gemm_run(&s, weight, a, bias, next);
 }
 
-static void add_gradient_bf16(const batch *b, gemm_shape s, const real *delta, const real *a, real *g)
+static void add_gradient_bf16(const batch *b, gemm_shape s, const real *delta, const real *a,
+                              real *g)
 {
     (void)b;
     gemm_run(&s, delta, a, NULL, g);
@@ -170,7 +192,8 @@ static void to_panels_bf16(tile *t, real *panels, const real *a, size_t width)
 }
 #endif
 
-static void multiply(tile *t, gemm_shape s, const real *weight, const real *a, const real *bias, real *next)
+static void multiply(tile *t, gemm_shape s, const real *weight, const real *a, const real *bias,
+                     real *next)
 {
     if (t->bf16)
         multiply_bf16(t, s, weight, a, bias, next);
@@ -232,8 +255,8 @@ static void note_largest(tile *t, int which, const real *x, size_t width)
         t->largest[which] = largest;
 }
 
-/* a_l = f(W_l a_{l-1} + b_l). On the tape: a_{l-1} in panels; and where delta_l will be, f' (ReLU: a_l, which
- * tells it). */
+/* a_l = f(W_l a_{l-1} + b_l). On the tape: a_{l-1} in panels; and where delta_l will be, f' (ReLU:
+ * a_l, which tells it). */
 void mlp_forward(const mlp *m, tile *t, const double *input, real *output)
 {
     size_t used = t->scratch->used, inputs = m->linear[0].in;
@@ -250,8 +273,8 @@ void mlp_forward(const mlp *m, tile *t, const double *input, real *output)
         note_largest(t, 0, a, w->in);
         if (t->tape)
             to_panels(t, taped(t, l), a, w->in);
-        multiply(t, forward_shape(w, t->padded, relu && !last ? GEMM_RELU : GEMM_PLAIN), w->weight, a,
-                 w->bias, next);
+        multiply(t, forward_shape(w, t->padded, relu && !last ? GEMM_RELU : GEMM_PLAIN), w->weight,
+                 a, w->bias, next);
         if (!last && !relu)
             vector_activate(m->activation, next, kept, w->out * t->padded);
         a = next;
@@ -274,8 +297,7 @@ void mlp_backward(const mlp *m, tile *t, real *dinput)
         const real *delta = taped(t, m->count + l), *turned = t->turned + (w->weight - t->theta);
         real *below = l ? taped(t, m->count + l - 1) : dinput;
         note_largest(t, 1, delta, w->out);
-        multiply(t,
-                 backward_shape(w, t->padded, l ? GEMM_ZERO : GEMM_ADD, l ? slope : GEMM_PLAIN),
+        multiply(t, backward_shape(w, t->padded, l ? GEMM_ZERO : GEMM_ADD, l ? slope : GEMM_PLAIN),
                  turned, delta, NULL, below);
     }
 }
@@ -306,7 +328,10 @@ void mlp_blocks(const mlp *m, size_t layer_index, const tensor_list *list, block
         for (size_t row = 0; row < w->out; row += BLOCK_ROWS) {
             size_t rows = w->out - row < BLOCK_ROWS ? w->out - row : BLOCK_ROWS;
             bool last = row + rows == w->out; /* the last block brings the bias, which follows W */
-            block_add(blocks, &(block){.layer = layer_index, .tensor = l, .row = row, .rows = rows,
+            block_add(blocks, &(block){.layer = layer_index,
+                                       .tensor = l,
+                                       .row = row,
+                                       .rows = rows,
                                        .offset = offset + row * w->in,
                                        .count = rows * w->in + (last ? w->out : 0),
                                        .decays = rows * w->in});
@@ -314,8 +339,8 @@ void mlp_blocks(const mlp *m, size_t layer_index, const tensor_list *list, block
     }
 }
 
-/* dW = sum of delta a' and db = sum of delta, over the rows of the batch: all tiles but a shorter last one in
- * one product. */
+/* dW = sum of delta a' and db = sum of delta, over the rows of the batch: all tiles but a shorter
+ * last one in one product. */
 void mlp_gradient(const mlp *m, const batch *b, const block *which, real *g)
 {
     size_t l = which->tensor, same = b->rows / b->tile;

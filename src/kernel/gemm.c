@@ -1,7 +1,8 @@
-/* gemm.c - the loops round the tiles of gemm_levels.c, and the forms that operands are brought into.
+/* gemm.c - the loops round the tiles of gemm_levels.c, and the forms that operands are brought
+ * into.
  *
- * The larger operand is streamed once while the smaller one stays in cache: rows of A outside where A is
- * the weights, columns of B outside where B is a batch. */
+ * The larger operand is streamed once while the smaller one stays in cache: rows of A outside where
+ * A is the weights, columns of B outside where B is a batch. */
 #include "kernel/gemm.h"
 
 #include <stdatomic.h>
@@ -72,7 +73,8 @@ bool gemm_has_bf16(void)
 /* ------------------------------------------------------------------ tiles */
 
 /* A tile that hangs over the last column of C: computed aside, in whole vectors. */
-static void run_aside(void (*run)(const gemm_tile *), gemm_tile t, size_t rows, size_t columns, size_t width)
+static void run_aside(void (*run)(const gemm_tile *), gemm_tile t, size_t rows, size_t columns,
+                      size_t width)
 {
     real aside[TILE_ROWS * GEMM_PANEL]; /* a tall one is narrower */
     real *c = t.c;
@@ -166,23 +168,36 @@ static void run_by_columns(product *p)
 void gemm_run(const gemm_shape *s, const real *a, const real *b, const real *bias, real *c)
 {
     const gemm_tiles *tiles = tiles_for(s);
-    product p = {
-        .shape = s, .tiles = tiles, .a = a, .b = b, .bias = bias, .c = c,
-        .rows = s->lda && s->n <= tiles->lanes ? TILE_TALL_ROWS : TILE_ROWS,
-        .across = tiles->vectors * tiles->lanes, .a_rows = s->lda ? s->lda : s->k,
-        .tile = {.a_row = s->lda ? s->lda : 1, .b_step = s->b_step, .ldc = s->ldc, .k = s->k,
-                 .parts = parts_of(s), .a_part = s->a_part, .b_part = s->b_part, .start = s->start,
-                 .end = s->end}};
+    product p = {.shape = s,
+                 .tiles = tiles,
+                 .a = a,
+                 .b = b,
+                 .bias = bias,
+                 .c = c,
+                 .rows = s->lda && s->n <= tiles->lanes ? TILE_TALL_ROWS : TILE_ROWS,
+                 .across = tiles->vectors * tiles->lanes,
+                 .a_rows = s->lda ? s->lda : s->k,
+                 .tile = {.a_row = s->lda ? s->lda : 1,
+                          .b_step = s->b_step,
+                          .ldc = s->ldc,
+                          .k = s->k,
+                          .parts = parts_of(s),
+                          .a_part = s->a_part,
+                          .b_part = s->b_part,
+                          .start = s->start,
+                          .end = s->end}};
     if (s->m > s->n)
         run_by_rows(&p);
     else
         run_by_columns(&p);
 }
 
-/* ------------------------------------------------------------------ tiles and panels of operands */
+/* ------------------------------------------------------------------ tiles and panels of operands
+ */
 
 typedef real eight __attribute__((vector_size(8 * sizeof(real))));
-typedef real stored_eight __attribute__((vector_size(8 * sizeof(real)), aligned(sizeof(real)), may_alias));
+typedef real stored_eight
+    __attribute__((vector_size(8 * sizeof(real)), aligned(sizeof(real)), may_alias));
 #ifdef NICEST_DOUBLE
 typedef int64_t eight_places __attribute__((vector_size(8 * sizeof(real))));
 #else

@@ -21,7 +21,7 @@
 
 /* ------------------------------------------------------------------ real */
 
-#define TILE(name)   plain_##name
+#define TILE(name) plain_##name
 #define TILE_TARGET
 #define TILE_BYTES   16
 #define TILE_VECTORS 2
@@ -34,7 +34,8 @@
 #define TILE_VECTORS 2
 #include "kernel/gemm_tile.h"
 
-#ifndef __SANITIZE_ADDRESS__ /* GCC puts 64-byte vectors into frames that are aligned to 32: bug 110027 */
+#ifndef __SANITIZE_ADDRESS__ /* GCC puts 64-byte vectors into frames that are aligned to 32: bug   \
+                                110027 */
 #define WITH_AVX512  1
 #define TILE(name)   avx512_##name
 #define TILE_TARGET  __attribute__((target("avx512f,avx512vl,avx512bw,avx512dq,fma")))
@@ -57,25 +58,25 @@
             float value;                                                                           \
         } low = {word << 16}, high = {word & 0xffff0000u};                                         \
         (sum) += (__typeof__(sum))((integers)(b) << 16) * low.value;                               \
-        (sum) += (__typeof__(sum))((integers)(b) & 0xffff0000u) * high.value;                      \
+        (sum) += (__typeof__(sum))((integers)(b)&0xffff0000u) * high.value;                        \
     } while (0)
 
 typedef uint32_t words16 __attribute__((vector_size(16)));
 typedef uint32_t words32 __attribute__((vector_size(32)));
 
-#define TILE(name)            plain_pairs_##name
+#define TILE(name) plain_pairs_##name
 #define TILE_TARGET
-#define TILE_BYTES            16
-#define TILE_VECTORS          2
-#define TILE_DOT(sum, b, a)   WIDENED(words16, sum, b, a)
+#define TILE_BYTES          16
+#define TILE_VECTORS        2
+#define TILE_DOT(sum, b, a) WIDENED(words16, sum, b, a)
 #include "kernel/gemm_tile.h"
 
 #ifdef WITH_X86
-#define TILE(name)            avx2_pairs_##name
-#define TILE_TARGET           __attribute__((target("avx2,fma")))
-#define TILE_BYTES            32
-#define TILE_VECTORS          2
-#define TILE_DOT(sum, b, a)   WIDENED(words32, sum, b, a)
+#define TILE(name)          avx2_pairs_##name
+#define TILE_TARGET         __attribute__((target("avx2,fma")))
+#define TILE_BYTES          32
+#define TILE_VECTORS        2
+#define TILE_DOT(sum, b, a) WIDENED(words32, sum, b, a)
 #include "kernel/gemm_tile.h"
 #endif
 
@@ -84,11 +85,11 @@ typedef uint32_t words32 __attribute__((vector_size(32)));
 #define DOT_PAIRS(sum, b, a)                                                                       \
     ((sum) = (__typeof__(sum))_mm512_dpbf16_ps((__m512)(sum), (__m512bh)(b),                       \
                                                (__m512bh)_mm512_set1_ps(*(a))))
-#define TILE(name)            avx512_bf16_##name
-#define TILE_TARGET           __attribute__((target("avx512f,avx512vl,avx512bw,avx512dq,avx512bf16,fma")))
-#define TILE_BYTES            64
-#define TILE_VECTORS          4
-#define TILE_DOT(sum, b, a)   DOT_PAIRS(sum, b, a)
+#define TILE(name)          avx512_bf16_##name
+#define TILE_TARGET         __attribute__((target("avx512f,avx512vl,avx512bw,avx512dq,avx512bf16,fma")))
+#define TILE_BYTES          64
+#define TILE_VECTORS        4
+#define TILE_DOT(sum, b, a) DOT_PAIRS(sum, b, a)
 #include "kernel/gemm_tile.h"
 #endif
 #endif

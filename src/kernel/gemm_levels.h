@@ -4,7 +4,8 @@
 
 #include "kernel/gemm.h"
 
-/* A tile that is one vector wide may have twice the rows: so many sums at least keep the units busy. */
+/* A tile that is one vector wide may have twice the rows: so many sums at least keep the units
+ * busy. */
 enum { TILE_ROWS = 6, TILE_TALL_ROWS = 12, TILE_MOST_VECTORS = 4, AHEAD_BYTES = 16 };
 
 /* One tile's operands; as in gemm_shape, from the tile's first element on. */
@@ -17,7 +18,8 @@ typedef struct gemm_tile {
     gemm_end end;
 } gemm_tile;
 
-/* Tiles of one instruction set: at [vectors - 1][rows - 1] that of `rows` by `vectors` x `lanes`. */
+/* Tiles of one instruction set: at [vectors - 1][rows - 1] that of `rows` by `vectors` x `lanes`.
+ */
 typedef struct gemm_tiles {
     size_t lanes, vectors;
     void (*run[TILE_MOST_VECTORS][TILE_TALL_ROWS])(const gemm_tile *t);

@@ -1,15 +1,17 @@
-/* gemm_tile.h - a tile of C in registers: 1 to 6 rows of 1 to TILE_VECTORS vectors, or 12 of one, while the
- * sums run.
+/* gemm_tile.h - a tile of C in registers: 1 to 6 rows of 1 to TILE_VECTORS vectors, or 12 of one,
+ * while the sums run.
  *
- * gemm_levels.c includes it once for each instruction set, with TILE(name) naming it, TILE_TARGET its
- * attribute, TILE_BYTES the size of a vector, TILE_VECTORS vectors across a tile (six rows of them, the
- * vectors of B and a broadcast fill the registers) and, for pairs of bf16, TILE_DOT. No include guard. */
+ * gemm_levels.c includes it once for each instruction set, with TILE(name) naming it, TILE_TARGET
+ * its attribute, TILE_BYTES the size of a vector, TILE_VECTORS vectors across a tile (six rows of
+ * them, the vectors of B and a broadcast fill the registers) and, for pairs of bf16, TILE_DOT. No
+ * include guard. */
 
 #define TILE_INLINE static inline __attribute__((always_inline)) TILE_TARGET
 
 typedef real TILE(vector) __attribute__((vector_size(TILE_BYTES)));
 /* The same where it lies in memory: aligned like its elements, and seen as them. */
-typedef real TILE(stored) __attribute__((vector_size(TILE_BYTES), aligned(sizeof(real)), may_alias));
+typedef real TILE(stored)
+    __attribute__((vector_size(TILE_BYTES), aligned(sizeof(real)), may_alias));
 
 #ifdef NICEST_DOUBLE
 typedef int64_t TILE(mask) __attribute__((vector_size(TILE_BYTES)));
@@ -63,10 +65,10 @@ TILE_INLINE void TILE(finish)(const gemm_tile *t, int rows, int vectors, const T
     }
 }
 
-/* One step of k. The second six of a tall tile are reached from a pointer of their own: with one for all, the
- * compiler would run out of registers for their distances. */
-TILE_INLINE void TILE(step)(const real *a, const real *second, size_t a_row, const real *b, int rows,
-                            int vectors, TILE(vector) * sum)
+/* One step of k. The second six of a tall tile are reached from a pointer of their own: with one
+ * for all, the compiler would run out of registers for their distances. */
+TILE_INLINE void TILE(step)(const real *a, const real *second, size_t a_row, const real *b,
+                            int rows, int vectors, TILE(vector) * sum)
 {
     TILE(vector) across[TILE_VECTORS];
     UNROLL
@@ -74,7 +76,8 @@ TILE_INLINE void TILE(step)(const real *a, const real *second, size_t a_row, con
         across[v] = *(const TILE(stored) *)(b + v * TILE(LANES));
     UNROLL
     for (int r = 0; r < rows; r++) {
-        const real *from = r < TILE_ROWS ? a + (size_t)r * a_row : second + (size_t)(r - TILE_ROWS) * a_row;
+        const real *from =
+            r < TILE_ROWS ? a + (size_t)r * a_row : second + (size_t)(r - TILE_ROWS) * a_row;
         UNROLL
         for (int v = 0; v < vectors; v++)
             TILE_STEP(sum[r * vectors + v], across[v], from);
@@ -144,7 +147,8 @@ static const gemm_tiles TILE(tiles) = {
          TILE(9x1), TILE(10x1), TILE(11x1), TILE(12x1)},
         TILE_NAMES(2),
 #if TILE_VECTORS > 2
-        TILE_NAMES(3), TILE_NAMES(4),
+        TILE_NAMES(3),
+        TILE_NAMES(4),
 #endif
     },
 };
