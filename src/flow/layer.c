@@ -78,3 +78,11 @@ double batch_sum(const batch *b, const real *matrix, size_t width, size_t j)
     }
     return sum;
 }
+
+void tile_squares(const tile *t, const real *x, size_t width, double *sum)
+{
+    memset(sum, 0, t->rows * sizeof *sum);
+    for (size_t j = 0; j < width; j++)
+        for (size_t r = 0; r < t->rows; r++)
+            sum[r] += (double)x[j * t->padded + r] * (double)x[j * t->padded + r];
+}

@@ -106,6 +106,9 @@ size_t batch_padded(const batch *b, size_t number);
 /* The sum over the batch of column j of a matrix on the tape that tiles fill as [width, padded]. */
 double batch_sum(const batch *b, const real *matrix, size_t width, size_t j);
 
+/* sum[r] = the squares of row r of x[width, padded], for the rows that count. */
+void tile_squares(const tile *t, const real *x, size_t width, double *sum);
+
 /* The size with which a tile of `rows` rows is computed. */
 size_t tile_padded(size_t rows);
 

@@ -171,50 +171,32 @@ static void to_panels_bf16(tile *t, float *panels, const float *a, size_t width)
     gemm_to_panels(panels, pairs, width, t->padded / 2);
     t->scratch->used = used;
 }
+#define IN_BF16(asked, call)                                                                       \
+    if (asked) {                                                                                   \
+        call;                                                                                      \
+        return;                                                                                    \
+    }
 #else
-static void multiply_bf16(tile *t, gemm_shape s, const real *weight, const real *a,
-                          const real *bias, real *next)
-{
-    (void)t;
-    gemm_run(&s, weight, a, bias, next);
-}
-
-static void add_gradient_bf16(const batch *b, gemm_shape s, const real *delta, const real *a,
-                              real *g)
-{
-    (void)b;
-    gemm_run(&s, delta, a, NULL, g);
-}
-
-static void to_panels_bf16(tile *t, real *panels, const real *a, size_t width)
-{
-    gemm_to_panels(panels, a, width, t->padded);
-}
+#define IN_BF16(asked, call) (void)(asked);
 #endif
 
 static void multiply(tile *t, gemm_shape s, const real *weight, const real *a, const real *bias,
                      real *next)
 {
-    if (t->bf16)
-        multiply_bf16(t, s, weight, a, bias, next);
-    else
-        gemm_run(&s, weight, a, bias, next);
+    IN_BF16(t->bf16, multiply_bf16(t, s, weight, a, bias, next))
+    gemm_run(&s, weight, a, bias, next);
 }
 
 static void add_gradient(const batch *b, gemm_shape s, const real *delta, const real *a, real *g)
 {
-    if (b->bf16)
-        add_gradient_bf16(b, s, delta, a, g);
-    else
-        gemm_run(&s, delta, a, NULL, g);
+    IN_BF16(b->bf16, add_gradient_bf16(b, s, delta, a, g))
+    gemm_run(&s, delta, a, NULL, g);
 }
 
 static void to_panels(tile *t, real *panels, const real *a, size_t width)
 {
-    if (t->bf16)
-        to_panels_bf16(t, panels, a, width);
-    else
-        gemm_to_panels(panels, a, width, t->padded);
+    IN_BF16(t->bf16, to_panels_bf16(t, panels, a, width))
+    gemm_to_panels(panels, a, width, t->padded);
 }
 
 /* ------------------------------------------------------------------ forward and backward */
@@ -364,15 +346,14 @@ void mlp_gradient(const mlp *m, const batch *b, const block *which, real *g)
         g[which->decays + o] = (real)batch_sum(b, delta, w->out, o);
 }
 
-/* sum[r] = the squares of row r of x[width, padded]; of panels, [width / 64, padded, 64]. */
-static void squares_of_rows(double *sum, const real *x, size_t width, const tile *t, bool panels)
+/* tile_squares of what lies in panels, [width / 64, padded, 64]. */
+static void panel_squares(const tile *t, const real *panels, size_t width, double *sum)
 {
-    size_t n = t->padded, columns = panels ? GEMM_PANEL : 1;
     for (size_t r = 0; r < t->rows; r++) {
         sum[r] = 0;
-        for (size_t j = 0; j < width; j += columns) {
-            const real *part = x + j * n + r * columns;
-            sum[r] += vector_dot(part, part, columns);
+        for (size_t j = 0; j < width; j += GEMM_PANEL) {
+            const real *part = panels + j * t->padded + r * GEMM_PANEL;
+            sum[r] += vector_dot(part, part, GEMM_PANEL);
         }
     }
 }
@@ -383,8 +364,8 @@ size_t mlp_norms(const mlp *m, const tile *t, double *norms, size_t stride)
 {
     double a[2 * GEMM_PANEL], delta[2 * GEMM_PANEL];
     for (size_t l = 0; t && l < m->count; l++) {
-        squares_of_rows(a, taped(t, l), t->tape->width[l], t, true);
-        squares_of_rows(delta, taped(t, m->count + l), m->linear[l].out, t, false);
+        panel_squares(t, taped(t, l), t->tape->width[l], a);
+        tile_squares(t, taped(t, m->count + l), m->linear[l].out, delta);
         for (size_t r = 0; r < t->rows; r++)
             norms[r * stride + l] = sqrt(delta[r] * (a[r] + 1));
     }

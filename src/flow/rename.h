@@ -64,6 +64,7 @@
 #define state_subtract         state_subtract_f64
 #define tensor_add             tensor_add_f64
 #define tile_padded            tile_padded_f64
+#define tile_squares           tile_squares_f64
 #endif
 
 #endif

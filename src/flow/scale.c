@@ -97,13 +97,12 @@ static void scale_gradient(const layer *self, const batch *b, const block *which
 
 static size_t scale_norms(const layer *self, const tile *t, double *norms, size_t stride)
 {
-    const real *ds = t ? t->tape->matrix[0] + t->first * self->columns : NULL;
-    for (size_t r = 0; t && r < t->rows; r++) {
-        double sum = 0;
-        for (size_t j = 0; j < self->columns; j++)
-            sum += (double)ds[j * t->padded + r] * (double)ds[j * t->padded + r];
-        norms[r * stride] = sqrt(sum);
-    }
+    double squares[2 * GEMM_PANEL];
+    if (!t)
+        return 1;
+    tile_squares(t, t->tape->matrix[0] + t->first * self->columns, self->columns, squares);
+    for (size_t r = 0; r < t->rows; r++)
+        norms[r * stride] = sqrt(squares[r]);
     return 1;
 }
 
