@@ -323,7 +323,7 @@ static void draw_unit_curve(const char *path, const char *score, const char *tit
                             const char *x_label, const char *y_label, const double *x,
                             const double *y, size_t n, double baseline)
 {
-    static const colour inks[] = {{0, 114, 178}, {160, 160, 160}};
+    const colour inks[] = {colour_series(0), {160, 160, 160}};
     const char *const names[] = {score, "chance"};
     double ends[] = {0, 1},
            level[] = {isnan(baseline) ? 0 : baseline, isnan(baseline) ? 1 : baseline};

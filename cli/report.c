@@ -293,22 +293,26 @@ void chart_level(page *p, const axes *a, double y, int ink)
                  place_y(a, y), a->width);
 }
 
-void chart_steps(page *p, const axes *a, const double *heights, size_t n, int ink)
+/* Up and down over n equal steps, from the left end of the axis to the right one. */
+static void step_path(page *p, const axes *a, const double *heights, size_t n, char kind, int ink)
 {
     double width = a->width / (double)n, bottom = a->top + a->height;
-    page_add(p, "<path class=\"c%d\" d=\"M%.1f %.1f", ink, a->left, bottom);
+    page_add(p, "<path class=\"%c%d\" d=\"M%.1f %.1f", kind, ink, a->left, bottom);
     for (size_t i = 0; i < n; i++)
         page_add(p, "V%.1fh%.2f", fmax(place_y(a, heights[i]), a->top), width);
-    page_add(p, "V%.1f\"/>\n", bottom);
+    page_add(p, "V%.1f", bottom);
+}
+
+void chart_steps(page *p, const axes *a, const double *heights, size_t n, int ink)
+{
+    step_path(p, a, heights, n, 'c', ink);
+    page_add(p, "\"/>\n");
 }
 
 void chart_bars(page *p, const axes *a, const double *heights, size_t n, int ink)
 {
-    double width = a->width / (double)n, bottom = a->top + a->height;
-    page_add(p, "<path class=\"b%d\" d=\"M%.1f %.1f", ink, a->left, bottom);
-    for (size_t i = 0; i < n; i++)
-        page_add(p, "V%.1fh%.2f", fmax(place_y(a, heights[i]), a->top), width);
-    page_add(p, "V%.1fz\"/>\n", bottom);
+    step_path(p, a, heights, n, 'b', ink);
+    page_add(p, "z\"/>\n");
 }
 
 void chart_points(page *p, const axes *a, const double *x, const double *y, size_t n, size_t stride,

@@ -74,5 +74,4 @@ void source_read(const nicest_data *data, size_t first, size_t count, double *ou
 /* Stored rows index[0..count-1] likewise. */
 void source_gather(const nicest_data *data, const size_t *index, size_t count, double *out);
 
-
 #endif
