@@ -433,12 +433,6 @@ static void backward_tile(const flow_workspace *w, tile *t, size_t number)
     }
 }
 
-/* Hands out columns of the state as rows of the users' data, [rows, d] from row `first` on. */
-static void give_rows(const tile *t, const double *x, size_t first, double *out)
-{
-    state_get_rows(x, t->padded, 0, out + first * t->columns, t->rows, t->columns);
-}
-
 /* log p of each row; dx (where wanted) becomes weight * d log p_H / dh. */
 static void finish_forward(const flow_workspace *w, tile *t, size_t first, bool backward)
 {
@@ -465,7 +459,7 @@ static void finish_forward(const flow_workspace *w, tile *t, size_t first, bool 
             job->logdet[first + r] = t->logdet[r];
     }
     if (job->latent)
-        give_rows(t, t->x, first, job->latent);
+        state_get_rows(t->x, n, 0, job->latent + first * t->columns, t->rows, t->columns);
     t->scratch->used = used;
 }
 
