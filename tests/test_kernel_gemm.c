@@ -499,6 +499,28 @@ static void pairs(void)
     }
 }
 
+/* Tiles of pairs are the tiles of the pairs: of odd and even rows, in parts or at once, within guards. */
+static void test_pair_tiles(void **state)
+{
+    (void)state;
+    static const size_t rows[] = {1, 2, 7, 96, 101}, columns[] = {1, 5, 6, 13, 96, 97, 200};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows * 7; i++) {
+        size_t k = rows[i / 7], m = columns[i % 7], half = (k + 1) / 2, cut = k / 4 * 2;
+        guarded x, found = guard_new(half * m * sizeof(float));
+        numbers(&x, k * m, 5);
+        float *pairs = memory_new(half * m, sizeof *pairs), *want = memory_new(half * m, sizeof *want);
+        gemm_pair_rows(pairs, x.data, k, m, m);
+        gemm_to_tiles(want, pairs, 0, half, half, m);
+        gemm_to_pair_tiles(found.data, x.data, 0, cut, k, m);
+        gemm_to_pair_tiles(found.data, x.data, cut, k - cut, k, m);
+        assert_memory_equal(found.data, want, half * m * sizeof *want);
+        memory_free(pairs);
+        memory_free(want);
+        guard_free(&x);
+        guard_free(&found);
+    }
+}
+
 static void test_pairs(void **state)
 {
     (void)state;
@@ -523,6 +545,7 @@ int main(void)
 #ifndef NICEST_DOUBLE
         cmocka_unit_test(test_rounding_to_bf16),
         cmocka_unit_test(test_pairs),
+        cmocka_unit_test(test_pair_tiles),
 #endif
     };
     return cmocka_run_group_tests_name(gemm_level_name(gemm_best_level()), tests, NULL, NULL);

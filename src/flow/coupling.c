@@ -128,9 +128,10 @@ static void coupling_gradient(const layer *self, const batch *b, const block *wh
     mlp_gradient(&((const coupling *)self)->conditioner, b, which, g);
 }
 
-static void coupling_turn(const layer *self, const block *which, const real *theta, real *turned)
+static void coupling_turn(const layer *self, const block *which, const real *theta,
+                          weight_forms *forms)
 {
-    mlp_turn(&((const coupling *)self)->conditioner, which, theta, turned);
+    mlp_turn(&((const coupling *)self)->conditioner, which, theta, forms);
 }
 
 static size_t coupling_norms(const layer *self, const tile *t, double *norms, size_t stride)

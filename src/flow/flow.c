@@ -127,7 +127,7 @@ struct flow_workspace {
     real **matrix; /* of all layers, one after the other */
     size_t *width;
     real *activations; /* the one block behind all tapes */
-    real *turned;      /* [trainable]: weights as the way back reads them; and whether it is those of theta */
+    weight_forms forms; /* [trainable] each; and whether they are those of theta */
     bool is_turned;
     size_t capacity;   /* rows of a tape */
     /* of FLOW_RECOMPUTE */
@@ -254,8 +254,9 @@ static nicest_status lay_tapes(flow_workspace *w)
     w->capacity = tiles_of(w->rows, w->tile) * w->tile;
     w->tapes[0] = (tape){w->matrix, w->width};
     w->activations = memory_new(w->capacity, place_matrices(w) * sizeof(real));
-    w->turned = memory_new(w->flow->tensors.trainable, sizeof(real));
-    if (!w->activations || !w->turned)
+    w->forms.turned = memory_new(w->flow->tensors.trainable, sizeof(real));
+    w->forms.paired = w->bf16 ? memory_new(w->flow->tensors.trainable, sizeof(real)) : NULL;
+    if (!w->activations || !w->forms.turned || (w->bf16 && !w->forms.paired))
         return fail_memory();
     place_matrices(w);
     return w->use == FLOW_RECOMPUTE ? keep_inputs(w) : NICEST_OK;
@@ -301,7 +302,7 @@ nicest_status flow_workspace_new(flow_workspace **out, const flow *f, flow_use u
     w->threads = threads < 1 ? parallel_available() : threads;
     w->rows = rows ? rows : (size_t)w->threads * FLOW_LONG_TILE;
     w->tile = choose_tile(f, w->rows, w->threads);
-    w->bf16 = bf16;
+    w->bf16 = bf16 && use != FLOW_SCORE;
     nicest_status status = prepare_all(w);
     if (status != NICEST_OK)
         flow_workspace_free(w);
@@ -324,7 +325,8 @@ void flow_workspace_free(flow_workspace *w)
     memory_free(w->matrix);
     memory_free(w->width);
     memory_free(w->activations);
-    memory_free(w->turned);
+    memory_free(w->forms.turned);
+    memory_free(w->forms.paired);
     memory_free(w->inputs);
     memory_free(w->dx);
     memory_free(w->gradient);
@@ -342,7 +344,7 @@ void flow_turn(flow_workspace *w, const block *which)
 {
     const layer_class *class = class_of(w->flow, which->layer);
     if (class->turn)
-        class->turn(w->flow->spec.layers[which->layer], which, w->flow->theta, w->turned);
+        class->turn(w->flow->spec.layers[which->layer], which, w->flow->theta, &w->forms);
 }
 
 void flow_turned(flow_workspace *w, bool all)
@@ -383,13 +385,14 @@ static void load_tile(const flow_workspace *w, tile *t, size_t first, double *va
     for (size_t start = 0; start < t->padded; start += ROWS_AT_ONCE) {
         size_t left = t->rows > start ? t->rows - start : 0;
         size_t count = left < ROWS_AT_ONCE ? left : ROWS_AT_ONCE;
+        size_t room = t->padded - start < ROWS_AT_ONCE ? t->padded - start : ROWS_AT_ONCE;
         const double *from = job->values ? job->values + (first + start) * d : values;
         if (job->source && count > 0)
             job->source->fetch(job->source->context, first + start, count, values);
         for (size_t i = 0; i < count; i++)
             load_row(w, first + start + i, from + i * d, rows + i * d, noise);
-        memset(rows + count * d, 0, (ROWS_AT_ONCE - count) * d * sizeof *rows);
-        state_put_rows(t->x, t->padded, start, rows, ROWS_AT_ONCE, d);
+        memset(rows + count * d, 0, (room - count) * d * sizeof *rows);
+        state_put_rows(t->x, t->padded, start, rows, room, d);
     }
 }
 
@@ -508,9 +511,9 @@ static size_t open_tile(flow_workspace *w, int thread, size_t number, tile *t, d
     size_t in_pass = number * w->pass_tile, left = w->count - in_pass;
     *t = (tile){.rows = left < w->pass_tile ? left : w->pass_tile, .first = in_pass,
                 .columns = w->flow->spec.columns, .bf16 = w->bf16,
-                .theta = w->flow->theta, .turned = w->turned, .scratch = &k->arena,
+                .theta = w->flow->theta, .forms = w->forms, .scratch = &k->arena,
                 .dlogdet = w->learning ? -1.0 / (double)w->job->rows : 1.0};
-    t->padded = tile_padded(t->rows);
+    t->padded = goes_back(w) || t->rows > 1 || w->bf16 ? tile_padded(t->rows) : 1;
     k->arena.used = 0;
     take_tile(w, t->padded, &k->arena, t, values, noise);
     memset(t->logdet, 0, t->padded * sizeof *t->logdet);
@@ -565,7 +568,7 @@ static void turn_before_pass(flow_workspace *w)
 /* In passes of at most w->rows rows where there is a tape. */
 void flow_run(flow_workspace *w, const flow_job *job)
 {
-    if (wants_gradient(job))
+    if (wants_gradient(job) || w->bf16)
         turn_before_pass(w);
     size_t most = wants_gradient(job) ? w->rows : job->rows;
     for (size_t start = 0; start < job->rows; start += most) {

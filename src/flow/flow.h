@@ -54,7 +54,8 @@ typedef enum flow_use {
 typedef struct flow_workspace flow_workspace;
 
 /* rows: the most rows of one pass that needs a tape (FLOW_SCORE: only a hint; 0: many). With
- * FLOW_LEARN and FLOW_RECOMPUTE every batch has exactly that many. Borrowed: `f` must outlive it. */
+ * FLOW_LEARN and FLOW_RECOMPUTE every batch has exactly that many. bf16: products in bf16, but for FLOW_SCORE.
+ * Borrowed: `f` must outlive it. */
 nicest_status flow_workspace_new(flow_workspace **out, const flow *f, flow_use use, size_t rows,
                                  int threads, bool bf16);
 void flow_workspace_free(flow_workspace *w);

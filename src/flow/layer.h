@@ -52,6 +52,12 @@ typedef struct tape {
     size_t *width;
 } tape;
 
+/* The weights once more, at their places in theta, as products read them. */
+typedef struct weight_forms {
+    real *turned; /* W' in tiles, for the way back; in bf16 of pairs */
+    real *paired; /* in bf16: W as pairs, for the way forward; else NULL */
+} weight_forms;
+
 /* Some rows on their way through the whole flow: columns one after the other, each over all rows of the
  * tile, so that every loop and every product runs along rows. */
 typedef struct tile {
@@ -65,7 +71,8 @@ typedef struct tile {
     double *logdet;   /* [padded]: log |det| so far */
     double dlogdet;   /* gradient of the objective by each row's log-determinant */
     const tape *tape; /* this layer's part; NULL unless backward will follow */
-    const real *theta, *turned; /* all parameters; and with weights as the way back reads them */
+    const real *theta;  /* all parameters */
+    weight_forms forms;
     bool bf16;
     arena *scratch;
     real *largest; /* [2]: max |activation|, max |delta| of this layer and tile; NULL unless taped */
@@ -144,8 +151,8 @@ typedef struct layer_class {
     /* Blocks of the layer's parameters, and the gradient of one into g[block.count]. */
     void (*blocks)(const layer *self, size_t index, const tensor_list *list, block_list *blocks);
     void (*gradient)(const layer *self, const batch *b, const block *which, real *g);
-    /* Writes the weights of a block into `turned`, as backward reads them; NULL: it reads none. */
-    void (*turn)(const layer *self, const block *which, const real *theta, real *turned);
+    /* Writes the weights of a block in the forms that are read; NULL: none is. */
+    void (*turn)(const layer *self, const block *which, const real *theta, weight_forms *forms);
     /* The number of the layer's parts: linear maps (weight and bias together) and scales. Of a tile after
      * backward, unless it is NULL, the norm of row r's gradient by part i: norms[r * stride + i]. */
     size_t (*norms)(const layer *self, const tile *t, double *norms, size_t stride);

@@ -123,29 +123,19 @@ static gemm_shape gradient_shape(const mlp_linear *w, const block *which, size_t
                         .b_part = rows * panels_width(w->in)};
 }
 
-/* In bf16 both operands are rounded on their way into a product, the weights some rows at a time.
- * Floats come in and out; the double twin has none of it. */
+/* In bf16 the weights are pairs already, and the other operand is rounded on its way into a
+ * product. Floats come out; the double twin has none of it. */
 #ifndef NICEST_DOUBLE
 static void multiply_bf16(tile *t, gemm_shape s, const float *weight, const float *a,
                           const float *bias, float *next)
 {
-    size_t used = t->scratch->used, out = s.m, in = s.k;
-    bool tiles = s.lda == 0;
+    size_t used = t->scratch->used, in = s.k;
     s.bf16 = true;
     s.k = (in + 1) / 2;
-    s.lda = tiles ? 0 : s.k;
-    float *a_pairs = arena_take(t->scratch, s.k * t->padded, sizeof *a);
-    float *weight_pairs = arena_take(t->scratch, BLOCK_ROWS * s.k, sizeof *a);
-    gemm_pair_rows(a_pairs, a, in, t->padded, t->padded);
-    for (size_t row = 0; row < out; row += s.m) {
-        size_t most = tiles && out - row >= GEMM_TILE_ROWS ? GEMM_TILE_ROWS : BLOCK_ROWS;
-        s.m = out - row < most ? out - row : most;
-        if (tiles)
-            gemm_pair_rows(weight_pairs, weight + row * in, in, s.m, s.m);
-        else
-            gemm_pair_columns(weight_pairs, weight + row * in, s.m, in, in);
-        gemm_run(&s, weight_pairs, a_pairs, bias ? bias + row : NULL, next + row * t->padded);
-    }
+    s.lda = s.lda ? s.k : 0;
+    float *pairs = arena_take(t->scratch, s.k * t->padded, sizeof *a);
+    gemm_pair_rows(pairs, a, in, t->padded, t->padded);
+    gemm_run(&s, weight, pairs, bias, next);
     t->scratch->used = used;
 }
 
@@ -215,10 +205,8 @@ void mlp_prepare(const mlp *m, layer_needs *needs)
     arena_take(needs->scratch, needs->rows * m->linear[0].in, sizeof(real));
     for (int i = 0; i < 2; i++)
         arena_take(needs->scratch, needs->rows * width, sizeof(real));
-    if (needs->bf16) {
+    if (needs->bf16)
         arena_take(needs->scratch, needs->rows * half, sizeof(real));
-        arena_take(needs->scratch, BLOCK_ROWS * half, sizeof(real));
-    }
     needs->scratch->used = used;
 }
 
@@ -226,6 +214,11 @@ void mlp_prepare(const mlp *m, layer_needs *needs)
 static real *taped(const tile *t, size_t i)
 {
     return t->tape->matrix[i] + t->first * t->tape->width[i];
+}
+
+static size_t place(const tile *t, const mlp_linear *w)
+{
+    return (size_t)(w->weight - t->theta);
 }
 
 static void note_largest(tile *t, int which, const real *x, size_t width)
@@ -255,8 +248,8 @@ void mlp_forward(const mlp *m, tile *t, const double *input, real *output)
         note_largest(t, 0, a, w->in);
         if (t->tape)
             to_panels(t, taped(t, l), a, w->in);
-        multiply(t, forward_shape(w, t->padded, relu && !last ? GEMM_RELU : GEMM_PLAIN), w->weight,
-                 a, w->bias, next);
+        multiply(t, forward_shape(w, t->padded, relu && !last ? GEMM_RELU : GEMM_PLAIN),
+                 t->bf16 ? t->forms.paired + place(t, w) : w->weight, a, w->bias, next);
         if (!last && !relu)
             vector_activate(m->activation, next, kept, w->out * t->padded);
         a = next;
@@ -276,7 +269,7 @@ void mlp_backward(const mlp *m, tile *t, real *dinput)
     gemm_end slope = m->activation == ACTIVATION_RELU ? GEMM_GATE : GEMM_SLOPE;
     for (size_t l = m->count; l-- > 0;) {
         const mlp_linear *w = &m->linear[l];
-        const real *delta = taped(t, m->count + l), *turned = t->turned + (w->weight - t->theta);
+        const real *delta = taped(t, m->count + l), *turned = t->forms.turned + place(t, w);
         real *below = l ? taped(t, m->count + l - 1) : dinput;
         note_largest(t, 1, delta, w->out);
         multiply(t, backward_shape(w, t->padded, l ? GEMM_ZERO : GEMM_ADD, l ? slope : GEMM_PLAIN),
@@ -284,11 +277,21 @@ void mlp_backward(const mlp *m, tile *t, real *dinput)
     }
 }
 
-/* W' in tiles lies where W does. */
-void mlp_turn(const mlp *m, const block *which, const real *theta, real *turned)
+/* Each form of W lies where W does. */
+void mlp_turn(const mlp *m, const block *which, const real *theta, weight_forms *forms)
 {
     const mlp_linear *w = &m->linear[which->tensor];
-    gemm_to_tiles(turned + (w->weight - theta), w->weight, which->row, which->rows, w->out, w->in);
+    real *turned = forms->turned + (w->weight - theta);
+#ifndef NICEST_DOUBLE
+    if (forms->paired) {
+        size_t half = (w->in + 1) / 2;
+        gemm_pair_columns(forms->paired + (w->weight - theta) + which->row * half,
+                          w->weight + which->row * w->in, which->rows, w->in, w->in);
+        gemm_to_pair_tiles(turned, w->weight, which->row, which->rows, w->out, w->in);
+        return;
+    }
+#endif
+    gemm_to_tiles(turned, w->weight, which->row, which->rows, w->out, w->in);
 }
 
 /* ------------------------------------------------------------------ gradient by blocks */

@@ -41,7 +41,7 @@ void mlp_backward(const mlp *m, tile *t, real *dinput);
 real *mlp_output_delta(const mlp *m, const tile *t);
 
 void mlp_blocks(const mlp *m, size_t layer_index, const tensor_list *list, block_list *blocks);
-void mlp_turn(const mlp *m, const block *which, const real *theta, real *turned);
+void mlp_turn(const mlp *m, const block *which, const real *theta, weight_forms *forms);
 void mlp_gradient(const mlp *m, const batch *b, const block *which, real *g);
 /* Norms of each row's gradient by each linear map, see layer_class. */
 size_t mlp_norms(const mlp *m, const tile *t, double *norms, size_t stride);

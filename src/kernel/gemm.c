@@ -10,6 +10,7 @@
 
 #include "base/clones.h"
 #include "kernel/gemm_levels.h"
+#include "kernel/turn.h"
 
 #define INLINE static inline __attribute__((always_inline))
 
@@ -165,9 +166,53 @@ static void run_by_columns(product *p)
     }
 }
 
+/* What the sum of an element starts from, and what becomes of it; as the tiles do it. */
+static real start_of(const gemm_shape *s, real bias, real c)
+{
+    return s->start == GEMM_ADD ? c : s->start == GEMM_BIAS ? 0 + bias : 0;
+}
+
+static real end_of(const gemm_shape *s, real sum, real c)
+{
+    switch (s->end) {
+    case GEMM_RELU:
+        return sum > 0 ? sum : 0;
+    case GEMM_SLOPE:
+        return sum * c;
+    case GEMM_GATE:
+        return c > 0 ? sum : 0;
+    default:
+        return sum;
+    }
+}
+
+/* One column of B, as when a row is scored alone. The rows after those at hand are fetched. */
+static void run_column(const gemm_shape *s, const gemm_tiles *tiles, const real *a, const real *b,
+                       const real *bias, real *c)
+{
+    real sum[COLUMN_ROWS];
+    gemm_column column = {.b = b, .a_row = s->lda, .b_step = s->b_step, .k = s->k};
+    for (size_t row = 0; row < s->m; row += column.rows) {
+        column.rows = smaller(COLUMN_ROWS, s->m - row);
+        for (size_t r = 0; r < column.rows; r++)
+            sum[r] = start_of(s, bias ? bias[row + r] : 0, c[(row + r) * s->ldc]);
+        for (size_t part = 0; part < parts_of(s); part++) {
+            column.a = a + row * s->lda + part * s->a_part;
+            column.b = b + part * s->b_part;
+            tiles->add_column(&column, sum);
+        }
+        for (size_t r = 0; r < column.rows; r++)
+            c[(row + r) * s->ldc] = end_of(s, sum[r], c[(row + r) * s->ldc]);
+    }
+}
+
 void gemm_run(const gemm_shape *s, const real *a, const real *b, const real *bias, real *c)
 {
     const gemm_tiles *tiles = tiles_for(s);
+    if (s->n == 1 && s->lda && !s->bf16) {
+        run_column(s, tiles, a, b, bias, c);
+        return;
+    }
     product p = {.shape = s,
                  .tiles = tiles,
                  .a = a,
@@ -195,40 +240,12 @@ void gemm_run(const gemm_shape *s, const real *a, const real *b, const real *bia
 /* ------------------------------------------------------------------ tiles and panels of operands
  */
 
-typedef real eight __attribute__((vector_size(8 * sizeof(real))));
-typedef real stored_eight
-    __attribute__((vector_size(8 * sizeof(real)), aligned(sizeof(real)), may_alias));
-#ifdef NICEST_DOUBLE
-typedef int64_t eight_places __attribute__((vector_size(8 * sizeof(real))));
-#else
-typedef int32_t eight_places __attribute__((vector_size(8 * sizeof(real))));
-#endif
-
-#if defined(__clang__)
-#define CHOOSE(x, y, ...) __builtin_shufflevector(x, y, __VA_ARGS__)
-#else
-#define CHOOSE(x, y, ...) __builtin_shuffle(x, y, (eight_places){__VA_ARGS__})
-#endif
-
-/* Rows i and i + 4 dealt out like cards; three times, and eight rows are eight columns. */
-INLINE void deal(eight *out, const eight *in)
-{
-    for (int i = 0; i < 4; i++) {
-        out[2 * i] = CHOOSE(in[i], in[i + 4], 0, 8, 1, 9, 2, 10, 3, 11);
-        out[2 * i + 1] = CHOOSE(in[i], in[i + 4], 4, 12, 5, 13, 6, 14, 7, 15);
-    }
-}
-
 INLINE void transpose_eight(real *out, size_t ldo, const real *x, size_t ldx)
 {
-    eight one[8], two[8];
+    eight column[8];
+    turn_eight(column, x, ldx);
     for (int i = 0; i < 8; i++)
-        one[i] = *(const stored_eight *)(x + (size_t)i * ldx);
-    deal(two, one);
-    deal(one, two);
-    deal(two, one);
-    for (int i = 0; i < 8; i++)
-        *(stored_eight *)(out + (size_t)i * ldo) = two[i];
+        *(stored_eight *)(out + (size_t)i * ldo) = column[i];
 }
 
 /* panel[rows, 64] = transpose of x[width, rows], eight by eight; width <= 64. */
@@ -302,5 +319,27 @@ void gemm_pair_rows(float *pairs, const float *x, size_t rows, size_t columns, s
             pairs[q * columns + j] = pair(x[2 * q * ldx + j], x[(2 * q + 1) * ldx + j]);
     for (size_t j = 0; rows % 2 && j < columns; j++)
         pairs[rows / 2 * columns + j] = pair(x[(rows - 1) * ldx + j], 0);
+}
+
+/* Pairs of some columns of two rows at a time, dealt out to their tiles. */
+VECTOR_CLONES
+void gemm_to_pair_tiles(float *tiles, const float *x, size_t first, size_t rows, size_t k, size_t m)
+{
+    enum { SOME = 16 * TILE_ROWS };
+    float line[SOME];
+    size_t half = (k + 1) / 2;
+    for (size_t from = 0; from < m; from += SOME)
+        for (size_t p = first; p < first + rows; p += 2) {
+            size_t n = smaller(SOME, m - from);
+            gemm_pair_rows(line, x + p * m + from, smaller(2, first + rows - p), n, m);
+            for (size_t i = 0; i < n; i += TILE_ROWS) {
+                size_t width = smaller(TILE_ROWS, n - i);
+                float *to = tiles + (from + i) * half + p / 2 * width;
+                if (width == TILE_ROWS)
+                    memcpy(to, line + i, TILE_ROWS * sizeof *to);
+                else
+                    memcpy(to, line + i, width * sizeof *to);
+            }
+        }
 }
 #endif

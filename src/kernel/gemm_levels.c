@@ -3,6 +3,10 @@
  * Owns which instruction sets there are, and their headers. What runs where is chosen by gemm.c. */
 #include "kernel/gemm_levels.h"
 
+#include <stddef.h>
+
+#include "kernel/turn.h"
+
 #if defined(__x86_64__) && !defined(NICEST_PORTABLE)
 #define WITH_X86 1
 #include <immintrin.h>

@@ -18,11 +18,19 @@ typedef struct gemm_tile {
     gemm_end end;
 } gemm_tile;
 
+/* sum[rows] += A[rows, k] b for one column of B. */
+enum { COLUMN_ROWS = 32 };
+typedef struct gemm_column {
+    const real *a, *b;
+    size_t rows, a_row, b_step, k;
+} gemm_column;
+
 /* Tiles of one instruction set: at [vectors - 1][rows - 1] that of `rows` by `vectors` x `lanes`.
  */
 typedef struct gemm_tiles {
     size_t lanes, vectors;
     void (*run[TILE_MOST_VECTORS][TILE_TALL_ROWS])(const gemm_tile *t);
+    void (*add_column)(const gemm_column *c, real *sum); /* NULL for pairs of bf16 */
 } gemm_tiles;
 
 /* NULL where the build has none. */

@@ -108,6 +108,63 @@ TILE_INLINE void TILE(multiply)(const gemm_tile *t, int rows, int vectors)
     TILE(finish)(t, rows, vectors, sum);
 }
 
+#ifndef TILE_DOT
+/* Eight rows of A at a time are turned, so that eight sums run in one vector, each in the order of
+ * p; `groups` of eight keep the units busy. What follows is fetched: the rows behind these. */
+TILE_INLINE void TILE(add_eights)(const gemm_column *c, const real *a, int groups, real *sums)
+{
+    eight sum[COLUMN_ROWS / 8], w[8];
+    const real *b = c->b;
+    const char *further = (const char *)(a + (size_t)groups * 8 * c->a_row);
+    size_t p = 0;
+    UNROLL
+    for (int g = 0; g < groups; g++)
+        sum[g] = *(const stored_eight *)(sums + 8 * g);
+    for (; p + 8 <= c->k; p += 8) {
+        UNROLL
+        for (int g = 0; g < groups; g++) {
+            turn_eight(w, a + (size_t)g * 8 * c->a_row + p, c->a_row);
+            UNROLL
+            for (int i = 0; i < 8; i++)
+                sum[g] += w[i] * b[(p + (size_t)i) * c->b_step];
+        }
+        for (int i = 0; i < 4 * groups; i++, further += 64)
+            __builtin_prefetch(further, 0, 2);
+    }
+    for (; p < c->k; p++) {
+        UNROLL
+        for (int g = 0; g < groups; g++) {
+            eight one = {0};
+            for (int i = 0; i < 8; i++)
+                one[i] = a[((size_t)g * 8 + (size_t)i) * c->a_row + p];
+            sum[g] += one * b[p * c->b_step];
+        }
+    }
+    UNROLL
+    for (int g = 0; g < groups; g++)
+        *(stored_eight *)(sums + 8 * g) = sum[g];
+}
+
+TILE_TARGET static void TILE(add_column)(const gemm_column *c, real *sum)
+{
+    size_t row = 0;
+    if (c->rows == COLUMN_ROWS) {
+        TILE(add_eights)(c, c->a, COLUMN_ROWS / 8, sum);
+        return;
+    }
+    for (; row + 8 <= c->rows; row += 8)
+        TILE(add_eights)(c, c->a + row * c->a_row, 1, sum + row);
+    for (; row < c->rows; row++) {
+        const real *a = c->a + row * c->a_row;
+        for (size_t p = 0; p < c->k; p++)
+            sum[row] += a[p] * c->b[p * c->b_step];
+    }
+}
+#define TILE_COLUMN TILE(add_column)
+#else
+#define TILE_COLUMN NULL
+#endif
+
 #define TILE_FUNCTION(rows, vectors)                                                               \
     TILE_TARGET static void TILE(rows##x##vectors)(const gemm_tile *t)                             \
     {                                                                                              \
@@ -151,10 +208,12 @@ static const gemm_tiles TILE(tiles) = {
         TILE_NAMES(4),
 #endif
     },
+    TILE_COLUMN,
 };
 
 #undef TILE_INLINE
 #undef TILE_STEP
+#undef TILE_COLUMN
 #undef TILE_FUNCTION
 #undef TILE_FUNCTIONS
 #undef TILE_NAMES
