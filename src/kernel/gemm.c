@@ -80,9 +80,11 @@ static void run_aside(void (*run)(const gemm_tile *), gemm_tile t, size_t rows, 
     real aside[TILE_ROWS * GEMM_PANEL]; /* a tall one is narrower */
     real *c = t.c;
     size_t ldc = t.ldc;
-    memset(aside, 0, rows * width * sizeof *c);
-    for (size_t r = 0; r < rows && (t.start == GEMM_ADD || t.end >= GEMM_SLOPE); r++)
-        memcpy(aside + r * width, c + r * ldc, columns * sizeof *c);
+    if (t.start == GEMM_ADD || t.end >= GEMM_SLOPE) {
+        memset(aside, 0, rows * width * sizeof *c);
+        for (size_t r = 0; r < rows; r++)
+            memcpy(aside + r * width, c + r * ldc, columns * sizeof *c);
+    }
     t.c = aside;
     t.ldc = width;
     run(&t);
@@ -267,13 +269,24 @@ void gemm_to_panels(real *panels, const real *x, size_t width, size_t rows)
         fill_panel(panels + i * rows, x + i * rows, smaller(GEMM_PANEL, width - i), rows);
 }
 
+/* One tile: six of every row. Eight are copied where more rows follow, whose six then lie on the last
+ * two; and the same rows of the next tile are on their way into cache meanwhile. */
+INLINE void fill_tile(real *tile, const real *x, size_t first, size_t rows, size_t k, size_t m)
+{
+    real *to = tile + first * TILE_ROWS;
+    for (size_t p = 1; p < rows; p++, to += TILE_ROWS, x += m) {
+        __builtin_prefetch(to + 2 * k * TILE_ROWS, 1, 3);
+        *(stored_eight *)to = *(const stored_eight *)x;
+    }
+    memcpy(to, x, TILE_ROWS * sizeof *to);
+}
+
 VECTOR_CLONES
 void gemm_to_tiles(real *tiles, const real *x, size_t first, size_t rows, size_t k, size_t m)
 {
     size_t column = 0;
     for (; column + TILE_ROWS <= m; column += TILE_ROWS)
-        for (size_t p = first; p < first + rows; p++)
-            memcpy(tiles + column * k + p * TILE_ROWS, x + p * m + column, TILE_ROWS * sizeof *x);
+        fill_tile(tiles + column * k, x + first * m + column, first, rows, k, m);
     for (size_t p = first; p < first + rows; p++)
         for (size_t i = 0; i < m - column; i++)
             tiles[column * k + p * (m - column) + i] = x[p * m + column + i];

@@ -24,6 +24,7 @@ typedef double real;
 #define vector_scale               vector_scale_f64
 #define vector_add_scaled          vector_add_scaled_f64
 #define vector_sum                 vector_sum_f64
+#define vector_add_lanes           vector_add_lanes_f64
 #define vector_dot                 vector_dot_f64
 #define vector_activate            vector_activate_f64
 #define vector_logistic            vector_logistic_f64

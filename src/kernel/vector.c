@@ -186,6 +186,17 @@ double vector_sum(const real *x, size_t n)
 }
 
 VECTOR_CLONES
+void vector_add_lanes(real *sums, const real *x, size_t n)
+{
+    real sum[VECTOR_LANES];
+    memcpy(sum, sums, sizeof sum);
+    for (size_t i = 0; i < n; i += VECTOR_LANES)
+        for (int j = 0; j < VECTOR_LANES; j++)
+            sum[j] += x[i + (size_t)j];
+    memcpy(sums, sum, sizeof sum);
+}
+
+VECTOR_CLONES
 double vector_dot(const real *x, const real *y, size_t n)
 {
     lanes sum = {{0}};

@@ -27,6 +27,10 @@ void vector_multiply(real *y, const real *x, size_t n);                /* y *= x
 void vector_scale(real *y, real factor, size_t n);                     /* y *= factor */
 void vector_add_scaled(real *y, const real *x, real factor, size_t n); /* y += factor x */
 double vector_sum(const real *x, size_t n);
+/* sums[i % VECTOR_LANES] += x[i], in order; n is a multiple of VECTOR_LANES. For sums of which there are
+ * many, and which need no more precision than products have. */
+enum { VECTOR_LANES = 16 };
+void vector_add_lanes(real *sums, const real *x, size_t n);
 double vector_dot(const real *x, const real *y, size_t n);
 
 /* x = f(x); where `slope` is not NULL it receives f'(x) at the old x. */

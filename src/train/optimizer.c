@@ -128,8 +128,9 @@ gemm_ahead optimizer_reads(const optimizer *o, const float *theta, size_t offset
     return all;
 }
 
-void optimizer_update(const optimizer *o, const optimizer_step *step, float *theta, const float *g,
-                      size_t offset, size_t count, size_t decays)
+/* A piece of a block, short enough for the nearest cache: every loop finds it there. */
+static void update_piece(const optimizer *o, const optimizer_step *step, float *theta, const float *g,
+                         size_t offset, size_t count, size_t decays)
 {
     float *first = o->first ? o->first + offset : NULL;
     float *second = o->second ? o->second + offset : NULL;
@@ -145,4 +146,14 @@ void optimizer_update(const optimizer *o, const optimizer_step *step, float *the
         sgd(step, theta, first, g, count);
     if (o->average)
         blend(o->average + offset, theta, step->keep, count);
+}
+
+void optimizer_update(const optimizer *o, const optimizer_step *step, float *theta, const float *g,
+                      size_t offset, size_t count, size_t decays)
+{
+    enum { PIECE = 1024 };
+    for (size_t i = 0; i < count; i += PIECE) {
+        size_t n = count - i < PIECE ? count - i : PIECE, decaying = decays > i ? decays - i : 0;
+        update_piece(o, step, theta, g + i, offset + i, n, decaying < n ? decaying : n);
+    }
 }
