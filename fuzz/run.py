@@ -9,11 +9,13 @@ had SECONDS of a processor of its own, and prints what was reached as a table.
     fuzz/run.py --write FILE             # also puts it between the lines `<!-- fuzz -->` and `<!-- /fuzz -->` of FILE
 
 A reader starts from fuzz/corpus/READER. What it grows is kept in FOLDER/grown/READER (default build/fuzz/runs), what it
-did in FOLDER/READER.json, so a run that was stopped goes on where it was; --fresh forgets both. The reader with the
+did in FOLDER/READER.json, so a run that was stopped goes on where it was. --write also keeps what was done in fuzz/done.json,
+from where another machine goes on while the reader's sources are the same; --fresh forgets all of it. The reader with the
 least time goes first, a slice at a time. Inputs that broke something are left in FOLDER/found/READER, and such a reader
 is not started again before they are moved away. The exit status is 1 where there are any."""
 import argparse
 import glob
+import hashlib
 import json
 import os
 import re
@@ -26,6 +28,7 @@ import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 TICK = os.sysconf("SC_CLK_TCK")
+DONE = f"{ROOT}/fuzz/done.json"
 NOTHING = {"cpu": 0.0, "wall": 0.0, "executions": 0, "edges": 0, "features": 0, "peak_mb": 0, "slices": 0}
 
 
@@ -38,18 +41,41 @@ def processor_seconds(pid):
         return 0.0
 
 
+def sources(name):
+    """What the reader is made of, as a digest: with other sources, time that was spent before does not count."""
+    files = [f"{ROOT}/fuzz/fuzz_{name}.c"]
+    for pattern in ("fuzz/common.c", "src/base/*.[ch]", "src/data/*.[ch]", "src/model/*.[ch]", "src/train/*.[ch]",
+                    "src/flow/spec.[ch]"):
+        files += sorted(glob.glob(f"{ROOT}/{pattern}"))
+    digest = hashlib.sha256()
+    for path in files:
+        with open(path, "rb") as file:
+            digest.update(file.read())
+    return digest.hexdigest()[:16]
+
+
+def done_before():
+    if not os.path.exists(DONE):
+        return {}
+    with open(DONE) as file:
+        return json.load(file)
+
+
 class Reader:
     """One target: its ledger, its corpus, and the process that runs, if any."""
 
-    def __init__(self, name, folder):
+    def __init__(self, name, folder, fresh=False):
         self.name, self.ledger = name, f"{folder}/{name}.json"
         self.grown, self.found, self.log = f"{folder}/grown/{name}", f"{folder}/found/{name}", f"{folder}/{name}.log"
         os.makedirs(self.grown, exist_ok=True)
         os.makedirs(self.found, exist_ok=True)
-        self.done = dict(NOTHING)
+        self.done = dict(NOTHING, sources=sources(name))
+        before = {} if fresh else done_before().get(name, {})
         if os.path.exists(self.ledger):
             with open(self.ledger) as file:
-                self.done.update(json.load(file))
+                before = json.load(file)
+        if before.get("sources") == self.done["sources"]:
+            self.done.update(before)
         self.process = None
 
     def crashes(self):
@@ -109,7 +135,10 @@ def table(readers):
     return "\n".join(lines)
 
 
-def write(path, text):
+def write(path, text, readers):
+    done = done_before() | {r.name: r.done for r in readers}
+    with open(DONE, "w") as file:
+        file.write(json.dumps(done, indent=1, sort_keys=True) + "\n")
     with open(path) as file:
         whole = file.read()
     changed, times = re.subn(r"(<!-- fuzz -->\n).*?(<!-- /fuzz -->)", lambda m: m[1] + text + "\n" + m[2], whole,
@@ -173,7 +202,7 @@ def main():
                     shutil.rmtree(path, ignore_errors=True)
                 if os.path.exists(f"{folder}/{name}.json"):
                     os.remove(f"{folder}/{name}.json")
-    readers = [Reader(name, folder) for name in names]
+    readers = [Reader(name, folder, options.fresh) for name in names]
     if not options.table:
         # Readers read files: let these be in memory where there is a place for it.
         place = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
@@ -182,7 +211,7 @@ def main():
     text = table(readers)
     print(text)
     if options.write:
-        write(options.write, text)
+        write(options.write, text, readers)
     return 1 if any(r.crashes() for r in readers) else 0
 
 
