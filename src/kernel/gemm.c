@@ -193,7 +193,7 @@ static void run_column(const gemm_shape *s, const gemm_tiles *tiles, const real 
                        const real *bias, real *c)
 {
     real sum[COLUMN_ROWS];
-    gemm_column column = {.b = b, .a_row = s->lda, .b_step = s->b_step, .k = s->k};
+    gemm_column column = {.a_row = s->lda, .b_step = s->b_step, .k = s->k};
     for (size_t row = 0; row < s->m; row += column.rows) {
         column.rows = smaller(COLUMN_ROWS, s->m - row);
         for (size_t r = 0; r < column.rows; r++)
