@@ -200,6 +200,22 @@ static void test_flags(void **state)
     on_every_level(flags);
 }
 
+/* The last rows of one column alone have the bits that they have in the product; column as [k, 16]. */
+static void column_bits(const gemm_shape *whole, const operands *o, size_t row, size_t column,
+                        const real *b)
+{
+    gemm_shape s = *whole;
+    real c[128];
+    s.m -= row;
+    s.n = s.ldc = 1;
+    s.b_step = GEMM_COLUMNS;
+    for (size_t i = 0; i < s.m; i++)
+        c[i] = o->first_c[(row + i) * whole->ldc + column];
+    gemm_run(&s, (real *)o->a.data + row * s.lda, b, (real *)o->bias.data + row, c);
+    for (size_t i = 0; i < s.m; i++)
+        assert_memory_equal(c + i, (real *)o->c.data + (row + i) * whole->ldc + column, sizeof *c);
+}
+
 /* One element alone, and in products that cut A and B otherwise, has the same bits. */
 static void bits(void)
 {
@@ -218,6 +234,7 @@ static void bits(void)
         one.b_step = GEMM_COLUMNS;
         gemm_run(&one, (real *)o.a.data + row * s.lda, b, (real *)o.bias.data + row, &c);
         assert_memory_equal(&c, (real *)o.c.data + row * s.ldc + column, sizeof c);
+        column_bits(&s, &o, row, column, b);
     }
     operands_free(&o);
 }
@@ -356,10 +373,10 @@ static void test_tiles(void **state)
 }
 
 /* Sums that lie in parts are one sum. */
-static void parts(void)
+static void parts_over(size_t n)
 {
-    enum { M = 31, N = 70, K = 30, PARTS = 3 };
-    gemm_shape whole = flagged(M, N, K * PARTS, 4), cut = whole;
+    enum { M = 45, K = 30, PARTS = 3 };
+    gemm_shape whole = flagged(M, n, K * PARTS, 4), cut = whole;
     operands o;
     operands_new(&o, &whole);
     run(&whole, &o);
@@ -378,6 +395,12 @@ static void parts(void)
     memory_free(a);
     memory_free(c);
     operands_free(&o);
+}
+
+static void parts(void)
+{
+    parts_over(70);
+    parts_over(1);
 }
 
 static void test_parts(void **state)
