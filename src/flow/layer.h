@@ -62,7 +62,7 @@ typedef struct weight_forms {
  * tile, so that every loop and every product runs along rows. */
 typedef struct tile {
     size_t rows;      /* rows that count */
-    size_t padded;    /* rows that are computed (>= rows, one of few sizes, a multiple of GEMM_COLUMNS) */
+    size_t padded;    /* rows that are computed: tile_padded(rows), or 1 where one row goes forward only */
     size_t first;     /* number of the first row in the batch: its place in the tape */
     size_t columns;
     double *x;        /* [columns, padded], rewritten in place; double in both twins (state.h) */
@@ -79,7 +79,7 @@ typedef struct tile {
 } tile;
 
 /* Most rows of a weight matrix in a block: the activations of the batch are read once for each block, and its
- * gradient (384 KB at 1000 columns) waits in a core's cache for the update. */
+ * gradient (384 KB at 1000 columns) waits in a core's cache for the update. Even, as rows make pairs in bf16. */
 enum { BLOCK_ROWS = 96 };
 
 /* A run of the parameter vector whose gradient is computed at once, while it fits in cache. */
