@@ -37,7 +37,8 @@ bench: deps ## speed and quality, as figures
 
 format: ## lay out all C files as .clang-format says
 	@command -v clang-format >/dev/null || { echo 'make format: apt-get install clang-format' >&2; exit 1; }
-	@find include src cli tests fuzz bench tools -name '*.[ch]' -o -name '*.cpp' | xargs clang-format -i
+	@find include src cli tests fuzz bench tools -path tests/golden -prune -o \( -name '*.[ch]' -o -name '*.cpp' \) -print | \
+	    xargs clang-format -i
 
 install: ## build what is installed, install it under PREFIX
 	@$(CMAKE) --preset $(BUILD)

@@ -4,8 +4,8 @@
 
 #include <stddef.h>
 
-/* Among the rows with the lowest scores: share of the outliers, share of the normal rows, and the share of
- * outliers among them. Point 0 is before any row; equal scores fall together. */
+/* Among the rows with the lowest scores: share of the outliers, share of the normal rows, and the
+ * share of outliers among them. Point 0 is before any row; equal scores fall together. */
 typedef struct detection_curve {
     size_t n;
     double *recall, *alarms, *precision; /* [n]; block_free(recall) releases all three */

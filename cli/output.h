@@ -43,7 +43,7 @@ int progress_tick(void *context, double done, double total);
 
 /* --- JSON --- */
 
-json_t *json_figure(double value); /* null where it is not finite */
+json_t *json_figure(double value);        /* null where it is not finite */
 json_t *json_from_text(const char *text); /* NULL where it is not JSON */
 /* Prints `object` as the last line when --json was given; releases it. */
 void print_json(const shared_settings *shared, json_t *object);

@@ -68,12 +68,13 @@ static void add_filled_table(page *p, const report_rows *r)
     double *filled = block_new(n * r->d, sizeof *filled);
     unsigned char *hidden = block_new(n * r->d, 1);
     nicest_inpaint_result found = fill(r, n, "random:0.2", filled, hidden);
-    page_add(p,
-             "<p>Of %zu rows a fifth of the values was hidden and filled again, by the mean of what the "
-             "model holds possible given the others. Root mean square error, in standard deviations of "
-             "the column: <b>%.3f</b>; with the column's mean %.3f. Mean log-likelihood: %.4g before "
-             "(mean fill), %.4g after.</p>\n",
-             n, found.rmse, found.rmse_mean_fill, found.logp_before, found.logp_after);
+    page_add(
+        p,
+        "<p>Of %zu rows a fifth of the values was hidden and filled again, by the mean of what the "
+        "model holds possible given the others. Root mean square error, in standard deviations of "
+        "the column: <b>%.3f</b>; with the column's mean %.3f. Mean log-likelihood: %.4g before "
+        "(mean fill), %.4g after.</p>\n",
+        n, found.rmse, found.rmse_mean_fill, found.logp_before, found.logp_after);
     block_free(hidden);
     block_free(filled);
 }

@@ -18,8 +18,8 @@ typedef struct report_rows {
 void report_filled(page *p, const report_rows *r);
 /* Log-likelihood, and how well it tells, against the level of each of some corruptions. */
 void report_corrupted(page *p, const report_rows *r);
-/* Receiver operating characteristic, precision and recall against the rows of `against`, a DATA argument;
- * NULL: against corrupted rows. */
+/* Receiver operating characteristic, precision and recall against the rows of `against`, a DATA
+ * argument; NULL: against corrupted rows. */
 void report_detection(page *p, const report_rows *r, const char *against);
 
 #endif

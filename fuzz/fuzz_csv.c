@@ -25,9 +25,13 @@ static void stream(const char *path, const nicest_data_options *options, size_t 
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 {
-    static const nicest_data_options choices[] = {
-        {0}, {.label = "1"}, {.drop = "1"}, {.columns = "2,1"}, {.where = "1=1"}, {.label = "2"},
-        {.label = "1", .where = "1=a"}};
+    static const nicest_data_options choices[] = {{0},
+                                                  {.label = "1"},
+                                                  {.drop = "1"},
+                                                  {.columns = "2,1"},
+                                                  {.where = "1=1"},
+                                                  {.label = "2"},
+                                                  {.label = "1", .where = "1=a"}};
     unsigned pick = fuzz_pick(bytes, size, 2 * sizeof choices / sizeof *choices);
     const nicest_data_options *options = &choices[pick / 2];
     const char *path = fuzz_file(pick % 2 ? ".tsv" : ".csv", bytes, size);

@@ -1,6 +1,6 @@
 /* fuzz_options.c - lines of text as the words of a command line, and as the lists of numbers that
- * options hold. A word that is wrong ends the program with status 2 and one line; here it comes back
- * to the target instead. */
+ * options hold. A word that is wrong ends the program with status 2 and one line; here it comes
+ * back to the target instead. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -28,19 +28,37 @@ void refuse(int status, const char *format, ...)
 static const option TABLE[] = {
     {.name = "MODEL", .type = OPTION_ARGUMENT, .offset = AT(where), .required = true},
     {.name = "epochs", .type = OPTION_COUNT, .argument = "N", .offset = AT(image)},
-    {.name = "share", .letter = 's', .type = OPTION_REAL, .argument = "S", .low = 0, .high = 1,
-     .above = true, .offset = sizeof(shared_settings)},
-    {.name = "time", .type = OPTION_SECONDS, .argument = "T",
+    {.name = "share",
+     .letter = 's',
+     .type = OPTION_REAL,
+     .argument = "S",
+     .low = 0,
+     .high = 1,
+     .above = true,
+     .offset = sizeof(shared_settings)},
+    {.name = "time",
+     .type = OPTION_SECONDS,
+     .argument = "T",
      .offset = sizeof(shared_settings) + 8},
-    {.name = "every", .type = OPTION_EVERY, .argument = "E",
+    {.name = "every",
+     .type = OPTION_EVERY,
+     .argument = "E",
      .offset = sizeof(shared_settings) + 16},
-    {.name = "many", .letter = 'm', .type = OPTION_REAL, .argument = "M", .low = 1,
-     .high = (double)INFINITY, .offset = sizeof(shared_settings) + 64},
+    {.name = "many",
+     .letter = 'm',
+     .type = OPTION_REAL,
+     .argument = "M",
+     .low = 1,
+     .high = (double)INFINITY,
+     .offset = sizeof(shared_settings) + 64},
     {0},
 };
 
 static const command COMMAND = {
-    .name = "try", .summary = "s", .synopsis = "MODEL", .description = "d",
+    .name = "try",
+    .summary = "s",
+    .synopsis = "MODEL",
+    .description = "d",
     .tables = {TABLE, COMMON_OPTIONS, OUTPUT_OPTIONS, DATA_OPTIONS, NULL}};
 
 const command *const COMMANDS[] = {&COMMAND, NULL};

@@ -2,9 +2,10 @@
  *
  *     fuzz_X [--mutate N] FILE|FOLDER ...
  *
- * Gives the target every file as it is, and N changed copies of each: cut short, or with a few bytes
- * replaced, always the same ones. Each input is a block of exactly its size, so that an address
- * sanitizer sees the first byte read behind it. A failure is a crash or an assertion of the target. */
+ * Gives the target every file as it is, and N changed copies of each: cut short, or with a few
+ * bytes replaced, always the same ones. Each input is a block of exactly its size, so that an
+ * address sanitizer sees the first byte read behind it. A failure is a crash or an assertion of the
+ * target. */
 #include <dirent.h>
 #include <stdint.h>
 #include <stdio.h>

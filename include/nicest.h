@@ -5,9 +5,12 @@
  *   rows, columns     n rows of d columns, row-major; everywhere `double` unless said otherwise
  *   stored rows       values as the data file holds them (a pixel 0..255, a count, a length in mm)
  *   continuous rows   what the density is of: the stored value, plus dequantisation noise where a
- *                     column is quantised; an image in full scale, level k with noise u = (k+u)/levels
- *   log p             natural logarithm of the density of continuous rows, in nats, in the units above
- *   latent            h = forward(x); `inverse` is latent -> data. "backward" is only back-propagation
+ *                     column is quantised; an image in full scale: level k with noise u is
+ *                     (k+u)/levels
+ *   log p             natural logarithm of the density of continuous rows, in nats, in the units
+ *                     above
+ *   latent            h = forward(x); `inverse` is latent -> data. "backward" is only
+ *                     back-propagation
  *
  * Errors: everything that can fail returns a nicest_status; results come back by pointer and are
  * untouched on failure; nicest_error() has the sentence, for the calling thread. The library never
@@ -76,16 +79,16 @@ typedef int (*nicest_tick)(void *context, double done, double total);
 typedef struct nicest_data nicest_data;
 
 typedef struct nicest_data_options {
-    const char *columns;              /* keep these: "a,b,3-7" (names, or numbers from 1); NULL: all */
-    const char *drop;                 /* leave these out; NULL: none */
-    const char *label;                /* this column is a label, not data; NULL: none */
-    const char *where;                /* "COLUMN=VALUE": keep only these rows; NULL: all */
+    const char *columns; /* keep these: "a,b,3-7" (names, or numbers from 1); NULL: all */
+    const char *drop;    /* leave these out; NULL: none */
+    const char *label;   /* this column is a label, not data; NULL: none */
+    const char *where;   /* "COLUMN=VALUE": keep only these rows; NULL: all */
     unsigned height, width, channels; /* the columns are a picture; 0: not said (IDX, PNG know) */
 } nicest_data_options;
 
-/* Opens a DATA argument: "toy:NAME[,n=..][,seed=..]", FILE.csv|tsv[.gz], FILE.npy, FILE.npz[:ARRAY],
- * FILE-idx?-ubyte[.gz], a folder of PNGs, "-" (CSV on standard input); a slice "[a:b]" may follow.
- * options may be NULL. Errors name the file and the place. */
+/* Opens a DATA argument: "toy:NAME[,n=..][,seed=..]", FILE.csv|tsv[.gz], FILE.npy,
+ * FILE.npz[:ARRAY], FILE-idx?-ubyte[.gz], a folder of PNGs, "-" (CSV on standard input); a slice
+ * "[a:b]" may follow. options may be NULL. Errors name the file and the place. */
 NICEST_API nicest_status nicest_data_open(nicest_data **data, const char *text,
                                           const nicest_data_options *options);
 /* A copy of n x d values in memory (NaN = missing); names may be NULL. */
@@ -113,32 +116,33 @@ NICEST_API nicest_status nicest_data_read(const nicest_data *data, size_t first,
 /* One label a row, owned by data; NULL where there are none. Text labels are numbered 0, 1, ... in
  * order of first appearance. */
 NICEST_API const double *nicest_data_labels(const nicest_data *data);
-/* Rows index[0..count-1] as data of their own; shares the values (both may be freed in any order). */
+/* Rows index[0..count-1] as data of their own; shares the values (both may be freed in any order).
+ */
 NICEST_API nicest_status nicest_data_select(nicest_data **out, const nicest_data *data,
                                             const size_t *index, size_t count);
 /* The same rows, columns and names with other values [rows, columns], converted to the stored type
  * (rounded and clamped where it is an integer type). */
 NICEST_API nicest_status nicest_data_replace(nicest_data **out, const nicest_data *data,
                                              const double *values);
-/* Writes by extension: .csv .tsv (.gz) .npy .npz -idx?-ubyte(.gz) .png (one picture grid); "-" is CSV on
- * standard output. Labels become a column "label" (csv, npz). */
+/* Writes by extension: .csv .tsv (.gz) .npy .npz -idx?-ubyte(.gz) .png (one picture grid); "-" is
+ * CSV on standard output. Labels become a column "label" (csv, npz). */
 NICEST_API nicest_status nicest_data_save(const nicest_data *data, const char *path);
 
-/* Rows one after another in bounded memory: what nicest_data_open takes, "-" and long CSV files above
- * all (other formats are opened whole). Options as there; labels are left out. A reader belongs to one
- * caller at a time. */
+/* Rows one after another in bounded memory: what nicest_data_open takes, "-" and long CSV files
+ * above all (other formats are opened whole). Options as there; labels are left out. A reader
+ * belongs to one caller at a time. */
 typedef struct nicest_reader nicest_reader;
 /* `text` and options as nicest_data_open takes them; reads as far as the first row. */
 NICEST_API nicest_status nicest_reader_open(nicest_reader **reader, const char *text,
                                             const nicest_data_options *options);
 /* Numbers in a row; 0 of NULL. */
 NICEST_API size_t nicest_reader_columns(const nicest_reader *reader);
-/* skip != 0: from now on lines that are no row (text, wrong number of fields) are left out instead of
- * being an error. */
+/* skip != 0: from now on lines that are no row (text, wrong number of fields) are left out instead
+ * of being an error. */
 NICEST_API void nicest_reader_skip_bad(nicest_reader *reader, int skip);
-/* The next rows, at most `max`, into rows[max, columns]; *got == 0 at the end. Fewer come where a pipe has
- * no more yet, and before a line that is no row: the next call fails and names that line. *skipped (may be
- * NULL): lines that this call left out. */
+/* The next rows, at most `max`, into rows[max, columns]; *got == 0 at the end. Fewer come where a
+ * pipe has no more yet, and before a line that is no row: the next call fails and names that line.
+ * *skipped (may be NULL): lines that this call left out. */
 NICEST_API nicest_status nicest_reader_next(nicest_reader *reader, size_t max, double *rows,
                                             size_t *got, size_t *skipped);
 /* Ends the reader; NULL is accepted. */
@@ -146,8 +150,9 @@ NICEST_API void nicest_reader_close(nicest_reader *reader);
 
 /* Toys (docs/math.md has each density). Names end with NULL. */
 NICEST_API const char *const *nicest_toy_names(void);
-/* True log density of rows[n, 2]; -infinity where there are never any. `name` may be followed by the
- * parameters of nicest_data_open, "moons,noise=0.2,n=10". NICEST_E_ARGUMENT when it is no toy. */
+/* True log density of rows[n, 2]; -infinity where there are never any. `name` may be followed by
+ * the parameters of nicest_data_open, "moons,noise=0.2,n=10". NICEST_E_ARGUMENT when it is no toy.
+ */
 NICEST_API nicest_status nicest_toy_log_density(const char *name, const double *rows, size_t n,
                                                 double *logp);
 
@@ -176,8 +181,8 @@ NICEST_API const char *nicest_model_column_name(const nicest_model *model, size_
 /* Picture size; all 0 where the columns are not a picture. Any of the three may be NULL. */
 NICEST_API void nicest_model_image(const nicest_model *model, unsigned *height, unsigned *width,
                                    unsigned *channels);
-/* Levels of a quantised column (0: unbounded), its step in stored and its unit in continuous values;
- * returns 0 where the column is continuous. */
+/* Levels of a quantised column (0: unbounded), its step in stored and its unit in continuous
+ * values; returns 0 where the column is continuous. */
 NICEST_API int nicest_model_quantised(const nicest_model *model, size_t column, double *levels,
                                       double *step, double *unit);
 /* -(logp + sum of log unit) / (d log 2) where every column is quantised, else NaN. */
@@ -189,8 +194,8 @@ NICEST_API nicest_status nicest_model_fits(const nicest_model *model, const nice
 /* ---------------------------------------------------------------- likelihood and its neighbours */
 
 /* What a caller needs to run a model: activations and scratch, threads. Borrowed: `model` must
- * outlive it. `rows` is the most rows that it takes in one internal pass (0: a sensible number); the
- * functions below accept any n. One row at a time is quickest with rows = 1, threads = 1. */
+ * outlive it. `rows` is the most rows that it takes in one internal pass (0: a sensible number);
+ * the functions below accept any n. One row at a time is quickest with rows = 1, threads = 1. */
 typedef struct nicest_workspace nicest_workspace;
 /* threads: 0 (all processors) to 1024. */
 NICEST_API nicest_status nicest_workspace_new(nicest_workspace **workspace,
@@ -198,15 +203,15 @@ NICEST_API nicest_status nicest_workspace_new(nicest_workspace **workspace,
 /* Before the model is. NULL is accepted. */
 NICEST_API void nicest_workspace_free(nicest_workspace *workspace);
 
-/* Log-likelihood of stored rows[n, d]; dequantisation noise is that of (seed, first + i). NaN in a row
- * gives NaN. None of these allocates. */
+/* Log-likelihood of stored rows[n, d]; dequantisation noise is that of (seed, first + i). NaN in a
+ * row gives NaN. None of these allocates. */
 NICEST_API nicest_status nicest_score(nicest_workspace *workspace, const double *rows, size_t n,
                                       uint64_t seed, uint64_t first, double *logp);
 /* The same of continuous rows. */
 NICEST_API nicest_status nicest_log_prob(nicest_workspace *workspace, const double *rows, size_t n,
                                          double *logp);
-/* log p (may be NULL) and its gradient d log p / d x [n, d] for continuous rows. The first call makes
- * room for the way back; it alone allocates. */
+/* log p (may be NULL) and its gradient d log p / d x [n, d] for continuous rows. The first call
+ * makes room for the way back; it alone allocates. */
 NICEST_API nicest_status nicest_log_prob_gradient(nicest_workspace *workspace, const double *rows,
                                                   size_t n, double *logp, double *gradient);
 /* Continuous rows -> latent [n, d] and log |det dh/dx| [n] (either may be NULL). */
@@ -240,45 +245,46 @@ typedef struct nicest_progress {
     const char *event; /* NULL, or one line worth saying: "diverged: ...; learning rate now 1e-4" */
 } nicest_progress;
 
-/* Called after validations, and between them about ten times a second; a result other than 0 ends training after this
- * step: the best weights so far are kept. */
+/* Called after validations, and between them about ten times a second; a result other than 0 ends
+ * training after this step: the best weights so far are kept. */
 typedef int (*nicest_progress_function)(void *context, const nicest_progress *progress);
 
 /* nicest_train_defaults fills every field. 0, NULL or NaN means "choose from the data". */
 typedef struct nicest_train_options {
-    const char *preset;  /* "auto" (default), "nice" (the paper's), "nicest" (our best) */
-    const char *spec;    /* a whole stack as text instead of a preset; NULL: none */
-    int couplings;       /* 0: by preset */
-    const char *hidden;  /* "1000x5", "256,128"; NULL: by preset */
+    const char *preset;     /* "auto" (default), "nice" (the paper's), "nicest" (our best) */
+    const char *spec;       /* a whole stack as text instead of a preset; NULL: none */
+    int couplings;          /* 0: by preset */
+    const char *hidden;     /* "1000x5", "256,128"; NULL: by preset */
     const char *activation; /* "relu", "tanh", "silu"; NULL: by preset */
-    const char *prior;   /* "logistic", "normal"; NULL: by preset */
+    const char *prior;      /* "logistic", "normal"; NULL: by preset */
     const char *preprocess; /* "standardise", "centre", "logit", "none"; NULL: by preset */
     size_t batch;
     double learning_rate;
-    size_t epochs;       /* 0: by preset, from the number of rows */
-    double seconds;      /* > 0: train for this long instead of a number of epochs */
-    double valid_share;  /* share of the rows held out when no validation data is given; NaN: choose */
-    double calibration_share; /* share held out to calibrate outlier decisions; NaN: choose; 0: none */
-    int patience;        /* epochs without improvement before stopping; 0: choose; -1: never */
+    size_t epochs;            /* 0: by preset, from the number of rows */
+    double seconds;           /* > 0: train for this long instead of a number of epochs */
+    double valid_share;       /* held out when no validation data is given; NaN: choose */
+    double calibration_share; /* held out to calibrate outlier decisions; NaN: choose; 0: none */
+    int patience;             /* epochs without improvement before stopping; 0: choose; -1: never */
     nicest_optimizer optimizer; /* -1: by preset */
-    double beta1, beta2, epsilon; /* NaN: by preset. momentum = beta1 for SGD, decay = beta2 for RMSProp */
+    double beta1, beta2,
+        epsilon;         /* NaN: by preset. momentum = beta1 for SGD, decay = beta2 for RMSProp */
     double weight_decay; /* decoupled, times the learning rate, on weights only; NaN: by preset */
     double warmup;       /* share of the run with rising learning rate; NaN: by preset */
     double final_rate;   /* the cosine ends at this share of the learning rate; NaN: by preset */
     double clip;         /* global gradient norm; 0: none */
     double average;      /* decay of the weight average, e.g. 0.999; 0: none; NaN: by preset */
     nicest_precision precision;
-    int recompute;       /* not 0: compute activations again instead of keeping them; the same bits */
+    int recompute; /* not 0: compute activations again instead of keeping them; the same bits */
     uint64_t seed;
     int threads;
-    const char *checkpoint; /* write checkpoints here */
-    size_t checkpoint_steps;     /* every so many steps, */
-    double checkpoint_epochs;    /* or epochs, */
-    double checkpoint_seconds;   /* or seconds (none given: every epoch) */
-    const char *resume;  /* continue from this checkpoint */
-    const char *log;     /* JSON lines, appended on resume */
+    const char *checkpoint;    /* write checkpoints here */
+    size_t checkpoint_steps;   /* every so many steps, */
+    double checkpoint_epochs;  /* or epochs, */
+    double checkpoint_seconds; /* or seconds (none given: every epoch) */
+    const char *resume;        /* continue from this checkpoint */
+    const char *log;           /* JSON lines, appended on resume */
     nicest_progress_function progress;
-    void *context;       /* for progress */
+    void *context; /* for progress */
 } nicest_train_options;
 
 typedef struct nicest_train_result {
@@ -293,8 +299,8 @@ typedef struct nicest_train_result {
                              held-out rows (without them: on the validation rows) */
     int interrupted, retries;
     char chosen[1024]; /* what was chosen and why, as lines */
-    char failure[256]; /* "", or why a checkpoint or log could not be written: training ended there, and
-                          the model has the best weights until then */
+    char failure[256]; /* "", or why a checkpoint or log could not be written: training ended there,
+                          and the model has the best weights until then */
 } nicest_train_result;
 
 /* "Choose from the data" in every field; NULL is left alone. */
@@ -302,8 +308,7 @@ NICEST_API void nicest_train_defaults(nicest_train_options *options);
 /* Learns a model from `train`. `valid` may be NULL: then a share of train is held out. A step whose
  * loss or gradient is not finite is never applied; see docs/training.md for what happens then. */
 NICEST_API nicest_status nicest_train(nicest_model **model, const nicest_data *train,
-                                      const nicest_data *valid,
-                                      const nicest_train_options *options,
+                                      const nicest_data *valid, const nicest_train_options *options,
                                       nicest_train_result *result);
 
 /* ---------------------------------------------------------------- what a model is for */
@@ -314,8 +319,8 @@ NICEST_API nicest_status nicest_score_data(const nicest_model *model, const nice
 
 typedef struct nicest_verification {
     double inverse_max, latent_max, logdet_max_error, gradient_max_error;
-    double integral;            /* NaN when not measured, */
-    char integral_reason[160];  /* and then why */
+    double integral;           /* NaN when not measured, */
+    char integral_reason[160]; /* and then why */
     int ok;
 } nicest_verification;
 /* Proves that the model is a density: bounds of the command `nicest verify`. data may be NULL (then
@@ -326,7 +331,8 @@ NICEST_API nicest_status nicest_verify(const nicest_model *model, const nicest_d
 /* Density of a 1-D or 2-D model on a grid: cell midpoints of `box` = {low1, high1[, low2, high2]}.
  * logp[width] or logp[height, width], row 0 at the top (the highest second coordinate). */
 NICEST_API nicest_status nicest_density_grid(const nicest_model *model, const double *box,
-                                             size_t width, size_t height, int threads, double *logp);
+                                             size_t width, size_t height, int threads,
+                                             double *logp);
 /* The box of 100,000 own samples widened by half, and the midpoint rule over it (refined until two
  * grids agree to 0.002; NaN in *integral when they do not). box: 2 or 4 numbers; may be NULL. */
 NICEST_API nicest_status nicest_density_integral(const nicest_model *model, uint64_t seed,
@@ -335,10 +341,10 @@ NICEST_API nicest_status nicest_density_integral(const nicest_model *model, uint
 /* --- inpainting (paper, section 5.2): any dimensions given any others --- */
 
 typedef struct nicest_inpaint_options {
-    const char *recipe;  /* "default", "paper", "released" */
-    const char *method;  /* "map", "mean", "langevin"; NULL: map for pictures, mean for tables */
-    size_t steps;        /* 0: by recipe */
-    size_t samples;      /* fills of each row (langevin); default 1 */
+    const char *recipe; /* "default", "paper", "released" */
+    const char *method; /* "map", "mean", "langevin"; NULL: map for pictures, mean for tables */
+    size_t steps;       /* 0: by recipe */
+    size_t samples;     /* fills of each row (langevin); default 1 */
     uint64_t seed;
     int threads;
     nicest_tick tick;
@@ -346,21 +352,22 @@ typedef struct nicest_inpaint_options {
     /* Frames for a picture of the progress: after each of the listed steps the current fill of the
      * first sample is handed out as stored rows[n, d]. */
     void (*frame)(void *context, size_t step, const double *rows);
-    size_t frame_every;  /* 0: none */
+    size_t frame_every; /* 0: none */
 } nicest_inpaint_options;
 
 typedef struct nicest_inpaint_result {
     size_t rows, hidden, steps;
-    double psnr, psnr_mean_fill;   /* NaN where the truth is not known */
-    double rmse, rmse_mean_fill;   /* in standard deviations of the column; NaN likewise */
+    double psnr, psnr_mean_fill; /* NaN where the truth is not known */
+    double rmse, rmse_mean_fill; /* in standard deviations of the column; NaN likewise */
     double logp_before, logp_after, seconds;
 } nicest_inpaint_result;
 
 /* The recipe "default", one sample, seed 1, all processors; NULL is left alone. */
 NICEST_API void nicest_inpaint_defaults(nicest_inpaint_options *options);
-/* stored[n, d] with hidden[n, d] = 1 where a value is to be filled (its stored value, where it is not
- * NaN, is the truth that psnr is measured against, and is never used to fill). filled[samples, n, d]:
- * observed values are copied bit for bit. spread[n, d] (may be NULL): standard deviation over samples. */
+/* stored[n, d] with hidden[n, d] = 1 where a value is to be filled (its stored value, where it is
+ * not NaN, is the truth that psnr is measured against, and is never used to fill). filled[samples,
+ * n, d]: observed values are copied bit for bit. spread[n, d] (may be NULL): standard deviation
+ * over samples. */
 NICEST_API nicest_status nicest_inpaint(const nicest_model *model, const double *stored, size_t n,
                                         const unsigned char *hidden,
                                         const nicest_inpaint_options *options, double *filled,
@@ -372,10 +379,11 @@ NICEST_API nicest_status nicest_mask(const char *name, const double *stored, siz
 
 /* --- corruptions --- */
 
-/* Names of the kinds, ended by NULL: noise, rotate, shear, contrast, contrast-black, brightness, blur,
- * occlusion, salt-and-pepper, morph. */
+/* Names of the kinds, ended by NULL: noise, rotate, shear, contrast, contrast-black, brightness,
+ * blur, occlusion, salt-and-pepper, morph. */
 NICEST_API const char *const *nicest_corruption_names(void);
-/* data made atypical by `kind` at `level`; `other` is only read by morph. Quantised data stays so. */
+/* data made atypical by `kind` at `level`; `other` is only read by morph. Quantised data stays so.
+ */
 NICEST_API nicest_status nicest_corrupt(nicest_data **out, const nicest_data *data,
                                         const char *kind, double level, const nicest_data *other,
                                         uint64_t seed);
@@ -385,17 +393,18 @@ NICEST_API nicest_status nicest_corrupt(nicest_data **out, const nicest_data *da
 /* Names of the scores, ended by NULL: logp, typicality, complexity, gradient, latent, combined.
  * A score is higher for more typical rows. */
 NICEST_API const char *const *nicest_score_names(void);
-/* One score a row; a row with a missing value has NaN, one beyond the numbers of the model -infinity.
- * Scores other than logp and complexity need a calibrated model (NICEST_E_DATA); complexity needs
- * quantised columns (NICEST_E_UNSUPPORTED). group M > 1: rows are taken M at a time, in order, and share
- * one score (the last group is the last M rows, so it may overlap the one before); 0 and 1: single
- * rows. */
+/* One score a row; a row with a missing value has NaN, one beyond the numbers of the model
+ * -infinity. Scores other than logp and complexity need a calibrated model (NICEST_E_DATA);
+ * complexity needs quantised columns (NICEST_E_UNSUPPORTED). group M > 1: rows are taken M at a
+ * time, in order, and share one score (the last group is the last M rows, so it may overlap the one
+ * before); 0 and 1: single rows. */
 NICEST_API nicest_status nicest_outlier_scores(const nicest_model *model, const nicest_data *data,
                                                const char *score, size_t group, uint64_t seed,
                                                int threads, double *scores);
 /* Fits the statistics of the scores on `train` rows (may be NULL: keep what the model has) and
  * calibrates on `held_out` rows, which must have served neither training nor early stopping; stores
- * both in the model. A failure may leave the model without calibration, but never with half of one. */
+ * both in the model. A failure may leave the model without calibration, but never with half of one.
+ */
 NICEST_API nicest_status nicest_calibrate(nicest_model *model, const nicest_data *train,
                                           const nicest_data *held_out, uint64_t seed, int threads);
 /* 1 where the model holds calibration scores, else 0; 0 of NULL. */
@@ -410,8 +419,8 @@ NICEST_API nicest_status nicest_conformal(const nicest_model *model, const char 
  * *threshold is -infinity, and the caller should say that the least rate is 1 / (*rows + 1). */
 NICEST_API nicest_status nicest_threshold(const nicest_model *model, const char *score, double rate,
                                           double *threshold, size_t *rows);
-/* No-model baselines beside every score: "mean", "compressed", "gaussian"; ended by NULL. They too are
- * fitted by nicest_calibrate, and higher for more typical rows. */
+/* No-model baselines beside every score: "mean", "compressed", "gaussian"; ended by NULL. They too
+ * are fitted by nicest_calibrate, and higher for more typical rows. */
 NICEST_API const char *const *nicest_baseline_names(void);
 /* One a row; NICEST_E_DATA where the model was not calibrated on training rows. */
 NICEST_API nicest_status nicest_baseline_scores(const nicest_model *model, const nicest_data *data,
@@ -424,56 +433,58 @@ typedef struct nicest_detection {
     double best_threshold, best_f1; /* where F1 is highest: needs labels */
 } nicest_detection;
 /* scores[n] against outlier[n] (1 = an outlier); rows below `threshold` are flagged (NaN: below the
- * best threshold). AUPRC is average precision with outliers as positives. Figures that need a kind of
- * row that is not there are NaN; a NaN score is NICEST_E_DATA. */
+ * best threshold). AUPRC is average precision with outliers as positives. Figures that need a kind
+ * of row that is not there are NaN; a NaN score is NICEST_E_DATA. */
 NICEST_API nicest_status nicest_detect(const double *scores, const unsigned char *outlier, size_t n,
                                        double threshold, uint64_t seed, nicest_detection *result);
 
 /* --- speed of this machine --- */
 
-/* A median of repeated runs; how far they lie apart, (95th - 5th percentile) / median; and the share of
- * what bounds it (NaN: nothing measured here does). A figure that was not measured is NaN throughout. */
+/* A median of repeated runs; how far they lie apart, (95th - 5th percentile) / median; and the
+ * share of what bounds it (NaN: nothing measured here does). A figure that was not measured is NaN
+ * throughout. */
 typedef struct nicest_bench_figure {
     double median, spread, share;
 } nicest_bench_figure;
 
 typedef struct nicest_bench_result {
     int threads;
-    /* With `threads`, and with one thread: GFLOP/s of multiply-adds in registers (bf16: NaN where the
-     * processor has none), GB/s of reading memory. */
+    /* With `threads`, and with one thread: GFLOP/s of multiply-adds in registers (bf16: NaN where
+     * the processor has none), GB/s of reading memory. */
     double peak_f32, peak_bf16, bandwidth;
     double one_peak_f32, one_peak_bf16, one_bandwidth;
-    /* The standard models. Shares count useful operations, 2 for each parameter, row and product, of the
-     * peak of as many threads. Rates are rows a second of many rows at once. */
+    /* The standard models. Shares count useful operations, 2 for each parameter, row and product,
+     * of the peak of as many threads. Rates are rows a second of many rows at once. */
     struct {
-        const char *name; /* "paper256", "paper1024", "table", "toy" */
+        const char *name;                  /* "paper256", "paper1024", "table", "toy" */
         size_t columns, batch, parameters; /* 0 parameters: not measured */
-        nicest_bench_figure step_ms;            /* forward, backward, gradient, Adam */
+        nicest_bench_figure step_ms;       /* forward, backward, gradient, Adam */
         nicest_bench_figure step_one_thread_ms;
-        nicest_bench_figure step_bf16_ms;       /* share of peak_bf16; NaN: none */
+        nicest_bench_figure step_bf16_ms; /* share of peak_bf16; NaN: none */
         nicest_bench_figure score, inverse, sample;
-        nicest_bench_figure gradient;           /* by the row, what inpainting climbs */
-        nicest_bench_figure one_row_us;         /* score of a row by one thread; share: floor / time */
-        double one_row_floor_us; /* reading the parameters once at one_bandwidth; NaN where they fit in caches */
+        nicest_bench_figure gradient;   /* by the row, what inpainting climbs */
+        nicest_bench_figure one_row_us; /* score of a row by one thread; share: floor / time */
+        double one_row_floor_us; /* reading the parameters once at one_bandwidth; NaN where they fit
+                                    in caches */
     } model[4];
-    /* Matrix products C[m,n] = A[m,k] B[k,n] of these models by one thread, in GFLOP/s: "paper forward 64"
-     * (with bias and ReLU), ... bf16 includes rounding the operands. */
+    /* Matrix products C[m,n] = A[m,k] B[k,n] of these models by one thread, in GFLOP/s: "paper
+     * forward 64" (with bias and ReLU), ... bf16 includes rounding the operands. */
     struct {
         const char *name;
         size_t m, n, k;
         nicest_bench_figure f32, bf16;
     } product[12];
-    /* Opening a file and reading every row as double, in MB of file a second; the file is in the system's
-     * cache and was written for this under TMPDIR. */
+    /* Opening a file and reading every row as double, in MB of file a second; the file is in the
+     * system's cache and was written for this under TMPDIR. */
     struct {
         const char *format; /* "csv", "npy", "idx" */
         nicest_bench_figure speed;
     } reading[3];
 } nicest_bench_result;
-/* Measures for about `seconds` altogether, with `threads` of its own (0: all processors). models: names
- * divided by commas (NULL: all); the figures of others are NaN. */
-NICEST_API nicest_status nicest_bench(const char *models, int threads, double seconds, nicest_tick tick,
-                                      void *context, nicest_bench_result *result);
+/* Measures for about `seconds` altogether, with `threads` of its own (0: all processors). models:
+ * names divided by commas (NULL: all); the figures of others are NaN. */
+NICEST_API nicest_status nicest_bench(const char *models, int threads, double seconds,
+                                      nicest_tick tick, void *context, nicest_bench_result *result);
 
 /* ---------------------------------------------------------------- pictures */
 

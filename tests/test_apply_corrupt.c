@@ -157,7 +157,8 @@ static void fractions_of_bytes_stay_fractions_of_bytes(void **state)
             double *after = corrupted(data, *kind, 0.5, NULL, 1);
             for (size_t i = 0; i < ROWS * PIXELS; i++) {
                 double level = after[i] * parts[p];
-                assert_true(after[i] >= 0 && after[i] <= 1 && fabs(level - nearbyint(level)) < 1e-4);
+                assert_true(after[i] >= 0 && after[i] <= 1 &&
+                            fabs(level - nearbyint(level)) < 1e-4);
             }
             free(after);
         }

@@ -1,6 +1,6 @@
-/* test_apply_memory.c - memory that runs out at the i-th allocation, for every i: each verb ends with
- * NICEST_E_MEMORY, keeps no block, and leaves results as they were. zlib and libpng take their memory
- * from the same place and fail with it; so does jansson, where it does not read. */
+/* test_apply_memory.c - memory that runs out at the i-th allocation, for every i: each verb ends
+ * with NICEST_E_MEMORY, keeps no block, and leaves results as they were. zlib and libpng take their
+ * memory from the same place and fail with it; so does jansson, where it does not read. */
 #include "json_memory.h"
 #include "model_fixture.h"
 
@@ -308,21 +308,33 @@ static void every_failure_is_a_status(void **state)
     static const struct {
         const char *name, *file;
         verb *run;
-    } verbs[] = {
-        {"save CSV", "m.csv", save_data},     {"open CSV", "m.csv", open_data},
-        {"save gzip", "m.csv.gz", save_data}, {"open gzip", "m.csv.gz", open_data},
-        {"save NPY", "m.npy", save_data},     {"open NPY", "m.npy", open_data},
-        {"save NPZ", "m.npz", save_data},     {"open NPZ", "m.npz", open_data},
-        {"save model", "m", save_model},      {"load model", "m", load_model},
-        {"run", "m", run_model},              {"score", "m", score},
-        {"encode", "m", encode},              {"inpaint", "m", inpaint},
-        {"outliers", "m", outliers},          {"conformal", "m", conformal},
-        {"corrupt", "m", corrupt},            {"pictures", "m", pictures},
-        {"morph", "m", morph},                {"verify", "m", verify},
-        {"baselines", "m", baselines},        {"detect", "m", detect},
-        {"density", "m", density},            {"derive", "m", derive},
-        {"labelled", "l.csv", open_labelled}, {"stream", "s.csv.gz", stream},
-        {"train", "m", train}};
+    } verbs[] = {{"save CSV", "m.csv", save_data},
+                 {"open CSV", "m.csv", open_data},
+                 {"save gzip", "m.csv.gz", save_data},
+                 {"open gzip", "m.csv.gz", open_data},
+                 {"save NPY", "m.npy", save_data},
+                 {"open NPY", "m.npy", open_data},
+                 {"save NPZ", "m.npz", save_data},
+                 {"open NPZ", "m.npz", open_data},
+                 {"save model", "m", save_model},
+                 {"load model", "m", load_model},
+                 {"run", "m", run_model},
+                 {"score", "m", score},
+                 {"encode", "m", encode},
+                 {"inpaint", "m", inpaint},
+                 {"outliers", "m", outliers},
+                 {"conformal", "m", conformal},
+                 {"corrupt", "m", corrupt},
+                 {"pictures", "m", pictures},
+                 {"morph", "m", morph},
+                 {"verify", "m", verify},
+                 {"baselines", "m", baselines},
+                 {"detect", "m", detect},
+                 {"density", "m", density},
+                 {"derive", "m", derive},
+                 {"labelled", "l.csv", open_labelled},
+                 {"stream", "s.csv.gz", stream},
+                 {"train", "m", train}};
     static world w;
     size_t live = memory_live();
     make_world(&w);

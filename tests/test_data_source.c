@@ -317,10 +317,10 @@ static void test_threads(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_new_and_read), cmocka_unit_test(test_columns),
-        cmocka_unit_test(test_where),        cmocka_unit_test(test_slices),
-        cmocka_unit_test(test_select),       cmocka_unit_test(test_replace),
-        cmocka_unit_test(test_replace_floats),
-        cmocka_unit_test(test_store),        cmocka_unit_test(test_threads)};
+        cmocka_unit_test(test_new_and_read),   cmocka_unit_test(test_columns),
+        cmocka_unit_test(test_where),          cmocka_unit_test(test_slices),
+        cmocka_unit_test(test_select),         cmocka_unit_test(test_replace),
+        cmocka_unit_test(test_replace_floats), cmocka_unit_test(test_store),
+        cmocka_unit_test(test_threads)};
     return cmocka_run_group_tests(tests, make_scratch, remove_scratch);
 }

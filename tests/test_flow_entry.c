@@ -57,7 +57,8 @@ static void decimals_come_back_exactly(void **state)
     (void)state;
     for (size_t k = 0; k < sizeof tenth / sizeof *tenth; k++)
         for (double first = -46; first <= 46; first += 23) {
-            entry_column c = {.step = 1 / tenth[k], .unit = 1 / tenth[k], .origin = first / tenth[k]};
+            entry_column c = {
+                .step = 1 / tenth[k], .unit = 1 / tenth[k], .origin = first / tenth[k]};
             c.offset = c.origin;
             entry e = entry_of(&c, 1);
             for (uint64_t row = 0; row < 1000; row++) {

@@ -201,7 +201,8 @@ static void gradient_of(flow_workspace *w, const flow *f, const double *x, size_
         flow_gradient(w, 0, &f->blocks.items[i], gradient + f->blocks.items[i].offset, NULL);
 }
 
-/* The way back follows the weights as they are: changed behind its back, or turned block by block. */
+/* The way back follows the weights as they are: changed behind its back, or turned block by block.
+ */
 static void changed_weights_are_those_of_the_way_back(void **state)
 {
     (void)state;
@@ -229,8 +230,8 @@ static void changed_weights_are_those_of_the_way_back(void **state)
 }
 
 #ifndef NICEST_DOUBLE
-/* In bf16 (computed in float where the processor has none) a batch has nearly the same likelihood and
- * gradient, and the same bits for any number of threads. */
+/* In bf16 (computed in float where the processor has none) a batch has nearly the same likelihood
+ * and gradient, and the same bits for any number of threads. */
 static void bf16_is_near_float(void **state)
 {
     (void)state;
@@ -244,7 +245,8 @@ static void bf16_is_near_float(void **state)
         double error = 0, size = 0, exact = learn(f, FLOW_LEARN, x, sizes[i], 1, want);
         for (int threads = 1; threads <= 2; threads++) {
             flow_workspace *w = NULL;
-            assert_int_equal(flow_workspace_new(&w, f, FLOW_LEARN, sizes[i], threads, true), NICEST_OK);
+            assert_int_equal(flow_workspace_new(&w, f, FLOW_LEARN, sizes[i], threads, true),
+                             NICEST_OK);
             gradient_of(w, f, x, sizes[i], threads == 1 ? found : again);
             flow_pass pass =
                 flow_learn(w, &(flow_job){.input = FLOW_CONTINUOUS, .rows = sizes[i], .values = x});

@@ -1,6 +1,6 @@
-/* test_interface_misuse.c - every public function, called wrongly: NULL, sizes and names that cannot
- * be. Always a status with a sentence (or the empty answer), never a crash, a result or a lost block.
- * tests/test_interface.py holds that no function is left out. */
+/* test_interface_misuse.c - every public function, called wrongly: NULL, sizes and names that
+ * cannot be. Always a status with a sentence (or the empty answer), never a crash, a result or a
+ * lost block. tests/test_interface.py holds that no function is left out. */
 #include "data_files.h"
 #include "model_fixture.h"
 

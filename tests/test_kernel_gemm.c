@@ -200,7 +200,8 @@ static void test_flags(void **state)
     on_every_level(flags);
 }
 
-/* The last rows of one column alone have the bits that they have in the product; column as [k, 16]. */
+/* The last rows of one column alone have the bits that they have in the product; column as [k, 16].
+ */
 static void column_bits(const gemm_shape *whole, const operands *o, size_t row, size_t column,
                         const real *b)
 {
@@ -522,7 +523,8 @@ static void pairs(void)
     }
 }
 
-/* Tiles of pairs are the tiles of the pairs: of odd and even rows, in parts or at once, within guards. */
+/* Tiles of pairs are the tiles of the pairs: of odd and even rows, in parts or at once, within
+ * guards. */
 static void test_pair_tiles(void **state)
 {
     (void)state;
@@ -531,7 +533,8 @@ static void test_pair_tiles(void **state)
         size_t k = rows[i / 7], m = columns[i % 7], half = (k + 1) / 2, cut = k / 4 * 2;
         guarded x, found = guard_new(half * m * sizeof(float));
         numbers(&x, k * m, 5);
-        float *pairs = memory_new(half * m, sizeof *pairs), *want = memory_new(half * m, sizeof *want);
+        float *pairs = memory_new(half * m, sizeof *pairs),
+              *want = memory_new(half * m, sizeof *want);
         gemm_pair_rows(pairs, x.data, k, m, m);
         gemm_to_tiles(want, pairs, 0, half, half, m);
         gemm_to_pair_tiles(found.data, x.data, 0, cut, k, m);

@@ -15,12 +15,12 @@ enum { TRIALS = 1000, FORBIDDEN_STATUS = 31 /* SIGSYS */ };
 
 static const int FORBIDDEN[] = {
 #ifdef __NR_open
-    __NR_open, __NR_creat, __NR_unlink, __NR_rename, __NR_link, __NR_symlink, __NR_mkdir,
-    __NR_chmod, __NR_fork, __NR_vfork,
+    __NR_open,      __NR_creat,   __NR_unlink,   __NR_rename,   __NR_link,      __NR_symlink,
+    __NR_mkdir,     __NR_chmod,   __NR_fork,     __NR_vfork,
 #endif
-    __NR_openat, __NR_execve, __NR_execveat, __NR_unlinkat, __NR_renameat2, __NR_linkat,
+    __NR_openat,    __NR_execve,  __NR_execveat, __NR_unlinkat, __NR_renameat2, __NR_linkat,
     __NR_symlinkat, __NR_mkdirat, __NR_fchmodat, __NR_truncate, __NR_ftruncate, __NR_socket,
-    __NR_connect, __NR_sendto, __NR_ptrace, __NR_kill};
+    __NR_connect,   __NR_sendto,  __NR_ptrace,   __NR_kill};
 enum { FORBIDDEN_COUNT = sizeof FORBIDDEN / sizeof *FORBIDDEN };
 
 /* From now on one of these ends the process with SIGSYS. False where the kernel has no filters. */
@@ -28,12 +28,12 @@ static bool seal(void)
 {
     struct sock_filter rules[FORBIDDEN_COUNT + 3];
     size_t count = 0;
-    rules[count++] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
-                                                  offsetof(struct seccomp_data, nr));
+    rules[count++] =
+        (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr));
     for (size_t i = 0; i < FORBIDDEN_COUNT; i++)
-        rules[count++] = (struct sock_filter)BPF_JUMP(
-            BPF_JMP | BPF_JEQ | BPF_K, (unsigned)FORBIDDEN[i],
-            (unsigned char)(FORBIDDEN_COUNT - i), 0);
+        rules[count++] =
+            (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (unsigned)FORBIDDEN[i],
+                                         (unsigned char)(FORBIDDEN_COUNT - i), 0);
     rules[count++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
     rules[count++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS);
     struct sock_fprog program = {(unsigned short)count, rules};
@@ -70,8 +70,7 @@ static void use(nicest_model *model)
 {
     nicest_workspace *w = NULL;
     double row[64], logp;
-    if (nicest_model_columns(model) <= 64 &&
-        nicest_workspace_new(&w, model, 1, 1) == NICEST_OK) {
+    if (nicest_model_columns(model) <= 64 && nicest_workspace_new(&w, model, 1, 1) == NICEST_OK) {
         nicest_sample(w, 1, 1, 0, 1, row);
         nicest_score(w, row, 1, 1, 0, &logp);
     }

@@ -1,5 +1,5 @@
-/* test_train_hostile.c - 10,000 damaged checkpoints: a run that goes on from one ends with a status,
- * soon, with nothing left over and no result where it failed. The seed is fixed. */
+/* test_train_hostile.c - 10,000 damaged checkpoints: a run that goes on from one ends with a
+ * status, soon, with nothing left over and no result where it failed. The seed is fixed. */
 #include "damage.h"
 
 enum { TRIALS = 10000, COUNTERS = 8 };
@@ -47,11 +47,12 @@ static nicest_status resume(const nicest_data *data, const char *path, nicest_mo
 /* One of the counters, which stand in the header as \"name\":value, gets another value. */
 static void change_counter(bytes *b)
 {
-    static const char *const names[] = {"\\\"step\\\":",        "\\\"in_epoch\\\":", "\\\"epoch\\\":",
-                                        "\\\"draws\\\":",       "\\\"stride\\\":",   "\\\"seconds\\\":",
-                                        "\\\"rate_factor\\\":", "\\\"skipped\\\":"};
-    static const char *const values[] = {"0",    "3",     "4",       "9223372036854775807", "-1",
-                                         "1e300", "-1e300", "null",  "1.5",  "4294967295", "[]"};
+    static const char *const names[] = {
+        "\\\"step\\\":",   "\\\"in_epoch\\\":", "\\\"epoch\\\":",       "\\\"draws\\\":",
+        "\\\"stride\\\":", "\\\"seconds\\\":",  "\\\"rate_factor\\\":", "\\\"skipped\\\":"};
+    static const char *const values[] = {"0",   "3",          "4",      "9223372036854775807",
+                                         "-1",  "1e300",      "-1e300", "null",
+                                         "1.5", "4294967295", "[]"};
     const char *name = names[below(COUNTERS)];
     size_t at = find(b, name), length = 0;
     if (!at)
@@ -93,9 +94,9 @@ static void damaged_checkpoints_get_a_status(void **state)
         assert_int_equal(memory_live(), live);
     }
     print_message("%zu of %d damaged checkpoints serve; format %zu, mismatch %zu, diverged %zu, "
-                  "version %zu\n", survivors, TRIALS, count_of[NICEST_E_FORMAT],
-                  count_of[NICEST_E_MISMATCH], count_of[NICEST_E_DIVERGED],
-                  count_of[NICEST_E_UNSUPPORTED]);
+                  "version %zu\n",
+                  survivors, TRIALS, count_of[NICEST_E_FORMAT], count_of[NICEST_E_MISMATCH],
+                  count_of[NICEST_E_DIVERGED], count_of[NICEST_E_UNSUPPORTED]);
     assert_true(survivors < TRIALS / 2);
     memory_free(original.data);
     nicest_data_free(data);

@@ -1,6 +1,6 @@
 /* test_train_torture.c - data that nobody should have, and everybody has. Each case ends in a model
- * that is saved, loaded, proved to be a density and scores every row with a finite number, or in one
- * sentence that says why not. Prints the table of docs/results/reliability.md. */
+ * that is saved, loaded, proved to be a density and scores every row with a finite number, or in
+ * one sentence that says why not. Prints the table of docs/results/reliability.md. */
 #include "data_files.h"
 
 enum { MOST_COLUMNS = 3072 };
@@ -199,7 +199,8 @@ static const torture CASES[] = {
     {"scales 1e30 and 1e-30", both_scales, 500, 3, PLAIN},
     {"scale 1e300", beyond_float, 500, 3, "x1: its values leave the range", PLAIN},
     {"scale 1e-300", beyond_squares, 500, 3, "x2: its values lie within", PLAIN},
-    {"1000 microseconds of a clock", clock_of_microseconds, 500, 3, "x2: its values lie within", PLAIN},
+    {"1000 microseconds of a clock", clock_of_microseconds, 500, 3, "x2: its values lie within",
+     PLAIN},
     {"offset 1e9", offset, 500, 3, PLAIN},
     {"Cauchy, d = 3", heavy_tails, 1000, 3, PLAIN},
     {"Cauchy, d = 1", heavy_tails, 1000, 1, PLAIN},
@@ -327,11 +328,12 @@ static bool usable(nicest_model *trained, const nicest_data *data, const nicest_
     const char *path = in_scratch("model.safetensors");
     char proof[80];
     nicest_model *model = NULL;
-    if (nicest_model_save(trained, path) != NICEST_OK || nicest_model_load(&model, path) != NICEST_OK)
+    if (nicest_model_save(trained, path) != NICEST_OK ||
+        nicest_model_load(&model, path) != NICEST_OK)
         fail_msg("%s", nicest_error());
     double least = least_logp(model, data);
-    bool good = proves(model, proof, sizeof proof) && samples_are_finite(model) && isfinite(least) &&
-                isfinite(r->train_logp);
+    bool good = proves(model, proof, sizeof proof) && samples_are_finite(model) &&
+                isfinite(least) && isfinite(r->train_logp);
     printf(" %10.4g | %10.4g | %d | %s | %s |\n", r->train_logp, least, r->retries, proof,
            good ? "model" : "**UNUSABLE**");
     nicest_model_free(model);
@@ -364,7 +366,8 @@ static void every_case_ends_well(void **state)
     static const char *const presets[] = {"nicest", "nice"};
     size_t failed = 0;
     (void)state;
-    printf("| data | preset | train logp | least logp | recoveries | inverse / latent / log-det / gradient"
+    printf("| data | preset | train logp | least logp | recoveries | inverse / latent / log-det / "
+           "gradient"
            " | ends in |\n|---|---|---|---|---|---|---|\n");
     for (size_t p = 0; p < 2; p++)
         for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++)

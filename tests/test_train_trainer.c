@@ -181,7 +181,8 @@ static void test_resuming_from_the_middle(void **state)
 static void test_a_checkpoint_of_another_run_is_refused(void **state)
 {
     (void)state;
-    nicest_data *data = open_data("toy:parabola,n=300"), *other = open_data("toy:parabola,n=300,seed=9");
+    nicest_data *data = open_data("toy:parabola,n=300"),
+                *other = open_data("toy:parabola,n=300,seed=9");
     nicest_train_options options = quick();
     nicest_model *model = NULL;
     options.checkpoint = in_scratch("refused");
@@ -301,11 +302,11 @@ static void test_options_are_checked(void **state)
     (void)state;
     nicest_data *data = open_data("toy:parabola,n=100");
     nicest_train_options options = quick();
-#define REFUSED(field, value, word)                                  \
-    do {                                                             \
-        options = quick();                                           \
-        options.field = value;                                       \
-        expect_refusal(data, &options, NICEST_E_ARGUMENT, word);     \
+#define REFUSED(field, value, word)                                                                \
+    do {                                                                                           \
+        options = quick();                                                                         \
+        options.field = value;                                                                     \
+        expect_refusal(data, &options, NICEST_E_ARGUMENT, word);                                   \
     } while (0)
     REFUSED(preset, "best", "preset");
     REFUSED(hidden, "12y", "hidden");

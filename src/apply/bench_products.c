@@ -30,8 +30,13 @@ static const struct {
 
 static gemm_shape shape_of(role what, size_t rows, size_t width)
 {
-    gemm_shape s = {.m = width, .n = rows, .k = width, .lda = width, .b_step = rows,
-                    .b_panel = GEMM_PANEL, .ldc = rows};
+    gemm_shape s = {.m = width,
+                    .n = rows,
+                    .k = width,
+                    .lda = width,
+                    .b_step = rows,
+                    .b_panel = GEMM_PANEL,
+                    .ldc = rows};
     if (what == FORWARD) {
         s.start = GEMM_BIAS;
         s.end = GEMM_RELU;
@@ -39,7 +44,13 @@ static gemm_shape shape_of(role what, size_t rows, size_t width)
         s.lda = 0;
         s.end = GEMM_GATE;
     } else {
-        s = (gemm_shape){.m = BLOCK_ROWS, .n = width, .k = rows, .lda = rows, .b_step = GEMM_PANEL, .b_panel = GEMM_PANEL * rows, .ldc = width};
+        s = (gemm_shape){.m = BLOCK_ROWS,
+                         .n = width,
+                         .k = rows,
+                         .lda = rows,
+                         .b_step = GEMM_PANEL,
+                         .b_panel = GEMM_PANEL * rows,
+                         .ldc = width};
     }
     return s;
 }
@@ -98,7 +109,8 @@ static nicest_status measure_product(const gemm_shape *shape, double seconds, do
                                      nicest_bench_figure *figure)
 {
     product p = {0};
-    double operations = (shape->bf16 ? 4.0 : 2.0) * (double)shape->m * (double)shape->n * (double)shape->k;
+    double operations =
+        (shape->bf16 ? 4.0 : 2.0) * (double)shape->m * (double)shape->n * (double)shape->k;
     nicest_status status = open_product(&p, shape);
     p.repeats = operations < 2e6 ? (int)(2e6 / operations) + 1 : 1;
     if (status == NICEST_OK) {

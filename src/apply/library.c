@@ -19,8 +19,7 @@ const char *nicest_version(void)
 const char *nicest_build(void)
 {
     static _Thread_local char text[200];
-    snprintf(text, sizeof text, "nicest %s, compiled by %s %s, products in %s%s",
-             NICEST_VERSION,
+    snprintf(text, sizeof text, "nicest %s, compiled by %s %s, products in %s%s", NICEST_VERSION,
 #if defined(__clang__)
              "clang", __clang_version__,
 #elif defined(__GNUC__)

@@ -584,8 +584,8 @@ static nicest_status follow_links(char **target, const char *path)
     return fail_memory();
 }
 
-/* Gives a temporary file its name: a new one that open() makes, or a link to the file without a name
- * that is open already. */
+/* Gives a temporary file its name: a new one that open() makes, or a link to the file without a
+ * name that is open already. */
 static bool take_name(file_writer *writer, const char *name)
 {
     if (!writer->nameless) {
@@ -625,7 +625,8 @@ static bool open_nameless(file_writer *writer)
 {
 #ifdef O_TMPFILE
     size_t length = folder_length(writer->target);
-    char *folder = length == 0 ? memory_text(".") : memory_format("%.*s", (int)length, writer->target);
+    char *folder =
+        length == 0 ? memory_text(".") : memory_format("%.*s", (int)length, writer->target);
     if (folder != NULL && access("/proc/self/fd", X_OK) == 0)
         writer->descriptor = open(folder, O_TMPFILE | O_WRONLY | O_CLOEXEC, 0666);
     memory_free(folder);

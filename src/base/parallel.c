@@ -1,9 +1,9 @@
 /* parallel.c - threads: a small pool of pthreads that takes items from one atomic counter.
  *
- * Owns pthread.h. Not OpenMP's team: its barriers wait actively for every thread, and on a machine that
- * others use too a training step then waits for threads that are not running (a toy step took 50 ms
- * instead of 13 at a load of 8 on 2 cores). Inside a body everything runs single-threaded: nested calls
- * run inline. */
+ * Owns pthread.h. Not OpenMP's team: its barriers wait actively for every thread, and on a machine
+ * that others use too a training step then waits for threads that are not running (a toy step took
+ * 50 ms instead of 13 at a load of 8 on 2 cores). Inside a body everything runs single-threaded:
+ * nested calls run inline. */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE /* sched_getaffinity */
 #endif
@@ -60,7 +60,8 @@ static bool team_usable(void)
     return owner == process;
 }
 
-/* The share of one thread: items until none is left. Nothing here depends on how many others came. */
+/* The share of one thread: items until none is left. Nothing here depends on how many others came.
+ */
 static void work(team_job *job, int thread)
 {
     size_t item;
@@ -73,9 +74,9 @@ static void work(team_job *job, int thread)
 
 enum { MOST_WORKERS = 1023, SPINS = 4000 };
 
-/* One persistent pool. Workers sleep between jobs, after a short spin that catches the next job of a
- * training step. A job is over when its items are done and nobody is at work on it: a worker that the
- * system did not wake in time is not waited for, so a busy machine costs a share, not a stall.
+/* One persistent pool. Workers sleep between jobs, after a short spin that catches the next job of
+ * a training step. A job is over when its items are done and nobody is at work on it: a worker that
+ * the system did not wake in time is not waited for, so a busy machine costs a share, not a stall.
  * `owner` is held by the one caller whose job the pool runs. */
 static struct {
     pthread_mutex_t owner, lock;

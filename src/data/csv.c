@@ -18,9 +18,9 @@ enum {
     FIRST_CAPACITY = 1 << 20,
     MOST_RECORD = 1 << 28, /* a quote that is never closed must not eat all memory */
     MOST_CATEGORIES = 10000,
-    MOST_FIELDS = 1 << 20,      /* as columns of a model */
-    FIRST_VALUES = 1 << 16,     /* of the first block of rows */
-    SHOWN = 40 /* bytes of a field in an error */
+    MOST_FIELDS = 1 << 20,  /* as columns of a model */
+    FIRST_VALUES = 1 << 16, /* of the first block of rows */
+    SHOWN = 40              /* bytes of a field in an error */
 };
 
 /* What a field is read for. */

@@ -439,8 +439,8 @@ static nicest_status say_failure(nicest_reader *reader)
     return status;
 }
 
-/* Rows before a line that fails come first, the failure with the next call; rows that are there do not
- * wait for those that are not. */
+/* Rows before a line that fails come first, the failure with the next call; rows that are there do
+ * not wait for those that are not. */
 static nicest_status next_of_pipe(nicest_reader *reader, size_t max, double *rows, size_t *got,
                                   size_t *skipped)
 {

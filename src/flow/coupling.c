@@ -2,9 +2,9 @@
  *
  *     y_keep = x_keep,  y_move = rule(x_move; conditioner(x_keep))
  *
- * (paper, section 3.2). The rule is additive here: y_move = x_move + m(x_keep), log|det| = 0. Affine
- * and spline rules are further entries of `rule`. Columns are cut in two parts, the first the longer
- * one when d is odd; the odd/even split of the paper is a permutation in front. */
+ * (paper, section 3.2). The rule is additive here: y_move = x_move + m(x_keep), log|det| = 0.
+ * Affine and spline rules are further entries of `rule`. Columns are cut in two parts, the first
+ * the longer one when d is odd; the odd/even split of the paper is a permutation in front. */
 #include <string.h>
 
 #include "flow/layer.h"

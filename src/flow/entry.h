@@ -27,9 +27,9 @@ typedef struct entry_column {
 
 typedef struct entry {
     size_t columns;
-    entry_column *column; /* [columns] */
+    entry_column *column;         /* [columns] */
     double *gain, *shift, *noise; /* x - centre = gain v + shift + noise u; set by entry_set */
-    bool quantised;       /* some column is */
+    bool quantised;               /* some column is */
 } entry;
 
 /* All columns continuous, centre 0; false when memory runs out. */

@@ -126,22 +126,22 @@ struct flow_workspace {
     tape *tapes;   /* [layers + 1] */
     real **matrix; /* of all layers, one after the other */
     size_t *width;
-    real *activations; /* the one block behind all tapes */
+    real *activations;  /* the one block behind all tapes */
     weight_forms forms; /* [trainable] each; and whether they are those of theta */
     bool is_turned;
-    size_t capacity;   /* rows of a tape */
+    size_t capacity; /* rows of a tape */
     /* of FLOW_RECOMPUTE */
-    double *inputs; /* [layers that tape, capacity, d] */
-    real *dx;       /* [capacity, d] */
-    real *gradient; /* [trainable] */
-    size_t layer;   /* at hand on the way back */
-    size_t tile;       /* most rows of a tile */
-    double *row_logp;  /* [rows] of a training batch */
-    real *largest;     /* [tiles, layers, 2] */
+    double *inputs;   /* [layers that tape, capacity, d] */
+    real *dx;         /* [capacity, d] */
+    real *gradient;   /* [trainable] */
+    size_t layer;     /* at hand on the way back */
+    size_t tile;      /* most rows of a tile */
+    double *row_logp; /* [rows] of a training batch */
+    real *largest;    /* [tiles, layers, 2] */
     /* the pass at hand */
     const flow_job *job;
     size_t start, count; /* rows of the job that it covers */
-    size_t pass_tile; /* rows of its tiles */
+    size_t pass_tile;    /* rows of its tiles */
     bool learning;
 };
 
@@ -186,8 +186,8 @@ static nicest_status prepare_worker(flow_workspace *w, worker *k)
     double *values;
     float *noise;
     take_tile(w, w->tile, &counting, &unused, &values, &noise);
-    layer_needs needs = {.rows = w->tile, .backward = w->use != FLOW_SCORE, .bf16 = w->bf16,
-                         .scratch = &counting};
+    layer_needs needs = {
+        .rows = w->tile, .backward = w->use != FLOW_SCORE, .bf16 = w->bf16, .scratch = &counting};
     for (size_t i = 0; i < w->flow->spec.count; i++)
         if (class_of(w->flow, i)->prepare)
             class_of(w->flow, i)->prepare(w->flow->spec.layers[i], &needs);
@@ -223,8 +223,9 @@ static nicest_status keep_inputs(flow_workspace *w)
     return w->inputs && w->dx && w->gradient ? NICEST_OK : fail_memory();
 }
 
-/* The place of every layer's matrices in one block, of [rows, all widths] or, where only one layer's
- * are needed at a time, of [rows, the largest sum of widths]. Returns the elements of a row. */
+/* The place of every layer's matrices in one block, of [rows, all widths] or, where only one
+ * layer's are needed at a time, of [rows, the largest sum of widths]. Returns the elements of a
+ * row. */
 static size_t place_matrices(flow_workspace *w)
 {
     size_t end = 0, next = 0;
@@ -245,7 +246,9 @@ static nicest_status lay_tapes(flow_workspace *w)
 {
     size_t matrices = 0, layers = w->flow->spec.count;
     for (size_t i = 0; i < layers; i++)
-        matrices += class_of(w->flow, i)->tape ? class_of(w->flow, i)->tape(w->flow->spec.layers[i], NULL) : 0;
+        matrices += class_of(w->flow, i)->tape
+                        ? class_of(w->flow, i)->tape(w->flow->spec.layers[i], NULL)
+                        : 0;
     w->tapes = memory_new(layers + 1, sizeof *w->tapes);
     w->matrix = memory_new(matrices, sizeof *w->matrix);
     w->width = memory_new(matrices, sizeof *w->width);
@@ -360,7 +363,8 @@ real *flow_block_scratch(flow_workspace *w, int thread)
 /* ------------------------------------------------------------------ a tile on its way */
 
 /* Row `row` of the job through the door, from what is stored. */
-static void load_row(const flow_workspace *w, size_t row, const double *from, double *x, float *noise)
+static void load_row(const flow_workspace *w, size_t row, const double *from, double *x,
+                     float *noise)
 {
     const flow_job *job = w->job;
     const entry *e = &w->flow->entry;
@@ -503,15 +507,20 @@ static void give_norms(const flow_workspace *w, tile *t, size_t first)
         }
 }
 
-/* Tile `number` of the pass, empty: its place in the tape is t->first. Returns its place in the job. */
+/* Tile `number` of the pass, empty: its place in the tape is t->first. Returns its place in the
+ * job. */
 static size_t open_tile(flow_workspace *w, int thread, size_t number, tile *t, double **values,
                         float **noise)
 {
     worker *k = &w->workers[thread];
     size_t in_pass = number * w->pass_tile, left = w->count - in_pass;
-    *t = (tile){.rows = left < w->pass_tile ? left : w->pass_tile, .first = in_pass,
-                .columns = w->flow->spec.columns, .bf16 = w->bf16,
-                .theta = w->flow->theta, .forms = w->forms, .scratch = &k->arena,
+    *t = (tile){.rows = left < w->pass_tile ? left : w->pass_tile,
+                .first = in_pass,
+                .columns = w->flow->spec.columns,
+                .bf16 = w->bf16,
+                .theta = w->flow->theta,
+                .forms = w->forms,
+                .scratch = &k->arena,
                 .dlogdet = w->learning ? -1.0 / (double)w->job->rows : 1.0};
     t->padded = goes_back(w) || t->rows > 1 || w->bf16 ? tile_padded(t->rows) : 1;
     k->arena.used = 0;
@@ -584,15 +593,15 @@ static double largest_of(const flow_workspace *w, size_t tiles, size_t layer_ind
 {
     double largest = 0;
     for (size_t i = 0; i < tiles; i++)
-        largest = fmax(largest,
-                       (double)w->largest[(i * w->flow->spec.count + layer_index) * 2 + which]);
+        largest =
+            fmax(largest, (double)w->largest[(i * w->flow->spec.count + layer_index) * 2 + which]);
     return largest;
 }
 
-/* The layer that spoils everything behind it: on the way forward the first whose activations are not
- * finite; otherwise, on the way back, the first whose deltas are not, or whose gradient may overflow.
- * A block's gradient is a sum over rows of activation times delta: it cannot overflow while
- * max|activation| max|delta| rows does not. */
+/* The layer that spoils everything behind it: on the way forward the first whose activations are
+ * not finite; otherwise, on the way back, the first whose deltas are not, or whose gradient may
+ * overflow. A block's gradient is a sum over rows of activation times delta: it cannot overflow
+ * while max|activation| max|delta| rows does not. */
 static int first_fault(const flow_workspace *w, size_t rows)
 {
     int layers = (int)w->flow->spec.count;
@@ -654,8 +663,12 @@ static void read_gradient(flow_workspace *w, int thread, const block *which, rea
                           gemm_ahead *ahead)
 {
     worker *k = &w->workers[thread];
-    batch b = {.rows = w->rows, .tile = w->tile, .tape = &w->tapes[which->layer], .bf16 = w->bf16,
-               .pairs = k->pairs, .ahead = ahead};
+    batch b = {.rows = w->rows,
+               .tile = w->tile,
+               .tape = &w->tapes[which->layer],
+               .bf16 = w->bf16,
+               .pairs = k->pairs,
+               .ahead = ahead};
     class_of(w->flow, which->layer)->gradient(w->flow->spec.layers[which->layer], &b, which, g);
 }
 
@@ -727,7 +740,9 @@ static void moments_at(flow_workspace *w, const flow_rows *rows, random_stream n
     memset(mean, 0, d * sizeof *mean);
     memset(deviation, 0, d * sizeof *deviation);
     for (size_t first = 0; first < n; first += FLOW_TILE) {
-        tile t = {.rows = n - first < FLOW_TILE ? n - first : FLOW_TILE, .first = first, .columns = d,
+        tile t = {.rows = n - first < FLOW_TILE ? n - first : FLOW_TILE,
+                  .first = first,
+                  .columns = d,
                   .scratch = &k->arena};
         double *values;
         float *u;
@@ -747,7 +762,8 @@ static void moments_at(flow_workspace *w, const flow_rows *rows, random_stream n
     }
 }
 
-static nicest_status init_from_data(flow *f, flow_workspace *w, const flow_rows *rows, uint64_t seed)
+static nicest_status init_from_data(flow *f, flow_workspace *w, const flow_rows *rows,
+                                    uint64_t seed)
 {
     size_t d = f->spec.columns;
     double *moments = memory_new(2 * d, sizeof *moments);
@@ -771,7 +787,8 @@ nicest_status flow_init(flow *f, const flow_rows *rows, uint64_t seed)
     vector_fill(f->theta, 0, f->tensors.trainable);
     for (size_t i = 0; i < f->spec.count; i++)
         if (class_of(f, i)->init)
-            class_of(f, i)->init(f->spec.layers[i], (random_stream){seed, RANDOM_INIT, (uint32_t)i});
+            class_of(f, i)->init(f->spec.layers[i],
+                                 (random_stream){seed, RANDOM_INIT, (uint32_t)i});
     TRY(flow_workspace_new(&w, f, FLOW_SCORE, FLOW_TILE, 1, false));
     nicest_status status = init_from_data(f, w, rows, seed);
     flow_workspace_free(w);

@@ -2,10 +2,10 @@
  *
  *     log p(x) = log p_H(h) + log |det dh/dx|,   h = forward(x)
  *
- * A flow owns its parameters and constants. A workspace owns what running needs: per thread an arena
- * and the scratch of its matrix products, and the tape of a batch. Rows are cut into tiles; one thread
- * takes a tile through the whole flow. Bits depend on neither the number of threads nor the tiles: a
- * row is computed alike in each, and blocks of parameters are fixed. */
+ * A flow owns its parameters and constants. A workspace owns what running needs: per thread an
+ * arena and the scratch of its matrix products, and the tape of a batch. Rows are cut into tiles;
+ * one thread takes a tile through the whole flow. Bits depend on neither the number of threads nor
+ * the tiles: a row is computed alike in each, and blocks of parameters are fixed. */
 #ifndef NICEST_FLOW_FLOW_H
 #define NICEST_FLOW_FLOW_H
 
@@ -17,8 +17,8 @@ typedef struct flow {
     flow_spec spec;
     entry entry;
     tensor_list tensors;
-    real *theta;  /* [tensors.trainable] */
-    real *frozen; /* [tensors.frozen] */
+    real *theta;       /* [tensors.trainable] */
+    real *frozen;      /* [tensors.frozen] */
     block_list blocks; /* theta, cut for gradient and optimiser */
 } flow;
 
@@ -47,15 +47,16 @@ typedef enum flow_use {
     FLOW_SCORE,    /* forward and inverse */
     FLOW_GRADIENT, /* and gradients by x */
     FLOW_LEARN,    /* and gradients by theta */
-    FLOW_RECOMPUTE /* the same bits as FLOW_LEARN, with one layer's tape in place of all: activations are
-                    * computed again on the way back, and the gradient is kept whole */
+    FLOW_RECOMPUTE /* the same bits as FLOW_LEARN, with one layer's tape in place of all:
+                    * activations are computed again on the way back, and the gradient is kept whole
+                    */
 } flow_use;
 
 typedef struct flow_workspace flow_workspace;
 
 /* rows: the most rows of one pass that needs a tape (FLOW_SCORE: only a hint; 0: many). With
- * FLOW_LEARN and FLOW_RECOMPUTE every batch has exactly that many. bf16: products in bf16, but for FLOW_SCORE.
- * Borrowed: `f` must outlive it. */
+ * FLOW_LEARN and FLOW_RECOMPUTE every batch has exactly that many. bf16: products in bf16, but for
+ * FLOW_SCORE. Borrowed: `f` must outlive it. */
 nicest_status flow_workspace_new(flow_workspace **out, const flow *f, flow_use use, size_t rows,
                                  int threads, bool bf16);
 void flow_workspace_free(flow_workspace *w);
@@ -80,13 +81,14 @@ typedef struct flow_job {
     double *logdet;          /* [rows] of the direction that is run */
     double *latent;          /* [rows, d]; forward only */
     double *gradient;        /* [rows, d] d log p / d x; forward only, FLOW_GRADIENT or more */
-    double *gradient_norms;  /* [rows, flow_norms()] norms of each row's d log p / d theta by parts; as gradient */
+    double *gradient_norms;  /* [rows, flow_norms()] norms of each row's d log p / d theta by parts;
+                                as gradient */
     double *continuous;      /* [rows, d]; inverse only */
     double *stored;          /* [rows, d], quantised; inverse only */
 } flow_job;
 
-/* Parts of the parameters that gradient_norms tells apart: linear maps (weight and bias together) and
- * scales, in forward order. */
+/* Parts of the parameters that gradient_norms tells apart: linear maps (weight and bias together)
+ * and scales, in forward order. */
 size_t flow_norms(const flow *f);
 
 /* Never fails and never allocates. */
@@ -96,16 +98,17 @@ void flow_run(flow_workspace *w, const flow_job *job);
  * is then read block by block, over all rows, from any thread. */
 typedef struct flow_pass {
     double mean_logp; /* over the batch */
-    bool finite;      /* loss and deltas are, and no gradient can overflow: the step may be applied */
-    int fault;        /* when not: the layer where it shows first, -1: the loss itself */
+    bool finite; /* loss and deltas are, and no gradient can overflow: the step may be applied */
+    int fault;   /* when not: the layer where it shows first, -1: the loss itself */
 } flow_pass;
 
 flow_pass flow_learn(flow_workspace *w, const flow_job *job);
 /* `ahead` (may be NULL) is what the caller wants to find in cache afterwards. */
 void flow_gradient(flow_workspace *w, int thread, const block *which, real *g, gemm_ahead *ahead);
-/* The way back reads weights in another order, from a copy in the workspace. FLOW_GRADIENT makes it once: theta must
- * not change while it lives. FLOW_LEARN and FLOW_RECOMPUTE make it anew in every pass, unless who changed theta
- * has turned every block since (from any thread, while it is in cache) and says so; which holds for one pass. */
+/* The way back reads weights in another order, from a copy in the workspace. FLOW_GRADIENT makes it
+ * once: theta must not change while it lives. FLOW_LEARN and FLOW_RECOMPUTE make it anew in every
+ * pass, unless who changed theta has turned every block since (from any thread, while it is in
+ * cache) and says so; which holds for one pass. */
 void flow_turn(flow_workspace *w, const block *which);
 void flow_turned(flow_workspace *w, bool all);
 /* Scratch of the thread for one block's gradient (and what the optimiser wants beside it). */

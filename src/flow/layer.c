@@ -25,7 +25,8 @@ static bool grow(void **items, size_t count, size_t *capacity, size_t size)
 void tensor_add(tensor_list *list, const char *prefix, const char *name, tensor_kind kind,
                 size_t rows, size_t columns, real **slot)
 {
-    if (list->failed || !grow((void **)&list->items, list->count, &list->capacity, sizeof(tensor))) {
+    if (list->failed ||
+        !grow((void **)&list->items, list->count, &list->capacity, sizeof(tensor))) {
         list->failed = true;
         return;
     }

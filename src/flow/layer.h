@@ -20,14 +20,14 @@
 
 /* A named array in the flow's parameter vector (trainable) or among its frozen constants. */
 typedef struct tensor {
-    char name[64];      /* "layers.3.mlp.0.weight" */
-    int rank;           /* 1 or 2 */
-    size_t shape[2];    /* [out, in], or [n] */
-    size_t count;       /* product of shape */
-    size_t offset;      /* first element in its vector */
-    bool trainable;     /* false: a frozen constant */
-    bool decays;        /* weight decay applies */
-    real **slot;        /* where its layer keeps the pointer */
+    char name[64];   /* "layers.3.mlp.0.weight" */
+    int rank;        /* 1 or 2 */
+    size_t shape[2]; /* [out, in], or [n] */
+    size_t count;    /* product of shape */
+    size_t offset;   /* first element in its vector */
+    bool trainable;  /* false: a frozen constant */
+    bool decays;     /* weight decay applies */
+    real **slot;     /* where its layer keeps the pointer */
 } tensor;
 
 /* Collects the tensors of a flow while its layers are made; a static limit keeps it one block. */
@@ -44,9 +44,9 @@ typedef enum tensor_kind { TENSOR_WEIGHT, TENSOR_BIAS, TENSOR_SCALE, TENSOR_FROZ
 void tensor_add(tensor_list *list, const char *prefix, const char *name, tensor_kind kind,
                 size_t rows, size_t columns, real **slot);
 
-/* Where a batch's activations are kept between forward and gradient. Matrix i has width[i] numbers for each
- * row, shared by all threads, each tile in a run of its own: from matrix[i] + first * width[i] on, in the
- * order that the layer likes. */
+/* Where a batch's activations are kept between forward and gradient. Matrix i has width[i] numbers
+ * for each row, shared by all threads, each tile in a run of its own: from matrix[i] + first *
+ * width[i] on, in the order that the layer likes. */
 typedef struct tape {
     real **matrix;
     size_t *width;
@@ -58,28 +58,29 @@ typedef struct weight_forms {
     real *paired; /* in bf16: W as pairs, for the way forward; else NULL */
 } weight_forms;
 
-/* Some rows on their way through the whole flow: columns one after the other, each over all rows of the
- * tile, so that every loop and every product runs along rows. */
+/* Some rows on their way through the whole flow: columns one after the other, each over all rows of
+ * the tile, so that every loop and every product runs along rows. */
 typedef struct tile {
-    size_t rows;      /* rows that count */
-    size_t padded;    /* rows that are computed: tile_padded(rows), or 1 where one row goes forward only */
-    size_t first;     /* number of the first row in the batch: its place in the tape */
+    size_t rows;   /* rows that count */
+    size_t padded; /* rows computed: tile_padded(rows), or 1 for one row that stays forward */
+    size_t first;  /* number of the first row in the batch: its place in the tape */
     size_t columns;
-    double *x;        /* [columns, padded], rewritten in place; double in both twins (state.h) */
-    real *dx;         /* [columns, padded]: gradient of the objective by x, 0 in rows that do not count;
-                       * NULL unless backward */
-    double *logdet;   /* [padded]: log |det| so far */
-    double dlogdet;   /* gradient of the objective by each row's log-determinant */
-    const tape *tape; /* this layer's part; NULL unless backward will follow */
-    const real *theta;  /* all parameters */
+    double *x; /* [columns, padded], rewritten in place; double in both twins (state.h) */
+    real *dx;  /* [columns, padded]: gradient of the objective by x, 0 in rows that do not count;
+                * NULL unless backward */
+    double *logdet;    /* [padded]: log |det| so far */
+    double dlogdet;    /* gradient of the objective by each row's log-determinant */
+    const tape *tape;  /* this layer's part; NULL unless backward will follow */
+    const real *theta; /* all parameters */
     weight_forms forms;
     bool bf16;
     arena *scratch;
-    real *largest; /* [2]: max |activation|, max |delta| of this layer and tile; NULL unless taped */
+    real *largest; /* [2]: max |activation| and |delta| of this layer and tile; NULL unless taped */
 } tile;
 
-/* Most rows of a weight matrix in a block: the activations of the batch are read once for each block, and its
- * gradient (384 KB at 1000 columns) waits in a core's cache for the update. Even, as rows make pairs in bf16. */
+/* Most rows of a weight matrix in a block: the activations of the batch are read once for each
+ * block, and its gradient (384 KB at 1000 columns) waits in a core's cache for the update. Even, as
+ * rows make pairs in bf16. */
 enum { BLOCK_ROWS = 96 };
 
 /* A run of the parameter vector whose gradient is computed at once, while it fits in cache. */
@@ -98,13 +99,13 @@ typedef struct block_list {
 } block_list;
 void block_add(block_list *list, const block *item);
 
-/* A whole batch after backward, as `gradient` sees it: tiles of `tile` rows, the last one padded as it was
- * computed. */
+/* A whole batch after backward, as `gradient` sees it: tiles of `tile` rows, the last one padded as
+ * it was computed. */
 typedef struct batch {
     size_t rows, tile;
     const tape *tape; /* this layer's part */
     bool bf16;
-    real *pairs; /* with bf16: [tiles, BLOCK_ROWS, tile / 2] */
+    real *pairs;       /* with bf16: [tiles, BLOCK_ROWS, tile / 2] */
     gemm_ahead *ahead; /* wanted after the gradient; NULL: nothing */
 } batch;
 /* Rows that tile `number` of the batch was computed with, 0 where there is none; its first row is
@@ -121,10 +122,10 @@ size_t tile_padded(size_t rows);
 
 /* Sizes that a workspace must provide, filled by `prepare`. */
 typedef struct layer_needs {
-    size_t rows;         /* in: padded rows of a tile */
-    bool backward;       /* in: backward will be asked */
-    bool bf16;           /* in */
-    arena *scratch;      /* in: a counting arena: take what a call takes */
+    size_t rows;    /* in: padded rows of a tile */
+    bool backward;  /* in: backward will be asked */
+    bool bf16;      /* in */
+    arena *scratch; /* in: a counting arena: take what a call takes */
 } layer_needs;
 
 typedef struct layer layer;
@@ -153,8 +154,9 @@ typedef struct layer_class {
     void (*gradient)(const layer *self, const batch *b, const block *which, real *g);
     /* Writes the weights of a block in the forms that are read; NULL: none is. */
     void (*turn)(const layer *self, const block *which, const real *theta, weight_forms *forms);
-    /* The number of the layer's parts: linear maps (weight and bias together) and scales. Of a tile after
-     * backward, unless it is NULL, the norm of row r's gradient by part i: norms[r * stride + i]. */
+    /* The number of the layer's parts: linear maps (weight and bias together) and scales. Of a tile
+     * after backward, unless it is NULL, the norm of row r's gradient by part i: norms[r * stride +
+     * i]. */
     size_t (*norms)(const layer *self, const tile *t, double *norms, size_t stride);
     void (*free)(layer *self);
 } layer_class;

@@ -35,8 +35,8 @@ void mlp_init(mlp *m, random_stream stream);
 
 /* output[outputs, padded] from input[inputs, padded] of the state. */
 void mlp_forward(const mlp *m, tile *t, const double *input, real *output);
-/* Adds J' delta to dinput[inputs, padded], where delta[outputs, padded] is the gradient by the output, which
- * lies in the tape's last matrix (mlp_output_delta). */
+/* Adds J' delta to dinput[inputs, padded], where delta[outputs, padded] is the gradient by the
+ * output, which lies in the tape's last matrix (mlp_output_delta). */
 void mlp_backward(const mlp *m, tile *t, real *dinput);
 real *mlp_output_delta(const mlp *m, const tile *t);
 

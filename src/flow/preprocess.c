@@ -103,7 +103,8 @@ typedef struct logit {
 static const double TINY = 1e-15;
 
 /* A row whose z leaves (0, 1) has density zero: its log-determinant becomes -infinity. The layer
- * covers a little more than 0 <= x <= 1. Kept for the way back: dy/dx, and d logdet/dx over dy/dx. */
+ * covers a little more than 0 <= x <= 1. Kept for the way back: dy/dx, and d logdet/dx over dy/dx.
+ */
 static void logit_forward(const layer *self, tile *t)
 {
     double margin = ((const logit *)self)->margin, width = 1 - 2 * margin;

@@ -99,8 +99,8 @@ static void differences(const prover *p, jacobian *j, const double *x, const siz
     }
 }
 
-/* All columns first, then with smaller steps those whose difference may straddle a kink or is bent too
- * much: a step's error is about the square of its roughness. */
+/* All columns first, then with smaller steps those whose difference may straddle a kink or is bent
+ * too much: a step's error is about the square of its roughness. */
 static void fill_jacobian(const prover *p, jacobian *j, const double *x)
 {
     static const double steps[] = {1e-6, 1e-7, 2e-8};

@@ -20,7 +20,7 @@ typedef struct proof_subject {
 } proof_subject;
 
 typedef struct proof {
-    double logdet_error;   /* analytic against central differences' LU, relative to max(1, |logdet|) */
+    double logdet_error;   /* against central differences' LU, relative to max(1, |logdet|) */
     double gradient_error; /* directional derivatives of log p by x and by theta, relative */
 } proof;
 

@@ -2,8 +2,8 @@
  *
  *     y_d = x_d exp(s_d),  log|det| = sum_d s_d
  *
- * s is trainable and free of weight decay. It starts from the data, so that each latent column has the
- * prior's standard deviation: s_d = log(prior deviation / deviation_d). */
+ * s is trainable and free of weight decay. It starts from the data, so that each latent column has
+ * the prior's standard deviation: s_d = log(prior deviation / deviation_d). */
 #include <math.h>
 
 #include "flow/layer.h"
@@ -85,8 +85,10 @@ static void scale_blocks(const layer *self, size_t index, const tensor_list *lis
 {
     for (size_t i = 0; i < list->count; i++)
         if (list->items[i].slot == &((const scale *)self)->s)
-            block_add(blocks, &(block){.layer = index, .rows = self->columns,
-                                       .offset = list->items[i].offset, .count = self->columns});
+            block_add(blocks, &(block){.layer = index,
+                                       .rows = self->columns,
+                                       .offset = list->items[i].offset,
+                                       .count = self->columns});
 }
 
 static void scale_gradient(const layer *self, const batch *b, const block *which, real *g)

@@ -7,7 +7,13 @@
 
 #include "base/status.h"
 
-enum { MAX_LAYERS = 1024, MAX_COLUMNS = 1 << 20, MAX_WIDTH = 1 << 16, MAX_WORDS = 8, MAX_LINE = 512 };
+enum {
+    MAX_LAYERS = 1024,
+    MAX_COLUMNS = 1 << 20,
+    MAX_WIDTH = 1 << 16,
+    MAX_WORDS = 8,
+    MAX_LINE = 512
+};
 
 /* One line cut into words; word 0 is what the line is about. */
 typedef struct line {
@@ -75,11 +81,13 @@ nicest_status spec_parse_hidden(const char *text, mlp_spec *conditioner)
     if (!good)
         return fail(NICEST_E_ARGUMENT,
                     "hidden layers '%.60s': expected WIDTHxDEPTH or widths like 256,128 "
-                    "(each at most %d, 64 layers at most)", text, MAX_WIDTH);
+                    "(each at most %d, 64 layers at most)",
+                    text, MAX_WIDTH);
     return NICEST_OK;
 }
 
-/* The canonical words of a conditioner's widths: "1000x5", "256,128", "none"; at most 64 x 6 long. */
+/* The canonical words of a conditioner's widths: "1000x5", "256,128", "none"; at most 64 x 6 long.
+ */
 static void write_hidden(char *text, size_t size, const mlp_spec *conditioner)
 {
     size_t used = 0, count = conditioner->hidden_count;
@@ -88,10 +96,10 @@ static void write_hidden(char *text, size_t size, const mlp_spec *conditioner)
         for (run = 1; i + run < count && conditioner->hidden[i + run] == conditioner->hidden[i];)
             run++;
         const char *comma = i ? "," : "";
-        int length = run > 1 ? snprintf(text + used, size - used, "%s%zux%zu", comma,
-                                        conditioner->hidden[i], run)
-                             : snprintf(text + used, size - used, "%s%zu", comma,
-                                        conditioner->hidden[i]);
+        int length =
+            run > 1 ? snprintf(text + used, size - used, "%s%zux%zu", comma, conditioner->hidden[i],
+                               run)
+                    : snprintf(text + used, size - used, "%s%zu", comma, conditioner->hidden[i]);
         used += (size_t)length;
     }
 }
@@ -142,8 +150,9 @@ static nicest_status parse_permute(const line *l, parser *p, layer **out)
     bool random = end && !*end;
     if (!random && strcmp(kind, "odd-even") && strcmp(kind, "reverse"))
         return refuse(l, "expected 'permute odd-even', 'permute reverse' or 'permute random:SEED'");
-    permute_kind which = random ? PERMUTE_RANDOM
-                         : strcmp(kind, "reverse") ? PERMUTE_ODD_EVEN : PERMUTE_REVERSE;
+    permute_kind which = random                    ? PERMUTE_RANDOM
+                         : strcmp(kind, "reverse") ? PERMUTE_ODD_EVEN
+                                                   : PERMUTE_REVERSE;
     *out = permute_new(p->spec.columns, which, seed);
     if (random)
         snprintf(p->canonical, MAX_LINE, "permute random:%llu", seed);
@@ -183,7 +192,8 @@ static nicest_status parse_logit(const line *l, parser *p, layer **out)
     const char *text = option(l, 1, "margin");
     char *end = NULL;
     double margin = text ? strtod(text, &end) : 1e-6;
-    if (!known_options(l, 1, keys) || (text && (end == text || *end)) || !(margin > 0 && margin < 0.5))
+    if (!known_options(l, 1, keys) || (text && (end == text || *end)) ||
+        !(margin > 0 && margin < 0.5))
         return refuse(l, "expected 'logit margin=M' with 0 < M < 0.5");
     *out = logit_new(p->spec.columns, margin);
     snprintf(p->canonical, MAX_LINE, "logit margin=%.9g", margin);
@@ -205,13 +215,18 @@ static nicest_status parse_layer(const line *l, parser *p, layer **out)
     static const struct {
         const char *name;
         nicest_status (*parse)(const line *, parser *, layer **);
-    } kinds[] = {{"permute", parse_permute}, {"coupling", parse_coupling}, {"scale", parse_plain},
-                 {"standardise", parse_plain}, {"logit", parse_logit}};
+    } kinds[] = {{"permute", parse_permute},
+                 {"coupling", parse_coupling},
+                 {"scale", parse_plain},
+                 {"standardise", parse_plain},
+                 {"logit", parse_logit}};
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
         if (!strcmp(l->word[0], kinds[i].name))
             return kinds[i].parse(l, p, out);
-    return fail(NICEST_E_FORMAT, "spec line %d: '%.40s' is no layer (permute, coupling, scale, "
-                "standardise, logit) and not 'prior'", l->number, l->word[0]);
+    return fail(NICEST_E_FORMAT,
+                "spec line %d: '%.40s' is no layer (permute, coupling, scale, "
+                "standardise, logit) and not 'prior'",
+                l->number, l->word[0]);
 }
 
 static nicest_status parse_prior(const line *l, parser *p)

@@ -269,8 +269,8 @@ void gemm_to_panels(real *panels, const real *x, size_t width, size_t rows)
         fill_panel(panels + i * rows, x + i * rows, smaller(GEMM_PANEL, width - i), rows);
 }
 
-/* One tile: six of every row. Eight are copied where more rows follow, whose six then lie on the last
- * two; and the same rows of the next tile are on their way into cache meanwhile. */
+/* One tile: six of every row. Eight are copied where more rows follow, whose six then lie on the
+ * last two; and the same rows of the next tile are on their way into cache meanwhile. */
 INLINE void fill_tile(real *tile, const real *x, size_t first, size_t rows, size_t k, size_t m)
 {
     real *to = tile + first * TILE_ROWS;

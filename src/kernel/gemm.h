@@ -93,9 +93,10 @@ bool gemm_has_bf16(void);
 void gemm_pair_columns(float *pairs, const float *x, size_t rows, size_t columns, size_t ldx);
 /* pairs[q, j] = (x[2q, j], x[2q + 1, j]), dense; an odd last row as above. */
 void gemm_pair_rows(float *pairs, const float *x, size_t rows, size_t columns, size_t ldx);
-/* gemm_to_tiles of the pairs of rows of x: tiles [(k + 1) / 2, 6]. `first` is even, and so is `rows`
- * unless they end with x. */
-void gemm_to_pair_tiles(float *tiles, const float *x, size_t first, size_t rows, size_t k, size_t m);
+/* gemm_to_tiles of the pairs of rows of x: tiles [(k + 1) / 2, 6]. `first` is even, and so is
+ * `rows` unless they end with x. */
+void gemm_to_pair_tiles(float *tiles, const float *x, size_t first, size_t rows, size_t k,
+                        size_t m);
 #endif
 
 #endif

@@ -38,7 +38,8 @@
 #define TILE_VECTORS 2
 #include "kernel/gemm_tile.h"
 
-/* The address sanitizer of GCC puts 64-byte vectors into frames that are aligned to 32: bug 110027. */
+/* The address sanitizer of GCC puts 64-byte vectors into frames that are aligned to 32: bug 110027.
+ */
 #ifndef __SANITIZE_ADDRESS__
 #define WITH_AVX512  1
 #define TILE(name)   avx512_##name
@@ -62,7 +63,7 @@
             float value;                                                                           \
         } low = {word << 16}, high = {word & 0xffff0000u};                                         \
         (sum) += (__typeof__(sum))((integers)(b) << 16) * low.value;                               \
-        (sum) += (__typeof__(sum))((integers)(b) & 0xffff0000u) * high.value;                      \
+        (sum) += (__typeof__(sum))((integers)(b)&0xffff0000u) * high.value;                        \
     } while (0)
 
 typedef uint32_t words16 __attribute__((vector_size(16)));

@@ -41,11 +41,13 @@ nicest_status checkpoint_write(const char *path, const flow *f, const train_stat
     vectors v = list_vectors(f, s);
     char *counters = record_counters(s);
     safetensors_text texts[] = {
-        {"format", "nicest-checkpoint"}, {"nicest.version", "1"},
-        {"nicest.identity", identity},   {"nicest.counters", counters},
+        {"format", "nicest-checkpoint"},
+        {"nicest.version", "1"},
+        {"nicest.identity", identity},
+        {"nicest.counters", counters},
     };
-    nicest_status status = counters ? safetensors_write(path, v.item, v.count, texts, 4)
-                                    : fail_memory();
+    nicest_status status =
+        counters ? safetensors_write(path, v.item, v.count, texts, 4) : fail_memory();
     memory_free(counters);
     return status;
 }

@@ -11,8 +11,8 @@
 /* `identity` is a JSON object of what must be the same: options, data, version (record.h). */
 nicest_status checkpoint_write(const char *path, const flow *f, const train_state *s,
                                const char *identity);
-/* Fills theta and the state, which must have been opened for the same recipe. NICEST_E_MISMATCH names
- * the first difference of identity; nothing is changed on failure. */
+/* Fills theta and the state, which must have been opened for the same recipe. NICEST_E_MISMATCH
+ * names the first difference of identity; nothing is changed on failure. */
 nicest_status checkpoint_read(const char *path, flow *f, train_state *s, const char *identity);
 
 #endif

@@ -1,4 +1,5 @@
-/* columns.h - what kind of numbers the training rows hold, and what the model's entry makes of them.
+/* columns.h - what kind of numbers the training rows hold, and what the model's entry makes of
+ * them.
  *
  * A column whose values repeat has no density: a flow would answer with an unbounded likelihood. So
  * repeating columns are recognised and dequantised with their own step, and that is said. */
@@ -9,12 +10,13 @@
 #include "nicest.h"
 #include "train/words.h"
 
-/* Sets step, origin, levels, offset and unit of every column of `e` from (a sample of) the rows, which
- * are all finite; says what was found. */
+/* Sets step, origin, levels, offset and unit of every column of `e` from (a sample of) the rows,
+ * which are all finite; says what was found. */
 nicest_status columns_recognise(entry *e, const nicest_data *data, words *said);
 
-/* Mean and standard deviation of the continuous values of all rows, [columns] each; sets the centres
- * to the means where `centred`, else to 0. NICEST_E_DATA where a column leaves the range of float. */
+/* Mean and standard deviation of the continuous values of all rows, [columns] each; sets the
+ * centres to the means where `centred`, else to 0. NICEST_E_DATA where a column leaves the range of
+ * float. */
 nicest_status columns_measure(entry *e, const nicest_data *data, bool centred, double *mean,
                               double *deviation);
 

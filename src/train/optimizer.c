@@ -129,8 +129,8 @@ gemm_ahead optimizer_reads(const optimizer *o, const float *theta, size_t offset
 }
 
 /* A piece of a block, short enough for the nearest cache: every loop finds it there. */
-static void update_piece(const optimizer *o, const optimizer_step *step, float *theta, const float *g,
-                         size_t offset, size_t count, size_t decays)
+static void update_piece(const optimizer *o, const optimizer_step *step, float *theta,
+                         const float *g, size_t offset, size_t count, size_t decays)
 {
     float *first = o->first ? o->first + offset : NULL;
     float *second = o->second ? o->second + offset : NULL;

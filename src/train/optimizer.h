@@ -5,8 +5,9 @@
  *     RMSProp   v = b2 v + (1-b2) g^2;  m = b1 m + g/(sqrt(v) + eps);  theta -= rate m
  *     SGD       m = b1 m + g;  theta -= rate m
  *
- * Weight decay is decoupled (AdamW: theta -= rate decay theta) and touches weight matrices only. The
- * gradient g is of the mean negative log-likelihood. A block is updated while it is in cache. */
+ * Weight decay is decoupled (AdamW: theta -= rate decay theta) and touches weight matrices only.
+ * The gradient g is of the mean negative log-likelihood. A block is updated while it is in cache.
+ */
 #ifndef NICEST_TRAIN_OPTIMIZER_H
 #define NICEST_TRAIN_OPTIMIZER_H
 
@@ -25,9 +26,9 @@ typedef struct optimizer_settings {
 typedef struct optimizer {
     optimizer_settings settings;
     size_t count;
-    uint64_t steps;           /* since the moments were zero */
-    float *first, *second;    /* moments [count]; NULL where the kind has none */
-    float *average;           /* [count] or NULL */
+    uint64_t steps;        /* since the moments were zero */
+    float *first, *second; /* moments [count]; NULL where the kind has none */
+    float *average;        /* [count] or NULL */
 } optimizer;
 
 /* Moments start at zero, the average at theta[count]. */
@@ -40,7 +41,7 @@ void optimizer_reset(optimizer *o, const float *theta);
 /* The numbers of one step, the same for all its blocks. */
 typedef struct optimizer_step {
     float rate, momentum, forget, correction1, correction2; /* correction2: 1/sqrt(1 - b2^t) */
-    float decay, keep; /* 1 - rate * weight decay; share of the average that is kept */
+    float decay, keep;    /* 1 - rate * weight decay; share of the average that is kept */
     float gradient_scale; /* clipping; 1: none */
 } optimizer_step;
 

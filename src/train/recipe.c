@@ -36,23 +36,30 @@ typedef struct preset {
     double rate, beta1, beta2, epsilon, weight_decay, warmup, final_rate, average;
 } preset;
 
-/* The paper's, section 5.1: 4 couplings of 5 x 1000, logistic prior, Adam 1e-3, beta1 0.9, beta2 0.99
- * ("0.01" there), epsilon 1e-4. Schedule, averaging and weight decay are ours: without decay 15 minutes
- * of MNIST end 130 nats better on training than on validation rows. */
-static const preset NICE_IMAGE = {"nice", "1000x5", "relu", "logistic", "centre", 4, 256, 8000,
-                                  1e-3, 0.9, 0.99, 1e-4, 1.0, 0.01, 0.01, 0.999};
-static const preset NICE_TABLE = {"nice", "1000x5", "relu", "normal", "standardise", 4, 256, 8000,
-                                  1e-3, 0.9, 0.99, 1e-4, 1.0, 0.01, 0.01, 0.999};
+/* The paper's, section 5.1: 4 couplings of 5 x 1000, logistic prior, Adam 1e-3, beta1 0.9, beta2
+ * 0.99
+ * ("0.01" there), epsilon 1e-4. Schedule, averaging and weight decay are ours: without decay 15
+ * minutes of MNIST end 130 nats better on training than on validation rows. */
+static const preset NICE_IMAGE = {"nice", "1000x5", "relu", "logistic", "centre", 4,
+                                  256,    8000,     1e-3,   0.9,        0.99,     1e-4,
+                                  1.0,    0.01,     0.01,   0.999};
+static const preset NICE_TABLE = {"nice", "1000x5", "relu", "normal", "standardise", 4,
+                                  256,    8000,     1e-3,   0.9,      0.99,          1e-4,
+                                  1.0,    0.01,     0.01,   0.999};
 /* Shallow conditioners: 2.7 times as many epochs in the same time. */
-static const preset NICEST_IMAGE = {"nicest", "1000x2", "relu", "logistic", "centre", 4, 256, 12000,
-                                    1e-3, 0.9, 0.99, 1e-4, 1.0, 0.02, 0.01, 0.999};
-static const preset NICEST_TABLE = {"nicest", "128x2", "silu", "normal", "standardise", 8, 256, 12000,
-                                    2e-3, 0.9, 0.99, 1e-8, 0.01, 0.02, 0.0, 0.999};
-/* Up to three columns: folding a line or a plane takes many steps, each of them small. Bounded conditioners,
- * because sixteen that grow (SiLU) throw samples of the tails out of every box. Against the table's
- * couplings and rate this halves what is missing of the toys' densities in the same time. */
-static const preset NICEST_FEW = {"nicest", "64x2", "tanh", "normal", "standardise", 16, 256, 12000,
-                                  5e-3, 0.9, 0.99, 1e-8, 0.01, 0.02, 0.0, 0.999};
+static const preset NICEST_IMAGE = {"nicest", "1000x2", "relu", "logistic", "centre", 4,
+                                    256,      12000,    1e-3,   0.9,        0.99,     1e-4,
+                                    1.0,      0.02,     0.01,   0.999};
+static const preset NICEST_TABLE = {"nicest", "128x2", "silu", "normal", "standardise", 8,
+                                    256,      12000,   2e-3,   0.9,      0.99,          1e-8,
+                                    0.01,     0.02,    0.0,    0.999};
+/* Up to three columns: folding a line or a plane takes many steps, each of them small. Bounded
+ * conditioners, because sixteen that grow (SiLU) throw samples of the tails out of every box.
+ * Against the table's couplings and rate this halves what is missing of the toys' densities in the
+ * same time. */
+static const preset NICEST_FEW = {"nicest", "64x2", "tanh", "normal", "standardise", 16,
+                                  256,      12000,  5e-3,   0.9,      0.99,          1e-8,
+                                  0.01,     0.02,   0.0,    0.999};
 
 static const preset *find_preset(const char *name, const recipe_data *data)
 {
@@ -93,7 +100,8 @@ static nicest_status check_options(const nicest_train_options *o)
     if (o->couplings < 0 || o->couplings > 512)
         return fail(NICEST_E_ARGUMENT, "couplings: %d is not between 1 and 512", o->couplings);
     if (o->learning_rate < 0 || !isfinite(o->learning_rate))
-        return fail(NICEST_E_ARGUMENT, "learning rate: %g is not a positive number", o->learning_rate);
+        return fail(NICEST_E_ARGUMENT, "learning rate: %g is not a positive number",
+                    o->learning_rate);
     if (o->seconds < 0 || !isfinite(o->seconds))
         return fail(NICEST_E_ARGUMENT, "time: %g seconds is not a positive number", o->seconds);
     if (o->weight_decay < 0 || isinf(o->weight_decay))
@@ -152,8 +160,8 @@ static nicest_status write_spec(recipe *r, const nicest_train_options *o, const 
         return fail(NICEST_E_ARGUMENT, "prior '%.30s': expected logistic or normal", prior);
     bool logit = !strcmp(first, "logit"), standardise = !strcmp(first, "standardise");
     if (!logit && !standardise && strcmp(first, "centre") && strcmp(first, "none"))
-        return fail(NICEST_E_ARGUMENT, "preprocess '%.30s': expected standardise, centre, logit or none",
-                    first);
+        return fail(NICEST_E_ARGUMENT,
+                    "preprocess '%.30s': expected standardise, centre, logit or none", first);
     r->spec = memory_format("nicest 1\ncolumns %zu\n", data->columns);
     if (!r->spec)
         return fail_memory();
@@ -210,13 +218,17 @@ static void choose_optimizer(recipe *r, const nicest_train_options *o, const pre
     bool adam = kind == NICEST_ADAM;
     r->optimizer = (optimizer_settings){
         .kind = kind,
-        .beta1 = or_else(o->beta1, adam ? p->beta1 : kind == NICEST_SGD ? 0.9 : 0),
+        .beta1 = or_else(o->beta1, adam                 ? p->beta1
+                                   : kind == NICEST_SGD ? 0.9
+                                                        : 0),
         .beta2 = or_else(o->beta2, adam ? p->beta2 : 0.95),
         .epsilon = or_else(o->epsilon, adam ? p->epsilon : 1e-2),
         .weight_decay = or_else(o->weight_decay, p->weight_decay),
         .average = or_else(o->average, p->average),
     };
-    r->rate = o->learning_rate > 0 ? o->learning_rate : kind == NICEST_SGD ? p->rate * 0.1 : p->rate;
+    r->rate = o->learning_rate > 0 ? o->learning_rate
+              : kind == NICEST_SGD ? p->rate * 0.1
+                                   : p->rate;
     r->warmup = or_else(o->warmup, p->warmup);
     r->final_rate = or_else(o->final_rate, p->final_rate);
     r->clip = o->clip;
@@ -233,8 +245,8 @@ nicest_status recipe_choose(recipe *r, const nicest_train_options *options, cons
                     options->preset);
     TRY(check_options(options));
     made.preset = p->name;
-    nicest_status status = options->spec ? take_spec(&made, options, data)
-                                         : write_spec(&made, options, p, data, said);
+    nicest_status status =
+        options->spec ? take_spec(&made, options, data) : write_spec(&made, options, p, data, said);
     if (status != NICEST_OK) {
         recipe_close(&made);
         return status;

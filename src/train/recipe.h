@@ -1,7 +1,7 @@
 /* recipe.h - from the user's options and the shape of the data to one complete recipe.
  *
- * Owns every default of training, in one place and with its reason. Nothing is hidden: what was chosen
- * is said, and stored in the model. */
+ * Owns every default of training, in one place and with its reason. Nothing is hidden: what was
+ * chosen is said, and stored in the model. */
 #ifndef NICEST_TRAIN_RECIPE_H
 #define NICEST_TRAIN_RECIPE_H
 
@@ -12,12 +12,12 @@
 #include "train/words.h"
 
 typedef struct recipe {
-    const char *preset; /* "nice", "nicest" or "table" */
-    char *spec;         /* owned */
-    bool centred;       /* the entry subtracts the means (not in front of a logit) */
+    const char *preset;   /* "nice", "nicest" or "table" */
+    char *spec;           /* owned */
+    bool centred;         /* the entry subtracts the means (not in front of a logit) */
     size_t batch, epochs; /* epochs: 0 when a time is given */
     double seconds, rate, warmup, final_rate, clip;
-    int patience;       /* in validations; -1: never stops early */
+    int patience; /* in validations; -1: never stops early */
     optimizer_settings optimizer;
 } recipe;
 

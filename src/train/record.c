@@ -92,28 +92,29 @@ static const char *optimizer_name(nicest_optimizer kind)
 
 static json_t *recipe_json(const recipe *r, const nicest_train_options *o)
 {
-    return json_pack("{s:s, s:s, s:I, s:I, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:i, s:I, s:s}",
-                     "preset", r->preset, "optimizer", optimizer_name(r->optimizer.kind), "batch",
-                     (json_int_t)r->batch, "epochs", (json_int_t)r->epochs, "time", r->seconds,
-                     "learning_rate", r->rate, "warmup", r->warmup, "final_rate", r->final_rate,
-                     "clip", r->clip, "beta1", r->optimizer.beta1, "beta2", r->optimizer.beta2,
-                     "epsilon", r->optimizer.epsilon, "weight_decay", r->optimizer.weight_decay,
-                     "average", r->optimizer.average, "patience", r->patience, "seed",
-                     (json_int_t)o->seed, "precision", o->precision == NICEST_BF16 ? "bf16" : "f32");
+    return json_pack(
+        "{s:s, s:s, s:I, s:I, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:i, s:I, s:s}",
+        "preset", r->preset, "optimizer", optimizer_name(r->optimizer.kind), "batch",
+        (json_int_t)r->batch, "epochs", (json_int_t)r->epochs, "time", r->seconds, "learning_rate",
+        r->rate, "warmup", r->warmup, "final_rate", r->final_rate, "clip", r->clip, "beta1",
+        r->optimizer.beta1, "beta2", r->optimizer.beta2, "epsilon", r->optimizer.epsilon,
+        "weight_decay", r->optimizer.weight_decay, "average", r->optimizer.average, "patience",
+        r->patience, "seed", (json_int_t)o->seed, "precision",
+        o->precision == NICEST_BF16 ? "bf16" : "f32");
 }
 
 char *record_training(const train_state *s, const recipe *r, const nicest_train_options *options,
                       const nicest_train_result *result, size_t valid_rows, size_t held_out_rows)
 {
     return dump(json_pack(
-        "{s:o, s:I, s:I, s:I, s:I, s:I, s:i, s:o, s:o, s:o, s:o, s:s, s:[s,s,s,s,s], s:o}", "recipe",
-        recipe_json(r, options), "rows", (json_int_t)result->rows, "valid_rows", (json_int_t)valid_rows,
-        "held_out_rows", (json_int_t)held_out_rows, "epochs", (json_int_t)result->epochs, "steps",
-        (json_int_t)result->steps, "retries", result->retries, "train_logp",
-        number(result->train_logp), "valid_logp", number(result->valid_logp), "held_out_logp",
-        number(result->test_logp), "gaussian_logp",
-        number(result->gaussian_logp), "chosen", result->chosen, "curve_columns", "step", "epoch",
-        "train_logp", "valid_logp", "rate", "curve", curve_json(s)));
+        "{s:o, s:I, s:I, s:I, s:I, s:I, s:i, s:o, s:o, s:o, s:o, s:s, s:[s,s,s,s,s], s:o}",
+        "recipe", recipe_json(r, options), "rows", (json_int_t)result->rows, "valid_rows",
+        (json_int_t)valid_rows, "held_out_rows", (json_int_t)held_out_rows, "epochs",
+        (json_int_t)result->epochs, "steps", (json_int_t)result->steps, "retries", result->retries,
+        "train_logp", number(result->train_logp), "valid_logp", number(result->valid_logp),
+        "held_out_logp", number(result->test_logp), "gaussian_logp", number(result->gaussian_logp),
+        "chosen", result->chosen, "curve_columns", "step", "epoch", "train_logp", "valid_logp",
+        "rate", "curve", curve_json(s)));
 }
 
 /* CRC of all stored values, so that a change of one number is noticed. */
@@ -135,12 +136,14 @@ static json_t *data_json(const nicest_data *data)
                      (json_int_t)sum);
 }
 
-char *record_identity(const recipe *r, const nicest_train_options *options, const nicest_data *train,
-                      const nicest_data *valid, const nicest_data *held_out)
+char *record_identity(const recipe *r, const nicest_train_options *options,
+                      const nicest_data *train, const nicest_data *valid,
+                      const nicest_data *held_out)
 {
-    return dump(json_pack("{s:s, s:s, s:o, s:o, s:o, s:o}", "version", nicest_version(), "spec", r->spec,
-                          "recipe", recipe_json(r, options), "training data", data_json(train),
-                          "validation data", data_json(valid), "held-out data", data_json(held_out)));
+    return dump(json_pack("{s:s, s:s, s:o, s:o, s:o, s:o}", "version", nicest_version(), "spec",
+                          r->spec, "recipe", recipe_json(r, options), "training data",
+                          data_json(train), "validation data", data_json(valid), "held-out data",
+                          data_json(held_out)));
 }
 
 /* "recipe: batch was 32, is 64" */
@@ -163,7 +166,8 @@ static nicest_status compare(const json_t *theirs, const json_t *ours, const cha
 {
     const char *key;
     json_t *value;
-    json_object_foreach((json_t *)ours, key, value) {
+    json_object_foreach((json_t *)ours, key, value)
+    {
         const json_t *other = json_object_get(theirs, key);
         nicest_status status = NICEST_OK;
         char *here = memory_format("%s%s%s", place, *place ? ": " : "", key);
@@ -205,7 +209,10 @@ typedef struct counter {
     size_t offset;
 } counter;
 
-#define COUNTER(kind, name) {#name, kind, offsetof(train_state, name)}
+#define COUNTER(kind, name)                                                                        \
+    {                                                                                              \
+#name, kind, offsetof(train_state, name)                                                   \
+    }
 static const counter COUNTERS[] = {
     COUNTER(WHOLE, step),         COUNTER(WHOLE, epoch),
     COUNTER(WHOLE, in_epoch),     COUNTER(WHOLE, draws),
@@ -226,10 +233,12 @@ char *record_counters(const train_state *s)
     bool good = true;
     for (size_t i = 0; i < COUNTER_COUNT; i++) {
         const char *place = (const char *)s + COUNTERS[i].offset;
-        json_t *value = COUNTERS[i].kind == WHOLE ? json_integer((json_int_t) * (const uint64_t *)(const void *)place)
+        json_t *value = COUNTERS[i].kind == WHOLE
+                            ? json_integer((json_int_t) * (const uint64_t *)(const void *)place)
                         : COUNTERS[i].kind == INT ? json_integer(*(const int *)(const void *)place)
-                        : COUNTERS[i].kind == SIZE ? json_integer((json_int_t) * (const size_t *)(const void *)place)
-                                                   : number(*(const double *)(const void *)place);
+                        : COUNTERS[i].kind == SIZE
+                            ? json_integer((json_int_t) * (const size_t *)(const void *)place)
+                            : number(*(const double *)(const void *)place);
         good = json_object_set_new(object, COUNTERS[i].name, value) == 0 && good;
     }
     good = json_object_set_new(object, "curve", curve_json(s)) == 0 && good;
@@ -390,8 +399,8 @@ nicest_status record_log_sync(const char *path)
     struct stat facts;
     if (!file)
         return fail_log(path);
-    bool good = fstat(fileno(file), &facts) == 0 &&
-                (!S_ISREG(facts.st_mode) || fsync(fileno(file)) == 0);
+    bool good =
+        fstat(fileno(file), &facts) == 0 && (!S_ISREG(facts.st_mode) || fsync(fileno(file)) == 0);
     if (!good)
         fail_log(path);
     fclose(file);
@@ -400,10 +409,10 @@ nicest_status record_log_sync(const char *path)
 
 nicest_status record_log(const char *path, train_state *s, const curve_point *p)
 {
-    char *line = dump(json_pack("{s:I, s:f, s:o, s:o, s:o, s:f, s:f, s:i}", "step", (json_int_t)p->step,
-                                "epoch", p->epoch, "train_logp", number(p->train_logp), "valid_logp",
-                                number(p->valid_logp), "best_logp", number(s->best_logp), "rate",
-                                p->rate, "seconds", s->seconds, "retries", s->retries));
+    char *line = dump(json_pack(
+        "{s:I, s:f, s:o, s:o, s:o, s:f, s:f, s:i}", "step", (json_int_t)p->step, "epoch", p->epoch,
+        "train_logp", number(p->train_logp), "valid_logp", number(p->valid_logp), "best_logp",
+        number(s->best_logp), "rate", p->rate, "seconds", s->seconds, "retries", s->retries));
     FILE *file = line ? fopen(path, "ab") : NULL;
     bool good = file && fprintf(file, "%s\n", line) > 0;
     if (file)

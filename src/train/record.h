@@ -11,12 +11,13 @@ void record_point(train_state *s, const curve_point *point);
 /* JSON texts, released by memory_free; NULL when memory runs out. */
 char *record_training(const train_state *s, const recipe *r, const nicest_train_options *options,
                       const nicest_train_result *result, size_t valid_rows, size_t held_out_rows);
-/* Of all rows that decide what a run writes: held_out rows only test and calibrate. valid and held_out
- * may be NULL. */
-char *record_identity(const recipe *r, const nicest_train_options *options, const nicest_data *train,
-                      const nicest_data *valid, const nicest_data *held_out);
-/* *difference: the first difference of two identities as a sentence, or NULL; released by memory_free.
- * NICEST_E_FORMAT where theirs is no identity. */
+/* Of all rows that decide what a run writes: held_out rows only test and calibrate. valid and
+ * held_out may be NULL. */
+char *record_identity(const recipe *r, const nicest_train_options *options,
+                      const nicest_data *train, const nicest_data *valid,
+                      const nicest_data *held_out);
+/* *difference: the first difference of two identities as a sentence, or NULL; released by
+ * memory_free. NICEST_E_FORMAT where theirs is no identity. */
 nicest_status record_difference(const char *theirs, const char *ours, char **difference);
 
 /* The state's numbers, without its vectors. */

@@ -26,14 +26,15 @@ typedef struct train_state {
     double rate_factor; /* 1, a tenth after each recovery */
     double seconds;     /* of training, validation included */
     double start_logp;  /* of the data-initialised model, on training rows */
-    double valid_logp, best_logp, train_logp; /* last, best (of the kept weights), mean since last */
-    uint64_t stale;     /* validations since the best */
-    double sum;         /* of mean log p of the batches since the last validation, */
-    uint64_t summed;    /* and their number */
+    double valid_logp, best_logp,
+        train_logp;                   /* last, best (of the kept weights), mean since last */
+    uint64_t stale;                   /* validations since the best */
+    double sum;                       /* of mean log p of the batches since the last validation, */
+    uint64_t summed;                  /* and their number */
     uint64_t log_bytes, log_checksum; /* of the log so far: its length, the CRC of its bytes */
-    curve_point curve[CURVE_POINTS]; /* thinned by half when full */
+    curve_point curve[CURVE_POINTS];  /* thinned by half when full */
     size_t points, stride, skipped;
-    float *best;        /* [parameters] */
+    float *best; /* [parameters] */
     optimizer optimizer;
 } train_state;
 

@@ -1,7 +1,7 @@
 /* step.h - the second half of a training step: the gradient, block by block, and its update.
  *
- * After flow_learn said that the step is sound. Without clipping a block's gradient is used while it is
- * in cache and never travels to memory; clipping by the global norm wants the whole first. */
+ * After flow_learn said that the step is sound. Without clipping a block's gradient is used while
+ * it is in cache and never travels to memory; clipping by the global norm wants the whole first. */
 #ifndef NICEST_TRAIN_STEP_H
 #define NICEST_TRAIN_STEP_H
 

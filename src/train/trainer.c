@@ -27,14 +27,14 @@ typedef struct trainer {
     flow *flow;
     flow_workspace *learn, *score;
     train_state state;
-    uint32_t *shuffle;    /* [training rows] the permutation of this epoch */
-    size_t *order;        /* [batch] rows of the batch at hand */
-    size_t batches;       /* of an epoch */
-    size_t valid_every;   /* steps between validations */
-    double *valid_logp;   /* [most rows that are scored at once] */
+    uint32_t *shuffle;  /* [training rows] the permutation of this epoch */
+    size_t *order;      /* [batch] rows of the batch at hand */
+    size_t batches;     /* of an epoch */
+    size_t valid_every; /* steps between validations */
+    double *valid_logp; /* [most rows that are scored at once] */
     stepper stepper;
-    double *mean, *deviation; /* [columns] of the continuous training rows */
-    char *identity;       /* where checkpoints are written or read */
+    double *mean, *deviation;  /* [columns] of the continuous training rows */
+    char *identity;            /* where checkpoints are written or read */
     double clock, told, saved; /* start of this process's part; last progress; last checkpoint */
     size_t saved_step;
     words said;
@@ -241,7 +241,7 @@ static nicest_status open_run(trainer *t)
     bool bf16 = t->options->precision == NICEST_BF16;
     if (bf16 && !gemm_has_bf16())
         return fail(NICEST_E_UNSUPPORTED, "precision bf16: this processor or build has no bf16 "
-                    "products (AVX512-BF16 or AMX); use f32");
+                                          "products (AVX512-BF16 or AMX); use f32");
     int threads = choose_threads(t);
     flow_use use = t->options->recompute ? FLOW_RECOMPUTE : FLOW_LEARN;
     TRY(flow_workspace_new(&t->learn, t->flow, use, t->recipe.batch, threads, bf16));
@@ -295,12 +295,16 @@ static void close_run(trainer *t)
 
 /* ------------------------------------------------------------------ scoring */
 
-/* Mean log p of the first rows of `data` (as many as valid_logp holds), always with the same noise. */
+/* Mean log p of the first rows of `data` (as many as valid_logp holds), always with the same noise.
+ */
 static double mean_logp(trainer *t, const nicest_data *data, size_t most)
 {
     size_t n = nicest_data_rows(data) < most ? nicest_data_rows(data) : most;
     flow_rows rows = {fetch_plain, data, n};
-    flow_job job = {.input = FLOW_STORED, .rows = n, .source = &rows, .logp = t->valid_logp,
+    flow_job job = {.input = FLOW_STORED,
+                    .rows = n,
+                    .source = &rows,
+                    .logp = t->valid_logp,
                     .noise = {t->options->seed, RANDOM_SCORE, 1}};
     double sum = 0;
     flow_run(t->score, &job);
@@ -382,7 +386,9 @@ static flow_pass draw_batch(trainer *t)
     for (size_t i = 0; i < t->recipe.batch; i++)
         t->order[i] = shuffled[i];
     flow_rows rows = {fetch_batch, t, t->recipe.batch};
-    flow_job job = {.input = FLOW_STORED, .rows = t->recipe.batch, .source = &rows,
+    flow_job job = {.input = FLOW_STORED,
+                    .rows = t->recipe.batch,
+                    .source = &rows,
                     .noise = {t->options->seed, RANDOM_DEQUANTISE, (uint32_t)t->state.draws}};
     return flow_learn(t->learn, &job);
 }
@@ -412,7 +418,9 @@ static bool tell(trainer *t, const char *event)
         .best_logp = s->best_logp,
         .event = event,
     };
-    p.total_seconds = t->recipe.seconds > 0 ? t->recipe.seconds : p.done > 0 ? p.seconds / p.done : 0;
+    p.total_seconds = t->recipe.seconds > 0 ? t->recipe.seconds
+                      : p.done > 0          ? p.seconds / p.done
+                                            : 0;
     p.rate = p.seconds > 0 ? (double)s->step * (double)t->recipe.batch / p.seconds : 0;
     t->told = p.seconds;
     return !t->options->progress || t->options->progress(t->options->context, &p) == 0;
@@ -429,7 +437,8 @@ static nicest_status recover(trainer *t, int fault, const char *what)
     train_state *s = &t->state;
     char *event;
     if (++s->retries > MOST_RETRIES)
-        return fail(NICEST_E_DIVERGED, "training diverged %d times, last at step %zu in layer %d (%s): %s",
+        return fail(NICEST_E_DIVERGED,
+                    "training diverged %d times, last at step %zu in layer %d (%s): %s",
                     MOST_RETRIES + 1, (size_t)s->step, fault, layer_at(t, fault), what);
     memcpy(t->flow->theta, s->best, t->flow->tensors.trainable * sizeof(float));
     flow_turned(t->learn, false);
@@ -439,7 +448,8 @@ static nicest_status recover(trainer *t, int fault, const char *what)
     s->sum = 0;
     s->summed = 0;
     event = memory_format("diverged at step %zu (%s, layer %d: %s): back to the best weights, "
-                          "learning rate now %.3g", (size_t)s->step, what, fault, layer_at(t, fault),
+                          "learning rate now %.3g",
+                          (size_t)s->step, what, fault, layer_at(t, fault),
                           t->recipe.rate * s->rate_factor);
     tell(t, event);
     memory_free(event);
@@ -527,7 +537,8 @@ static nicest_status start_values(trainer *t)
     s->start_logp = mean_logp(t, t->rows.train, 4096);
     s->valid_logp = judge(t);
     if (!isfinite(s->start_logp) || !isfinite(s->valid_logp))
-        return fail(NICEST_E_DATA, "the data-initialised model has no finite log-likelihood: the data "
+        return fail(NICEST_E_DATA,
+                    "the data-initialised model has no finite log-likelihood: the data "
                     "leaves the range of single precision");
     keep_best(t);
     return NICEST_OK;
@@ -537,8 +548,8 @@ static nicest_status begin(trainer *t)
 {
     const nicest_train_options *o = t->options;
     if (o->checkpoint || o->resume) {
-        t->identity = record_identity(&t->recipe, o, t->rows.train, t->rows.valid,
-                                      t->rows.held_out);
+        t->identity =
+            record_identity(&t->recipe, o, t->rows.train, t->rows.valid, t->rows.held_out);
         if (!t->identity)
             return fail_memory();
     }
@@ -598,8 +609,8 @@ static nicest_status describe(trainer *t, nicest_model *model)
     for (size_t j = 0; j < d; j++)
         names[j] = nicest_data_column_name(data, j);
     nicest_data_image(data, &height, &width, &channels);
-    nicest_status status = model_set_schema(model, names, height, width, channels,
-                                            nicest_data_type(data));
+    nicest_status status =
+        model_set_schema(model, names, height, width, channels, nicest_data_type(data));
     memory_free(names);
     TRY(status);
     TRY(model_set_array(model, "columns.mean", t->mean, d));
@@ -637,7 +648,8 @@ static nicest_status fill_result(trainer *t)
     r->seconds = now(t);
     r->retries = s->retries;
     memcpy(t->flow->theta, s->best, r->parameters * sizeof(float));
-    r->train_logp = mean_logp(t, t->rows.train, t->rows.valid ? nicest_data_rows(t->rows.valid) : 4096);
+    r->train_logp =
+        mean_logp(t, t->rows.train, t->rows.valid ? nicest_data_rows(t->rows.valid) : 4096);
     r->valid_logp = t->rows.valid ? s->best_logp : NAN;
     r->test_logp = r->test_sem = r->gaussian_logp = NAN;
     if (t->rows.held_out)
