@@ -44,8 +44,8 @@ def processor_seconds(pid):
 def sources(name):
     """What the reader is made of, as a digest: with other sources, time that was spent before does not count."""
     files = [f"{ROOT}/fuzz/fuzz_{name}.c"]
-    for pattern in ("fuzz/common.c", "src/base/*.[ch]", "src/data/*.[ch]", "src/model/*.[ch]", "src/train/*.[ch]",
-                    "src/flow/spec.[ch]"):
+    for pattern in ("fuzz/common.c", "src/base/*.[ch]", "src/data/*.[ch]", "src/model/*.[ch]", "src/flow/spec.[ch]",
+                    "src/train/checkpoint.[ch]", "src/train/record.[ch]", "src/train/words.[ch]"):
         files += sorted(glob.glob(f"{ROOT}/{pattern}"))
     digest = hashlib.sha256()
     for path in files:

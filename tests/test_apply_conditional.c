@@ -10,7 +10,7 @@
 #include <cmocka.h>
 
 #include "apply/conditional.h"
-#include "apply/gaussian.h"
+#include "train/gaussian.h"
 #include "base/random.h"
 
 enum { D = 7, ROWS = 24, PACKED = D * (D + 1) / 2 };

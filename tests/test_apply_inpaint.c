@@ -11,7 +11,7 @@
 
 #include <cmocka.h>
 
-#include "apply/gaussian.h"
+#include "train/gaussian.h"
 #include "base/memory.h"
 #include "base/random.h"
 #include "model/model.h"

@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "apply/gaussian.h"
+#include "train/gaussian.h"
 #include "apply/mixture.h"
 #include "apply/picture_filter.h"
 #include "base/memory.h"

@@ -9,7 +9,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "apply/gaussian.h"
+#include "train/gaussian.h"
 #include "apply/outlier.h"
 #include "apply/statistics.h"
 #include "base/memory.h"

@@ -4,7 +4,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "apply/gaussian.h"
+#include "train/gaussian.h"
 #include "apply/outlier.h"
 #include "base/memory.h"
 #include "base/parallel.h"

@@ -8,7 +8,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "apply/gaussian.h"
+#include "train/gaussian.h"
 #include "base/memory.h"
 #include "base/parallel.h"
 #include "base/random.h"

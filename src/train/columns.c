@@ -8,6 +8,7 @@
 
 #include "base/memory.h"
 #include "base/status.h"
+#include "train/gaussian.h"
 
 /* Noise of a constant must be seen beside it, and a deviation beside a mean, in double precision:
  * with 2^-32 and 1e-12 of it, rounding a row moves it by less than 1e-6 and 1e-4 deviations. */
@@ -297,66 +298,54 @@ nicest_status columns_measure(entry *e, const nicest_data *data, bool centred, d
 
 /* ------------------------------------------------------------------ the Gaussian to beat */
 
-typedef struct gaussian {
+typedef struct rival {
     size_t d, n;
-    double *mean, *scale, *factor, *work; /* factor: lower triangle [d, d] */
-    double sum;
-} gaussian;
+    double *mean, *scale, *row, *work, *zero; /* [d] each */
+    double *factor;                           /* packed */
+    double sum, log_scale;
+} rival;
 
 /* Standardised first, so that columns of very different scales do not spoil the factorisation. */
-static void standardise_row(gaussian *g, const double *row)
+static void standardise_row(rival *g, const double *row)
 {
     for (size_t j = 0; j < g->d; j++)
-        g->work[j] = (row[j] - g->mean[j]) / g->scale[j];
+        g->row[j] = (row[j] - g->mean[j]) / g->scale[j];
 }
 
 static void add_covariance(void *context, const double *row)
 {
-    gaussian *g = context;
+    rival *g = context;
     standardise_row(g, row);
+    gaussian_add(g->row, g->d, g->factor);
     g->n++;
-    for (size_t i = 0; i < g->d; i++)
-        for (size_t j = 0; j <= i; j++)
-            g->factor[i * g->d + j] += g->work[i] * g->work[j];
 }
 
-/* Cholesky in place; a small ridge (1e-6 of the unit variance) keeps singular covariances usable.
- */
-static void factorise(gaussian *g)
+/* A small ridge (1e-6 of the unit variance) keeps singular covariances usable. */
+static void factorise(rival *g)
 {
-    size_t d = g->d;
-    double *a = g->factor;
-    for (size_t i = 0; i < d; i++) {
-        for (size_t j = 0; j <= i; j++) {
-            double sum = a[i * d + j] / (double)g->n + (i == j ? 1e-6 : 0);
-            for (size_t k = 0; k < j; k++)
-                sum -= a[i * d + k] * a[j * d + k];
-            a[i * d + j] = i == j ? sqrt(fmax(sum, 1e-12)) : sum / a[j * d + j];
-        }
-    }
+    for (size_t i = 0; i < gaussian_packed(g->d); i++)
+        g->factor[i] /= (double)g->n;
+    for (size_t j = 0; j < g->d; j++)
+        g->factor[gaussian_column(g->d, j)] += 1e-6;
+    gaussian_factor(g->factor, g->d, 1e-6);
 }
 
 static void add_log_density(void *context, const double *row)
 {
-    gaussian *g = context;
+    rival *g = context;
     standardise_row(g, row);
-    for (size_t i = 0; i < g->d; i++) {
-        double z = g->work[i];
-        for (size_t k = 0; k < i; k++)
-            z -= g->factor[i * g->d + k] * g->work[k];
-        double diagonal = g->factor[i * g->d + i];
-        g->work[i] = z /= diagonal;
-        g->sum += -0.5 * z * z - 0.91893853320467274 - log(diagonal) - log(g->scale[i]);
-    }
+    g->sum += gaussian_log_density(g->row, g->zero, g->factor, g->d, g->work) - g->log_scale;
     g->n++;
 }
 
-static nicest_status fit_gaussian(gaussian *g, entry *e, const nicest_data *train,
-                                  const nicest_data *test, uint64_t seed)
+static nicest_status fit_rival(rival *g, entry *e, const nicest_data *train,
+                               const nicest_data *test, uint64_t seed)
 {
     TRY(columns_measure(e, train, true, g->mean, g->scale));
-    for (size_t j = 0; j < g->d; j++)
+    for (size_t j = 0; j < g->d; j++) {
         g->scale[j] = g->scale[j] > 0 ? g->scale[j] : 1;
+        g->log_scale += log(g->scale[j]);
+    }
     row_pass fit = {e, train, {seed, RANDOM_INIT, UINT32_MAX - 2}, add_covariance, g};
     TRY(run_pass(&fit));
     factorise(g);
@@ -378,20 +367,22 @@ nicest_status columns_gaussian(const entry *e, const nicest_data *train, const n
     if (!nicest_data_rows(test) || work > MOST_WORK)
         return NICEST_OK;
     entry copy;
-    gaussian g = {.d = d};
-    double *block = memory_new(d * d + 3 * d, sizeof *block);
+    double *block = memory_new(gaussian_packed(d) + 5 * d, sizeof *block);
     if (!block || !entry_open(&copy, d)) {
         memory_free(block);
         return fail_memory();
     }
     memcpy(copy.column, e->column, d * sizeof *copy.column);
-    g.factor = block;
-    g.mean = block + d * d;
-    g.scale = g.mean + d;
-    g.work = g.scale + d;
+    rival g = {.d = d,
+               .mean = block,
+               .scale = block + d,
+               .row = block + 2 * d,
+               .work = block + 3 * d,
+               .zero = block + 4 * d,
+               .factor = block + 5 * d};
     nicest_status status = entry_set(&copy);
     if (status == NICEST_OK)
-        status = fit_gaussian(&g, &copy, train, test, seed);
+        status = fit_rival(&g, &copy, train, test, seed);
     if (status == NICEST_OK)
         *mean_logp = g.sum / (double)g.n;
     entry_close(&copy);

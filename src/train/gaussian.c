@@ -1,5 +1,5 @@
 /* gaussian.c - see gaussian.h. */
-#include "apply/gaussian.h"
+#include "train/gaussian.h"
 
 #include <math.h>
 #include <string.h>
@@ -76,6 +76,12 @@ void gaussian_moments(const double *rows, const double *weight, size_t n, size_t
         mean[j] /= total;
     moments m = {rows, weight, mean, n, d, total, covariance};
     parallel_for(threads, (d + COLUMNS_AT_ONCE - 1) / COLUMNS_AT_ONCE, add_columns, &m);
+}
+
+void gaussian_add(const double *row, size_t d, double *covariance)
+{
+    for (size_t j = 0; j < d; j++)
+        add_scaled(covariance + gaussian_column(d, j), row[j], row + j, d - j);
 }
 
 /* ------------------------------------------------------------------ shrinkage */

@@ -1,11 +1,11 @@
-/* gaussian.h - Gaussians with a whole covariance, in double: of data columns (a baseline without
- * any model) and of the statistics that scores are made of.
+/* gaussian.h - Gaussians with a whole covariance, in double: of data columns (what a model has to
+ * beat, and a baseline without any) and of the statistics that scores are made of.
  *
  * A covariance or its Cholesky factor is a lower triangle packed by columns, [d (d+1) / 2]: column
  * j is contiguous, so that the loops over it are plain vector code. Knows neither models nor data.
  */
-#ifndef NICEST_APPLY_GAUSSIAN_H
-#define NICEST_APPLY_GAUSSIAN_H
+#ifndef NICEST_TRAIN_GAUSSIAN_H
+#define NICEST_TRAIN_GAUSSIAN_H
 
 #include <stddef.h>
 
@@ -19,6 +19,8 @@ size_t gaussian_column(size_t d, size_t j);
  * of zero gives zeros. */
 void gaussian_moments(const double *rows, const double *weight, size_t n, size_t d, int threads,
                       double *mean, double *covariance);
+/* covariance += row row' */
+void gaussian_add(const double *row, size_t d, double *covariance);
 /* Ledoit and Wolf's share (0..1) of the best mix with a multiple of the identity, for rows[n, d]
  * with that mean and covariance; and the mix, in place. */
 double gaussian_shrink(const double *rows, size_t n, size_t d, const double *mean,
