@@ -400,7 +400,7 @@ static nicest_status measure_all(const bool *wanted, double seconds, nicest_tick
         models += wanted[i];
     measure_peaks(r);
     for (int i = 0; i < MODELS; i++) {
-        if (tick && tick(context, (size_t)i, PARTS))
+        if (tick && tick(context, i, PARTS))
             return fail(NICEST_E_INTERRUPTED, "interrupted");
         describe(r, i);
         if (wanted[i])
