@@ -151,10 +151,28 @@ static void save_filled(const filling *w, const char *path)
     block_free(index);
 }
 
+/* As a picture from black, which is none, to white, the largest there is. */
+static void draw_spread(const filling *w)
+{
+    picture_format format = picture_format_of(w->model, w->spread, w->n * w->d);
+    format.black = format.white = 0;
+    for (size_t i = 0; i < w->n * w->d; i++)
+        format.white = fmax(format.white, w->spread[i]);
+    say(&w->s->shared, "%s: white is a standard deviation of %.4g", w->s->spread, format.white);
+    format.white = format.white > 0 ? format.white : 1;
+    nicest_image image = picture_grid(&format, w->spread, w->n, 0, 1000);
+    save_image(&image, w->s->spread);
+    nicest_image_free(&image);
+}
+
 static void save_spread(const filling *w)
 {
     if (!w->s->spread)
         return;
+    if (has_extension(w->s->spread, ".png")) {
+        draw_spread(w);
+        return;
+    }
     nicest_data *data = model_data(w->model, w->spread, w->n);
     save_data(data, w->s->spread);
     nicest_data_free(data);
@@ -261,6 +279,9 @@ static void check_model(const inpaint_settings *s, const nicest_model *model)
     if (picture_path(s) && !height)
         refuse(STATUS_USAGE, "inpaint: %s is not a model of pictures; -o wants .csv, .npy or so",
                s->model);
+    if (s->spread && has_extension(s->spread, ".png") && !height)
+        refuse(STATUS_USAGE,
+               "inpaint: %s is not a model of pictures; --spread wants .csv, .npy or so", s->model);
 }
 
 static int inpaint_run(void *settings)
