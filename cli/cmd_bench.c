@@ -267,18 +267,13 @@ const command BENCH_COMMAND = {
     .synopsis = "[--seconds T] [--threads N] [--models NAMES]",
     .description =
         "Measures this machine's peaks (multiply-adds in f32 and, where there is one, in bf16; "
-        "reading "
-        "memory) and what is reached of them by four models: the paper's at batches of 256 and "
-        "1024, "
-        "a table of 8 columns, a toy of 2. Of each the training step, also with one thread and in "
-        "bf16, scoring, inverse, sampling, the gradient that inpainting climbs, and one row alone; "
-        "then "
-        "the matrix products they consist of, reading CSV, NPY and IDX files, and how long the "
-        "program "
-        "takes to start. "
-        "Figures are medians; spread is the distance of the 5th and 95th percentile as a share of "
-        "the "
-        "median; a share counts useful operations only. -o FILE.json keeps the figures.",
+        "reading memory) and what is reached of them by four models: the paper's at batches of "
+        "256 and 1024, a table of 8 columns, a toy of 2. Of each the training step, also with one "
+        "thread and in bf16, scoring, inverse, sampling, the gradient that inpainting climbs, and "
+        "one row alone; then the matrix products they consist of, reading CSV, NPY and IDX files, "
+        "and how long the program takes to start. Figures are medians; spread is the distance of "
+        "the 5th and 95th percentile as a share of the median; a share counts useful operations "
+        "only. -o FILE.json keeps the figures.",
     .examples = "  nicest bench\n  nicest bench --threads 1 --json\n"
                 "  nicest bench --models table,toy --seconds 5\n",
     .tables = {BENCH_OPTIONS, OUTPUT_OPTIONS, COMMON_OPTIONS},

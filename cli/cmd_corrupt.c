@@ -101,10 +101,8 @@ const command CORRUPT_COMMAND = {
     .description =
         "Changes every row by a known amount; level 0 changes nothing, and quantised data stays "
         "quantised. noise: standard deviation in full scale (of tables: in column deviations); "
-        "rotate: "
-        "degrees, counter-clockwise; contrast c: mid-grey + (1-c)(x - mid-grey). "
-        "docs/corruptions.md "
-        "defines all.\n\n"
+        "rotate: degrees, counter-clockwise; contrast c: mid-grey + (1-c)(x - mid-grey). "
+        "docs/corruptions.md defines all.\n\n"
         "Several levels make several files: FILE-<level>.ext, or the level in place of a % in "
         "FILE.",
     .examples = "  nicest corrupt t10k-images-idx3-ubyte.gz --with rotate=0:90:10 -o rotated.npy\n"

@@ -725,20 +725,14 @@ const command OUTLIERS_COMMAND = {
     .synopsis = "MODEL DATA [--against DATA | --label COLUMN | --corrupt KIND=LEVELS] [-o FILE]",
     .description =
         "Writes logp, score, p (the conformal p-value) and outlier (1: flagged) for each row of "
-        "DATA, then of --against. A score is higher for more typical rows. The threshold keeps the "
-        "promised rate of false alarms, by rows that training held out. Without --against, "
-        "--corrupt "
-        "and --label all rows count as normal; with the first two --label only sets a column "
-        "aside.\n\n"
+        "DATA, then of --against. A score is higher for more typical rows. The threshold keeps "
+        "the promised rate of false alarms, by rows that training held out. Without --against, "
+        "--corrupt and --label all rows count as normal; with the first two --label only sets a "
+        "column aside.\n\n"
         "With --corrupt there is a line for each level instead: mean score of the corrupted rows, "
-        "its 5 "
-        "and 95 % quantiles, share flagged, AUROC, AUPRC, precision, recall and prevalence beside "
-        "DATA; "
-        "the figures of --json "
-        "are "
-        "those of the last level, and `sweep` has all. What no model at all would reach stands "
-        "beside "
-        "(baselines).",
+        "its 5 and 95 % quantiles, share flagged, AUROC, AUPRC, precision, recall and prevalence "
+        "beside DATA; the figures of --json are those of the last level, and `sweep` has all. "
+        "What no model at all would reach stands beside (baselines).",
     .examples = "  nicest outliers wine.safetensors new.csv -o decisions.csv\n"
                 "  nicest outliers mnist.safetensors t10k-images-idx3-ubyte.gz --score combined "
                 "--corrupt rotate=0:90:10 --picture rotate.png\n",

@@ -376,9 +376,8 @@ static void add_pairs(page *p, const material *m)
             draw_pair(p, m, i, j, side);
     }
     snprintf(caption, sizeof caption,
-             "Columns against each other%s: data (below the diagonal, blue) and samples (above it, "
-             "orange), "
-             "both on it.",
+             "Columns against each other%s: data (below the diagonal, blue) and samples (above "
+             "it, orange), both on it.",
              m->d > PAIRED ? ", the first four" : "");
     chart_close(p, m->d > 1 ? caption : "Data (blue) and samples (orange).");
 }
@@ -687,11 +686,10 @@ const command REPORT_COMMAND = {
     .summary = "one self-contained HTML page with pictures",
     .synopsis = "MODEL DATA -o FILE.html",
     .description =
-        "Writes a page that needs no network: what the model is, samples beside data, likelihoods, "
-        "most and least typical rows, hidden values filled, likelihood against corruption, how "
-        "outliers "
-        "are told, calibration, verification, the course of training. What the "
-        "model or the data cannot show is left out, with a word.",
+        "Writes a page that needs no network: what the model is, samples beside data, "
+        "likelihoods, most and least typical rows, hidden values filled, likelihood against "
+        "corruption, how outliers are told, calibration, verification, the course of training. "
+        "What the model or the data cannot show is left out, with a word.",
     .examples = "  nicest report wine.safetensors wine.csv --drop quality -o wine.html\n",
     .tables = {REPORT_OPTIONS, DATA_OPTIONS, OUTPUT_OPTIONS, COMMON_OPTIONS},
     .size = sizeof(report_settings),

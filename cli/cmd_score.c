@@ -212,10 +212,9 @@ const command SCORE_COMMAND = {
     .summary = "log-likelihood of each row",
     .synopsis = "MODEL DATA [-o FILE]",
     .description =
-        "Writes logp, the log-likelihood of each row in nats, and where the model is calibrated p, "
-        "the conformal p-value: the share of typical rows that are at least as unlikely. A row "
-        "with "
-        "a missing value has logp nan.\n\n"
+        "Writes logp, the log-likelihood of each row in nats, and where the model is calibrated "
+        "p, the conformal p-value: the share of typical rows that are at least as unlikely. A row "
+        "with a missing value has logp nan.\n\n"
         "Without -o the figures go to standard output as CSV; with --json the summary is the line "
         "after them.",
     .examples = "  nicest score wine.safetensors wine.csv -o logp.csv\n"

@@ -426,12 +426,11 @@ const command TRAIN_COMMAND = {
     .summary = "learn a density",
     .synopsis = "DATA -o MODEL [options]",
     .description =
-        "Learns the density of the rows of DATA and writes it as one safetensors file. What is not "
-        "given is chosen from the data, and said. Rows are held out for early stopping and for the "
-        "calibration of outlier decisions.\n\n"
+        "Learns the density of the rows of DATA and writes it as one safetensors file. What is "
+        "not given is chosen from the data, and said. Rows are held out for early stopping and "
+        "for the calibration of outlier decisions.\n\n"
         "Ctrl-C once: the step is finished and the best weights so far are saved (exit status "
-        "130). "
-        "Figures are mean log-likelihoods in nats; those of test rows use the noise of "
+        "130). Figures are mean log-likelihoods in nats; those of test rows use the noise of "
         "`nicest score` with the same seed.",
     .examples = "  nicest train toy:parabola -o parabola.safetensors\n"
                 "  nicest train wine.csv --drop quality --time 2m -o wine.safetensors\n"

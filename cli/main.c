@@ -186,9 +186,8 @@ static int run_command(const command *c, int count, char **words)
         return STATUS_DONE;
     }
     const shared_settings *shared = (const shared_settings *)settings;
-    if (!strcmp(shared->precision, "bf16") && c != &TRAIN_COMMAND && c != &BENCH_COMMAND)
-        refuse(STATUS_USAGE, "%s: --precision bf16 is for train; likelihoods are computed in f32",
-               c->name);
+    if (!strcmp(shared->precision, "bf16") && c != &TRAIN_COMMAND)
+        refuse(STATUS_USAGE, "%s: --precision bf16 is for train alone", c->name);
     refuse_clashes(c, settings);
     return c->run(settings);
 }

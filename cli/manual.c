@@ -66,8 +66,7 @@ static void print_example_lines(FILE *out, const char *text)
 static void print_status_section(FILE *out)
 {
     fputs(".SH EXIT STATUS\n0 done; 1 the work failed; 2 the command line was wrong; 130 "
-          "interrupted. "
-          "A reader that closes the pipe early ends the program quietly with 1.\n",
+          "interrupted. A reader that closes the pipe early ends the program quietly with 1.\n",
           out);
 }
 
@@ -112,8 +111,7 @@ static void print_program_page(FILE *out)
     }
     fputs(".SH DATA\nOne argument: toy:NAME[,n=10000][,seed=1], FILE.csv or FILE.tsv (also .gz), "
           "FILE.npy, FILE.npz[:ARRAY], *\\-idx?\\-ubyte[.gz], a folder of PNGs, or \\- (CSV on "
-          "standard "
-          "input). A slice [0:1000] may follow.\n",
+          "standard input). A slice [0:1000] may follow.\n",
           out);
     print_status_section(out);
 }

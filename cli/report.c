@@ -18,8 +18,7 @@ static const char STYLE[] =
     ":root { color-scheme: light dark; --paper: #fff; --ink: #222; --faint: #ddd; --soft: "
     "#f5f5f3;\n"
     "  --s0: #0072b2; --s1: #d55e00; --s2: #009e73; --s3: #aa4f86; --good: #00735a; --bad: "
-    "#b03a00; "
-    "}\n"
+    "#b03a00; }\n"
     "@media (prefers-color-scheme: dark) { :root { --paper: #16181b; --ink: #e4e4e0;\n"
     "  --faint: #3a3d42; --soft: #202327; --s0: #56b4e9; --s1: #e69f00; --s2: #4cc9a4;\n"
     "  --s3: #dd9fc2; --good: #4cc9a4; --bad: #ff8c5a; } }\n"
@@ -32,8 +31,7 @@ static const char STYLE[] =
     ".card { background: var(--soft); border-radius: 6px; padding: 0.5rem 0.8rem; }\n"
     ".card b { display: block; font-size: 1.2rem; font-variant-numeric: tabular-nums; }\n"
     ".side { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 22rem), "
-    "1fr)); gap: "
-    "1rem; }\n"
+    "1fr)); gap: 1rem; }\n"
     "figure { margin: 0.8rem 0; } figcaption { font-size: 0.9rem; opacity: 0.85; }\n"
     "svg, img { width: 100%; height: auto; display: block; }\n"
     "img { image-rendering: pixelated; border-radius: 4px; }\n"
@@ -56,7 +54,9 @@ static const char STYLE[] =
     "pre { background: var(--soft); border-radius: 6px; padding: 0.7rem; overflow-x: auto;\n"
     "  font-size: 0.85rem; }\n"
     ".good { color: var(--good); } .bad { color: var(--bad); font-weight: bold; }\n"
-    "</style>\n</head>\n<body>\n";
+    "</style>\n"
+    "</head>\n"
+    "<body>\n";
 
 /* ------------------------------------------------------------------ the page */
 
