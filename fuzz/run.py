@@ -41,16 +41,28 @@ def processor_seconds(pid):
         return 0.0
 
 
+# What each reader is made of, besides its target; time that was spent on other sources does not count.
+FILES = "src/base/file.[ch]"
+READS = {"checkpoint": ("src/train/checkpoint.[ch]", "src/model/safetensors.[ch]", "src/model/json.[ch]"),
+         "csv": ("src/data/csv.[ch]", "src/data/number.[ch]", FILES),
+         "gzip": (FILES,),
+         "idx": ("src/data/idx.c", FILES),
+         "npy": ("src/data/npy.[ch]", FILES),
+         "npz": ("src/data/npy.[ch]", FILES),
+         "options": ("cli/options.[ch]",),
+         "png": ("src/data/image.c", FILES),
+         "safetensors": ("src/model/*.[ch]", "src/flow/spec.[ch]", FILES),
+         "spec": ("src/flow/spec.[ch]",),
+         "words": ("src/data/select.[ch]", "src/data/source.[ch]", "src/data/toy.[ch]", "src/apply/mask.c",
+                   "src/flow/spec.[ch]")}
+
+
 def sources(name):
-    """What the reader is made of, as a digest: with other sources, time that was spent before does not count."""
-    files = [f"{ROOT}/fuzz/fuzz_{name}.c"]
-    for pattern in ("fuzz/common.c", "src/base/*.[ch]", "src/data/*.[ch]", "src/model/*.[ch]", "src/flow/spec.[ch]",
-                    "src/train/checkpoint.[ch]", "src/train/record.[ch]", "src/train/words.[ch]"):
-        files += sorted(glob.glob(f"{ROOT}/{pattern}"))
     digest = hashlib.sha256()
-    for path in files:
-        with open(path, "rb") as file:
-            digest.update(file.read())
+    for pattern in (f"fuzz/fuzz_{name}.c", "fuzz/common.c", *READS[name]):
+        for path in sorted(glob.glob(f"{ROOT}/{pattern}")):
+            with open(path, "rb") as file:
+                digest.update(file.read())
     return digest.hexdigest()[:16]
 
 
