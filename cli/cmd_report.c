@@ -674,8 +674,8 @@ static int report_run(void *settings)
     page_close(&p, s->shared.output);
     say(&s->shared, "%s: %zu rows, %zu kB", s->shared.output, m.n, bytes / 1000);
     print_json(&s->shared,
-               json_pack("{s:s, s:I, s:o, s:o, s:f}", "report", s->shared.output, "rows",
-                         (json_int_t)m.n, "mean", json_figure(m.sum.mean), "sem",
+               json_pack("{s:o, s:I, s:o, s:o, s:f}", "report", json_words(s->shared.output),
+                         "rows", (json_int_t)m.n, "mean", json_figure(m.sum.mean), "sem",
                          json_figure(summary_sem(&m.sum)), "seconds", clock_seconds() - started));
     release(&m);
     return STATUS_DONE;
