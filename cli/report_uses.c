@@ -77,6 +77,21 @@ static void add_strip(page *p, const report_rows *r, const char *mask)
     block_free(strip);
 }
 
+static void say_filled(page *p, const nicest_inpaint_result *found, size_t n)
+{
+    if (isnan(found->rmse)) { /* chance has hidden none of a few */
+        page_add(p, "<p>There are too few values to hide a fifth of them.</p>\n");
+        return;
+    }
+    page_add(
+        p,
+        "<p>Of %zu rows a fifth of the values was hidden and filled again, by the mean of what the "
+        "model holds possible given the others. Root mean square error, in standard deviations of "
+        "the column: <b>%.3f</b>; with the column's mean %.3f. Mean log-likelihood: %.4g before "
+        "(mean fill), %.4g after.</p>\n",
+        n, found->rmse, found->rmse_mean_fill, found->logp_before, found->logp_after);
+}
+
 /* A fifth of the values of a table, hidden at random. */
 static void add_filled_table(page *p, const report_rows *r)
 {
@@ -84,13 +99,7 @@ static void add_filled_table(page *p, const report_rows *r)
     double *filled = block_new(n * r->d, sizeof *filled);
     unsigned char *hidden = block_new(n * r->d, 1);
     nicest_inpaint_result found = fill(r, n, "random:0.2", filled, hidden);
-    page_add(
-        p,
-        "<p>Of %zu rows a fifth of the values was hidden and filled again, by the mean of what the "
-        "model holds possible given the others. Root mean square error, in standard deviations of "
-        "the column: <b>%.3f</b>; with the column's mean %.3f. Mean log-likelihood: %.4g before "
-        "(mean fill), %.4g after.</p>\n",
-        n, found.rmse, found.rmse_mean_fill, found.logp_before, found.logp_after);
+    say_filled(p, &found, n);
     block_free(hidden);
     block_free(filled);
 }
