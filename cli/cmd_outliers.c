@@ -511,10 +511,12 @@ static void say_truth(const judge *j, const nicest_detection *d)
 static void say_detection(const judge *j, const nicest_detection *d, const verdict *v)
 {
     const shared_settings *shared = &j->s->shared;
+    char rows[64];
+    rows_text(summary_of(v->score, v->n).rows, v->n, rows, sizeof rows);
     if (isnan(d->threshold))
-        say(shared, "%zu rows: there is no threshold of %s, so none is flagged", v->n, j->s->score);
+        say(shared, "%s: there is no threshold of %s, so none is flagged", rows, j->s->score);
     else
-        say(shared, "%zu rows: %.2f %% score below the threshold %.6g of %s", v->n,
+        say(shared, "%s: %.2f %% score below the threshold %.6g of %s", rows,
             100 * flagged_share(v, d->threshold), d->threshold, j->s->score);
     if (j->has_truth)
         say_truth(j, d);
@@ -679,17 +681,19 @@ static void draw_sweep(const judge *j, const corruption *k, const level_facts *f
 }
 
 /* Where the table goes to a file, the user sees it in words. */
-static void say_sweep(const judge *j, const corruption *k, const level_facts *facts, size_t normal)
+static void say_sweep(const judge *j, const corruption *k, const level_facts *facts,
+                      const verdict *v, size_t normal)
 {
     const shared_settings *shared = &j->s->shared;
     const nicest_detection *first = &facts[0].found;
-    char alarms[96], threshold[96] = "";
+    char alarms[96], rows[64], threshold[96] = "";
     if (!shared->output || !strcmp(shared->output, "-"))
         return;
     if (!isnan(first->threshold))
         snprintf(threshold, sizeof threshold, "; threshold %.6g of %.40s", first->threshold,
                  j->s->score);
-    say(shared, "%zu rows and the same corrupted (prevalence 0.5)%s%s", normal, threshold,
+    rows_text(summary_of(v->score, normal).rows, normal, rows, sizeof rows);
+    say(shared, "%s and the same corrupted (prevalence 0.5)%s%s", rows, threshold,
         alarms_text(j, first, alarms, sizeof alarms));
     for (size_t i = 0; i < k->count; i++) {
         char line[96] = "";
@@ -758,7 +762,7 @@ static void judge_sweep(judge *j, const nicest_data *data)
         json_array_append_new(lines, level_json(&facts[i]));
     }
     table_close(&out);
-    say_sweep(j, k, facts, nicest_data_rows(data));
+    say_sweep(j, k, facts, &v, nicest_data_rows(data));
     json_t *object = detection_json(j, &facts[k->count - 1].found, &v);
     nicest_data *last;
     need(nicest_corrupt(&last, data, k->kind, k->levels[k->count - 1], other, s->shared.seed));

@@ -296,6 +296,14 @@ summary summary_of(const double *values, size_t count)
     return s;
 }
 
+void rows_text(size_t known, size_t all, char *text, size_t size)
+{
+    if (known == all)
+        snprintf(text, size, "%zu rows", all);
+    else
+        snprintf(text, size, "%zu of %zu rows", known, all);
+}
+
 static int compare(const void *a, const void *b)
 {
     double x = *(const double *)a, y = *(const double *)b;

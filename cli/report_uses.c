@@ -370,11 +370,10 @@ static void add_detection(page *p, const report_rows *r, const nicest_data *othe
 
 static void say_detection(page *p, const report_rows *r, const char *against, double level)
 {
+    char rows[64];
     size_t known = count_known(r->logp, r->n);
-    page_add(p, "<p>%zu ", known);
-    if (known < r->n)
-        page_add(p, "of %zu ", r->n);
-    page_add(p, "rows of the data%s against ",
+    rows_text(known, r->n, rows, sizeof rows);
+    page_add(p, "<p>%s of the data%s against ", rows,
              known < r->n ? " (the others have missing values)" : "");
     if (against)
         page_text(p, against);
