@@ -25,8 +25,8 @@ static int convert_run(void *settings)
         say(&s->shared, "%s: %zu rows, %zu columns", path, nicest_data_rows(data),
             nicest_data_columns(data));
     print_json(&s->shared,
-               json_pack("{s:I, s:I, s:[s]}", "rows", (json_int_t)nicest_data_rows(data), "columns",
-                         (json_int_t)nicest_data_columns(data), "outputs", path));
+               json_pack("{s:I, s:I, s:[o]}", "rows", (json_int_t)nicest_data_rows(data), "columns",
+                         (json_int_t)nicest_data_columns(data), "outputs", json_words(path)));
     nicest_data_free(data);
     return STATUS_DONE;
 }

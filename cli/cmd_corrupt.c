@@ -81,7 +81,7 @@ static int corrupt_run(void *settings)
         if (s->shared.output)
             say(&s->shared, "%s: %s %g, %zu rows", path, c->kind, c->levels[i],
                 nicest_data_rows(made));
-        json_array_append_new(outputs, json_string(path));
+        json_array_append_new(outputs, json_words(path));
         nicest_data_free(made);
         stop_if_interrupted();
     }

@@ -26,7 +26,7 @@ static const option DENSITY_OPTIONS[] = {
     {.name = "grid", .type = OPTION_SIZE, .argument = "HxW", .offset = AT(grid),
      .unset = "400x400 in a picture, else 100x100", .help = "cells; 1xW for one column"},
     {.name = "log", .type = OPTION_FLAG, .offset = AT(log),
-     .help = "colour by log density, down to 12 nats below the peak"},
+     .help = "of a picture: the log density, down to 12 nats below the peak"},
     {0},
 };
 /* clang-format on */
@@ -193,6 +193,8 @@ static bool check_output(const density_settings *s)
 {
     const char *path = s->shared.output;
     bool picture = path && has_extension(path, ".png");
+    if (s->log && !picture)
+        refuse(STATUS_USAGE, "density: --log is for a picture: -o FILE.png; tables have logp");
     if (!picture)
         table_check_path(path);
     else
@@ -210,6 +212,9 @@ static int density_run(void *settings)
     if (nicest_model_columns(model) > 2)
         refuse(STATUS_USAGE, "density: %s has %zu columns; a grid needs 1 or 2", s->model,
                nicest_model_columns(model));
+    if (nicest_model_columns(model) == 1 && s->grid.height > 1)
+        refuse(STATUS_USAGE, "density: --grid: %s has one column; wanted 1x%u, not %ux%u", s->model,
+               s->grid.width, s->grid.height, s->grid.width);
     density_map m = measure(s, model, picture);
     highest(&m, &low, &high);
     if (picture && m.d == 2)
@@ -238,8 +243,8 @@ const command DENSITY_COMMAND = {
     .synopsis = "MODEL [-o FILE]",
     .description =
         "Evaluates the density at the midpoints of a grid. .png gives a picture; .csv, .tsv and "
-        ".json a line for each cell (coordinates and logp); .npy the log densities as an array "
-        "whose first row is the top. The total mass is measured over the whole of the model, not "
+        ".json a line for each cell (coordinates and logp). .npy and .npz hold the same lines for "
+        "one column; for two, the log densities as an array whose first row is the top. The total mass is measured over the whole of the model, not "
         "over the box.",
     .examples =
         "  nicest density parabola.safetensors -o parabola.png\n"

@@ -55,7 +55,7 @@ static json_t *names_json(const nicest_model *model)
     json_t *names = json_array();
     for (size_t j = 0; j < nicest_model_columns(model); j++) {
         const char *name = nicest_model_column_name(model, j);
-        json_array_append_new(names, name ? json_string(name) : json_null());
+        json_array_append_new(names, name ? json_words(name) : json_null());
     }
     return names;
 }
@@ -181,7 +181,7 @@ static double deviation(const summary *s)
 static json_t *column_json(const char *name, const column_facts *f)
 {
     const summary *s = &f->sum;
-    return json_pack("{s:s, s:o, s:o, s:o, s:o, s:I, s:I}", "name", name, "min",
+    return json_pack("{s:o, s:o, s:o, s:o, s:o, s:I, s:I}", "name", json_words(name), "min",
                      json_figure(s->min), "mean", json_figure(s->rows ? s->mean : NAN), "max",
                      json_figure(s->max), "std", json_figure(deviation(s)), "missing",
                      (json_int_t)s->missing, "distinct", (json_int_t)f->distinct);

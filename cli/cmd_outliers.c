@@ -182,6 +182,27 @@ static void ask_calibration(judge *j)
         j->threshold = threshold;
 }
 
+/* Before any advice: what the model cannot have, no threshold helps. One row tells. */
+static void check_model_has(const judge *j, const nicest_data *data)
+{
+    const outliers_settings *s = j->s;
+    const size_t first = 0;
+    nicest_data *row;
+    double score;
+    if (!nicest_data_rows(data))
+        return;
+    need(nicest_data_select(&row, data, &first, 1));
+    nicest_status status = nicest_outlier_scores(j->model, row, s->score, 1, s->shared.seed,
+                                                 s->shared.threads, &score);
+    if (status == NICEST_E_DATA)
+        refuse(STATUS_FAILED,
+               "%s: %s, which needs rows of its training: train it with --calibration above 0, or "
+               "take --score logp",
+               s->model, nicest_error());
+    need(status);
+    nicest_data_free(row);
+}
+
 static void say_calibration(const judge *j)
 {
     const outliers_settings *s = j->s;
@@ -190,7 +211,7 @@ static void say_calibration(const judge *j)
             "the model is not calibrated for %s: no row is flagged; give --calibrate "
             "DATA, --threshold or --best-f1",
             j->calibrated_name);
-    if (j->calibrated && isinf(j->threshold) && isnan(s->threshold) && !s->best_f1)
+    if (j->calibrated && j->threshold == -INFINITY && isnan(s->threshold) && !s->best_f1)
         say(&s->shared,
             "%zu calibration %s cannot promise a rate of %g: the least is %.3g; no row is "
             "flagged",
@@ -299,7 +320,7 @@ static void draw_histograms(const judge *j, const verdict *v, double threshold)
     colour inks[] = {colour_series(0), colour_series(1)};
     canvas c = canvas_open(1300, 850);
     const char *label = strcmp(j->s->score, "logp") ? j->s->score : "log p, nats";
-    axes a = score_axes(&c, "scores; dashed: the threshold", label,
+    axes a = score_axes(&c, isfinite(threshold) ? "scores; dashed: the threshold" : "scores", label,
                         strcmp(j->s->score, "logp") ? "share of rows per unit"
                                                     : "share of rows per nat");
     score_range(v->score, v->n, &a.x_low, &a.x_high);
@@ -439,19 +460,73 @@ static const char *asked_text(const judge *j, char *text, size_t size)
     return j->calibrated && isnan(j->s->threshold) && !j->s->best_f1 ? text : "";
 }
 
-static void say_detection(const judge *j, const nicest_detection *d, const verdict *v)
+/* "; false alarms 4.00 % (asked: at most 5 %)"; empty where there are none to speak of. */
+static const char *alarms_text(const judge *j, const nicest_detection *d, char *text, size_t size)
 {
     char asked[48];
+    if (isnan(d->false_alarms) || isnan(d->threshold))
+        return "";
+    snprintf(text, size, "; false alarms %.2f %%%s", 100 * d->false_alarms,
+             asked_text(j, asked, sizeof asked));
+    return text;
+}
+
+/* "  recall 0.1234" behind the line, where it is a number. */
+static void add_figure(char *line, size_t size, const char *name, int digits, double value)
+{
+    size_t used = strlen(line);
+    if (!isnan(value))
+        snprintf(line + used, size - used, "  %s %.*f", name, digits, value);
+}
+
+/* Why there is no curve where all rows are of one kind; else NULL. */
+static const char *one_kind(const nicest_detection *d)
+{
+    return d->prevalence <= 0   ? "no row is an outlier"
+           : d->prevalence >= 1 ? "every row is an outlier"
+                                : NULL;
+}
+
+static void say_truth(const judge *j, const nicest_detection *d)
+{
     const shared_settings *shared = &j->s->shared;
-    say(shared, "%zu rows: %.2f %% score below the threshold %.6g of %s", v->n,
-        100 * flagged_share(v, d->threshold), d->threshold, j->s->score);
-    if (!j->has_truth)
-        return;
-    say(shared, "  %.2f %% of the rows are outliers; false alarms %.2f %%%s", 100 * d->prevalence,
-        100 * d->false_alarms, asked_text(j, asked, sizeof asked));
-    say(shared, "  precision %.4f  recall %.4f  F1 %.4f", d->precision, d->recall, d->f1);
-    say(shared, "  AUROC %.4f (%.4f to %.4f)  AUPRC %.4f (%.4f to %.4f)", d->auroc, d->auroc_low,
-        d->auroc_high, d->auprc, d->auprc_low, d->auprc_high);
+    char alarms[96], line[96] = "";
+    say(shared, "  %.2f %% of the rows are outliers%s", 100 * d->prevalence,
+        alarms_text(j, d, alarms, sizeof alarms));
+    if (d->prevalence > 0) {
+        add_figure(line, sizeof line, "precision", 4, d->precision);
+        add_figure(line, sizeof line, "recall", 4, d->recall);
+        add_figure(line, sizeof line, "F1", 4, d->f1);
+    }
+    if (*line)
+        say(shared, "%s", line);
+    if (one_kind(d))
+        say(shared, "  %s: no %s, no AUROC", one_kind(d),
+            d->prevalence > 0 ? "false alarms" : "recall");
+    else
+        say(shared, "  AUROC %.4f (%.4f to %.4f)  AUPRC %.4f (%.4f to %.4f)", d->auroc,
+            d->auroc_low, d->auroc_high, d->auprc, d->auprc_low, d->auprc_high);
+}
+
+static void say_detection(const judge *j, const nicest_detection *d, const verdict *v)
+{
+    const shared_settings *shared = &j->s->shared;
+    char rows[64];
+    rows_text(summary_of(v->score, v->n).rows, v->n, rows, sizeof rows);
+    if (isnan(d->threshold))
+        say(shared, "%s: there is no threshold of %s, so none is flagged", rows, j->s->score);
+    else
+        say(shared, "%s: %.2f %% score below the threshold %.6g of %s", rows,
+            100 * flagged_share(v, d->threshold), d->threshold, j->s->score);
+    if (j->has_truth)
+        say_truth(j, d);
+}
+
+/* Their curves have no points without both kinds of rows. */
+static void check_curves(const judge *j, const nicest_detection *d)
+{
+    if ((j->s->roc || j->s->pr) && one_kind(d))
+        refuse(STATUS_FAILED, "--roc and --pr need outliers and normal rows: %s", one_kind(d));
 }
 
 /* nicest_detect takes NaN as "the best": where nothing can be flagged, -infinity asks for that. */
@@ -475,6 +550,7 @@ static void judge_once(judge *j, const nicest_data *data)
     j->has_truth = against || s->shared.label;
     verdict v = judge_all(j, data, against);
     nicest_detection found = decide(j, &v);
+    check_curves(j, &found);
     write_rows(j, &v, found.threshold);
     say_detection(j, &found, &v);
     json_t *object = detection_json(j, &found, &v);
@@ -565,7 +641,7 @@ static void draw_level_decisions(canvas *c, const axes *a, const double *x,
     for (size_t k = 0; k < 3; k++)
         axes_curve(c, a, x, y + k * n, n, inks[k]);
     axes_draw(c, a);
-    axes_legend(c, a, names, inks, 3);
+    axes_legend(c, a, names, inks, isnan(facts[0].found.threshold) ? 1 : 3);
     block_free(y);
 }
 
@@ -577,7 +653,8 @@ static void draw_sweep(const judge *j, const corruption *k, const level_facts *f
     char title[96], label[96];
     unsigned height;
     canvas c = canvas_open(1200, 1400);
-    snprintf(title, sizeof title, "%s: mean and 5 to 95 %%; dashed: the threshold", k->kind);
+    snprintf(title, sizeof title, "%s: mean and 5 to 95 %%%s", k->kind,
+             isfinite(j->threshold) ? "; dashed: the threshold" : "");
     nicest_model_image(j->model, &height, NULL, NULL);
     kind_label(k->kind, height > 0, label, sizeof label);
     axes a = score_axes(&c, title, NULL, strcmp(j->s->score, "logp") ? j->s->score : "log p, nats");
@@ -604,23 +681,28 @@ static void draw_sweep(const judge *j, const corruption *k, const level_facts *f
 }
 
 /* Where the table goes to a file, the user sees it in words. */
-static void say_sweep(const judge *j, const corruption *k, const level_facts *facts, size_t normal)
+static void say_sweep(const judge *j, const corruption *k, const level_facts *facts,
+                      const verdict *v, size_t normal)
 {
     const shared_settings *shared = &j->s->shared;
-    char asked[48];
+    const nicest_detection *first = &facts[0].found;
+    char alarms[96], rows[64], threshold[96] = "";
     if (!shared->output || !strcmp(shared->output, "-"))
         return;
-    say(shared,
-        "%zu rows and the same corrupted (prevalence 0.5); threshold %.6g of %s; false alarms "
-        "%.2f %%%s",
-        normal, facts[0].found.threshold, j->s->score, 100 * facts[0].found.false_alarms,
-        asked_text(j, asked, sizeof asked));
-    for (size_t i = 0; i < k->count; i++)
-        say(shared,
-            "  %s %-6g mean %.2f (5 to 95 %%: %.2f to %.2f)  precision %.3f  recall %.3f  "
-            "AUROC %.3f",
-            k->kind, facts[i].level, facts[i].mean, facts[i].low, facts[i].high,
-            facts[i].found.precision, facts[i].found.recall, facts[i].found.auroc);
+    if (!isnan(first->threshold))
+        snprintf(threshold, sizeof threshold, "; threshold %.6g of %.40s", first->threshold,
+                 j->s->score);
+    rows_text(summary_of(v->score, normal).rows, normal, rows, sizeof rows);
+    say(shared, "%s and the same corrupted (prevalence 0.5)%s%s", rows, threshold,
+        alarms_text(j, first, alarms, sizeof alarms));
+    for (size_t i = 0; i < k->count; i++) {
+        char line[96] = "";
+        add_figure(line, sizeof line, "precision", 3, facts[i].found.precision);
+        add_figure(line, sizeof line, "recall", 3, facts[i].found.recall);
+        add_figure(line, sizeof line, "AUROC", 3, facts[i].found.auroc);
+        say(shared, "  %s %-6g mean %.2f (5 to 95 %%: %.2f to %.2f)%s", k->kind, facts[i].level,
+            facts[i].mean, facts[i].low, facts[i].high, line);
+    }
     say(shared, "at %s %g", k->kind, facts[k->count - 1].level);
 }
 
@@ -680,7 +762,7 @@ static void judge_sweep(judge *j, const nicest_data *data)
         json_array_append_new(lines, level_json(&facts[i]));
     }
     table_close(&out);
-    say_sweep(j, k, facts, nicest_data_rows(data));
+    say_sweep(j, k, facts, &v, nicest_data_rows(data));
     json_t *object = detection_json(j, &facts[k->count - 1].found, &v);
     nicest_data *last;
     need(nicest_corrupt(&last, data, k->kind, k->levels[k->count - 1], other, s->shared.seed));
@@ -707,6 +789,7 @@ static int outliers_run(void *settings)
     judge j = {.s = s, .model = open_model(s->model)};
     nicest_data *data = open_data_for(&s->shared, j.model, s->data);
     calibrate(&j);
+    check_model_has(&j, data);
     ask_calibration(&j);
     say_calibration(&j);
     say_score(&j, chosen);

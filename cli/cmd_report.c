@@ -152,6 +152,18 @@ static void figure_card(page *p, const char *name, double figure, const char *un
     card(p, name, text);
 }
 
+/* With its standard error, which one row does not have. */
+static void mean_card(page *p, const material *m)
+{
+    char text[64];
+    if (m->ordered < 2) {
+        figure_card(p, "mean log-likelihood, nats", m->sum.mean, "");
+        return;
+    }
+    snprintf(text, sizeof text, "%.5g &plusmn; %.2g", m->sum.mean, summary_sem(&m->sum));
+    card(p, "mean log-likelihood, nats", text);
+}
+
 static void add_summary(page *p, const material *m)
 {
     char text[64];
@@ -167,8 +179,7 @@ static void add_summary(page *p, const material *m)
     card(p, "columns", text);
     count_text(nicest_model_parameters(m->model), text, sizeof text);
     card(p, "parameters", text);
-    snprintf(text, sizeof text, "%.5g &plusmn; %.2g", m->sum.mean, summary_sem(&m->sum));
-    card(p, "mean log-likelihood, nats", text);
+    mean_card(p, m);
     figure_card(p, "bits per dimension", nicest_model_bits_per_dim(m->model, m->sum.mean), "");
     card(p, "outlier decisions", nicest_calibrated(m->model) ? "calibrated" : "not calibrated");
     page_add(p, "</div>\n");
@@ -476,6 +487,10 @@ static void add_likelihoods(page *p, const material *m)
     size_t count = 2;
     axes a = chart_axes(WIDE, HIGH);
     heading(p, "Likelihoods");
+    if (!m->ordered) {
+        page_add(p, "<p>No row of the data has a log-likelihood.</p>\n");
+        return;
+    }
     add_series(m, all, &count, "training", m->s->train);
     add_series(m, all, &count, "validation", m->s->valid);
     fit_series(all, count, &a);
@@ -585,7 +600,9 @@ static void draw_calibration(page *p, const material *m)
 static void add_calibration(page *p, const material *m)
 {
     heading(p, "Calibration");
-    if (nicest_calibrated(m->model))
+    if (!m->ordered)
+        page_add(p, "<p>No row of the data has a log-likelihood, so there are no p-values.</p>\n");
+    else if (nicest_calibrated(m->model))
         draw_calibration(p, m);
     else
         page_add(p, "<p>The model is not calibrated, so there are no p-values.</p>\n");
@@ -597,6 +614,19 @@ static void proof_row(page *p, const char *name, double figure, bool ok, const c
              figure, bound, ok ? "good" : "bad", ok ? "ok" : "missed");
 }
 
+/* On the rows of the data; where none of them has a density, on the model's own. */
+static void measure_proof(page *p, const material *m, nicest_verification *v)
+{
+    const shared_settings *s = &m->s->shared;
+    nicest_status status = nicest_verify(m->model, m->data, s->seed, s->threads, v);
+    if (status != NICEST_E_DATA) {
+        need(status);
+        return;
+    }
+    need(nicest_verify(m->model, NULL, s->seed, s->threads, v));
+    page_add(p, "<p>No row of the data has a density: measured on samples of the model.</p>\n");
+}
+
 static void add_proof(page *p, const material *m)
 {
     nicest_verification v;
@@ -605,7 +635,7 @@ static void add_proof(page *p, const material *m)
         page_add(p, "<p>Left out by --no-verify.</p>\n");
         return;
     }
-    need(nicest_verify(m->model, m->data, m->s->shared.seed, m->s->shared.threads, &v));
+    measure_proof(p, m, &v);
     page_add(p, "<div class=\"scroll\"><table><tr><th>what</th><th>largest error</th><th>bound</th>"
                 "<th></th></tr>\n");
     proof_row(p, "inverse(forward(x)) against x", v.inverse_max, v.inverse_max <= 1e-5, "1e-5");
@@ -674,8 +704,8 @@ static int report_run(void *settings)
     page_close(&p, s->shared.output);
     say(&s->shared, "%s: %zu rows, %zu kB", s->shared.output, m.n, bytes / 1000);
     print_json(&s->shared,
-               json_pack("{s:s, s:I, s:o, s:o, s:f}", "report", s->shared.output, "rows",
-                         (json_int_t)m.n, "mean", json_figure(m.sum.mean), "sem",
+               json_pack("{s:o, s:I, s:o, s:o, s:f}", "report", json_words(s->shared.output),
+                         "rows", (json_int_t)m.n, "mean", json_figure(m.sum.mean), "sem",
                          json_figure(summary_sem(&m.sum)), "seconds", clock_seconds() - started));
     release(&m);
     return STATUS_DONE;

@@ -154,12 +154,13 @@ static void say_summary(const scoring *w, double bits)
         say(shared, "%zu rows have missing values and no log-likelihood (nan)", w->sum.missing);
     if (!w->sum.rows)
         return;
-    char sem[48] = "", density[48] = "";
+    char rows[64], sem[48] = "", density[48] = "";
     if (w->sum.rows > 1)
         snprintf(sem, sizeof sem, " +- %.3g", summary_sem(&w->sum));
     if (isfinite(bits))
         snprintf(density, sizeof density, ", %.4f bits/dim", bits);
-    say(shared, "%zu rows: mean log-likelihood %.6g nats%s%s", w->row, w->sum.mean, sem, density);
+    rows_text(w->sum.rows, w->row, rows, sizeof rows);
+    say(shared, "%s: mean log-likelihood %.6g nats%s%s", rows, w->sum.mean, sem, density);
 }
 
 static void report(const scoring *w)

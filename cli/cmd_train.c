@@ -350,12 +350,12 @@ static json_t *result_json(const train_settings *s, const nicest_train_result *r
                            const test_result *t, double bits)
 {
     json_t *object = json_pack(
-        "{s:s, s:I, s:I, s:I, s:I, s:I, s:f, s:o, s:o, s:o, s:o, s:o}", "model", s->shared.output,
-        "rows", (json_int_t)r->rows, "columns", (json_int_t)r->columns, "parameters",
-        (json_int_t)r->parameters, "epochs", (json_int_t)r->epochs, "steps", (json_int_t)r->steps,
-        "seconds", r->seconds, "train_logp", json_figure(r->train_logp), "valid_logp",
-        json_figure(r->valid_logp), "test_logp", json_figure(t->logp), "test_sem",
-        json_figure(t->sem), "bits_per_dim", json_figure(bits));
+        "{s:o, s:I, s:I, s:I, s:I, s:I, s:f, s:o, s:o, s:o, s:o, s:o}", "model",
+        json_words(s->shared.output), "rows", (json_int_t)r->rows, "columns",
+        (json_int_t)r->columns, "parameters", (json_int_t)r->parameters, "epochs",
+        (json_int_t)r->epochs, "steps", (json_int_t)r->steps, "seconds", r->seconds, "train_logp",
+        json_figure(r->train_logp), "valid_logp", json_figure(r->valid_logp), "test_logp",
+        json_figure(t->logp), "test_sem", json_figure(t->sem), "bits_per_dim", json_figure(bits));
     json_t *more = json_pack("{s:o, s:o, s:o, s:I, s:o, s:i, s:b, s:o}", "true_logp",
                              json_figure(t->true_logp), "gap", json_figure(t->gap), "gap_sem",
                              json_figure(t->gap_sem), "test_rows", (json_int_t)t->rows,

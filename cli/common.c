@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "options.h"
 
@@ -73,12 +74,43 @@ static void need_fit(const nicest_model *model, const nicest_data *data, const c
            nicest_error(), surplus);
 }
 
+/* Standard input, or a pipe by name: what was read of it is gone. */
+static bool read_once(const char *text)
+{
+    struct stat facts;
+    if (!strcmp(text, "-") || !strncmp(text, "-[", 2))
+        return true;
+    return !stat(text, &facts) && S_ISFIFO(facts.st_mode);
+}
+
+/* A model's picture must be said before the data is seen. */
+static nicest_data *open_once(const shared_settings *shared, const nicest_model *model,
+                              const char *text)
+{
+    nicest_data_options options = data_options(shared);
+    nicest_data *data;
+    bool said = options.height > 0;
+    if (!said)
+        nicest_model_image(model, &options.height, &options.width, &options.channels);
+    nicest_status status = nicest_data_open(&data, text, &options);
+    if (status != NICEST_OK && !said && !strncmp(nicest_error(), "--image", 7))
+        refuse(STATUS_FAILED,
+               "%s; the model is of pictures: leave out other columns by --label "
+               "or --drop",
+               nicest_error());
+    need(status);
+    need_fit(model, data, text);
+    return data;
+}
+
 nicest_data *open_data_for(const shared_settings *shared, const nicest_model *model,
                            const char *text)
 {
     shared_settings again = *shared;
+    if (read_once(text))
+        return open_once(shared, model, text);
     nicest_data *data = open_data(shared, text);
-    if (could_be_picture(model, data) && *text != '-') {
+    if (could_be_picture(model, data)) {
         nicest_data_free(data);
         nicest_model_image(model, &again.image.height, &again.image.width, &again.image.channels);
         data = open_data(&again, text);
@@ -262,6 +294,14 @@ summary summary_of(const double *values, size_t count)
     if (!s.rows)
         s.mean = NAN;
     return s;
+}
+
+void rows_text(size_t known, size_t all, char *text, size_t size)
+{
+    if (known == all)
+        snprintf(text, size, "%zu rows", all);
+    else
+        snprintf(text, size, "%zu of %zu rows", known, all);
 }
 
 static int compare(const void *a, const void *b)

@@ -55,6 +55,8 @@ summary summary_new(void);
 void summary_add(summary *s, const double *values, size_t count);
 double summary_sem(const summary *s); /* standard error of the mean; NaN below 2 rows */
 summary summary_of(const double *values, size_t count);
+/* "400 rows", or "287 of 400 rows" where the others have no figure. */
+void rows_text(size_t known, size_t all, char *text, size_t size);
 /* The value below which `share` of sorted[count] lie. */
 double quantile(const double *sorted, size_t count, double share);
 /* A sorted copy without NaN; *count becomes its length. */

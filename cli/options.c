@@ -117,13 +117,14 @@ static bool parse_every(const char *text, every_setting *every)
     return true;
 }
 
-static bool parse_size(const char *text, size_setting *size)
+/* 2 numbers, or 3 where channels have a meaning. */
+static bool parse_size(const char *text, size_t most, size_setting *size)
 {
     unsigned long number[3] = {0, 0, 1};
     size_t count = 0;
     for (;;) {
         char *end;
-        if (!isdigit((unsigned char)*text) || count == 3)
+        if (!isdigit((unsigned char)*text) || count == most)
             return false;
         number[count] = strtoul(text, &end, 10);
         if (number[count] < 1 || number[count] > 65535)
@@ -366,6 +367,15 @@ static void store_number(const parser *p, const char *value, void *at)
     }
 }
 
+/* An option that shows no C takes no channels. */
+static void store_size(const parser *p, const char *value, size_setting *size)
+{
+    bool channels = strchr(p->option->argument, 'C') != NULL;
+    if (!parse_size(value, channels ? 3 : 2, size))
+        refuse_value(p, value,
+                     channels ? "a size such as 28x28 or 32x32x3" : "a size such as 200x300");
+}
+
 static void store(const parser *p, const char *value)
 {
     void *at = p->settings + p->option->offset;
@@ -390,8 +400,7 @@ static void store(const parser *p, const char *value)
             refuse_value(p, value, "epochs (2), steps (500s) or a time (10m, 1h)");
         break;
     case OPTION_SIZE:
-        if (!parse_size(value, at))
-            refuse_value(p, value, "a size such as 28x28 or 32x32x3");
+        store_size(p, value, at);
         break;
     default:
         store_number(p, value, at);

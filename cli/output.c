@@ -90,6 +90,23 @@ void count_text(size_t count, char *text, size_t size)
     text[used] = 0;
 }
 
+size_t letter_bytes(const char *text)
+{
+    const unsigned char *c = (const unsigned char *)text;
+    size_t length = c[0] < 0x80 ? 1 : c[0] >= 0xf0 ? 4 : c[0] >= 0xe0 ? 3 : 2;
+    unsigned long code = length == 1 ? c[0] : c[0] & (0x7fu >> length);
+    static const unsigned long least[] = {0, 0, 0x80, 0x800, 0x10000};
+    if (!c[0] || (c[0] >= 0x80 && c[0] < 0xc2) || c[0] > 0xf4)
+        return 0;
+    for (size_t i = 1; i < length; i++) {
+        if ((c[i] & 0xc0) != 0x80) /* the end of the text, too */
+            return 0;
+        code = code << 6 | (c[i] & 0x3f);
+    }
+    bool surrogate = code >= 0xd800 && code <= 0xdfff;
+    return code < least[length] || surrogate || code > 0x10ffff ? 0 : length;
+}
+
 /* ------------------------------------------------------------------ progress */
 
 progress progress_start(const shared_settings *shared, const char *verb, const char *unit)
@@ -170,6 +187,22 @@ int progress_tick(void *context, double done, double total)
 json_t *json_figure(double value)
 {
     return isfinite(value) ? json_real(value) : json_null();
+}
+
+json_t *json_words(const char *text)
+{
+    static const char stranger[] = "\xef\xbf\xbd"; /* U+FFFD */
+    char *clean = block_new(strlen(text) * 3 + 1, 1);
+    size_t used = 0;
+    while (*text) {
+        size_t length = letter_bytes(text);
+        memcpy(clean + used, length ? text : stranger, length ? length : 3);
+        used += length ? length : 3;
+        text += length ? length : 1;
+    }
+    json_t *words = json_stringn(clean, used);
+    block_free(clean);
+    return words;
 }
 
 /* jansson does not notice everywhere that its memory ran out: what it could need must be there. */

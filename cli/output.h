@@ -21,6 +21,8 @@ void duration_text(double seconds, char *text, size_t size);
 void number_text(double value, char *text, size_t size);
 /* 19158352 -> "19,158,352" */
 void count_text(size_t count, char *text, size_t size);
+/* Bytes of the UTF-8 character that text begins with; 0 where its first byte begins none. */
+size_t letter_bytes(const char *text);
 
 /* --- progress: a bar on a terminal, a line now and then with -v elsewhere --- */
 
@@ -43,7 +45,9 @@ int progress_tick(void *context, double done, double total);
 
 /* --- JSON --- */
 
-json_t *json_figure(double value);        /* null where it is not finite */
+json_t *json_figure(double value); /* null where it is not finite */
+/* A path or a name, which may be any bytes: each that is not UTF-8 becomes U+FFFD. */
+json_t *json_words(const char *text);
 json_t *json_from_text(const char *text); /* NULL where it is not JSON */
 /* Prints `object` as the last line when --json was given; releases it. */
 void print_json(const shared_settings *shared, json_t *object);

@@ -203,9 +203,25 @@ static void draw_letter(const pen *p, const unsigned char *letter, int at)
         }
 }
 
+/* Bytes of the character that text begins with; one that is no UTF-8 stands for itself. */
+static size_t letter_step(const char *text)
+{
+    size_t bytes = letter_bytes(text);
+    return bytes ? bytes : 1;
+}
+
+static size_t letters(const char *text)
+{
+    size_t count = 0;
+    for (; *text; text += letter_step(text))
+        count++;
+    return count;
+}
+
+/* A character that is not in LETTERS is drawn as ?. */
 static void draw_letters(const pen *p, const char *text)
 {
-    for (int at = 0; *text; text++, at += 6) {
+    for (int at = 0; *text; text += letter_step(text), at += 6) {
         unsigned character = (unsigned char)*text;
         draw_letter(p, LETTERS[character >= 32 && character < 127 ? character - 32 : '?' - 32], at);
     }
@@ -213,7 +229,20 @@ static void draw_letters(const pen *p, const char *text)
 
 static double text_width(const char *text, int size)
 {
-    return (double)strlen(text) * 6 * size - size;
+    return (double)letters(text) * 6 * size - size;
+}
+
+/* The text, or as much of its beginning as fits into `room` pixels, and "..." in out[FITTED]. */
+enum { FITTED = 1024 };
+static const char *fitted(const char *text, int size, double room, char *out)
+{
+    size_t most = (size_t)(fmax(room + size, 0) / (6 * size)), kept = 0;
+    if (letters(text) <= most)
+        return text;
+    for (size_t i = 0; i + 3 < most && kept + 8 < FITTED; i++)
+        kept += letter_step(text + kept);
+    snprintf(out, FITTED, "%.*s...", (int)kept, text);
+    return out;
 }
 
 void draw_text(canvas *c, double x, double y, int size, alignment align, const char *text,
@@ -319,19 +348,27 @@ static void draw_y_ticks(canvas *c, const axes *a)
     }
 }
 
+/* Column names may be of any length: they keep beside the area, where they do not meet. */
+static void draw_labels(canvas *c, const axes *a)
+{
+    char out[FITTED];
+    double x = a->left + a->width / 2, y = a->top + a->height / 2;
+    if (a->title)
+        draw_text(c, a->left, 28, TEXT, ALIGN_LEFT, a->title, INK);
+    if (a->x_label)
+        draw_text(c, x, a->top + a->height + 50, TEXT, ALIGN_MIDDLE,
+                  fitted(a->x_label, TEXT, a->width, out), INK);
+    if (a->y_label)
+        draw_text_up(c, 24, y, TEXT, fitted(a->y_label, TEXT, a->height, out), INK);
+}
+
 void axes_draw(canvas *c, const axes *a)
 {
     draw_rectangle(c, a->left - 2, a->top, 2, a->height + 2, INK, 1);
     draw_rectangle(c, a->left - 2, a->top + a->height, a->width + 2, 2, INK, 1);
     draw_x_ticks(c, a);
     draw_y_ticks(c, a);
-    if (a->title)
-        draw_text(c, a->left, 28, TEXT, ALIGN_LEFT, a->title, INK);
-    if (a->x_label)
-        draw_text(c, a->left + a->width / 2, a->top + a->height + 50, TEXT, ALIGN_MIDDLE,
-                  a->x_label, INK);
-    if (a->y_label)
-        draw_text_up(c, 24, a->top + a->height / 2, TEXT, a->y_label, INK);
+    draw_labels(c, a);
 }
 
 /* Part of a line that lies between low and high of one coordinate; false when none does. */

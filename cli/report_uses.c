@@ -21,6 +21,22 @@ static size_t fewer(size_t a, size_t b)
     return a < b ? a : b;
 }
 
+/* How many of values[n] are numbers. */
+static size_t count_known(const double *values, size_t n)
+{
+    size_t known = 0;
+    for (size_t i = 0; i < n; i++)
+        known += !isnan(values[i]);
+    return known;
+}
+
+static void say_none_whole(page *p, const char *what)
+{
+    page_add(p, "<p>Left out: no row of ");
+    page_text(p, what);
+    page_add(p, " has a log-likelihood, for all have missing values.</p>\n");
+}
+
 /* ------------------------------------------------------------------ holes */
 
 static nicest_inpaint_result fill(const report_rows *r, size_t n, const char *mask, double *filled,
@@ -61,6 +77,21 @@ static void add_strip(page *p, const report_rows *r, const char *mask)
     block_free(strip);
 }
 
+static void say_filled(page *p, const nicest_inpaint_result *found, size_t n)
+{
+    if (isnan(found->rmse)) { /* chance has hidden none of a few */
+        page_add(p, "<p>There are too few values to hide a fifth of them.</p>\n");
+        return;
+    }
+    page_add(
+        p,
+        "<p>Of %zu rows a fifth of the values was hidden and filled again, by the mean of what the "
+        "model holds possible given the others. Root mean square error, in standard deviations of "
+        "the column: <b>%.3f</b>; with the column's mean %.3f. Mean log-likelihood: %.4g before "
+        "(mean fill), %.4g after.</p>\n",
+        n, found->rmse, found->rmse_mean_fill, found->logp_before, found->logp_after);
+}
+
 /* A fifth of the values of a table, hidden at random. */
 static void add_filled_table(page *p, const report_rows *r)
 {
@@ -68,13 +99,7 @@ static void add_filled_table(page *p, const report_rows *r)
     double *filled = block_new(n * r->d, sizeof *filled);
     unsigned char *hidden = block_new(n * r->d, 1);
     nicest_inpaint_result found = fill(r, n, "random:0.2", filled, hidden);
-    page_add(
-        p,
-        "<p>Of %zu rows a fifth of the values was hidden and filled again, by the mean of what the "
-        "model holds possible given the others. Root mean square error, in standard deviations of "
-        "the column: <b>%.3f</b>; with the column's mean %.3f. Mean log-likelihood: %.4g before "
-        "(mean fill), %.4g after.</p>\n",
-        n, found.rmse, found.rmse_mean_fill, found.logp_before, found.logp_after);
+    say_filled(p, &found, n);
     block_free(hidden);
     block_free(filled);
 }
@@ -117,16 +142,23 @@ static const sweep TABLE_SWEEPS[] = {
     {"noise", "noise: standard deviations of the column", {0, 0.25, 0.5, 1, 1.5, 2}},
 };
 
-/* The first rows of the data, as data. */
-static nicest_data *some_rows(const report_rows *r, size_t n)
+/* The first rows of the data that have a log-likelihood, as data, and that of each. */
+typedef struct whole_rows {
+    nicest_data *data;
+    double logp[SWEPT];
+    size_t n;
+} whole_rows;
+
+static void take_whole(const report_rows *r, whole_rows *some)
 {
-    size_t *index = block_new(n, sizeof *index);
-    nicest_data *some;
-    for (size_t i = 0; i < n; i++)
-        index[i] = i;
-    need(nicest_data_select(&some, r->data, index, n));
-    block_free(index);
-    return some;
+    size_t index[SWEPT];
+    some->n = 0;
+    for (size_t i = 0; i < r->n && some->n < SWEPT; i++)
+        if (!isnan(r->logp[i])) {
+            index[some->n] = i;
+            some->logp[some->n++] = r->logp[i];
+        }
+    need(nicest_data_select(&some->data, r->data, index, some->n));
 }
 
 static double auroc_of(const double *normal, const double *other, size_t n, uint64_t seed)
@@ -152,19 +184,20 @@ typedef struct swept {
     double mean[LEVELS], low[LEVELS], high[LEVELS], auroc[LEVELS];
 } swept;
 
-static swept run_sweep(const report_rows *r, const nicest_data *some, size_t n, const sweep *s)
+static swept run_sweep(const report_rows *r, const whole_rows *some, const sweep *s)
 {
     swept found;
+    size_t n = some->n;
     for (size_t i = 0; i < LEVELS; i++) {
         nicest_data *worse;
         size_t count = n;
-        need(nicest_corrupt(&worse, some, s->kind, s->levels[i], NULL, r->shared->seed));
+        need(nicest_corrupt(&worse, some->data, s->kind, s->levels[i], NULL, r->shared->seed));
         double *logp = score_rows(r->shared, r->model, worse);
         double *sorted = sorted_copy(logp, &count);
         found.mean[i] = summary_of(logp, n).mean;
         found.low[i] = quantile(sorted, count, 0.05);
         found.high[i] = quantile(sorted, count, 0.95);
-        found.auroc[i] = auroc_of(r->logp, logp, n, r->shared->seed);
+        found.auroc[i] = auroc_of(some->logp, logp, n, r->shared->seed);
         block_free(sorted);
         block_free(logp);
         nicest_data_free(worse);
@@ -216,13 +249,17 @@ void report_corrupted(page *p, const report_rows *r)
 {
     const sweep *sweeps = r->height ? PICTURE_SWEEPS : TABLE_SWEEPS;
     size_t kinds = r->height ? sizeof PICTURE_SWEEPS / sizeof *PICTURE_SWEEPS : 1;
-    size_t n = fewer(r->n, SWEPT);
     swept found[sizeof PICTURE_SWEEPS / sizeof *PICTURE_SWEEPS];
-    nicest_data *some = some_rows(r, n);
+    whole_rows some;
     heading(p, "Corrupted rows");
+    if (!count_known(r->logp, r->n)) {
+        say_none_whole(p, "the data");
+        return;
+    }
+    take_whole(r, &some);
     page_add(p, "<div class=\"side\">\n");
     for (size_t i = 0; i < kinds; i++) {
-        found[i] = run_sweep(r, some, n, &sweeps[i]);
+        found[i] = run_sweep(r, &some, &sweeps[i]);
         draw_sweep(p, r, &sweeps[i], &found[i]);
     }
     page_add(p, "</div>\n");
@@ -233,8 +270,8 @@ void report_corrupted(page *p, const report_rows *r)
         "<p>Log-likelihood of %zu rows at each level, and how well it tells them from the rows "
         "as they are: 0.5 is chance; below it, corrupted rows are <em>more</em> likely, and plain "
         "likelihood misses them (bold).</p>\n",
-        n);
-    nicest_data_free(some);
+        some.n);
+    nicest_data_free(some.data);
 }
 
 /* ------------------------------------------------------------------ outliers */
@@ -320,20 +357,24 @@ static void draw_detection(page *p, const judged *all, size_t count)
     page_add(p, "</div>\n");
 }
 
-void report_detection(page *p, const report_rows *r, const char *against)
+/* How log p, and combined where there is one, tell the rows from others. */
+static void add_detection(page *p, const report_rows *r, const nicest_data *other,
+                          const double *logp)
 {
-    double level = r->height ? 0.2 : 1;
-    nicest_data *other;
-    heading(p, "Telling outliers apart");
-    if (against)
-        other = open_other_data(r->shared, r->model, against);
-    else
-        need(nicest_corrupt(&other, r->data, "noise", level, NULL, r->shared->seed));
-    double *logp = score_rows(r->shared, r->model, other);
     judged all[2] = {judge(r, r->logp, logp, nicest_data_rows(other))};
     size_t count = judge_combined(r, other, &all[1]) ? 2 : 1;
     draw_detection(p, all, count);
-    page_add(p, "<p>%zu rows of the data against ", r->n);
+    for (size_t i = 0; i < count; i++)
+        block_free(all[i].curve.recall);
+}
+
+static void say_detection(page *p, const report_rows *r, const char *against, double level)
+{
+    char rows[64];
+    size_t known = count_known(r->logp, r->n);
+    rows_text(known, r->n, rows, sizeof rows);
+    page_add(p, "<p>%s of the data%s against ", rows,
+             known < r->n ? " (the others have missing values)" : "");
     if (against)
         page_text(p, against);
     else
@@ -344,8 +385,28 @@ void report_detection(page *p, const report_rows *r, const char *against)
         r->height
             ? ". Across sets of pictures plain likelihood may fail; combined is the score to use."
             : "; nicest outliers has more scores.");
-    for (size_t i = 0; i < count; i++)
-        block_free(all[i].curve.recall);
+}
+
+void report_detection(page *p, const report_rows *r, const char *against)
+{
+    double level = r->height ? 0.2 : 1;
+    nicest_data *other;
+    heading(p, "Telling outliers apart");
+    if (!count_known(r->logp, r->n)) {
+        say_none_whole(p, "the data");
+        return;
+    }
+    if (against)
+        other = open_other_data(r->shared, r->model, against);
+    else
+        need(nicest_corrupt(&other, r->data, "noise", level, NULL, r->shared->seed));
+    double *logp = score_rows(r->shared, r->model, other);
+    if (count_known(logp, nicest_data_rows(other))) {
+        add_detection(p, r, other, logp);
+        say_detection(p, r, against, level);
+    } else {
+        say_none_whole(p, against ? against : "the data");
+    }
     block_free(logp);
     nicest_data_free(other);
 }
