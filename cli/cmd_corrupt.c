@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "common.h"
+#include "options.h"
 
 typedef struct corrupt_settings {
     shared_settings shared;
@@ -48,12 +49,27 @@ static void level_path(const char *path, double level, bool only, char *out, siz
                  path + length + (percent != NULL));
 }
 
+/* No level writes over what is read, nor over what another has written. */
+static void check_paths(const corrupt_settings *s, const corruption *c)
+{
+    char path[4096];
+    for (size_t i = 0; i < c->count; i++) {
+        for (size_t j = 0; j < i; j++)
+            if (c->levels[i] == c->levels[j])
+                refuse(STATUS_USAGE, "corrupt: --with %s: level %g is there twice", s->with,
+                       c->levels[i]);
+        level_path(s->shared.output, c->levels[i], c->count == 1, path, sizeof path);
+        refuse_output_clash(&CORRUPT_COMMAND, s, path);
+        check_writable(path);
+    }
+}
+
 static void check_settings(const corrupt_settings *s, const corruption *c)
 {
     if (!s->shared.output && c->count > 1)
         refuse(STATUS_USAGE, "corrupt: %zu levels need -o OUT", c->count);
     if (s->shared.output)
-        check_writable(s->shared.output);
+        check_paths(s, c);
 }
 
 static int corrupt_run(void *settings)
