@@ -18,7 +18,7 @@ static int convert_run(void *settings)
 {
     const convert_settings *s = settings;
     const char *path = s->shared.output ? s->shared.output : "-";
-    check_writable(path);
+    check_data_path(path);
     nicest_data *data = open_data(&s->shared, s->data);
     save_data(data, path);
     if (s->shared.output)

@@ -60,7 +60,7 @@ static void check_paths(const corrupt_settings *s, const corruption *c)
                        c->levels[i]);
         level_path(s->shared.output, c->levels[i], c->count == 1, path, sizeof path);
         refuse_output_clash(&CORRUPT_COMMAND, s, path);
-        check_writable(path);
+        check_data_path(path);
     }
 }
 
