@@ -314,10 +314,13 @@ static void check_model(const inpaint_settings *s, const nicest_model *model)
 static int inpaint_run(void *settings)
 {
     const inpaint_settings *s = settings;
+    const char *output = s->shared.output ? s->shared.output : "-";
+    char labels[4096];
     check_settings(s);
     nicest_model *model = open_model(s->model);
     check_model(s, model);
     filling w = {.s = s, .model = model, .data = open_data_for(&s->shared, model, s->data)};
+    labels_file(w.data, output, labels, sizeof labels);
     w.n = nicest_data_rows(w.data);
     w.d = nicest_data_columns(w.data);
     w.stored = read_rows(w.data);
@@ -328,8 +331,10 @@ static int inpaint_run(void *settings)
     fill(&w);
     if (picture_path(s))
         draw(&w, picture_path(s));
-    if (!is_png(s->shared.output))
-        save_filled(&w, s->shared.output ? s->shared.output : "-");
+    if (!is_png(output))
+        save_filled(&w, output);
+    if (*labels)
+        say(&s->shared, "%s: the labels of %s", labels, output);
     save_spread(&w);
     report(&w);
     for (size_t i = 0; i < FRAMES; i++)
