@@ -274,10 +274,10 @@ static void check_settings(const inpaint_settings *s)
     check_data_path(s->shared.output);
     check_data_path(s->spread);
     if (s->spread && idx_axes(s->spread))
-        refuse(
-            STATUS_USAGE,
-            "inpaint: --spread %s: IDX holds bytes, which deviations are not; name a .csv, .npy or so",
-            s->spread);
+        refuse(STATUS_USAGE,
+               "inpaint: --spread %s: IDX holds bytes, which deviations are not; name a .csv, .npy "
+               "or so",
+               s->spread);
     if (s->picture)
         check_writable(s->picture);
 }
