@@ -1,10 +1,13 @@
 /* clash.c - a command line that would destroy what it reads, or write two things into one file, is
  * refused before any work.
  *
- * Owns no option: the tables say which values are files (their argument says FILE or DATA) and
- * which of these are written. */
+ * Owns no option: the tables say which values are files (they are written, or their argument says
+ * FILE or DATA, MASK, or KIND=LEVELS with data behind its @) and which of these are written. */
+#include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/stat.h>
 
 #include "options.h"
@@ -21,9 +24,25 @@ typedef struct named_file {
 
 static bool is_file(const option *o)
 {
-    return o->type == OPTION_ARGUMENT ||
-           (o->type == OPTION_TEXT && o->argument &&
-            (strstr(o->argument, "FILE") || strstr(o->argument, "DATA")));
+    static const char *const arguments[] = {"FILE", "DATA", "MASK"};
+    bool named = o->type == OPTION_ARGUMENT || o->written;
+    for (size_t i = 0; i < sizeof arguments / sizeof *arguments && !named; i++)
+        named = o->type == OPTION_TEXT && o->argument && strstr(o->argument, arguments[i]);
+    return named;
+}
+
+/* The file that an option names, or NULL: "morph=0.5@other.npy" names other.npy. */
+static const char *file_of(const option *o, const void *settings)
+{
+    const char *text, *at;
+    bool corruption = o->type == OPTION_TEXT && o->argument && !strcmp(o->argument, "KIND=LEVELS");
+    if (!corruption && !is_file(o))
+        return NULL;
+    memcpy(&text, (const char *)settings + o->offset, sizeof text);
+    if (!text || !corruption)
+        return text;
+    at = strchr(text, '@');
+    return at ? at + 1 : NULL;
 }
 
 /* "rows.npz:x[0:9]" -> "rows.npz", if that is what is there. */
@@ -49,22 +68,61 @@ static size_t collect(const command *c, const void *settings, named_file *files)
     size_t count = 0;
     for (const option *const *table = c->tables; *table; table++)
         for (const option *o = *table; o->name; o++) {
-            const char *text;
-            if (!is_file(o))
-                continue;
-            memcpy(&text, (const char *)settings + o->offset, sizeof text);
+            const char *text = file_of(o, settings);
             if (text && strcmp(text, "-") && count < MOST_FILES)
                 files[count++] = name_file(o, text);
         }
     return count;
 }
 
+/* "runs/a.csv" -> "a.csv", and in `folder` [PATH + 8] "runs/." */
+static const char *split(const char *path, char *folder)
+{
+    const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
+    snprintf(folder, PATH + 8, "%.*s.", (int)(name - path), path);
+    return name;
+}
+
+static bool same_facts(const struct stat *a, const struct stat *b)
+{
+    return a->st_dev == b->st_dev && a->st_ino == b->st_ino;
+}
+
+/* Of files that are not there yet: "a.csv" and "./a.csv". */
+static bool same_place(const char *a, const char *b)
+{
+    char first[PATH + 8], second[PATH + 8];
+    struct stat facts, other;
+    return !strcmp(split(a, first), split(b, second)) && !stat(first, &facts) &&
+           !stat(second, &other) && same_facts(&facts, &other);
+}
+
 static bool same(const named_file *a, const named_file *b)
 {
     if (a->exists && b->exists)
-        return S_ISREG(a->facts.st_mode) && a->facts.st_dev == b->facts.st_dev &&
-               a->facts.st_ino == b->facts.st_ino;
-    return !a->exists && !b->exists && *a->path && !strcmp(a->path, b->path);
+        return S_ISREG(a->facts.st_mode) && same_facts(&a->facts, &b->facts);
+    return !a->exists && !b->exists && *a->path && *b->path &&
+           (!strcmp(a->path, b->path) || same_place(a->path, b->path));
+}
+
+/* Of a folder its pictures are read, or those of its sub-folders; a table or a model beside them
+ * does no harm. */
+static bool joins(const named_file *written, const named_file *folder)
+{
+    char real[PATH_MAX], path[PATH + 8];
+    struct stat facts;
+    const char *place = realpath(written->path, real) ? real : written->path;
+    size_t length = strlen(place);
+    if (!folder->exists || !S_ISDIR(folder->facts.st_mode) || length < 4 ||
+        strcasecmp(place + length - 4, ".png") != 0)
+        return false;
+    split(place, path);
+    for (int up = 0; up < 2; up++) {
+        if (!stat(path, &facts) && same_facts(&facts, &folder->facts))
+            return true;
+        snprintf(path + strlen(path), sizeof path - strlen(path), "/..");
+    }
+    return false;
 }
 
 static bool is(const named_file *f, const char *name)
@@ -72,10 +130,12 @@ static bool is(const named_file *f, const char *name)
     return !strcmp(f->option->name, name);
 }
 
-/* A run goes on in its own checkpoint; convert may put a table back where it was. */
+/* A run goes on in its own checkpoint; a model may be calibrated in place; convert may put a table
+ * back where it was. */
 static bool allowed(const command *c, const named_file *written, const named_file *other)
 {
     return (is(written, "checkpoint") && is(other, "resume")) ||
+           (is(written, "save") && is(other, "MODEL")) ||
            (c == &CONVERT_COMMAND && other->option->type == OPTION_ARGUMENT);
 }
 
@@ -91,15 +151,35 @@ static const char *spoken(const option *o, char *text, size_t size)
     return text;
 }
 
+static void refuse_clash(const command *c, const named_file *written, const named_file *other)
+{
+    char ours[64], theirs[64];
+    if (same(written, other) && !allowed(c, written, other))
+        refuse(STATUS_USAGE, "%s: %s %s would overwrite %s; name another file", c->name,
+               spoken(written->option, ours, sizeof ours), written->text,
+               spoken(other->option, theirs, sizeof theirs));
+    if (!other->option->written && joins(written, other))
+        refuse(STATUS_USAGE,
+               "%s: %s %s would be one of the pictures in %s, the folder of %s; name another file",
+               c->name, spoken(written->option, ours, sizeof ours), written->text, other->path,
+               spoken(other->option, theirs, sizeof theirs));
+}
+
 void refuse_clashes(const command *c, const void *settings)
 {
     named_file files[MOST_FILES];
     size_t count = collect(c, settings, files);
-    char ours[64], theirs[64];
     for (size_t i = 0; i < count; i++)
         for (size_t j = 0; files[i].option->written && j < count; j++)
-            if (i != j && same(&files[i], &files[j]) && !allowed(c, &files[i], &files[j]))
-                refuse(STATUS_USAGE, "%s: %s %s would overwrite %s; name another file", c->name,
-                       spoken(files[i].option, ours, sizeof ours), files[i].text,
-                       spoken(files[j].option, theirs, sizeof theirs));
+            if (i != j)
+                refuse_clash(c, &files[i], &files[j]);
+}
+
+void refuse_output_clash(const command *c, const void *settings, const char *path)
+{
+    named_file files[MOST_FILES], made = name_file(OUTPUT_OPTIONS, path);
+    size_t count = collect(c, settings, files);
+    for (size_t i = 0; i < count; i++)
+        if (!is(&files[i], OUTPUT_OPTIONS->name))
+            refuse_clash(c, &made, &files[i]);
 }

@@ -18,15 +18,19 @@ static int convert_run(void *settings)
 {
     const convert_settings *s = settings;
     const char *path = s->shared.output ? s->shared.output : "-";
-    check_writable(path);
+    check_data_path(path);
     nicest_data *data = open_data(&s->shared, s->data);
+    char labels[4096];
+    json_t *outputs = json_array();
+    labels_file(data, path, labels, sizeof labels);
     save_data(data, path);
     if (s->shared.output)
         say(&s->shared, "%s: %zu rows, %zu columns", path, nicest_data_rows(data),
             nicest_data_columns(data));
+    add_outputs(&s->shared, outputs, path, labels);
     print_json(&s->shared,
-               json_pack("{s:I, s:I, s:[o]}", "rows", (json_int_t)nicest_data_rows(data), "columns",
-                         (json_int_t)nicest_data_columns(data), "outputs", json_words(path)));
+               json_pack("{s:I, s:I, s:o}", "rows", (json_int_t)nicest_data_rows(data), "columns",
+                         (json_int_t)nicest_data_columns(data), "outputs", outputs));
     nicest_data_free(data);
     return STATUS_DONE;
 }
@@ -38,7 +42,8 @@ const command CONVERT_COMMAND = {
     .description =
         "Writes the rows of DATA in the format that the extension of FILE says: .csv, .tsv "
         "(and .gz of these), .npy, .npz, -idx?-ubyte, .png (one grid of pictures). Labels "
-        "become a column. Without -o: CSV on standard output.",
+        "become a column, or x-labels-idx1-ubyte beside x-images-idx3-ubyte. Without -o: CSV on "
+        "standard output.",
     .examples = "  nicest convert wine.csv --drop quality -o wine.npy\n"
                 "  nicest convert 'train-images-idx3-ubyte.gz[0:100]' -o first.png\n",
     .tables = {CONVERT_OPTIONS, DATA_OPTIONS, OUTPUT_OPTIONS, COMMON_OPTIONS},

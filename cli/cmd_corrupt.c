@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "common.h"
+#include "options.h"
 
 typedef struct corrupt_settings {
     shared_settings shared;
@@ -48,12 +49,57 @@ static void level_path(const char *path, double level, bool only, char *out, siz
                  path + length + (percent != NULL));
 }
 
+/* No level writes over what is read, nor over what another has written. */
+static void check_paths(const corrupt_settings *s, const corruption *c)
+{
+    char path[4096];
+    for (size_t i = 0; i < c->count; i++) {
+        for (size_t j = 0; j < i; j++)
+            if (c->levels[i] == c->levels[j])
+                refuse(STATUS_USAGE, "corrupt: --with %s: level %g is there twice", s->with,
+                       c->levels[i]);
+        level_path(s->shared.output, c->levels[i], c->count == 1, path, sizeof path);
+        refuse_output_clash(&CORRUPT_COMMAND, s, path);
+        check_data_path(path);
+    }
+}
+
 static void check_settings(const corrupt_settings *s, const corruption *c)
 {
     if (!s->shared.output && c->count > 1)
         refuse(STATUS_USAGE, "corrupt: %zu levels need -o OUT", c->count);
     if (s->shared.output)
-        check_writable(s->shared.output);
+        check_paths(s, c);
+}
+
+/* The file of one level, or "-"; its file of labels, or "". */
+typedef struct level_files {
+    char path[4096], labels[4096];
+} level_files;
+
+static level_files files_of(const corrupt_settings *s, const corruption *c, size_t level,
+                            const nicest_data *data)
+{
+    level_files f = {.path = "-"};
+    if (s->shared.output)
+        level_path(s->shared.output, c->levels[level], c->count == 1, f.path, sizeof f.path);
+    labels_file(data, f.path, f.labels, sizeof f.labels);
+    return f;
+}
+
+static void write_level(const corrupt_settings *s, const corruption *c, size_t level,
+                        const nicest_data *data, const nicest_data *other, json_t *outputs)
+{
+    level_files f = files_of(s, c, level, data);
+    nicest_data *made;
+    need(nicest_corrupt(&made, data, c->kind, c->levels[level], other, s->shared.seed));
+    save_data(made, f.path);
+    if (s->shared.output)
+        say(&s->shared, "%s: %s %g, %zu rows", f.path, c->kind, c->levels[level],
+            nicest_data_rows(made));
+    add_outputs(&s->shared, outputs, f.path, f.labels);
+    nicest_data_free(made);
+    stop_if_interrupted();
 }
 
 static int corrupt_run(void *settings)
@@ -71,20 +117,10 @@ static int corrupt_run(void *settings)
     beside.where = NULL;
     nicest_data *other = c->other ? open_data(&beside, c->other) : NULL;
     corruption_check(c, data, other);
-    for (size_t i = 0; i < c->count; i++) {
-        char path[4096] = "-";
-        nicest_data *made;
-        if (s->shared.output)
-            level_path(s->shared.output, c->levels[i], c->count == 1, path, sizeof path);
-        need(nicest_corrupt(&made, data, c->kind, c->levels[i], other, s->shared.seed));
-        save_data(made, path);
-        if (s->shared.output)
-            say(&s->shared, "%s: %s %g, %zu rows", path, c->kind, c->levels[i],
-                nicest_data_rows(made));
-        json_array_append_new(outputs, json_words(path));
-        nicest_data_free(made);
-        stop_if_interrupted();
-    }
+    for (size_t i = 0; i < c->count; i++)
+        (void)files_of(s, c, i, data); /* all are refused before the first is written */
+    for (size_t i = 0; i < c->count; i++)
+        write_level(s, c, i, data, other, outputs);
     print_json(&s->shared,
                json_pack("{s:I, s:I, s:o}", "rows", (json_int_t)nicest_data_rows(data), "columns",
                          (json_int_t)nicest_data_columns(data), "outputs", outputs));

@@ -242,10 +242,14 @@ static void report(const filling *w)
 
 /* ------------------------------------------------------------------ the command */
 
+static bool is_png(const char *path)
+{
+    return path && has_extension(path, ".png");
+}
+
 static const char *picture_path(const inpaint_settings *s)
 {
-    const char *path = s->shared.output;
-    return s->picture ? s->picture : path && has_extension(path, ".png") ? path : NULL;
+    return is_png(s->shared.output) ? s->shared.output : s->picture;
 }
 
 static bool wants_langevin(const inpaint_settings *s)
@@ -264,12 +268,34 @@ static void check_settings(const inpaint_settings *s)
         refuse(STATUS_USAGE, "inpaint: --spread needs --samples of at least 2");
     if (s->options.frame_every && !picture_path(s))
         refuse(STATUS_USAGE, "inpaint: --frames needs --picture FILE.png");
-    if (s->shared.output)
-        check_writable(s->shared.output);
+    if (s->picture && is_png(s->shared.output))
+        refuse(STATUS_USAGE, "inpaint: -o %s and --picture %s ask for the same picture twice",
+               s->shared.output, s->picture);
+    check_data_path(s->shared.output);
+    check_data_path(s->spread);
+    if (s->spread && idx_axes(s->spread))
+        refuse(STATUS_USAGE,
+               "inpaint: --spread %s: IDX holds bytes, which deviations are not; name a .csv, .npy "
+               "or so",
+               s->spread);
     if (s->picture)
         check_writable(s->picture);
-    if (s->spread)
-        check_writable(s->spread);
+}
+
+/* IDX holds whole numbers, in as many axes as its name says. */
+static void check_idx(const inpaint_settings *s, const nicest_model *model)
+{
+    unsigned height, width, channels, wanted = s->shared.output ? idx_axes(s->shared.output) : 0;
+    double levels, step, unit;
+    size_t d = nicest_model_columns(model);
+    nicest_model_image(model, &height, &width, &channels);
+    if ((wanted == 1 && d != 1) || (wanted > 2 && !height) || (wanted == 3 && channels != 1))
+        refuse(STATUS_USAGE, "inpaint: %s: the rows of %s do not fit %u %s", s->shared.output,
+               s->model, wanted, wanted == 1 ? "axis" : "axes");
+    for (size_t j = 0; j < d && wanted; j++)
+        if (!nicest_model_quantised(model, j, &levels, &step, &unit))
+            refuse(STATUS_USAGE, "inpaint: %s holds bytes, and column %s of %s is continuous",
+                   s->shared.output, nicest_model_column_name(model, j), s->model);
 }
 
 static void check_model(const inpaint_settings *s, const nicest_model *model)
@@ -279,18 +305,22 @@ static void check_model(const inpaint_settings *s, const nicest_model *model)
     if (picture_path(s) && !height)
         refuse(STATUS_USAGE, "inpaint: %s is not a model of pictures; -o wants .csv, .npy or so",
                s->model);
-    if (s->spread && has_extension(s->spread, ".png") && !height)
+    if (is_png(s->spread) && !height)
         refuse(STATUS_USAGE,
                "inpaint: %s is not a model of pictures; --spread wants .csv, .npy or so", s->model);
+    check_idx(s, model);
 }
 
 static int inpaint_run(void *settings)
 {
     const inpaint_settings *s = settings;
+    const char *output = s->shared.output ? s->shared.output : "-";
+    char labels[4096];
     check_settings(s);
     nicest_model *model = open_model(s->model);
     check_model(s, model);
     filling w = {.s = s, .model = model, .data = open_data_for(&s->shared, model, s->data)};
+    labels_file(w.data, output, labels, sizeof labels);
     w.n = nicest_data_rows(w.data);
     w.d = nicest_data_columns(w.data);
     w.stored = read_rows(w.data);
@@ -301,8 +331,10 @@ static int inpaint_run(void *settings)
     fill(&w);
     if (picture_path(s))
         draw(&w, picture_path(s));
-    if (!s->shared.output || !has_extension(s->shared.output, ".png"))
-        save_filled(&w, s->shared.output ? s->shared.output : "-");
+    if (!is_png(output))
+        save_filled(&w, output);
+    if (*labels)
+        say(&s->shared, "%s: the labels of %s", labels, output);
     save_spread(&w);
     report(&w);
     for (size_t i = 0; i < FRAMES; i++)

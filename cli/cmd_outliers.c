@@ -44,7 +44,7 @@ static const option OUTLIERS_OPTIONS[] = {
     {.group = "Calibration", .name = "calibrate", .type = OPTION_TEXT, .argument = "DATA",
      .offset = AT(calibrate),
      .help = "calibrate anew on these normal rows, which training has not seen"},
-    {.name = "save", .type = OPTION_TEXT, .argument = "MODEL", .offset = AT(save),
+    {.name = "save", .type = OPTION_TEXT, .argument = "MODEL", .offset = AT(save), .written = true,
      .help = "and write the model with that calibration"},
     {.group = "Pictures", .name = "picture", .type = OPTION_TEXT, .argument = "FILE.png",
      .offset = AT(picture), .written = true, .help = "histogram of the scores, or their course over the levels"},

@@ -678,9 +678,11 @@ static void add_uses(page *p, const material *m)
 static void check_settings(const report_settings *s)
 {
     const char *path = s->shared.output;
-    if (!path || !has_extension(path, ".html"))
+    if (!path)
         refuse(STATUS_USAGE, "report: -o FILE.html is missing: nicest report %s",
                REPORT_COMMAND.synopsis);
+    if (!has_extension(path, ".html"))
+        refuse(STATUS_USAGE, "report: %s: expected a name that ends in .html", path);
     check_writable(path);
 }
 

@@ -201,6 +201,21 @@ nicest_data *model_data(const nicest_model *model, const double *rows, size_t n)
     return data;
 }
 
+void labels_file(const nicest_data *data, const char *path, char *name, size_t size)
+{
+    need(nicest_data_labels_file(data, path, name, size));
+}
+
+void add_outputs(const shared_settings *shared, json_t *outputs, const char *path,
+                 const char *labels)
+{
+    json_array_append_new(outputs, json_words(path));
+    if (!*labels)
+        return;
+    json_array_append_new(outputs, json_words(labels));
+    say(shared, "%s: the labels of %s", labels, path);
+}
+
 /* ------------------------------------------------------------------ corruptions */
 
 static void check_kind(const char *what, const char *kind)

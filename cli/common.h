@@ -28,6 +28,12 @@ double *sample_rows(const shared_settings *shared, const nicest_model *model, si
 const char **model_names(const nicest_model *model);
 /* Rows [n, columns] as data with the model's column names. */
 nicest_data *model_data(const nicest_model *model, const double *rows, size_t n);
+/* The file of labels that save_data writes beside `path`, or ""; ends the program where it would
+ * harm one that is there. */
+void labels_file(const nicest_data *data, const char *path, char *name, size_t size);
+/* Lists both in the outputs of --json, and says where the labels are. */
+void add_outputs(const shared_settings *shared, json_t *outputs, const char *path,
+                 const char *labels);
 /* "KIND=LEVELS[@DATA]" of --with and --corrupt. */
 enum { MOST_LEVELS = 1000 };
 typedef struct corruption {

@@ -480,6 +480,12 @@ static bool asks_for_help(int count, char **words)
     return false;
 }
 
+/* "-" is standard input, "-[0:9]" a slice of it. */
+static bool is_operand(const char *word)
+{
+    return word[0] != '-' || !word[1] || word[1] == '[';
+}
+
 bool options_parse(const command *c, int count, char **words, void *settings)
 {
     parser p = {.command = c, .settings = settings};
@@ -491,7 +497,7 @@ bool options_parse(const command *c, int count, char **words, void *settings)
         const char *word = words[i];
         if (!options_ended && !strcmp(word, "--"))
             options_ended = true;
-        else if (options_ended || word[0] != '-' || !word[1])
+        else if (options_ended || is_operand(word))
             take_argument(&p, words[i], &arguments);
         else if (word[1] == '-')
             take_long(&p, count, words, &i);

@@ -15,6 +15,8 @@ bool options_parse(const command *c, int count, char **words, void *settings);
 /* Ends the program with 2 where a file that the command writes is also one that it reads, or two
  * that it writes are one (clash.c). */
 void refuse_clashes(const command *c, const void *settings);
+/* The same for a file whose name the command makes from its -o. */
+void refuse_output_clash(const command *c, const void *settings, const char *path);
 
 /* Help for people. */
 void options_print_overview(FILE *out);

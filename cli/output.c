@@ -257,21 +257,48 @@ bool has_extension(const char *path, const char *extension)
     return length > size && !strcmp(path + length - size, extension);
 }
 
+static bool is_table(const char *path)
+{
+    static const char *const known[] = {".csv", ".tsv", ".csv.gz", ".tsv.gz", ".npy", ".npz"};
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+        if (has_extension(path, known[i]))
+            return true;
+    return false;
+}
+
 void table_check_path(const char *path)
 {
-    static const char *const known[] = {".csv", ".tsv", ".csv.gz", ".tsv.gz",
-                                        ".npy", ".npz", ".json"};
     if (!path || !strcmp(path, "-"))
         return;
-    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
-        if (has_extension(path, known[i])) {
-            check_writable(path);
-            return;
-        }
-    refuse(STATUS_USAGE,
-           "%s: expected a name that ends in .csv, .tsv (or .gz of these), .npy, .npz "
-           "or .json",
-           path);
+    if (!is_table(path) && !has_extension(path, ".json"))
+        refuse(STATUS_USAGE,
+               "%s: expected a name that ends in .csv, .tsv (or .gz of these), .npy, .npz "
+               "or .json",
+               path);
+    check_writable(path);
+}
+
+unsigned idx_axes(const char *path)
+{
+    char plain[] = "idx0-ubyte", packed[] = "idx0-ubyte.gz";
+    for (unsigned axes = 1; axes <= 4; axes++) {
+        plain[3] = packed[3] = (char)('0' + axes);
+        if (has_extension(path, plain) || has_extension(path, packed))
+            return axes;
+    }
+    return 0;
+}
+
+void check_data_path(const char *path)
+{
+    if (!path || !strcmp(path, "-"))
+        return;
+    check_writable(path);
+    if (!is_table(path) && !has_extension(path, ".png") && !idx_axes(path))
+        refuse(STATUS_USAGE,
+               "%s: the name says no format: expected .csv, .tsv (also .gz), .npy, .npz, .png or "
+               "-idxN-ubyte",
+               path);
 }
 
 static void print_names(const table *t)

@@ -76,6 +76,10 @@ void table_close(table *t); /* writes the file */
 bool has_extension(const char *path, const char *extension);
 /* Ends the program with 1 when a file cannot be made there (before hours of work). */
 void check_writable(const char *path);
+/* The same, and refuses a name that says no format of nicest_data_save, with 2. NULL: nothing. */
+void check_data_path(const char *path);
+/* The axes that a name asks for, 3 of "x-idx3-ubyte.gz"; 0 where it is not of IDX. */
+unsigned idx_axes(const char *path);
 /* nicest_data_save, nicest_image_write and nicest_model_save; Ctrl-C waits until the file is whole.
  */
 void save_data(const nicest_data *data, const char *path);

@@ -125,8 +125,15 @@ NICEST_API nicest_status nicest_data_select(nicest_data **out, const nicest_data
 NICEST_API nicest_status nicest_data_replace(nicest_data **out, const nicest_data *data,
                                              const double *values);
 /* Writes by extension: .csv .tsv (.gz) .npy .npz -idx?-ubyte(.gz) .png (one picture grid); "-" is
- * CSV on standard output. Labels become a column "label" (csv, npz). */
+ * CSV on standard output. Labels become a column "label" (csv, npz), or a file beside the pictures
+ * (idx). */
 NICEST_API nicest_status nicest_data_save(const nicest_data *data, const char *path);
+/* The file of labels that nicest_data_save would write beside pictures in IDX, into name[size]:
+ * "x-labels-idx1-ubyte" for "x-images-idx3-ubyte" where all labels are bytes; "" where it would
+ * write none. NICEST_E_ARGUMENT, as of saving itself, where a file of that name would be lost, or
+ * be read as the labels of pictures that have none. */
+NICEST_API nicest_status nicest_data_labels_file(const nicest_data *data, const char *path,
+                                                 char *name, size_t size);
 
 /* Rows one after another in bounded memory: what nicest_data_open takes, "-" and long CSV files
  * above all (other formats are opened whole). Options as there; labels are left out. A reader

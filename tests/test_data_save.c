@@ -115,6 +115,41 @@ static void test_names_and_labels(void **state)
     nicest_data_free(data);
 }
 
+/* Labels beside pictures: said before they are written, replaced with their pictures alone, and
+ * never those of pictures without labels. */
+static void test_labels_file(void **state)
+{
+    const unsigned char images[] = {0, 0, 8, 3, 0, 0, 0, 2, 0, 0, 0, 1, 0, 0, 0, 2, 1, 200, 3, 255};
+    const unsigned char labels[] = {0, 0, 8, 1, 0, 0, 0, 2, 9, 4};
+    char name[4096], path[4096], expected[4096];
+    (void)state;
+    nicest_data *plain = open_plain(put_file("u-images-idx3-ubyte", images, sizeof images));
+    put_file("l-labels-idx1-ubyte", labels, sizeof labels);
+    nicest_data *data = open_plain(put_file("l-images-idx3-ubyte", images, sizeof images));
+    snprintf(path, sizeof path, "%s", in_scratch("n-images-idx3-ubyte"));
+    snprintf(expected, sizeof expected, "%s", in_scratch("n-labels-idx1-ubyte"));
+    assert_int_equal(nicest_data_labels_file(data, path, name, sizeof name), NICEST_OK);
+    assert_string_equal(name, expected);
+    assert_int_equal(nicest_data_labels_file(data, path, name, strlen(expected)),
+                     NICEST_E_ARGUMENT);
+    assert_int_equal(nicest_data_labels_file(plain, path, name, sizeof name), NICEST_OK);
+    assert_string_equal(name, "");
+    assert_int_equal(nicest_data_labels_file(data, "n.csv", name, sizeof name), NICEST_OK);
+    assert_string_equal(name, "");
+    assert_int_equal(nicest_data_save(data, path), NICEST_OK);
+    assert_int_equal(nicest_data_save(data, path), NICEST_OK); /* the pair, once more */
+    assert_int_equal(nicest_data_save(plain, path), NICEST_E_ARGUMENT);
+    assert_non_null(strstr(nicest_error(), expected));
+    assert_int_equal(nicest_data_labels_file(plain, path, name, sizeof name), NICEST_E_ARGUMENT);
+    snprintf(path, sizeof path, "%s", in_scratch("n-images-idx3-ubyte.gz"));
+    assert_int_equal(nicest_data_save(plain, path), NICEST_E_ARGUMENT); /* it would find them too */
+    put_file("o-labels-idx1-ubyte", labels, sizeof labels);
+    assert_int_equal(nicest_data_save(data, in_scratch("o-images-idx3-ubyte")), NICEST_E_ARGUMENT);
+    assert_non_null(strstr(nicest_error(), in_scratch("o-labels-idx1-ubyte")));
+    nicest_data_free(data);
+    nicest_data_free(plain);
+}
+
 /* Pictures keep their size where a format has a place for it, labels of bytes go beside them. */
 static void test_pictures(void **state)
 {
@@ -198,11 +233,10 @@ static void test_no_memory(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_every_pair),
-                                       cmocka_unit_test(test_types_are_kept),
-                                       cmocka_unit_test(test_names_and_labels),
-                                       cmocka_unit_test(test_pictures),
-                                       cmocka_unit_test(test_bytes),
-                                       cmocka_unit_test(test_no_memory)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_every_pair),       cmocka_unit_test(test_types_are_kept),
+        cmocka_unit_test(test_names_and_labels), cmocka_unit_test(test_pictures),
+        cmocka_unit_test(test_labels_file),      cmocka_unit_test(test_bytes),
+        cmocka_unit_test(test_no_memory)};
     return cmocka_run_group_tests(tests, make_scratch, remove_scratch);
 }

@@ -124,6 +124,11 @@ static void data_is_not_made_of_nothing(void **state)
     WRONG(nicest_data_save(NULL, "x.csv"));
     WRONG(nicest_data_save(data, NULL));
     WRONG(nicest_data_save(data, "no-format"));
+    char name[8];
+    WRONG(nicest_data_labels_file(NULL, "x.csv", name, sizeof name));
+    WRONG(nicest_data_labels_file(data, NULL, name, sizeof name));
+    WRONG(nicest_data_labels_file(data, "x.csv", NULL, sizeof name));
+    WRONG(nicest_data_labels_file(data, "x.csv", name, 0));
     WRONG(nicest_reader_open(NULL, "toy:moons", NULL));
     WRONG(nicest_reader_open(&reader, NULL, NULL));
     WRONG(nicest_reader_next(NULL, 1, out, &got, NULL));

@@ -14,6 +14,11 @@ nicest_status npy_load(source_table *table, const char *path);
 nicest_status npz_load(source_table *table, const char *path, const char *array);
 /* IDX, gzipped or not; labels of a labels-idx1 file beside an images-idx3 file become an extra. */
 nicest_status idx_load(source_table *table, const char *path);
+/* The name that such labels have: "x-labels-idx1-ubyte" of "x-images-idx3-ubyte"; *labels is NULL
+ * where pictures of that name have none. memory_free. */
+nicest_status idx_labels_path(char **labels, const char *path);
+/* The labels that idx_load reads beside pictures of that name, gzipped or not; NULL: none. */
+nicest_status idx_find_labels(char **labels, const char *path);
 /* One PNG as one row, or all of a folder in order of their names; sub-folders are labels. */
 nicest_status png_load(source_table *table, const char *path);
 

@@ -87,38 +87,45 @@ static nicest_status load(source_table *t, const char *path)
 
 /* ---------------------------------------------------------------- labels beside the images */
 
-/* The path with its last "images" become "labels" and the last idx3 idx1; NULL when it has none. */
-static char *labels_path(const char *path)
+/* The first "images" of the name becomes "labels", and the first idx3 behind it idx1. */
+nicest_status idx_labels_path(char **labels, const char *path)
 {
     const char *name = strrchr(path, '/'), *images;
+    *labels = NULL;
     images = strstr(name != NULL ? name : path, "images");
     if (images == NULL || strstr(images, "idx3") == NULL)
-        return NULL;
+        return NICEST_OK;
     char *copy = memory_text(path);
     if (copy == NULL)
-        return NULL;
+        return fail_memory();
     char *place = copy + (images - path);
     memcpy(place, "labels", 6);
     memcpy(strstr(place, "idx3"), "idx1", 4);
-    return copy;
+    *labels = copy;
+    return NICEST_OK;
 }
 
 /* With or without ".gz", whatever the images have. */
-static char *find_labels(const char *path)
+nicest_status idx_find_labels(char **labels, const char *path)
 {
-    char *found = labels_path(path), *other;
-    if (found == NULL || file_exists(found))
-        return found;
-    size_t length = strlen(found);
-    if (length > 3 && strcmp(found + length - 3, ".gz") == 0)
-        other = memory_format("%.*s", (int)length - 3, found);
+    char *other;
+    TRY(idx_labels_path(labels, path));
+    if (*labels == NULL || file_exists(*labels))
+        return NICEST_OK;
+    size_t length = strlen(*labels);
+    if (length > 3 && strcmp(*labels + length - 3, ".gz") == 0)
+        other = memory_format("%.*s", (int)length - 3, *labels);
     else
-        other = memory_format("%s.gz", found);
-    memory_free(found);
-    if (other != NULL && file_exists(other))
-        return other;
-    memory_free(other);
-    return NULL;
+        other = memory_format("%s.gz", *labels);
+    memory_free(*labels);
+    *labels = other;
+    if (other == NULL)
+        return fail_memory();
+    if (!file_exists(other)) {
+        memory_free(other);
+        *labels = NULL;
+    }
+    return NICEST_OK;
 }
 
 /* A file of another length belongs to something else. */
@@ -148,7 +155,9 @@ nicest_status idx_load(source_table *table, const char *path)
     source_table made = {0};
     char *labels = NULL;
     nicest_status status = load(&made, path);
-    if (status == NICEST_OK && (labels = find_labels(path)) != NULL)
+    if (status == NICEST_OK)
+        status = idx_find_labels(&labels, path);
+    if (status == NICEST_OK && labels != NULL)
         status = add_labels(&made, labels);
     memory_free(labels);
     if (status != NICEST_OK)

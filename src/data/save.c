@@ -9,6 +9,7 @@
 #include "base/file.h"
 #include "base/memory.h"
 #include "base/status.h"
+#include "data/formats.h"
 #include "data/npy.h"
 #include "data/number.h"
 #include "data/source.h"
@@ -361,48 +362,105 @@ static nicest_status choose_axes(const nicest_data *data, const char *path, unsi
     return NICEST_OK;
 }
 
-/* Labels go to the file where idx_load looks for them, as far as bytes can hold them. */
-static nicest_status save_idx_labels(const nicest_data *data, const char *path)
+static bool labels_are_bytes(const nicest_data *data)
 {
-    const char *name = strrchr(path, '/'), *images;
     const double *labels = nicest_data_labels(data);
-    images = strstr(name != NULL ? name : path, "images");
-    if (labels == NULL || images == NULL || strstr(images, "idx3") == NULL)
-        return NICEST_OK;
-    for (size_t i = 0; i < nicest_data_rows(data); i++) {
+    for (size_t i = 0; labels != NULL && i < nicest_data_rows(data); i++) {
         if (!(labels[i] >= 0 && labels[i] <= 255 && labels[i] == rint(labels[i])))
-            return NICEST_OK;
+            return false;
     }
-    nicest_data *column;
-    char *beside = memory_text(path);
-    if (beside == NULL)
-        return fail_memory();
-    memcpy(beside + (images - path), "labels", 6);
-    memcpy(strstr(beside + (images - path), "idx3"), "idx1", 4);
-    nicest_status status = nicest_data_new(&column, labels, nicest_data_rows(data), 1, NULL);
-    if (status == NICEST_OK) {
-        status = nicest_data_save(column, beside);
-        nicest_data_free(column);
+    return labels != NULL;
+}
+
+/* A labels file that is there may only be replaced together with its pictures. New pictures without
+ * labels would take it for theirs; new pictures with labels would take it from others (from
+ * "x-images-idx3-ubyte.gz", say). */
+static nicest_status check_idx_labels(const char *path, const char *beside)
+{
+    char *found;
+    TRY(idx_find_labels(&found, path));
+    nicest_status status = NICEST_OK;
+    if (found != NULL && beside == NULL)
+        status =
+            fail(NICEST_E_ARGUMENT,
+                 "%s: the rows have no labels that fit in bytes, and %s, which is there, would "
+                 "be read as theirs; name another file",
+                 path, found);
+    else if (found != NULL && strcmp(found, beside) == 0 && !file_exists(path))
+        status = fail(NICEST_E_ARGUMENT,
+                      "%s: its labels would overwrite %s, which is there without it; name another "
+                      "file",
+                      path, found);
+    memory_free(found);
+    return status;
+}
+
+/* Labels go to the file where idx_load looks for them, as far as bytes can hold them. */
+static nicest_status find_labels_file(char **beside, const nicest_data *data, const char *path)
+{
+    *beside = NULL;
+    if (idx_axes(path) == 0)
+        return NICEST_OK;
+    if (labels_are_bytes(data))
+        TRY(idx_labels_path(beside, path));
+    nicest_status status = check_idx_labels(path, *beside);
+    if (status != NICEST_OK) {
+        memory_free(*beside);
+        *beside = NULL;
     }
+    return status;
+}
+
+nicest_status nicest_data_labels_file(const nicest_data *data, const char *path, char *name,
+                                      size_t size)
+{
+    char *beside;
+    if (data == NULL || path == NULL || name == NULL || size == 0)
+        return fail(NICEST_E_ARGUMENT, "data, a path and room for a name are needed");
+    TRY(find_labels_file(&beside, data, path));
+    size_t length = beside != NULL ? strlen(beside) : 0;
+    bool fits = length < size;
+    if (fits && length > 0)
+        memcpy(name, beside, length);
+    if (fits)
+        name[length] = '\0';
     memory_free(beside);
+    return fits ? NICEST_OK
+                : fail(NICEST_E_ARGUMENT,
+                       "the name of the labels file has %zu characters, there "
+                       "is room for %zu",
+                       length, size - 1);
+}
+
+static nicest_status save_idx_labels(const nicest_data *data, const char *beside)
+{
+    nicest_data *column;
+    if (beside == NULL)
+        return NICEST_OK;
+    TRY(nicest_data_new(&column, nicest_data_labels(data), nicest_data_rows(data), 1, NULL));
+    nicest_status status = nicest_data_save(column, beside);
+    nicest_data_free(column);
     return status;
 }
 
 static nicest_status save_idx(const nicest_data *data, const char *path, unsigned axes)
 {
     size_t size[4];
+    char *beside;
     byte_buffer bytes = {0};
     byte_check check = {data, path};
     TRY(choose_axes(data, path, axes, size));
     if (source_type(data) != VALUE_U8)
         TRY(visit_rows(data, check_bytes, &check));
+    TRY(find_labels_file(&beside, data, path));
     nicest_status status = put_idx_header(&bytes, size, axes);
     if (status == NICEST_OK)
         status = put_values(&bytes, data, VALUE_U8);
     if (status == NICEST_OK)
-        status = save_idx_labels(data, path);
+        status = save_idx_labels(data, beside);
     if (status == NICEST_OK)
         status = write_file(path, &bytes);
+    memory_free(beside);
     byte_buffer_close(&bytes);
     return status;
 }
