@@ -116,6 +116,9 @@ NICEST_API nicest_status nicest_data_read(const nicest_data *data, size_t first,
 /* One label a row, owned by data; NULL where there are none. Text labels are numbered 0, 1, ... in
  * order of first appearance. */
 NICEST_API const double *nicest_data_labels(const nicest_data *data);
+/* What the file says instead of that number: "setosa". NULL where all labels are numbers, or the
+ * row has none; owned by data. */
+NICEST_API const char *nicest_data_label_text(const nicest_data *data, size_t row);
 /* Rows index[0..count-1] as data of their own; shares the values (both may be freed in any order).
  */
 NICEST_API nicest_status nicest_data_select(nicest_data **out, const nicest_data *data,

@@ -741,6 +741,25 @@ static nicest_status choose_names(source_table *t, const csv_stream *s)
     return NICEST_OK;
 }
 
+/* Numbers among text are spelt like it. */
+static nicest_status copy_label_texts(source_table *t, const categories *c)
+{
+    if (!c->textual)
+        return NICEST_OK;
+    t->label_texts = memory_new(c->count, sizeof *t->label_texts);
+    if (t->label_texts == NULL)
+        return fail_memory();
+    t->label_text_count = c->count;
+    for (size_t i = 0; i < c->count; i++) {
+        const category *item = &c->items[i]; /* + 0.0: a zero is "0", whatever its sign */
+        t->label_texts[i] = item->text != NULL ? memory_text(item->text)
+                                               : memory_format("%.15g", item->number + 0.0);
+        if (t->label_texts[i] == NULL)
+            return fail_memory();
+    }
+    return NICEST_OK;
+}
+
 /* Takes the blocks of `g`. */
 static nicest_status make_data(nicest_data **data, gathered *g, const csv_stream *s,
                                const nicest_data_options *options)
@@ -761,6 +780,8 @@ static nicest_status make_data(nicest_data **data, gathered *g, const csv_stream
                           .labels = g->labels};
     g->values = g->labels = NULL;
     nicest_status status = choose_names(&table, s);
+    if (status == NICEST_OK)
+        status = copy_label_texts(&table, &s->labels);
     if (status != NICEST_OK) {
         source_table_close(&table);
         return status;

@@ -97,6 +97,15 @@ static nicest_status keep_rows(choice *c)
     return c->kept > 0 ? NICEST_OK : selection_nothing(c->place, c->options->where);
 }
 
+/* Nobody else asks for them: --where was translated before. */
+static void take_label_texts(source_table *t, source_extra *extra)
+{
+    t->label_texts = extra->texts;
+    t->label_text_count = extra->text_count;
+    extra->texts = NULL;
+    extra->text_count = 0;
+}
+
 static nicest_status take_labels(choice *c)
 {
     if (c->chosen.label == NO_COLUMN)
@@ -105,6 +114,8 @@ static nicest_status take_labels(choice *c)
     if (c->table->labels == NULL)
         return fail_memory();
     read_column(c->table, c->chosen.label, c->table->labels);
+    if (c->chosen.label >= c->table->columns)
+        take_label_texts(c->table, &c->table->extras[c->chosen.label - c->table->columns]);
     return NICEST_OK;
 }
 
