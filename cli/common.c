@@ -73,6 +73,19 @@ static void need_fit(const nicest_model *model, const nicest_data *data, const c
            nicest_error(), surplus);
 }
 
+void need_reader_fit(const nicest_model *model, const nicest_reader *reader, const char *text)
+{
+    size_t d = nicest_reader_columns(reader);
+    const char **names = block_new(d, sizeof *names);
+    nicest_data *header; /* what a file of the same names would be, without its rows */
+    for (size_t j = 0; j < d; j++)
+        names[j] = nicest_reader_column_name(reader, j);
+    need(nicest_data_new(&header, NULL, 0, d, names));
+    need_fit(model, header, text);
+    nicest_data_free(header);
+    block_free(names);
+}
+
 nicest_data *open_data_for(const shared_settings *shared, const nicest_model *model,
                            const char *text)
 {

@@ -11,6 +11,8 @@ nicest_data *open_data(const shared_settings *shared, const char *text);
  * the data must fit the model. */
 nicest_data *open_data_for(const shared_settings *shared, const nicest_model *model,
                            const char *text);
+/* Ends the program when rows that come through a pipe do not fit the model. */
+void need_reader_fit(const nicest_model *model, const nicest_reader *reader, const char *text);
 /* Without --where: data that stands beside the DATA of the command. */
 nicest_data *open_other_data(const shared_settings *shared, const nicest_model *model,
                              const char *text);

@@ -140,6 +140,8 @@ NICEST_API nicest_status nicest_reader_open(nicest_reader **reader, const char *
                                             const nicest_data_options *options);
 /* Numbers in a row; 0 of NULL. */
 NICEST_API size_t nicest_reader_columns(const nicest_reader *reader);
+/* "x1", or the name in the file, as nicest_data_column_name; owned by reader. */
+NICEST_API const char *nicest_reader_column_name(const nicest_reader *reader, size_t column);
 /* skip != 0: from now on lines that are no row (text, wrong number of fields) are left out instead
  * of being an error. */
 NICEST_API void nicest_reader_skip_bad(nicest_reader *reader, int skip);

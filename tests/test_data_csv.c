@@ -277,6 +277,10 @@ static void test_reader_is_open(void **state)
         double *values = all_values(data), rows[15];
         assert_int_equal(nicest_reader_open(&reader, text, options), NICEST_OK);
         assert_int_equal(nicest_reader_columns(reader), d);
+        assert_null(nicest_reader_column_name(reader, d));
+        for (size_t j = 0; j < d; j++)
+            assert_string_equal(nicest_reader_column_name(reader, j),
+                                nicest_data_column_name(data, j));
         for (size_t i = 0; i < n; i++) {
             assert_int_equal(nicest_reader_next(reader, 1, rows, &got, NULL), NICEST_OK);
             assert_int_equal(got, 1);

@@ -80,6 +80,7 @@ static void questions_of_nothing_have_an_answer(void **state)
     assert_int_equal(side, 0);
     nicest_data_image(data, NULL, NULL, NULL);
     assert_int_equal(nicest_reader_columns(NULL), 0);
+    assert_null(nicest_reader_column_name(NULL, 0));
     assert_int_equal(nicest_model_columns(NULL), 0);
     assert_int_equal(nicest_model_parameters(NULL), 0);
     assert_null(nicest_model_spec(NULL));

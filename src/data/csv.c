@@ -639,6 +639,13 @@ size_t csv_columns(const csv_stream *stream)
     return stream->chosen.count;
 }
 
+char *csv_column_name(const csv_stream *stream, size_t column)
+{
+    size_t field = stream->chosen.columns[column];
+    return stream->names != NULL ? memory_text(stream->names[field])
+                                 : memory_format("x%zu", field + 1);
+}
+
 size_t csv_row_number(const csv_stream *stream)
 {
     return stream->rows - 1;
@@ -732,9 +739,7 @@ static nicest_status choose_names(source_table *t, const csv_stream *s)
     if (t->names == NULL)
         return fail_memory();
     for (size_t j = 0; j < t->columns; j++) {
-        size_t column = s->chosen.columns[j];
-        t->names[j] =
-            s->names != NULL ? memory_text(s->names[column]) : memory_format("x%zu", column + 1);
+        t->names[j] = csv_column_name(s, j);
         if (t->names[j] == NULL)
             return fail_memory();
     }
