@@ -70,6 +70,7 @@ static int corrupt_run(void *settings)
     shared_settings beside = s->shared;
     beside.where = NULL;
     nicest_data *other = c->other ? open_data(&beside, c->other) : NULL;
+    need_same_columns(data, "the data to corrupt", other, c->other);
     corruption_check(c, data, other);
     for (size_t i = 0; i < c->count; i++) {
         char path[4096] = "-";

@@ -220,14 +220,6 @@ static nicest_data *open_test(const train_settings *s, const nicest_data *data, 
     return *text ? open_data(&s->shared, text) : NULL;
 }
 
-static void check_same_columns(const nicest_data *data, const nicest_data *other, const char *name)
-{
-    size_t d = nicest_data_columns(data);
-    if (other && nicest_data_columns(other) != d)
-        refuse(STATUS_FAILED, "%s: has %zu columns, the training data has %zu", name,
-               nicest_data_columns(other), d);
-}
-
 /* ------------------------------------------------------------------ the work */
 
 static int on_progress(void *context, const nicest_progress *now)
@@ -399,8 +391,8 @@ static int train_run(void *settings)
     complete_options(s);
     nicest_data *valid = open_valid(s), *data = open_data(&s->shared, s->data);
     nicest_data *test = open_test(s, data, test_text, sizeof test_text);
-    check_same_columns(data, valid, s->valid);
-    check_same_columns(data, test, test_text);
+    need_same_columns(data, "the training data", valid, s->valid);
+    need_same_columns(data, "the training data", test, test_text);
     nicest_model *model = learn(s, data, valid, &result);
     say_chosen(&s->shared, result.chosen);
     test_result measured = measure(s, model, interrupted() ? NULL : test, test_text);

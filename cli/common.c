@@ -108,6 +108,38 @@ nicest_data *open_other_data(const shared_settings *shared, const nicest_model *
     return open_data_for(&other, model, text);
 }
 
+/* Some name is not the one that a column without a name has. */
+static bool has_names(const nicest_data *data)
+{
+    char own[32];
+    for (size_t j = 0; j < nicest_data_columns(data); j++) {
+        snprintf(own, sizeof own, "x%zu", j + 1);
+        if (strcmp(nicest_data_column_name(data, j), own) != 0)
+            return true;
+    }
+    return false;
+}
+
+void need_same_columns(const nicest_data *data, const char *whose, const nicest_data *other,
+                       const char *text)
+{
+    size_t d = nicest_data_columns(data);
+    if (!other)
+        return;
+    if (nicest_data_columns(other) != d)
+        refuse(STATUS_FAILED, "%s: has %zu columns, %s has %zu", text, nicest_data_columns(other),
+               whose, d);
+    if (!has_names(data) || !has_names(other))
+        return;
+    for (size_t j = 0; j < d; j++) {
+        const char *ours = nicest_data_column_name(data, j),
+                   *theirs = nicest_data_column_name(other, j);
+        if (strcmp(ours, theirs) != 0)
+            refuse(STATUS_FAILED, "%s: column %zu is '%.60s' in the data, '%.60s' in %s", text,
+                   j + 1, theirs, ours, whose);
+    }
+}
+
 nicest_model *open_model(const char *path)
 {
     nicest_model *model;

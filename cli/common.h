@@ -16,6 +16,11 @@ void need_reader_fit(const nicest_model *model, const nicest_reader *reader, con
 /* Without --where: data that stands beside the DATA of the command. */
 nicest_data *open_other_data(const shared_settings *shared, const nicest_model *model,
                              const char *text);
+/* Ends the program when `other`, which `text` opened, has not the columns of `data`: their number,
+ * and names where both have some. `whose` is what data is: "the training data". other may be NULL.
+ */
+void need_same_columns(const nicest_data *data, const char *whose, const nicest_data *other,
+                       const char *text);
 nicest_model *open_model(const char *path);
 
 /* All rows [rows, columns]; released by block_free. */
