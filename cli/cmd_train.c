@@ -188,7 +188,7 @@ static nicest_data *open_valid(train_settings *s)
     if (!s->valid)
         return NULL;
     if (!options_number(s->valid, &share))
-        return open_data(&s->shared, s->valid);
+        return open_data_beside(&s->shared, s->valid);
     if (share < 0 || share >= 1)
         refuse(STATUS_USAGE, "train: --valid %s: a share must be at least 0 and below 1", s->valid);
     s->options.valid_share = share;
@@ -217,7 +217,7 @@ static nicest_data *open_test(const train_settings *s, const nicest_data *data, 
         snprintf(text, size, "%s", s->test);
     else if (!strcmp(nicest_data_kind(data), "toy"))
         toy_test_text(s->data, text, size);
-    return *text ? open_data(&s->shared, text) : NULL;
+    return *text ? open_data_beside(&s->shared, text) : NULL;
 }
 
 /* ------------------------------------------------------------------ the work */
@@ -420,7 +420,8 @@ const command TRAIN_COMMAND = {
     .description =
         "Learns the density of the rows of DATA and writes it as one safetensors file. What is "
         "not given is chosen from the data, and said. Rows are held out for early stopping and "
-        "for the calibration of outlier decisions.\n\n"
+        "for the calibration of outlier decisions. --drop, --label and --where hold for --valid and "
+        "--test too, as far as these have such a column.\n\n"
         "Ctrl-C once: the step is finished and the best weights so far are saved (exit status "
         "130). Figures are mean log-likelihoods in nats; those of test rows use the noise of "
         "`nicest score` with the same seed.",

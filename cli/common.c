@@ -21,12 +21,23 @@ static nicest_data_options data_options(const shared_settings *shared)
                                  .channels = shared->image.channels};
 }
 
-nicest_data *open_data(const shared_settings *shared, const char *text)
+static nicest_data *open_with(const shared_settings *shared, const char *text, bool beside)
 {
     nicest_data_options options = data_options(shared);
     nicest_data *data;
+    options.beside = beside;
     need(nicest_data_open(&data, text, &options));
     return data;
+}
+
+nicest_data *open_data(const shared_settings *shared, const char *text)
+{
+    return open_with(shared, text, false);
+}
+
+nicest_data *open_data_beside(const shared_settings *shared, const char *text)
+{
+    return open_with(shared, text, true);
 }
 
 /* A table that a picture model may read: as many columns, and nobody said that they are a picture.
@@ -86,18 +97,24 @@ void need_reader_fit(const nicest_model *model, const nicest_reader *reader, con
     block_free(names);
 }
 
-nicest_data *open_data_for(const shared_settings *shared, const nicest_model *model,
-                           const char *text)
+static nicest_data *open_fitting(const shared_settings *shared, const nicest_model *model,
+                                 const char *text, bool beside)
 {
     shared_settings again = *shared;
-    nicest_data *data = open_data(shared, text);
+    nicest_data *data = open_with(shared, text, beside);
     if (could_be_picture(model, data) && *text != '-') {
         nicest_data_free(data);
         nicest_model_image(model, &again.image.height, &again.image.width, &again.image.channels);
-        data = open_data(&again, text);
+        data = open_with(&again, text, beside);
     }
     need_fit(model, data, text);
     return data;
+}
+
+nicest_data *open_data_for(const shared_settings *shared, const nicest_model *model,
+                           const char *text)
+{
+    return open_fitting(shared, model, text, false);
 }
 
 nicest_data *open_other_data(const shared_settings *shared, const nicest_model *model,
@@ -105,7 +122,7 @@ nicest_data *open_other_data(const shared_settings *shared, const nicest_model *
 {
     shared_settings other = *shared;
     other.where = NULL;
-    return open_data_for(&other, model, text);
+    return open_fitting(&other, model, text, true);
 }
 
 /* Some name is not the one that a column without a name has. */

@@ -84,6 +84,8 @@ typedef struct nicest_data_options {
     const char *label;   /* this column is a label, not data; NULL: none */
     const char *where;   /* "COLUMN=VALUE": keep only these rows; NULL: all */
     unsigned height, width, channels; /* the columns are a picture; 0: not said (IDX, PNG know) */
+    int beside; /* != 0: drop, label and where were said of other data; a column of theirs that is
+                 * not here is passed over */
 } nicest_data_options;
 
 /* Opens a DATA argument: "toy:NAME[,n=..][,seed=..]", FILE.csv|tsv[.gz], FILE.npy,
