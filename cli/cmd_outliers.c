@@ -25,7 +25,7 @@ static const option OUTLIERS_OPTIONS[] = {
     {.name = "MODEL", .type = OPTION_ARGUMENT, .offset = AT(model), .required = true,
      .help = "a model file"},
     {.name = "DATA", .type = OPTION_ARGUMENT, .offset = AT(data), .required = true,
-     .help = "rows to judge; with --label, 0 is normal and all else an outlier"},
+     .help = "rows to judge; with --label, 0 (or the word normal) is normal and all else an outlier"},
     {.group = "Truth", .name = "against", .type = OPTION_TEXT, .argument = "DATA",
      .offset = AT(against), .help = "rows that are outliers; those of DATA are then normal"},
     {.name = "corrupt", .type = OPTION_TEXT, .argument = "KIND=LEVELS", .offset = AT(corrupt),
@@ -66,6 +66,9 @@ static void outliers_defaults(void *settings)
 
 /* ------------------------------------------------------------------ judging rows */
 
+/* The truth about a row. */
+enum { NORMAL, OUTLIER, UNKNOWN };
+
 /* Rows with what is known and found about them. */
 typedef struct verdict {
     size_t n;
@@ -99,13 +102,55 @@ static void verdict_free(verdict *v)
     block_free(v->truth);
 }
 
+static bool by_label(const outliers_settings *s)
+{
+    return s->shared.label && !s->against && !s->corrupt;
+}
+
+static unsigned char truth_of_label(const nicest_data *data, size_t row)
+{
+    const char *word = nicest_data_label_text(data, row);
+    double label = nicest_data_labels(data)[row];
+    if (isnan(label))
+        return UNKNOWN;
+    if (word)
+        return !strcmp(word, "0") || !strcmp(word, "normal") ? NORMAL : OUTLIER;
+    return label != 0 ? OUTLIER : NORMAL;
+}
+
+/* Words have no zero: unless one of them says so, nothing tells which rows are normal. */
+static void check_labels(const outliers_settings *s, const nicest_data *data)
+{
+    size_t n = nicest_data_rows(data), count[3] = {0};
+    const char *word = NULL;
+    if (!by_label(s))
+        return;
+    for (size_t i = 0; i < n; i++) {
+        count[truth_of_label(data, i)]++;
+        word = word ? word : nicest_data_label_text(data, i);
+    }
+    if (count[UNKNOWN] == n)
+        refuse(STATUS_FAILED, "%s: --label %s: no row has a label", s->data, s->shared.label);
+    if (word && !count[NORMAL])
+        refuse(STATUS_FAILED,
+               "%s: --label %s: the labels are words ('%.40s', ...) and none is 0 or normal; "
+               "rows of one word: --where '%s=%.40s'; normal and other rows apart: --against",
+               s->data, s->shared.label, word, s->shared.label, word);
+    if (word)
+        say(&s->shared, "--label %s: 0 and the word normal are normal, all other words outliers",
+            s->shared.label);
+    if (count[UNKNOWN])
+        say(&s->shared,
+            "%zu row%s no label, and no part in precision, recall and other figures "
+            "of the truth",
+            count[UNKNOWN], count[UNKNOWN] == 1 ? " has" : "s have");
+}
+
 /* Rows `at` and on of the verdict are those of data. */
 static void judge_rows(const judge *j, const nicest_data *data, verdict *v, size_t at, bool outlier)
 {
     const outliers_settings *s = j->s;
     size_t n = nicest_data_rows(data);
-    const double *labels = nicest_data_labels(data);
-    bool by_label = s->shared.label && !s->against && !s->corrupt;
     double *logp = score_rows(&s->shared, j->model, data);
     memcpy(v->logp + at, logp, n * sizeof *logp);
     block_free(logp);
@@ -116,7 +161,7 @@ static void judge_rows(const judge *j, const nicest_data *data, verdict *v, size
                                    s->shared.threads, v->score + at));
     for (size_t i = 0; i < n; i++) {
         v->p[at + i] = NAN;
-        v->truth[at + i] = outlier || (by_label && labels && labels[i] != 0);
+        v->truth[at + i] = by_label(s) ? truth_of_label(data, i) : outlier ? OUTLIER : NORMAL;
     }
     if (j->calibrated)
         need(nicest_conformal(j->model, j->calibrated_name, v->score + at, n, s->shared.seed + at,
@@ -135,13 +180,13 @@ static verdict judge_all(const judge *j, const nicest_data *data, const nicest_d
     return v;
 }
 
-/* Scores that are numbers, with their truth; *n becomes their count. */
+/* Scores that are numbers, of rows with a truth, and that; *n becomes their count. */
 static double *known_scores(const verdict *v, const double *scores, unsigned char *truth, size_t *n)
 {
     double *known = block_new(v->n, sizeof *known);
     *n = 0;
     for (size_t i = 0; i < v->n; i++) {
-        if (isnan(scores[i]))
+        if (isnan(scores[i]) || v->truth[i] == UNKNOWN)
             continue;
         truth[*n] = v->truth[i];
         known[(*n)++] = scores[i];
@@ -258,7 +303,7 @@ static void check_settings(const outliers_settings *s)
         refuse(STATUS_USAGE, "outliers: --best-f1 and --threshold exclude each other");
     if ((s->roc || s->pr) && (!truth || s->corrupt))
         refuse(STATUS_USAGE, "outliers: --roc and --pr need --against or --label");
-    if (s->group > 1 && s->shared.label && !s->against && !s->corrupt)
+    if (s->group > 1 && by_label(s))
         refuse(STATUS_USAGE, "outliers: groups would mix the labels; use --group with --against");
     if (s->save && !s->calibrate)
         refuse(STATUS_USAGE, "outliers: --save needs --calibrate");
@@ -364,7 +409,12 @@ static void draw_curves(const judge *j, const verdict *v, const nicest_detection
     char title[64];
     if (!j->s->roc && !j->s->pr)
         return;
-    detection_curve k = detection_curve_of(v->score, v->truth, v->n);
+    size_t n;
+    unsigned char *truth = block_new(v->n, 1);
+    double *known = known_scores(v, v->score, truth, &n);
+    detection_curve k = detection_curve_of(known, truth, n);
+    block_free(known);
+    block_free(truth);
     snprintf(title, sizeof title, "ROC: area %.4f", found->auroc);
     if (j->s->roc)
         draw_unit_curve(j->s->roc, j->s->score, title, "false alarms", "outliers found", k.alarms,
@@ -543,6 +593,14 @@ static nicest_detection decide(const judge *j, const verdict *v)
     return found;
 }
 
+static size_t unknown_rows(const verdict *v)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < v->n; i++)
+        count += v->truth[i] == UNKNOWN;
+    return count;
+}
+
 static void judge_once(judge *j, const nicest_data *data)
 {
     const outliers_settings *s = j->s;
@@ -555,6 +613,7 @@ static void judge_once(judge *j, const nicest_data *data)
     say_detection(j, &found, &v);
     json_t *object = detection_json(j, &found, &v);
     json_object_set_new(object, "baselines", baselines_json(j, data, against, &v));
+    json_object_set_new(object, "unlabelled", json_integer((json_int_t)unknown_rows(&v)));
     if (s->picture)
         draw_histograms(j, &v, found.threshold);
     draw_curves(j, &v, &found);
@@ -753,6 +812,7 @@ static void judge_sweep(judge *j, const nicest_data *data)
     verdict v = verdict_new(2 * nicest_data_rows(data));
     json_t *lines = json_array();
     j->has_truth = true;
+    need_same_columns(data, "the data to corrupt", other, k->other);
     corruption_check(k, data, other);
     judge_rows(j, data, &v, 0, false);
     table out = table_open(s->shared.output, names, 10);
@@ -788,6 +848,7 @@ static int outliers_run(void *settings)
     check_settings(s);
     judge j = {.s = s, .model = open_model(s->model)};
     nicest_data *data = open_data_for(&s->shared, j.model, s->data);
+    check_labels(s, data);
     calibrate(&j);
     check_model_has(&j, data);
     ask_calibration(&j);

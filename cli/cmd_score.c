@@ -118,9 +118,7 @@ static nicest_reader *open_reader(const scoring *w)
                                    .where = shared->where};
     nicest_reader *reader;
     need(nicest_reader_open(&reader, w->s->data, &options));
-    size_t d = nicest_model_columns(w->model), columns = nicest_reader_columns(reader);
-    if (columns != d)
-        refuse(STATUS_FAILED, "standard input: has %zu columns, the model has %zu", columns, d);
+    need_reader_fit(w->model, reader, w->s->data);
     nicest_reader_skip_bad(reader, w->s->skip_bad);
     return reader;
 }

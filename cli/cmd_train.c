@@ -188,7 +188,7 @@ static nicest_data *open_valid(train_settings *s)
     if (!s->valid)
         return NULL;
     if (!options_number(s->valid, &share))
-        return open_data(&s->shared, s->valid);
+        return open_data_beside(&s->shared, s->valid);
     if (share < 0 || share >= 1)
         refuse(STATUS_USAGE, "train: --valid %s: a share must be at least 0 and below 1", s->valid);
     s->options.valid_share = share;
@@ -217,15 +217,7 @@ static nicest_data *open_test(const train_settings *s, const nicest_data *data, 
         snprintf(text, size, "%s", s->test);
     else if (!strcmp(nicest_data_kind(data), "toy"))
         toy_test_text(s->data, text, size);
-    return *text ? open_data(&s->shared, text) : NULL;
-}
-
-static void check_same_columns(const nicest_data *data, const nicest_data *other, const char *name)
-{
-    size_t d = nicest_data_columns(data);
-    if (other && nicest_data_columns(other) != d)
-        refuse(STATUS_FAILED, "%s: has %zu columns, the training data has %zu", name,
-               nicest_data_columns(other), d);
+    return *text ? open_data_beside(&s->shared, text) : NULL;
 }
 
 /* ------------------------------------------------------------------ the work */
@@ -399,8 +391,8 @@ static int train_run(void *settings)
     complete_options(s);
     nicest_data *valid = open_valid(s), *data = open_data(&s->shared, s->data);
     nicest_data *test = open_test(s, data, test_text, sizeof test_text);
-    check_same_columns(data, valid, s->valid);
-    check_same_columns(data, test, test_text);
+    need_same_columns(data, "the training data", valid, s->valid);
+    need_same_columns(data, "the training data", test, test_text);
     nicest_model *model = learn(s, data, valid, &result);
     say_chosen(&s->shared, result.chosen);
     test_result measured = measure(s, model, interrupted() ? NULL : test, test_text);
@@ -428,7 +420,8 @@ const command TRAIN_COMMAND = {
     .description =
         "Learns the density of the rows of DATA and writes it as one safetensors file. What is "
         "not given is chosen from the data, and said. Rows are held out for early stopping and "
-        "for the calibration of outlier decisions.\n\n"
+        "for the calibration of outlier decisions. --drop, --label and --where hold for --valid and "
+        "--test too, as far as these have such a column.\n\n"
         "Ctrl-C once: the step is finished and the best weights so far are saved (exit status "
         "130). Figures are mean log-likelihoods in nats; those of test rows use the noise of "
         "`nicest score` with the same seed.",

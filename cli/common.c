@@ -22,12 +22,23 @@ static nicest_data_options data_options(const shared_settings *shared)
                                  .channels = shared->image.channels};
 }
 
-nicest_data *open_data(const shared_settings *shared, const char *text)
+static nicest_data *open_with(const shared_settings *shared, const char *text, bool beside)
 {
     nicest_data_options options = data_options(shared);
     nicest_data *data;
+    options.beside = beside;
     need(nicest_data_open(&data, text, &options));
     return data;
+}
+
+nicest_data *open_data(const shared_settings *shared, const char *text)
+{
+    return open_with(shared, text, false);
+}
+
+nicest_data *open_data_beside(const shared_settings *shared, const char *text)
+{
+    return open_with(shared, text, true);
 }
 
 /* A table that a picture model may read: as many columns, and nobody said that they are a picture.
@@ -74,6 +85,19 @@ static void need_fit(const nicest_model *model, const nicest_data *data, const c
            nicest_error(), surplus);
 }
 
+void need_reader_fit(const nicest_model *model, const nicest_reader *reader, const char *text)
+{
+    size_t d = nicest_reader_columns(reader);
+    const char **names = block_new(d, sizeof *names);
+    nicest_data *header; /* what a file of the same names would be, without its rows */
+    for (size_t j = 0; j < d; j++)
+        names[j] = nicest_reader_column_name(reader, j);
+    need(nicest_data_new(&header, NULL, 0, d, names));
+    need_fit(model, header, text);
+    nicest_data_free(header);
+    block_free(names);
+}
+
 /* Standard input, or a pipe by name: what was read of it is gone. */
 static bool read_once(const char *text)
 {
@@ -85,9 +109,10 @@ static bool read_once(const char *text)
 
 /* A model's picture must be said before the data is seen. */
 static nicest_data *open_once(const shared_settings *shared, const nicest_model *model,
-                              const char *text)
+                              const char *text, bool beside)
 {
     nicest_data_options options = data_options(shared);
+    options.beside = beside;
     nicest_data *data;
     bool said = options.height > 0;
     if (!said)
@@ -103,20 +128,26 @@ static nicest_data *open_once(const shared_settings *shared, const nicest_model 
     return data;
 }
 
-nicest_data *open_data_for(const shared_settings *shared, const nicest_model *model,
-                           const char *text)
+static nicest_data *open_fitting(const shared_settings *shared, const nicest_model *model,
+                                 const char *text, bool beside)
 {
     shared_settings again = *shared;
     if (read_once(text))
-        return open_once(shared, model, text);
-    nicest_data *data = open_data(shared, text);
+        return open_once(shared, model, text, beside);
+    nicest_data *data = open_with(shared, text, beside);
     if (could_be_picture(model, data)) {
         nicest_data_free(data);
         nicest_model_image(model, &again.image.height, &again.image.width, &again.image.channels);
-        data = open_data(&again, text);
+        data = open_with(&again, text, beside);
     }
     need_fit(model, data, text);
     return data;
+}
+
+nicest_data *open_data_for(const shared_settings *shared, const nicest_model *model,
+                           const char *text)
+{
+    return open_fitting(shared, model, text, false);
 }
 
 nicest_data *open_other_data(const shared_settings *shared, const nicest_model *model,
@@ -124,7 +155,39 @@ nicest_data *open_other_data(const shared_settings *shared, const nicest_model *
 {
     shared_settings other = *shared;
     other.where = NULL;
-    return open_data_for(&other, model, text);
+    return open_fitting(&other, model, text, true);
+}
+
+/* Some name is not the one that a column without a name has. */
+static bool has_names(const nicest_data *data)
+{
+    char own[32];
+    for (size_t j = 0; j < nicest_data_columns(data); j++) {
+        snprintf(own, sizeof own, "x%zu", j + 1);
+        if (strcmp(nicest_data_column_name(data, j), own) != 0)
+            return true;
+    }
+    return false;
+}
+
+void need_same_columns(const nicest_data *data, const char *whose, const nicest_data *other,
+                       const char *text)
+{
+    size_t d = nicest_data_columns(data);
+    if (!other)
+        return;
+    if (nicest_data_columns(other) != d)
+        refuse(STATUS_FAILED, "%s: has %zu columns, %s has %zu", text, nicest_data_columns(other),
+               whose, d);
+    if (!has_names(data) || !has_names(other))
+        return;
+    for (size_t j = 0; j < d; j++) {
+        const char *ours = nicest_data_column_name(data, j),
+                   *theirs = nicest_data_column_name(other, j);
+        if (strcmp(ours, theirs) != 0)
+            refuse(STATUS_FAILED, "%s: column %zu is '%.60s' in the data, '%.60s' in %s", text,
+                   j + 1, theirs, ours, whose);
+    }
 }
 
 nicest_model *open_model(const char *path)

@@ -7,13 +7,23 @@
 
 /* Opens a DATA argument with the options of `shared`. All of these end the program on failure. */
 nicest_data *open_data(const shared_settings *shared, const char *text);
-/* The same for a model: where the model is of pictures, a table of as many columns is one too; and
- * the data must fit the model. */
+/* The same for data beside the DATA of the command: a column of --drop, --label or --where that it
+ * has not is passed over. */
+nicest_data *open_data_beside(const shared_settings *shared, const char *text);
+/* As open_data for a model: where the model is of pictures, a table of as many columns is one too;
+ * and the data must fit the model. */
 nicest_data *open_data_for(const shared_settings *shared, const nicest_model *model,
                            const char *text);
-/* Without --where: data that stands beside the DATA of the command. */
+/* Ends the program when rows that come through a pipe do not fit the model. */
+void need_reader_fit(const nicest_model *model, const nicest_reader *reader, const char *text);
+/* The same for data beside the DATA of the command, and without --where. */
 nicest_data *open_other_data(const shared_settings *shared, const nicest_model *model,
                              const char *text);
+/* Ends the program when `other`, which `text` opened, has not the columns of `data`: their number,
+ * and names where both have some. `whose` is what data is: "the training data". other may be NULL.
+ */
+void need_same_columns(const nicest_data *data, const char *whose, const nicest_data *other,
+                       const char *text);
 nicest_model *open_model(const char *path);
 
 /* All rows [rows, columns]; released by block_free. */

@@ -301,13 +301,19 @@ void check_data_path(const char *path)
                path);
 }
 
+/* A screen shows them over their figures; what may be read again is the header of a file, with its
+ * quotes: the library writes it. */
 static void print_names(const table *t)
 {
+    nicest_data *header;
+    if (!t->aligned) {
+        need(nicest_data_new(&header, NULL, 0, t->columns, t->names));
+        save_data(header, "-");
+        nicest_data_free(header);
+        return;
+    }
     for (size_t j = 0; j < t->columns; j++)
-        if (t->aligned)
-            printf("%s%14s", j ? " " : "", t->names[j]);
-        else
-            printf("%s%s", j ? "," : "", t->names[j]);
+        printf("%s%14s", j ? " " : "", t->names[j]);
     putchar('\n');
 }
 

@@ -84,6 +84,8 @@ typedef struct nicest_data_options {
     const char *label;   /* this column is a label, not data; NULL: none */
     const char *where;   /* "COLUMN=VALUE": keep only these rows; NULL: all */
     unsigned height, width, channels; /* the columns are a picture; 0: not said (IDX, PNG know) */
+    int beside; /* != 0: drop, label and where were said of other data; a column of theirs that is
+                 * not here is passed over */
 } nicest_data_options;
 
 /* Opens a DATA argument: "toy:NAME[,n=..][,seed=..]", FILE.csv|tsv[.gz], FILE.npy,
@@ -116,6 +118,9 @@ NICEST_API nicest_status nicest_data_read(const nicest_data *data, size_t first,
 /* One label a row, owned by data; NULL where there are none. Text labels are numbered 0, 1, ... in
  * order of first appearance. */
 NICEST_API const double *nicest_data_labels(const nicest_data *data);
+/* What the file says instead of that number: "setosa". NULL where all labels are numbers, or the
+ * row has none; owned by data. */
+NICEST_API const char *nicest_data_label_text(const nicest_data *data, size_t row);
 /* Rows index[0..count-1] as data of their own; shares the values (both may be freed in any order).
  */
 NICEST_API nicest_status nicest_data_select(nicest_data **out, const nicest_data *data,
@@ -144,6 +149,8 @@ NICEST_API nicest_status nicest_reader_open(nicest_reader **reader, const char *
                                             const nicest_data_options *options);
 /* Numbers in a row; 0 of NULL. */
 NICEST_API size_t nicest_reader_columns(const nicest_reader *reader);
+/* "x1", or the name in the file, as nicest_data_column_name; owned by reader. */
+NICEST_API const char *nicest_reader_column_name(const nicest_reader *reader, size_t column);
 /* skip != 0: from now on lines that are no row (text, wrong number of fields) are left out instead
  * of being an error. */
 NICEST_API void nicest_reader_skip_bad(nicest_reader *reader, int skip);

@@ -10,8 +10,8 @@
 #include <cmocka.h>
 
 #include "apply/conditional.h"
-#include "train/gaussian.h"
 #include "base/random.h"
+#include "train/gaussian.h"
 
 enum { D = 7, ROWS = 24, PACKED = D * (D + 1) / 2 };
 

@@ -11,11 +11,11 @@
 
 #include <cmocka.h>
 
-#include "train/gaussian.h"
 #include "base/memory.h"
 #include "base/random.h"
 #include "model/model.h"
 #include "nicest.h"
+#include "train/gaussian.h"
 
 enum { D = 4, ROWS = 70, SIDE = 4, PIXELS = SIDE * SIDE };
 

@@ -9,12 +9,12 @@
 
 #include <cmocka.h>
 
-#include "train/gaussian.h"
 #include "apply/mixture.h"
 #include "apply/picture_filter.h"
 #include "base/memory.h"
 #include "base/random.h"
 #include "nicest.h"
+#include "train/gaussian.h"
 
 enum { N = 600, D = 3 };
 

@@ -176,13 +176,22 @@ static void test_text_labels(void **state)
     assert_values(data, 6, 1, a);
     for (size_t i = 0; i < 6; i++)
         assert_same(nicest_data_labels(data)[i], labels[i]);
+    assert_string_equal(nicest_data_label_text(data, 2), "setosa");
+    assert_null(nicest_data_label_text(data, 3));
+    assert_string_equal(nicest_data_label_text(data, 5), "7");
+    assert_null(nicest_data_label_text(data, 6));
+    nicest_data *same; /* other values keep it */
+    assert_int_equal(nicest_data_replace(&same, data, a), NICEST_OK);
     nicest_data_free(data);
+    assert_string_equal(nicest_data_label_text(same, 1), "virginica");
+    nicest_data_free(same);
     /* numbers until the first text */
     path = put_text("late.csv", "a,kind\n1,9\n2,4\n3,9\n4,cat\n5,4\n");
     const double late[] = {0, 1, 0, 2, 1};
     data = open_with(path, &options);
     for (size_t i = 0; i < 5; i++)
         assert_same(nicest_data_labels(data)[i], late[i]);
+    assert_string_equal(nicest_data_label_text(data, 0), "9");
     nicest_data_free(data);
     /* numbering is that of the file, not of the part that is kept */
     char sliced[600];
@@ -268,6 +277,10 @@ static void test_reader_is_open(void **state)
         double *values = all_values(data), rows[15];
         assert_int_equal(nicest_reader_open(&reader, text, options), NICEST_OK);
         assert_int_equal(nicest_reader_columns(reader), d);
+        assert_null(nicest_reader_column_name(reader, d));
+        for (size_t j = 0; j < d; j++)
+            assert_string_equal(nicest_reader_column_name(reader, j),
+                                nicest_data_column_name(data, j));
         for (size_t i = 0; i < n; i++) {
             assert_int_equal(nicest_reader_next(reader, 1, rows, &got, NULL), NICEST_OK);
             assert_int_equal(got, 1);

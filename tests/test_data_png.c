@@ -129,6 +129,7 @@ static void test_folders(void **state)
     data = open_plain(in_scratch("classes"));
     assert_values(data, 3, 4, (double[]){60, 61, 62, 63, 70, 71, 72, 73, 50, 51, 52, 53});
     assert_true(nicest_data_labels(data)[0] == 0 && nicest_data_labels(data)[2] == 1);
+    assert_string_equal(nicest_data_label_text(data, 2), "dog");
     nicest_data_free(data);
     nicest_data_options dog = {.where = "label=dog"}, zero = {.where = "label=0"};
     data = open_with(in_scratch("classes"), &dog);

@@ -95,6 +95,27 @@ static void test_columns(void **state)
     nicest_data_free(data);
 }
 
+/* Data beside other data, of which the options were said. */
+static void test_beside(void **state)
+{
+    const char *path = put_text("beside.csv", "a,b,kind\n1,2,0\n3,4,1\n");
+    nicest_data_options o = {.label = "q", .drop = "b,q,7-9", .where = "q=1", .beside = 1};
+    nicest_data *data = open_with(path, &o);
+    (void)state;
+    assert_values(data, 2, 2, (double[]){1, 0, 3, 1});
+    assert_null(nicest_data_labels(data));
+    nicest_data_free(data);
+    o = (nicest_data_options){.label = "kind", .drop = "b", .where = "kind=1", .beside = 1};
+    data = open_with(path, &o);
+    assert_values(data, 1, 1, (double[]){3});
+    assert_true(nicest_data_labels(data)[0] == 1);
+    nicest_data_free(data);
+    o = (nicest_data_options){.columns = "q", .beside = 1};
+    assert_refused(path, &o, NICEST_E_ARGUMENT, "--columns: no column 'q' in");
+    o = (nicest_data_options){.where = "q", .beside = 1};
+    assert_refused(path, &o, NICEST_E_ARGUMENT, "expected COLUMN=VALUE");
+}
+
 static void test_where(void **state)
 {
     const char *path = put_text("w.csv", "a=b,k,v\n1,0,5\n2,1,6\n3,0,7\n4,nan,8\n");
@@ -317,10 +338,10 @@ static void test_threads(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_new_and_read),   cmocka_unit_test(test_columns),
-        cmocka_unit_test(test_where),          cmocka_unit_test(test_slices),
-        cmocka_unit_test(test_select),         cmocka_unit_test(test_replace),
-        cmocka_unit_test(test_replace_floats), cmocka_unit_test(test_store),
-        cmocka_unit_test(test_threads)};
+        cmocka_unit_test(test_new_and_read), cmocka_unit_test(test_columns),
+        cmocka_unit_test(test_beside),       cmocka_unit_test(test_where),
+        cmocka_unit_test(test_slices),       cmocka_unit_test(test_select),
+        cmocka_unit_test(test_replace),      cmocka_unit_test(test_replace_floats),
+        cmocka_unit_test(test_store),        cmocka_unit_test(test_threads)};
     return cmocka_run_group_tests(tests, make_scratch, remove_scratch);
 }

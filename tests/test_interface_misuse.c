@@ -73,10 +73,14 @@ static void questions_of_nothing_have_an_answer(void **state)
     assert_null(nicest_data_kind(NULL));
     assert_null(nicest_data_type(NULL));
     assert_null(nicest_data_labels(NULL));
+    assert_null(nicest_data_label_text(NULL, 0));
+    assert_null(nicest_data_label_text(data, 0));
+    assert_null(nicest_data_label_text(data, SIZE_MAX));
     nicest_data_image(NULL, &side, NULL, NULL);
     assert_int_equal(side, 0);
     nicest_data_image(data, NULL, NULL, NULL);
     assert_int_equal(nicest_reader_columns(NULL), 0);
+    assert_null(nicest_reader_column_name(NULL, 0));
     assert_int_equal(nicest_model_columns(NULL), 0);
     assert_int_equal(nicest_model_parameters(NULL), 0);
     assert_null(nicest_model_spec(NULL));

@@ -9,12 +9,12 @@
 #include <math.h>
 #include <string.h>
 
-#include "train/gaussian.h"
 #include "apply/outlier.h"
 #include "apply/statistics.h"
 #include "base/memory.h"
 #include "base/parallel.h"
 #include "base/status.h"
+#include "train/gaussian.h"
 
 enum { WHOLE_COVARIANCE = 1024, BATCH = 512 };
 

@@ -8,11 +8,11 @@
 #include <math.h>
 #include <string.h>
 
-#include "train/gaussian.h"
 #include "base/memory.h"
 #include "base/parallel.h"
 #include "base/random.h"
 #include "base/status.h"
+#include "train/gaussian.h"
 
 enum { ITERATIONS = 40, MOST_COLUMNS = 4096, MOST_PARTS = 64 };
 

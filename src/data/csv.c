@@ -639,6 +639,13 @@ size_t csv_columns(const csv_stream *stream)
     return stream->chosen.count;
 }
 
+char *csv_column_name(const csv_stream *stream, size_t column)
+{
+    size_t field = stream->chosen.columns[column];
+    return stream->names != NULL ? memory_text(stream->names[field])
+                                 : memory_format("x%zu", field + 1);
+}
+
 size_t csv_row_number(const csv_stream *stream)
 {
     return stream->rows - 1;
@@ -732,10 +739,27 @@ static nicest_status choose_names(source_table *t, const csv_stream *s)
     if (t->names == NULL)
         return fail_memory();
     for (size_t j = 0; j < t->columns; j++) {
-        size_t column = s->chosen.columns[j];
-        t->names[j] =
-            s->names != NULL ? memory_text(s->names[column]) : memory_format("x%zu", column + 1);
+        t->names[j] = csv_column_name(s, j);
         if (t->names[j] == NULL)
+            return fail_memory();
+    }
+    return NICEST_OK;
+}
+
+/* Numbers among text are spelt like it. */
+static nicest_status copy_label_texts(source_table *t, const categories *c)
+{
+    if (!c->textual)
+        return NICEST_OK;
+    t->label_texts = memory_new(c->count, sizeof *t->label_texts);
+    if (t->label_texts == NULL)
+        return fail_memory();
+    t->label_text_count = c->count;
+    for (size_t i = 0; i < c->count; i++) {
+        const category *item = &c->items[i]; /* + 0.0: a zero is "0", whatever its sign */
+        t->label_texts[i] = item->text != NULL ? memory_text(item->text)
+                                               : memory_format("%.15g", item->number + 0.0);
+        if (t->label_texts[i] == NULL)
             return fail_memory();
     }
     return NICEST_OK;
@@ -761,6 +785,8 @@ static nicest_status make_data(nicest_data **data, gathered *g, const csv_stream
                           .labels = g->labels};
     g->values = g->labels = NULL;
     nicest_status status = choose_names(&table, s);
+    if (status == NICEST_OK)
+        status = copy_label_texts(&table, &s->labels);
     if (status != NICEST_OK) {
         source_table_close(&table);
         return status;

@@ -97,6 +97,15 @@ static nicest_status keep_rows(choice *c)
     return c->kept > 0 ? NICEST_OK : selection_nothing(c->place, c->options->where);
 }
 
+/* Nobody else asks for them: --where was translated before. */
+static void take_label_texts(source_table *t, source_extra *extra)
+{
+    t->label_texts = extra->texts;
+    t->label_text_count = extra->text_count;
+    extra->texts = NULL;
+    extra->text_count = 0;
+}
+
 static nicest_status take_labels(choice *c)
 {
     if (c->chosen.label == NO_COLUMN)
@@ -105,6 +114,8 @@ static nicest_status take_labels(choice *c)
     if (c->table->labels == NULL)
         return fail_memory();
     read_column(c->table, c->chosen.label, c->table->labels);
+    if (c->chosen.label >= c->table->columns)
+        take_label_texts(c->table, &c->table->extras[c->chosen.label - c->table->columns]);
     return NICEST_OK;
 }
 
@@ -333,6 +344,7 @@ nicest_status nicest_data_open(nicest_data **data, const char *text,
 /* Either a stream of text or opened data. */
 struct nicest_reader {
     csv_stream *stream;
+    char **names; /* [columns] of the stream */
     slice part;
     nicest_data *data;
     size_t row; /* of data */
@@ -344,6 +356,20 @@ struct nicest_reader {
 static bool from_end(slice s)
 {
     return s.given && (s.first < 0 || s.end < 0);
+}
+
+static nicest_status name_columns(nicest_reader *reader)
+{
+    size_t d = csv_columns(reader->stream);
+    reader->names = memory_new(d, sizeof *reader->names);
+    if (reader->names == NULL)
+        return fail_memory();
+    for (size_t j = 0; j < d; j++) {
+        reader->names[j] = csv_column_name(reader->stream, j);
+        if (reader->names[j] == NULL)
+            return fail_memory();
+    }
+    return NICEST_OK;
 }
 
 static nicest_status open_reader(nicest_reader *reader, const char *text,
@@ -359,7 +385,7 @@ static nicest_status open_reader(nicest_reader *reader, const char *text,
                                ? csv_open(&reader->stream, path, options)
                                : nicest_data_open(&reader->data, text, options);
     memory_free(path);
-    return status;
+    return status == NICEST_OK && reader->stream != NULL ? name_columns(reader) : status;
 }
 
 nicest_status nicest_reader_open(nicest_reader **reader, const char *text,
@@ -382,6 +408,8 @@ void nicest_reader_close(nicest_reader *reader)
 {
     if (reader == NULL)
         return;
+    if (reader->stream != NULL)
+        source_texts_free(reader->names, csv_columns(reader->stream));
     csv_close(reader->stream);
     nicest_data_free(reader->data);
     memory_free(reader->words);
@@ -393,6 +421,14 @@ size_t nicest_reader_columns(const nicest_reader *reader)
     if (reader == NULL)
         return 0;
     return reader->data != NULL ? nicest_data_columns(reader->data) : csv_columns(reader->stream);
+}
+
+const char *nicest_reader_column_name(const nicest_reader *reader, size_t column)
+{
+    if (column >= nicest_reader_columns(reader))
+        return NULL;
+    return reader->data != NULL ? nicest_data_column_name(reader->data, column)
+                                : reader->names[column];
 }
 
 void nicest_reader_skip_bad(nicest_reader *reader, int skip)

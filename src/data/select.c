@@ -101,8 +101,10 @@ static bool read_range(const column_list *list, const char *text, size_t length,
            read_number(dash + 1, length - before - 1, list->count, last) && *first <= *last;
 }
 
-static nicest_status visit_item(const column_list *list, const char *option, const char *text,
-                                size_t length, column_visitor visit, void *context)
+/* `beside`: what is not there is passed over. */
+static nicest_status visit_item(const column_list *list, const char *option, bool beside,
+                                const char *text, size_t length, column_visitor visit,
+                                void *context)
 {
     size_t column, last;
     TRY(find_column(list, option, text, length, &column));
@@ -111,23 +113,23 @@ static nicest_status visit_item(const column_list *list, const char *option, con
         return NICEST_OK;
     }
     if (!read_range(list, text, length, &column, &last))
-        return fail_unknown(list, option, text, length);
+        return beside ? NICEST_OK : fail_unknown(list, option, text, length);
     for (; column <= last; column++)
         visit(context, column - 1);
     return NICEST_OK;
 }
 
 /* Items between commas; the whole text first, because a name may hold a comma. */
-static nicest_status visit_list(const column_list *list, const char *option, const char *text,
-                                column_visitor visit, void *context)
+static nicest_status visit_list(const column_list *list, const char *option, bool beside,
+                                const char *text, column_visitor visit, void *context)
 {
     size_t column, length = strlen(text);
     TRY(find_column(list, option, text, length, &column));
     if (column != NO_COLUMN)
-        return visit_item(list, option, text, length, visit, context);
+        return visit_item(list, option, beside, text, length, visit, context);
     for (const char *item = text;; item += length + 1) {
         length = strcspn(item, ",");
-        TRY(visit_item(list, option, item, length, visit, context));
+        TRY(visit_item(list, option, beside, item, length, visit, context));
         if (item[length] == '\0')
             return NICEST_OK;
     }
@@ -167,13 +169,13 @@ static nicest_status choose_columns(chooser *c, const column_list *list,
                                     const nicest_data_options *o)
 {
     if (o != NULL && o->columns != NULL) {
-        TRY(visit_list(list, "--columns", o->columns, take_column, c));
+        TRY(visit_list(list, "--columns", false, o->columns, take_column, c));
     } else {
         for (size_t j = 0; j < list->data; j++)
             take_column(c, j);
     }
     if (o != NULL && o->drop != NULL)
-        TRY(visit_list(list, "--drop", o->drop, drop_column, c));
+        TRY(visit_list(list, "--drop", o->beside != 0, o->drop, drop_column, c));
     if (c->s->label != NO_COLUMN)
         drop_column(c, c->s->label);
     remove_dropped(c);
@@ -187,17 +189,21 @@ static nicest_status choose_columns(chooser *c, const column_list *list,
 
 /* ---------------------------------------------------------------- label and where */
 
-static nicest_status choose_label(selection *s, const column_list *list, const char *label)
+static nicest_status choose_label(selection *s, const column_list *list,
+                                  const nicest_data_options *o)
 {
+    const char *label = o->label;
     TRY(find_column(list, "--label", label, strlen(label), &s->label));
-    if (s->label == NO_COLUMN)
+    if (s->label == NO_COLUMN && !o->beside)
         return fail_unknown(list, "--label", label, strlen(label));
     return NICEST_OK;
 }
 
 /* COLUMN=VALUE; a name may hold "=", so every place is tried. */
-static nicest_status choose_where(selection *s, const column_list *list, const char *where)
+static nicest_status choose_where(selection *s, const column_list *list,
+                                  const nicest_data_options *o)
 {
+    const char *where = o->where;
     const char *first = strchr(where, '=');
     if (first == NULL)
         return fail(NICEST_E_ARGUMENT, "--where: '%s': expected COLUMN=VALUE", where);
@@ -206,7 +212,7 @@ static nicest_status choose_where(selection *s, const column_list *list, const c
         TRY(find_column(list, "--where", where, (size_t)(equals - where), &s->where));
         s->where_text = equals + 1;
     }
-    if (s->where == NO_COLUMN)
+    if (s->where == NO_COLUMN && !o->beside)
         return fail_unknown(list, "--where", where, (size_t)(first - where));
     s->where_is_number = number_read(s->where_text, strlen(s->where_text), &s->where_number);
     return NICEST_OK;
@@ -222,9 +228,9 @@ nicest_status selection_make(selection *s, const column_list *list,
     if (s->columns == NULL || c.taken == NULL)
         status = fail_memory();
     if (status == NICEST_OK && options != NULL && options->label != NULL)
-        status = choose_label(s, list, options->label);
+        status = choose_label(s, list, options);
     if (status == NICEST_OK && options != NULL && options->where != NULL)
-        status = choose_where(s, list, options->where);
+        status = choose_where(s, list, options);
     if (status == NICEST_OK)
         status = choose_columns(&c, list, options);
     memory_free(c.taken);

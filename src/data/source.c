@@ -168,6 +168,7 @@ void source_table_close(source_table *table)
     source_texts_free(table->names, table->columns);
     memory_free(table->offsets);
     memory_free(table->labels);
+    source_texts_free(table->label_texts, table->label_text_count);
     memory_free(table->block);
     file_release(&table->bytes);
     *table = (source_table){0};
@@ -364,6 +365,16 @@ const double *nicest_data_labels(const nicest_data *data)
     return data != NULL ? data->labels : NULL;
 }
 
+const char *nicest_data_label_text(const nicest_data *data, size_t row)
+{
+    if (row >= nicest_data_rows(data) || data->labels == NULL)
+        return NULL;
+    const source_table *t = &data->body->table;
+    double label = data->labels[row];
+    bool known = label >= 0 && label < (double)t->label_text_count;
+    return known ? t->label_texts[(size_t)label] : NULL;
+}
+
 /* ---------------------------------------------------------------- making and ending */
 
 void nicest_data_free(nicest_data *data)
@@ -483,6 +494,22 @@ static nicest_status check_not_nan(const nicest_data *data, const double *values
     return NICEST_OK;
 }
 
+static nicest_status copy_label_texts(source_table *t, const source_table *old)
+{
+    if (old->label_texts == NULL)
+        return NICEST_OK;
+    t->label_texts = memory_new(old->label_text_count, sizeof *t->label_texts);
+    if (t->label_texts == NULL)
+        return fail_memory();
+    t->label_text_count = old->label_text_count;
+    for (size_t i = 0; i < t->label_text_count; i++) {
+        t->label_texts[i] = memory_text(old->label_texts[i]);
+        if (t->label_texts[i] == NULL)
+            return fail_memory();
+    }
+    return NICEST_OK;
+}
+
 static nicest_status fill_replacement(source_table *t, const nicest_data *data,
                                       const double *values)
 {
@@ -500,7 +527,7 @@ static nicest_status fill_replacement(source_table *t, const nicest_data *data,
     if (t->labels == NULL)
         return fail_memory();
     memcpy(t->labels, data->labels, t->rows * sizeof *t->labels);
-    return NICEST_OK;
+    return copy_label_texts(t, old);
 }
 
 nicest_status nicest_data_replace(nicest_data **out, const nicest_data *data, const double *values)

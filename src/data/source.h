@@ -57,8 +57,10 @@ typedef struct source_table {
     unsigned height, width, channels;
     source_extra *extras;
     size_t extra_count;
-    bool labelled;  /* extras[0] is the label unless the user says otherwise */
-    double *labels; /* [rows] or NULL */
+    bool labelled;      /* extras[0] is the label unless the user says otherwise */
+    double *labels;     /* [rows] or NULL */
+    char **label_texts; /* what label 0, 1, ... stands for, or NULL */
+    size_t label_text_count;
 } source_table;
 
 void source_table_close(source_table *table);
