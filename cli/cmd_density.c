@@ -244,8 +244,8 @@ const command DENSITY_COMMAND = {
     .description =
         "Evaluates the density at the midpoints of a grid. .png gives a picture; .csv, .tsv and "
         ".json a line for each cell (coordinates and logp). .npy and .npz hold the same lines for "
-        "one column; for two, the log densities as an array whose first row is the top. The total mass is measured over the whole of the model, not "
-        "over the box.",
+        "one column; for two, the log densities as an array whose first row is the top. The total "
+        "mass is measured over the whole of the model, not over the box.",
     .examples =
         "  nicest density parabola.safetensors -o parabola.png\n"
         "  nicest density parabola.safetensors --box -5,40,-15,15 --grid 200x300 -o d.npy\n",
