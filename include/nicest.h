@@ -263,22 +263,23 @@ typedef struct nicest_progress {
  * training after this step: the best weights so far are kept. */
 typedef int (*nicest_progress_function)(void *context, const nicest_progress *progress);
 
-/* nicest_train_defaults fills every field. 0, NULL or NaN means "choose from the data". */
+/* nicest_train_defaults fills every field with what means "choose from the data": NULL, 0, NaN or
+ * -1, as each says. */
 typedef struct nicest_train_options {
-    const char *preset;     /* "auto" (default), "nice" (the paper's), "nicest" (our best) */
-    const char *spec;       /* a whole stack as text instead of a preset; NULL: none */
-    int couplings;          /* 0: by preset */
-    const char *hidden;     /* "1000x5", "256,128"; NULL: by preset */
-    const char *activation; /* "relu", "tanh", "silu"; NULL: by preset */
-    const char *prior;      /* "logistic", "normal"; NULL: by preset */
-    const char *preprocess; /* "standardise", "centre", "logit", "none"; NULL: by preset */
-    size_t batch;
-    double learning_rate;
+    const char *preset;       /* "auto" (default), "nice" (the paper's), "nicest" (our best) */
+    const char *spec;         /* a whole stack as text instead of a preset; NULL: none */
+    int couplings;            /* 0: by preset */
+    const char *hidden;       /* "1000x5", "256,128"; NULL: by preset */
+    const char *activation;   /* "relu", "tanh", "silu"; NULL: by preset */
+    const char *prior;        /* "logistic", "normal"; NULL: by preset */
+    const char *preprocess;   /* "standardise", "centre", "logit", "none"; NULL: by preset */
+    size_t batch;             /* 0: by preset */
+    double learning_rate;     /* 0: by preset */
     size_t epochs;            /* 0: by preset, from the number of rows */
-    double seconds;           /* > 0: train for this long instead of a number of epochs */
+    double seconds;           /* > 0: train for this long instead of a number of epochs; 0: not */
     double valid_share;       /* held out when no validation data is given; NaN: choose */
     double calibration_share; /* held out to calibrate outlier decisions; NaN: choose; 0: none */
-    int patience;             /* epochs without improvement before stopping; 0: choose; -1: never */
+    int patience; /* validations without improvement before stopping; 0: choose; -1: never */
     nicest_optimizer optimizer; /* -1: by preset */
     double beta1, beta2,
         epsilon;         /* NaN: by preset. momentum = beta1 for SGD, decay = beta2 for RMSProp */

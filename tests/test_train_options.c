@@ -84,6 +84,18 @@ static void options_out_of_range_are_refused_by_name(void **state)
     o.couplings = -1;
     refuse(data, NULL, &o, NICEST_E_ARGUMENT, "couplings");
     o = quick();
+    o.optimizer = (nicest_optimizer)9;
+    refuse(data, NULL, &o, NICEST_E_ARGUMENT, "optimizer: 9");
+    o = quick();
+    o.precision = (nicest_precision)7;
+    refuse(data, NULL, &o, NICEST_E_ARGUMENT, "precision: 7");
+    o = quick();
+    o.patience = -2;
+    refuse(data, NULL, &o, NICEST_E_ARGUMENT, "patience: -2");
+    o = quick();
+    o.checkpoint = "/nodir/x"; /* known before the first step, not after an epoch */
+    refuse(data, NULL, &o, NICEST_E_IO, "/nodir/x");
+    o = quick();
     o.valid_share = o.calibration_share = 0.5;
     refuse(data, NULL, &o, NICEST_E_ARGUMENT, "leave no row");
     nicest_data_free(data);

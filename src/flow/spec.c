@@ -1,6 +1,7 @@
 /* spec.c - see spec.h. Every number is checked before anything is made from it. */
 #include "flow/spec.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -125,14 +126,15 @@ static const char *option(const line *l, int first, const char *key)
     return NULL;
 }
 
-/* Every word from `first` on must be one of the keys ("a b c"). */
+/* Every word from `first` on must be one of the keys, and each key there once at most. */
 static bool known_options(const line *l, int first, const char *const *keys)
 {
     for (int i = first; i < l->words; i++) {
         bool known = false;
         for (const char *const *key = keys; *key; key++) {
             size_t length = strlen(*key);
-            known = known || (!strncmp(l->word[i], *key, length) && l->word[i][length] == '=');
+            bool is = !strncmp(l->word[i], *key, length) && l->word[i][length] == '=';
+            known = known || (is && option(l, first, *key) == l->word[i] + length + 1);
         }
         if (!known)
             return false;
@@ -145,11 +147,13 @@ static nicest_status parse_permute(const line *l, parser *p, layer **out)
     const char *kind = l->words == 2 ? l->word[1] : "";
     unsigned long long seed = 0;
     char *end = NULL;
+    errno = 0;
     if (!strncmp(kind, "random:", 7) && kind[7] >= '0' && kind[7] <= '9')
         seed = strtoull(kind + 7, &end, 10);
-    bool random = end && !*end;
+    bool random = end && !*end && errno != ERANGE;
     if (!random && strcmp(kind, "odd-even") && strcmp(kind, "reverse"))
-        return refuse(l, "expected 'permute odd-even', 'permute reverse' or 'permute random:SEED'");
+        return refuse(l, "expected 'permute odd-even', 'permute reverse' or 'permute random:SEED' "
+                         "with SEED from 0 to 2^64 - 1");
     permute_kind which = random                    ? PERMUTE_RANDOM
                          : strcmp(kind, "reverse") ? PERMUTE_ODD_EVEN
                                                    : PERMUTE_REVERSE;

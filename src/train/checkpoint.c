@@ -3,7 +3,9 @@
 
 #include <math.h>
 #include <string.h>
+#include <sys/stat.h>
 
+#include "base/file.h"
 #include "base/memory.h"
 #include "base/status.h"
 #include "model/safetensors.h"
@@ -52,12 +54,40 @@ nicest_status checkpoint_write(const char *path, const flow *f, const train_stat
     return status;
 }
 
-static nicest_status check_identity(const safetensors *file, const char *identity)
+static bool is_checkpoint(const safetensors *file)
 {
     const char *format = safetensors_find_text(file, "format");
+    return format && !strcmp(format, "nicest-checkpoint");
+}
+
+static bool holds_something(const char *path)
+{
+    struct stat facts;
+    return stat(path, &facts) == 0 && S_ISREG(facts.st_mode) && facts.st_size > 0;
+}
+
+nicest_status checkpoint_prepare(const char *path)
+{
+    file_writer *writer = NULL;
+    safetensors *file = NULL;
+    TRY(file_writer_open(&writer, path));
+    file_writer_abandon(writer);
+    if (!holds_something(path))
+        return NICEST_OK;
+    nicest_status status = safetensors_open(&file, path);
+    bool ours = status == NICEST_OK && is_checkpoint(file);
+    safetensors_close(file);
+    if (status == NICEST_E_MEMORY || ours)
+        return status;
+    return fail(NICEST_E_ARGUMENT,
+                "%s: is there, and no checkpoint; name another file for the checkpoint", path);
+}
+
+static nicest_status check_identity(const safetensors *file, const char *identity)
+{
     const char *version = safetensors_find_text(file, "nicest.version");
     const char *theirs = safetensors_find_text(file, "nicest.identity");
-    if (!format || strcmp(format, "nicest-checkpoint") || !version || !theirs)
+    if (!is_checkpoint(file) || !version || !theirs)
         return fail(NICEST_E_FORMAT, "it is not a checkpoint");
     if (strcmp(version, "1"))
         return fail(NICEST_E_UNSUPPORTED, "checkpoint version %.20s; this program reads version 1",

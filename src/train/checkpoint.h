@@ -8,6 +8,9 @@
 #include "train/record.h"
 #include "train/state.h"
 
+/* Before the work: that the file can be written, and that what is there may be lost: an earlier
+ * checkpoint. NICEST_E_IO, NICEST_E_ARGUMENT. */
+nicest_status checkpoint_prepare(const char *path);
 /* `identity` is a JSON object of what must be the same: options, data, version (record.h). */
 nicest_status checkpoint_write(const char *path, const flow *f, const train_state *s,
                                const char *identity);

@@ -97,6 +97,13 @@ static const char *hidden_for(const preset *p, const recipe_data *data)
 
 static nicest_status check_options(const nicest_train_options *o)
 {
+    int kind = (int)o->optimizer, precision = (int)o->precision;
+    if (kind < -1 || kind > NICEST_SGD)
+        return fail(NICEST_E_ARGUMENT, "optimizer: %d is none of nicest_optimizer, nor -1", kind);
+    if (precision != NICEST_F32 && precision != NICEST_BF16)
+        return fail(NICEST_E_ARGUMENT, "precision: %d is none of nicest_precision", precision);
+    if (o->patience < -1)
+        return fail(NICEST_E_ARGUMENT, "patience: %d is below -1 (never)", o->patience);
     if (o->couplings < 0 || o->couplings > 512)
         return fail(NICEST_E_ARGUMENT, "couplings: %d is not between 1 and 512", o->couplings);
     if (o->learning_rate < 0 || !isfinite(o->learning_rate))

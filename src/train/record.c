@@ -146,10 +146,31 @@ char *record_identity(const recipe *r, const nicest_train_options *options,
                           data_json(held_out)));
 }
 
+/* Past the lines that two texts have in common: a spec differs in one of many. */
+static void skip_common_lines(const char **a, const char **b)
+{
+    for (size_t n; (n = strcspn(*a, "\n")), (*a)[n] && !strncmp(*a, *b, n + 1);) {
+        *a += n + 1;
+        *b += n + 1;
+    }
+}
+
+/* The lines of a text in which it differs. */
+static char *say_lines(const char *place, const char *theirs, const char *ours)
+{
+    skip_common_lines(&theirs, &ours);
+    return memory_format("%s was '%.*s', is '%.*s'", place, (int)strcspn(theirs, "\n"), theirs,
+                         (int)strcspn(ours, "\n"), ours);
+}
+
 /* "recipe: batch was 32, is 64" */
 static nicest_status say_difference(const char *place, const json_t *theirs, const json_t *ours,
                                     char **found)
 {
+    if (json_is_string(theirs) && json_is_string(ours)) {
+        *found = say_lines(place, json_string_value(theirs), json_string_value(ours));
+        return *found ? NICEST_OK : fail_memory();
+    }
     char *a = text_of(theirs, JSON_ENCODE_ANY | JSON_REAL_PRECISION(9));
     char *b = text_of(ours, JSON_ENCODE_ANY | JSON_REAL_PRECISION(9));
     *found = b && (a || !theirs)
@@ -374,6 +395,20 @@ static nicest_status cut_log(FILE *file, const char *path, uint64_t size, const 
     return ftruncate(fileno(file), (off_t)s->log_bytes) == 0 ? NICEST_OK : fail_log(path);
 }
 
+/* What is there is replaced if it is an earlier log, and nothing else. */
+static nicest_status empty_log(FILE *file, const char *path)
+{
+    char start[sizeof LINE_START] = "";
+    rewind(file);
+    size_t size = fread(start, 1, sizeof LINE_START - 1, file);
+    if (ferror(file))
+        return fail_log(path);
+    if (size > 0 && strcmp(start, LINE_START))
+        return fail(NICEST_E_ARGUMENT,
+                    "%s: is there, and no log of training; name another file for the log", path);
+    return ftruncate(fileno(file), 0) == 0 ? NICEST_OK : fail_log(path);
+}
+
 nicest_status record_log_begin(const char *path, train_state *s, bool resumed)
 {
     FILE *file = fopen(path, "ab+");
@@ -385,7 +420,7 @@ nicest_status record_log_begin(const char *path, train_state *s, bool resumed)
     if (!regular || facts.st_size == 0 || !resumed) /* a pipe, a device, a new log */
         s->log_bytes = s->log_checksum = 0;
     if (regular && !resumed)
-        status = ftruncate(fileno(file), 0) == 0 ? NICEST_OK : fail_log(path);
+        status = empty_log(file, path);
     else if (regular)
         status = cut_log(file, path, (uint64_t)facts.st_size, s);
     if (fclose(file) != 0 && status == NICEST_OK)

@@ -538,8 +538,8 @@ static nicest_status start_values(trainer *t)
     s->valid_logp = judge(t);
     if (!isfinite(s->start_logp) || !isfinite(s->valid_logp))
         return fail(NICEST_E_DATA,
-                    "the data-initialised model has no finite log-likelihood: the data "
-                    "leaves the range of single precision");
+                    "the data-initialised model has no finite log-likelihood: the data leaves "
+                    "the range of single precision, or (0, 1) where the spec has a logit");
     keep_best(t);
     return NICEST_OK;
 }
@@ -553,6 +553,8 @@ static nicest_status begin(trainer *t)
         if (!t->identity)
             return fail_memory();
     }
+    if (o->checkpoint)
+        TRY(checkpoint_prepare(o->checkpoint));
     t->clock = parallel_clock();
     TRY(start_values(t));
     if (o->resume) {
