@@ -75,7 +75,10 @@ static nicest_status train(world *w)
     o.average = 0.9;
     o.calibration_share = 0; /* calibration is tried below */
     o.clip = 1;
-    o.checkpoint = w->path;
+    char checkpoint[600];
+    snprintf(checkpoint, sizeof checkpoint, "%s-checkpoint", w->path);
+    remove(checkpoint);
+    o.checkpoint = checkpoint;
     o.checkpoint_steps = 3;
     memset(&result, 7, sizeof result);
     nicest_train_result kept = result;
@@ -89,6 +92,7 @@ static nicest_status train(world *w)
         status = nicest_train(&model, w->small, NULL, &o, NULL);
         assert_true((status == NICEST_OK) == (model != NULL));
     }
+    remove(checkpoint);
     nicest_model_free(model);
     return status;
 }
