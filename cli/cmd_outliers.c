@@ -292,7 +292,7 @@ static void check_score(const char *name)
 
 static void check_settings(const outliers_settings *s)
 {
-    const char *const paths[] = {s->save, s->picture, s->roc, s->pr};
+    const char *const paths[] = {s->picture, s->roc, s->pr};
     bool truth = s->against || s->corrupt || s->shared.label;
     check_score(s->score);
     if (s->against && s->corrupt)
@@ -307,6 +307,8 @@ static void check_settings(const outliers_settings *s)
         refuse(STATUS_USAGE, "outliers: groups would mix the labels; use --group with --against");
     if (s->save && !s->calibrate)
         refuse(STATUS_USAGE, "outliers: --save needs --calibrate");
+    if (s->save)
+        check_model_path(s->save);
     table_check_path(s->shared.output);
     for (size_t i = 0; i < sizeof paths / sizeof *paths; i++)
         if (paths[i])

@@ -161,7 +161,7 @@ static void check_settings(const train_settings *s)
                          s->options.prior || s->options.preprocess))
         refuse(STATUS_USAGE, "train: --spec says the whole stack; leave --couplings, --hidden, "
                              "--activation, --prior and --preprocess out");
-    check_writable(s->shared.output);
+    check_model_path(s->shared.output);
     if (s->options.checkpoint)
         check_writable(s->options.checkpoint);
     if (s->options.log)

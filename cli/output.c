@@ -301,6 +301,18 @@ void check_data_path(const char *path)
                path);
 }
 
+/* A model may have any name but one that says something else. */
+void check_model_path(const char *path)
+{
+    static const char *const others[] = {".png", ".html", ".json", ".jsonl"};
+    bool other = is_table(path) || idx_axes(path);
+    check_writable(path);
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+        other = other || has_extension(path, others[i]);
+    if (other)
+        refuse(STATUS_USAGE, "%s: is no name of a model, such as m.safetensors", path);
+}
+
 /* A screen shows them over their figures; what may be read again is the header of a file, with its
  * quotes: the library writes it. */
 static void print_names(const table *t)

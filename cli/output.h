@@ -78,6 +78,8 @@ bool has_extension(const char *path, const char *extension);
 void check_writable(const char *path);
 /* The same, and refuses a name that says no format of nicest_data_save, with 2. NULL: nothing. */
 void check_data_path(const char *path);
+/* The same for models: one whose name says another format, m.csv, is refused. */
+void check_model_path(const char *path);
 /* The axes that a name asks for, 3 of "x-idx3-ubyte.gz"; 0 where it is not of IDX. */
 unsigned idx_axes(const char *path);
 /* nicest_data_save, nicest_image_write and nicest_model_save; Ctrl-C waits until the file is whole.
