@@ -348,11 +348,12 @@ static json_t *result_json(const train_settings *s, const nicest_train_result *r
         (json_int_t)r->epochs, "steps", (json_int_t)r->steps, "seconds", r->seconds, "train_logp",
         json_figure(r->train_logp), "valid_logp", json_figure(r->valid_logp), "test_logp",
         json_figure(t->logp), "test_sem", json_figure(t->sem), "bits_per_dim", json_figure(bits));
-    json_t *more = json_pack("{s:o, s:o, s:o, s:I, s:o, s:i, s:b, s:o}", "true_logp",
-                             json_figure(t->true_logp), "gap", json_figure(t->gap), "gap_sem",
-                             json_figure(t->gap_sem), "test_rows", (json_int_t)t->rows,
-                             "gaussian_logp", json_figure(r->gaussian_logp), "retries", r->retries,
-                             "interrupted", r->interrupted, "chosen", lines_json(r->chosen));
+    json_t *failure = *r->failure ? json_words(r->failure) : json_null();
+    json_t *more = json_pack(
+        "{s:o, s:o, s:o, s:I, s:o, s:i, s:b, s:o, s:o}", "true_logp", json_figure(t->true_logp),
+        "gap", json_figure(t->gap), "gap_sem", json_figure(t->gap_sem), "test_rows",
+        (json_int_t)t->rows, "gaussian_logp", json_figure(r->gaussian_logp), "retries", r->retries,
+        "interrupted", r->interrupted, "failure", failure, "chosen", lines_json(r->chosen));
     json_object_update(object, more);
     json_decref(more);
     return object;
