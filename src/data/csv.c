@@ -639,11 +639,20 @@ size_t csv_columns(const csv_stream *stream)
     return stream->chosen.count;
 }
 
-char *csv_column_name(const csv_stream *stream, size_t column)
+nicest_status csv_column_names(char ***names, const csv_stream *stream)
 {
-    size_t field = stream->chosen.columns[column];
-    return stream->names != NULL ? memory_text(stream->names[field])
-                                 : memory_format("x%zu", field + 1);
+    size_t count = stream->chosen.count;
+    *names = memory_new(count, sizeof **names);
+    if (*names == NULL)
+        return fail_memory();
+    for (size_t j = 0; j < count; j++) {
+        size_t field = stream->chosen.columns[j];
+        (*names)[j] = stream->names != NULL ? memory_text(stream->names[field])
+                                            : memory_format("x%zu", field + 1);
+        if ((*names)[j] == NULL)
+            return fail_memory();
+    }
+    return NICEST_OK;
 }
 
 size_t csv_row_number(const csv_stream *stream)
@@ -735,15 +744,7 @@ static nicest_status choose_names(source_table *t, const csv_stream *s)
 {
     if (s->names == NULL && s->chosen.all)
         return NICEST_OK;
-    t->names = memory_new(t->columns, sizeof *t->names);
-    if (t->names == NULL)
-        return fail_memory();
-    for (size_t j = 0; j < t->columns; j++) {
-        t->names[j] = csv_column_name(s, j);
-        if (t->names[j] == NULL)
-            return fail_memory();
-    }
-    return NICEST_OK;
+    return csv_column_names(&t->names, s);
 }
 
 /* Numbers among text are spelt like it. */

@@ -16,8 +16,8 @@ nicest_status csv_open(csv_stream **stream, const char *path, const nicest_data_
 void csv_close(csv_stream *stream);
 
 size_t csv_columns(const csv_stream *stream); /* chosen ones */
-/* Name of a chosen column, in the header or "x1", to be freed; NULL: no memory. */
-char *csv_column_name(const csv_stream *stream, size_t column);
+/* Their names, in the header or "x1"; source_texts_free, also when memory runs out. */
+nicest_status csv_column_names(char ***names, const csv_stream *stream);
 /* Number of the last row that was read in the file, from 0. */
 size_t csv_row_number(const csv_stream *stream);
 

@@ -358,20 +358,6 @@ static bool from_end(slice s)
     return s.given && (s.first < 0 || s.end < 0);
 }
 
-static nicest_status name_columns(nicest_reader *reader)
-{
-    size_t d = csv_columns(reader->stream);
-    reader->names = memory_new(d, sizeof *reader->names);
-    if (reader->names == NULL)
-        return fail_memory();
-    for (size_t j = 0; j < d; j++) {
-        reader->names[j] = csv_column_name(reader->stream, j);
-        if (reader->names[j] == NULL)
-            return fail_memory();
-    }
-    return NICEST_OK;
-}
-
 static nicest_status open_reader(nicest_reader *reader, const char *text,
                                  const nicest_data_options *options)
 {
@@ -385,7 +371,9 @@ static nicest_status open_reader(nicest_reader *reader, const char *text,
                                ? csv_open(&reader->stream, path, options)
                                : nicest_data_open(&reader->data, text, options);
     memory_free(path);
-    return status == NICEST_OK && reader->stream != NULL ? name_columns(reader) : status;
+    return status == NICEST_OK && reader->stream != NULL
+               ? csv_column_names(&reader->names, reader->stream)
+               : status;
 }
 
 nicest_status nicest_reader_open(nicest_reader **reader, const char *text,

@@ -411,14 +411,15 @@ static void shape_block(source_table *t, value_type type, size_t rows, size_t co
     t->values = t->block;
 }
 
-static nicest_status copy_names(source_table *t, const char *const *names)
+/* *copies, with as many of them, is for the caller to free, also when memory runs out. */
+static nicest_status copy_texts(char ***copies, const char *const *texts, size_t count)
 {
-    t->names = memory_new(t->columns, sizeof *t->names);
-    if (t->names == NULL)
+    *copies = memory_new(count, sizeof **copies);
+    if (*copies == NULL)
         return fail_memory();
-    for (size_t j = 0; j < t->columns; j++) {
-        t->names[j] = memory_text(names[j]);
-        if (t->names[j] == NULL && names[j] != NULL)
+    for (size_t i = 0; i < count; i++) {
+        (*copies)[i] = memory_text(texts[i]);
+        if ((*copies)[i] == NULL && texts[i] != NULL)
             return fail_memory();
     }
     return NICEST_OK;
@@ -436,7 +437,8 @@ nicest_status nicest_data_new(nicest_data **data, const double *values, size_t n
     shape_block(&table, VALUE_F64, n, d);
     if (n > 0)
         memcpy(table.block, values, n * d * sizeof *values);
-    nicest_status status = names != NULL ? copy_names(&table, names) : NICEST_OK;
+    nicest_status status =
+        names != NULL ? copy_texts(&table.names, names, table.columns) : NICEST_OK;
     if (status != NICEST_OK) {
         source_table_close(&table);
         return status;
@@ -494,22 +496,6 @@ static nicest_status check_not_nan(const nicest_data *data, const double *values
     return NICEST_OK;
 }
 
-static nicest_status copy_label_texts(source_table *t, const source_table *old)
-{
-    if (old->label_texts == NULL)
-        return NICEST_OK;
-    t->label_texts = memory_new(old->label_text_count, sizeof *t->label_texts);
-    if (t->label_texts == NULL)
-        return fail_memory();
-    t->label_text_count = old->label_text_count;
-    for (size_t i = 0; i < t->label_text_count; i++) {
-        t->label_texts[i] = memory_text(old->label_texts[i]);
-        if (t->label_texts[i] == NULL)
-            return fail_memory();
-    }
-    return NICEST_OK;
-}
-
 static nicest_status fill_replacement(source_table *t, const nicest_data *data,
                                       const double *values)
 {
@@ -520,14 +506,18 @@ static nicest_status fill_replacement(source_table *t, const nicest_data *data,
     shape_block(t, old->type, data->rows, old->columns);
     value_store(t->type, values, t->rows * t->columns, t->block);
     if (data->body->named)
-        TRY(copy_names(t, (const char *const *)old->names));
+        TRY(copy_texts(&t->names, (const char *const *)old->names, t->columns));
     if (data->labels == NULL)
         return NICEST_OK;
     t->labels = memory_new(t->rows, sizeof *t->labels);
     if (t->labels == NULL)
         return fail_memory();
     memcpy(t->labels, data->labels, t->rows * sizeof *t->labels);
-    return copy_label_texts(t, old);
+    t->label_text_count = old->label_text_count;
+    return old->label_texts == NULL
+               ? NICEST_OK
+               : copy_texts(&t->label_texts, (const char *const *)old->label_texts,
+                            old->label_text_count);
 }
 
 nicest_status nicest_data_replace(nicest_data **out, const nicest_data *data, const double *values)
