@@ -288,6 +288,8 @@ typedef struct nicest_train_options {
     double final_rate;   /* the cosine ends at this share of the learning rate; NaN: by preset */
     double clip;         /* global gradient norm; 0: none */
     double average;      /* decay of the weight average, e.g. 0.999; 0: none; NaN: by preset */
+    int shift; /* augmentation: training pictures move by up to so many pixels along each axis each
+                  time they are drawn; 0: none; -1: by preset. Above 0 only with picture data */
     nicest_precision precision;
     int recompute; /* not 0: compute activations again instead of keeping them; the same bits */
     uint64_t seed;

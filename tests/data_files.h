@@ -61,6 +61,22 @@ static inline const char *put_text(const char *name, const char *text)
     return put_file(name, text, strlen(text));
 }
 
+/* All bytes of a file and a 0 after them; release with free. */
+static inline size_t read_file(const char *path, char **bytes)
+{
+    FILE *file = fopen(path, "rb");
+    assert_non_null(file);
+    fseek(file, 0, SEEK_END);
+    long size = ftell(file);
+    rewind(file);
+    *bytes = malloc((size_t)size + 1);
+    assert_non_null(*bytes);
+    assert_int_equal(fread(*bytes, 1, (size_t)size, file), size);
+    (*bytes)[size] = 0;
+    fclose(file);
+    return (size_t)size;
+}
+
 static inline nicest_data *open_with(const char *text, const nicest_data_options *options)
 {
     nicest_data *data = NULL;

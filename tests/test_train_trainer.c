@@ -48,20 +48,6 @@ static nicest_train_result train_to(const char *path, const nicest_data *data,
     return result;
 }
 
-static size_t read_file(const char *path, char **bytes)
-{
-    FILE *file = fopen(path, "rb");
-    assert_non_null(file);
-    fseek(file, 0, SEEK_END);
-    long size = ftell(file);
-    rewind(file);
-    *bytes = malloc((size_t)size + 1);
-    assert_int_equal(fread(*bytes, 1, (size_t)size, file), size);
-    (*bytes)[size] = 0;
-    fclose(file);
-    return (size_t)size;
-}
-
 static void assert_same_file(const char *a, const char *b)
 {
     char *x, *y;

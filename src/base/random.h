@@ -21,6 +21,7 @@ typedef enum random_purpose {
     RANDOM_INPAINT,    /* inpainting: start and Langevin noise */
     RANDOM_VERIFY,     /* probes of verify */
     RANDOM_BOOTSTRAP,  /* resampling for intervals */
+    RANDOM_SHIFT,      /* moves of training pictures (draw = step) */
     RANDOM_USER        /* first free number */
 } random_purpose;
 

@@ -24,6 +24,7 @@ void nicest_train_defaults(nicest_train_options *options)
         .warmup = NAN,
         .final_rate = NAN,
         .average = NAN,
+        .shift = -1,
         .seed = 1,
     };
 }
@@ -34,6 +35,7 @@ typedef struct preset {
     int couplings;
     size_t batch, steps; /* steps: how long to train when nobody says */
     double rate, beta1, beta2, epsilon, weight_decay, warmup, final_rate, average;
+    unsigned shift; /* of pictures of 16x16 or more */
 } preset;
 
 /* The paper's, section 5.1: 4 couplings of 5 x 1000, logistic prior, Adam 1e-3, beta1 0.9, beta2
@@ -42,28 +44,28 @@ typedef struct preset {
  * minutes of MNIST end 130 nats better on training than on validation rows. */
 static const preset NICE_IMAGE = {"nice", "1000x5", "relu", "logistic", "centre", 4,
                                   256,    8000,     1e-3,   0.9,        0.99,     1e-4,
-                                  1.0,    0.01,     0.01,   0.999};
-static const preset NICE_TABLE = {"nice", "1000x5", "relu", "normal", "standardise", 4,
-                                  256,    8000,     1e-3,   0.9,      0.99,          1e-4,
-                                  1.0,    0.01,     0.01,   0.999};
+                                  1.0,    0.01,     0.01,   0.999,      0};
+static const preset NICE_TABLE = {"nice", "1000x5", "relu", "normal", "standardise", 4,   256,
+                                  8000,   1e-3,     0.9,    0.99,     1e-4,          1.0, 0.01,
+                                  0.01,   0.999,    0};
 /* Shallow conditioners: 2.7 times as many epochs in the same time. */
 static const preset NICEST_IMAGE = {"nicest", "1000x2", "relu", "logistic", "centre", 4,
                                     256,      12000,    1e-3,   0.9,        0.99,     1e-4,
-                                    1.0,      0.02,     0.01,   0.999};
-static const preset NICEST_TABLE = {"nicest", "128x2", "silu", "normal", "standardise", 8,
-                                    256,      12000,   2e-3,   0.9,      0.99,          1e-8,
-                                    0.01,     0.02,    0.0,    0.999};
+                                    1.0,      0.02,     0.01,   0.999,      0};
+static const preset NICEST_TABLE = {"nicest", "128x2", "silu", "normal", "standardise", 8,    256,
+                                    12000,    2e-3,    0.9,    0.99,     1e-8,          0.01, 0.02,
+                                    0.0,      0.999,   0};
 /* Up to three columns: folding a line or a plane takes many steps, each of them small. Bounded
  * conditioners, because sixteen that grow (SiLU) throw samples of the tails out of every box.
  * Against the table's couplings and rate this halves what is missing of the toys' densities in the
  * same time. */
-static const preset NICEST_FEW = {"nicest", "64x2", "tanh", "normal", "standardise", 16,
-                                  256,      12000,  5e-3,   0.9,      0.99,          1e-8,
-                                  0.01,     0.02,   0.0,    0.999};
+static const preset NICEST_FEW = {"nicest", "64x2", "tanh", "normal", "standardise", 16,   256,
+                                  12000,    5e-3,   0.9,    0.99,     1e-8,          0.01, 0.02,
+                                  0.0,      0.999,  0};
 
 static const preset *find_preset(const char *name, const recipe_data *data)
 {
-    bool picture = data->picture;
+    bool picture = data->height > 0;
     if (!name || !strcmp(name, "auto") || !strcmp(name, "nicest"))
         return picture ? &NICEST_IMAGE : data->columns <= 3 ? &NICEST_FEW : &NICEST_TABLE;
     if (!strcmp(name, "nice"))
@@ -88,7 +90,7 @@ static double or_else(double value, double otherwise)
 /* A conditioner that is wide compared with the rows only learns them by heart. */
 static const char *hidden_for(const preset *p, const recipe_data *data)
 {
-    if (data->picture)
+    if (data->height)
         return data->columns >= 256 ? p->hidden : data->columns >= 32 ? "256x2" : "128x2";
     if (strcmp(p->name, "nicest"))
         return p->hidden;
@@ -117,6 +119,8 @@ static nicest_status check_options(const nicest_train_options *o)
         return fail(NICEST_E_ARGUMENT, "average: %g is not in [0, 1)", o->average);
     if (o->clip < 0 || !isfinite(o->clip))
         return fail(NICEST_E_ARGUMENT, "clip: %g is not 0 or more", o->clip);
+    if (o->shift < -1)
+        return fail(NICEST_E_ARGUMENT, "shift: %d is below -1 (by preset)", o->shift);
     if (o->beta1 < 0 || o->beta1 >= 1 || o->beta2 < 0 || o->beta2 >= 1)
         return fail(NICEST_E_ARGUMENT, "beta1 and beta2 are not in [0, 1)");
     if (o->epsilon <= 0)
@@ -199,6 +203,21 @@ static nicest_status take_spec(recipe *r, const nicest_train_options *o, const r
     return r->spec ? NICEST_OK : fail_memory();
 }
 
+/* A move by half a picture or more leaves less of it than it makes up. */
+static nicest_status choose_shift(recipe *r, const nicest_train_options *o, const preset *p,
+                                  const recipe_data *data)
+{
+    unsigned side = data->height < data->width ? data->height : data->width;
+    r->shift = o->shift >= 0 ? (unsigned)o->shift : side >= 16 ? p->shift : 0;
+    if (r->shift && !side)
+        return fail(NICEST_E_ARGUMENT,
+                    "shift: the rows are no pictures (a size can be given, as --image HxW)");
+    if (2 * (size_t)r->shift >= side && r->shift)
+        return fail(NICEST_E_ARGUMENT, "shift: %u pixels are half of a picture of %ux%u or more",
+                    r->shift, data->height, data->width);
+    return NICEST_OK;
+}
+
 static void choose_length(recipe *r, const nicest_train_options *o, const preset *p,
                           const recipe_data *data, words *said)
 {
@@ -252,6 +271,7 @@ nicest_status recipe_choose(recipe *r, const nicest_train_options *options, cons
                     options->preset);
     TRY(check_options(options));
     made.preset = p->name;
+    TRY(choose_shift(&made, options, p, data));
     nicest_status status =
         options->spec ? take_spec(&made, options, data) : write_spec(&made, options, p, data, said);
     if (status != NICEST_OK) {
@@ -261,8 +281,13 @@ nicest_status recipe_choose(recipe *r, const nicest_train_options *options, cons
     choose_optimizer(&made, options, p);
     choose_length(&made, options, p, data, said);
     words_add(said, "preset %s for %s: batch %zu, learning rate %g, weight decay %g, average %g",
-              p->name, data->picture ? "pictures" : "tables", made.batch, made.rate,
+              p->name, data->height ? "pictures" : "tables", made.batch, made.rate,
               made.optimizer.weight_decay, made.optimizer.average);
+    if (made.shift)
+        words_add(said,
+                  "augmentation: each training picture moves by up to %u pixel%s along each "
+                  "axis, anew each time",
+                  made.shift, made.shift == 1 ? "" : "s");
     *r = made;
     return NICEST_OK;
 }

@@ -17,14 +17,15 @@ typedef struct recipe {
     bool centred;         /* the entry subtracts the means (not in front of a logit) */
     size_t batch, epochs; /* epochs: 0 when a time is given */
     double seconds, rate, warmup, final_rate, clip;
-    int patience; /* in validations; -1: never stops early */
+    int patience;   /* in validations; -1: never stops early */
+    unsigned shift; /* of training pictures, in pixels; 0: none */
     optimizer_settings optimizer;
 } recipe;
 
 /* What the choice may depend on. */
 typedef struct recipe_data {
-    size_t rows, columns; /* training rows, after the split */
-    bool picture;
+    size_t rows, columns;   /* training rows, after the split */
+    unsigned height, width; /* of the pictures that the rows are; 0: they are none */
 } recipe_data;
 
 /* Shares of the rows held out for early stopping and for calibration when the user does not say. */

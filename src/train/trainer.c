@@ -13,6 +13,7 @@
 #include "train/checkpoint.h"
 #include "train/columns.h"
 #include "train/recipe.h"
+#include "train/shift.h"
 #include "train/step.h"
 
 /* What counts as diverged, and how often a run may come back from it. */
@@ -33,6 +34,7 @@ typedef struct trainer {
     size_t valid_every; /* steps between validations */
     double *valid_logp; /* [most rows that are scored at once] */
     stepper stepper;
+    shift shift;               /* augmentation of the training rows */
     double *mean, *deviation;  /* [columns] of the continuous training rows */
     char *identity;            /* where checkpoints are written or read */
     double clock, told, saved; /* start of this process's part; last progress; last checkpoint */
@@ -178,16 +180,35 @@ void trainer_rows_free(trainer_rows *rows)
     *rows = (trainer_rows){0};
 }
 
-/* flow_rows of a data set in its own order, and of the batch at hand. */
+/* flow_rows of a data set in its own order, of all training rows moved as in a batch (what the
+ * start is measured from), and of the batch at hand. */
 static void fetch_plain(const void *context, size_t first, size_t count, double *stored)
 {
     source_read(context, first, count, stored);
+}
+
+static flow_rows plain_rows(const nicest_data *data)
+{
+    return (flow_rows){fetch_plain, data, nicest_data_rows(data)};
+}
+
+static void fetch_moved(const void *context, size_t first, size_t count, double *stored)
+{
+    const trainer *t = context;
+    source_read(t->rows.train, first, count, stored);
+    shift_pictures(&t->shift, UINT32_MAX, first, count, stored);
+}
+
+static flow_rows moved_rows(const trainer *t)
+{
+    return (flow_rows){fetch_moved, t, nicest_data_rows(t->rows.train)};
 }
 
 static void fetch_batch(const void *context, size_t first, size_t count, double *stored)
 {
     const trainer *t = context;
     source_gather(t->rows.train, t->order + first, count, stored);
+    shift_pictures(&t->shift, (uint32_t)t->state.draws, first, count, stored);
 }
 
 /* ------------------------------------------------------------------ preparation */
@@ -197,7 +218,7 @@ static nicest_status make_flow(trainer *t)
     TRY(flow_new(&t->flow, t->recipe.spec, 0));
     TRY(columns_recognise(&t->flow->entry, t->rows.train, &t->said));
     TRY(columns_measure(&t->flow->entry, t->rows.train, t->recipe.centred, t->mean, t->deviation));
-    flow_rows rows = {fetch_plain, t->rows.train, nicest_data_rows(t->rows.train)};
+    flow_rows rows = moved_rows(t);
     return flow_init(t->flow, &rows, t->options->seed);
 }
 
@@ -267,8 +288,9 @@ static nicest_status prepare(trainer *t, const nicest_data *train, const nicest_
     size_t d = nicest_data_columns(train);
     TRY(split_rows(t, train, valid));
     nicest_data_image(train, &height, &width, &channels);
-    recipe_data shape = {nicest_data_rows(t->rows.train), d, height > 0};
+    recipe_data shape = {nicest_data_rows(t->rows.train), d, height, width};
     TRY(recipe_choose(&t->recipe, t->options, &shape, &t->said));
+    t->shift = (shift){t->recipe.shift, height, width, channels, t->options->seed};
     t->mean = memory_new(2 * d, sizeof *t->mean);
     if (!t->mean)
         return fail_memory();
@@ -295,12 +317,10 @@ static void close_run(trainer *t)
 
 /* ------------------------------------------------------------------ scoring */
 
-/* Mean log p of the first rows of `data` (as many as valid_logp holds), always with the same noise.
- */
-static double mean_logp(trainer *t, const nicest_data *data, size_t most)
+/* Mean log p of the first rows (as many as valid_logp holds), always with the same noise. */
+static double mean_logp(trainer *t, flow_rows rows, size_t most)
 {
-    size_t n = nicest_data_rows(data) < most ? nicest_data_rows(data) : most;
-    flow_rows rows = {fetch_plain, data, n};
+    size_t n = rows.count < most ? rows.count : most;
     flow_job job = {.input = FLOW_STORED,
                     .rows = n,
                     .source = &rows,
@@ -334,7 +354,7 @@ static double judge(trainer *t)
 {
     const nicest_data *rows = t->rows.valid ? t->rows.valid : t->rows.train;
     swap_average(t);
-    double logp = mean_logp(t, rows, t->rows.valid ? nicest_data_rows(rows) : 4096);
+    double logp = mean_logp(t, plain_rows(rows), t->rows.valid ? nicest_data_rows(rows) : 4096);
     swap_average(t);
     return logp;
 }
@@ -534,7 +554,7 @@ static nicest_status start_values(trainer *t)
     train_state *s = &t->state;
     s->rate_factor = 1;
     s->train_logp = NAN;
-    s->start_logp = mean_logp(t, t->rows.train, 4096);
+    s->start_logp = mean_logp(t, moved_rows(t), 4096);
     s->valid_logp = judge(t);
     if (!isfinite(s->start_logp) || !isfinite(s->valid_logp))
         return fail(NICEST_E_DATA,
@@ -632,7 +652,7 @@ static void test(trainer *t)
     size_t n = nicest_data_rows(t->rows.held_out);
     double square = 0;
     r->test_rows = n;
-    r->test_logp = mean_logp(t, t->rows.held_out, n);
+    r->test_logp = mean_logp(t, plain_rows(t->rows.held_out), n);
     for (size_t i = 0; i < n; i++)
         square += (t->valid_logp[i] - r->test_logp) * (t->valid_logp[i] - r->test_logp);
     r->test_sem = n > 1 ? sqrt(square / (double)(n - 1) / (double)n) : NAN;
@@ -650,8 +670,8 @@ static nicest_status fill_result(trainer *t)
     r->seconds = now(t);
     r->retries = s->retries;
     memcpy(t->flow->theta, s->best, r->parameters * sizeof(float));
-    r->train_logp =
-        mean_logp(t, t->rows.train, t->rows.valid ? nicest_data_rows(t->rows.valid) : 4096);
+    r->train_logp = mean_logp(t, plain_rows(t->rows.train),
+                              t->rows.valid ? nicest_data_rows(t->rows.valid) : 4096);
     r->valid_logp = t->rows.valid ? s->best_logp : NAN;
     r->test_logp = r->test_sem = r->gaussian_logp = NAN;
     if (t->rows.held_out)

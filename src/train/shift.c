@@ -1,0 +1,45 @@
+/* shift.c - see shift.h. */
+#include "train/shift.h"
+
+#include <string.h>
+
+#include "base/random.h"
+
+/* lines[count][length] move by `by` places; the first or the last one fills what is uncovered. */
+static void move_lines(double *lines, size_t count, size_t length, int by)
+{
+    size_t size = length * sizeof *lines, gap = (size_t)(by < 0 ? -by : by), left = count - gap;
+    double *after = lines + gap * length;
+    if (by > 0) {
+        memmove(after, lines, left * size);
+        for (size_t i = 0; i < gap; i++)
+            memcpy(lines + i * length, after, size);
+    } else if (by < 0) {
+        memmove(lines, after, left * size);
+        for (size_t i = left; i < count; i++)
+            memcpy(lines + i * length, lines + (left - 1) * length, size);
+    }
+}
+
+/* The sum of two equal choices of 0..pixels, centred. */
+static int triangular(unsigned pixels, const float u[2])
+{
+    float choices = (float)(pixels + 1);
+    return (int)(u[0] * choices) + (int)(u[1] * choices) - (int)pixels;
+}
+
+void shift_pictures(const shift *s, uint32_t draw, size_t first, size_t count, double *pictures)
+{
+    size_t line = (size_t)s->width * s->channels;
+    if (!s->pixels)
+        return;
+    for (size_t i = 0; i < count; i++) {
+        double *picture = pictures + i * s->height * line;
+        float u[4];
+        random_uniform((random_stream){s->seed, RANDOM_SHIFT, draw}, first + i, u, 4);
+        move_lines(picture, s->height, line, triangular(s->pixels, u));
+        int right = triangular(s->pixels, u + 2);
+        for (size_t y = 0; y < s->height; y++)
+            move_lines(picture + y * line, s->width, s->channels, right);
+    }
+}

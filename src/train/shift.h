@@ -1,0 +1,24 @@
+/* shift.h - augmentation: training pictures that are moved by whole pixels each time they are
+ * drawn.
+ *
+ * A picture that stands a pixel further is as good a picture, so a conditioner has less to learn by
+ * heart. Validation, calibration and test rows are never moved. */
+#ifndef NICEST_TRAIN_SHIFT_H
+#define NICEST_TRAIN_SHIFT_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+typedef struct shift {
+    unsigned pixels; /* most that a picture moves along each axis; 0: not at all */
+    unsigned height, width, channels;
+    uint64_t seed;
+} shift;
+
+/* Moves pictures[count, height * width * channels] in place; what is uncovered repeats the edge.
+ * Along each axis by -pixels..pixels with triangular weights (1, 2, 1 quarters for one pixel), so
+ * that the place of the data stays the most likely one. The move of row first + i follows from the
+ * seed, `draw` and the row alone. Any number of threads may move different rows. */
+void shift_pictures(const shift *s, uint32_t draw, size_t first, size_t count, double *pictures);
+
+#endif
