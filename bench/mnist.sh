@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
 # The figures of docs/results/mnist-nice.md: trains both presets on MNIST and Fashion-MNIST, 50,000 rows to
-# train, 10,000 for every choice, and the test rows once. Logs stay in the folder of results, so that parts
-# can be run one after the other; bench/mnist_page.py writes page and curves from them.
+# train, 10,000 for every choice, and the test rows once. bench/mnist_page.py keeps what the runs printed under
+# docs/results/mnist/ and writes page and curves from that, so parts can be run one after the other.
 #
 #   bench/mnist.sh [-p build/release/nicest] [-d FOLDER] [-t 15m] [RUN...]
 #
-# RUN: mnist-nicest mnist-nice fashion-nicest fashion-nice (default: these), trials (recipes of 4 minutes
-# each, compared on validation rows), page.
+# RUN: mnist-nicest mnist-nice fashion-nicest fashion-nice (default: these), mnist-nicest-still (no picture
+# moves), mnist-best (the recipe for two hours), trials (recipes compared on validation rows), page.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 program=build/release/nicest folder=build/mnist time=15m
@@ -23,14 +23,21 @@ mkdir -p "$folder"
 mnist=${NICEST_SHARED:-../shared}/data/mnist
 fashion=/usr/share/datasets/fashion-mnist
 
-# train NAME PLACE TIME OPTION...: model, curve, last word and command of one run
+# Who computed it: one line.
+about() {
+    echo "$("$program" version | head -n 1), commit $(git rev-parse --short HEAD 2>/dev/null || echo unknown)," \
+        "$(nproc) cores of$(sed -n 's/^model name[^:]*://p' /proc/cpuinfo | head -n 1)"
+}
+
+# train NAME PLACE OPTION...: model, curve, last word and command of one run
 train() {
-    local name=$1 place=$2 time=$3
-    shift 3
+    local name=$1 place=$2
+    shift 2
     local command=(train "$place/train-images-idx3-ubyte.gz[0:50000]"
-                   --valid "$place/train-images-idx3-ubyte.gz[50000:60000]" "$@" --time "$time")
+                   --valid "$place/train-images-idx3-ubyte.gz[50000:60000]" "$@")
     rm -f "$folder/$name.jsonl"
     echo "nicest ${command[*]}" | tee "$folder/$name.command"
+    about >"$folder/$name.about"
     "$program" "${command[@]}" --log "$folder/$name.jsonl" -o "$folder/$name.safetensors" --json -q |
         tail -n 1 >"$folder/$name.json"
 }
@@ -51,14 +58,19 @@ test_once() {
 trial() {
     local name=$1
     shift
-    train "trial-$name" "$mnist" 4m --preset nicest "$@"
+    train "trial-$name" "$mnist" --preset nicest --time 4m "$@"
     rm -f "$folder/trial-$name.safetensors"
 }
 
 for run in "${@:-all}"; do
     case $run in
-    mnist-*) train "$run" "$mnist" "$time" --preset "${run#*-}"; test_once "$run" "$mnist" ;;
-    fashion-*) train "$run" "$fashion" "$time" --preset "${run#*-}"; test_once "$run" "$fashion" ;;
+    mnist-nicest | mnist-nice) train "$run" "$mnist" --preset "${run#*-}" --time "$time"; test_once "$run" "$mnist" ;;
+    mnist-nicest-still) train "$run" "$mnist" --preset nicest --shift 0 --time "$time"; test_once "$run" "$mnist" ;;
+    mnist-best) train "$run" "$mnist" --preset nicest ; test_once "$run" "$mnist" ;;
+    fashion-nicest | fashion-nice)
+        train "$run" "$fashion" --preset "${run#*-}" --time "$time"
+        test_once "$run" "$fashion"
+        ;;
     trials)
         trial default
         trial decay-0.3 --weight-decay 0.3
@@ -74,4 +86,4 @@ for run in "${@:-all}"; do
     *) echo "mnist.sh: '$run' is none of the runs" >&2; exit 2 ;;
     esac
 done
-python3 bench/mnist_page.py "$folder" "$("$program" version | head -n 1)"
+python3 bench/mnist_page.py "$folder"

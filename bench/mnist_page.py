@@ -1,23 +1,28 @@
 #!/usr/bin/env python3
-"""Writes docs/results/mnist-nice.md and its curves from the folder that bench/mnist.sh filled.
+"""Writes docs/results/mnist-nice.md and its curves from what bench/mnist.sh left in FOLDER.
 
-    bench/mnist_page.py FOLDER VERSION
+    bench/mnist_page.py [FOLDER]
 
-Curves need matplotlib (python3-matplotlib); without it the page is written and the pictures stay. Words that
-are not figures come from docs/results/mnist-nice.notes.md.
+What a run printed goes to docs/results/mnist/, where it takes the place of an earlier run of that name; the page is
+written from there, so it can be written without training and runs may be repeated one by one. Curves need
+matplotlib (python3-matplotlib); without it the page is written and the pictures stay. Words that are not figures
+come from docs/results/mnist-nice.notes.md.
 """
 import json
 import os
 import shutil
 import statistics
-import subprocess
 import sys
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 RESULTS = os.path.join(ROOT, "docs", "results")
+RECORDS = os.path.join(RESULTS, "mnist")
+PARTS = (".json", ".jsonl", ".test", ".verify", ".command", ".about")
+MOST_POINTS = 400  # of a curve that is kept
 TITLES = {"mnist": "MNIST", "fashion": "Fashion-MNIST"}
 MARKS = {"mnist": (1933.89, 1980.50, 2080.0), "fashion": ()}
-COLOURS = {"nicest": "#0072B2", "nice": "#D55E00"}  # Okabe and Ito: told apart by everybody
+# Okabe and Ito: told apart by everybody
+COLOURS = {"best": "#009E73", "nicest": "#0072B2", "nicest-still": "#56B4E9", "nice": "#D55E00"}
 
 
 def read(folder, name, lines=False):
@@ -33,16 +38,33 @@ def reached(curve, mark):
     return next((f"{point['seconds']:.0f} s" for point in curve if point["valid_logp"] >= mark), "-")
 
 
-def load(folder, name):
-    summary = read(folder, name + ".json")
+def keep(folder, name):
+    """Takes the records of one run out of FOLDER; long curves are thinned."""
+    for part in PARTS:
+        path = os.path.join(folder, name + part)
+        if not os.path.exists(path):
+            continue
+        with open(path) as f:
+            lines = f.readlines()
+        if part == ".jsonl" and len(lines) > MOST_POINTS:
+            step = -(-len(lines) // MOST_POINTS)
+            lines = lines[:: step] + ([] if (len(lines) - 1) % step == 0 else lines[-1:])
+        shared = os.environ.get("NICEST_SHARED", os.path.join("..", "shared"))
+        with open(os.path.join(RECORDS, name + part), "w") as f:
+            f.write("".join(lines).replace(shared, "../shared").replace(folder + "/", ""))
+
+
+def load(name):
+    summary = read(RECORDS, name + ".json")
     if summary is None:
         return None
-    with open(os.path.join(folder, name + ".command")) as f:
-        command = f.read().strip()
-    shared = os.environ.get("NICEST_SHARED", os.path.join("..", "shared"))
-    return {"name": name, "summary": summary, "curve": read(folder, name + ".jsonl", True) or [],
-            "test": read(folder, name + ".test", True), "verify": read(folder, name + ".verify"),
-            "command": command.replace(shared, "../shared")}
+    words = {}
+    for part in ("command", "about"):
+        with open(os.path.join(RECORDS, f"{name}.{part}")) as f:
+            words[part] = f.read().strip()
+    return {"name": name, "label": name.split("-", 1)[1], "summary": summary,
+            "curve": read(RECORDS, name + ".jsonl", True) or [], "test": read(RECORDS, name + ".test", True),
+            "verify": read(RECORDS, name + ".verify"), **words}
 
 
 def run_rows(run, marks):
@@ -50,7 +72,7 @@ def run_rows(run, marks):
     means = [t["mean"] for t in run["test"]]
     draws = f"{statistics.stdev(means):.3f}" if len(means) > 1 else "-"
     proof = run["verify"]
-    cells = [run["name"].split("-")[1], f"**{statistics.fmean(means):.2f}** ± {run['test'][0]['sem']:.2f}",
+    cells = [run["label"], f"**{statistics.fmean(means):.2f}** ± {run['test'][0]['sem']:.2f}",
              draws, f"{run['test'][0]['bits_per_dim']:.3f}", f"{s['valid_logp']:.1f}",
              f"{s['train_logp']:.1f}", f"{s['parameters'] / 1e6:.1f} M", str(s["epochs"]), f"{s['seconds']:.0f}"]
     cells += [reached(run["curve"], mark) for mark in marks]
@@ -61,36 +83,38 @@ def run_rows(run, marks):
 
 def section(data, runs):
     marks = MARKS[data]
-    head = ["preset", "test nats ± se over rows", "sd over 5 draws of noise", "bits/dim", "valid", "train",
+    head = ["run", "test nats ± se over rows", "sd over 5 draws of noise", "bits/dim", "valid", "train",
             "parameters", "epochs", "seconds"]
     head += [f"valid ≥ {mark:g} after" for mark in marks] + ["verify: inverse / log-det"]
     text = [f"## {TITLES[data]}", "", "| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
     text += [run_rows(run, marks) for run in runs] + [""]
     text += [f"![curves]({data}-curves.png)", ""]
     for run in runs:
-        preset = run["name"].split("-")[1]
-        text += [f"`{run['command']}`", "", f"![samples of {preset}]({run['name']}-samples.png)", ""]
+        text += [f"**{run['label']}**: `{run['command']}`", "", run["about"], ""]
+        if os.path.exists(os.path.join(RESULTS, run["name"] + "-samples.png")):
+            text += [f"![samples of {run['label']}]({run['name']}-samples.png)", ""]
     return text
 
 
-def trials(folder):
-    names = sorted(f[:-5] for f in os.listdir(folder) if f.startswith("trial-") and f.endswith(".json"))
-    if not names:
+def trials():
+    found = [load(f[:-5]) for f in sorted(os.listdir(RECORDS)) if f.startswith("trial-") and f.endswith(".json")]
+    if not found:
         return []
     text = ["## Recipes tried", "",
-            "Each had four minutes on both cores, its cosine over those, and was judged by the 10,000 validation "
-            "rows; the options are beside the preset `nicest`.", "",
-            "| options | valid | train | parameters | epochs |", "|---|---|---|---|---|"]
-    found = [load(folder, name) for name in names]
+            "MNIST; judged by validation rows, which no other figure of this table uses. The options are beside "
+            "`--preset nicest`.", "",
+            "| options | valid | train | parameters | epochs | seconds | |", "|---|---|---|---|---|---|---|"]
     for run in sorted(found, key=lambda r: -r["summary"]["valid_logp"]):
         s = run["summary"]
-        options = run["command"].split("--preset nicest")[1].split("--time")[0].strip() or "(none)"
-        text.append(f"| `{options}` | {s['valid_logp']:.1f} | {s['train_logp']:.1f} | "
-                    f"{s['parameters'] / 1e6:.1f} M | {s['epochs']} |")
+        options = run["command"].split("--preset nicest")[1].strip()
+        text.append(f"| `{options}` | {s['valid_logp']:.1f} | {s['train_logp']:.1f} | {s['parameters'] / 1e6:.1f} M | "
+                    f"{s['epochs']} | {s['seconds']:.0f} | {run['about']} |")
     return text + [""]
 
 
 def draw(data, runs):
+    if not any(run["curve"] for run in runs):
+        return  # an earlier picture stays
     try:
         import matplotlib
         matplotlib.use("Agg")
@@ -100,17 +124,17 @@ def draw(data, runs):
         return
     figure, axes = plot.subplots(figsize=(7, 4), dpi=110)
     for run in (run for run in runs if run["curve"]):
-        preset, curve = run["name"].split("-")[1], run["curve"]
+        label, curve = run["label"], run["curve"]
         minutes = [p["seconds"] / 60 for p in curve]
-        axes.plot(minutes, [p["valid_logp"] for p in curve], color=COLOURS[preset],
-                  label=f"{preset}, validation")
-        axes.plot(minutes, [p["train_logp"] for p in curve], color=COLOURS[preset], ls=":",
-                  label=f"{preset}, training")
+        axes.plot(minutes, [p["valid_logp"] for p in curve], color=COLOURS[label],
+                  label=f"{label}, validation")
+        axes.plot(minutes, [p["train_logp"] for p in curve], color=COLOURS[label], ls=":",
+                  label=f"{label}, training")
     if data == "mnist":
         axes.axhline(1980.5, color="black", lw=0.8, ls="--", label="paper, test: 1980.50")
     top = max(p["train_logp"] for run in runs for p in run["curve"])
     low = min(run["curve"][min(3, len(run["curve"]) - 1)]["valid_logp"] for run in runs if run["curve"])
-    axes.set(xlabel="minutes of training (2 cores)", ylabel="log-likelihood, nats", ylim=(low, top + 20),
+    axes.set(xlabel="minutes of training", ylabel="log-likelihood, nats", ylim=(low, top + 20),
              title=TITLES[data])
     axes.grid(alpha=0.3)
     axes.legend(fontsize=8)
@@ -118,32 +142,25 @@ def draw(data, runs):
     figure.savefig(os.path.join(RESULTS, f"{data}-curves.png"))
 
 
-def machine():
-    with open("/proc/cpuinfo") as f:
-        model = next(line.split(":")[1].strip() for line in f if line.startswith("model name"))
-    return f"{os.cpu_count()} cores of {model}"
-
-
 def main():
-    folder, version = sys.argv[1:]
-    commit = subprocess.run(["git", "-C", ROOT, "rev-parse", "--short", "HEAD"], capture_output=True,
-                            text=True).stdout.strip()
+    folder = os.path.abspath(sys.argv[1]) if len(sys.argv) > 1 else None
+    os.makedirs(RECORDS, exist_ok=True)
+    for name in sorted(f[:-5] for f in os.listdir(folder) if f.endswith(".json")) if folder else []:
+        keep(folder, name)
+        if os.path.exists(os.path.join(folder, name + ".png")):
+            shutil.copy(os.path.join(folder, name + ".png"), os.path.join(RESULTS, name + "-samples.png"))
     text = ["# MNIST and Fashion-MNIST with additive couplings only", "",
-            f"Written by `bench/mnist.sh` on {machine()}; {version}, commit {commit}. Seed 1.", ""]
+            "Written by `bench/mnist.sh` from what the runs printed ([records](mnist/)).", ""]
     notes = os.path.join(RESULTS, "mnist-nice.notes.md")
     if os.path.exists(notes):
         with open(notes) as f:
             text += [f.read().strip(), ""]
     for data in TITLES:
-        runs = [run for run in (load(folder, f"{data}-{preset}") for preset in COLOURS) if run]
-        if not runs:
-            continue
-        text += section(data, runs)
-        draw(data, runs)
-        for run in runs:
-            shutil.copy(os.path.join(folder, run["name"] + ".png"),
-                        os.path.join(RESULTS, run["name"] + "-samples.png"))
-    text += trials(folder)
+        runs = [run for run in (load(f"{data}-{label}") for label in COLOURS) if run]
+        if runs:
+            text += section(data, runs)
+            draw(data, runs)
+    text += trials()
     with open(os.path.join(RESULTS, "mnist-nice.md"), "w") as f:
         f.write("\n".join(text).rstrip() + "\n")
 

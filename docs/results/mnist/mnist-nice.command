@@ -1,0 +1,1 @@
+nicest train ../shared/data/mnist/train-images-idx3-ubyte.gz[0:50000] --valid ../shared/data/mnist/train-images-idx3-ubyte.gz[50000:60000] --test ../shared/data/mnist/t10k-images-idx3-ubyte.gz --preset nice --time 900s -o m.safetensors
