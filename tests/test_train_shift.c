@@ -41,7 +41,7 @@ static void test_every_place_by_its_weight(void **state)
     for (int pixels = 1; pixels <= 2; pixels++) {
         shift s = {(unsigned)pixels, HEIGHT, WIDTH, CHANNELS, 5};
         double *pictures = numbered_pictures(DRAWN), sum = 0, total = pow(pixels + 1, 4);
-        shift_pictures(&s, 3, 0, DRAWN, pictures);
+        shift_pictures(&s, 1, 3, 0, DRAWN, pictures);
         for (int down = -pixels; down <= pixels; down++)
             for (int right = -pixels; right <= pixels; right++) {
                 double count = 0;
@@ -63,23 +63,46 @@ static void test_a_move_follows_from_seed_draw_and_row(void **state)
     shift s = {1, HEIGHT, WIDTH, CHANNELS, 5}, none = {0, HEIGHT, WIDTH, CHANNELS, 5};
     double *whole = numbered_pictures(64), *parts = numbered_pictures(64);
     size_t bytes = 64 * SIZE * sizeof *whole;
-    shift_pictures(&none, 1, 0, 64, whole);
+    shift_pictures(&none, 1, 1, 0, 64, whole);
     assert_memory_equal(whole, parts, bytes);
-    shift_pictures(&s, 1, 100, 64, whole);
-    shift_pictures(&s, 1, 137, 27, parts + 37 * SIZE);
-    shift_pictures(&s, 1, 100, 37, parts);
+    shift_pictures(&s, 0, 1, 0, 64, whole);
+    assert_memory_equal(whole, parts, bytes);
+    shift_pictures(&s, 1, 1, 100, 64, whole);
+    shift_pictures(&s, 1, 1, 137, 27, parts + 37 * SIZE);
+    shift_pictures(&s, 1, 1, 100, 37, parts);
     assert_memory_equal(whole, parts, bytes);
     free(parts);
     parts = numbered_pictures(64);
-    shift_pictures(&s, 2, 100, 64, parts);
+    shift_pictures(&s, 1, 2, 100, 64, parts);
     assert_memory_not_equal(whole, parts, bytes);
     free(parts);
     parts = numbered_pictures(64);
     s.seed = 6;
-    shift_pictures(&s, 1, 100, 64, parts);
+    shift_pictures(&s, 1, 1, 100, 64, parts);
     assert_memory_not_equal(whole, parts, bytes);
     free(parts);
     free(whole);
+}
+
+static void test_a_share_moves(void **state)
+{
+    (void)state;
+    assert_true(shift_share(0) == 1 && shift_share(0.5) == 1 && shift_share(1) == 0);
+    assert_true(shift_share(0.75) == 0.5);
+    shift s = {2, HEIGHT, WIDTH, CHANNELS, 5};
+    double *all = numbered_pictures(DRAWN), *some = numbered_pictures(DRAWN), moved = 0, could = 0;
+    shift_pictures(&s, 1, 7, 0, DRAWN, all);
+    shift_pictures(&s, 0.25, 7, 0, DRAWN, some);
+    for (size_t i = 0; i < DRAWN; i++) {
+        bool stays = stands_at(some + i * SIZE, 0, 0);
+        could += !stands_at(all + i * SIZE, 0, 0);
+        moved += !stays;
+        if (!stays) /* as far as it would have moved anyway */
+            assert_memory_equal(all + i * SIZE, some + i * SIZE, SIZE * sizeof *all);
+    }
+    assert_true(fabs(moved - could / 4) < 5 * sqrt(could / 4));
+    free(all);
+    free(some);
 }
 
 /* ------------------------------------------------------------------ in a run */
@@ -220,6 +243,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_every_place_by_its_weight),
         cmocka_unit_test(test_a_move_follows_from_seed_draw_and_row),
+        cmocka_unit_test(test_a_share_moves),
         cmocka_unit_test(test_runs_are_the_same_bytes),
         cmocka_unit_test(test_the_start_knows_the_moves),
         cmocka_unit_test(test_what_cannot_move_is_refused),

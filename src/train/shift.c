@@ -28,15 +28,23 @@ static int triangular(unsigned pixels, const float u[2])
     return (int)(u[0] * choices) + (int)(u[1] * choices) - (int)pixels;
 }
 
-void shift_pictures(const shift *s, uint32_t draw, size_t first, size_t count, double *pictures)
+double shift_share(double done)
+{
+    return done < 0.5 ? 1 : 2 * (1 - done);
+}
+
+void shift_pictures(const shift *s, double share, uint32_t draw, size_t first, size_t count,
+                    double *pictures)
 {
     size_t line = (size_t)s->width * s->channels;
     if (!s->pixels)
         return;
     for (size_t i = 0; i < count; i++) {
         double *picture = pictures + i * s->height * line;
-        float u[4];
-        random_uniform((random_stream){s->seed, RANDOM_SHIFT, draw}, first + i, u, 4);
+        float u[5];
+        random_uniform((random_stream){s->seed, RANDOM_SHIFT, draw}, first + i, u, 5);
+        if ((double)u[4] >= share)
+            continue;
         move_lines(picture, s->height, line, triangular(s->pixels, u));
         int right = triangular(s->pixels, u + 2);
         for (size_t y = 0; y < s->height; y++)

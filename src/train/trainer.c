@@ -34,7 +34,8 @@ typedef struct trainer {
     size_t valid_every; /* steps between validations */
     double *valid_logp; /* [most rows that are scored at once] */
     stepper stepper;
-    shift shift;               /* augmentation of the training rows */
+    shift shift;               /* augmentation of the training rows, */
+    double moved;              /* and the share of the batch at hand that moves */
     double *mean, *deviation;  /* [columns] of the continuous training rows */
     char *identity;            /* where checkpoints are written or read */
     double clock, told, saved; /* start of this process's part; last progress; last checkpoint */
@@ -196,7 +197,7 @@ static void fetch_moved(const void *context, size_t first, size_t count, double 
 {
     const trainer *t = context;
     source_read(t->rows.train, first, count, stored);
-    shift_pictures(&t->shift, UINT32_MAX, first, count, stored);
+    shift_pictures(&t->shift, 1, UINT32_MAX, first, count, stored);
 }
 
 static flow_rows moved_rows(const trainer *t)
@@ -208,7 +209,7 @@ static void fetch_batch(const void *context, size_t first, size_t count, double 
 {
     const trainer *t = context;
     source_gather(t->rows.train, t->order + first, count, stored);
-    shift_pictures(&t->shift, (uint32_t)t->state.draws, first, count, stored);
+    shift_pictures(&t->shift, t->moved, (uint32_t)t->state.draws, first, count, stored);
 }
 
 /* ------------------------------------------------------------------ preparation */
@@ -405,6 +406,7 @@ static flow_pass draw_batch(trainer *t)
     const uint32_t *shuffled = t->shuffle + (size_t)t->state.in_epoch * t->recipe.batch;
     for (size_t i = 0; i < t->recipe.batch; i++)
         t->order[i] = shuffled[i];
+    t->moved = shift_share(progress_of(t));
     flow_rows rows = {fetch_batch, t, t->recipe.batch};
     flow_job job = {.input = FLOW_STORED,
                     .rows = t->recipe.batch,
