@@ -48,10 +48,11 @@ static const preset NICE_IMAGE = {"nice", "1000x5", "relu", "logistic", "centre"
 static const preset NICE_TABLE = {"nice", "1000x5", "relu", "normal", "standardise", 4,   256,
                                   8000,   1e-3,     0.9,    0.99,     1e-4,          1.0, 0.01,
                                   0.01,   0.999,    0};
-/* Shallow conditioners: 2.7 times as many epochs in the same time. */
+/* Shallow conditioners: 2.7 times as many epochs in the same time. Moved pictures: 53 nats of
+ * validation on MNIST in 80 epochs. */
 static const preset NICEST_IMAGE = {"nicest", "1000x2", "relu", "logistic", "centre", 4,
                                     256,      12000,    1e-3,   0.9,        0.99,     1e-4,
-                                    1.0,      0.02,     0.01,   0.999,      0};
+                                    1.0,      0.02,     0.01,   0.999,      1};
 static const preset NICEST_TABLE = {"nicest", "128x2", "silu", "normal", "standardise", 8,    256,
                                     12000,    2e-3,    0.9,    0.99,     1e-8,          0.01, 0.02,
                                     0.0,      0.999,   0};
