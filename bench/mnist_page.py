@@ -101,8 +101,8 @@ def trials():
     if not found:
         return []
     text = ["## Recipes tried", "",
-            "MNIST; judged by validation rows, which no other figure of this table uses. The options are beside "
-            "`--preset nicest`.", "",
+            "Judged by the validation rows that stop a run; no test row was looked at. The options are beside "
+            "`--preset nicest`; with one thread, other work ran beside: epochs are what to compare.", "",
             "| options | valid | train | parameters | epochs | seconds | |", "|---|---|---|---|---|---|---|"]
     for run in sorted(found, key=lambda r: -r["summary"]["valid_logp"]):
         s = run["summary"]
