@@ -6,7 +6,7 @@
 #   bench/mnist.sh [-p build/release/nicest] [-d FOLDER] [-t 15m] [RUN...]
 #
 # RUN: mnist-nicest mnist-nice fashion-nicest fashion-nice (default: these), mnist-nicest-still (no picture
-# moves), mnist-best (the recipe for two hours), trials (recipes compared on validation rows), page.
+# moves), mnist-best (the recipe for a long run), trials (recipes compared on validation rows), page.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 program=build/release/nicest folder=build/mnist time=15m
@@ -55,6 +55,12 @@ test_once() {
     "$program" sample "$folder/$name.safetensors" -n 64 -q -o "$folder/$name.png"
 }
 
+# whole NAME PLACE OPTION...: trained, then tested
+whole() {
+    train "$@"
+    test_once "$1" "$2"
+}
+
 trial() {
     local name=$1
     shift
@@ -64,16 +70,12 @@ trial() {
 
 for run in "${@:-all}"; do
     case $run in
-    mnist-nicest | mnist-nice) train "$run" "$mnist" --preset "${run#*-}" --time "$time"; test_once "$run" "$mnist" ;;
-    mnist-nicest-still) train "$run" "$mnist" --preset nicest --shift 0 --time "$time"; test_once "$run" "$mnist" ;;
+    mnist-nicest | mnist-nice) whole "$run" "$mnist" --preset "${run#*-}" --time "$time" ;;
+    mnist-nicest-still) whole "$run" "$mnist" --preset nicest --shift 0 --time "$time" ;;
     mnist-best) # on one core, so that the other may do something else
-        train "$run" "$mnist" --preset nicest --couplings 8 --epochs 265 --precision bf16 --threads 1
-        test_once "$run" "$mnist"
+        whole "$run" "$mnist" --preset nicest --couplings 8 --epochs 265 --precision bf16 --threads 1
         ;;
-    fashion-nicest | fashion-nice)
-        train "$run" "$fashion" --preset "${run#*-}" --time "$time"
-        test_once "$run" "$fashion"
-        ;;
+    fashion-nicest | fashion-nice) whole "$run" "$fashion" --preset "${run#*-}" --time "$time" ;;
     trials)
         trial default
         trial still --shift 0

@@ -40,6 +40,7 @@ def reached(curve, mark):
 
 def keep(folder, name):
     """Takes the records of one run out of FOLDER; long curves are thinned."""
+    shared = os.environ.get("NICEST_SHARED", os.path.join("..", "shared"))
     for part in PARTS:
         path = os.path.join(folder, name + part)
         if not os.path.exists(path):
@@ -48,8 +49,7 @@ def keep(folder, name):
             lines = f.readlines()
         if part == ".jsonl" and len(lines) > MOST_POINTS:
             step = -(-len(lines) // MOST_POINTS)
-            lines = lines[:: step] + ([] if (len(lines) - 1) % step == 0 else lines[-1:])
-        shared = os.environ.get("NICEST_SHARED", os.path.join("..", "shared"))
+            lines = lines[:-1:step] + lines[-1:]
         with open(os.path.join(RECORDS, name + part), "w") as f:
             f.write("".join(lines).replace(shared, "../shared").replace(folder + "/", ""))
 

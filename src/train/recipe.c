@@ -210,10 +210,12 @@ static nicest_status choose_shift(recipe *r, const nicest_train_options *o, cons
 {
     unsigned side = data->height < data->width ? data->height : data->width;
     r->shift = o->shift >= 0 ? (unsigned)o->shift : side >= 16 ? p->shift : 0;
-    if (r->shift && !side)
+    if (!r->shift)
+        return NICEST_OK;
+    if (!side)
         return fail(NICEST_E_ARGUMENT,
                     "shift: the rows are no pictures (a size can be given, as --image HxW)");
-    if (2 * (size_t)r->shift >= side && r->shift)
+    if (2 * (size_t)r->shift >= side)
         return fail(NICEST_E_ARGUMENT, "shift: %u pixels are half of a picture of %ux%u or more",
                     r->shift, data->height, data->width);
     return NICEST_OK;
