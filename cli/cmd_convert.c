@@ -27,7 +27,7 @@ static int convert_run(void *settings)
     if (s->shared.output)
         say(&s->shared, "%s: %zu rows, %zu columns", path, nicest_data_rows(data),
             nicest_data_columns(data));
-    add_outputs(&s->shared, outputs, path, labels);
+    add_outputs(&s->shared, outputs, data, path, labels);
     print_json(&s->shared,
                json_pack("{s:I, s:I, s:o}", "rows", (json_int_t)nicest_data_rows(data), "columns",
                          (json_int_t)nicest_data_columns(data), "outputs", outputs));

@@ -97,7 +97,7 @@ static void write_level(const corrupt_settings *s, const corruption *c, size_t l
     if (s->shared.output)
         say(&s->shared, "%s: %s %g, %zu rows", f.path, c->kind, c->levels[level],
             nicest_data_rows(made));
-    add_outputs(&s->shared, outputs, f.path, f.labels);
+    add_outputs(&s->shared, outputs, made, f.path, f.labels);
     nicest_data_free(made);
     stop_if_interrupted();
 }

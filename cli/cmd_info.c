@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "common.h"
 
@@ -25,8 +26,11 @@ static const option INFO_OPTIONS[] = {
 static bool is_model(const char *path)
 {
     unsigned char head[9] = {0};
+    struct stat facts;
     if (has_extension(path, ".safetensors"))
         return true;
+    if (stat(path, &facts) || !S_ISREG(facts.st_mode)) /* what is read of a pipe is gone */
+        return false;
     FILE *file = fopen(path, "rb");
     if (!file)
         return false;

@@ -262,7 +262,7 @@ static void check_settings(const inpaint_settings *s)
     if (!s->mask)
         refuse(STATUS_USAGE, "inpaint: --mask MASK is missing: nicest inpaint %s",
                INPAINT_COMMAND.synopsis);
-    if (s->options.samples > 1 && !wants_langevin(s))
+    if (s->options.samples > 1 && !strcmp(s->options.recipe, "default") && !wants_langevin(s))
         refuse(STATUS_USAGE, "inpaint: --samples %zu needs --method langevin", s->options.samples);
     if (s->spread && s->options.samples < 2)
         refuse(STATUS_USAGE, "inpaint: --spread needs --samples of at least 2");
@@ -333,8 +333,7 @@ static int inpaint_run(void *settings)
         draw(&w, picture_path(s));
     if (!is_png(output))
         save_filled(&w, output);
-    if (*labels)
-        say(&s->shared, "%s: the labels of %s", labels, output);
+    say_labels(&s->shared, w.data, output, labels);
     save_spread(&w);
     report(&w);
     for (size_t i = 0; i < FRAMES; i++)

@@ -27,7 +27,8 @@ static const option OUTLIERS_OPTIONS[] = {
     {.name = "DATA", .type = OPTION_ARGUMENT, .offset = AT(data), .required = true,
      .help = "rows to judge; with --label, 0 (or the word normal) is normal and all else an outlier"},
     {.group = "Truth", .name = "against", .type = OPTION_TEXT, .argument = "DATA",
-     .offset = AT(against), .help = "rows that are outliers; those of DATA are then normal"},
+     .offset = AT(against), .help = "rows that are outliers; those of DATA are then normal. --where "
+                             "is not for them"},
     {.name = "corrupt", .type = OPTION_TEXT, .argument = "KIND=LEVELS", .offset = AT(corrupt),
      .help = "the outliers are DATA, corrupted: a line for each level"},
     {.group = "Decision", .name = "score", .type = OPTION_TEXT, .argument = "NAME",
@@ -320,7 +321,7 @@ static void calibrate(const judge *j)
     const outliers_settings *s = j->s;
     if (!s->calibrate)
         return;
-    nicest_data *rows = open_other_data(&s->shared, j->model, s->calibrate);
+    nicest_data *rows = open_more_data(&s->shared, j->model, s->calibrate);
     need(nicest_calibrate(j->model, NULL, rows, s->shared.seed, s->shared.threads));
     say_more(&s->shared, "calibrated on %zu rows", nicest_data_rows(rows));
     nicest_data_free(rows);
@@ -676,8 +677,8 @@ static void draw_level_scores(const judge *j, canvas *c, axes *a, const double *
         mean[i] = facts[i].mean;
         low[i] = facts[i].low;
         high[i] = facts[i].high;
-        a->y_low = fmin(a->y_low, low[i]);
-        a->y_high = fmax(a->y_high, high[i]);
+        a->y_low = isfinite(low[i]) ? fmin(a->y_low, low[i]) : a->y_low;
+        a->y_high = isfinite(high[i]) ? fmax(a->y_high, high[i]) : a->y_high;
     }
     axes_range(&a->y_low, &a->y_high);
     axes_band(c, a, x, low, high, n, colour_series(0));

@@ -27,7 +27,8 @@ static const option REPORT_OPTIONS[] = {
     {.name = "uses", .type = OPTION_FLAG, .offset = AT(uses),
      .help = "include hidden values filled, corrupted rows and outliers (--no-uses is quicker)"},
     {.name = "against", .type = OPTION_TEXT, .argument = "DATA", .offset = AT(against),
-     .unset = "the same with noise", .help = "rows that the model should find atypical"},
+     .unset = "the same with noise", .help = "rows that the model should find atypical; --where is not for "
+             "them"},
     {.name = "train", .type = OPTION_TEXT, .argument = "DATA", .offset = AT(train),
      .help = "rows it has learnt from, for their likelihoods beside those of DATA"},
     {.name = "valid", .type = OPTION_TEXT, .argument = "DATA", .offset = AT(valid),
@@ -156,7 +157,7 @@ static void figure_card(page *p, const char *name, double figure, const char *un
 static void mean_card(page *p, const material *m)
 {
     char text[64];
-    if (m->ordered < 2) {
+    if (m->ordered < 2 || !isfinite(m->sum.mean)) {
         figure_card(p, "mean log-likelihood, nats", m->sum.mean, "");
         return;
     }
@@ -449,7 +450,7 @@ static void add_series(const material *m, series *all, size_t *count, const char
 {
     if (!text)
         return;
-    nicest_data *seen = open_other_data(&m->s->shared, m->model, text);
+    nicest_data *seen = open_more_data(&m->s->shared, m->model, text);
     all[(*count)++] = (series){.name = name,
                                .logp = score_rows(&m->s->shared, m->model, seen),
                                .n = nicest_data_rows(seen),

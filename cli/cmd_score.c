@@ -153,7 +153,7 @@ static void say_summary(const scoring *w, double bits)
     if (!w->sum.rows)
         return;
     char rows[64], sem[48] = "", density[48] = "";
-    if (w->sum.rows > 1)
+    if (w->sum.rows > 1 && isfinite(w->sum.mean))
         snprintf(sem, sizeof sem, " +- %.3g", summary_sem(&w->sum));
     if (isfinite(bits))
         snprintf(density, sizeof density, ", %.4f bits/dim", bits);

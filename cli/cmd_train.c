@@ -86,9 +86,10 @@ static const option TRAIN_OPTIONS[] = {
     {.name = "average", .type = OPTION_REAL, .argument = "X", .low = 0, .high = 0.9999999,
      .offset = AT(options.average), .unset = "by preset",
      .help = "decay of the weight average that is kept; 0: none"},
-    {.name = "shift", .type = OPTION_INTEGER, .argument = "N", .low = 0, .high = 1000,
-     .offset = AT(options.shift), .unset = "by preset",
-     .help = "training pictures move by up to N pixels along each axis each time they are drawn"},
+    {.name = "shift", .type = OPTION_INTEGER, .argument = "N", .low = -1, .high = 1000,
+     .offset = AT(options.shift),
+     .help = "training pictures move by up to N pixels along each axis each time they are drawn; 0: "
+             "none; -1: by preset"},
     {.name = "recompute", .type = OPTION_FLAG, .offset = AT(recompute),
      .help = "compute activations twice instead of keeping them: less memory, a third more time, the "
              "same bytes"},

@@ -150,6 +150,12 @@ nicest_data *open_data_for(const shared_settings *shared, const nicest_model *mo
     return open_fitting(shared, model, text, false);
 }
 
+nicest_data *open_more_data(const shared_settings *shared, const nicest_model *model,
+                            const char *text)
+{
+    return open_fitting(shared, model, text, true);
+}
+
 nicest_data *open_other_data(const shared_settings *shared, const nicest_model *model,
                              const char *text)
 {
@@ -264,19 +270,41 @@ nicest_data *model_data(const nicest_model *model, const double *rows, size_t n)
     return data;
 }
 
+static bool labels_are_words(const nicest_data *data)
+{
+    for (size_t i = 0; i < nicest_data_rows(data); i++)
+        if (nicest_data_label_text(data, i))
+            return true;
+    return false;
+}
+
 void labels_file(const nicest_data *data, const char *path, char *name, size_t size)
 {
     need(nicest_data_labels_file(data, path, name, size));
 }
 
-void add_outputs(const shared_settings *shared, json_t *outputs, const char *path,
-                 const char *labels)
+void say_labels(const shared_settings *shared, const nicest_data *data, const char *path,
+                const char *labels)
+{
+    if (*labels)
+        say(shared, "%s: the labels of %s", labels, path);
+    if (!nicest_data_labels(data))
+        return;
+    if (has_extension(path, ".npy") || (idx_axes(path) && !*labels))
+        say(shared, "%s: has no place for labels, they are left out", path);
+    else if ((has_extension(path, ".npz") || *labels) && labels_are_words(data))
+        say(shared,
+            "%s: labels become numbers: 0 for the words normal and 0, then 1, 2, ... as they appear",
+            *labels ? labels : path);
+}
+
+void add_outputs(const shared_settings *shared, json_t *outputs, const nicest_data *data,
+                 const char *path, const char *labels)
 {
     json_array_append_new(outputs, json_words(path));
-    if (!*labels)
-        return;
-    json_array_append_new(outputs, json_words(labels));
-    say(shared, "%s: the labels of %s", labels, path);
+    if (*labels)
+        json_array_append_new(outputs, json_words(labels));
+    say_labels(shared, data, path, labels);
 }
 
 /* ------------------------------------------------------------------ corruptions */
@@ -349,12 +377,19 @@ void summary_add(summary *s, const double *values, size_t count)
             s->missing++;
             continue;
         }
-        double difference = values[i] - s->mean;
         s->rows++;
-        s->mean += difference / (double)s->rows;
-        s->square += difference * (values[i] - s->mean);
         s->min = fmin(s->min, values[i]);
         s->max = fmax(s->max, values[i]);
+        if (!isfinite(s->mean))
+            continue;
+        double difference = values[i] - s->mean;
+        if (isfinite(values[i])) {
+            s->mean += difference / (double)s->rows;
+            s->square += difference * (values[i] - s->mean);
+        } else { /* a row that the model holds impossible: so is the mean, and it has no spread */
+            s->mean = values[i];
+            s->square = NAN;
+        }
     }
 }
 
@@ -408,5 +443,7 @@ double quantile(const double *sorted, size_t count, double share)
     size_t i = (size_t)below;
     if (i + 1 >= count)
         return sorted[count - 1];
+    if (place == below || sorted[i] == sorted[i + 1]) /* which may be infinite */
+        return sorted[i];
     return sorted[i] + (place - below) * (sorted[i + 1] - sorted[i]);
 }

@@ -16,7 +16,10 @@ nicest_data *open_data_for(const shared_settings *shared, const nicest_model *mo
                            const char *text);
 /* Ends the program when rows that come through a pipe do not fit the model. */
 void need_reader_fit(const nicest_model *model, const nicest_reader *reader, const char *text);
-/* The same for data beside the DATA of the command, and without --where. */
+/* The same for data beside the DATA of the command that may lack columns of --label, --drop and
+ * --where; and for rows of another kind, to which --where does not apply. */
+nicest_data *open_more_data(const shared_settings *shared, const nicest_model *model,
+                            const char *text);
 nicest_data *open_other_data(const shared_settings *shared, const nicest_model *model,
                              const char *text);
 /* Ends the program when `other`, which `text` opened, has not the columns of `data`: their number,
@@ -41,9 +44,13 @@ nicest_data *model_data(const nicest_model *model, const double *rows, size_t n)
 /* The file of labels that save_data writes beside `path`, or ""; ends the program where it would
  * harm one that is there. */
 void labels_file(const nicest_data *data, const char *path, char *name, size_t size);
+/* Where the labels of data are that was saved as `path` (labels: their file, or ""), and what
+ * became of words. */
+void say_labels(const shared_settings *shared, const nicest_data *data, const char *path,
+                const char *labels);
 /* Lists both in the outputs of --json, and says where the labels are. */
-void add_outputs(const shared_settings *shared, json_t *outputs, const char *path,
-                 const char *labels);
+void add_outputs(const shared_settings *shared, json_t *outputs, const nicest_data *data,
+                 const char *path, const char *labels);
 /* "KIND=LEVELS[@DATA]" of --with and --corrupt. */
 enum { MOST_LEVELS = 1000 };
 typedef struct corruption {

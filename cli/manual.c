@@ -97,6 +97,17 @@ static void print_command_page(const command *c, FILE *out)
     fputs(".SH SEE ALSO\n.BR nicest (1)\n", out);
 }
 
+/* `help` and `version` have no page of their own (cmake/ManPages.cmake). */
+static void print_command_names(FILE *out)
+{
+    for (const command *const *c = COMMANDS; *c; c++) {
+        bool page = strcmp((*c)->name, "help") && strcmp((*c)->name, "version");
+        fprintf(out, page ? ".TP\n.BR nicest\\-%s (1)\n" : ".TP\n.B nicest %s\n", (*c)->name);
+        print_roff(out, (*c)->summary);
+        fputc('\n', out);
+    }
+}
+
 static void print_program_page(FILE *out)
 {
     fprintf(out,
@@ -104,11 +115,7 @@ static void print_program_page(FILE *out)
             "numeric data with normalizing flows\n.SH SYNOPSIS\n.B nicest\nCOMMAND ...\n"
             ".SH COMMANDS\n",
             nicest_version());
-    for (const command *const *c = COMMANDS; *c; c++) {
-        fprintf(out, ".TP\n.BR nicest\\-%s (1)\n", (*c)->name);
-        print_roff(out, (*c)->summary);
-        fputc('\n', out);
-    }
+    print_command_names(out);
     fputs(".SH DATA\nOne argument: toy:NAME[,n=10000][,seed=1], FILE.csv or FILE.tsv (also .gz), "
           "FILE.npy, FILE.npz[:ARRAY], *\\-idx?\\-ubyte[.gz], a folder of PNGs, or \\- (CSV on "
           "standard input). A slice [0:1000] may follow.\n",

@@ -241,11 +241,16 @@ void check_json_path(const shared_settings *shared)
 
 void save_and_print_json(const shared_settings *shared, json_t *object)
 {
-    if (shared->output) {
-        char *text = json_text(object);
-        save_text(text, shared->output);
-        free(text);
+    bool printed = shared->output && !strcmp(shared->output, "-");
+    if (printed || !shared->output) {
+        shared_settings once = *shared;
+        once.json = once.json || printed;
+        print_json(&once, object);
+        return;
     }
+    char *text = json_text(object);
+    save_text(text, shared->output);
+    free(text);
     print_json(shared, object);
 }
 
@@ -406,10 +411,17 @@ void check_writable(const char *path)
     const char *slash = strrchr(path, '/');
     if (!strcmp(path, "-"))
         return;
-    if (!stat(path, &facts) && S_ISDIR(facts.st_mode))
+    if (!*path)
+        refuse(STATUS_USAGE, "the name of a file to write is empty");
+    bool there = !stat(path, &facts);
+    if (!there && errno == ENAMETOOLONG)
+        refuse(STATUS_FAILED, "%s: %s", path, strerror(errno));
+    if (there && S_ISDIR(facts.st_mode))
         refuse(STATUS_FAILED, "%s: is a folder, expected the name of a file", path);
-    if (!stat(path, &facts) && !S_ISREG(facts.st_mode)) /* /dev/null, a pipe */
+    if (there && !S_ISREG(facts.st_mode)) /* /dev/null, a pipe */
         return;
+    if (there && access(path, W_OK))
+        refuse(STATUS_FAILED, "%s: cannot be written: %s", path, strerror(errno));
     snprintf(folder, sizeof folder, "%.*s", slash ? (int)(slash - path) + 1 : 1,
              slash ? path : ".");
     if (stat(folder, &facts))

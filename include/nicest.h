@@ -131,7 +131,8 @@ NICEST_API nicest_status nicest_data_replace(nicest_data **out, const nicest_dat
                                              const double *values);
 /* Writes by extension: .csv .tsv (.gz) .npy .npz -idx?-ubyte(.gz) .png (one picture grid); "-" is
  * CSV on standard output. Labels become a column "label" (csv, npz), or a file beside the pictures
- * (idx). */
+ * (idx); npy and png leave them out. Words stay words in csv; where there are only numbers the
+ * words "normal" and "0" are 0, and others 1, 2, ... in order of appearance. */
 NICEST_API nicest_status nicest_data_save(const nicest_data *data, const char *path);
 /* The file of labels that nicest_data_save would write beside pictures in IDX, into name[size]:
  * "x-labels-idx1-ubyte" for "x-images-idx3-ubyte" where all labels are bytes; "" where it would
@@ -260,7 +261,8 @@ typedef struct nicest_progress {
 } nicest_progress;
 
 /* Called after validations, and between them about ten times a second; a result other than 0 ends
- * training after this step: the best weights so far are kept. */
+ * training after this step: the best weights so far are kept. Where few rows are calibrated in
+ * folds (nicest_train), it is called for these models too, one after the other. */
 typedef int (*nicest_progress_function)(void *context, const nicest_progress *progress);
 
 /* nicest_train_defaults fills every field with what means "choose from the data": NULL, 0, NaN or
@@ -307,15 +309,18 @@ typedef struct nicest_train_options {
 typedef struct nicest_train_result {
     size_t rows, columns, parameters, epochs, steps;
     double seconds;
-    double train_logp, valid_logp; /* of the saved weights; valid is NaN without validation rows */
+    /* Of the saved weights: of as many training rows as there are validation rows (of at most 4096
+     * where there are none); valid is NaN without validation rows. */
+    double train_logp, valid_logp;
     /* On the rows held out for calibration, which served neither training nor early stopping; NaN
      * without such rows. */
     double test_logp, test_sem;
     size_t test_rows;
     double gaussian_logp; /* of a full-covariance Gaussian fitted on the training rows, on the same
-                             held-out rows (without them: on the validation rows) */
-    int interrupted, retries;
-    char chosen[1024]; /* what was chosen and why, as lines */
+                             held-out rows (without them: on the validation rows); NaN beyond 1024
+                             columns, or where rows times columns squared is above 4e9 */
+    int interrupted, retries; /* interrupted: by `progress` */
+    char chosen[1024];        /* what was chosen and why, as lines */
     char failure[256]; /* "", or why a checkpoint or log could not be written: training ended there,
                           and the model has the best weights until then */
 } nicest_train_result;
@@ -323,7 +328,8 @@ typedef struct nicest_train_result {
 /* "Choose from the data" in every field; NULL is left alone. */
 NICEST_API void nicest_train_defaults(nicest_train_options *options);
 /* Learns a model from `train`. `valid` may be NULL: then a share of train is held out. A step whose
- * loss or gradient is not finite is never applied; see docs/training.md for what happens then. */
+ * loss or gradient is not finite is never applied; see docs/training.md for what happens then.
+ * NICEST_E_MISMATCH where valid has other columns, names of columns or picture sizes than train. */
 NICEST_API nicest_status nicest_train(nicest_model **model, const nicest_data *train,
                                       const nicest_data *valid, const nicest_train_options *options,
                                       nicest_train_result *result);

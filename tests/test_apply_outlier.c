@@ -629,9 +629,44 @@ static void training_calibrates(void **state)
     nicest_model_free(source);
 }
 
+/* Stops in the first of the models that only calibrate: there the step begins anew. */
+static int stop_in_a_fold(void *context, const nicest_progress *progress)
+{
+    size_t *last = context;
+    if (progress->step < *last)
+        return 1;
+    *last = progress->step;
+    return 0;
+}
+
+static void an_interrupted_calibration_keeps_the_model(void **state)
+{
+    (void)state;
+    nicest_model *source = table_model(), *model = NULL;
+    nicest_data *rows = samples(source, 60, 0);
+    nicest_train_options options;
+    nicest_train_result result;
+    size_t last = 0;
+    nicest_train_defaults(&options);
+    options.epochs = 50;
+    options.hidden = "4";
+    options.threads = 1;
+    options.progress = stop_in_a_fold;
+    options.context = &last;
+    assert_int_equal(nicest_train(&model, rows, NULL, &options, &result), NICEST_OK);
+    assert_true(last > 0);
+    assert_true(result.interrupted);
+    assert_true(result.steps >= last); /* the model itself is whole */
+    assert_non_null(strstr(nicest_model_entry(model, MODEL_CALIBRATION), "\"split\""));
+    nicest_model_free(model);
+    nicest_model_free(source);
+    nicest_data_free(rows);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(an_interrupted_calibration_keeps_the_model),
         cmocka_unit_test(an_uncalibrated_model_says_so),
         cmocka_unit_test(bad_arguments_are_refused),
         cmocka_unit_test(tables_keep_the_promise),

@@ -111,6 +111,8 @@ static void extremes(void **state)
     assert_near(d.auprc, 0.5, 1e-15);
     assert_near(d.recall, 0, 0); /* below the threshold means strictly */
     assert_near(d.precision, 0, 0);
+    assert_near(d.best_threshold, nextafter(1, 2), 0); /* all are flagged, by a number */
+    assert_near(d.best_f1, 2.0 / 3, 1e-15);
 }
 
 /* The best threshold gives the best F1, and no other does better. */

@@ -145,6 +145,25 @@ static void test_gaussian_sees_the_noise(void **state)
     nicest_data_free(data);
 }
 
+/* A factor of d columns takes d^3: not asked of a table of a few wide rows. */
+static void test_gaussian_of_wide_rows_is_left_out(void **state)
+{
+    enum { D = 1025 };
+    double *values = calloc(2 * D, sizeof *values), logp = 0;
+    nicest_data *data = NULL;
+    entry e;
+    (void)state;
+    for (size_t j = 0; j < D; j++)
+        values[j] = (double)j;
+    assert_int_equal(nicest_data_new(&data, values, 2, D, NULL), NICEST_OK);
+    assert_true(entry_open(&e, D));
+    assert_int_equal(columns_gaussian(&e, data, data, 1, &logp), NICEST_OK);
+    assert_true(isnan(logp));
+    entry_close(&e);
+    nicest_data_free(data);
+    free(values);
+}
+
 static void test_measure(void **state)
 {
     nicest_data *data = column_of(integers);
@@ -167,6 +186,7 @@ int main(void)
         cmocka_unit_test(test_noise_does_not_overlap),
         cmocka_unit_test(test_gaussian_is_the_entropy),
         cmocka_unit_test(test_gaussian_sees_the_noise),
+        cmocka_unit_test(test_gaussian_of_wide_rows_is_left_out),
         cmocka_unit_test(test_measure),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -216,6 +216,86 @@ static void test_absurd_rates_recover(void **state)
     nicest_data_free(data);
 }
 
+static int stop_at_event(void *context, const nicest_progress *progress)
+{
+    if (progress->event) {
+        assert_non_null(strstr(progress->event, "50 steps worse"));
+        assert_null(strstr(progress->event, "layer"));
+        *(size_t *)context = progress->step;
+    }
+    return progress->event != NULL;
+}
+
+/* The answer to an event counts as any other. */
+static void test_a_stop_at_an_event_is_a_stop(void **state)
+{
+    (void)state;
+    nicest_data *data = open_data("toy:parabola,n=1000");
+    nicest_train_options options = quick();
+    size_t step = 0;
+    options.learning_rate = 10;
+    options.epochs = 400;
+    options.progress = stop_at_event;
+    options.context = &step;
+    nicest_train_result result = train_to(NULL, data, &options);
+    assert_true(step > 0);
+    assert_int_equal(result.steps, step);
+    assert_int_equal(result.retries, 1);
+    assert_true(result.interrupted);
+    nicest_data_free(data);
+}
+
+/* Squares of gradients that are beyond floats must not stand in a checkpoint as infinity. */
+static void test_huge_gradients_resume(void **state)
+{
+    (void)state;
+    enum { ROWS = 300 };
+    double values[2 * ROWS];
+    nicest_data *toy = open_data("toy:moons,n=300"), *data = NULL;
+    const char *checkpoint = in_scratch("huge");
+    assert_int_equal(nicest_data_read(toy, 0, ROWS, values), NICEST_OK);
+    for (size_t i = 0; i < ROWS; i++)
+        values[2 * i + 1] *= 1e-21;
+    assert_int_equal(nicest_data_new(&data, values, ROWS, 2, NULL), NICEST_OK);
+    for (int kind = NICEST_ADAM; kind <= NICEST_RMSPROP; kind++) {
+        nicest_train_options options = quick();
+        options.preprocess = "centre";
+        options.optimizer = (nicest_optimizer)kind;
+        options.checkpoint = checkpoint;
+        train_to(NULL, data, &options);
+        options.resume = checkpoint;
+        train_to(NULL, data, &options);
+    }
+    nicest_data_free(toy);
+    nicest_data_free(data);
+}
+
+/* What is wrong with the arguments is known before the work. */
+static void test_wrong_arguments_cost_no_training(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"a", "b"}, *const others[] = {"b", "a"};
+    double rows[80];
+    nicest_data *train = NULL, *valid = NULL;
+    nicest_model *model = NULL;
+    nicest_train_options options = quick();
+    for (size_t i = 0; i < 80; i++)
+        rows[i] = sin((double)(i * i));
+    options.epochs = 100000000; /* years */
+    assert_int_equal(nicest_data_new(&train, rows, 40, 2, names), NICEST_OK);
+    assert_int_equal(nicest_data_new(&valid, rows, 40, 2, others), NICEST_OK);
+    assert_int_equal(nicest_train(&model, train, valid, &options, NULL), NICEST_E_MISMATCH);
+    assert_non_null(strstr(nicest_error(), "'b' in the validation data, 'a' in the training data"));
+    options.calibration_share = 0;
+    assert_int_equal(nicest_train(&model, train, valid, &options, NULL), NICEST_E_MISMATCH);
+    for (int wrong = -1; wrong <= 2000; wrong += 2001) {
+        options.threads = wrong;
+        assert_int_equal(nicest_train(&model, train, train, &options, NULL), NICEST_E_ARGUMENT);
+    }
+    nicest_data_free(train);
+    nicest_data_free(valid);
+}
+
 static void test_learning_beats_the_start_and_the_gaussian(void **state)
 {
     (void)state;
@@ -353,6 +433,9 @@ int main(void)
         cmocka_unit_test(test_resuming_from_the_middle),
         cmocka_unit_test(test_a_checkpoint_of_another_run_is_refused),
         cmocka_unit_test(test_absurd_rates_recover),
+        cmocka_unit_test(test_a_stop_at_an_event_is_a_stop),
+        cmocka_unit_test(test_huge_gradients_resume),
+        cmocka_unit_test(test_wrong_arguments_cost_no_training),
         cmocka_unit_test(test_learning_beats_the_start_and_the_gaussian),
         cmocka_unit_test(test_scales_and_offsets),
         cmocka_unit_test(test_incomplete_rows_are_left_out),

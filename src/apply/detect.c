@@ -124,7 +124,7 @@ static void measure_at(const curve *c, double threshold, nicest_detection *d)
 static double threshold_after(const curve *c, size_t i)
 {
     if (i + 1 == c->count)
-        return HUGE_VAL;
+        return nextafter(c->runs[i].score, HUGE_VAL);
     double here = c->runs[i].score, next = c->runs[i + 1].score, middle = here + (next - here) / 2;
     return middle > here && middle <= next ? middle : next;
 }

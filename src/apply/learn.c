@@ -6,12 +6,15 @@
 #include <string.h>
 
 #include "apply/outlier.h"
+#include "apply/score.h"
 #include "base/status.h"
+#include "model/model.h"
 #include "train/trainer.h"
 
 enum { FOLDS = 5, FEWEST_FOR_FOLDS = 4 * FOLDS };
 
-/* A model of one fold: the same options, and as many epochs as the model at hand took. */
+/* A model of one fold: the same options, and as many epochs as the model at hand took, or a fifth
+ * of its time. */
 static nicest_status learn_fold(void *context, const nicest_data *rows, nicest_model **model)
 {
     const nicest_train_options *options = context;
@@ -19,6 +22,11 @@ static nicest_status learn_fold(void *context, const nicest_data *rows, nicest_m
     nicest_train_result result;
     nicest_status status = trainer_run(model, rows, NULL, options, &result, &parts);
     trainer_rows_free(&parts);
+    if (status == NICEST_OK && result.interrupted) {
+        nicest_model_free(*model);
+        *model = NULL;
+        return fail(NICEST_E_INTERRUPTED, "calibration was interrupted");
+    }
     return status;
 }
 
@@ -27,10 +35,9 @@ static nicest_status cross_calibrate(nicest_model *model, const nicest_data *tra
 {
     nicest_train_options fold = *options;
     fold.calibration_share = 0;
-    fold.seconds = 0;
+    fold.seconds = options->seconds / FOLDS;
     fold.epochs = epochs ? epochs : 1;
     fold.checkpoint = fold.resume = fold.log = NULL;
-    fold.progress = NULL;
     return outlier_cross_calibrate(model, train, FOLDS, learn_fold, &fold, options->seed,
                                    options->threads);
 }
@@ -49,13 +56,17 @@ static nicest_status calibrate(nicest_model *model, const nicest_data *train,
     if (!rows->held_out)
         return NICEST_OK;
     bool few = nicest_data_rows(rows->held_out) < OUTLIER_FEWEST &&
-               nicest_data_rows(train) >= FEWEST_FOR_FOLDS && !result->interrupted;
-    if (!few)
-        return nicest_calibrate(model, rows->train, rows->held_out, options->seed,
-                                options->threads);
-    say(result,
-        "few rows to calibrate on: cross-conformal, five more models learn from four fifths\n");
-    return cross_calibrate(model, train, options, result->epochs);
+               nicest_data_rows(train) >= FEWEST_FOR_FOLDS && !result->interrupted &&
+               !*result->failure;
+    if (few) {
+        say(result,
+            "few rows to calibrate on: cross-conformal, five more models learn from four fifths\n");
+        nicest_status status = cross_calibrate(model, train, options, result->epochs);
+        if (status != NICEST_E_INTERRUPTED)
+            return status;
+        result->interrupted = 1;
+    }
+    return nicest_calibrate(model, rows->train, rows->held_out, options->seed, options->threads);
 }
 
 nicest_status nicest_train(nicest_model **model, const nicest_data *train, const nicest_data *valid,
@@ -69,6 +80,9 @@ nicest_status nicest_train(nicest_model **model, const nicest_data *train, const
         return fail(NICEST_E_ARGUMENT, "nicest_train: model and training data are needed");
     nicest_train_defaults(&defaults);
     options = options ? options : &defaults;
+    TRY(model_check_threads(options->threads));
+    if (valid)
+        TRY(score_alike(train, valid));
     memset(&found, 0, sizeof found);
     TRY(trainer_run(&made, train, valid, options, &found, &rows));
     nicest_status status = calibrate(made, train, &rows, options, &found);

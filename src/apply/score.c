@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "apply/score.h"
 #include "base/memory.h"
 #include "base/status.h"
 #include "model/model.h"
@@ -43,9 +44,17 @@ static bool named(const void *owner, name_function name_of, size_t columns)
     return false;
 }
 
+/* Something with columns, and what it is called. */
+typedef struct columned {
+    const void *owner;
+    name_function name_of;
+    const char *what;
+} columned;
+
 /* As they are in a model: bytes that are not UTF-8 count as '?'. */
-static nicest_status compare_names(const char *ours, const char *theirs, size_t column)
+static nicest_status compare_names(const columned *a, const columned *b, size_t column)
 {
+    const char *ours = a->name_of(a->owner, column), *theirs = b->name_of(b->owner, column);
     if (!theirs || !strcmp(ours, theirs))
         return NICEST_OK;
     char *repaired = utf8_repaired(theirs);
@@ -53,31 +62,29 @@ static nicest_status compare_names(const char *ours, const char *theirs, size_t 
         return fail_memory();
     nicest_status status = NICEST_OK;
     if (strcmp(ours, repaired))
-        status = fail(NICEST_E_MISMATCH, "column %zu is '%.60s' in the data, '%.60s' in the model",
-                      column + 1, repaired, ours);
+        status = fail(NICEST_E_MISMATCH, "column %zu is '%.60s' in the %s, '%.60s' in the %s",
+                      column + 1, repaired, b->what, ours, a->what);
     memory_free(repaired);
     return status;
 }
 
-static nicest_status compare_all_names(const nicest_model *model, const nicest_data *data, size_t d)
+static nicest_status compare_all_names(const columned *a, const columned *b, size_t d)
 {
-    if (!named(model, name_in_model, d) || !named(data, name_in_data, d))
+    if (!named(a->owner, a->name_of, d) || !named(b->owner, b->name_of, d))
         return NICEST_OK;
     for (size_t j = 0; j < d; j++)
-        TRY(compare_names(nicest_model_column_name(model, j), nicest_data_column_name(data, j), j));
+        TRY(compare_names(a, b, j));
     return NICEST_OK;
 }
 
-/* Where both are pictures. */
-static nicest_status compare_pictures(const nicest_model *model, const nicest_data *data)
+/* Height, width, channels of both, where both are pictures. */
+static nicest_status compare_pictures(const columned *a, const unsigned ours[3], const columned *b,
+                                      const unsigned theirs[3])
 {
-    unsigned a[3], b[3];
-    nicest_model_image(model, &a[0], &a[1], &a[2]);
-    nicest_data_image(data, &b[0], &b[1], &b[2]);
-    if (!a[0] || !b[0] || !memcmp(a, b, sizeof a))
+    if (!ours[0] || !theirs[0] || !memcmp(ours, theirs, 3 * sizeof *ours))
         return NICEST_OK;
-    return fail(NICEST_E_MISMATCH, "the data's pictures are %u x %u x %u, the model's %u x %u x %u",
-                b[0], b[1], b[2], a[0], a[1], a[2]);
+    return fail(NICEST_E_MISMATCH, "the %s's pictures are %u x %u x %u, the %s's %u x %u x %u",
+                b->what, theirs[0], theirs[1], theirs[2], a->what, ours[0], ours[1], ours[2]);
 }
 
 nicest_status nicest_model_fits(const nicest_model *model, const nicest_data *data)
@@ -87,8 +94,27 @@ nicest_status nicest_model_fits(const nicest_model *model, const nicest_data *da
     size_t d = nicest_model_columns(model), other = nicest_data_columns(data);
     if (d != other)
         return fail(NICEST_E_MISMATCH, "the data has %zu columns, the model %zu", other, d);
-    TRY(compare_pictures(model, data));
-    return compare_all_names(model, data, d);
+    const columned a = {model, name_in_model, "model"}, b = {data, name_in_data, "data"};
+    unsigned ours[3], theirs[3];
+    nicest_model_image(model, &ours[0], &ours[1], &ours[2]);
+    nicest_data_image(data, &theirs[0], &theirs[1], &theirs[2]);
+    TRY(compare_pictures(&a, ours, &b, theirs));
+    return compare_all_names(&a, &b, d);
+}
+
+nicest_status score_alike(const nicest_data *train, const nicest_data *valid)
+{
+    const columned a = {train, name_in_data, "training data"},
+                   b = {valid, name_in_data, "validation data"};
+    unsigned ours[3], theirs[3];
+    size_t d = nicest_data_columns(train), other = nicest_data_columns(valid);
+    if (d != other)
+        return fail(NICEST_E_MISMATCH, "the validation data has %zu columns, the training data %zu",
+                    other, d);
+    nicest_data_image(train, &ours[0], &ours[1], &ours[2]);
+    nicest_data_image(valid, &theirs[0], &theirs[1], &theirs[2]);
+    TRY(compare_pictures(&a, ours, &b, theirs));
+    return compare_all_names(&a, &b, d);
 }
 
 /* ------------------------------------------------------------------ all rows */

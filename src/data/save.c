@@ -4,6 +4,7 @@
  * type. Owns which format a name means, and the grid of pictures. Files appear whole or not at all
  * (base/file.h). */
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/file.h"
@@ -126,10 +127,9 @@ static nicest_status put_header(text_sink *sink, const nicest_data *data, char s
     return put(sink, "\n", 1);
 }
 
-static nicest_status put_row(text_sink *sink, const double *row, size_t columns,
-                             const double *label, char separator)
+static nicest_status put_numbers(text_sink *sink, const double *row, size_t columns, char separator)
 {
-    size_t room = (columns + 1) * (NUMBER_SIZE + 1), used = 0;
+    size_t room = columns * (NUMBER_SIZE + 1), used = 0;
     char *p = (char *)byte_buffer_take(&sink->text, room);
     if (p == NULL)
         return fail_memory();
@@ -138,13 +138,22 @@ static nicest_status put_row(text_sink *sink, const double *row, size_t columns,
             p[used++] = separator;
         used += number_write(row[j], p + used);
     }
-    if (label != NULL) {
-        p[used++] = separator;
-        used += number_write(*label, p + used);
-    }
-    p[used++] = '\n';
     sink->text.size -= room - used;
     return NICEST_OK;
+}
+
+/* As the file said it: a word, or a number. */
+static nicest_status put_label(text_sink *sink, const nicest_data *data, size_t row, char separator)
+{
+    const double *labels = nicest_data_labels(data);
+    const char *word = nicest_data_label_text(data, row);
+    char number[NUMBER_SIZE + 1];
+    if (labels == NULL)
+        return NICEST_OK;
+    TRY(put(sink, &separator, 1));
+    if (word != NULL)
+        return put_name(sink, word, separator);
+    return put(sink, number, number_write(labels[row], number));
 }
 
 /* Rows as doubles, some at a time. */
@@ -177,11 +186,11 @@ typedef struct text_context {
 static nicest_status put_rows(void *context, size_t first, const double *rows, size_t count)
 {
     text_context *c = context;
-    const double *labels = nicest_data_labels(c->data);
     size_t d = nicest_data_columns(c->data);
     for (size_t i = 0; i < count; i++) {
-        TRY(put_row(c->sink, rows + i * d, d, labels != NULL ? labels + first + i : NULL,
-                    c->separator));
+        TRY(put_numbers(c->sink, rows + i * d, d, c->separator));
+        TRY(put_label(c->sink, c->data, first + i, c->separator));
+        TRY(put(c->sink, "\n", 1));
         if (c->sink->text.size > CHUNK)
             TRY(flush(c->sink));
     }
@@ -208,6 +217,53 @@ static nicest_status save_text(const nicest_data *data, const char *path, char s
         file_writer_abandon(sink.writer);
     byte_buffer_close(&sink.text);
     return status;
+}
+
+/* ---------------------------------------------------------------- words as numbers */
+
+static bool is_normal(const char *word)
+{
+    return strcmp(word, "normal") == 0 || strcmp(word, "0") == 0;
+}
+
+/* Numbers for a format that has no words: 0 for the words `normal` and `0`, which are normal where
+ * outliers are judged, and 1, 2, ... for others as they appear. place: [codes], all 0. */
+static void number_words(double *numbers, const nicest_data *data, size_t *place)
+{
+    const double *labels = nicest_data_labels(data);
+    size_t others = 0;
+    for (size_t i = 0; i < nicest_data_rows(data); i++) {
+        const char *word = nicest_data_label_text(data, i);
+        if (word == NULL)
+            continue;
+        size_t *mine = place + (size_t)labels[i];
+        if (*mine == 0 && !is_normal(word))
+            *mine = ++others;
+        numbers[i] = (double)*mine;
+    }
+}
+
+/* [rows], to be freed; numbers stay as they are. */
+static nicest_status label_numbers(double **out, const nicest_data *data)
+{
+    size_t n = nicest_data_rows(data), codes = 0;
+    const double *labels = nicest_data_labels(data);
+    double *numbers = memory_new(n, sizeof *numbers);
+    if (numbers == NULL)
+        return fail_memory();
+    memcpy(numbers, labels, n * sizeof *numbers);
+    for (size_t i = 0; i < n; i++)
+        if (nicest_data_label_text(data, i) != NULL && labels[i] >= (double)codes)
+            codes = (size_t)labels[i] + 1;
+    size_t *place = codes > 0 ? memory_new(codes, sizeof *place) : NULL;
+    if (codes > 0 && place == NULL) {
+        memory_free(numbers);
+        return fail_memory();
+    }
+    number_words(numbers, data, place);
+    memory_free(place);
+    *out = numbers;
+    return NICEST_OK;
 }
 
 /* ---------------------------------------------------------------- NumPy */
@@ -257,12 +313,14 @@ static nicest_status make_npy(byte_buffer *out, const nicest_data *data)
 static nicest_status make_label_npy(byte_buffer *out, const nicest_data *data)
 {
     size_t n = nicest_data_rows(data);
-    TRY(npy_header(out, VALUE_F64, &n, 1));
-    unsigned char *p = byte_buffer_take(out, n * sizeof(double));
-    if (p == NULL)
-        return fail_memory();
-    memcpy(p, nicest_data_labels(data), n * sizeof(double));
-    return NICEST_OK;
+    double *numbers;
+    TRY(label_numbers(&numbers, data));
+    nicest_status status = npy_header(out, VALUE_F64, &n, 1);
+    unsigned char *p = status == NICEST_OK ? byte_buffer_take(out, n * sizeof(double)) : NULL;
+    if (p != NULL)
+        memcpy(p, numbers, n * sizeof(double));
+    memory_free(numbers);
+    return status != NICEST_OK ? status : p != NULL ? NICEST_OK : fail_memory();
 }
 
 static nicest_status save_npy(const nicest_data *data, const char *path)
@@ -362,14 +420,17 @@ static nicest_status choose_axes(const nicest_data *data, const char *path, unsi
     return NICEST_OK;
 }
 
-static bool labels_are_bytes(const nicest_data *data)
+static nicest_status labels_are_bytes(bool *bytes, const nicest_data *data)
 {
-    const double *labels = nicest_data_labels(data);
-    for (size_t i = 0; labels != NULL && i < nicest_data_rows(data); i++) {
-        if (!(labels[i] >= 0 && labels[i] <= 255 && labels[i] == rint(labels[i])))
-            return false;
-    }
-    return labels != NULL;
+    double *numbers;
+    *bytes = nicest_data_labels(data) != NULL;
+    if (!*bytes)
+        return NICEST_OK;
+    TRY(label_numbers(&numbers, data));
+    for (size_t i = 0; i < nicest_data_rows(data); i++)
+        *bytes = *bytes && numbers[i] >= 0 && numbers[i] <= 255 && numbers[i] == rint(numbers[i]);
+    memory_free(numbers);
+    return NICEST_OK;
 }
 
 /* A labels file that is there may only be replaced together with its pictures. New pictures without
@@ -398,10 +459,12 @@ static nicest_status check_idx_labels(const char *path, const char *beside)
 /* Labels go to the file where idx_load looks for them, as far as bytes can hold them. */
 static nicest_status find_labels_file(char **beside, const nicest_data *data, const char *path)
 {
+    bool bytes;
     *beside = NULL;
     if (idx_axes(path) == 0)
         return NICEST_OK;
-    if (labels_are_bytes(data))
+    TRY(labels_are_bytes(&bytes, data));
+    if (bytes)
         TRY(idx_labels_path(beside, path));
     nicest_status status = check_idx_labels(path, *beside);
     if (status != NICEST_OK) {
@@ -435,10 +498,14 @@ nicest_status nicest_data_labels_file(const nicest_data *data, const char *path,
 static nicest_status save_idx_labels(const nicest_data *data, const char *beside)
 {
     nicest_data *column;
+    double *numbers;
     if (beside == NULL)
         return NICEST_OK;
-    TRY(nicest_data_new(&column, nicest_data_labels(data), nicest_data_rows(data), 1, NULL));
-    nicest_status status = nicest_data_save(column, beside);
+    TRY(label_numbers(&numbers, data));
+    nicest_status status = nicest_data_new(&column, numbers, nicest_data_rows(data), 1, NULL);
+    memory_free(numbers);
+    TRY(status);
+    status = nicest_data_save(column, beside);
     nicest_data_free(column);
     return status;
 }
@@ -456,10 +523,14 @@ static nicest_status save_idx(const nicest_data *data, const char *path, unsigne
     nicest_status status = put_idx_header(&bytes, size, axes);
     if (status == NICEST_OK)
         status = put_values(&bytes, data, VALUE_U8);
+    bool there = beside != NULL && file_exists(beside);
     if (status == NICEST_OK)
         status = save_idx_labels(data, beside);
-    if (status == NICEST_OK)
+    if (status == NICEST_OK) {
         status = write_file(path, &bytes);
+        if (status != NICEST_OK && beside != NULL && !there)
+            remove(beside); /* labels of pictures that are not there */
+    }
     memory_free(beside);
     byte_buffer_close(&bytes);
     return status;

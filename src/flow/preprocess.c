@@ -148,7 +148,7 @@ static void logit_backward(const layer *self, tile *t)
     size_t first = t->first * self->columns;
     const real *slope = t->tape->matrix[0] + first, *tilt = t->tape->matrix[1] + first;
     for (size_t i = 0; i < t->padded * self->columns; i++)
-        t->dx[i] = slope[i] * (t->dx[i] + (real)t->dlogdet * tilt[i]);
+        t->dx[i] = i % t->padded < t->rows ? slope[i] * (t->dx[i] + (real)t->dlogdet * tilt[i]) : 0;
 }
 
 static const layer_class logit_class = {

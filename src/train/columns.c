@@ -354,8 +354,10 @@ static nicest_status fit_rival(rival *g, entry *e, const nicest_data *train,
     return run_pass(&score);
 }
 
-/* Rows times columns squared: beyond this the comparison is not worth its seconds. */
+/* Rows times columns squared, and columns, whose cube a factor takes: beyond these the comparison
+ * is not worth its seconds. */
 static const double MOST_WORK = 4e9;
+enum { MOST_COLUMNS = 1024 };
 
 nicest_status columns_gaussian(const entry *e, const nicest_data *train, const nicest_data *test,
                                uint64_t seed, double *mean_logp)
@@ -364,7 +366,7 @@ nicest_status columns_gaussian(const entry *e, const nicest_data *train, const n
     double work =
         (double)d * (double)d * (double)(nicest_data_rows(train) + nicest_data_rows(test));
     *mean_logp = NAN;
-    if (!nicest_data_rows(test) || work > MOST_WORK)
+    if (!nicest_data_rows(test) || d > MOST_COLUMNS || work > MOST_WORK)
         return NICEST_OK;
     entry copy;
     double *block = memory_new(gaussian_packed(d) + 5 * d, sizeof *block);

@@ -64,13 +64,21 @@ optimizer_step optimizer_begin(optimizer *o, double rate, double gradient_scale)
     };
 }
 
+/* Its square must be a float: a second moment that overflows never comes back, and its weight would
+ * stand still for good. */
+static inline float squarable(float gradient)
+{
+    const float most = 1e19f;
+    return gradient > most ? most : gradient < -most ? -most : gradient;
+}
+
 VECTOR_CLONES
 static void adam(const optimizer_step *s, float epsilon, float *restrict theta, float *restrict m,
                  float *restrict v, const float *restrict g, size_t n)
 {
     float rate = s->rate * s->correction1;
     for (size_t i = 0; i < n; i++) {
-        float gradient = g[i] * s->gradient_scale;
+        float gradient = squarable(g[i] * s->gradient_scale);
         m[i] = s->momentum * m[i] + (1 - s->momentum) * gradient;
         v[i] = s->forget * v[i] + (1 - s->forget) * gradient * gradient;
         theta[i] -= rate * m[i] / (sqrtf(v[i]) * s->correction2 + epsilon);
@@ -82,7 +90,7 @@ static void rmsprop(const optimizer_step *s, float epsilon, float *restrict thet
                     float *restrict m, float *restrict v, const float *restrict g, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
-        float gradient = g[i] * s->gradient_scale;
+        float gradient = squarable(g[i] * s->gradient_scale);
         v[i] = s->forget * v[i] + (1 - s->forget) * gradient * gradient;
         float move = gradient / (sqrtf(v[i]) + epsilon);
         if (m)

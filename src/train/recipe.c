@@ -154,7 +154,7 @@ static nicest_status add_couplings(char **spec, const nicest_train_options *o, c
         return fail(NICEST_E_ARGUMENT, "activation '%.30s': expected relu, tanh or silu", act);
     TRY(add_line(spec, "permute odd-even"));
     for (int i = 0; i < couplings; i++) {
-        char *line = memory_format("coupling move=%s hidden=%.120s activation=%s rule=additive",
+        char *line = memory_format("coupling move=%s hidden=%s activation=%s rule=additive",
                                    i % 2 ? "first" : "second", hidden, act);
         nicest_status status = line ? add_line(spec, line) : fail_memory();
         memory_free(line);
@@ -195,13 +195,15 @@ static nicest_status take_spec(recipe *r, const nicest_train_options *o, const r
     flow_spec parsed;
     TRY(spec_parse(&parsed, o->spec));
     size_t columns = parsed.columns;
+    r->spec = memory_text(parsed.text); /* without comments, and as a checkpoint knows it */
     spec_close(&parsed);
+    if (!r->spec)
+        return fail_memory();
     if (columns != data->columns)
         return fail(NICEST_E_MISMATCH, "the spec is of %zu columns, the data has %zu", columns,
                     data->columns);
-    r->spec = memory_text(o->spec);
-    r->centred = !strstr(o->spec, "logit");
-    return r->spec ? NICEST_OK : fail_memory();
+    r->centred = !strstr(r->spec, "logit");
+    return NICEST_OK;
 }
 
 /* A move by half a picture or more leaves less of it than it makes up. */

@@ -13,6 +13,7 @@
 #include "base/memory.h"
 #include "base/status.h"
 #include "model/json.h"
+#include "model/utf8.h"
 
 enum { JSON_STYLE = JSON_COMPACT | JSON_REAL_PRECISION(17) };
 
@@ -106,15 +107,20 @@ static json_t *recipe_json(const recipe *r, const nicest_train_options *o)
 char *record_training(const train_state *s, const recipe *r, const nicest_train_options *options,
                       const nicest_train_result *result, size_t valid_rows, size_t held_out_rows)
 {
-    return dump(json_pack(
+    char *chosen = utf8_repaired(result->chosen); /* it names columns of anybody's files */
+    if (!chosen)
+        return NULL;
+    char *record = dump(json_pack(
         "{s:o, s:I, s:I, s:I, s:I, s:I, s:i, s:o, s:o, s:o, s:o, s:s, s:[s,s,s,s,s], s:o}",
         "recipe", recipe_json(r, options), "rows", (json_int_t)result->rows, "valid_rows",
         (json_int_t)valid_rows, "held_out_rows", (json_int_t)held_out_rows, "epochs",
         (json_int_t)result->epochs, "steps", (json_int_t)result->steps, "retries", result->retries,
         "train_logp", number(result->train_logp), "valid_logp", number(result->valid_logp),
         "held_out_logp", number(result->test_logp), "gaussian_logp", number(result->gaussian_logp),
-        "chosen", result->chosen, "curve_columns", "step", "epoch", "train_logp", "valid_logp",
-        "rate", "curve", curve_json(s)));
+        "chosen", chosen, "curve_columns", "step", "epoch", "train_logp", "valid_logp", "rate",
+        "curve", curve_json(s)));
+    memory_free(chosen);
+    return record;
 }
 
 /* CRC of all stored values, so that a change of one number is noticed. */

@@ -40,6 +40,7 @@ typedef struct trainer {
     char *identity;            /* where checkpoints are written or read */
     double clock, told, saved; /* start of this process's part; last progress; last checkpoint */
     size_t saved_step;
+    bool stopped; /* the caller has asked for the end */
     words said;
 } trainer;
 
@@ -155,9 +156,6 @@ static nicest_status split_rows(trainer *t, const nicest_data *train, const nice
     double valid_share = o->valid_share, calibration = o->calibration_share;
     TRY(check_share("share of validation rows", valid_share));
     TRY(check_share("share of calibration rows", calibration));
-    if (valid && nicest_data_columns(valid) != nicest_data_columns(train))
-        return fail(NICEST_E_MISMATCH, "the validation data has %zu columns, the training data %zu",
-                    nicest_data_columns(valid), nicest_data_columns(train));
     recipe_shares(nicest_data_rows(train), valid != NULL, &valid_share, &calibration);
     if (valid) {
         TRY(split_training(t, train, 0, 0));
@@ -263,7 +261,7 @@ static nicest_status open_run(trainer *t)
     bool bf16 = t->options->precision == NICEST_BF16;
     if (bf16 && !gemm_has_bf16())
         return fail(NICEST_E_UNSUPPORTED, "precision bf16: this processor or build has no bf16 "
-                                          "products (AVX512-BF16 or AMX); use f32");
+                                          "products (AVX512-BF16); use f32");
     int threads = choose_threads(t);
     flow_use use = t->options->recompute ? FLOW_RECOMPUTE : FLOW_LEARN;
     TRY(flow_workspace_new(&t->learn, t->flow, use, t->recipe.batch, threads, bf16));
@@ -427,7 +425,7 @@ static void next_batch(trainer *t)
 
 /* ------------------------------------------------------------------ telling, recovering, saving */
 
-static bool tell(trainer *t, const char *event)
+static void tell(trainer *t, const char *event)
 {
     const train_state *s = &t->state;
     nicest_progress p = {
@@ -445,23 +443,18 @@ static bool tell(trainer *t, const char *event)
                                             : 0;
     p.rate = p.seconds > 0 ? (double)s->step * (double)t->recipe.batch / p.seconds : 0;
     t->told = p.seconds;
-    return !t->options->progress || t->options->progress(t->options->context, &p) == 0;
-}
-
-static const char *layer_at(const trainer *t, int layer_index)
-{
-    return layer_index < 0 ? "the prior" : t->flow->spec.layers[layer_index]->class->name;
+    if (t->options->progress && t->options->progress(t->options->context, &p) != 0)
+        t->stopped = true;
 }
 
 /* Back to the best weights with a tenth of the rate. */
-static nicest_status recover(trainer *t, int fault, const char *what)
+static nicest_status recover(trainer *t, const char *what)
 {
     train_state *s = &t->state;
     char *event;
     if (++s->retries > MOST_RETRIES)
-        return fail(NICEST_E_DIVERGED,
-                    "training diverged %d times, last at step %zu in layer %d (%s): %s",
-                    MOST_RETRIES + 1, (size_t)s->step, fault, layer_at(t, fault), what);
+        return fail(NICEST_E_DIVERGED, "training diverged %d times, last at step %zu: %s",
+                    MOST_RETRIES + 1, (size_t)s->step, what);
     memcpy(t->flow->theta, s->best, t->flow->tensors.trainable * sizeof(float));
     flow_turned(t->learn, false);
     optimizer_reset(&s->optimizer, t->flow->theta);
@@ -469,13 +462,21 @@ static nicest_status recover(trainer *t, int fault, const char *what)
     s->above = 0;
     s->sum = 0;
     s->summed = 0;
-    event = memory_format("diverged at step %zu (%s, layer %d: %s): back to the best weights, "
-                          "learning rate now %.3g",
-                          (size_t)s->step, what, fault, layer_at(t, fault),
-                          t->recipe.rate * s->rate_factor);
+    event = memory_format("diverged at step %zu (%s): back to the best weights, learning rate now "
+                          "%.3g",
+                          (size_t)s->step, what, t->recipe.rate * s->rate_factor);
     tell(t, event);
     memory_free(event);
     return NICEST_OK;
+}
+
+static nicest_status recover_at(trainer *t, int layer_index)
+{
+    char what[96] = "the loss is not finite";
+    if (layer_index >= 0)
+        snprintf(what, sizeof what, "the loss or its gradient is not finite, layer %d: %s",
+                 layer_index, t->flow->spec.layers[layer_index]->class->name);
+    return recover(t, what);
 }
 
 static nicest_status validate(trainer *t)
@@ -536,12 +537,12 @@ static nicest_status step(trainer *t)
     flow_pass pass = draw_batch(t);
     if (!pass.finite) {
         next_batch(t);
-        return recover(t, pass.fault, "the loss or its gradient is not finite");
+        return recover_at(t, pass.fault);
     }
     s->above = pass.mean_logp < s->start_logp ? s->above + 1 : 0;
     if (s->above >= ABOVE_STEPS) {
         next_batch(t);
-        return recover(t, -1, "50 steps worse than the start");
+        return recover(t, "50 steps worse than the start");
     }
     stepper_apply(&t->stepper, rate_at(t, progress_of(t)));
     s->sum += pass.mean_logp;
@@ -604,17 +605,16 @@ static nicest_status keep_weights(trainer *t, nicest_status status)
 
 static nicest_status learn(trainer *t)
 {
-    bool going = tell(t, NULL);
     const char *failure = t->result->failure;
-    while (going && !finished(t)) {
+    tell(t, NULL);
+    while (!t->stopped && !*failure && !finished(t)) {
         TRY(keep_weights(t, step(t)));
         if (t->state.step % t->valid_every == 0 || now(t) - t->told > 0.1)
-            going = tell(t, NULL);
+            tell(t, NULL);
         if (!*failure && checkpoint_due(t))
             TRY(keep_weights(t, save_checkpoint(t)));
-        going = going && !*failure;
     }
-    t->result->interrupted = !going;
+    t->result->interrupted = t->stopped;
     if (t->options->checkpoint && !*failure) /* else the last one stands: it has every line */
         TRY(keep_weights(t, save_checkpoint(t)));
     return t->state.step % t->valid_every ? keep_weights(t, validate(t)) : NICEST_OK;
