@@ -175,13 +175,14 @@ def write_page(found):
             lines += [f"**{part}: a shorter run, its time scaled by {scale:g} (the command shows it).**", ""]
     if "toys" in found:
         lines += ["## Toys", "", "Gap: mean true log density minus the model's, on 100,000 fresh rows. "
-                  "Pictures: `toy-NAME.png` here. Least: the gap that no flow with additive couplings, one scaling and a "
+                  "Below: the learnt densities. Least: the gap that no flow with additive couplings, one scaling and a "
                   "normal prior can go below, because it keeps areas (`least_gap` in the script says why).", "",
                   "| toy | gap | +- | least | test | steps | seconds | verify | ok | command |", "|---|---|---|---|---|---|---|---|---|---|"]
         for r in found["toys"]:
             t = r["train"]
             lines.append(f"| {r['name']} | {figure(t['gap'])} | {figure(t['gap_sem'])} | {figure(r.get('least_gap'), 3)} | "
                          f"{figure(t['test_logp'])} | {t['steps']} | {t['seconds']:.0f} | {proof_cell(r['verify'])} | `{r['command']}` |")
+        lines += ["", " ".join(f"![{r['name']}](toy-{r['name']}.png)" for r in found["toys"])]
     for key, title in (("mnist", "MNIST, the paper's preset"), ("fashion", "Fashion-MNIST, the same command")):
         if key in found:
             lines += ["", f"## {title}", "", "| test | +- | bits/dim | valid | train | epochs | seconds | verify | ok |",
@@ -200,6 +201,8 @@ def write_page(found):
             t = r["train"]
             g = t.get("gaussian_logp")
             better = "-" if g is None or t["test_logp"] is None else "yes" if t["test_logp"] > g else "**no**"
+            if g is not None and abs(t["test_logp"] - g) < 4 * t["test_sem"]:
+                better += " (within four standard errors)"
             lines.append(f"| {r['name']} | {t['rows']} | {t['columns']} | {figure(t['test_logp'], 3)} | "
                          f"{figure(t['test_sem'], 3)} | {figure(g, 3)} | {better} | {proof_cell(r['verify'])} |")
     if "start" in found:

@@ -22,7 +22,7 @@ MOST_POINTS = 400  # of a curve that is kept
 TITLES = {"mnist": "MNIST", "fashion": "Fashion-MNIST"}
 MARKS = {"mnist": (1933.89, 1980.50, 2080.0), "fashion": ()}
 # Okabe and Ito: told apart by everybody
-COLOURS = {"best": "#009E73", "nicest": "#0072B2", "nicest-still": "#56B4E9", "nice": "#D55E00"}
+COLOURS = {"best": "#009E73", "eight": "#CC79A7", "nicest": "#0072B2", "nicest-still": "#56B4E9", "nice": "#D55E00"}
 
 
 def read(folder, name, lines=False):
