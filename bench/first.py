@@ -167,9 +167,7 @@ def write_page(found):
     lines = ["# First figures", "",
              "Written by `bench/first.py`; each row is one command and what the program printed. Nats unless "
              "said otherwise. verify: inverse / latent / log-det / gradient / integral.", ""]
-    machine = found.get("machine", "")
-    lines += [f"Machine: {machine}. {found.get('version', '')}.", ""]
-    lines += [f"{part}: {words}" for part, words in sorted(found.get("notes", {}).items())] + [""]
+    lines += [f"- {part}: {words}" for part, words in sorted(found.get("about", {}).items())] + [""]
     for part, scale in sorted(found.get("scales", {}).items()):
         if scale != 1:
             lines += [f"**{part}: a shorter run, its time scaled by {scale:g} (the command shows it).**", ""]
@@ -230,13 +228,15 @@ def main():
     store = os.path.join(RESULTS, "first.json")
     os.makedirs(RESULTS, exist_ok=True)
     found = json.load(open(store)) if os.path.exists(store) else {}
-    found["machine"] = machine()
-    found["version"] = subprocess.run([options.nicest, "version"], capture_output=True, text=True).stdout.strip().split("\n")[0]
+    version = subprocess.run([options.nicest, "version"], capture_output=True, text=True).stdout.strip().split("\n")[0]
     with tempfile.TemporaryDirectory() as folder:
         for part in options.only.split(","):
+            load = os.getloadavg()[0]
             found[part] = parts[part](options.nicest, folder, options.scale)
             found.setdefault("scales", {})[part] = options.scale
-            found.setdefault("notes", {})[part] = options.note or "nothing else ran on the machine."
+            found.setdefault("about", {})[part] = (
+                f"{time.strftime('%d %B %Y')}, {version}, {machine()}, load {load:.2f} before it" +
+                (f"; {options.note}" if options.note else "."))
             with open(store, "w") as file:
                 json.dump(found, file, indent=1)
             write_page(found)

@@ -43,14 +43,16 @@ def processor_seconds(pid):
 
 # What each reader is made of, besides its target; time that was spent on other sources does not count.
 FILES = "src/base/file.[ch]"
-READS = {"checkpoint": ("src/train/checkpoint.[ch]", "src/model/safetensors.[ch]", "src/model/json.[ch]"),
-         "csv": ("src/data/csv.[ch]", "src/data/number.[ch]", FILES),
+DATA = (FILES, "src/data/open.c", "src/data/source.[ch]", "src/data/select.[ch]", "src/data/shape.[ch]")
+READS = {"checkpoint": ("src/train/checkpoint.[ch]", "src/train/record.[ch]", "src/model/safetensors.[ch]",
+                        "src/model/json.[ch]", FILES),
+         "csv": ("src/data/csv.[ch]", "src/data/number.[ch]", *DATA),
          "gzip": (FILES,),
-         "idx": ("src/data/idx.c", FILES),
-         "npy": ("src/data/npy.[ch]", FILES),
-         "npz": ("src/data/npy.[ch]", FILES),
+         "idx": ("src/data/idx.c", *DATA),
+         "npy": ("src/data/npy.[ch]", *DATA),
+         "npz": ("src/data/npy.[ch]", *DATA),
          "options": ("cli/options.[ch]",),
-         "png": ("src/data/image.c", FILES),
+         "png": ("src/data/image.c", *DATA),
          "safetensors": ("src/model/*.[ch]", "src/flow/spec.[ch]", FILES),
          "spec": ("src/flow/spec.[ch]",),
          "words": ("src/data/select.[ch]", "src/data/source.[ch]", "src/data/toy.[ch]", "src/apply/mask.c",

@@ -17,6 +17,13 @@
 
 enum { SIDE = 8, PIXELS = SIDE * SIDE, ROWS = 12 };
 
+static char *in_tmpdir(const char *name, char *path, size_t size)
+{
+    const char *folder = getenv("TMPDIR");
+    snprintf(path, size, "%s/%s", folder ? folder : "/tmp", name);
+    return path;
+}
+
 static void put32(FILE *f, unsigned v)
 {
     unsigned char bytes[4] = {(unsigned char)(v >> 24), (unsigned char)(v >> 16),
@@ -28,8 +35,8 @@ static void put32(FILE *f, unsigned v)
 static nicest_data *pictures(unsigned rows, unsigned height, unsigned width,
                              unsigned char (*byte)(size_t, size_t))
 {
-    char folder[] = "nicest-XXXXXX", path[64];
-    assert_non_null(mkdtemp(folder));
+    char folder[512], path[600];
+    assert_non_null(mkdtemp(in_tmpdir("nicest-XXXXXX", folder, sizeof folder)));
     snprintf(path, sizeof path, "%s/some-images-idx3-ubyte", folder);
     FILE *f = fopen(path, "wb");
     assert_non_null(f);
@@ -139,8 +146,8 @@ static void fractions_of_bytes_stay_fractions_of_bytes(void **state)
     static const double parts[] = {255, 256};
     (void)state;
     for (size_t p = 0; p < 2; p++) {
-        char path[] = "nicest-XXXXXX.csv";
-        int descriptor = mkstemps(path, 4);
+        char path[512];
+        int descriptor = mkstemps(in_tmpdir("nicest-XXXXXX.csv", path, sizeof path), 4);
         assert_true(descriptor >= 0);
         FILE *file = fdopen(descriptor, "w");
         for (size_t i = 0; i < ROWS; i++)
@@ -524,8 +531,8 @@ static void missing_values_are_always_hidden(void **state)
 static void a_picture_is_a_mask(void **state)
 {
     (void)state;
-    char path[] = "nicest-mask-XXXXXX.png";
-    int file = mkstemps(path, 4);
+    char path[512];
+    int file = mkstemps(in_tmpdir("nicest-mask-XXXXXX.png", path, sizeof path), 4);
     assert_true(file >= 0);
     close(file);
     nicest_image image = {0};

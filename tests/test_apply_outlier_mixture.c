@@ -91,7 +91,7 @@ static void density_is_the_formula(void **state)
                 -square / 2 - log(det) / 2 - log(2 * acos(-1.0)), 1e-12);
 }
 
-/* Ledoit and Wolf's share of scikit-learn for rows 0..9 of sin(i^2 + j), computed once. */
+/* Ledoit and Wolf's share of scikit-learn for ten rows of four: golden/make_shrinkage.py prints it. */
 static void shrinkage_agrees_with_scikit_learn(void **state)
 {
     (void)state;

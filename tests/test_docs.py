@@ -10,7 +10,7 @@ import subprocess
 import sys
 
 LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)]*)?\)")
-COMMAND = re.compile(r"\bnicest ([a-z]+)\b([^|;&`\n]*)")
+COMMAND = re.compile(r"(?<![-/])\bnicest ([a-z]+)\b([^|;&`\n]*)")
 OPTION = re.compile(r"(?<![\w-])--([a-z][a-z0-9-]*)")
 
 
@@ -29,16 +29,16 @@ def commands(text):
 
 
 def unknown_options(text, options_of):
-    return [f"nicest {verb} --{option}" for verb, found in commands(text) if options_of(verb) is not None
-            for option in found if option not in options_of(verb)]
+    return [f"nicest {verb} --{option}" for verb, found in commands(text)
+            for option in found if option not in (options_of(verb) or ())]
 
 
 def self_test():
     here = pathlib.Path(__file__)
     assert dead_links(here, "[a](nothing.md) [b](test_docs.py#x) [c](https://x.y/z)") == ["nothing.md"]
     known = {"train": {"epochs"}}.get
-    text = "    nicest train a --epochs 3 \\\n\nSee `nicest train --epoch 3` and `nicest other --what`."
-    assert unknown_options(text, known) == ["nicest train --epoch"], unknown_options(text, known)
+    text = "    nicest train a --epochs 3 \\\n\nSee `nicest train --epoch 3` and `nicest trian --epochs 3`."
+    assert unknown_options(text, known) == ["nicest train --epoch", "nicest trian --epochs"]
     assert unknown_options("```\n$ nicest train a \\\n  --no-such 1\n```\n", known) == ["nicest train --no-such"]
 
 

@@ -11,6 +11,11 @@
 
 enum { LONG = 200000, BESIDE = 32 };
 
+#ifdef __has_feature /* Clang's way to say it */
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define __SANITIZE_ADDRESS__ 1
+#endif
+#endif
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 enum { SANITIZED = 1 }; /* these need terabytes of addresses */
 #else

@@ -10,7 +10,7 @@ static nicest_train_options options_of_run(void)
     nicest_train_defaults(&o);
     o.couplings = 2;
     o.hidden = "4";
-    o.batch = 8;
+    o.batch = 4; /* seven batches, 42 steps */
     o.epochs = 6;
     o.threads = 1;
     o.valid_share = 0.25;
@@ -25,14 +25,22 @@ static nicest_data *open_rows(void)
     return data;
 }
 
-/* Writes the checkpoint of a run that has come far; returns its bytes. */
+static int stop_at_20(void *context, const nicest_progress *progress)
+{
+    (void)context;
+    return progress->step >= 20;
+}
+
+/* Writes the checkpoint of a run that was stopped in the middle, inside an epoch; returns its bytes. */
 static bytes make_checkpoint(const nicest_data *data, const char *path)
 {
     nicest_train_options o = options_of_run();
     nicest_model *model = NULL;
     o.checkpoint = path;
-    o.checkpoint_steps = 7; /* inside an epoch */
-    assert_status(nicest_train(&model, data, NULL, &o, NULL), NICEST_OK);
+    o.progress = stop_at_20;
+    nicest_train_result result;
+    assert_status(nicest_train(&model, data, NULL, &o, &result), NICEST_OK);
+    assert_true(result.interrupted && result.steps < 42 && result.steps % 7 != 0);
     nicest_model_free(model);
     return read_bytes(path);
 }

@@ -43,6 +43,10 @@ static train_state some_state(void)
                      .valid_logp = -2.5,
                      .best_logp = -2.25,
                      .train_logp = NAN,
+                     .sum = -12.5,
+                     .summed = 4,
+                     .above = 17,
+                     .stale = 6,
                      .log_bytes = 11,
                      .log_checksum = 4000000000u};
     for (size_t i = 1; i < 6; i++)

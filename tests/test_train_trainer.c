@@ -2,7 +2,7 @@
  * than it began. */
 #include "data_files.h"
 
-/* Stops after `after` calls that saw at least one step more. */
+/* Stops at the first call that sees this step or a later one; 0: never. Counts events. */
 typedef struct stopper {
     size_t step, events;
 } stopper;
@@ -85,6 +85,16 @@ static void test_threads_give_the_same_bytes(void **state)
     nicest_data_free(data);
 }
 
+static size_t lines_of(const char *path)
+{
+    char *text;
+    size_t lines = 0, n = read_file(path, &text);
+    for (size_t i = 0; i < n; i++)
+        lines += text[i] == '\n';
+    free(text);
+    return lines;
+}
+
 static void resume_from(const char *optimizer_name, nicest_optimizer kind, double average)
 {
     nicest_data *data = open_data("toy:parabola,n=500");
@@ -104,17 +114,18 @@ static void resume_from(const char *optimizer_name, nicest_optimizer kind, doubl
     options.checkpoint = checkpoint;
     options.checkpoint_steps = 7;
     options.log = log;
-    /* the progress function is asked every tenth of a second and at the start: stop at once, again
-     * and again, each time a little later */
-    for (size_t epochs = 0; epochs < 3; epochs++) {
-        stop.step = epochs ? SIZE_MAX : 1;
-        train_to(parts, data, &options);
+    /* stopped at the first validation, then at the second, then to the end */
+    for (size_t part = 0; part < 3; part++) {
+        stop.step = part < 2 ? 20 + 20 * part : SIZE_MAX;
+        nicest_train_result result = train_to(parts, data, &options);
+        assert_int_equal(result.interrupted, part < 2);
         options.resume = checkpoint;
-        options.threads = 1 + (int)epochs % 3;
+        options.threads = 1 + (int)part;
     }
     if (expected.steps == 0)
         fail_msg("%s: nothing was learnt", optimizer_name);
     assert_same_file(whole, parts);
+    assert_int_equal(lines_of(log), lines_of(whole_log));
     nicest_data_free(data);
 }
 
@@ -138,8 +149,7 @@ static void test_resuming_from_the_middle(void **state)
     options.checkpoint_steps = 31; /* of 72: the last one written before the end is step 62, */
     options.log = log;
     train_to(whole, data, &options);
-    char *full_log;
-    read_file(log, &full_log);
+    size_t lines = lines_of(log);
     /* and the one at the end is overwritten by running only so far */
     options.epochs = 6;
     nicest_train_options first = options;
@@ -150,17 +160,8 @@ static void test_resuming_from_the_middle(void **state)
     options.resume = checkpoint;
     train_to(rest, data, &options);
     assert_same_file(whole, rest);
-    char *lines;
-    size_t count = 0, whole_count = 0;
-    read_file(log, &lines);
-    for (const char *c = lines; *c; c++)
-        count += *c == '\n';
-    for (const char *c = full_log; *c; c++)
-        whole_count += *c == '\n';
-    assert_int_equal(count, whole_count); /* no line lost, none doubled */
-    assert_true(count >= 3);
-    free(lines);
-    free(full_log);
+    assert_int_equal(lines_of(log), lines); /* none lost, none doubled */
+    assert_true(lines >= 3);
     nicest_data_free(data);
 }
 

@@ -24,7 +24,8 @@ libdir=$(dirname "$(find "$prefix" -name libnicest.a)")
 for file in include/nicest.h; do
     [ -s "$prefix/$file" ] || { echo "not installed: $file"; exit 1; }
 done
-[ -e "$libdir/libnicest.so.0" ] || { echo "not installed: libnicest.so.0"; exit 1; }
+soname=libnicest.so.$(echo "$version" | cut -d. -f1,2)
+[ -e "$libdir/$soname" ] || { echo "not installed: $soname"; exit 1; }
 
 # A word of what is run; LD_LIBRARY_PATH because a scratch folder is not in the loader's list.
 try() {
@@ -35,14 +36,16 @@ try() {
 # ---- pkg-config
 export PKG_CONFIG_PATH="$libdir/pkgconfig"
 [ "$(pkg-config --modversion nicest)" = "$version" ] || { echo "pkg-config: wrong version"; exit 1; }
-define="-DEXPECTED_VERSION=\"$version\""
+define="-DEXPECTED_VERSION='\"$version\"'"
 flags=$(pkg-config --cflags nicest)
 shared=$(pkg-config --libs nicest)
 # The archive by its name, and what it needs: so no shared nicest is taken.
-static="$libdir/libnicest.a $(pkg-config --static --libs nicest | sed 's/-lnicest//')"
-"$cc" -std=c11 -Wall -Wextra -pedantic -Werror $define $flags "$here/consumer.c" -o "$scratch/c" $shared -lm
-"$cc" -std=c11 $define $flags "$here/consumer.c" -o "$scratch/c_static" $static
-"$cxx" -std=c++11 -Wall -Wextra -pedantic -Werror $define $flags "$here/consumer.cpp" -o "$scratch/cpp" $shared
+static="'$libdir/libnicest.a' $(pkg-config --static --libs nicest | sed 's/-lnicest//')"
+strict="-Wall -Wextra -pedantic -Werror"
+# eval, because pkg-config quotes blanks in a path for a shell
+eval '"$cc"' -std=c11 $strict "$define" "$flags" '"$here/consumer.c" -o "$scratch/c"' "$shared" -lm
+eval '"$cc"' -std=c11 "$define" "$flags" '"$here/consumer.c" -o "$scratch/c_static"' "$static"
+eval '"$cxx"' -std=c++11 $strict "$define" "$flags" '"$here/consumer.cpp" -o "$scratch/cpp"' "$shared"
 try "$scratch/c"
 LD_LIBRARY_PATH= "$scratch/c_static"
 try "$scratch/cpp"
@@ -50,7 +53,7 @@ try "$scratch/cpp"
 # ---- the program of README.md, as it stands there
 if [ -x "$build/nicest" ]; then
     sed -n '/^```c$/,/^```$/p' "$here/../../README.md" | grep -v '^```' >"$scratch/example.c"
-    "$cc" -std=c11 -Wall -Wextra -pedantic -Werror $flags "$scratch/example.c" -o "$scratch/example" $shared
+    eval '"$cc"' -std=c11 $strict "$flags" '"$scratch/example.c" -o "$scratch/example"' "$shared"
     cd "$scratch"
     LD_LIBRARY_PATH=$libdir ./example 2>words && { echo "README: no model, and no failure"; exit 1; }
     grep -q '^parabola.safetensors: ' words || { echo "README: no sentence"; exit 1; }
