@@ -72,7 +72,7 @@ enum { NORMAL, OUTLIER, UNKNOWN };
 
 /* Rows with what is known and found about them. */
 typedef struct verdict {
-    size_t n;
+    size_t n, first; /* all rows; those of DATA, which come first: groups do not reach across */
     double *logp, *score, *p;
     unsigned char *truth;
 } verdict;
@@ -87,9 +87,9 @@ typedef struct judge {
     bool has_truth;
 } judge;
 
-static verdict verdict_new(size_t n)
+static verdict verdict_new(size_t n, size_t first)
 {
-    verdict v = {.n = n};
+    verdict v = {.n = n, .first = first};
     v.logp = block_new(3 * n, sizeof *v.logp);
     v.score = v.logp + n;
     v.p = v.score + n;
@@ -174,20 +174,37 @@ static void judge_rows(const judge *j, const nicest_data *data, verdict *v, size
 static verdict judge_all(const judge *j, const nicest_data *data, const nicest_data *against)
 {
     size_t n = nicest_data_rows(data), m = against ? nicest_data_rows(against) : 0;
-    verdict v = verdict_new(n + m);
+    verdict v = verdict_new(n + m, n);
     judge_rows(j, data, &v, 0, false);
     if (against)
         judge_rows(j, against, &v, n, true);
     return v;
 }
 
-/* Scores that are numbers, of rows with a truth, and that; *n becomes their count. */
-static double *known_scores(const verdict *v, const double *scores, unsigned char *truth, size_t *n)
+/* Where the group of row i begins. */
+static size_t group_of(const verdict *v, size_t i, size_t group)
+{
+    size_t part = i < v->first ? 0 : v->first;
+    return part + (i - part) / group * group;
+}
+
+/* A row before i in its group has the same truth: they share one score, which counts once. */
+static bool seen_in_group(const verdict *v, size_t i, size_t group)
+{
+    for (size_t k = group_of(v, i, group); k < i; k++)
+        if (v->truth[k] == v->truth[i])
+            return true;
+    return false;
+}
+
+/* Scores that are numbers, of rows (groups) with a truth, and that; *n becomes their count. */
+static double *known_scores(const verdict *v, const double *scores, size_t group,
+                            unsigned char *truth, size_t *n)
 {
     double *known = block_new(v->n, sizeof *known);
     *n = 0;
     for (size_t i = 0; i < v->n; i++) {
-        if (isnan(scores[i]) || v->truth[i] == UNKNOWN)
+        if (isnan(scores[i]) || v->truth[i] == UNKNOWN || seen_in_group(v, i, group))
             continue;
         truth[*n] = v->truth[i];
         known[(*n)++] = scores[i];
@@ -201,7 +218,7 @@ static nicest_detection detect(const judge *j, const verdict *v, const double *s
     nicest_detection found;
     unsigned char *truth = block_new(v->n, 1);
     size_t n;
-    double *known = known_scores(v, scores, truth, &n);
+    double *known = known_scores(v, scores, j->s->group, truth, &n);
     need(nicest_detect(known, truth, n, threshold, j->s->shared.seed, &found));
     block_free(known);
     block_free(truth);
@@ -257,12 +274,20 @@ static void say_calibration(const judge *j)
             "the model is not calibrated for %s: no row is flagged; give --calibrate "
             "DATA, --threshold or --best-f1",
             j->calibrated_name);
-    if (j->calibrated && j->threshold == -INFINITY && isnan(s->threshold) && !s->best_f1)
+    const char *what = s->group > 1 ? "groups" : "rows";
+    double least = 1 / ((double)j->calibration_rows + 1);
+    if (!j->calibrated || j->threshold != -INFINITY || !isnan(s->threshold) || s->best_f1)
+        return;
+    if (s->rate < least)
         say(&s->shared,
             "%zu calibration %s cannot promise a rate of %g: the least is %.3g; no row is "
             "flagged",
-            j->calibration_rows, s->group > 1 ? "groups" : "rows", s->rate,
-            1 / ((double)j->calibration_rows + 1));
+            j->calibration_rows, what, s->rate, least);
+    else
+        say(&s->shared,
+            "a share of %g or more of the calibration %s is impossible to the model: nothing is "
+            "less likely, and no row is flagged",
+            s->rate, what);
 }
 
 /* Plain likelihood is what was asked for by asking for nothing; of pictures it should be known to
@@ -414,7 +439,7 @@ static void draw_curves(const judge *j, const verdict *v, const nicest_detection
         return;
     size_t n;
     unsigned char *truth = block_new(v->n, 1);
-    double *known = known_scores(v, v->score, truth, &n);
+    double *known = known_scores(v, v->score, j->s->group, truth, &n);
     detection_curve k = detection_curve_of(known, truth, n);
     block_free(known);
     block_free(truth);
@@ -454,6 +479,22 @@ static double flagged_share(const verdict *v, double threshold)
     return n && !isnan(threshold) ? (double)flagged / (double)n : NAN;
 }
 
+/* As the library judges groups: each has the mean of its rows, the last group is the last rows. */
+static void average_groups(double *scores, size_t n, size_t group)
+{
+    double *single = block_new(n, sizeof *single);
+    memcpy(single, scores, n * sizeof *single);
+    for (size_t at = 0; at < n && group > 1; at += group) {
+        size_t begin = at + group <= n ? at : n - group;
+        double sum = 0;
+        for (size_t i = begin; i < begin + group; i++)
+            sum += single[i];
+        for (size_t i = at; i < begin + group; i++)
+            scores[i] = sum / (double)group;
+    }
+    block_free(single);
+}
+
 /* A baseline that this model or data cannot have is null. */
 static void add_baseline(const judge *j, const char *name, const nicest_data *data,
                          const nicest_data *against, const verdict *v, json_t *object)
@@ -464,9 +505,11 @@ static void add_baseline(const judge *j, const char *name, const nicest_data *da
     if (status == NICEST_OK && against)
         status = nicest_baseline_scores(j->model, against, name, scores + n);
     nicest_detection found = {.auroc = NAN, .auprc = NAN};
-    if (status == NICEST_OK)
+    if (status == NICEST_OK) {
+        average_groups(scores, v->first, j->s->group);
+        average_groups(scores + v->first, v->n - v->first, j->s->group);
         found = detect(j, v, scores, NAN);
-    else
+    } else
         say_more(&j->s->shared, "baseline %s: %s", name, nicest_error());
     if (isfinite(found.auroc))
         say(&j->s->shared, "  without a model (%s): AUROC %.4f, AUPRC %.4f", name, found.auroc,
@@ -812,7 +855,7 @@ static void judge_sweep(judge *j, const nicest_data *data)
     corruption_parse(k, "--corrupt", s->corrupt);
     nicest_data *other = k->other ? open_other_data(&s->shared, j->model, k->other) : NULL;
     level_facts *facts = block_new(k->count, sizeof *facts);
-    verdict v = verdict_new(2 * nicest_data_rows(data));
+    verdict v = verdict_new(2 * nicest_data_rows(data), nicest_data_rows(data));
     json_t *lines = json_array();
     j->has_truth = true;
     need_same_columns(data, "the data to corrupt", other, k->other);

@@ -65,7 +65,7 @@ NICEST_API const char *nicest_status_name(nicest_status status);
 NICEST_API const char *nicest_error(void);
 /* "0.1.0" */
 NICEST_API const char *nicest_version(void);
-/* One line: compiler, processor features in use, libraries and their versions. */
+/* One line: compiler, and the products that this processor gets. */
 NICEST_API const char *nicest_build(void);
 /* Processors that threads = 0 stands for. */
 NICEST_API int nicest_processors(void);

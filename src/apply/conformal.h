@@ -12,8 +12,8 @@
 
 #include "nicest.h"
 
-/* Of `held` calibration rows, how many to use: a number n for which 5 % (from 99 rows on 1 %, where
- * that costs little) of n+1 is whole, so that the promise is met and not undercut. */
+/* Of `held` calibration rows, how many to use: a number n for which 5 % (from 399 rows on 1 %,
+ * where that costs little) of n+1 is whole, so that the promise is met and not undercut. */
 size_t conformal_rows(size_t held);
 
 /* (1 + #below + share of the ties) / (n+1), for scores sorted upwards; 0 <= u < 1 decides ties. NaN

@@ -89,8 +89,9 @@ static void each_row(fill *f, size_t count, row_body body, const void *settings)
 }
 
 /* What a row knows of itself: log p now, the best and the last that counted as progress, gradients
- * since then, rate or length of a step, steps since the momentum was zero, hidden values. */
-enum { NOW, BEST, REFERENCE, IDLE, SPEED, AGE, HIDDEN };
+ * since then, rate or length of a step, steps since the momentum was zero, hidden values; of a
+ * chain, whether it was lost. */
+enum { NOW, BEST, REFERENCE, IDLE, SPEED, AGE, HIDDEN, LOST };
 
 static double *numbers(fill *f, size_t row)
 {
@@ -308,6 +309,10 @@ nicest_status fill_ascend(fill *f, size_t steps, double tolerance)
 
 static const double FIRST_LENGTH = 0.5, ACCEPTED = 0.574, TUNING = 0.3;
 
+/* A chain is lost where its row is less likely than its peak by so many nats, and as many again for
+ * each hidden value: that much wider another part of the density would have to be to matter. */
+static const double NATS_NEAR = 10;
+
 /* Spare matrices: position and S' d log p/dx, by hidden values; the proposal's, and its row. */
 enum { POSITION, SLOPE, PROPOSED, PROPOSED_SLOPE, PROPOSED_ROW };
 
@@ -321,12 +326,19 @@ static double *spare_row(const fill *f, int which, size_t row)
     return f->spare[which] + row * f->columns;
 }
 
+/* m of the row: the Gaussian's mean, or the peak where the chain was lost. */
+static const double *base_of(const fill *f, size_t row)
+{
+    return (f->number[row * FILL_NUMBERS + LOST] != 0 ? f->peak : f->given->mean) +
+           row * f->columns;
+}
+
 /* The row of position z into x; scratch[columns]. */
 static void place_row(const fill *f, size_t row, const double *z, double *scratch, double *x)
 {
     const conditional *g = f->given;
     const size_t *order = conditional_order(g, row);
-    memcpy(x, g->mean + row * f->columns, f->columns * sizeof *x);
+    memcpy(x, base_of(f, row), f->columns * sizeof *x);
     conditional_step(g, row, z, scratch);
     for (size_t a = 0; a < conditional_count(g, row); a++)
         x[order[a]] += scratch[a];
@@ -347,6 +359,7 @@ static void draw_row(fill *f, size_t row, const void *settings)
     double *z = spare_row(f, POSITION, row);
     (void)settings;
     numbers(f, row)[SPEED] = FIRST_LENGTH;
+    numbers(f, row)[LOST] = 0;
     random_normal(stream_of(f, DRAW_START), key_of(f, row), z, conditional_count(f->given, row));
     place_row(f, row, z, spare_row(f, PROPOSED, row), f->x + row * f->columns);
 }
@@ -360,6 +373,21 @@ static void correct_row(fill *f, size_t row, const void *settings)
         return;
     memset(spare_row(f, POSITION, row), 0, bytes);
     memcpy(f->x + row * f->columns, f->given->mean + row * f->columns, bytes);
+}
+
+/* The Gaussian may be far too wide: one wild training row makes it so, or codes for what is
+ * missing. Then half a chain is too short to arrive, and what it has seen is nothing. */
+static void rejoin_row(fill *f, size_t row, const void *settings)
+{
+    size_t bytes = f->columns * sizeof(double);
+    double *own = numbers(f, row);
+    double near = NATS_NEAR * (1 + (double)conditional_count(f->given, row));
+    (void)settings;
+    if (!(own[NOW] < f->peak_logp[row] - near))
+        return;
+    own[LOST] = 1;
+    memset(spare_row(f, POSITION, row), 0, bytes);
+    memcpy(f->x + row * f->columns, f->peak + row * f->columns, bytes);
 }
 
 static void begin_chain(fill *f, size_t row, const void *settings)
@@ -438,15 +466,24 @@ static void accept_row(fill *f, size_t row, const void *settings)
         f->mean[row * d + j] += f->x[row * d + j] / step->count;
 }
 
+static void begin_chains(fill *f)
+{
+    evaluate(f, f->rows, f->x, f->logp, f->spare[SLOPE]);
+    each_row(f, f->rows, begin_chain, NULL);
+}
+
 nicest_status fill_langevin(fill *f, size_t steps)
 {
     size_t tuning = steps / 2;
     each_row(f, f->rows, draw_row, NULL);
     fill_score(f);
     each_row(f, f->rows, correct_row, NULL);
-    evaluate(f, f->rows, f->x, f->logp, f->spare[SLOPE]);
-    each_row(f, f->rows, begin_chain, NULL);
+    begin_chains(f);
     for (size_t i = 0; i < steps; i++) {
+        if (f->peak && i == tuning) {
+            each_row(f, f->rows, rejoin_row, NULL);
+            begin_chains(f);
+        }
         double way = i < tuning ? (double)(i + 1) / (double)tuning : 1;
         langevin_step step = {i, tuning, way * way, (double)(steps - tuning)};
         each_row(f, f->rows, propose_row, &step);

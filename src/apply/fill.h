@@ -20,7 +20,7 @@ typedef struct fill fill;
 /* Called after each step; a result other than 0 ends the run with NICEST_E_INTERRUPTED. */
 typedef int (*fill_watch)(void *context, const fill *f, size_t step);
 
-enum { FILL_SPARES = 5, FILL_NUMBERS = 7 };
+enum { FILL_SPARES = 5, FILL_NUMBERS = 8 };
 
 struct fill {
     int threads;
@@ -40,6 +40,7 @@ struct fill {
     size_t steps; /* out: steps that the slowest row took */
     double *
         mean; /* [rows, columns] or NULL: fill_langevin adds the mean of each chain's second half */
+    const double *peak, *peak_logp; /* [rows, columns], [rows], or NULL: see fill_langevin */
     /* inside */
     flow_workspace *workspace;
     double *spare[FILL_SPARES]; /* [most, columns] each */
@@ -66,7 +67,9 @@ nicest_status fill_ascend(fill *f, size_t steps, double tolerance);
 
 /* Metropolis-adjusted Langevin sampling of the hidden values given the others; x holds the mean of
  * `given`. The chain starts at a draw of that Gaussian and is led from it to the model's density in
- * the first half of the steps, which also tunes each row's step length; the second half samples. */
+ * the first half of the steps, which also tunes each row's step length; the second half samples.
+ * With `peak` (a maximum of each row, and its log p), a chain that has not come anywhere near it in
+ * the first half goes on from there. */
 nicest_status fill_langevin(fill *f, size_t steps);
 
 /* log p of x into f->logp. */

@@ -49,7 +49,8 @@ typedef struct inpainting {
     double *peak;        /* [d] full scale of a picture's column, stored; 0 for a table */
     double *mean_fill;   /* [d] stored */
     double *start, *x;   /* [batch, d] continuous: where every sample starts, and is */
-    double *mean;        /* [batch, d] of the chains; METHOD_MEAN only */
+    double *mean, *top;  /* [batch, d] of the chains, a maximum of each row; METHOD_MEAN only */
+    double *top_logp;    /* [batch] of it */
     double *logp;        /* [batch] */
     double *filled;      /* [samples, n, d] */
     double *frame;       /* [n, d], or NULL */
@@ -76,7 +77,10 @@ static nicest_status choose_own(plan *p, const char *how)
     if (strcmp(how, "map") == 0)
         *p = (plan){.method = METHOD_MAP, .ascent = ASCENT_STEPS, .chains = 1};
     else if (strcmp(how, "mean") == 0)
-        *p = (plan){.method = METHOD_MEAN, .steps = MEAN_STEPS, .chains = MEAN_CHAINS};
+        *p = (plan){.method = METHOD_MEAN,
+                    .ascent = ASCENT_STEPS,
+                    .steps = MEAN_STEPS,
+                    .chains = MEAN_CHAINS};
     else
         *p = (plan){.method = METHOD_LANGEVIN, .steps = SAMPLE_STEPS};
     return NICEST_OK;
@@ -262,12 +266,15 @@ static int watch(void *context, const fill *f, size_t step)
     const nicest_inpaint_options *o = p->options;
     double units = (double)p->plan.ascent + (double)p->plan.steps * (double)p->plan.chains;
     size_t at = p->offset + step;
-    if (p->frame && f->sample == 0 && at % o->frame_every == 0) {
+    bool ahead = p->plan.method == METHOD_MEAN && !f->mean; /* not of the fill itself */
+    if (p->frame && f->sample == 0 && !ahead && at % o->frame_every == 0) {
         decode(p, f, p->frame);
         o->frame(o->context, at, p->frame);
     }
     if (!o->tick)
         return 0;
+    if (f->mean)
+        at += p->plan.ascent;
     return o->tick(o->context, (double)p->done * units + (double)f->rows * (double)at,
                    (double)p->n * units);
 }
@@ -314,10 +321,25 @@ static nicest_status run_map(inpainting *p)
     return NICEST_OK;
 }
 
+/* Where chains that do not arrive begin again. */
+static nicest_status find_tops(inpainting *p)
+{
+    fill *f = &p->fill;
+    memcpy(p->top, p->start, f->rows * p->d * sizeof *p->top);
+    f->mean = NULL;
+    f->x = p->top;
+    TRY(fill_ascend(f, p->plan.ascent, TOLERANCE));
+    memcpy(p->top_logp, f->logp, f->rows * sizeof *p->top_logp);
+    f->peak = p->top;
+    f->peak_logp = p->top_logp;
+    return NICEST_OK;
+}
+
 static nicest_status run_mean(inpainting *p)
 {
     fill *f = &p->fill;
     size_t count = f->rows * p->d;
+    TRY(find_tops(p));
     f->mean = p->mean;
     memset(p->mean, 0, count * sizeof *p->mean);
     for (size_t k = 0; k < p->plan.chains; k++)
@@ -378,7 +400,11 @@ static nicest_status prepare(inpainting *p)
     p->start = take(&status, p->batch, d * sizeof *p->start);
     p->x = take(&status, p->batch, d * sizeof *p->x);
     p->logp = take(&status, p->batch, sizeof *p->logp);
-    p->mean = p->plan.method == METHOD_MEAN ? take(&status, p->batch, d * sizeof *p->mean) : NULL;
+    if (p->plan.method == METHOD_MEAN) {
+        p->mean = take(&status, p->batch, d * sizeof *p->mean);
+        p->top = take(&status, p->batch, d * sizeof *p->top);
+        p->top_logp = take(&status, p->batch, sizeof *p->top_logp);
+    }
     p->filled = take(&status, samples * n, d * sizeof *p->filled);
     p->frame = frames ? take(&status, n, d * sizeof *p->frame) : NULL;
     TRY(status);
@@ -399,6 +425,8 @@ static void release(inpainting *p)
     fill_close(&p->fill);
     conditional_close(&p->given);
     memory_free(p->mean);
+    memory_free(p->top);
+    memory_free(p->top_logp);
     memory_free(p->column);
     memory_free(p->peak);
     memory_free(p->mean_fill);

@@ -653,6 +653,15 @@ done:
 
 /* ------------------------------------------------------------------ decisions */
 
+/* What a file holds is finite: the least of all stands for -infinity, which new rows may have. */
+static double *with_infinities(const double *stored, size_t n)
+{
+    double *scores = memory_new(n, sizeof *scores);
+    for (size_t i = 0; scores && i < n; i++)
+        scores[i] = stored[i] > -DBL_MAX ? stored[i] : -HUGE_VAL;
+    return scores;
+}
+
 /* Sorted calibration scores of single rows or groups: *owned is released by the caller, and NULL
  * where the model's own array serves. */
 static nicest_status calibration_scores(const nicest_model *model, const char *name,
@@ -668,14 +677,20 @@ static nicest_status calibration_scores(const nicest_model *model, const char *n
     *owned = NULL;
     *sorted = stored;
     *n = rows / group;
-    if (group == 1 && which != TYPICALITY)
+    if (group == 1 && which != TYPICALITY && stored[0] > -DBL_MAX)
         return NICEST_OK;
     if (which == TYPICALITY)
         TRY(usual_logp(model, &usual));
+    double *single = with_infinities(stored, rows);
+    if (group == 1 && which != TYPICALITY) {
+        *sorted = *owned = single;
+        return single ? NICEST_OK : fail_memory();
+    }
     *owned = memory_new(rows / group, sizeof(double));
     *sorted = *owned;
     nicest_status status =
-        *owned ? conformal_groups(stored, rows, group, usual, *owned) : fail_memory();
+        *owned && single ? conformal_groups(single, rows, group, usual, *owned) : fail_memory();
+    memory_free(single);
     if (status != NICEST_OK) {
         memory_free(*owned);
         *owned = NULL;

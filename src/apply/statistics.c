@@ -316,8 +316,10 @@ static void describe_row(void *context, int thread, size_t i)
         out[l->latent.first] = NAN;
     if (l->length.count)
         out[l->length.first] = log(compressed_bits(p, stored, scratch));
-    if (!all_finite(out, l->all.count))
-        fill(out, l->all.count, -HUGE_VAL);
+    const statistics_run *const runs[] = {&l->logp, &l->gradient, &l->latent, &l->length};
+    for (size_t k = 0; k < sizeof runs / sizeof *runs; k++)
+        if (!all_finite(out + runs[k]->first, runs[k]->count))
+            fill(out + runs[k]->first, runs[k]->count, -HUGE_VAL);
 }
 
 /* Reads batch after batch and hands each row of it to `body`. */
