@@ -293,8 +293,8 @@ static void check_idx(const inpaint_settings *s, const nicest_model *model)
         refuse(STATUS_USAGE, "inpaint: %s: the rows of %s do not fit %u %s", s->shared.output,
                s->model, wanted, wanted == 1 ? "axis" : "axes");
     for (size_t j = 0; j < d && wanted; j++)
-        if (!nicest_model_quantised(model, j, &levels, &step, &unit))
-            refuse(STATUS_USAGE, "inpaint: %s holds bytes, and column %s of %s is continuous",
+        if (!nicest_model_quantised(model, j, &levels, &step, &unit) || step != floor(step))
+            refuse(STATUS_USAGE, "inpaint: %s holds bytes, and column %s of %s has other numbers",
                    s->shared.output, nicest_model_column_name(model, j), s->model);
 }
 

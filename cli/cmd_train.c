@@ -86,10 +86,10 @@ static const option TRAIN_OPTIONS[] = {
     {.name = "average", .type = OPTION_REAL, .argument = "X", .low = 0, .high = 0.9999999,
      .offset = AT(options.average), .unset = "by preset",
      .help = "decay of the weight average that is kept; 0: none"},
-    {.name = "shift", .type = OPTION_INTEGER, .argument = "N", .low = -1, .high = 1000,
-     .offset = AT(options.shift),
+    {.name = "shift", .type = OPTION_INTEGER, .argument = "N", .low = 0, .high = 1000,
+     .offset = AT(options.shift), .unset = "by preset",
      .help = "training pictures move by up to N pixels along each axis each time they are drawn; 0: "
-             "none; -1: by preset"},
+             "none"},
     {.name = "recompute", .type = OPTION_FLAG, .offset = AT(recompute),
      .help = "compute activations twice instead of keeping them: less memory, a third more time, the "
              "same bytes"},
@@ -320,13 +320,17 @@ static void say_result(const train_settings *s, const nicest_train_result *r, co
     if (isfinite(r->gaussian_logp) &&
         r->rows > r->columns) /* of fewer rows its covariance is singular */
         say(shared, "  a Gaussian on these  %12.4f nats", r->gaussian_logp);
-    if (t->rows && given)
+    if (t->rows && given && isfinite(t->sem))
         say(shared, "  test rows            %12.4f nats +- %.4f", t->logp, t->sem);
+    else if (t->rows && given)
+        say(shared, "  test row%s            %12.4f nats", t->rows > 1 ? "s" : " ", t->logp);
     if (t->missing)
         say(shared, "  (%zu test rows have missing values and no log-likelihood)", t->missing);
-    if (isfinite(t->gap))
+    if (isfinite(t->gap_sem))
         say(shared, "  the true density     %12.4f nats; gap %.4f +- %.4f", t->true_logp, t->gap,
             t->gap_sem);
+    else if (isfinite(t->gap))
+        say(shared, "  the true density     %12.4f nats; gap %.4f", t->true_logp, t->gap);
     if (isfinite(bits))
         say(shared, "  bits per dimension   %12.4f", bits);
 }

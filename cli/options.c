@@ -237,6 +237,7 @@ typedef struct parser {
     unsigned char *settings;
     const option *option; /* the one at hand */
     char shown[64];       /* its name as the user wrote it */
+    unsigned chosen;      /* bit i: option i of DATA_OPTIONS was given */
 } parser;
 
 static const option *next_option(const command *c, size_t *table, size_t *index)
@@ -376,12 +377,28 @@ static void store_size(const parser *p, const char *value, size_setting *size)
                      channels ? "a size such as 28x28 or 32x32x3" : "a size such as 200x300");
 }
 
-static void store(const parser *p, const char *value)
+/* A choice of columns or rows that is said again would silently take the place of the first. */
+static void refuse_again(parser *p)
+{
+    size_t i = 0;
+    while (DATA_OPTIONS[i].name && p->option != &DATA_OPTIONS[i])
+        i++;
+    if (!DATA_OPTIONS[i].name)
+        return;
+    if (p->chosen >> i & 1)
+        refuse(STATUS_USAGE, "%s: %s is given twice", p->command->name, p->shown);
+    p->chosen |= 1u << i;
+}
+
+static void store(parser *p, const char *value)
 {
     void *at = p->settings + p->option->offset;
     switch (p->option->type) {
-    case OPTION_ARGUMENT:
     case OPTION_TEXT:
+        refuse_again(p);
+        *(const char **)at = value;
+        break;
+    case OPTION_ARGUMENT:
         *(const char **)at = value;
         break;
     case OPTION_CHOICE:
@@ -525,7 +542,7 @@ void options_defaults(const command *c, void *settings)
 
 static void number_text(const option *o, double value, char *text, size_t size)
 {
-    if (isnan(value) || (value == 0 && o->unset))
+    if (isnan(value) || (o->unset && (value == 0 || value < o->low)))
         snprintf(text, size, "%s", o->unset ? o->unset : "");
     else
         snprintf(text, size, "%.10g", value);

@@ -109,10 +109,10 @@ void report_filled(page *p, const report_rows *r)
     static const char *const masks[] = {"top", "right", "even", "random:0.75"};
     heading(p, "Hidden values, filled");
     for (size_t i = 0; i < r->n * r->d; i++)
-        if (isnan(r->rows[i])) {
+        if (!isfinite(r->rows[i])) {
             page_add(p,
-                     "<p>The data has missing values of its own: nicest inpaint --mask nan fills "
-                     "those.</p>\n");
+                     "<p>The data has missing or infinite values of its own: nicest inpaint --mask "
+                     "nan fills those that are missing.</p>\n");
             return;
         }
     if (!r->height && r->d < 2) {

@@ -309,8 +309,8 @@ typedef struct nicest_train_options {
 typedef struct nicest_train_result {
     size_t rows, columns, parameters, epochs, steps;
     double seconds;
-    /* Of the saved weights: of as many training rows as there are validation rows (of at most 4096
-     * where there are none); valid is NaN without validation rows. */
+    /* Of the saved weights: of at most 10,000 training rows; valid is NaN without validation rows.
+     */
     double train_logp, valid_logp;
     /* On the rows held out for calibration, which served neither training nor early stopping; NaN
      * without such rows. */

@@ -302,7 +302,11 @@ static void look_at_picture(corruption *c, const char *type)
         high = fmax(high, c->columns[j].high);
     }
     c->black = low;
-    c->white = strcmp(type, "uint8") == 0 ? 255 : strcmp(type, "uint16") == 0 ? 65535 : high;
+    bool black_and_white = high <= 1; /* 0 and 1, whatever their type could hold */
+    c->white = black_and_white               ? high
+               : strcmp(type, "uint8") == 0  ? 255
+               : strcmp(type, "uint16") == 0 ? 65535
+                                             : high;
     if (whole)
         c->step = 1;
     else if (in_parts(c->values, c->n * c->d, 255))

@@ -134,10 +134,11 @@ static nicest_status check_rows(const inpainting *p)
 {
     for (size_t i = 0; i < p->n * p->d; i++)
         if (!p->hidden[i] && !isfinite(p->stored[i]))
-            return fail(NICEST_E_DATA,
-                        "row %zu: column %zu (%s) has no value and is not hidden: mask it, or use "
-                        "mask nan",
-                        i / p->d + 1, i % p->d + 1, nicest_model_column_name(p->model, i % p->d));
+            return fail(NICEST_E_DATA, "row %zu: column %zu (%s) %s", i / p->d + 1, i % p->d + 1,
+                        nicest_model_column_name(p->model, i % p->d),
+                        isnan(p->stored[i])
+                            ? "has no value and is not hidden: mask it, or use mask nan"
+                            : "is infinite: a value that is to be filled must be missing");
     return NICEST_OK;
 }
 

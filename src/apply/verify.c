@@ -5,6 +5,7 @@
  * on its double twin (flow/proof.h). */
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/memory.h"
@@ -16,9 +17,10 @@ static const double INVERSE_BOUND = 1e-5, LATENT_BOUND = 1e-4, LOGDET_BOUND = 1e
                     GRADIENT_BOUND = 1e-6, INTEGRAL_BOUND = 0.01;
 
 enum {
-    ROWS = 2000,           /* for the inverses */
-    MEASURED = 20000,      /* for mean and standard deviation of a column */
-    MOST_NUMBERS = 1 << 21 /* rows of very wide data are fewer */
+    ROWS = 2000,            /* for the inverses */
+    MEASURED = 20000,       /* for mean and standard deviation of a column */
+    MOST_NUMBERS = 1 << 21, /* rows of very wide data are fewer */
+    MOST_PROVED = 4         /* rows that the double twin sees */
 };
 
 /* The rows at hand. */
@@ -84,16 +86,53 @@ static nicest_status fill_rows(probe *p, size_t total, size_t rows)
     return NICEST_OK;
 }
 
+static int by_value(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+static void swap_rows(const probe *p, double *logp, size_t i, size_t k)
+{
+    double *a = p->x + i * p->d, *b = p->x + k * p->d, keep = logp[i];
+    logp[i] = logp[k];
+    logp[k] = keep;
+    for (size_t j = 0; j < p->d; j++) {
+        keep = a[j];
+        a[j] = b[j];
+        b[j] = keep;
+    }
+}
+
+/* In front those whose log p is nearest to the median: differences say nothing of a row where the
+ * density is so steep that no step is small. */
+static void usual_rows_first(const probe *p, double *logp)
+{
+    memcpy(p->other, logp, p->rows * sizeof *logp);
+    qsort(p->other, p->rows, sizeof *p->other, by_value);
+    double median = p->other[p->rows / 2];
+    for (size_t k = 0; k < MOST_PROVED && k < p->rows; k++) {
+        size_t nearest = k;
+        for (size_t i = k; i < p->rows; i++)
+            if (fabs(logp[i] - median) < fabs(logp[nearest] - median))
+                nearest = i;
+        swap_rows(p, logp, nearest, k);
+    }
+}
+
 /* Keeps the rows that have a density: no missing value, and inside of the model's support. */
 static nicest_status keep_usable(probe *p, size_t rows)
 {
     double *logp = p->latent;
     TRY(nicest_log_prob(p->workspace, p->x, rows, logp));
     for (size_t i = 0; i < rows; i++)
-        if (isfinite(logp[i]))
+        if (isfinite(logp[i])) {
+            logp[p->rows] = logp[i];
             memmove(p->x + p->rows++ * p->d, p->x + i * p->d, p->d * sizeof *p->x);
+        }
     if (p->rows == 0)
         return fail(NICEST_E_DATA, "verify: none of %zu rows has a density under the model", rows);
+    usual_rows_first(p, logp);
     return NICEST_OK;
 }
 
@@ -121,9 +160,15 @@ static nicest_status measure_columns(probe *p, size_t total)
     }
     for (size_t i = 0; !p->data && i < p->rows; i++)
         add_moments(p, p->x + i * p->d, &count);
+    size_t known;
+    const double *own = model_array(p->model, "columns.deviation", &known);
     for (size_t j = 0; j < p->d; j++) {
         double deviation = sqrt(p->deviation[j] / (double)(count ? count : 1));
-        p->deviation[j] = deviation > 0 ? deviation : 1; /* a constant column has its own unit */
+        if (own && known == p->d && own[j] > 0 &&
+            !(own[j] > deviation)) /* one wild row is enough */
+            deviation = own[j];
+        /* a constant column has its own unit */
+        p->deviation[j] = deviation > 0 && isfinite(deviation) ? deviation : 1;
     }
     return NICEST_OK;
 }
@@ -171,7 +216,7 @@ static nicest_status measure_latent(const probe *p, double *most)
 static nicest_status measure_proof(const probe *p, int threads, nicest_verification *v)
 {
     const flow *f = model_flow_const(p->model);
-    size_t few = p->d <= 64 ? 4 : p->d <= 256 ? 2 : 1;
+    size_t few = p->d <= 64 ? MOST_PROVED : p->d <= 256 ? 2 : 1;
     few = few < p->rows ? few : p->rows;
     for (size_t i = 0; i < few * p->d; i++)
         p->other[i] = p->x[i] - f->entry.column[i % p->d].centre;

@@ -43,6 +43,8 @@ struct csv_stream {
     char *place;  /* path, or "standard input" */
     char *buffer; /* [capacity + 1]: a line feed always follows the last byte */
     size_t capacity, start, end, scanned;
+    size_t held;   /* with `holding`: what lies here and behind stays in the buffer */
+    bool holding;  /* while the first lines are looked at */
     bool finished; /* no more bytes will come */
     char separator;
     size_t line;         /* number of the line at `start`, from 1 */
@@ -90,11 +92,13 @@ static nicest_status grow(csv_stream *s)
 /* More bytes behind those that are there. */
 static nicest_status refill(csv_stream *s)
 {
-    if (s->start > 0) {
-        memmove(s->buffer, s->buffer + s->start, s->end - s->start);
-        s->end -= s->start;
-        s->scanned -= s->start;
-        s->start = 0;
+    size_t done = s->holding ? s->held : s->start;
+    if (done > 0) {
+        memmove(s->buffer, s->buffer + done, s->end - done);
+        s->end -= done;
+        s->scanned -= done;
+        s->start -= done;
+        s->held = 0;
     }
     if (s->end == s->capacity)
         TRY(grow(s));
@@ -270,9 +274,9 @@ static nicest_status take_field(csv_stream *s, const char **p, const char *end, 
     return NICEST_OK;
 }
 
-static bool is_missing(const char *text, size_t size)
+bool csv_is_missing(const char *text, size_t size)
 {
-    static const char *const WORDS[] = {"", "?", "na", "nan", "-nan", "null"};
+    static const char *const WORDS[] = {"", "?", "na", "n/a", "#n/a", "nan", "-nan", "null"};
     for (size_t w = 0; w < sizeof WORDS / sizeof *WORDS; w++) {
         size_t i = 0;
         while (i < size && WORDS[w][i] != '\0' &&
@@ -320,7 +324,7 @@ static nicest_status read_label(csv_stream *s, const char *text, size_t size, si
 {
     double number = 0;
     *label = NAN;
-    if (is_missing(text, size))
+    if (csv_is_missing(text, size))
         return NICEST_OK;
     bool is_number = number_read(text, size, &number);
     if (is_number && !s->labels.textual) {
@@ -383,7 +387,7 @@ static nicest_status read_field(csv_stream *s, size_t column, const char *text, 
         return NICEST_OK;
     double *value = &state->row[s->target[column]];
     *value = NAN;
-    if (number_read(text, size, value) || is_missing(text, size))
+    if (number_read(text, size, value) || csv_is_missing(text, size))
         return NICEST_OK;
     if (state->bad_column == NO_COLUMN) {
         size_t shown = size < SHOWN ? size : SHOWN;
@@ -488,42 +492,104 @@ bool csv_would_wait(const csv_stream *s)
 
 /* ---------------------------------------------------------------- the first line */
 
-/* The candidate that stands most often outside quotes; a comma when in doubt. */
-static char find_separator(const char *path, const record *r)
+/* Outside quotes. */
+static size_t count_of(char c, const record *r)
 {
-    size_t commas = 0, semicolons = 0, tabs = 0, length = strlen(path);
+    size_t count = 0;
     bool inside = false;
-    if ((length >= 4 && strcmp(path + length - 4, ".tsv") == 0) ||
-        (length >= 7 && strcmp(path + length - 7, ".tsv.gz") == 0))
-        return '\t';
     for (const char *p = r->begin; p < r->end; p++) {
         inside = *p == '"' ? !inside : inside;
-        commas += *p == ',' && !inside;
-        semicolons += *p == ';' && !inside;
-        tabs += *p == '\t' && !inside;
+        count += *p == c && !inside;
     }
-    if (tabs > commas && tabs > semicolons)
-        return '\t';
-    return semicolons > commas ? ';' : ',';
+    return count;
 }
 
-/* Counts the fields; *header: one of them is neither a number nor missing. */
-static nicest_status count_fields(csv_stream *s, const record *r, bool *header)
+static bool is_tsv(const char *path)
 {
-    const char *p = r->begin, *text;
+    size_t length = strlen(path);
+    return (length >= 4 && strcmp(path + length - 4, ".tsv") == 0) ||
+           (length >= 7 && strcmp(path + length - 7, ".tsv.gz") == 0);
+}
+
+/* The candidate that stands most often in the first line, and as often in the second if any does
+ * (names may hold a comma); a comma when in doubt. */
+static char find_separator(const char *path, const record *first, const record *second)
+{
+    static const char candidates[] = ",;\t";
+    char best[2] = {',', 0};
+    size_t most[2] = {0, 0};
+    if (is_tsv(path))
+        return '\t';
+    for (const char *c = candidates; *c; c++) {
+        size_t count = count_of(*c, first);
+        bool same = second && count_of(*c, second) == count;
+        if (count > most[0]) {
+            most[0] = count;
+            best[0] = *c;
+        }
+        if (same && count > most[1]) {
+            most[1] = count;
+            best[1] = *c;
+        }
+    }
+    return best[1] ? best[1] : best[0];
+}
+
+typedef enum field_kind { FIELD_NUMBER, FIELD_MISSING, FIELD_TEXT } field_kind;
+
+static nicest_status take_kind(csv_stream *s, const char **p, const char *end, field_kind *kind,
+                               double *number)
+{
+    const char *text;
     size_t size;
+    TRY(take_field(s, p, end, &text, &size));
+    *kind = number_read(text, size, number) ? FIELD_NUMBER
+            : csv_is_missing(text, size)    ? FIELD_MISSING
+                                            : FIELD_TEXT;
+    return NICEST_OK;
+}
+
+/* What kinds of fields the first line has. */
+static nicest_status count_fields(csv_stream *s, const record *r, size_t kinds[FIELD_TEXT + 1])
+{
     double number;
-    *header = false;
-    for (;; p++) {
-        TRY(take_field(s, &p, r->end, &text, &size));
+    for (const char *p = r->begin;; p++) {
+        field_kind kind;
+        TRY(take_kind(s, &p, r->end, &kind, &number));
+        kinds[kind]++;
         if (++s->fields > MOST_FIELDS)
             return fail(NICEST_E_DATA, "%s:%zu: more than %d columns", s->place, r->line,
                         MOST_FIELDS);
-        if (!number_read(text, size, &number) && !is_missing(text, size))
-            *header = true;
         if (p == r->end)
             return NICEST_OK;
     }
+}
+
+/* A first line of words and numbers is names where a word stands above a number or nothing. Where
+ * words stand above words only, a column may be of words and the line a row like others; or the
+ * line is names such as 2019, 2020 that count up. */
+static nicest_status compare_lines(csv_stream *s, const record *first, const record *second,
+                                   bool *header)
+{
+    const char *p = first->begin, *q = second->begin;
+    double number = 0, last = 0, below;
+    size_t numbers = 0;
+    bool counts_up = true;
+    for (;; p++, q++) {
+        field_kind above, under;
+        TRY(take_kind(s, &p, first->end, &above, &number));
+        TRY(take_kind(s, &q, second->end, &under, &below));
+        *header = above == FIELD_TEXT && under != FIELD_TEXT;
+        if (above == FIELD_NUMBER) {
+            counts_up = counts_up && (numbers == 0 || number == last + 1);
+            last = number;
+            numbers++;
+        }
+        if (*header || p == first->end || q == second->end)
+            break;
+    }
+    *header = *header || (p == first->end) != (q == second->end) || (counts_up && numbers > 1);
+    return NICEST_OK;
 }
 
 static nicest_status read_names(csv_stream *s, const record *r)
@@ -575,22 +641,42 @@ static nicest_status check_start(csv_stream *s)
     return NICEST_OK;
 }
 
+/* The second record, while the first stays where it is in the buffer (which may move). */
+static nicest_status look_ahead(csv_stream *s, record *first, record *second, bool *more)
+{
+    size_t length = (size_t)(first->end - first->begin);
+    s->held = (size_t)(first->begin - s->buffer);
+    s->holding = true;
+    TRY(next_record(s, second, more));
+    first->begin = s->buffer + s->held;
+    first->end = first->begin + length;
+    return NICEST_OK;
+}
+
 static nicest_status read_start(csv_stream *s, const char *path, const nicest_data_options *options)
 {
-    record r;
-    bool got, header;
+    record first, second;
+    bool got, more;
+    size_t kinds[FIELD_TEXT + 1] = {0};
     TRY(check_start(s));
-    TRY(next_record(s, &r, &got));
+    TRY(next_record(s, &first, &got));
     if (!got)
         return fail(NICEST_E_DATA, "%s: is empty", s->place);
-    s->separator = find_separator(path, &r);
-    TRY(count_fields(s, &r, &header));
-    if (header)
-        TRY(read_names(s, &r));
-    else { /* a row: it will be read again */
-        s->start = s->scanned = (size_t)(r.begin - s->buffer);
-        s->line = r.line;
+    size_t behind = s->start - (size_t)(first.begin - s->buffer), line = s->line;
+    TRY(look_ahead(s, &first, &second, &more));
+    s->separator = find_separator(path, &first, more ? &second : NULL);
+    TRY(count_fields(s, &first, kinds));
+    bool header = kinds[FIELD_TEXT] > 0;
+    if (header && kinds[FIELD_NUMBER] > 0) {
+        header = false; /* of one line alone */
+        if (more)
+            TRY(compare_lines(s, &first, &second, &header));
     }
+    if (header)
+        TRY(read_names(s, &first));
+    s->start = s->scanned = (size_t)(first.begin - s->buffer) + (header ? behind : 0);
+    s->line = header ? line : first.line; /* a row will be read again */
+    s->holding = false;
     return give_roles(s, options);
 }
 
@@ -701,6 +787,9 @@ static nicest_status gather_rows(gathered *g, csv_stream *s, slice part)
     size_t columns = s->chosen.count;
     for (bool got;;) {
         double label;
+        bool counted = part.given && part.first >= 0 && part.end >= 0; /* from the beginning */
+        if (counted && s->rows > 0 && (long long)s->rows >= part.end)
+            return NICEST_OK;
         if (g->rows == g->capacity)
             TRY(make_room(g, s, part.given));
         bool textual = s->labels.textual;
@@ -710,7 +799,7 @@ static nicest_status gather_rows(gathered *g, csv_stream *s, slice part)
         if (!got)
             return NICEST_OK;
         long long number = (long long)csv_row_number(s);
-        if (part.given && part.first >= 0 && part.end >= 0 && number >= part.end)
+        if (counted && number >= part.end)
             return NICEST_OK;
         if (part.given && part.first >= 0 && number < part.first)
             continue;

@@ -18,6 +18,8 @@ void csv_close(csv_stream *stream);
 size_t csv_columns(const csv_stream *stream); /* chosen ones */
 /* Their names, in the header or "x1"; source_texts_free, also when memory runs out. */
 nicest_status csv_column_names(char ***names, const csv_stream *stream);
+/* A field that stands for a missing value: empty, "?", "NA", ... */
+bool csv_is_missing(const char *text, size_t size);
 /* Number of the last row that was read in the file, from 0. */
 size_t csv_row_number(const csv_stream *stream);
 

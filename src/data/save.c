@@ -10,6 +10,7 @@
 #include "base/file.h"
 #include "base/memory.h"
 #include "base/status.h"
+#include "data/csv.h"
 #include "data/formats.h"
 #include "data/npy.h"
 #include "data/number.h"
@@ -88,13 +89,14 @@ static nicest_status put_name(text_sink *sink, const char *name, char separator)
     return put(sink, "\"", 1);
 }
 
-/* A header of numbers would be read as a row. */
+/* A header of numbers, or of words that stand for missing values, would be read as a row. */
 static bool looks_like_row(const nicest_data *data)
 {
     double number;
     for (size_t j = 0; j < nicest_data_columns(data); j++) {
         const char *name = nicest_data_column_name(data, j);
-        if (!number_read(name, strlen(name), &number))
+        size_t length = strlen(name);
+        if (!number_read(name, length, &number) && !csv_is_missing(name, length))
             return false;
     }
     return nicest_data_labels(data) == NULL;
@@ -581,15 +583,16 @@ static nicest_status draw_rows(void *context, size_t first, const double *rows, 
     return NICEST_OK;
 }
 
-/* Bytes are shown as they are; other values from the least to the largest. */
+/* Bytes are shown as they are, unless they are 0 and 1; other values from the least to the
+ * largest. */
 static nicest_status choose_levels(grid *g, const nicest_data *data)
 {
     range r = {INFINITY, -(double)INFINITY, nicest_data_columns(data)};
     g->low = 0;
     g->scale = 1;
-    if (source_type(data) == VALUE_U8)
-        return NICEST_OK;
     TRY(visit_rows(data, widen_range, &r));
+    if (source_type(data) == VALUE_U8 && r.high > 1)
+        return NICEST_OK;
     if (r.high > r.low && isfinite(r.high - r.low)) {
         g->low = r.low;
         g->scale = 255 / (r.high - r.low);

@@ -18,6 +18,9 @@
 
 /* What counts as diverged, and how often a run may come back from it. */
 enum { ABOVE_STEPS = 50, MOST_RETRIES = 8 };
+
+/* Training rows that the final figure is of, and the start. */
+enum { TRAIN_SCORED = 10000, START_SCORED = 4096 };
 static const double RATE_CUT = 0.1;
 
 typedef struct trainer {
@@ -101,6 +104,25 @@ static nicest_status check_share(const char *what, double share)
     return NICEST_OK;
 }
 
+/* A column without a number; false also where memory runs out. */
+static bool find_empty_column(const nicest_data *data, size_t *column)
+{
+    size_t n = nicest_data_rows(data), d = nicest_data_columns(data);
+    double *row = memory_new(2 * d, sizeof *row);
+    double *seen = row ? row + d : NULL;
+    for (size_t i = 0; row && i < n; i++) {
+        source_read(data, i, 1, row);
+        for (size_t j = 0; j < d; j++)
+            seen[j] += isfinite(row[j]);
+    }
+    *column = 0;
+    while (row && *column < d && seen[*column] > 0)
+        ++*column;
+    bool found = row && *column < d;
+    memory_free(row);
+    return found;
+}
+
 /* Training rows that were left out and why. */
 static nicest_status keep_finite(trainer *t, const nicest_data *data, size_t **index, size_t *count)
 {
@@ -112,10 +134,14 @@ static nicest_status keep_finite(trainer *t, const nicest_data *data, size_t **i
     if (*count < n)
         words_add(&t->said, "rows: %zu of %zu have missing or infinite values and are left out",
                   n - *count, n);
-    if (*count < 2)
-        return fail(NICEST_E_DATA, "%zu usable row%s of %zu: at least 2 are needed", *count,
-                    *count == 1 ? "" : "s", n);
-    return NICEST_OK;
+    if (*count >= 2)
+        return NICEST_OK;
+    size_t column;
+    if (n > 0 && find_empty_column(data, &column))
+        return fail(NICEST_E_DATA, "column %zu (%s) has no value in any of %zu rows: leave it out",
+                    column + 1, nicest_data_column_name(data, column), n);
+    return fail(NICEST_E_DATA, "%zu usable row%s of %zu: at least 2 are needed", *count,
+                *count == 1 ? "" : "s", n);
 }
 
 static nicest_status split_training(trainer *t, const nicest_data *data, double valid,
@@ -258,6 +284,7 @@ static nicest_status open_run(trainer *t)
     size_t valid = t->rows.valid ? nicest_data_rows(t->rows.valid) : 0;
     size_t held_out = t->rows.held_out ? nicest_data_rows(t->rows.held_out) : 0;
     size_t scored = valid > held_out ? valid : held_out;
+    scored = scored > TRAIN_SCORED ? scored : TRAIN_SCORED;
     bool bf16 = t->options->precision == NICEST_BF16;
     if (bf16 && !gemm_has_bf16())
         return fail(NICEST_E_UNSUPPORTED, "precision bf16: this processor or build has no bf16 "
@@ -270,7 +297,7 @@ static nicest_status open_run(trainer *t)
     TRY(stepper_open(&t->stepper, t->flow, t->learn, &t->state.optimizer, t->recipe.clip));
     t->shuffle = memory_new(n, sizeof *t->shuffle);
     t->order = memory_new(t->recipe.batch, sizeof *t->order);
-    t->valid_logp = memory_new(scored > 4096 ? scored : 4096, sizeof *t->valid_logp);
+    t->valid_logp = memory_new(scored, sizeof *t->valid_logp);
     t->state.best = memory_new(parameters, sizeof(float));
     if (!t->shuffle || !t->order || !t->valid_logp || !t->state.best)
         return fail_memory();
@@ -353,7 +380,8 @@ static double judge(trainer *t)
 {
     const nicest_data *rows = t->rows.valid ? t->rows.valid : t->rows.train;
     swap_average(t);
-    double logp = mean_logp(t, plain_rows(rows), t->rows.valid ? nicest_data_rows(rows) : 4096);
+    double logp =
+        mean_logp(t, plain_rows(rows), t->rows.valid ? nicest_data_rows(rows) : START_SCORED);
     swap_average(t);
     return logp;
 }
@@ -557,7 +585,7 @@ static nicest_status start_values(trainer *t)
     train_state *s = &t->state;
     s->rate_factor = 1;
     s->train_logp = NAN;
-    s->start_logp = mean_logp(t, moved_rows(t), 4096);
+    s->start_logp = mean_logp(t, moved_rows(t), START_SCORED);
     s->valid_logp = judge(t);
     if (!isfinite(s->start_logp) || !isfinite(s->valid_logp))
         return fail(NICEST_E_DATA,
@@ -672,8 +700,7 @@ static nicest_status fill_result(trainer *t)
     r->seconds = now(t);
     r->retries = s->retries;
     memcpy(t->flow->theta, s->best, r->parameters * sizeof(float));
-    r->train_logp = mean_logp(t, plain_rows(t->rows.train),
-                              t->rows.valid ? nicest_data_rows(t->rows.valid) : 4096);
+    r->train_logp = mean_logp(t, plain_rows(t->rows.train), TRAIN_SCORED);
     r->valid_logp = t->rows.valid ? s->best_logp : NAN;
     r->test_logp = r->test_sem = r->gaussian_logp = NAN;
     if (t->rows.held_out)
