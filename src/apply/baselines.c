@@ -183,6 +183,16 @@ static const double *stored_array(const nicest_model *model, const char *name, s
     return values && count == wanted ? values : NULL;
 }
 
+const double *baselines_columns(const nicest_model *model)
+{
+    size_t d = nicest_model_columns(model);
+    const double *columns = stored_array(model, ARRAY_COLUMNS, 2 * d);
+    for (size_t j = 0; columns && j < d; j++)
+        if (!isfinite(columns[j]) || !(columns[d + j] > 0) || !isfinite(columns[d + j]))
+            return NULL;
+    return columns;
+}
+
 /* Numbers of a file may be anything. */
 const double *baselines_factor(const nicest_model *model)
 {

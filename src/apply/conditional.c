@@ -59,11 +59,29 @@ static nicest_status open_covariance(conditional *c, const double *factor,
     return NICEST_OK;
 }
 
+/* C is in deviations of its own rows, a part of all: one wild row among these only would make m a
+ * correlation times a foreign deviation. */
+static nicest_status open_columns(conditional *c, const nicest_model *model)
+{
+    const double *own = baselines_columns(model);
+    const entry *e = &model_flow_const(model)->entry;
+    c->mean_of = memory_new(2 * c->columns, sizeof *c->mean_of);
+    if (!c->mean_of)
+        return fail_memory();
+    c->deviation_of = c->mean_of + c->columns;
+    for (size_t j = 0; j < c->columns; j++) {
+        double middle = e->shift[j] + e->column[j].centre + e->noise[j] / 2;
+        c->mean_of[j] = own ? e->gain[j] * own[j] + middle : c->column[j].mean;
+        c->deviation_of[j] = own ? e->gain[j] * own[c->columns + j] : c->column[j].deviation;
+    }
+    return NICEST_OK;
+}
+
 nicest_status conditional_open(conditional *c, const nicest_model *model,
                                const unsigned char *hidden, size_t n, size_t most, bool steps)
 {
     const double *factor = baselines_factor(model);
-    nicest_status status = NICEST_OK;
+    nicest_status status = open_columns(c, model);
     c->steps = steps;
     c->order = memory_new(most, c->columns * sizeof *c->order);
     c->observed = memory_new(most, sizeof *c->observed);
@@ -80,12 +98,13 @@ nicest_status conditional_open(conditional *c, const nicest_model *model,
 void conditional_close(conditional *c)
 {
     memory_free(c->covariance);
+    memory_free(c->mean_of);
     memory_free(c->scratch);
     memory_free(c->order);
     memory_free(c->observed);
     memory_free(c->room);
     memory_free(c->factor);
-    c->covariance = c->scratch = c->room = NULL;
+    c->covariance = c->scratch = c->room = c->mean_of = c->deviation_of = NULL;
     c->order = c->observed = NULL;
     c->factor = NULL;
 }
@@ -139,14 +158,15 @@ static void write_mean(const conditional *c, size_t row, const double *packed, d
     double *mean = c->mean + row * d;
     memset(z, 0, d * sizeof *z);
     for (size_t a = 0; a < front; a++) {
-        const fill_column *k = &c->column[order[a]];
-        double off = k->deviation > 0 ? (x[order[a]] - k->mean) / k->deviation : 0;
+        double deviation = c->deviation_of[order[a]];
+        double off = deviation > 0 ? (x[order[a]] - c->mean_of[order[a]]) / deviation : 0;
         z[a] = fmin(fmax(off, -REACH), REACH);
     }
     gaussian_eliminate(packed, d, front, z);
     for (size_t a = front; a < d; a++) {
         const fill_column *k = &c->column[order[a]];
-        mean[order[a]] = fmin(fmax(k->mean - k->deviation * z[a], k->low), k->high);
+        double m = c->mean_of[order[a]] - c->deviation_of[order[a]] * z[a];
+        mean[order[a]] = fmin(fmax(m, k->low), k->high);
     }
 }
 
@@ -179,7 +199,7 @@ void conditional_take(conditional *c, const double *x, const unsigned char *hidd
     for (size_t i = 0; !c->covariance && i < rows; i++)
         for (size_t j = 0; j < c->columns; j++)
             if (hidden[i * c->columns + j])
-                mean[i * c->columns + j] = c->column[j].mean;
+                mean[i * c->columns + j] = c->mean_of[j];
 }
 
 /* ------------------------------------------------------------------ steps */
@@ -203,7 +223,7 @@ void conditional_step(const conditional *c, size_t row, const double *z, double 
     else
         memcpy(out, z, count * sizeof *out);
     for (size_t a = 0; a < count; a++)
-        out[a] *= c->column[order[a]].deviation;
+        out[a] *= c->deviation_of[order[a]];
 }
 
 void conditional_pull(const conditional *c, size_t row, double *v)
@@ -211,7 +231,7 @@ void conditional_pull(const conditional *c, size_t row, double *v)
     size_t count = conditional_count(c, row);
     const size_t *order = conditional_order(c, row);
     for (size_t a = 0; a < count; a++)
-        v[a] *= c->column[order[a]].deviation;
+        v[a] *= c->deviation_of[order[a]];
     if (c->covariance)
         gaussian_multiply_transposed(c->factor[row], count, v);
 }

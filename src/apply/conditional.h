@@ -29,6 +29,8 @@ typedef struct conditional {
     int threads;
     /* inside */
     double *covariance;    /* C, packed; NULL: I */
+    double *mean_of;       /* [columns] continuous: of the rows that C is of, */
+    double *deviation_of;  /* [columns] and their deviation, D */
     double *scratch;       /* [threads, packed + columns] */
     size_t *order;         /* [most, columns] observed columns, then hidden ones */
     size_t *observed;      /* [most] */

@@ -29,8 +29,11 @@ nicest_status outlier_cross_calibrate(nicest_model *model, const nicest_data *ro
 /* ---- baselines.c: needs no flow; stores what the baselines want. */
 nicest_status baselines_fit(nicest_model *model, const nicest_data *rows, int threads);
 void baselines_forget(nicest_model *model);
-/* Cholesky factor (gaussian.h) of the training rows' covariance in column deviations, all of it
- * finite; NULL where the model holds none. */
+/* Mean and deviation of the columns' stored values, [2, columns], of those training rows that the
+ * factor is of; finite, deviations positive; NULL where the model holds none. */
+const double *baselines_columns(const nicest_model *model);
+/* Cholesky factor (gaussian.h) of these rows' covariance in those deviations, all of it finite;
+ * NULL where the model holds none. */
 const double *baselines_factor(const nicest_model *model);
 
 /* At most `most` rows, drawn at random, in random order: data of its own. */
