@@ -43,7 +43,7 @@ const command CONVERT_COMMAND = {
         "Writes the rows of DATA in the format that the extension of FILE says: .csv, .tsv "
         "(and .gz of these), .npy, .npz, -idx?-ubyte, .png (one grid of pictures). Labels "
         "become a column, or x-labels-idx1-ubyte beside x-images-idx3-ubyte. Without -o: CSV on "
-        "standard output.",
+        "standard output. Whole numbers beyond 2^53 are rounded to doubles.",
     .examples = "  nicest convert wine.csv --drop quality -o wine.npy\n"
                 "  nicest convert 'train-images-idx3-ubyte.gz[0:100]' -o first.png\n",
     .tables = {CONVERT_OPTIONS, DATA_OPTIONS, OUTPUT_OPTIONS, COMMON_OPTIONS},

@@ -188,13 +188,10 @@ static size_t group_of(const verdict *v, size_t i, size_t group)
     return part + (i - part) / group * group;
 }
 
-/* A row before i in its group has the same truth: they share one score, which counts once. */
-static bool seen_in_group(const verdict *v, size_t i, size_t group)
+/* The rows of a group share one score, which counts once (and one truth: check_settings). */
+static bool counts(const verdict *v, size_t i, size_t group)
 {
-    for (size_t k = group_of(v, i, group); k < i; k++)
-        if (v->truth[k] == v->truth[i])
-            return true;
-    return false;
+    return i == group_of(v, i, group);
 }
 
 /* Scores that are numbers, of rows (groups) with a truth, and that; *n becomes their count. */
@@ -204,7 +201,7 @@ static double *known_scores(const verdict *v, const double *scores, size_t group
     double *known = block_new(v->n, sizeof *known);
     *n = 0;
     for (size_t i = 0; i < v->n; i++) {
-        if (isnan(scores[i]) || v->truth[i] == UNKNOWN || seen_in_group(v, i, group))
+        if (isnan(scores[i]) || v->truth[i] == UNKNOWN || !counts(v, i, group))
             continue;
         truth[*n] = v->truth[i];
         known[(*n)++] = scores[i];
@@ -469,12 +466,13 @@ static void write_rows(const judge *j, const verdict *v, double threshold)
     table_close(&out);
 }
 
-static double flagged_share(const verdict *v, double threshold)
+/* Of rows, or groups. */
+static double flagged_share(const verdict *v, double threshold, size_t group)
 {
     size_t flagged = 0, n = 0;
     for (size_t i = 0; i < v->n; i++) {
-        n += !isnan(v->score[i]);
-        flagged += v->score[i] < threshold;
+        n += counts(v, i, group) && !isnan(v->score[i]);
+        flagged += counts(v, i, group) && v->score[i] < threshold;
     }
     return n && !isnan(threshold) ? (double)flagged / (double)n : NAN;
 }
@@ -545,8 +543,8 @@ static json_t *detection_json(const judge *j, const nicest_detection *d, const v
         "auroc_interval", interval_json(d->auroc_low, d->auroc_high), "auprc_interval",
         interval_json(d->auprc_low, d->auprc_high), "best_threshold",
         json_figure(d->best_threshold), "best_f1", json_figure(d->best_f1), "flagged",
-        json_figure(flagged_share(v, d->threshold)), "score", j->s->score, "calibration_rows",
-        (json_int_t)j->calibration_rows, "rows", (json_int_t)v->n);
+        json_figure(flagged_share(v, d->threshold, j->s->group)), "score", j->s->score,
+        "calibration_rows", (json_int_t)j->calibration_rows, "rows", (json_int_t)v->n);
 }
 
 /* " (asked: at most 5 %)" where the threshold follows from that. */
@@ -587,8 +585,8 @@ static void say_truth(const judge *j, const nicest_detection *d)
 {
     const shared_settings *shared = &j->s->shared;
     char alarms[96], line[96] = "";
-    say(shared, "  %.2f %% of the rows are outliers%s", 100 * d->prevalence,
-        alarms_text(j, d, alarms, sizeof alarms));
+    say(shared, "  %.2f %% of the %s are outliers%s", 100 * d->prevalence,
+        j->s->group > 1 ? "groups" : "rows", alarms_text(j, d, alarms, sizeof alarms));
     if (d->prevalence > 0) {
         add_figure(line, sizeof line, "precision", 4, d->precision);
         add_figure(line, sizeof line, "recall", 4, d->recall);
@@ -612,8 +610,9 @@ static void say_detection(const judge *j, const nicest_detection *d, const verdi
     if (isnan(d->threshold))
         say(shared, "%s: there is no threshold of %s, so none is flagged", rows, j->s->score);
     else
-        say(shared, "%s: %.2f %% score below the threshold %.6g of %s", rows,
-            100 * flagged_share(v, d->threshold), d->threshold, j->s->score);
+        say(shared, "%s: %.2f %%%s score below the threshold %.6g of %s", rows,
+            100 * flagged_share(v, d->threshold, j->s->group),
+            j->s->group > 1 ? " of the groups" : "", d->threshold, j->s->score);
     if (j->has_truth)
         say_truth(j, d);
 }

@@ -51,7 +51,9 @@ typedef struct material {
     nicest_data *data;
     size_t n, d;
     unsigned height, width, channels;
-    double *rows, *logp;            /* of the data */
+    double *rows, *logp; /* of the data */
+    double *some;        /* [shown, d] of the rows, spread over all */
+    size_t shown;
     double *samples, *samples_logp; /* [SAMPLES, d], [SAMPLES] */
     size_t *order;                  /* rows with a log-likelihood, the least likely first */
     size_t ordered;
@@ -106,6 +108,8 @@ static material gather(const report_settings *s)
     m.d = nicest_data_columns(m.data);
     nicest_model_image(m.model, &m.height, &m.width, &m.channels);
     m.rows = read_rows(m.data);
+    m.shown = m.n < SHOWN ? m.n : SHOWN;
+    m.some = spread_rows(m.rows, m.n, m.d, m.shown);
     m.logp = score_rows(&s->shared, m.model, m.data);
     m.sum = summary_of(m.logp, m.n);
     m.training = training ? json_from_text(training) : NULL;
@@ -118,6 +122,7 @@ static void release(material *m)
 {
     json_decref(m->training);
     block_free(m->rows);
+    block_free(m->some);
     block_free(m->logp);
     block_free(m->samples);
     block_free(m->samples_logp);
@@ -157,11 +162,12 @@ static void figure_card(page *p, const char *name, double figure, const char *un
 static void mean_card(page *p, const material *m)
 {
     char text[64];
-    if (m->ordered < 2 || !isfinite(m->sum.mean)) {
-        figure_card(p, "mean log-likelihood, nats", m->sum.mean, "");
+    if (!m->ordered)
         return;
-    }
-    snprintf(text, sizeof text, "%.5g &plusmn; %.2g", m->sum.mean, summary_sem(&m->sum));
+    if (m->ordered < 2 || !isfinite(m->sum.mean))
+        snprintf(text, sizeof text, "%.5g", m->sum.mean);
+    else
+        snprintf(text, sizeof text, "%.5g &plusmn; %.2g", m->sum.mean, summary_sem(&m->sum));
     card(p, "mean log-likelihood, nats", text);
 }
 
@@ -186,6 +192,14 @@ static void add_summary(page *p, const material *m)
     page_add(p, "</div>\n");
     if (m->sum.missing)
         page_add(p, "<p>%zu rows have missing values and no log-likelihood.</p>\n", m->sum.missing);
+    size_t impossible = 0;
+    while (impossible < m->ordered && m->logp[m->order[impossible]] == -INFINITY)
+        impossible++;
+    if (impossible)
+        page_add(p,
+                 "<p>%zu row%s impossible under the model (log-likelihood -inf), and so is the "
+                 "mean; charts leave %s out.</p>\n",
+                 impossible, impossible > 1 ? "s are" : " is", impossible > 1 ? "them" : "it");
 }
 
 static void add_spec(page *p, const material *m)
@@ -249,6 +263,18 @@ static void draw_curve(page *p, const json_t *curve)
     block_free(x);
 }
 
+/* [step, epoch, training, validation, rate] */
+static void say_point(page *p, const json_t *point)
+{
+    const json_t *valid = json_array_get(point, 3);
+    page_add(p, "<p>Measured once, after epoch %.3g: training rows %.5g nats",
+             json_number_value(json_array_get(point, 1)),
+             json_number_value(json_array_get(point, 2)));
+    if (json_is_number(valid))
+        page_add(p, ", validation rows %.5g", json_number_value(valid));
+    page_add(p, ".</p>\n");
+}
+
 static void add_training(page *p, const material *m)
 {
     const json_t *curve = json_object_get(m->training, "curve");
@@ -256,6 +282,8 @@ static void add_training(page *p, const material *m)
     heading(p, "Training");
     if (json_array_size(curve) >= 2)
         draw_curve(p, curve);
+    else if (json_array_size(curve) == 1)
+        say_point(p, json_array_get(curve, 0));
     else
         page_add(p, "<p>The model file has no training curve.</p>\n");
     if (json_is_string(chosen)) {
@@ -276,13 +304,25 @@ static void add_picture_rows(page *p, const material *m, const double *rows, siz
     nicest_image_free(&image);
 }
 
+/* As many side by side as a page can hold. */
+static size_t pictures_across(const material *m, size_t most)
+{
+    size_t fit = 4000 / ((size_t)m->width + 2);
+    return fit < 1 ? 1 : fit < most ? fit : most;
+}
+
 static void add_pictures(page *p, const material *m)
 {
-    size_t n = m->n < 64 ? m->n : 64;
+    char caption[96], all[40];
+    size_t n = m->n < 64 ? m->n : 64, across = pictures_across(m, 8);
+    double *rows = spread_rows(m->rows, m->n, m->d, n);
+    count_text(m->n, all, sizeof all);
+    snprintf(caption, sizeof caption, "%zu of %s rows of the data.", n, all);
     page_add(p, "<div class=\"side\">\n");
-    add_picture_rows(p, m, m->rows, n, 8, "Rows of the data.");
-    add_picture_rows(p, m, m->samples, n, 8, "Samples of the model.");
+    add_picture_rows(p, m, rows, n, across, caption);
+    add_picture_rows(p, m, m->samples, n, across, "Samples of the model.");
     page_add(p, "</div>\n");
+    block_free(rows);
 }
 
 /* The middle of a column of the data. */
@@ -292,7 +332,7 @@ static void column_range(const material *m, size_t j, double *low, double *high)
     double *column = block_new(m->n, sizeof *column);
     for (size_t i = 0; i < m->n; i++)
         column[i] = m->rows[i * m->d + j];
-    double *sorted = sorted_copy(column, &count);
+    double *sorted = sorted_finite(column, &count);
     *low = quantile(sorted, count, 0.005);
     *high = quantile(sorted, count, 0.995);
     axes_range(low, high);
@@ -332,7 +372,7 @@ static void draw_marginal(page *p, const material *m, axes *a, size_t j)
     block_free(drawn);
 }
 
-enum { PAIR_LEFT = 62 };
+enum { PAIR_LEFT = 100 };
 
 /* Where the columns begin and end: under the lowest cells, and beside those of the first column. */
 static void pair_ends(page *p, const material *m, size_t j, size_t count, double side)
@@ -341,21 +381,21 @@ static void pair_ends(page *p, const material *m, size_t j, size_t count, double
                       top = 24 + (double)j * (side + 10);
     double bottom = 24 + (double)count * (side + 10) + 6;
     column_range(m, j, &low, &high);
+    int digits = axes_digits(low, high, 3);
     page_add(p,
-             "<text x=\"%.1f\" y=\"%.1f\">%.3g</text><text x=\"%.1f\" y=\"%.1f\" "
-             "text-anchor=\"end\">%.3g</text>\n",
-             left, bottom, low, left + side, bottom, high);
+             "<text x=\"%.1f\" y=\"%.1f\">%.*g</text><text x=\"%.1f\" y=\"%.1f\" "
+             "text-anchor=\"end\">%.*g</text>\n",
+             left, bottom, digits, low, left + side, bottom, digits, high);
     if (count > 1)
         page_add(p,
-                 "<text x=\"%d\" y=\"%.1f\" text-anchor=\"end\">%.3g</text><text x=\"%d\" "
-                 "y=\"%.1f\" text-anchor=\"end\">%.3g</text>\n",
-                 PAIR_LEFT - 6, top + 12, high, PAIR_LEFT - 6, top + side, low);
+                 "<text x=\"%d\" y=\"%.1f\" text-anchor=\"end\">%.*g</text><text x=\"%d\" "
+                 "y=\"%.1f\" text-anchor=\"end\">%.*g</text>\n",
+                 PAIR_LEFT - 6, top + 12, digits, high, PAIR_LEFT - 6, top + side, digits, low);
 }
 
 /* One cell of the pair plot: below the diagonal data, above it samples, on it both. */
 static void draw_pair(page *p, const material *m, size_t row, size_t column, double side)
 {
-    size_t shown = m->n < SHOWN ? m->n : SHOWN;
     axes a = {.left = PAIR_LEFT + (double)column * (side + 10),
               .top = 24 + (double)row * (side + 10),
               .width = side,
@@ -367,7 +407,7 @@ static void draw_pair(page *p, const material *m, size_t row, size_t column, dou
     if (row == column)
         draw_marginal(p, m, &a, row);
     else if (row > column)
-        chart_points(p, &a, m->rows + column, m->rows + row, shown, m->d, 0);
+        chart_points(p, &a, m->some + column, m->some + row, m->shown, m->d, 0);
     else
         chart_points(p, &a, m->samples + column, m->samples + row, SHOWN, m->d, 1);
 }
@@ -376,7 +416,7 @@ static void add_pairs(page *p, const material *m)
 {
     size_t count = m->d < PAIRED ? m->d : PAIRED;
     double side = (count <= 2 ? 400.0 : 500.0) / (double)count;
-    char caption[200];
+    char caption[300], all[40];
     chart_open(p, PAIR_LEFT + 8 + (double)count * (side + 10), 38 + (double)count * (side + 10));
     for (size_t i = 0; i < count; i++) {
         page_add(p, "<svg x=\"%.1f\" width=\"%.1f\" height=\"22\"><text x=\"2\" y=\"16\">",
@@ -387,10 +427,11 @@ static void add_pairs(page *p, const material *m)
         for (size_t j = 0; j < count; j++)
             draw_pair(p, m, i, j, side);
     }
+    count_text(m->n, all, sizeof all);
     snprintf(caption, sizeof caption,
-             "Columns against each other%s: data (below the diagonal, blue) and samples (above "
-             "it, orange), both on it.",
-             m->d > PAIRED ? ", the first four" : "");
+             "Columns against each other%s: data (below the diagonal, blue, %zu of %s rows) and "
+             "samples (above it, orange), both on it.",
+             m->d > PAIRED ? ", the first four" : "", m->shown, all);
     chart_close(p, m->d > 1 ? caption : "Data (blue) and samples (orange).");
 }
 
@@ -398,7 +439,8 @@ static void add_pairs(page *p, const material *m)
 static void add_density(page *p, const material *m)
 {
     enum { SIDE = 240 };
-    char caption[400];
+    size_t room = strlen(column_name(m, 0)) + strlen(column_name(m, 1)) + 300;
+    char *caption = block_new(room, 1);
     double box[4], peak = -INFINITY, *logp = block_new(SIDE * SIDE, sizeof *logp);
     nicest_image image;
     column_range(m, 0, &box[0], &box[1]);
@@ -411,12 +453,14 @@ static void add_density(page *p, const material *m)
         colour ink = colour_map(exp(logp[i] - peak));
         memcpy(image.pixels + 3 * i, (unsigned char[]){ink.r, ink.g, ink.b}, 3);
     }
-    snprintf(
-        caption, sizeof caption,
-        "The model's density: %s from %.3g to %.3g across, %s from %.3g to %.3g upwards; violet is "
-        "0, yellow %.3g.",
-        column_name(m, 0), box[0], box[1], column_name(m, 1), box[2], box[3], exp(peak));
+    int across = axes_digits(box[0], box[1], 3), up = axes_digits(box[2], box[3], 3);
+    snprintf(caption, room,
+             "The model's density: %s from %.*g to %.*g across, %s from %.*g to %.*g upwards; "
+             "violet is 0, yellow %.3g.",
+             column_name(m, 0), across, box[0], across, box[1], column_name(m, 1), up, box[2], up,
+             box[3], exp(peak));
     page_picture(p, &image, caption);
+    block_free(caption);
     nicest_image_free(&image);
     block_free(logp);
 }
@@ -465,7 +509,11 @@ static void fit_series(series *all, size_t count, axes *a)
     a->x_high = -INFINITY;
     for (size_t i = 0; i < count; i++) {
         size_t known = all[i].n;
-        double *sorted = sorted_copy(all[i].logp, &known);
+        double *sorted = sorted_finite(all[i].logp, &known);
+        if (!known) {
+            block_free(sorted);
+            continue;
+        }
         a->x_low = fmin(a->x_low, quantile(sorted, known, 0.01));
         a->x_high = fmax(a->x_high, quantile(sorted, known, 0.999));
         block_free(sorted);
@@ -523,8 +571,9 @@ static void add_extreme_pictures(page *p, const material *m, size_t count)
         memcpy(rows + i * m->d, m->rows + high * m->d, m->d * sizeof *rows);
         memcpy(rows + (count + i) * m->d, m->rows + low * m->d, m->d * sizeof *rows);
     }
-    add_picture_rows(p, m, rows, count, count, "The most likely rows.");
-    add_picture_rows(p, m, rows + count * m->d, count, count, "The least likely rows.");
+    size_t across = pictures_across(m, count);
+    add_picture_rows(p, m, rows, count, across, "The most likely rows.");
+    add_picture_rows(p, m, rows + count * m->d, count, across, "The least likely rows.");
     block_free(rows);
 }
 
@@ -532,7 +581,7 @@ static void add_table_row(page *p, const material *m, size_t row, size_t columns
 {
     page_add(p, "<tr><td>%zu</td><td>%.5g</td>", row + 1, m->logp[row]);
     for (size_t j = 0; j < columns; j++)
-        page_add(p, "<td>%.5g</td>", m->rows[row * m->d + j]);
+        page_add(p, "<td>%.10g</td>", m->rows[row * m->d + j]);
     page_add(p, "</tr>\n");
 }
 
@@ -552,14 +601,17 @@ static void add_extreme_table(page *p, const material *m, size_t count)
         add_table_row(p, m, m->order[i], columns);
     page_add(p,
              "</table></div>\n<p>The %zu most likely rows, then the %zu least likely, the "
-             "unlikeliest last.</p>\n",
+             "unlikeliest last; counted from 1 among the rows that were read",
              count, count);
+    if (columns < m->d)
+        page_add(p, "; the first %zu of %zu columns", columns, m->d);
+    page_add(p, ".</p>\n");
 }
 
 static void add_extremes(page *p, const material *m)
 {
     size_t count = m->ordered / 2 < EXTREMES ? m->ordered / 2 : EXTREMES;
-    heading(p, "Most and least typical rows");
+    heading(p, "Most and least likely rows");
     if (!count)
         page_add(p, "<p>There are fewer than two rows with a log-likelihood.</p>\n");
     else if (m->height)
@@ -611,8 +663,10 @@ static void add_calibration(page *p, const material *m)
 
 static void proof_row(page *p, const char *name, double figure, bool ok, const char *bound)
 {
-    page_add(p, "<tr><td>%s</td><td>%.3g</td><td>%s</td><td class=\"%s\">%s</td></tr>\n", name,
-             figure, bound, ok ? "good" : "bad", ok ? "ok" : "missed");
+    char text[32];
+    snprintf(text, sizeof text, figure < 0.1 ? "%.3g" : "%.6f", figure); /* a mass is near 1 */
+    page_add(p, "<tr><td>%s</td><td>%s</td><td>%s</td><td class=\"%s\">%s</td></tr>\n", name, text,
+             bound, ok ? "good" : "bad", ok ? "ok" : "missed");
 }
 
 /* On the rows of the data; where none of them has a density, on the model's own. */
@@ -637,13 +691,15 @@ static void add_proof(page *p, const material *m)
         return;
     }
     measure_proof(p, m, &v);
-    page_add(p, "<div class=\"scroll\"><table><tr><th>what</th><th>largest error</th><th>bound</th>"
+    page_add(p, "<div class=\"scroll\"><table><tr><th>what</th><th>measured</th><th>bound</th>"
                 "<th></th></tr>\n");
-    proof_row(p, "inverse(forward(x)) against x", v.inverse_max, v.inverse_max <= 1e-5, "1e-5");
-    proof_row(p, "forward(inverse(h)) against h", v.latent_max, v.latent_max <= 1e-4, "1e-4");
-    proof_row(p, "log-determinant against a Jacobian", v.logdet_max_error,
+    proof_row(p, "inverse(forward(x)) against x, largest error", v.inverse_max,
+              v.inverse_max <= 1e-5, "1e-5");
+    proof_row(p, "forward(inverse(h)) against h, largest error", v.latent_max, v.latent_max <= 1e-4,
+              "1e-4");
+    proof_row(p, "log-determinant against a Jacobian, largest error", v.logdet_max_error,
               v.logdet_max_error <= 1e-6, "1e-6");
-    proof_row(p, "gradients against differences", v.gradient_max_error,
+    proof_row(p, "gradients against differences, largest error", v.gradient_max_error,
               v.gradient_max_error <= 1e-6, "1e-6");
     if (isfinite(v.integral))
         proof_row(p, "total mass", v.integral, fabs(v.integral - 1) <= 0.01, "1 &plusmn; 0.01");
@@ -720,7 +776,7 @@ const command REPORT_COMMAND = {
     .synopsis = "MODEL DATA -o FILE.html",
     .description =
         "Writes a page that needs no network: what the model is, samples beside data, "
-        "likelihoods, most and least typical rows, hidden values filled, likelihood against "
+        "likelihoods, most and least likely rows, hidden values filled, likelihood against "
         "corruption, how outliers are told, calibration, verification, the course of training. "
         "What the model or the data cannot show is left out, with a word.",
     .examples = "  nicest report wine.safetensors wine.csv --drop quality -o wine.html\n",

@@ -219,6 +219,19 @@ double *read_rows(const nicest_data *data)
     return rows;
 }
 
+size_t spread_row(size_t i, size_t shown, size_t n)
+{
+    return shown < n ? (size_t)((double)i / (double)shown * (double)n) : i;
+}
+
+double *spread_rows(const double *rows, size_t n, size_t d, size_t shown)
+{
+    double *some = block_new(shown * d, sizeof *some);
+    for (size_t i = 0; i < shown; i++)
+        memcpy(some + i * d, rows + spread_row(i, shown, n) * d, d * sizeof *some);
+    return some;
+}
+
 double *score_rows(const shared_settings *shared, const nicest_model *model,
                    const nicest_data *data)
 {
@@ -290,8 +303,8 @@ void say_labels(const shared_settings *shared, const nicest_data *data, const ch
         say(shared, "%s: the labels of %s", labels, path);
     if (!nicest_data_labels(data))
         return;
-    if (has_extension(path, ".npy") || (idx_axes(path) && !*labels))
-        say(shared, "%s: has no place for labels, they are left out", path);
+    if (has_extension(path, ".npy") || has_extension(path, ".png") || (idx_axes(path) && !*labels))
+        say(shared, "%s: has no place for labels; they are left out", path);
     else if ((has_extension(path, ".npz") || *labels) && labels_are_words(data))
         say(shared,
             "%s: labels become numbers: 0 for the words normal and 0, then 1, 2, ... as they appear",
@@ -433,6 +446,17 @@ double *sorted_copy(const double *values, size_t *count)
     qsort(copy, kept, sizeof *copy, compare);
     *count = kept;
     return copy;
+}
+
+double *sorted_finite(const double *values, size_t *count)
+{
+    double *sorted = sorted_copy(values, count), *first = sorted;
+    size_t kept = 0;
+    for (size_t i = 0; i < *count; i++)
+        if (isfinite(sorted[i]))
+            first[kept++] = sorted[i];
+    *count = kept;
+    return sorted;
 }
 
 double quantile(const double *sorted, size_t count, double share)

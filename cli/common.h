@@ -68,6 +68,10 @@ void corruption_check(const corruption *c, const nicest_data *data, const nicest
  */
 size_t chunk_rows(size_t columns);
 
+/* `shown` of n rows, spread over all of them; what is sorted must not show its beginning only. */
+size_t spread_row(size_t i, size_t shown, size_t n);
+double *spread_rows(const double *rows, size_t n, size_t d, size_t shown);
+
 /* Mean and spread of figures as they come; NaN are counted apart. */
 typedef struct summary {
     size_t rows, missing;
@@ -78,6 +82,8 @@ summary summary_new(void);
 void summary_add(summary *s, const double *values, size_t count);
 double summary_sem(const summary *s); /* standard error of the mean; NaN below 2 rows */
 summary summary_of(const double *values, size_t count);
+/* Sorted, without NaN and infinities; *count becomes their number. */
+double *sorted_finite(const double *values, size_t *count);
 /* "400 rows", or "287 of 400 rows" where the others have no figure. */
 void rows_text(size_t known, size_t all, char *text, size_t size);
 /* The value below which `share` of sorted[count] lie. */

@@ -318,7 +318,16 @@ void axes_tick_text(double value, double low, double high, char *text, size_t si
     bool whole = fabs(value - rint(value)) < 1e-9 * (high - low);
     if (fabs(value) < 1e-9 * (high - low))
         value = 0;
-    snprintf(text, size, whole && fabs(value) < 1e7 ? "%.0f" : "%.5g", value);
+    if (whole && fabs(value) < 1e7)
+        snprintf(text, size, "%.0f", value);
+    else
+        snprintf(text, size, "%.*g", axes_digits(low, high, 5), value);
+}
+
+int axes_digits(double low, double high, int least)
+{
+    double wanted = ceil(log10(fmax(fabs(low), fabs(high)) / (high - low))) + 2;
+    return wanted > 15 ? 15 : wanted > least ? (int)wanted : least;
 }
 
 enum { TICKS = 8, TEXT = 3 };

@@ -51,6 +51,8 @@ axes axes_on(const canvas *c, double right);
 size_t axes_ticks(double low, double high, double *ticks, size_t most);
 /* A tick as text: whole numbers without an exponent. */
 void axes_tick_text(double value, double low, double high, char *text, size_t size);
+/* Digits that tell numbers of a range apart, at least `least`. */
+int axes_digits(double low, double high, int least);
 /* Widens a range that is empty or touches the data. */
 void axes_range(double *low, double *high);
 void axes_draw(canvas *c, const axes *a);

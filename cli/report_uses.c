@@ -39,40 +39,42 @@ static void say_none_whole(page *p, const char *what)
 
 /* ------------------------------------------------------------------ holes */
 
-static nicest_inpaint_result fill(const report_rows *r, size_t n, const char *mask, double *filled,
-                                  unsigned char *hidden)
+static nicest_inpaint_result fill(const report_rows *r, const double *rows, size_t n,
+                                  const char *mask, double *filled, unsigned char *hidden)
 {
     nicest_inpaint_options options;
     nicest_inpaint_result result;
     nicest_inpaint_defaults(&options);
     options.seed = r->shared->seed;
     options.threads = r->shared->threads;
-    need(nicest_mask(mask, r->rows, n, r->d, r->height, r->width, r->channels, options.seed,
-                     hidden));
-    need(nicest_inpaint(r->model, r->rows, n, hidden, &options, filled, NULL, &result));
+    need(nicest_mask(mask, rows, n, r->d, r->height, r->width, r->channels, options.seed, hidden));
+    need(nicest_inpaint(r->model, rows, n, hidden, &options, filled, NULL, &result));
     return result;
 }
 
 /* Truth, what is left of it, and the fill, below one another. */
 static void add_strip(page *p, const report_rows *r, const char *mask)
 {
-    size_t n = fewer(r->n, STRIP), cells = n * r->d;
+    size_t wide = 4000 / ((size_t)r->width + 2),
+           n = fewer(r->n, wide < STRIP ? wide + !wide : STRIP), cells = n * r->d;
     double *strip = block_new(3 * cells, sizeof *strip);
+    double *rows = spread_rows(r->rows, r->n, r->d, n);
     unsigned char *hidden = block_new(cells, 1);
-    char caption[160];
-    nicest_inpaint_result found = fill(r, n, mask, strip + 2 * cells, hidden);
-    memcpy(strip, r->rows, cells * sizeof *strip);
+    char caption[200];
+    nicest_inpaint_result found = fill(r, rows, n, mask, strip + 2 * cells, hidden);
+    memcpy(strip, rows, cells * sizeof *strip);
     for (size_t i = 0; i < cells; i++)
-        strip[cells + i] = hidden[i] ? NAN : r->rows[i];
+        strip[cells + i] = hidden[i] ? NAN : rows[i];
     picture_format format = picture_format_of(r->model, r->rows, r->n * r->d);
     nicest_image image = picture_grid(&format, strip, 3 * n, n, 0);
     snprintf(
         caption, sizeof caption,
-        "%s: rows, what is seen of them, and the fill. PSNR of hidden pixels %.1f dB; of the mean "
-        "of the training rows %.1f dB.",
+        "%s: rows, what is seen of them, and the fill. PSNR of hidden pixels (higher is closer) "
+        "%.1f dB; of the mean of the training rows %.1f dB.",
         mask, found.psnr, found.psnr_mean_fill);
     page_picture(p, &image, caption);
     nicest_image_free(&image);
+    block_free(rows);
     block_free(hidden);
     block_free(strip);
 }
@@ -97,9 +99,11 @@ static void add_filled_table(page *p, const report_rows *r)
 {
     size_t n = fewer(r->n, FILLED);
     double *filled = block_new(n * r->d, sizeof *filled);
+    double *rows = spread_rows(r->rows, r->n, r->d, n);
     unsigned char *hidden = block_new(n * r->d, 1);
-    nicest_inpaint_result found = fill(r, n, "random:0.2", filled, hidden);
+    nicest_inpaint_result found = fill(r, rows, n, "random:0.2", filled, hidden);
     say_filled(p, &found, n);
+    block_free(rows);
     block_free(hidden);
     block_free(filled);
 }
@@ -115,11 +119,12 @@ void report_filled(page *p, const report_rows *r)
                      "nan fills those that are missing.</p>\n");
             return;
         }
-    if (!r->height && r->d < 2) {
+    if (r->d < 2) {
         page_add(p, "<p>One column alone cannot be filled from others.</p>\n");
         return;
     }
-    for (size_t i = 0; r->height > 1 && r->width > 1 && i < 4; i++)
+    bool line = r->height == 1 || r->width == 1; /* of which no half is upper, or right */
+    for (size_t i = line ? 3 : 0; r->height && i < 4; i++)
         add_strip(p, r, masks[i]);
     if (!r->height)
         add_filled_table(p, r);
@@ -142,23 +147,42 @@ static const sweep TABLE_SWEEPS[] = {
     {"noise", "noise: standard deviations of the column", {0, 0.25, 0.5, 1, 1.5, 2}},
 };
 
-/* The first rows of the data that have a log-likelihood, as data, and that of each. */
+/* Rows of the data that have a log-likelihood, spread over all such rows: as data, and that of
+ * each. */
 typedef struct whole_rows {
     nicest_data *data;
     double logp[SWEPT];
-    size_t n;
+    size_t index[SWEPT], n;
 } whole_rows;
 
 static void take_whole(const report_rows *r, whole_rows *some)
 {
-    size_t index[SWEPT];
+    size_t known = count_known(r->logp, r->n), seen = 0;
+    size_t wanted = fewer(known, SWEPT);
     some->n = 0;
-    for (size_t i = 0; i < r->n && some->n < SWEPT; i++)
-        if (!isnan(r->logp[i])) {
-            index[some->n] = i;
-            some->logp[some->n++] = r->logp[i];
-        }
-    need(nicest_data_select(&some->data, r->data, index, some->n));
+    for (size_t i = 0; i < r->n && some->n < wanted; i++) {
+        if (isnan(r->logp[i]) || seen++ != spread_row(some->n, wanted, known))
+            continue;
+        some->index[some->n] = i;
+        some->logp[some->n++] = r->logp[i];
+    }
+    need(nicest_data_select(&some->data, r->data, some->index, some->n));
+}
+
+/* A table's level is in deviations of its columns: of all rows, as `corrupt` and `outliers` count
+ * them. */
+static nicest_data *corrupted(const report_rows *r, const whole_rows *some, const sweep *s,
+                              double level)
+{
+    nicest_data *worse, *all;
+    if (r->height) {
+        need(nicest_corrupt(&worse, some->data, s->kind, level, NULL, r->shared->seed));
+        return worse;
+    }
+    need(nicest_corrupt(&all, r->data, s->kind, level, NULL, r->shared->seed));
+    need(nicest_data_select(&worse, all, some->index, some->n));
+    nicest_data_free(all);
+    return worse;
 }
 
 static double auroc_of(const double *normal, const double *other, size_t n, uint64_t seed)
@@ -189,9 +213,8 @@ static swept run_sweep(const report_rows *r, const whole_rows *some, const sweep
     swept found;
     size_t n = some->n;
     for (size_t i = 0; i < LEVELS; i++) {
-        nicest_data *worse;
+        nicest_data *worse = corrupted(r, some, s, s->levels[i]);
         size_t count = n;
-        need(nicest_corrupt(&worse, some->data, s->kind, s->levels[i], NULL, r->shared->seed));
         double *logp = score_rows(r->shared, r->model, worse);
         double *sorted = sorted_copy(logp, &count);
         found.mean[i] = summary_of(logp, n).mean;
@@ -216,8 +239,8 @@ static void draw_sweep(page *p, const report_rows *r, const sweep *s, const swep
     a.y_low = calibrated ? threshold : INFINITY;
     a.y_high = calibrated ? threshold : -INFINITY;
     for (size_t i = 0; i < LEVELS; i++) {
-        a.y_low = fmin(a.y_low, found->low[i]);
-        a.y_high = fmax(a.y_high, found->high[i]);
+        a.y_low = isfinite(found->low[i]) ? fmin(a.y_low, found->low[i]) : a.y_low;
+        a.y_high = isfinite(found->high[i]) ? fmax(a.y_high, found->high[i]) : a.y_high;
     }
     axes_range(&a.y_low, &a.y_high);
     a.x_label = s->unit;
@@ -268,8 +291,9 @@ void report_corrupted(page *p, const report_rows *r)
     page_add(
         p,
         "<p>Log-likelihood of %zu rows at each level, and how well it tells them from the rows "
-        "as they are: 0.5 is chance; below it, corrupted rows are <em>more</em> likely, and plain "
-        "likelihood misses them (bold).</p>\n",
+        "as they are: AUROC is the chance that a corrupted row is less likely than one as it is. "
+        "Below 0.5, corrupted rows are <em>more</em> likely, and plain likelihood misses them "
+        "(bold).</p>\n",
         some.n);
     nicest_data_free(some.data);
 }
@@ -383,8 +407,9 @@ static void say_detection(page *p, const report_rows *r, const char *against, do
     page_add(
         p, "%s</p>\n",
         r->height
-            ? ". Across sets of pictures plain likelihood may fail; combined is the score to use."
-            : "; nicest outliers has more scores.");
+            ? ". Across sets of pictures plain likelihood may fail; combined, which joins it with "
+              "other figures of a row, is the score to use."
+            : "; combined joins log p with other figures of a row; nicest outliers has more scores.");
 }
 
 void report_detection(page *p, const report_rows *r, const char *against)

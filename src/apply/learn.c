@@ -59,9 +59,12 @@ static nicest_status calibrate(nicest_model *model, const nicest_data *train,
                nicest_data_rows(train) >= FEWEST_FOR_FOLDS && !result->interrupted &&
                !*result->failure;
     if (few) {
-        say(result,
-            "few rows to calibrate on: cross-conformal, five more models learn from four fifths\n");
         nicest_status status = cross_calibrate(model, train, options, result->epochs);
+        say(result, status != NICEST_E_INTERRUPTED
+                        ? "few rows to calibrate on: cross-conformal, five more models learn from "
+                          "four fifths\n"
+                        : "few rows to calibrate on, and cross-conformal calibration was "
+                          "interrupted: by the held-out rows alone\n");
         if (status != NICEST_E_INTERRUPTED)
             return status;
         result->interrupted = 1;

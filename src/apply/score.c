@@ -12,6 +12,7 @@
 #include "apply/score.h"
 #include "base/memory.h"
 #include "base/status.h"
+#include "data/csv.h"
 #include "model/model.h"
 #include "model/utf8.h"
 
@@ -52,22 +53,22 @@ typedef struct columned {
     const char *what;
 } columned;
 
-/* 2019 and x2019: names that are numbers get an x where they are written (data/save.c). */
-static bool is_number_of(const char *name, const char *written)
+/* 2019 and x2019, NA and xNA: names that could be values get an x where they are written
+ * (data/save.c). */
+static bool is_value_of(const char *name, const char *written)
 {
     char *end;
     if (written[0] != 'x' || strcmp(name, written + 1) != 0)
         return false;
     (void)strtod(name, &end);
-    return end > name && !*end;
+    return !*end || csv_is_missing(name, strlen(name));
 }
 
 /* As they are in a model: bytes that are not UTF-8 count as '?'. */
 static nicest_status compare_names(const columned *a, const columned *b, size_t column)
 {
     const char *ours = a->name_of(a->owner, column), *theirs = b->name_of(b->owner, column);
-    if (!theirs || !strcmp(ours, theirs) || is_number_of(ours, theirs) ||
-        is_number_of(theirs, ours))
+    if (!theirs || !strcmp(ours, theirs) || is_value_of(ours, theirs) || is_value_of(theirs, ours))
         return NICEST_OK;
     char *repaired = utf8_repaired(theirs);
     if (!repaired)

@@ -160,13 +160,16 @@ static nicest_status measure_columns(probe *p, size_t total)
     }
     for (size_t i = 0; !p->data && i < p->rows; i++)
         add_moments(p, p->x + i * p->d, &count);
-    size_t known;
+    size_t known, means;
     const double *own = model_array(p->model, "columns.deviation", &known);
+    const double *mean = model_array(p->model, "columns.mean", &means);
+    bool both = own && mean && known == p->d && means == p->d;
     for (size_t j = 0; j < p->d; j++) {
         double deviation = sqrt(p->deviation[j] / (double)(count ? count : 1));
-        if (own && known == p->d && own[j] > 0 &&
-            !(own[j] > deviation)) /* one wild row is enough */
+        if (both && own[j] > 0 && !(own[j] > deviation)) { /* one wild row is enough */
             deviation = own[j];
+            p->mean[j] = mean[j];
+        }
         /* a constant column has its own unit */
         p->deviation[j] = deviation > 0 && isfinite(deviation) ? deviation : 1;
     }

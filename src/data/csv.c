@@ -49,6 +49,7 @@ struct csv_stream {
     char separator;
     size_t line;         /* number of the line at `start`, from 1 */
     size_t rows;         /* data rows so far */
+    size_t limit;        /* of rows, or 0: what lies behind them is not read */
     size_t fields;       /* of every line */
     char **names;        /* [fields] or NULL */
     unsigned char *role; /* [fields] */
@@ -463,6 +464,9 @@ static nicest_status next_row(csv_stream *s, double *row, double *label, bool *g
 {
     record r;
     for (;;) {
+        *got = false;
+        if (s->limit > 0 && s->rows >= s->limit)
+            return NICEST_OK;
         TRY(next_record(s, &r, got));
         if (!*got)
             return NICEST_OK;
@@ -567,28 +571,32 @@ static nicest_status count_fields(csv_stream *s, const record *r, size_t kinds[F
 
 /* A first line of words and numbers is names where a word stands above a number or nothing. Where
  * words stand above words only, a column may be of words and the line a row like others; or the
- * line is names such as 2019, 2020 that count up. */
+ * line is names that count: 2019, 2020 or 400, 410, 420. */
 static nicest_status compare_lines(csv_stream *s, const record *first, const record *second,
                                    bool *header)
 {
     const char *p = first->begin, *q = second->begin;
-    double number = 0, last = 0, below;
+    double number = 0, last = 0, stride = 0, below;
     size_t numbers = 0;
-    bool counts_up = true;
+    bool counts = true; /* in whole steps, all of one length */
     for (;; p++, q++) {
         field_kind above, under;
         TRY(take_kind(s, &p, first->end, &above, &number));
         TRY(take_kind(s, &q, second->end, &under, &below));
         *header = above == FIELD_TEXT && under != FIELD_TEXT;
         if (above == FIELD_NUMBER) {
-            counts_up = counts_up && (numbers == 0 || number == last + 1);
+            double step = number - last;
+            counts = counts && number == floor(number) &&
+                     (numbers == 0 || (numbers == 1 ? step != 0 : step == stride));
+            stride = step;
             last = number;
             numbers++;
         }
         if (*header || p == first->end || q == second->end)
             break;
     }
-    *header = *header || (p == first->end) != (q == second->end) || (counts_up && numbers > 1);
+    bool names = counts && (numbers > 2 || (numbers == 2 && stride == 1));
+    *header = *header || (p == first->end) != (q == second->end) || names;
     return NICEST_OK;
 }
 
@@ -641,31 +649,50 @@ static nicest_status check_start(csv_stream *s)
     return NICEST_OK;
 }
 
-/* The second record, while the first stays where it is in the buffer (which may move). */
+/* The second record, while the first stays where it is in the buffer (which may move). A line that
+ * cannot be read says so when its turn comes. */
 static nicest_status look_ahead(csv_stream *s, record *first, record *second, bool *more)
 {
     size_t length = (size_t)(first->end - first->begin);
     s->held = (size_t)(first->begin - s->buffer);
     s->holding = true;
-    TRY(next_record(s, second, more));
+    nicest_status status = next_record(s, second, more);
+    *more = *more && status == NICEST_OK;
+    if (status != NICEST_OK && status != NICEST_E_DATA)
+        return status;
     first->begin = s->buffer + s->held;
     first->end = first->begin + length;
     return NICEST_OK;
 }
 
+/* Words alone are names, and numbers alone a row, which must not wait for the next one: only of
+ * both, or where two signs could separate, the second line is asked. */
+static bool is_doubtful(const char *path, const record *first, size_t numbers)
+{
+    size_t signs =
+        (count_of(',', first) > 0) + (count_of(';', first) > 0) + (count_of('\t', first) > 0);
+    return numbers > 0 || (signs > 1 && !is_tsv(path));
+}
+
 static nicest_status read_start(csv_stream *s, const char *path, const nicest_data_options *options)
 {
     record first, second;
-    bool got, more;
+    bool got, more = false;
     size_t kinds[FIELD_TEXT + 1] = {0};
     TRY(check_start(s));
     TRY(next_record(s, &first, &got));
     if (!got)
         return fail(NICEST_E_DATA, "%s: is empty", s->place);
     size_t behind = s->start - (size_t)(first.begin - s->buffer), line = s->line;
-    TRY(look_ahead(s, &first, &second, &more));
-    s->separator = find_separator(path, &first, more ? &second : NULL);
+    s->separator = find_separator(path, &first, NULL);
     TRY(count_fields(s, &first, kinds));
+    if (kinds[FIELD_TEXT] > 0 && is_doubtful(path, &first, kinds[FIELD_NUMBER])) {
+        TRY(look_ahead(s, &first, &second, &more));
+        s->separator = find_separator(path, &first, more ? &second : NULL);
+        s->fields = 0;
+        memset(kinds, 0, sizeof kinds);
+        TRY(count_fields(s, &first, kinds));
+    }
     bool header = kinds[FIELD_TEXT] > 0;
     if (header && kinds[FIELD_NUMBER] > 0) {
         header = false; /* of one line alone */
@@ -785,11 +812,10 @@ static nicest_status make_room(gathered *g, const csv_stream *s, bool sliced)
 static nicest_status gather_rows(gathered *g, csv_stream *s, slice part)
 {
     size_t columns = s->chosen.count;
+    bool counted = part.given && part.first >= 0 && part.end >= 0; /* from the beginning */
+    s->limit = counted ? (size_t)part.end : 0;
     for (bool got;;) {
         double label;
-        bool counted = part.given && part.first >= 0 && part.end >= 0; /* from the beginning */
-        if (counted && s->rows > 0 && (long long)s->rows >= part.end)
-            return NICEST_OK;
         if (g->rows == g->capacity)
             TRY(make_room(g, s, part.given));
         bool textual = s->labels.textual;

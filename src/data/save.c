@@ -99,6 +99,9 @@ static bool looks_like_row(const nicest_data *data)
         if (!number_read(name, length, &number) && !csv_is_missing(name, length))
             return false;
     }
+    for (size_t i = 0; i < nicest_data_rows(data); i++)
+        if (nicest_data_label_text(data, i) != NULL) /* then words stand below "label" as well */
+            return true;
     return nicest_data_labels(data) == NULL;
 }
 
