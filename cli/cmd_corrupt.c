@@ -92,7 +92,8 @@ static void write_level(const corrupt_settings *s, const corruption *c, size_t l
 {
     level_files f = files_of(s, c, level, data);
     nicest_data *made;
-    need(nicest_corrupt(&made, data, c->kind, c->levels[level], other, s->shared.seed));
+    need(nicest_corrupt(&made, data, c->kind, c->levels[level], other, s->shared.seed,
+                        s->shared.threads));
     save_data(made, f.path);
     if (s->shared.output)
         say(&s->shared, "%s: %s %g, %zu rows", f.path, c->kind, c->levels[level],

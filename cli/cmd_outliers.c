@@ -499,9 +499,10 @@ static void add_baseline(const judge *j, const char *name, const nicest_data *da
 {
     size_t n = nicest_data_rows(data);
     double *scores = block_new(v->n, sizeof *scores);
-    nicest_status status = nicest_baseline_scores(j->model, data, name, scores);
+    nicest_status status =
+        nicest_baseline_scores(j->model, data, name, j->s->shared.threads, scores);
     if (status == NICEST_OK && against)
-        status = nicest_baseline_scores(j->model, against, name, scores + n);
+        status = nicest_baseline_scores(j->model, against, name, j->s->shared.threads, scores + n);
     nicest_detection found = {.auroc = NAN, .auprc = NAN};
     if (status == NICEST_OK) {
         average_groups(scores, v->first, j->s->group);
@@ -827,7 +828,8 @@ static level_facts judge_level(const judge *j, const nicest_data *data, const co
     level_facts f = {.level = k->levels[i]};
     size_t n = nicest_data_rows(data);
     nicest_data *made;
-    need(nicest_corrupt(&made, data, k->kind, k->levels[i], other, j->s->shared.seed));
+    need(nicest_corrupt(&made, data, k->kind, k->levels[i], other, j->s->shared.seed,
+                        j->s->shared.threads));
     judge_rows(j, made, v, n, true);
     nicest_data_free(made);
     f.found = decide(j, v);
@@ -870,7 +872,8 @@ static void judge_sweep(judge *j, const nicest_data *data)
     say_sweep(j, k, facts, &v, nicest_data_rows(data));
     json_t *object = detection_json(j, &facts[k->count - 1].found, &v);
     nicest_data *last;
-    need(nicest_corrupt(&last, data, k->kind, k->levels[k->count - 1], other, s->shared.seed));
+    need(nicest_corrupt(&last, data, k->kind, k->levels[k->count - 1], other, s->shared.seed,
+                        s->shared.threads));
     json_object_set_new(object, "baselines", baselines_json(j, data, last, &v));
     json_object_set_new(object, "sweep", lines);
     if (s->picture)

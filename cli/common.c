@@ -369,7 +369,7 @@ void corruption_check(const corruption *c, const nicest_data *data, const nicest
         return;
     need(nicest_data_select(&row, data, &first, 1));
     for (size_t i = 0; i < c->count; i++) {
-        need(nicest_corrupt(&made, row, c->kind, c->levels[i], other, 1));
+        need(nicest_corrupt(&made, row, c->kind, c->levels[i], other, 1, 1));
         nicest_data_free(made);
     }
     nicest_data_free(row);

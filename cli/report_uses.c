@@ -176,10 +176,11 @@ static nicest_data *corrupted(const report_rows *r, const whole_rows *some, cons
 {
     nicest_data *worse, *all;
     if (r->height) {
-        need(nicest_corrupt(&worse, some->data, s->kind, level, NULL, r->shared->seed));
+        need(nicest_corrupt(&worse, some->data, s->kind, level, NULL, r->shared->seed,
+                            r->shared->threads));
         return worse;
     }
-    need(nicest_corrupt(&all, r->data, s->kind, level, NULL, r->shared->seed));
+    need(nicest_corrupt(&all, r->data, s->kind, level, NULL, r->shared->seed, r->shared->threads));
     need(nicest_data_select(&worse, all, some->index, some->n));
     nicest_data_free(all);
     return worse;
@@ -424,7 +425,8 @@ void report_detection(page *p, const report_rows *r, const char *against)
     if (against)
         other = open_other_data(r->shared, r->model, against);
     else
-        need(nicest_corrupt(&other, r->data, "noise", level, NULL, r->shared->seed));
+        need(nicest_corrupt(&other, r->data, "noise", level, NULL, r->shared->seed,
+                            r->shared->threads));
     double *logp = score_rows(r->shared, r->model, other);
     if (count_known(logp, nicest_data_rows(other))) {
         add_detection(p, r, other, logp);

@@ -60,7 +60,7 @@ static void corrupt(const char *text)
     static const double values[] = {1, 2, 3, 4, 5, 6};
     nicest_data *data = NULL, *other = NULL;
     NEED(nicest_data_new(&data, values, 3, 2, NULL) == NICEST_OK);
-    nicest_status status = nicest_corrupt(&other, data, text, 0.5, NULL, 1);
+    nicest_status status = nicest_corrupt(&other, data, text, 0.5, NULL, 1, 1);
     NEED((status == NICEST_OK) == (other != NULL));
     nicest_data_free(other);
     nicest_data_free(data);

@@ -406,10 +406,10 @@ NICEST_API nicest_status nicest_mask(const char *name, const double *stored, siz
  * blur, occlusion, salt-and-pepper, morph. */
 NICEST_API const char *const *nicest_corruption_names(void);
 /* data made atypical by `kind` at `level`; `other` is only read by morph. Quantised data stays so.
- */
+ * threads: 0 for all processors; the result does not depend on it. */
 NICEST_API nicest_status nicest_corrupt(nicest_data **out, const nicest_data *data,
                                         const char *kind, double level, const nicest_data *other,
-                                        uint64_t seed);
+                                        uint64_t seed, int threads);
 
 /* --- atypical rows --- */
 
@@ -445,9 +445,10 @@ NICEST_API nicest_status nicest_threshold(const nicest_model *model, const char 
 /* No-model baselines beside every score: "mean", "compressed", "gaussian"; ended by NULL. They too
  * are fitted by nicest_calibrate, and higher for more typical rows. */
 NICEST_API const char *const *nicest_baseline_names(void);
-/* One a row; NICEST_E_DATA where the model was not calibrated on training rows. */
+/* One a row; NICEST_E_DATA where the model was not calibrated on training rows. threads: 0 for all
+ * processors. */
 NICEST_API nicest_status nicest_baseline_scores(const nicest_model *model, const nicest_data *data,
-                                                const char *baseline, double *scores);
+                                                const char *baseline, int threads, double *scores);
 
 typedef struct nicest_detection {
     double auroc, auprc;

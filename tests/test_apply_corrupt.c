@@ -93,7 +93,7 @@ static double *corrupted(const nicest_data *data, const char *kind, double level
                          const nicest_data *other, uint64_t seed)
 {
     nicest_data *out = NULL;
-    assert_int_equal(nicest_corrupt(&out, data, kind, level, other, seed), NICEST_OK);
+    assert_int_equal(nicest_corrupt(&out, data, kind, level, other, seed, 0), NICEST_OK);
     assert_string_equal(nicest_data_type(out), nicest_data_type(data));
     double *values = values_of(out);
     nicest_data_free(out);
@@ -405,7 +405,7 @@ static void refuse(const nicest_data *data, const char *kind, double level,
                    const nicest_data *other, nicest_status expected, const char *word)
 {
     nicest_data *out = (nicest_data *)1;
-    assert_int_equal(nicest_corrupt(&out, data, kind, level, other, 1), expected);
+    assert_int_equal(nicest_corrupt(&out, data, kind, level, other, 1, 0), expected);
     assert_ptr_equal(out, (nicest_data *)1);
     assert_non_null(strstr(nicest_error(), word));
 }
@@ -442,7 +442,7 @@ static void memory_that_runs_out_is_a_status(void **state)
     nicest_status status = NICEST_E_MEMORY;
     for (size_t call = 1; call < 100 && status != NICEST_OK; call++) {
         memory_fail_at(call);
-        status = nicest_corrupt(&out, data, "blur", 1, NULL, 1);
+        status = nicest_corrupt(&out, data, "blur", 1, NULL, 1, 0);
         memory_fail_at(0);
         assert_true(status == NICEST_OK || status == NICEST_E_MEMORY);
         assert_true(status == NICEST_OK || memory_live() == live);

@@ -162,7 +162,7 @@ static nicest_status conformal(world *w)
 static nicest_status corrupt(world *w)
 {
     nicest_data *made = NULL;
-    nicest_status status = nicest_corrupt(&made, w->data, "noise", 0.5, NULL, 1);
+    nicest_status status = nicest_corrupt(&made, w->data, "noise", 0.5, NULL, 1, 0);
     assert_true((status == NICEST_OK) == (made != NULL));
     nicest_data_free(made);
     return status;
@@ -220,7 +220,7 @@ static nicest_status stream(world *w)
 static nicest_status morph(world *w)
 {
     nicest_data *made = NULL;
-    nicest_status status = nicest_corrupt(&made, w->data, "morph", 0.5, w->data, 1);
+    nicest_status status = nicest_corrupt(&made, w->data, "morph", 0.5, w->data, 1, 0);
     nicest_data_free(made);
     return status;
 }
@@ -241,7 +241,7 @@ static nicest_status baselines(world *w)
         double scores[ROWS], kept[ROWS];
         memset(scores, 7, sizeof scores);
         memcpy(kept, scores, sizeof kept);
-        nicest_status status = nicest_baseline_scores(w->model, w->data, *name, scores);
+        nicest_status status = nicest_baseline_scores(w->model, w->data, *name, 0, scores);
         if (status == NICEST_OK)
             continue;
         assert_memory_equal(scores, kept, sizeof kept);

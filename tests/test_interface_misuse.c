@@ -144,11 +144,12 @@ static void data_is_not_made_of_nothing(void **state)
     WRONG(nicest_toy_log_density("moons", NULL, 1, out));
     WRONG(nicest_toy_log_density("moons", rows, 1, NULL));
     WRONG(nicest_toy_log_density("moon", rows, 1, out));
-    WRONG(nicest_corrupt(NULL, data, "noise", 1, NULL, 1));
-    WRONG(nicest_corrupt(&made, NULL, "noise", 1, NULL, 1));
-    WRONG(nicest_corrupt(&made, data, NULL, 1, NULL, 1));
-    WRONG(nicest_corrupt(&made, data, "nothing", 1, NULL, 1));
-    WRONG(nicest_corrupt(&made, data, "noise", NAN, NULL, 1));
+    WRONG(nicest_corrupt(NULL, data, "noise", 1, NULL, 1, 0));
+    WRONG(nicest_corrupt(&made, NULL, "noise", 1, NULL, 1, 0));
+    WRONG(nicest_corrupt(&made, data, NULL, 1, NULL, 1, 0));
+    WRONG(nicest_corrupt(&made, data, "nothing", 1, NULL, 1, 0));
+    WRONG(nicest_corrupt(&made, data, "noise", NAN, NULL, 1, 0));
+    WRONG(nicest_corrupt(&made, data, "noise", 1, NULL, 1, -1));
     assert_null(made);
 }
 
@@ -276,11 +277,12 @@ static void outliers_want_scores(void **state)
     WRONG(nicest_threshold(model, "logp", 0.1, NULL, NULL));
     WRONG(nicest_threshold(model, "logp", 1.5, out, NULL));
     WRONG(nicest_threshold(model, "logp", NAN, out, NULL));
-    WRONG(nicest_baseline_scores(NULL, data, "mean", out));
-    WRONG(nicest_baseline_scores(model, NULL, "mean", out));
-    WRONG(nicest_baseline_scores(model, data, NULL, out));
-    WRONG(nicest_baseline_scores(model, data, "mean", NULL));
-    WRONG(nicest_baseline_scores(model, data, "no-baseline", out));
+    WRONG(nicest_baseline_scores(NULL, data, "mean", 0, out));
+    WRONG(nicest_baseline_scores(model, NULL, "mean", 0, out));
+    WRONG(nicest_baseline_scores(model, data, NULL, 0, out));
+    WRONG(nicest_baseline_scores(model, data, "mean", 0, NULL));
+    WRONG(nicest_baseline_scores(model, data, "mean", -1, out));
+    WRONG(nicest_baseline_scores(model, data, "no-baseline", 0, out));
     WRONG(nicest_detect(NULL, outlier, 2, 0, 1, &found));
     WRONG(nicest_detect(rows, NULL, 2, 0, 1, &found));
     WRONG(nicest_detect(rows, outlier, 2, 0, 1, NULL));

@@ -315,16 +315,17 @@ static nicest_status score_columns(const nicest_model *model, const nicest_data 
 }
 
 nicest_status nicest_baseline_scores(const nicest_model *model, const nicest_data *data,
-                                     const char *baseline, double *scores)
+                                     const char *baseline, int threads, double *scores)
 {
     if (!model || !data || !baseline || !scores)
         return fail(NICEST_E_ARGUMENT, "model, data, a baseline's name and a place are needed");
+    TRY(model_check_threads(threads));
     TRY(nicest_model_fits(model, data));
     size_t n = nicest_data_rows(data);
     double *made = memory_new(n, sizeof *made);
     if (!made)
         return fail_memory();
-    int threads = parallel_available();
+    threads = threads < 1 ? parallel_available() : threads;
     nicest_status status;
     if (!strcmp(baseline, "compressed"))
         status = score_lengths(model, data, threads, made);

@@ -12,6 +12,7 @@
 #include "base/parallel.h"
 #include "base/random.h"
 #include "base/status.h"
+#include "model/model.h"
 #include "nicest.h"
 
 typedef struct corruption corruption;
@@ -375,21 +376,21 @@ static nicest_status make_kernel(corruption *c)
 static nicest_status read_all(const nicest_data *data, double **values)
 {
     size_t n = nicest_data_rows(data), d = nicest_data_columns(data);
-    double *block = d > 0 && n > SIZE_MAX / d ? NULL : memory_new(n * d, sizeof *block);
-    if (!block)
+    double *made = d > 0 && n > SIZE_MAX / d ? NULL : memory_new(n * d, sizeof *made);
+    if (!made)
         return fail_memory();
-    nicest_status status = nicest_data_read(data, 0, n, block);
+    nicest_status status = nicest_data_read(data, 0, n, made);
     if (status != NICEST_OK)
-        memory_free(block);
+        memory_free(made);
     else
-        *values = block;
+        *values = made;
     return status;
 }
 
 static nicest_status prepare(corruption *c, const nicest_data *data, const nicest_data *other,
-                             double **other_values)
+                             int threads, double **other_values)
 {
-    int threads = parallel_available();
+    threads = threads < 1 ? parallel_available() : threads;
     c->columns = memory_new(c->d, sizeof *c->columns);
     c->scratch = memory_new((size_t)threads * 2, c->d * sizeof *c->scratch);
     if (!c->columns || !c->scratch)
@@ -478,7 +479,7 @@ static nicest_status check(const corruption *c, const char *name, const nicest_d
 }
 
 nicest_status nicest_corrupt(nicest_data **out, const nicest_data *data, const char *kind,
-                             double level, const nicest_data *other, uint64_t seed)
+                             double level, const nicest_data *other, uint64_t seed, int threads)
 {
     if (!out || !data || !kind)
         return fail(NICEST_E_ARGUMENT, "corrupt: data, a kind and a place for the result needed");
@@ -492,13 +493,14 @@ nicest_status nicest_corrupt(nicest_data **out, const nicest_data *data, const c
                     .width = size[1],
                     .channels = size[2],
                     .other_rows = other ? nicest_data_rows(other) : 0};
+    TRY(model_check_threads(threads));
     TRY(check(&c, kind, data, other));
     c.stream = (random_stream){
         .seed = seed, .purpose = RANDOM_CORRUPT, .draw = (uint32_t)(c.kind - kinds)};
     if (level == 0)
         return same_rows(out, data);
     double *other_values = NULL;
-    nicest_status status = prepare(&c, data, other, &other_values);
+    nicest_status status = prepare(&c, data, other, threads, &other_values);
     if (status == NICEST_OK)
         status = nicest_data_replace(out, data, c.values);
     memory_free(other_values);
