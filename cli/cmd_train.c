@@ -131,7 +131,7 @@ static char *read_text_file(const char *path)
 static nicest_optimizer optimizer_of(const char *name)
 {
     if (!name)
-        return (nicest_optimizer)-1;
+        return NICEST_OPTIMIZER_BY_PRESET;
     return !strcmp(name, "adam") ? NICEST_ADAM : !strcmp(name, "sgd") ? NICEST_SGD : NICEST_RMSPROP;
 }
 

@@ -20,8 +20,13 @@
  * borrowed until the call returns, unless its comment says "owned by" somebody.
  *
  * Threads: a model and a data set are read-only while they are used, and any number of threads may
- * share them; a nicest_workspace belongs to one caller at a time. Functions that take `threads` use
- * that many of their own (0: all processors), and their results are the same bits for any number.
+ * share them (nicest_calibrate alone changes a model); a nicest_workspace belongs to one caller at
+ * a time. Functions that take `threads` use that many of their own (0: all processors), and their
+ * results are the same bits for any number. Threads once started stay asleep for the next call.
+ *
+ * Callbacks are called from the calling thread and must return: no exception, no longjmp. Numbers
+ * in texts have a decimal point: specs and masks cannot be read under a locale whose LC_NUMERIC has
+ * a comma.
  *
  * Paper: NICE, Dinh, Krueger, Bengio, 2014, arXiv 1410.8516. */
 #ifndef NICEST_H
@@ -61,7 +66,7 @@ typedef enum nicest_status {
 /* A short name, "out of memory"; never NULL. */
 NICEST_API const char *nicest_status_name(nicest_status status);
 /* The calling thread's last error as one line without newline; "" before the first. Valid until the
- * thread's next failing call. */
+ * thread's next call. */
 NICEST_API const char *nicest_error(void);
 /* "0.1.0" */
 NICEST_API const char *nicest_version(void);
@@ -90,7 +95,9 @@ typedef struct nicest_data_options {
 
 /* Opens a DATA argument: "toy:NAME[,n=..][,seed=..]", FILE.csv|tsv[.gz], FILE.npy,
  * FILE.npz[:ARRAY], FILE-idx?-ubyte[.gz], a folder of PNGs, "-" (CSV on standard input); a slice
- * "[a:b]" may follow. options may be NULL. Errors name the file and the place. */
+ * "[a:b]" may follow. options may be NULL. Errors name the file and the place. Files above 64 MiB
+ * are mapped: one that is cut short while it is open ends the process (SIGBUS); nicest_data_new has
+ * no such risk. */
 NICEST_API nicest_status nicest_data_open(nicest_data **data, const char *text,
                                           const nicest_data_options *options);
 /* A copy of n x d values in memory (NaN = missing); names may be NULL. */
@@ -157,7 +164,8 @@ NICEST_API const char *nicest_reader_column_name(const nicest_reader *reader, si
 NICEST_API void nicest_reader_skip_bad(nicest_reader *reader, int skip);
 /* The next rows, at most `max`, into rows[max, columns]; *got == 0 at the end. Fewer come where a
  * pipe has no more yet, and before a line that is no row: the next call fails and names that line.
- * *skipped (may be NULL): lines that this call left out. */
+ * *skipped (may be NULL): lines that this call left out. Of rows, all may be written, also on
+ * failure; after a line that is no row the reader may be read on. */
 NICEST_API nicest_status nicest_reader_next(nicest_reader *reader, size_t max, double *rows,
                                             size_t *got, size_t *skipped);
 /* Ends the reader; NULL is accepted. */
@@ -189,7 +197,7 @@ NICEST_API size_t nicest_model_parameters(const nicest_model *model);
 /* The stack of layers as text (docs/spec.md); owned by model. */
 NICEST_API const char *nicest_model_spec(const nicest_model *model);
 /* A named entry of the model file ("nicest.schema", "nicest.training", "nicest.calibration": JSON);
- * NULL where there is none; owned by model. */
+ * NULL where there is none; owned by model, until nicest_calibrate. */
 NICEST_API const char *nicest_model_entry(const nicest_model *model, const char *name);
 /* "x1", or the name in the training data; NULL beyond the columns; owned by model. */
 NICEST_API const char *nicest_model_column_name(const nicest_model *model, size_t column);
@@ -219,7 +227,9 @@ NICEST_API nicest_status nicest_workspace_new(nicest_workspace **workspace,
 NICEST_API void nicest_workspace_free(nicest_workspace *workspace);
 
 /* Log-likelihood of stored rows[n, d]; dequantisation noise is that of (seed, first + i). NaN in a
- * row gives NaN. None of these allocates. */
+ * row gives NaN; a row beyond the numbers of the model gives -infinity, and its gradient is NaN.
+ * Results may take the place of what they are made from. None of these allocates but
+ * nicest_encode, and the first in a process that wants threads. */
 NICEST_API nicest_status nicest_score(nicest_workspace *workspace, const double *rows, size_t n,
                                       uint64_t seed, uint64_t first, double *logp);
 /* The same of continuous rows. */
@@ -248,7 +258,12 @@ NICEST_API nicest_status nicest_decode(const nicest_model *model, const double *
 
 /* ---------------------------------------------------------------- training */
 
-typedef enum nicest_optimizer { NICEST_ADAM, NICEST_RMSPROP, NICEST_SGD } nicest_optimizer;
+typedef enum nicest_optimizer {
+    NICEST_OPTIMIZER_BY_PRESET = -1,
+    NICEST_ADAM,
+    NICEST_RMSPROP,
+    NICEST_SGD
+} nicest_optimizer;
 typedef enum nicest_precision { NICEST_F32, NICEST_BF16 } nicest_precision;
 
 typedef struct nicest_progress {
@@ -261,7 +276,8 @@ typedef struct nicest_progress {
 } nicest_progress;
 
 /* Called after validations, and between them about ten times a second; a result other than 0 ends
- * training after this step: the best weights so far are kept. Where few rows are calibrated in
+ * training after this step: the best weights so far are kept; calibration follows, which is not
+ * interrupted (calibration_share 0: none). Where few rows are calibrated in
  * folds (nicest_train), it is called for these models too, one after the other. */
 typedef int (*nicest_progress_function)(void *context, const nicest_progress *progress);
 
@@ -278,11 +294,13 @@ typedef struct nicest_train_options {
     size_t batch;             /* 0: by preset */
     double learning_rate;     /* 0: by preset */
     size_t epochs;            /* 0: by preset, from the number of rows */
-    double seconds;           /* > 0: train for this long instead of a number of epochs; 0: not */
+    double seconds;           /* > 0: train for this long instead of a number of epochs; 0: not.
+                                 Calibration comes after it */
     double valid_share;       /* held out when no validation data is given; NaN: choose */
-    double calibration_share; /* held out to calibrate outlier decisions; NaN: choose; 0: none */
+    double calibration_share; /* held out to calibrate outlier decisions; NaN: choose; 0: none. With
+                                 validation data and any share above 0: half of that data */
     int patience; /* validations without improvement before stopping; 0: choose; -1: never */
-    nicest_optimizer optimizer; /* -1: by preset */
+    nicest_optimizer optimizer; /* NICEST_OPTIMIZER_BY_PRESET */
     double beta1, beta2,
         epsilon;         /* NaN: by preset. momentum = beta1 for SGD, decay = beta2 for RMSProp */
     double weight_decay; /* decoupled, times the learning rate, on weights only; NaN: by preset */
@@ -308,7 +326,7 @@ typedef struct nicest_train_options {
 
 typedef struct nicest_train_result {
     size_t rows, columns, parameters, epochs, steps;
-    double seconds;
+    double seconds; /* of training, without calibration */
     /* Of the saved weights: of at most 10,000 training rows; valid is NaN without validation rows.
      */
     double train_logp, valid_logp;
@@ -327,8 +345,9 @@ typedef struct nicest_train_result {
 
 /* "Choose from the data" in every field; NULL is left alone. */
 NICEST_API void nicest_train_defaults(nicest_train_options *options);
-/* Learns a model from `train`. `valid` may be NULL: then a share of train is held out. A step whose
- * loss or gradient is not finite is never applied; see docs/training.md for what happens then.
+/* Learns a model from `train`, whose rows with NaN or infinity are left out. `valid` may be NULL:
+ * then a share of train is held out; so may options (all chosen) and result. A step whose loss or
+ * gradient is not finite is never applied; see docs/training.md for what happens then.
  * NICEST_E_MISMATCH where valid has other columns, names of columns or picture sizes than train. */
 NICEST_API nicest_status nicest_train(nicest_model **model, const nicest_data *train,
                                       const nicest_data *valid, const nicest_train_options *options,
@@ -372,7 +391,7 @@ typedef struct nicest_inpaint_options {
     int threads;
     nicest_tick tick;
     void *context;
-    /* Frames for a picture of the progress: after each of the listed steps the current fill of the
+    /* Frames for a picture of the progress: after every frame_every steps the current fill of the
      * first sample is handed out as stored rows[n, d]. */
     void (*frame)(void *context, size_t step, const double *rows);
     size_t frame_every; /* 0: none */
@@ -390,12 +409,14 @@ NICEST_API void nicest_inpaint_defaults(nicest_inpaint_options *options);
 /* stored[n, d] with hidden[n, d] = 1 where a value is to be filled (its stored value, where it is
  * not NaN, is the truth that psnr is measured against, and is never used to fill). filled[samples,
  * n, d]: observed values are copied bit for bit. spread[n, d] (may be NULL): standard deviation
- * over samples. */
+ * over samples. options (all defaults) and result may be NULL. */
 NICEST_API nicest_status nicest_inpaint(const nicest_model *model, const double *stored, size_t n,
                                         const unsigned char *hidden,
                                         const nicest_inpaint_options *options, double *filled,
                                         double *spread, nicest_inpaint_result *result);
-/* One of the named masks ("top", "random:0.75", "nan", ..., or FILE.png) for n rows. */
+/* One of the named masks ("top", "random:0.75", "nan", ..., or FILE.png) for n rows; height, width
+ * and channels 0 for a table. What is NaN in stored is hidden under every mask; stored may be NULL
+ * but for "nan". */
 NICEST_API nicest_status nicest_mask(const char *name, const double *stored, size_t n, size_t d,
                                      unsigned height, unsigned width, unsigned channels,
                                      uint64_t seed, unsigned char *hidden);
@@ -426,8 +447,8 @@ NICEST_API nicest_status nicest_outlier_scores(const nicest_model *model, const 
                                                int threads, double *scores);
 /* Fits the statistics of the scores on `train` rows (may be NULL: keep what the model has) and
  * calibrates on `held_out` rows, which must have served neither training nor early stopping; stores
- * both in the model. A failure may leave the model without calibration, but never with half of one.
- */
+ * both in the model, which nobody else may use meanwhile. A failure may leave the model without
+ * calibration, but never with half of one. */
 NICEST_API nicest_status nicest_calibrate(nicest_model *model, const nicest_data *train,
                                           const nicest_data *held_out, uint64_t seed, int threads);
 /* 1 where the model holds calibration scores, else 0; 0 of NULL. */

@@ -186,7 +186,7 @@ typedef struct torture {
     unsigned side; /* of a picture */
 } torture;
 
-#define PLAIN .optimizer = (nicest_optimizer)-1
+#define PLAIN .optimizer = NICEST_OPTIMIZER_BY_PRESET
 static const torture CASES[] = {
     {"a constant column", constant_column, 500, 3, PLAIN},
     {"a constant of 1e30", huge_constant, 500, 3, PLAIN},

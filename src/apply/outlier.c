@@ -24,6 +24,7 @@
 #include "base/parallel.h"
 #include "base/random.h"
 #include "base/status.h"
+#include "data/number.h"
 
 /* Most rows that statistics are fitted on, and most that calibrate. */
 enum { MOST_FITTED = 5000, MOST_CALIBRATION = 9999 };
@@ -176,25 +177,6 @@ static nicest_status scores_from(const nicest_model *model, score which, const d
 
 /* ------------------------------------------------------------------ scores of data */
 
-/* A row that is whole but has no log p has left the numbers of the model: the least typical. */
-static nicest_status mark_far_rows(const nicest_data *data, double *logp)
-{
-    size_t d = nicest_data_columns(data);
-    double *row = memory_new(d, sizeof *row);
-    nicest_status status = row ? NICEST_OK : fail_memory();
-    for (size_t i = 0; status == NICEST_OK && i < nicest_data_rows(data); i++) {
-        if (!isnan(logp[i]))
-            continue;
-        bool missing = false;
-        status = nicest_data_read(data, i, 1, row);
-        for (size_t j = 0; j < d; j++)
-            missing = missing || isnan(row[j]);
-        logp[i] = missing ? NAN : -HUGE_VAL;
-    }
-    memory_free(row);
-    return status;
-}
-
 static nicest_status complexity_scores(const nicest_model *model, const nicest_data *data,
                                        int threads, double *scores)
 {
@@ -230,7 +212,6 @@ static nicest_status row_scores(const nicest_model *model, const nicest_data *da
     if (which >= GRADIENT)
         return statistic_scores(model, data, which, seed, threads, scores);
     TRY(nicest_score_data(model, data, seed, threads, scores));
-    TRY(mark_far_rows(data, scores));
     return which == COMPLEXITY ? complexity_scores(model, data, threads, scores) : NICEST_OK;
 }
 
@@ -450,8 +431,11 @@ static nicest_status pool_add(pool *p, const nicest_model *model, const nicest_d
 /* A score's part of the record: where the middle and the low end of its calibration lie. */
 static char *describe_score(const char *before, score which, const double *sorted, size_t n)
 {
-    return memory_format("%s%s\"%s\": {\"rows\": %zu, \"least\": %.9g, \"median\": %.9g}", before,
-                         *before ? ", " : "", score_names[which], n, sorted[0], sorted[n / 2]);
+    char least[NUMBER_SIZE], median[NUMBER_SIZE]; /* JSON whatever the locale */
+    least[number_write(sorted[0], least)] = 0;
+    median[number_write(sorted[n / 2], median)] = 0;
+    return memory_format("%s%s\"%s\": {\"rows\": %zu, \"least\": %s, \"median\": %s}", before,
+                         *before ? ", " : "", score_names[which], n, least, median);
 }
 
 static nicest_status write_record(nicest_model *model, const char *method, size_t held,

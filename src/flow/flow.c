@@ -529,6 +529,27 @@ static size_t open_tile(flow_workspace *w, int thread, size_t number, tile *t, d
     return w->start + in_pass;
 }
 
+/* A whole row without a log p has left the numbers of the model: it is impossible. NaN is for what
+ * is missing. Reads the rows once more; such tiles are few. */
+static void mark_impossible(const flow_workspace *w, tile *t, size_t first, double *values,
+                            float *noise)
+{
+    double *logp = w->job->logp ? w->job->logp + first : NULL;
+    size_t unknown = 0;
+    for (size_t r = 0; logp && r < t->rows; r++)
+        unknown += isnan(logp[r]);
+    if (unknown == 0)
+        return;
+    load_tile(w, t, first, values, noise);
+    for (size_t r = 0; r < t->rows; r++) {
+        bool missing = false;
+        for (size_t j = 0; j < t->columns; j++)
+            missing = missing || isnan(t->x[j * t->padded + r]);
+        if (isnan(logp[r]) && !missing)
+            logp[r] = -HUGE_VAL;
+    }
+}
+
 static void run_tile(void *context, int thread, size_t number)
 {
     flow_workspace *w = context;
@@ -552,6 +573,7 @@ static void run_tile(void *context, int thread, size_t number)
         give_norms(w, &t, first);
     if (job->gradient)
         give_gradient(w, &t, first);
+    mark_impossible(w, &t, first, values, noise);
 }
 
 /* Calls `run` for each tile of rows start .. start+count-1 of the job. */

@@ -16,7 +16,7 @@ void nicest_train_defaults(nicest_train_options *options)
         .preset = "auto",
         .valid_share = NAN,
         .calibration_share = NAN,
-        .optimizer = (nicest_optimizer)-1,
+        .optimizer = NICEST_OPTIMIZER_BY_PRESET,
         .beta1 = NAN,
         .beta2 = NAN,
         .epsilon = NAN,
