@@ -331,9 +331,10 @@ static int inpaint_run(void *settings)
     fill(&w);
     if (picture_path(s))
         draw(&w, picture_path(s));
-    if (!is_png(output))
+    if (!is_png(output)) {
         save_filled(&w, output);
-    say_labels(&s->shared, w.data, output, labels);
+        say_labels(&s->shared, w.data, output, labels);
+    }
     save_spread(&w);
     report(&w);
     for (size_t i = 0; i < FRAMES; i++)
