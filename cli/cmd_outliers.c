@@ -181,17 +181,11 @@ static verdict judge_all(const judge *j, const nicest_data *data, const nicest_d
     return v;
 }
 
-/* Where the group of row i begins. */
-static size_t group_of(const verdict *v, size_t i, size_t group)
-{
-    size_t part = i < v->first ? 0 : v->first;
-    return part + (i - part) / group * group;
-}
-
-/* The rows of a group share one score, which counts once (and one truth: check_settings). */
+/* Row i begins its group: the rows of one share a score, which counts once (and a truth:
+ * check_settings). */
 static bool counts(const verdict *v, size_t i, size_t group)
 {
-    return i == group_of(v, i, group);
+    return (i < v->first ? i : i - v->first) % group == 0;
 }
 
 /* Scores that are numbers, of rows (groups) with a truth, and that; *n becomes their count. */
@@ -480,9 +474,11 @@ static double flagged_share(const verdict *v, double threshold, size_t group)
 /* As the library judges groups: each has the mean of its rows, the last group is the last rows. */
 static void average_groups(double *scores, size_t n, size_t group)
 {
+    if (group == 1)
+        return;
     double *single = block_new(n, sizeof *single);
     memcpy(single, scores, n * sizeof *single);
-    for (size_t at = 0; at < n && group > 1; at += group) {
+    for (size_t at = 0; at < n; at += group) {
         size_t begin = at + group <= n ? at : n - group;
         double sum = 0;
         for (size_t i = begin; i < begin + group; i++)
@@ -508,8 +504,9 @@ static void add_baseline(const judge *j, const char *name, const nicest_data *da
         average_groups(scores, v->first, j->s->group);
         average_groups(scores + v->first, v->n - v->first, j->s->group);
         found = detect(j, v, scores, NAN);
-    } else
+    } else {
         say_more(&j->s->shared, "baseline %s: %s", name, nicest_error());
+    }
     if (isfinite(found.auroc))
         say(&j->s->shared, "  without a model (%s): AUROC %.4f, AUPRC %.4f", name, found.auroc,
             found.auprc);

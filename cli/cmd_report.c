@@ -304,17 +304,10 @@ static void add_picture_rows(page *p, const material *m, const double *rows, siz
     nicest_image_free(&image);
 }
 
-/* As many side by side as a page can hold. */
-static size_t pictures_across(const material *m, size_t most)
-{
-    size_t fit = 4000 / ((size_t)m->width + 2);
-    return fit < 1 ? 1 : fit < most ? fit : most;
-}
-
 static void add_pictures(page *p, const material *m)
 {
     char caption[96], all[40];
-    size_t n = m->n < 64 ? m->n : 64, across = pictures_across(m, 8);
+    size_t n = m->n < 64 ? m->n : 64, across = pictures_across(m->width, 8);
     double *rows = spread_rows(m->rows, m->n, m->d, n);
     count_text(m->n, all, sizeof all);
     snprintf(caption, sizeof caption, "%zu of %s rows of the data.", n, all);
@@ -571,7 +564,7 @@ static void add_extreme_pictures(page *p, const material *m, size_t count)
         memcpy(rows + i * m->d, m->rows + high * m->d, m->d * sizeof *rows);
         memcpy(rows + (count + i) * m->d, m->rows + low * m->d, m->d * sizeof *rows);
     }
-    size_t across = pictures_across(m, count);
+    size_t across = pictures_across(m->width, count);
     add_picture_rows(p, m, rows, count, across, "The most likely rows.");
     add_picture_rows(p, m, rows + count * m->d, count, across, "The least likely rows.");
     block_free(rows);

@@ -450,11 +450,11 @@ double *sorted_copy(const double *values, size_t *count)
 
 double *sorted_finite(const double *values, size_t *count)
 {
-    double *sorted = sorted_copy(values, count), *first = sorted;
+    double *sorted = sorted_copy(values, count);
     size_t kept = 0;
     for (size_t i = 0; i < *count; i++)
         if (isfinite(sorted[i]))
-            first[kept++] = sorted[i];
+            sorted[kept++] = sorted[i];
     *count = kept;
     return sorted;
 }

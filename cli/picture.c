@@ -579,6 +579,12 @@ static bool has_missing(const double *values, size_t count)
     return false;
 }
 
+size_t pictures_across(unsigned width, size_t most)
+{
+    size_t fit = 4000 / ((size_t)width + 2);
+    return fit < 1 ? 1 : fit < most ? fit : most;
+}
+
 nicest_image picture_grid(const picture_format *f, const double *rows, size_t n, size_t across,
                           unsigned side)
 {

@@ -85,6 +85,8 @@ typedef struct picture_format {
 /* The format of a model's pictures; height is 0 when it has none. White is the highest level, and
  * for continuous columns the largest of values[count]. */
 picture_format picture_format_of(const nicest_model *model, const double *values, size_t count);
+/* At most `most` pictures, as many side by side as a page can hold; at least one. */
+size_t pictures_across(unsigned width, size_t most);
 /* rows[n, height width channels] in `across` columns (0: near square), each enlarged by a whole
  * number, so that the whole is about `side` pixels wide (0: 800); missing values (NaN) are blue. */
 nicest_image picture_grid(const picture_format *format, const double *rows, size_t n, size_t across,

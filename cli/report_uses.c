@@ -55,8 +55,7 @@ static nicest_inpaint_result fill(const report_rows *r, const double *rows, size
 /* Truth, what is left of it, and the fill, below one another. */
 static void add_strip(page *p, const report_rows *r, const char *mask)
 {
-    size_t wide = 4000 / ((size_t)r->width + 2),
-           n = fewer(r->n, wide < STRIP ? wide + !wide : STRIP), cells = n * r->d;
+    size_t n = pictures_across(r->width, fewer(r->n, STRIP)), cells = n * r->d;
     double *strip = block_new(3 * cells, sizeof *strip);
     double *rows = spread_rows(r->rows, r->n, r->d, n);
     unsigned char *hidden = block_new(cells, 1);

@@ -5,9 +5,9 @@
  * on its double twin (flow/proof.h). */
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
+#include "apply/conformal.h"
 #include "base/memory.h"
 #include "base/status.h"
 #include "flow/proof.h"
@@ -86,12 +86,6 @@ static nicest_status fill_rows(probe *p, size_t total, size_t rows)
     return NICEST_OK;
 }
 
-static int by_value(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
 static void swap_rows(const probe *p, double *logp, size_t i, size_t k)
 {
     double *a = p->x + i * p->d, *b = p->x + k * p->d, keep = logp[i];
@@ -109,7 +103,7 @@ static void swap_rows(const probe *p, double *logp, size_t i, size_t k)
 static void usual_rows_first(const probe *p, double *logp)
 {
     memcpy(p->other, logp, p->rows * sizeof *logp);
-    qsort(p->other, p->rows, sizeof *p->other, by_value);
+    conformal_sort(p->other, p->rows);
     double median = p->other[p->rows / 2];
     for (size_t k = 0; k < MOST_PROVED && k < p->rows; k++) {
         size_t nearest = k;
