@@ -98,6 +98,105 @@ static void test_silu(void **state)
     }
 }
 
+/* Distance in units of the last place of `want`, below the normal numbers too. */
+static double in_ulps(double got, long double want)
+{
+    real nearest = (real)want;
+    if (isnan(want) || isinf(nearest))
+        return (isnan(want) && isnan(got)) || got == (double)nearest ? 0 : INFINITY;
+    long double size = fabsl(want) < LEAST ? LEAST : fabsl(want);
+    int exponent;
+    frexpl(size, &exponent);
+    return (double)(fabsl(got - want) / ldexpl(EPSILON, exponent - 1));
+}
+
+/* Every sign, exponent and many fractions: zeros, denormals, infinities and NaN among them. */
+static size_t whole_range(real *x)
+{
+    size_t n = 0;
+    for (uint32_t i = 0; i < GRID; i++) {
+        uint32_t bits = i < 4096 ? i << 20 : i * 107374u + i % 13;
+        float value;
+        memcpy(&value, &bits, sizeof value);
+        x[n++] = (real)value;
+    }
+    return n;
+}
+
+typedef void (*sloped_function)(real *, const real *, real *, size_t);
+
+static void exp_without_slope(real *y, const real *x, real *d, size_t n)
+{
+    (void)d;
+    vector_exp(y, x, n);
+}
+
+static void log_without_slope(real *y, const real *x, real *d, size_t n)
+{
+    (void)d;
+    vector_log(y, x, n);
+}
+
+static long double true_value(int which, long double x, long double *want_slope)
+{
+    long double t = expl(-fabsl(x));
+    long double high = (x > 0 ? 1 : t) / (1 + t), low = (x > 0 ? t : 1) / (1 + t);
+    *want_slope = which == 2 ? high : high * low;
+    return which == 0   ? expl(x)
+           : which == 1 ? logl(x)
+           : which == 2 ? (x < 0 ? 0 : x) + log1pl(t)
+                        : high;
+}
+
+/* exp, log, softplus and sigmoid within the bounds that the header states; in place too, and
+ * without a slope, with the same bits. */
+static void test_functions(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name;
+        sloped_function run;
+        double bound, slope_bound;
+    } functions[] = {{"exp", exp_without_slope, 1.1, 0},
+                     {"log", log_without_slope, 1, 0},
+                     {"softplus", vector_softplus, 3, 3},
+                     {"sigmoid", vector_sigmoid, 3, 4.5}};
+    for (int f = 0; f < 4; f++) {
+        for (int grids = 0; grids < 2; grids++) {
+            size_t n = grids ? interesting(grid, GRID) : whole_range(grid);
+            functions[f].run(result, grid, slope, n);
+            for (size_t i = 0; i < n; i++) {
+                long double want_slope, want = true_value(f, grid[i], &want_slope);
+                double error = in_ulps(result[i], want);
+                double slope_error = f < 2 ? 0 : in_ulps(slope[i], want_slope);
+                if (!(error <= functions[f].bound && slope_error <= functions[f].slope_bound))
+                    fail_msg("%s(%.17g) is %.17g: %g ulp, slope %g ulp", functions[f].name,
+                             (double)grid[i], (double)result[i], error, slope_error);
+            }
+            functions[f].run(grid, grid, NULL, n);
+            for (size_t i = 0; i < n; i++)
+                assert_true(grid[i] == result[i] || (isnan(grid[i]) && isnan(result[i])));
+        }
+    }
+}
+
+static void test_functions_of_nonfinite(void **state)
+{
+    (void)state;
+    const real x[6] = {NAN, INFINITY, -INFINITY, 0, (real)-0.0, -1};
+    real y[6], d[6];
+    vector_exp(y, x, 6);
+    assert_true(isnan(y[0]) && y[1] == INFINITY && y[2] == 0 && y[3] == 1 && y[4] == 1);
+    vector_log(y, x, 6);
+    assert_true(isnan(y[0]) && y[1] == INFINITY && isnan(y[2]) && y[3] == -INFINITY);
+    assert_true(y[4] == -INFINITY && isnan(y[5]));
+    vector_softplus(y, x, d, 6);
+    assert_true(isnan(y[0]) && isnan(d[0]) && y[1] == INFINITY && d[1] == 1 && y[2] == 0);
+    assert_true(d[2] == 0);
+    vector_sigmoid(y, x, d, 6);
+    assert_true(isnan(y[0]) && isnan(d[0]) && y[1] == 1 && d[1] == 0 && y[2] == 0 && d[2] == 0);
+}
+
 static void test_relu(void **state)
 {
     (void)state;
@@ -221,6 +320,10 @@ static void test_lengths(void **state)
         }
         vector_activate(ACTIVATION_SILU, x, y, n);
         vector_activate(ACTIVATION_TANH, x, y, n);
+        vector_softplus(x, x, y, n);
+        vector_sigmoid(y, x, NULL, n);
+        vector_log(y, x, n);
+        vector_exp(x, y, n);
         guard_free(&a);
         guard_free(&b);
     }
@@ -266,6 +369,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_tanh),
         cmocka_unit_test(test_silu),
+        cmocka_unit_test(test_functions),
+        cmocka_unit_test(test_functions_of_nonfinite),
         cmocka_unit_test(test_relu),
         cmocka_unit_test(test_logistic),
         cmocka_unit_test(test_densities_of_nonfinite),

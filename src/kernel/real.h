@@ -26,6 +26,10 @@ typedef double real;
 #define vector_sum             vector_sum_f64
 #define vector_add_lanes       vector_add_lanes_f64
 #define vector_dot             vector_dot_f64
+#define vector_exp             vector_exp_f64
+#define vector_log             vector_log_f64
+#define vector_softplus        vector_softplus_f64
+#define vector_sigmoid         vector_sigmoid_f64
 #define vector_activate        vector_activate_f64
 #define vector_logistic        vector_logistic_f64
 #define vector_normal          vector_normal_f64

@@ -5,6 +5,7 @@
  * go into several double lanes, so that they keep both their precision and their speed. */
 #include "kernel/vector.h"
 
+#include <float.h>
 #include <math.h>
 #include <stdint.h>
 #include <string.h>
@@ -37,6 +38,11 @@ INLINE size_t smaller(size_t a, size_t b)
 INLINE real exp_one(real x)
 {
     return exp(x);
+}
+
+INLINE real log_one(real x)
+{
+    return log(x);
 }
 
 /* log(1 + t), 0 <= t <= 1 */
@@ -107,6 +113,30 @@ INLINE float exp_one(float x)
     float first = float_of((uint32_t)(half + 127) << 23);
     float second = float_of((uint32_t)(exponent - half + 127) << 23);
     return p * first * second;
+}
+
+/* x = 2^n (1 + f), sqrt(1/2) <= 1 + f < sqrt(2); a polynomial of f, then n log 2 in two parts.
+ * Numbers below FLT_MIN are lifted by 2^23 first. */
+INLINE float log_one(float x)
+{
+    const uint32_t root_half = 0x3f3504f3u;
+    bool small = x < FLT_MIN;
+    uint32_t bits = bits_of(small ? x * 0x1p23f : x);
+    int32_t exponent = (int32_t)(bits - root_half) >> 23;
+    float f = float_of(bits - ((uint32_t)exponent << 23)) - 1.0f, q = f * f;
+    float n = (float)(small ? exponent - 23 : exponent);
+    float p = -1.1514610310e-1f + f * 7.0376836292e-2f;
+    p = 1.1676998740e-1f + f * p;
+    p = -1.2420140846e-1f + f * p;
+    p = 1.4249322787e-1f + f * p;
+    p = -1.6668057665e-1f + f * p;
+    p = 2.0000714765e-1f + f * p;
+    p = -2.4999993993e-1f + f * p;
+    p = 3.3333331174e-1f + f * p;
+    p = f * q * p - n * 2.12194440e-4f - 0.5f * q;
+    float result = f + p + n * 0.693359375f;
+    result = x <= FLT_MAX ? result : x; /* infinity and NaN stay */
+    return x > 0 ? result : x == 0 ? -INFINITY : NAN;
 }
 
 /* 2 artanh(s) for |s| <= 1/3, by a Chebyshev fit of s^2 that is good to 4e-10. */
@@ -263,6 +293,82 @@ void vector_add_scaled(real *y, const real *x, real factor, size_t n)
         y[i] += factor * x[i];
 }
 
+/* ---------------------------------------------------------------- functions */
+
+/* y may be x: an element is read before it is written, and no other is touched. */
+#if defined(__GNUC__) && !defined(__clang__)
+#define IN_PLACE _Pragma("GCC ivdep")
+#else
+#define IN_PLACE
+#endif
+
+VECTOR_CLONES
+void vector_exp(real *y, const real *x, size_t n)
+{
+    IN_PLACE
+    for (size_t i = 0; i < n; i++)
+        y[i] = exp_one(x[i]);
+}
+
+VECTOR_CLONES
+void vector_log(real *y, const real *x, size_t n)
+{
+    IN_PLACE
+    for (size_t i = 0; i < n; i++)
+        y[i] = log_one(x[i]);
+}
+
+/* s = 1 / (1 + e^-x) and 1 - s, both without cancellation, from t = e^-|x|. */
+INLINE void sigmoid_pair(real x, real *s, real *one_minus_s)
+{
+    real t = exp_one(x > 0 ? -x : x);
+    real large = 1 / (1 + t), little = t * large;
+    *s = x > 0 ? large : little;
+    *one_minus_s = x > 0 ? little : large;
+}
+
+/* log(1 + e^x) = max(x, 0) + log(1 + t) with t = e^-|x|, and its slope is the sigmoid. */
+INLINE void softplus_loop(real *y, const real *x, real *slope, size_t n)
+{
+    IN_PLACE
+    for (size_t i = 0; i < n; i++) {
+        real value = x[i], t = exp_one(-magnitude(value));
+        y[i] = (value < 0 ? 0 : value) + log1p_unit(t);
+        if (slope != NULL)
+            slope[i] = (value > 0 ? 1 : t) / (1 + t);
+    }
+}
+
+VECTOR_CLONES
+void vector_softplus(real *y, const real *x, real *slope, size_t n)
+{
+    if (slope != NULL)
+        softplus_loop(y, x, slope, n);
+    else
+        softplus_loop(y, x, NULL, n);
+}
+
+INLINE void sigmoid_loop(real *y, const real *x, real *slope, size_t n)
+{
+    IN_PLACE
+    for (size_t i = 0; i < n; i++) {
+        real s, one_minus_s;
+        sigmoid_pair(x[i], &s, &one_minus_s);
+        y[i] = s;
+        if (slope != NULL)
+            slope[i] = s * one_minus_s;
+    }
+}
+
+VECTOR_CLONES
+void vector_sigmoid(real *y, const real *x, real *slope, size_t n)
+{
+    if (slope != NULL)
+        sigmoid_loop(y, x, slope, n);
+    else
+        sigmoid_loop(y, x, NULL, n);
+}
+
 /* ---------------------------------------------------------------- activations */
 
 VECTOR_CLONES
@@ -285,15 +391,6 @@ static void hyperbolic_tangent(real *x, real *slope, size_t n)
         for (size_t i = 0; i < n; i++)
             slope[i] = 1 - x[i] * x[i];
     }
-}
-
-/* s = 1 / (1 + e^-x) and 1 - s, both without cancellation, from t = e^-|x|. */
-INLINE void sigmoid_pair(real x, real *s, real *one_minus_s)
-{
-    real t = exp_one(x > 0 ? -x : x);
-    real large = 1 / (1 + t), little = t * large;
-    *s = x > 0 ? large : little;
-    *one_minus_s = x > 0 ? little : large;
 }
 
 /* silu(x) = x s(x), silu' = s (1 + x (1 - s)). */

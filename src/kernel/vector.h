@@ -33,6 +33,22 @@ enum { VECTOR_LANES = 16 };
 void vector_add_lanes(real *sums, const real *x, size_t n);
 double vector_dot(const real *x, const real *y, size_t n);
 
+/* y = f(x), element by element. y may be x, and otherwise must not overlap it; `slope` overlaps
+ * neither, and receives f'(x) where it is not NULL. Errors of float (the double twin calls the C
+ * library) are below 1 ulp of log, 1.1 of exp, 3 of softplus and sigmoid and 4.5 of the sigmoid's
+ * slope, over the whole range and with results below FLT_MIN; NaN stays NaN.
+ *
+ *     exp       overflows to infinity, underflows to 0
+ *     log       log 0 = -infinity, log of a negative number is NaN
+ *     softplus  log(1 + e^x), slope sigmoid(x)
+ *     sigmoid   1 / (1 + e^-x), slope sigmoid(x) sigmoid(-x)
+ *
+ * tanh with its slope is vector_activate(ACTIVATION_TANH). AVX2 and AVX-512 give the same bits. */
+void vector_exp(real *y, const real *x, size_t n);
+void vector_log(real *y, const real *x, size_t n);
+void vector_softplus(real *y, const real *x, real *slope, size_t n);
+void vector_sigmoid(real *y, const real *x, real *slope, size_t n);
+
 /* x = f(x); where `slope` is not NULL it receives f'(x) at the old x. */
 void vector_activate(activation f, real *x, real *slope, size_t n);
 /* Adds the standard logistic's log density of each element, -|h| - 2 log(1 + exp(-|h|)), to logp;
