@@ -37,7 +37,7 @@ def main():
         process = subprocess.Popen(
             [options.nicest, "train", "toy:moons,n=20000", "--time", options.time, "--threads",
              str(options.threads), "--json", "-q",
-             "--checkpoint", f"{work}/c", "--every", "200s", "--log", f"{work}/l.jsonl", "-o",
+             "--checkpoint", f"{work}/c", "--every", "200steps", "--log", f"{work}/l.jsonl", "-o",
              f"{work}/m.safetensors"], stdout=subprocess.PIPE, text=True)
         began = time.time()
         while process.poll() is None:

@@ -29,7 +29,7 @@ DATA = "toy:moons,n=4000"
 def command(options, folder, threads, resume):
     words = [options.nicest, "train", DATA, "--epochs", str(options.epochs), "--hidden", "64x2", "--batch",
              "100", "--couplings", "4", "--average", "0.99", "--patience", "-1", "--threads", str(threads), "-q",
-             "--checkpoint", os.path.join(folder, "run.checkpoint"), "--every", "7s", "--log",
+             "--checkpoint", os.path.join(folder, "run.checkpoint"), "--every", "7steps", "--log",
              os.path.join(folder, "log.jsonl"), "-o", os.path.join(folder, "model.safetensors")]
     return words + (["--resume", os.path.join(folder, "run.checkpoint")] if resume else [])
 

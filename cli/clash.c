@@ -1,5 +1,5 @@
-/* clash.c - a command line that would destroy what it reads, or write two things into one file, is
- * refused before any work.
+/* clash.c - a command line that would destroy what it reads, write two things into one file, or
+ * write what is no data to standard output, is refused before any work.
  *
  * Owns no option: the tables say which values are files (they are written, or their argument says
  * FILE or DATA, MASK, or KIND=LEVELS with data behind its @) and which of these are written. */
@@ -165,9 +165,23 @@ static void refuse_clash(const command *c, const named_file *written, const name
                spoken(other->option, theirs, sizeof theirs));
 }
 
+/* Data may go to standard output: -o of the commands that say it, and one table beside it. */
+static void refuse_dashes(const command *c, const void *settings)
+{
+    char shown[64];
+    for (const option *const *table = c->tables; *table; table++)
+        for (const option *o = *table; o->name; o++) {
+            const char *text = o->written && o != OUTPUT_OPTIONS ? file_of(o, settings) : NULL;
+            if (text && !strcmp(text, "-") && strcmp(o->name, "spread"))
+                refuse(STATUS_USAGE, "%s: %s -: cannot go to standard output; name a file", c->name,
+                       spoken(o, shown, sizeof shown));
+        }
+}
+
 void refuse_clashes(const command *c, const void *settings)
 {
     named_file files[MOST_FILES];
+    refuse_dashes(c, settings);
     size_t count = collect(c, settings, files);
     for (size_t i = 0; i < count; i++)
         for (size_t j = 0; files[i].option->written && j < count; j++)

@@ -73,7 +73,7 @@ const command HELP_COMMAND = {
         "`nicest help COMMAND`.",
     .examples = "  nicest help train\n  nicest help --man train | man -l -\n"
                 "  source <(nicest help --completion bash)\n",
-    .tables = {HELP_OPTIONS, COMMON_OPTIONS},
+    .tables = {HELP_OPTIONS, COMMON_OPTIONS + COMMON_WORDS},
     .size = sizeof(help_settings),
     .run = help_run,
 };
@@ -93,7 +93,7 @@ const command VERSION_COMMAND = {
     .summary = "which nicest this is and how it was built",
     .synopsis = "[--json]",
     .description = "Prints version, compiler, and the matrix products that this processor gets.",
-    .tables = {COMMON_OPTIONS},
+    .tables = {COMMON_OPTIONS + COMMON_WORDS},
     .size = sizeof(shared_settings),
     .run = version_run,
 };

@@ -30,7 +30,7 @@ typedef enum option_type {
     OPTION_SEED,     /* uint64_t */
     OPTION_REAL,     /* double */
     OPTION_SECONDS,  /* double; 90, 90s, 10m, 1h */
-    OPTION_EVERY,    /* every_setting; 2 (epochs), 500s (steps), 10m, 1h */
+    OPTION_EVERY,    /* every_setting; 2 (epochs), 500steps, 30s, 10m, 1h */
     OPTION_SIZE      /* size_setting; HxW or HxWxC */
 } option_type;
 
@@ -72,7 +72,8 @@ typedef struct shared_settings {
     size_setting image;
 } shared_settings;
 
-extern const option COMMON_OPTIONS[]; /* for every command */
+extern const option COMMON_OPTIONS[]; /* for every command, */
+enum { COMMON_WORDS = 3 };            /* and from this one on for those that only say something */
 extern const option OUTPUT_OPTIONS[]; /* for commands that write: -o */
 extern const option DATA_OPTIONS[];   /* for commands that read DATA */
 

@@ -82,13 +82,12 @@ static void print_command_page(const command *c, FILE *out)
     fputs("\n.SH DESCRIPTION\n", out);
     print_roff(out, c->description);
     fputc('\n', out);
+    const char *heading = "";
     for (size_t table = 0; c->tables[table]; table++)
         for (const option *o = c->tables[table]; o->name; o++) {
-            bool first_argument = o->type == OPTION_ARGUMENT && !table && o == c->tables[0];
-            if (first_argument)
-                fputs(".SH ARGUMENTS\n", out);
-            else if (o->group)
-                fprintf(out, ".SH \"%s\"\n", o->group);
+            const char *group = o->type == OPTION_ARGUMENT ? "ARGUMENTS" : o->group;
+            if (group && strcmp(group, heading))
+                fprintf(out, ".SH \"%s\"\n", heading = group);
             print_roff_option(out, o, settings);
         }
     print_status_section(out);

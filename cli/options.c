@@ -16,12 +16,12 @@
 const option COMMON_OPTIONS[] = {
     {.group = "Common options", .name = "seed", .type = OPTION_SEED, .argument = "N",
      .offset = AT(seed), .help = "everything random follows from it"},
-    {.name = "threads", .type = OPTION_INTEGER, .argument = "N", .offset = AT(threads), .low = 1,
-     .high = 4096, .unset = "all processors",
-     .help = "threads to use; results do not depend on it"},
+    {.name = "threads", .type = OPTION_INTEGER, .argument = "N", .offset = AT(threads), .low = 0,
+     .high = 1024, .unset = "all processors",
+     .help = "threads to use, 0: all; results do not depend on it"},
     {.name = "precision", .type = OPTION_CHOICE, .argument = "TYPE", .offset = AT(precision),
      .choices = "f32|bf16", .help = "of matrix products in training; all else is f32"},
-    {.name = "json", .type = OPTION_FLAG, .offset = AT(json),
+    {.group = "Common options", .name = "json", .type = OPTION_FLAG, .offset = AT(json),
      .help = "the last line on standard output is one JSON object"},
     {.name = "quiet", .letter = 'q', .type = OPTION_FLAG, .offset = AT(quiet),
      .help = "no words and no progress, only errors"},
@@ -96,23 +96,19 @@ static bool parse_seconds(const char *text, double *seconds)
     return true;
 }
 
-/* 2: epochs; 500s: steps; 10m, 1h: time. */
+/* 2: epochs; 500steps; 30s, 10m, 1h: time. */
 static bool parse_every(const char *text, every_setting *every)
 {
     every_setting made = {0};
-    size_t length = strlen(text);
     char *end;
-    if (length > 1 && text[length - 1] == 's') {
-        double steps = strtod(text, &end);
-        if (*end != 's' || end[1] || !(steps >= 1) || steps > 1e12 || steps != floor(steps))
-            return false;
-        made.steps = (size_t)steps;
-    } else if (length > 1 && strchr("mh", text[length - 1])) {
-        if (!parse_seconds(text, &made.seconds))
-            return false;
-    } else if (!options_number(text, &made.epochs) || made.epochs <= 0) {
+    double number = strtod(text, &end);
+    bool steps = !strcmp(end, "steps"), epochs = !*end;
+    if (steps && number >= 1 && number <= 1e12 && number == floor(number))
+        made.steps = (size_t)number;
+    else if (epochs && options_number(text, &number) && number > 0)
+        made.epochs = number;
+    else if (steps || epochs || !parse_seconds(text, &made.seconds))
         return false;
-    }
     *every = made;
     return true;
 }
@@ -414,7 +410,7 @@ static void store(parser *p, const char *value)
         break;
     case OPTION_EVERY:
         if (!parse_every(value, at))
-            refuse_value(p, value, "epochs (2), steps (500s) or a time (10m, 1h)");
+            refuse_value(p, value, "epochs (2), steps (500steps) or a time (30s, 10m, 1h)");
         break;
     case OPTION_SIZE:
         store_size(p, value, at);

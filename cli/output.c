@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -132,17 +133,25 @@ static void rate_text(const progress *p, double rate, char *text, size_t size)
         snprintf(text, size, "  %.3g %s", rate, p->unit);
 }
 
+/* A line that is wider would not be wiped by the next one. */
+static int terminal_width(void)
+{
+    struct winsize size;
+    return !ioctl(STDERR_FILENO, TIOCGWINSZ, &size) && size.ws_col ? size.ws_col : 80;
+}
+
 static void draw_bar(progress *p, double share, const char *rate, const char *left,
                      const char *words)
 {
     enum { WIDTH = 20 };
-    char bar[WIDTH + 1];
+    char bar[WIDTH + 1], line[512];
     int full = (int)(share * WIDTH + 0.5);
     for (int i = 0; i < WIDTH; i++)
         bar[i] = i < full ? '#' : '.';
     bar[WIDTH] = 0;
-    fprintf(stderr, "\r\033[K%s [%s] %3.0f %%%s  %s left%s%s", p->verb, bar, 100 * share, rate,
-            left, words && *words ? "  " : "", words ? words : "");
+    snprintf(line, sizeof line, "%s [%s] %3.0f %%%s  %s left%s%s", p->verb, bar, 100 * share, rate,
+             left, words && *words ? "  " : "", words ? words : "");
+    fprintf(stderr, "\r\033[K%.*s", terminal_width() - 1, line);
     fflush(stderr);
     p->drawn = true;
 }

@@ -46,7 +46,7 @@ FILES = "src/base/file.[ch]"
 DATA = (FILES, "src/data/open.c", "src/data/source.[ch]", "src/data/select.[ch]", "src/data/shape.[ch]")
 READS = {"checkpoint": ("src/train/checkpoint.[ch]", "src/train/record.[ch]", "src/model/safetensors.[ch]",
                         "src/model/json.[ch]", FILES),
-         "csv": ("src/data/csv.[ch]", "src/data/number.[ch]", *DATA),
+         "csv": ("src/data/csv.[ch]", "src/base/number.[ch]", *DATA),
          "gzip": (FILES,),
          "idx": ("src/data/idx.c", *DATA),
          "npy": ("src/data/npy.[ch]", *DATA),

@@ -5,10 +5,10 @@
  * (NaN) is hidden under every mask. Does not fill anything: that is inpaint.c. */
 #include <math.h>
 #include <stdbool.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/memory.h"
+#include "base/number.h"
 #include "base/random.h"
 #include "base/status.h"
 #include "nicest.h"
@@ -132,9 +132,8 @@ static nicest_status hide_at_random(const frame *f, double share, uint64_t seed,
 
 static nicest_status read_share(const char *text, double *share)
 {
-    char *end;
-    double value = strtod(text, &end);
-    if (end == text || *end != '\0' || !(value >= 0 && value <= 1))
+    double value;
+    if (!number_read(text, strlen(text), &value) || !(value >= 0 && value <= 1))
         return fail(NICEST_E_ARGUMENT, "mask 'random:%s': a share from 0 to 1 should follow", text);
     *share = value;
     return NICEST_OK;

@@ -21,10 +21,10 @@
 #include "apply/mixture.h"
 #include "apply/statistics.h"
 #include "base/memory.h"
+#include "base/number.h"
 #include "base/parallel.h"
 #include "base/random.h"
 #include "base/status.h"
-#include "data/number.h"
 
 /* Most rows that statistics are fitted on, and most that calibrate. */
 enum { MOST_FITTED = 5000, MOST_CALIBRATION = 9999 };

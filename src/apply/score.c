@@ -6,11 +6,11 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "apply/score.h"
 #include "base/memory.h"
+#include "base/number.h"
 #include "base/status.h"
 #include "data/csv.h"
 #include "model/model.h"
@@ -57,11 +57,9 @@ typedef struct columned {
  * (data/save.c). */
 static bool is_value_of(const char *name, const char *written)
 {
-    char *end;
-    if (written[0] != 'x' || strcmp(name, written + 1) != 0)
-        return false;
-    (void)strtod(name, &end);
-    return !*end || csv_is_missing(name, strlen(name));
+    double value;
+    return written[0] == 'x' && strcmp(name, written + 1) == 0 &&
+           (number_read(name, strlen(name), &value) || csv_is_missing(name, strlen(name)));
 }
 
 /* As they are in a model: bytes that are not UTF-8 count as '?'. */

@@ -11,8 +11,8 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "base/number.h"
 #include "base/status.h"
-#include "data/number.h"
 
 enum {
     FIRST_CAPACITY = 1 << 20,

@@ -9,11 +9,11 @@
 
 #include "base/file.h"
 #include "base/memory.h"
+#include "base/number.h"
 #include "base/status.h"
 #include "data/csv.h"
 #include "data/formats.h"
 #include "data/npy.h"
-#include "data/number.h"
 #include "data/source.h"
 
 enum {

@@ -12,9 +12,9 @@
 
 #include "base/clones.h"
 #include "base/memory.h"
+#include "base/number.h"
 #include "base/random.h"
 #include "base/status.h"
-#include "data/number.h"
 
 static const double PI = 3.141592653589793238462643383280;
 

@@ -3,7 +3,7 @@
  * Reading has three ways, each correctly rounded, from fast to rare: one exact product or quotient
  * of doubles (Clinger); a 128-bit integer quotient for up to 19 digits; strtod for the rest.
  * Writing tries an exact quotient by a power of ten before it asks printf. */
-#include "data/number.h"
+#include "base/number.h"
 
 #include <locale.h>
 #include <math.h>

@@ -2,8 +2,8 @@
  *
  * Owns the two conversions that every text format shares. Knows nothing of fields and separators.
  */
-#ifndef NICEST_DATA_NUMBER_H
-#define NICEST_DATA_NUMBER_H
+#ifndef NICEST_BASE_NUMBER_H
+#define NICEST_BASE_NUMBER_H
 
 #include <stdbool.h>
 #include <stddef.h>
