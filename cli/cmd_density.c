@@ -45,7 +45,7 @@ static void box_of_samples(const density_settings *s, const nicest_model *model,
     enum { SAMPLES = 20000 };
     double *rows = sample_rows(&s->shared, model, SAMPLES, 1);
     /* as the density sees them */
-    need(nicest_encode(model, rows, SAMPLES, s->shared.seed, 0, rows));
+    need(nicest_encode(model, rows, SAMPLES, s->shared.seed, rows));
     double *column = block_new(SAMPLES, sizeof *column);
     for (size_t k = 0; k < m->d; k++) {
         size_t count = SAMPLES;

@@ -95,7 +95,7 @@ static void score_samples(material *m)
     m->samples = sample_rows(&m->s->shared, m->model, SAMPLES, 1);
     m->samples_logp = block_new(SAMPLES, sizeof *m->samples_logp);
     need(nicest_workspace_new(&workspace, m->model, 0, m->s->shared.threads));
-    need(nicest_score(workspace, m->samples, SAMPLES, m->s->shared.seed, 0, m->samples_logp));
+    need(nicest_score(workspace, m->samples, SAMPLES, m->s->shared.seed, m->samples_logp));
     nicest_workspace_free(workspace);
 }
 

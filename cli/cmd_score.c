@@ -28,8 +28,8 @@ static const option SCORE_OPTIONS[] = {
 
 enum { PIPE_CHUNK = 1024 };
 
-/* What is the same for all chunks. Noise and broken ties follow from the seed and the row number
- * alone, so a file and a pipe give the same figures. */
+/* What is the same for all chunks. Noise follows from the seed and the row, so a file and a pipe
+ * give the same figures. */
 typedef struct scoring {
     const score_settings *s;
     const nicest_model *model;
@@ -62,7 +62,7 @@ static void find_p_values(scoring *w, size_t count)
 static void score_chunk(scoring *w, size_t count, double started)
 {
     size_t columns = w->calibrated ? 2 : 1;
-    need(nicest_score(w->workspace, w->rows, count, w->s->shared.seed, w->row, w->logp));
+    need(nicest_score(w->workspace, w->rows, count, w->s->shared.seed, w->logp));
     if (w->calibrated)
         find_p_values(w, count);
     w->seconds += clock_seconds() - started;

@@ -243,7 +243,7 @@ double *score_rows(const shared_settings *shared, const nicest_model *model,
     for (size_t first = 0; first < n; first += chunk) {
         size_t count = n - first < chunk ? n - first : chunk;
         need(nicest_data_read(data, first, count, rows));
-        need(nicest_score(workspace, rows, count, shared->seed, first, logp + first));
+        need(nicest_score(workspace, rows, count, shared->seed, logp + first));
         progress_show(&bar, (double)(first + count) / (double)n, NAN,
                       (double)(first + count) / (clock_seconds() - bar.started), NULL);
         stop_if_interrupted();

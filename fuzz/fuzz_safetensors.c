@@ -13,7 +13,7 @@ static void run(const nicest_model *model)
     double *row = memory_new(d, sizeof *row), logp;
     NEED(row && nicest_workspace_new(&w, model, 1, 1) == NICEST_OK);
     NEED(nicest_sample(w, 1, 1, 0, 1, row) == NICEST_OK);
-    NEED(nicest_score(w, row, 1, 1, 0, &logp) == NICEST_OK);
+    NEED(nicest_score(w, row, 1, 1, &logp) == NICEST_OK);
     NEED(nicest_decode(model, row, 1, row) == NICEST_OK);
     for (size_t j = 0; j < d; j++)
         NEED(nicest_model_column_name(model, j));

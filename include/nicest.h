@@ -226,12 +226,14 @@ NICEST_API nicest_status nicest_workspace_new(nicest_workspace **workspace,
 /* Before the model is. NULL is accepted. */
 NICEST_API void nicest_workspace_free(nicest_workspace *workspace);
 
-/* Log-likelihood of stored rows[n, d]; dequantisation noise is that of (seed, first + i). NaN in a
- * row gives NaN; a row beyond the numbers of the model gives -infinity, and its gradient is NaN.
+/* Log-likelihood of stored rows[n, d]. Dequantisation noise follows from the seed and from what the
+ * row says (levels of quantised columns, the others as floats), so equal rows have equal log p, in
+ * any order, batch and type of file. NaN in a row gives NaN; a row beyond the numbers of the model
+ * gives -infinity, and its gradient is NaN.
  * Results may take the place of what they are made from. None of these allocates but
  * nicest_encode, and the first in a process that wants threads. */
 NICEST_API nicest_status nicest_score(nicest_workspace *workspace, const double *rows, size_t n,
-                                      uint64_t seed, uint64_t first, double *logp);
+                                      uint64_t seed, double *logp);
 /* The same of continuous rows. */
 NICEST_API nicest_status nicest_log_prob(nicest_workspace *workspace, const double *rows, size_t n,
                                          double *logp);
@@ -249,9 +251,9 @@ NICEST_API nicest_status nicest_inverse(nicest_workspace *workspace, const doubl
  * rounded down to their level and clamped. temperature scales the latent (1: the model). */
 NICEST_API nicest_status nicest_sample(nicest_workspace *workspace, size_t n, uint64_t seed,
                                        uint64_t first, double temperature, double *rows);
-/* Stored rows -> continuous rows with the noise of (seed, first + i). */
+/* Stored rows -> continuous rows, with the noise that nicest_score gives them. */
 NICEST_API nicest_status nicest_encode(const nicest_model *model, const double *stored, size_t n,
-                                       uint64_t seed, uint64_t first, double *continuous);
+                                       uint64_t seed, double *continuous);
 /* Continuous rows -> stored rows: quantised columns are rounded down to their level and clamped. */
 NICEST_API nicest_status nicest_decode(const nicest_model *model, const double *continuous,
                                        size_t n, double *stored);
@@ -355,7 +357,7 @@ NICEST_API nicest_status nicest_train(nicest_model **model, const nicest_data *t
 
 /* ---------------------------------------------------------------- what a model is for */
 
-/* Log-likelihood of all rows of data, with the noise of `seed`. */
+/* Log-likelihood of all rows of data, as nicest_score gives it. */
 NICEST_API nicest_status nicest_score_data(const nicest_model *model, const nicest_data *data,
                                            uint64_t seed, int threads, double *logp);
 

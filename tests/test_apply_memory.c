@@ -129,7 +129,7 @@ static nicest_status score(world *w)
 
 static nicest_status encode(world *w)
 {
-    return nicest_encode(w->model, w->rows, ROWS, 1, 0, w->out);
+    return nicest_encode(w->model, w->rows, ROWS, 1, w->out);
 }
 
 static nicest_status inpaint(world *w)

@@ -22,7 +22,7 @@ static void all_rows_get_the_likelihood_of_each(void **state)
     rows[7 * 5 + 2] = NAN;
     nicest_data *data = data_of(rows, ROWS, 5, NULL);
     nicest_workspace *w = work(model, 0, 1);
-    assert_status(nicest_score(w, rows, ROWS, 11, 0, one), NICEST_OK);
+    assert_status(nicest_score(w, rows, ROWS, 11, one), NICEST_OK);
     for (int threads = 1; threads < 4; threads++) {
         assert_status(nicest_score_data(model, data, 11, threads, all), NICEST_OK);
         assert_memory_equal(all, one, sizeof all);
@@ -32,6 +32,74 @@ static void all_rows_get_the_likelihood_of_each(void **state)
     assert_status(nicest_score_data(model, data, 12, 1, all), NICEST_OK);
     assert_memory_not_equal(all, one, sizeof all);
     nicest_workspace_free(w);
+    nicest_data_free(data);
+    nicest_model_free(model);
+    memory_free(rows);
+}
+
+/* The same whole numbers as bytes, floats, doubles and text, in files of their own. */
+static void write_npy(const char *path, const char *type, const double *rows, size_t n, size_t d)
+{
+    char header[128] = "\x93NUMPY\1\0\x76";
+    FILE *file = fopen(path, "wb");
+    assert_non_null(file);
+    int used = snprintf(header + 10, 118,
+                        "{'descr': '%s', 'fortran_order': False, 'shape': (%zu, %zu), }", type, n, d);
+    memset(header + 10 + used, ' ', 118 - (size_t)used);
+    header[127] = '\n';
+    assert_int_equal(fwrite(header, 1, 128, file), 128);
+    for (size_t i = 0; i < n * d; i++) {
+        unsigned char byte = (unsigned char)rows[i];
+        float single = (float)rows[i];
+        const void *value = type[1] == 'u' ? (void *)&byte : type[2] == '4' ? (void *)&single : &rows[i];
+        assert_int_equal(fwrite(value, (size_t)(type[2] - '0'), 1, file), 1);
+    }
+    fclose(file);
+}
+
+static void score_file(const nicest_model *model, const char *path, double *logp)
+{
+    nicest_data *data = NULL;
+    assert_status(nicest_data_open(&data, path, NULL), NICEST_OK);
+    assert_status(nicest_score_data(model, data, 11, 1, logp), NICEST_OK);
+    nicest_data_free(data);
+}
+
+static void a_score_follows_from_the_row_alone(void **state)
+{
+    static const char *const types[] = {"|u1", "<f4", "<f8"};
+    (void)state;
+    nicest_model *model = model_of_text(SPEC_SMALL, 3);
+    double *rows = memory_new(ROWS * 5, sizeof *rows), one[ROWS], all[ROWS];
+    char path[512];
+    quantise(model, 17, 1);
+    for (size_t i = 0; i < ROWS * 5; i++)
+        rows[i] = (double)(i * i % 17);
+    memcpy(rows + 5 * (ROWS - 1), rows + 5, 5 * sizeof *rows);
+    nicest_data *data = data_of(rows, ROWS, 5, NULL), *part = NULL;
+    assert_status(nicest_score_data(model, data, 11, 1, one), NICEST_OK);
+    assert_true(one[1] == one[ROWS - 1]);
+    for (size_t t = 0; t < 3; t++) {
+        write_npy(temporary("same.npy", path, sizeof path), types[t], rows, ROWS, 5);
+        score_file(model, path, all);
+        assert_memory_equal(all, one, sizeof all);
+        unlink(path);
+    }
+    assert_status(nicest_data_save(data, temporary("same.csv", path, sizeof path)), NICEST_OK);
+    score_file(model, path, all);
+    assert_memory_equal(all, one, sizeof all);
+    unlink(path);
+    size_t index[ROWS];
+    for (size_t i = 0; i < ROWS; i++)
+        index[i] = (i * 73 + 5) % ROWS; /* any order */
+    for (size_t first = 0, count; first < ROWS; first += count) {
+        count = ROWS - first < 77 ? ROWS - first : 77; /* and parts */
+        assert_status(nicest_data_select(&part, data, index + first, count), NICEST_OK);
+        assert_status(nicest_score_data(model, part, 11, 2, all), NICEST_OK);
+        for (size_t i = 0; i < count; i++)
+            assert_true(all[i] == one[index[first + i]]);
+        nicest_data_free(part);
+    }
     nicest_data_free(data);
     nicest_model_free(model);
     memory_free(rows);
@@ -99,6 +167,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(all_rows_get_the_likelihood_of_each),
+        cmocka_unit_test(a_score_follows_from_the_row_alone),
         cmocka_unit_test(what_differs_is_said),
         cmocka_unit_test(pictures_of_another_size_do_not_fit),
     };

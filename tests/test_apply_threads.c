@@ -23,7 +23,7 @@ static void *use_model(void *context)
         nicest_workspace *w = NULL;
         if (nicest_workspace_new(&w, j->model, 16, 1 + round % 2) != NICEST_OK)
             return NULL;
-        j->same = j->same && nicest_score(w, j->rows, ROWS, 3, 0, logp) == NICEST_OK &&
+        j->same = j->same && nicest_score(w, j->rows, ROWS, 3, logp) == NICEST_OK &&
                   !memcmp(logp, j->expected, sizeof logp);
         j->same = j->same && nicest_score_data(j->model, j->data, 3, 2, logp) == NICEST_OK &&
                   !memcmp(logp, j->expected, sizeof logp);

@@ -12,7 +12,7 @@
 #include "base/memory.h"
 #include "flow/entry.h"
 
-static const random_stream NOISE = {7, RANDOM_SCORE, 0};
+static const random_stream NOISE = {7, RANDOM_DEQUANTISE, 0};
 
 static entry entry_of(const entry_column *columns, size_t count)
 {
@@ -147,6 +147,58 @@ static void both_ways_through_the_door_agree(void **state)
     entry_close(&e);
 }
 
+static void score_noise(const entry *e, const double *stored, size_t d, double *x)
+{
+    float u[3];
+    assert_true(d <= 3);
+    entry_encode_row(e, stored, (random_stream){7, RANDOM_SCORE, 0}, 12345, u, x);
+}
+
+/* What two types of file make of the same row: as floats, with another zero, at another place. */
+static void noise_of_a_score_follows_from_the_row(void **state)
+{
+    static const entry_column columns[] = {{.step = 0.1, .origin = -2, .unit = 0.1, .offset = -2},
+                                           {.centre = 0.25},
+                                           {.step = 1, .levels = 256, .unit = 1.0 / 256}};
+    const double row[3] = {0, -0.0, 7}, same[3] = {-0.0, 0, 7}, other[3] = {0, 0, 8};
+    const double wide[3] = {1.3, 0.7, 200}, narrow[3] = {(double)1.3f, (double)0.7f, 200};
+    double x[3], y[3];
+    (void)state;
+    entry e = entry_of(columns, 3);
+    score_noise(&e, row, 3, x);
+    score_noise(&e, same, 3, y);
+    assert_memory_equal(x, y, sizeof x);
+    score_noise(&e, other, 3, y);
+    assert_true(x[0] != y[0]);
+    score_noise(&e, wide, 3, x);
+    score_noise(&e, narrow, 3, y);
+    assert_true(x[2] == y[2] && fabs(x[0] - y[0]) < 1e-7);
+    entry_close(&e);
+}
+
+/* Over all pictures of two pixels: every row has its own noise, and it is uniform. */
+static void noise_of_scores_is_uniform_over_rows(void **state)
+{
+    enum { LEVELS = 256, CELLS = 16 };
+    static const entry_column pixel = {.step = 1, .levels = LEVELS, .unit = 1};
+    const entry_column columns[2] = {pixel, pixel};
+    size_t cell[CELLS][CELLS] = {{0}};
+    double x[2], chi = 0, expected = (double)LEVELS * LEVELS / (CELLS * CELLS);
+    (void)state;
+    entry e = entry_of(columns, 2);
+    for (size_t i = 0; i < LEVELS * LEVELS; i++) {
+        double stored[2] = {(double)(i / LEVELS), (double)(i % LEVELS)};
+        score_noise(&e, stored, 2, x);
+        cell[(size_t)((x[0] - stored[0]) * CELLS)][(size_t)((x[1] - stored[1]) * CELLS)]++;
+    }
+    for (size_t i = 0; i < CELLS * CELLS; i++) {
+        double off = (double)cell[i / CELLS][i % CELLS] - expected;
+        chi += off * off / expected;
+    }
+    assert_true(fabs(chi - 255) < 5 * sqrt(2 * 255.0));
+    entry_close(&e);
+}
+
 static void unsound_columns_are_refused(void **state)
 {
     static const entry_column bad[] = {
@@ -173,6 +225,8 @@ int main(void)
         cmocka_unit_test(values_beyond_the_levels_are_clamped_and_missing_ones_stay),
         cmocka_unit_test(an_offset_of_a_thousand_million_keeps_a_column),
         cmocka_unit_test(both_ways_through_the_door_agree),
+        cmocka_unit_test(noise_of_a_score_follows_from_the_row),
+        cmocka_unit_test(noise_of_scores_is_uniform_over_rows),
         cmocka_unit_test(unsound_columns_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

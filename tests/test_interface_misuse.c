@@ -169,10 +169,9 @@ static void models_do_not_run_on_nothing(void **state)
     WRONG(nicest_workspace_new(&w, NULL, 0, 1));
     WRONG(nicest_workspace_new(&w, model, 0, -1));
     WRONG(nicest_workspace_new(&w, model, 0, 1 << 20));
-    WRONG(nicest_score(NULL, rows, 1, 1, 0, out));
-    WRONG(nicest_score(workspace, NULL, 1, 1, 0, out));
-    WRONG(nicest_score(workspace, rows, 1, 1, 0, NULL));
-    WRONG(nicest_score(workspace, rows, 1, 1, UINT64_MAX, out));
+    WRONG(nicest_score(NULL, rows, 1, 1, out));
+    WRONG(nicest_score(workspace, NULL, 1, 1, out));
+    WRONG(nicest_score(workspace, rows, 1, 1, NULL));
     WRONG(nicest_log_prob(workspace, NULL, 1, out));
     WRONG(nicest_log_prob(NULL, rows, 1, out));
     WRONG(nicest_log_prob_gradient(workspace, rows, 1, out, NULL));
@@ -181,8 +180,8 @@ static void models_do_not_run_on_nothing(void **state)
     WRONG(nicest_sample(workspace, 1, 1, 0, 1, NULL));
     WRONG(nicest_sample(workspace, 1, 1, 0, NAN, out));
     WRONG(nicest_sample(workspace, 1, 1, 0, -1, out));
-    WRONG(nicest_encode(NULL, rows, 1, 1, 0, out));
-    WRONG(nicest_encode(model, NULL, 1, 1, 0, out));
+    WRONG(nicest_encode(NULL, rows, 1, 1, out));
+    WRONG(nicest_encode(model, NULL, 1, 1, out));
     WRONG(nicest_decode(model, rows, 1, NULL));
     WRONG(nicest_score_data(NULL, data, 1, 1, out));
     WRONG(nicest_score_data(model, NULL, 1, 1, out));

@@ -49,8 +49,8 @@ static void assert_same_bits(const nicest_model *a, const nicest_model *b, const
 {
     nicest_workspace *w = work(a, 0, 1), *v = work(b, 0, 1);
     double *p = memory_new(n, sizeof *p), *q = memory_new(n, sizeof *q);
-    assert_status(nicest_score(w, rows, n, 3, 0, p), NICEST_OK);
-    assert_status(nicest_score(v, rows, n, 3, 0, q), NICEST_OK);
+    assert_status(nicest_score(w, rows, n, 3, p), NICEST_OK);
+    assert_status(nicest_score(v, rows, n, 3, q), NICEST_OK);
     assert_memory_equal(p, q, n * sizeof *p);
     memory_free(p);
     memory_free(q);

@@ -134,11 +134,11 @@ static void encode_and_decode_undo_each_other(void **state)
     nicest_workspace *w = work(model, 0, 1);
     for (size_t i = 0; i < ROWS * 6; i++)
         stored[i] = (double)(i * 7 % 17);
-    assert_status(nicest_encode(model, stored, ROWS, 5, 70, x), NICEST_OK);
+    assert_status(nicest_encode(model, stored, ROWS, 5, x), NICEST_OK);
     assert_status(nicest_decode(model, x, ROWS, again), NICEST_OK);
     assert_memory_equal(again, stored, sizeof stored);
     assert_status(nicest_log_prob(w, x, ROWS, logp), NICEST_OK);
-    assert_status(nicest_score(w, stored, ROWS, 5, 70, score), NICEST_OK);
+    assert_status(nicest_score(w, stored, ROWS, 5, score), NICEST_OK);
     assert_true(largest_difference(score, logp, ROWS) < 1e-5);
     assert_status(nicest_sample(w, ROWS, 1, 0, 1, again), NICEST_OK);
     for (size_t i = 0; i < ROWS * 6; i++)
@@ -148,7 +148,7 @@ static void encode_and_decode_undo_each_other(void **state)
     model = model_of_text(SPEC_MIXED, 9); /* continuous: both are the identity */
     for (size_t i = 0; i < ROWS * 6; i++)
         stored[i] += 1e9 + 0.1;
-    assert_status(nicest_encode(model, stored, ROWS, 5, 0, x), NICEST_OK);
+    assert_status(nicest_encode(model, stored, ROWS, 5, x), NICEST_OK);
     assert_memory_equal(x, stored, sizeof stored);
     assert_status(nicest_decode(model, x, ROWS, again), NICEST_OK);
     assert_memory_equal(again, stored, sizeof stored);
@@ -167,7 +167,7 @@ static void run_all(nicest_workspace *w, const double *x, size_t first, size_t n
     const double *rows = x + first * 6;
     size_t at = first * 6;
     assert_status(nicest_log_prob(w, rows, n, r->logp + first), NICEST_OK);
-    assert_status(nicest_score(w, rows, n, 2, first, r->score + first), NICEST_OK);
+    assert_status(nicest_score(w, rows, n, 2, r->score + first), NICEST_OK);
     assert_status(nicest_forward(w, rows, n, r->latent + at, r->logdet + first), NICEST_OK);
     assert_status(nicest_inverse(w, rows, n, r->back + at, NULL), NICEST_OK);
     assert_status(nicest_sample(w, n, 2, first, 1, r->sample + at), NICEST_OK);
@@ -251,7 +251,7 @@ static void check_missing(const char *spec)
     for (size_t i = 0; i < 6; i++)
         x[2 * i * 6 + i] = NAN;
     assert_status(nicest_log_prob(w, x, 12, logp), NICEST_OK);
-    assert_status(nicest_score(w, x, 12, 1, 0, score), NICEST_OK);
+    assert_status(nicest_score(w, x, 12, 1, score), NICEST_OK);
     for (size_t i = 0; i < 12; i++) {
         assert_true(isnan(clean[i]) == 0);
         assert_int_equal(isnan(logp[i]) != 0, i % 2 == 0);
@@ -282,11 +282,9 @@ static void arguments_are_checked(void **state)
     assert_error(nicest_workspace_new(&none, model, 1, -1), NICEST_E_ARGUMENT, "threads");
     assert_error(nicest_workspace_new(&none, model, 1, 100000), NICEST_E_ARGUMENT, "threads");
     assert_null(none);
-    assert_status(nicest_score(NULL, x, 1, 0, 0, y), NICEST_E_ARGUMENT);
-    assert_status(nicest_score(w, NULL, 1, 0, 0, y), NICEST_E_ARGUMENT);
-    assert_status(nicest_score(w, x, 1, 0, 0, NULL), NICEST_E_ARGUMENT);
-    assert_error(nicest_score(w, x, 1, 0, UINT64_MAX, y), NICEST_E_ARGUMENT, "2^56");
-    assert_error(nicest_score(w, x, 1, 0, (uint64_t)1 << 56, y), NICEST_E_ARGUMENT, "2^56");
+    assert_status(nicest_score(NULL, x, 1, 0, y), NICEST_E_ARGUMENT);
+    assert_status(nicest_score(w, NULL, 1, 0, y), NICEST_E_ARGUMENT);
+    assert_status(nicest_score(w, x, 1, 0, NULL), NICEST_E_ARGUMENT);
     assert_status(nicest_log_prob(w, NULL, 1, y), NICEST_E_ARGUMENT);
     assert_status(nicest_log_prob_gradient(w, x, 1, y, NULL), NICEST_E_ARGUMENT);
     assert_status(nicest_forward(w, NULL, 1, y, NULL), NICEST_E_ARGUMENT);
@@ -296,13 +294,13 @@ static void arguments_are_checked(void **state)
     for (size_t i = 0; i < 4; i++)
         assert_error(nicest_sample(w, 1, 0, 0, temperatures[i], y), NICEST_E_ARGUMENT,
                      "temperature");
-    assert_status(nicest_encode(NULL, x, 1, 0, 0, y), NICEST_E_ARGUMENT);
-    assert_status(nicest_encode(model, x, 1, 0, (uint64_t)1 << 60, y), NICEST_E_ARGUMENT);
+    assert_status(nicest_encode(NULL, x, 1, 0, y), NICEST_E_ARGUMENT);
+    assert_status(nicest_encode(model, x, 1, 0, NULL), NICEST_E_ARGUMENT);
     assert_status(nicest_decode(model, NULL, 1, y), NICEST_E_ARGUMENT);
     assert_true(y[0] == 42);
-    assert_status(nicest_score(w, NULL, 0, 0, 0, NULL), NICEST_OK);
+    assert_status(nicest_score(w, NULL, 0, 0, NULL), NICEST_OK);
     assert_status(nicest_sample(w, 0, 0, 0, 1, NULL), NICEST_OK);
-    assert_status(nicest_score(w, x, 1, 0, ((uint64_t)1 << 56) - 1, y), NICEST_OK);
+    assert_status(nicest_score(w, x, 1, 0, y), NICEST_OK);
     nicest_workspace_free(w);
     nicest_model_free(model);
 }

@@ -72,7 +72,7 @@ static void use(nicest_model *model)
     double row[64], logp;
     if (nicest_model_columns(model) <= 64 && nicest_workspace_new(&w, model, 1, 1) == NICEST_OK) {
         nicest_sample(w, 1, 1, 0, 1, row);
-        nicest_score(w, row, 1, 1, 0, &logp);
+        nicest_score(w, row, 1, 1, &logp);
     }
     nicest_workspace_free(w);
 }

@@ -233,7 +233,7 @@ static void note(use *u, nicest_status status)
 static void run_score(void *context)
 {
     use *u = context;
-    note(u, nicest_score(u->workspace, u->s->rows, u->s->what->many, 1, 0, u->logp));
+    note(u, nicest_score(u->workspace, u->s->rows, u->s->what->many, 1, u->logp));
 }
 
 static void run_inverse(void *context)
@@ -260,7 +260,7 @@ static void run_one_row(void *context)
 {
     use *u = context;
     for (int i = 0; i < ONE_ROW_REPEATS; i++)
-        note(u, nicest_score(u->workspace, u->s->rows, 1, 1, 0, u->logp));
+        note(u, nicest_score(u->workspace, u->s->rows, 1, 1, u->logp));
 }
 
 /* Rows a second of what costs `operations` for each parameter and row. */

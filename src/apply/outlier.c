@@ -492,7 +492,7 @@ static nicest_status gather(pool *p, const nicest_model *model, const nicest_dat
     TRY(outlier_subsample(&some, held_out, MOST_CALIBRATION, seed, SUBSAMPLE_CALIBRATION));
     nicest_status status = pool_open(p, nicest_data_rows(some));
     if (status == NICEST_OK)
-        status = pool_add(p, model, some, seed + 1, threads);
+        status = pool_add(p, model, some, seed, threads);
     if (status == NICEST_OK && p->count[LOGP] == 0)
         status = fail(NICEST_E_DATA, "calibration: every row has a missing value");
     nicest_data_free(some);
@@ -573,7 +573,7 @@ static nicest_status cross_fold(crossing *c, size_t first, size_t count)
     if (status == NICEST_OK)
         status = fit_statistics(model, others, c->seed, c->threads);
     if (status == NICEST_OK)
-        status = pool_add(&c->pool, model, inside, c->seed + 1, c->threads);
+        status = pool_add(&c->pool, model, inside, c->seed, c->threads);
     nicest_model_free(model);
     nicest_data_free(inside);
     nicest_data_free(others);

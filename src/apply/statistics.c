@@ -336,7 +336,6 @@ static nicest_status each_row(pass *p, const nicest_data *data, flow_workspace *
                                     .rows = p->rows,
                                     .values = p->stored,
                                     .noise = {seed, RANDOM_SCORE, 0},
-                                    .first_row = first,
                                     .logp = p->logp,
                                     .latent = p->latent,
                                     .gradient_norms = p->norms});

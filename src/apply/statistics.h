@@ -26,7 +26,7 @@ typedef struct statistics_layout {
 
 statistics_layout statistics_of(const nicest_model *model);
 
-/* The vectors of all rows, out[n, all.count], with the noise of (seed, row). A row with a missing
+/* The vectors of all rows, out[n, all.count], with the noise of `seed`. A row with a missing
  * value gives NaN throughout, one that leaves the numbers of the model -infinity. */
 nicest_status statistics_measure(const nicest_model *model, const nicest_data *data, uint64_t seed,
                                  int threads, double *out);

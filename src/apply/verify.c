@@ -65,7 +65,7 @@ static void probe_close(probe *p)
 static nicest_status read_row(const probe *p, size_t row, double *x)
 {
     TRY(nicest_data_read(p->data, row, 1, x));
-    return nicest_encode(p->model, x, 1, p->seed, row, x);
+    return nicest_encode(p->model, x, 1, p->seed, x);
 }
 
 /* `count` numbers spread over 0 .. total-1. */
@@ -81,7 +81,7 @@ static nicest_status fill_rows(probe *p, size_t total, size_t rows)
         TRY(read_row(p, spread(i, rows, total), p->x + i * p->d));
     if (!p->data) {
         TRY(nicest_sample(p->workspace, rows, p->seed, 0, 1, p->x));
-        TRY(nicest_encode(p->model, p->x, rows, p->seed, 0, p->x));
+        TRY(nicest_encode(p->model, p->x, rows, p->seed, p->x));
     }
     return NICEST_OK;
 }

@@ -14,7 +14,7 @@ typedef enum random_purpose {
     RANDOM_SHUFFLE,    /* order of rows in an epoch */
     RANDOM_SPLIT,      /* validation and calibration splits */
     RANDOM_DEQUANTISE, /* noise of a quantised value while training (draw = step) */
-    RANDOM_SCORE,      /* the same while scoring */
+    RANDOM_SCORE,      /* the same while scoring (row = hash of its content) */
     RANDOM_SAMPLE,     /* prior samples */
     RANDOM_TOY,        /* toy data */
     RANDOM_CORRUPT,    /* corruptions */

@@ -2,6 +2,7 @@
 #include "flow/entry.h"
 
 #include <math.h>
+#include <string.h>
 
 #include "base/memory.h"
 #include "base/status.h"
@@ -54,19 +55,41 @@ nicest_status entry_set(entry *e)
  * below its level. */
 static const double HALF_CELL = 0x1p-25;
 
+/* What a row says, as its number in a stream: levels of quantised columns, other values as floats,
+ * which every type of file can hold. -0 is 0, and there is one NaN. Adding 1.5 x 2^52 rounds: the
+ * last bits are the level. */
+static uint64_t content_number(const entry *e, const double *stored)
+{
+    uint64_t number = 0;
+    for (size_t j = 0; j < e->columns; j++) {
+        const entry_column *c = &e->column[j];
+        double value = c->step > 0 ? (stored[j] - c->origin) / c->step + 0x1.8p52
+                                   : (double)(float)stored[j] + 0.0;
+        uint64_t bits;
+        value = isnan(value) ? (double)NAN : value;
+        memcpy(&bits, &value, sizeof bits);
+        number = (number ^ bits) * 0x9E3779B97F4A7C15u;
+        number ^= number >> 32;
+    }
+    number *= 0xD6E8FEB86659FD93u;
+    return (number ^ number >> 32) >> 8;
+}
+
 /* The noise of a row; zeros cost nothing where no column is quantised. */
-static const float *draw(const entry *e, random_stream stream, uint64_t row, float *u)
+static const float *draw(const entry *e, const double *stored, random_stream stream, uint64_t row,
+                         float *u)
 {
     if (!e->quantised)
         return NULL;
-    random_uniform(stream, row, u, e->columns);
+    random_uniform(stream, stream.purpose == RANDOM_SCORE ? content_number(e, stored) : row, u,
+                   e->columns);
     return u;
 }
 
 void entry_dequantise_row(const entry *e, const double *stored, random_stream stream, uint64_t row,
                           float *u, double *continuous)
 {
-    const float *noise = draw(e, stream, row, u);
+    const float *noise = draw(e, stored, stream, row, u);
     for (size_t j = 0; j < e->columns; j++) {
         continuous[j] = e->gain[j] * stored[j] + (e->shift[j] + e->column[j].centre);
         if (noise)
@@ -98,7 +121,7 @@ void entry_quantise_row(const entry *e, const double *continuous, double *stored
 void entry_encode_row(const entry *e, const double *stored, random_stream stream, uint64_t row,
                       float *u, double *x)
 {
-    const float *noise = draw(e, stream, row, u);
+    const float *noise = draw(e, stored, stream, row, u);
     for (size_t j = 0; j < e->columns; j++) {
         double value = e->gain[j] * stored[j] + e->shift[j];
         x[j] = noise ? value + e->noise[j] * ((double)noise[j] + HALF_CELL) : value;

@@ -3,7 +3,11 @@
  * Dequantisation has no inverse, so it is not a layer. A stored value v of a quantised column with
  * u ~ U[0,1) becomes  x = offset + unit ((v - origin)/step + u);  a continuous column's x is v. The
  * centre is subtracted in double, and rows stay double on their way, so an offset of 1e9 does not
- * destroy a column. Its log-determinant is zero: x is what the density is of. */
+ * destroy a column. Its log-determinant is zero: x is what the density is of.
+ *
+ * u is that of a row's number in a random stream. Of RANDOM_SCORE that number is made from what the
+ * row says, so a score is a function of the row and the seed, wherever the row stands and whatever
+ * type of file it comes from. */
 #ifndef NICEST_FLOW_ENTRY_H
 #define NICEST_FLOW_ENTRY_H
 
@@ -39,7 +43,8 @@ void entry_close(entry *e);
  * finite, a step or unit negative, or one is zero and the other is not. */
 nicest_status entry_set(entry *e);
 
-/* One row, stored -> continuous with the noise of (stream, row); `u` is scratch of d floats. */
+/* One row, stored -> continuous with the noise of (stream, row; of RANDOM_SCORE: stream
+ * alone); `u` is scratch of d floats. */
 void entry_dequantise_row(const entry *e, const double *stored, random_stream stream, uint64_t row,
                           float *u, double *continuous);
 /* Continuous -> stored: level floor((x - offset)/unit), clamped to the levels. */

@@ -94,15 +94,13 @@ static nicest_status check_numbers(uint64_t first, size_t n)
 /* ------------------------------------------------------------------ data to latent */
 
 nicest_status nicest_score(nicest_workspace *workspace, const double *rows, size_t n, uint64_t seed,
-                           uint64_t first, double *logp)
+                           double *logp)
 {
     TRY(check_pointers(workspace, rows, logp, n));
-    TRY(check_numbers(first, n));
     flow_run(workspace->score, &(flow_job){.input = FLOW_STORED,
                                            .rows = n,
                                            .values = rows,
                                            .noise = {seed, RANDOM_SCORE, 0},
-                                           .first_row = first,
                                            .logp = logp});
     return NICEST_OK;
 }
@@ -175,18 +173,17 @@ nicest_status nicest_sample(nicest_workspace *workspace, size_t n, uint64_t seed
 /* ------------------------------------------------------------------ the door alone */
 
 nicest_status nicest_encode(const nicest_model *model, const double *stored, size_t n,
-                            uint64_t seed, uint64_t first, double *continuous)
+                            uint64_t seed, double *continuous)
 {
     TRY(check_pointers(model, stored, continuous, n));
-    TRY(check_numbers(first, n));
     const entry *e = &model_flow_const(model)->entry;
     size_t d = e->columns;
     float *noise = memory_new(d, sizeof *noise);
     if (!noise)
         return fail_memory();
     for (size_t i = 0; i < n; i++)
-        entry_dequantise_row(e, stored + i * d, (random_stream){seed, RANDOM_SCORE, 0}, first + i,
-                             noise, continuous + i * d);
+        entry_dequantise_row(e, stored + i * d, (random_stream){seed, RANDOM_SCORE, 0}, 0, noise,
+                             continuous + i * d);
     memory_free(noise);
     return NICEST_OK;
 }

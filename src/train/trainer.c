@@ -351,7 +351,7 @@ static double mean_logp(trainer *t, flow_rows rows, size_t most)
                     .rows = n,
                     .source = &rows,
                     .logp = t->valid_logp,
-                    .noise = {t->options->seed, RANDOM_SCORE, 1}};
+                    .noise = {t->options->seed, RANDOM_SCORE, 0}};
     double sum = 0;
     flow_run(t->score, &job);
     for (size_t i = 0; i < n; i++)
