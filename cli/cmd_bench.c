@@ -30,7 +30,7 @@ static const option BENCH_OPTIONS[] = {
 #define COUNT(array)                                                                               \
     (sizeof((nicest_bench_result *)0)->array / sizeof((nicest_bench_result *)0)->array[0])
 
-enum { MODELS = COUNT(model), PRODUCTS = COUNT(product), FORMATS = COUNT(reading) };
+enum { MODELS = COUNT(model) };
 
 static void bench_defaults(void *settings)
 {
@@ -137,14 +137,6 @@ static void print_result(const nicest_bench_result *r, double startup)
     print_peaks(r, startup);
     for (size_t i = 0; i < MODELS; i++)
         print_model(r, i);
-    printf("\nmatrix products by one thread\n");
-    for (size_t i = 0; i < PRODUCTS; i++) {
-        print_figure(r->product[i].name, 1, &r->product[i].f32, "GFLOP/s");
-        print_figure("  in bf16", 1, &r->product[i].bf16, "GFLOP/s");
-    }
-    printf("\nfiles into memory\n");
-    for (size_t i = 0; i < FORMATS; i++)
-        print_figure(r->reading[i].format, 1, &r->reading[i].speed, "MB/s");
 }
 
 /* {"paper256": number, ...} of the double that lies `offset` bytes into each model. */
@@ -164,34 +156,6 @@ static json_t *threads_json(const nicest_bench_result *r)
     json_t *object = json_object();
     for (size_t i = 0; i < MODELS; i++)
         json_object_set_new(object, r->model[i].name, json_figure(threads_gain(r, i)));
-    return object;
-}
-
-static json_t *figure_json(const nicest_bench_figure *f)
-{
-    return json_pack("{s:o, s:o, s:o}", "median", json_figure(f->median), "spread",
-                     json_figure(f->spread), "share", json_figure(f->share));
-}
-
-static json_t *products_json(const nicest_bench_result *r)
-{
-    json_t *list = json_array();
-    for (size_t i = 0; i < PRODUCTS; i++)
-        json_array_append_new(
-            list, json_pack("{s:s, s:I, s:I, s:I, s:o, s:o}", "name", r->product[i].name, "m",
-                            (json_int_t)r->product[i].m, "n", (json_int_t)r->product[i].n, "k",
-                            (json_int_t)r->product[i].k, "f32", figure_json(&r->product[i].f32),
-                            "bf16", figure_json(&r->product[i].bf16)));
-    return list;
-}
-
-static json_t *reading_json(const nicest_bench_result *r, bool spread)
-{
-    json_t *object = json_object();
-    for (size_t i = 0; i < FORMATS; i++)
-        json_object_set_new(
-            object, r->reading[i].format,
-            json_figure(spread ? r->reading[i].speed.spread : r->reading[i].speed.median));
     return object;
 }
 
@@ -237,9 +201,6 @@ static json_t *result_json(const nicest_bench_result *r, double startup)
         json_object_set_new(object, MODEL_KEYS[i].name, models_json(r, MODEL_KEYS[i].offset));
     json_object_set_new(object, "bf16_gain", json_figure(bf16_gain(r)));
     json_object_set_new(object, "threads_gain", threads_json(r));
-    json_object_set_new(object, "products", products_json(r));
-    json_object_set_new(object, "reading_mb_per_second", reading_json(r, false));
-    json_object_set_new(object, "reading_spread", reading_json(r, true));
     json_object_set_new(object, "startup_ms", json_figure(startup));
     return object;
 }
@@ -270,8 +231,7 @@ const command BENCH_COMMAND = {
         "reading memory) and what is reached of them by four models: the paper's at batches of "
         "256 and 1024, a table of 8 columns, a toy of 2. Of each the training step, also with one "
         "thread and in bf16, scoring, inverse, sampling, the gradient that inpainting climbs, and "
-        "one row alone; then the matrix products they consist of, reading CSV, NPY and IDX files, "
-        "and how long the program takes to start. Figures are medians; spread is the distance of "
+        "one row alone; and how long the program takes to start. Figures are medians; spread is the distance of "
         "the 5th and 95th percentile as a share of the median; a share counts useful operations "
         "only. -o FILE.json keeps the figures.",
     .examples = "  nicest bench\n  nicest bench --threads 1 --json\n"

@@ -514,19 +514,6 @@ typedef struct nicest_bench_result {
         double one_row_floor_us; /* reading the parameters once at one_bandwidth; NaN where they fit
                                     in caches */
     } model[4];
-    /* Matrix products C[m,n] = A[m,k] B[k,n] of these models by one thread, in GFLOP/s: "paper
-     * forward 64" (with bias and ReLU), ... bf16 includes rounding the operands. */
-    struct {
-        const char *name;
-        size_t m, n, k;
-        nicest_bench_figure f32, bf16;
-    } product[12];
-    /* Opening a file and reading every row as double, in MB of file a second; the file is in the
-     * system's cache and was written for this under TMPDIR. */
-    struct {
-        const char *format; /* "csv", "npy", "idx" */
-        nicest_bench_figure speed;
-    } reading[3];
 } nicest_bench_result;
 /* Measures for about `seconds` altogether, with `threads` of its own (0: all processors). models:
  * names divided by commas (NULL: all); the figures of others are NaN. */

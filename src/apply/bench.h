@@ -1,6 +1,6 @@
-/* bench.h - what the parts of nicest_bench share: how a figure is measured.
+/* bench.h - how a figure of nicest_bench is measured.
  *
- * bench.c measures models, bench_products.c matrix products, bench_reading.c files. */
+ * bench.c measures models; the parts that they consist of are measured by bench/parts.c. */
 #ifndef NICEST_APPLY_BENCH_H
 #define NICEST_APPLY_BENCH_H
 
@@ -12,9 +12,5 @@ nicest_bench_figure bench_measure(void (*run)(void *context), void *context, dou
 /* The figure of a rate, `work` / time; NaN share. */
 nicest_bench_figure bench_rate(nicest_bench_figure time, double work);
 nicest_bench_figure bench_nothing(void);
-
-/* Each of these fills its part of `result`, whose peaks are known, in about `seconds`. */
-nicest_status bench_products(double seconds, nicest_bench_result *result);
-nicest_status bench_reading(double seconds, nicest_bench_result *result);
 
 #endif
