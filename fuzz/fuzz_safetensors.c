@@ -30,7 +30,7 @@ static void save_twice(const nicest_model *model)
         NEED(nicest_model_save(i ? again : model, path[i]) == NICEST_OK);
         NEED(file_load(&file[i], path[i], 0) == NICEST_OK);
         if (!i)
-            NEED(model_load_bytes(&again, file[0].data, file[0].size) == NICEST_OK);
+            NEED(nicest_model_load_bytes(&again, file[0].data, file[0].size) == NICEST_OK);
     }
     NEED(file[0].size == file[1].size && !memcmp(file[0].data, file[1].data, file[0].size));
     file_release(&file[0]);
@@ -44,7 +44,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
     size_t live = memory_live();
     memory_peak_restart();
     size_t before = memory_peak();
-    nicest_status status = model_load_bytes(&model, bytes, size);
+    nicest_status status = nicest_model_load_bytes(&model, bytes, size);
     NEED((status == NICEST_OK) == (model != NULL));
     NEED(status == NICEST_OK || status == NICEST_E_FORMAT || status == NICEST_E_UNSUPPORTED);
     NEED(memory_peak() - before <= FUZZ_BASE + 64 * size);

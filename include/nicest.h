@@ -187,6 +187,12 @@ typedef struct nicest_model nicest_model;
 NICEST_API nicest_status nicest_model_load(nicest_model **model, const char *path);
 /* Written to a temporary name, synced, renamed. The same model gives the same bytes. */
 NICEST_API nicest_status nicest_model_save(const nicest_model *model, const char *path);
+/* nicest_model_load_bytes and nicest_model_save_bytes: the same from and to the bytes of such a
+ * file (not gzipped); *bytes is released by nicest_free. */
+NICEST_API nicest_status nicest_model_load_bytes(nicest_model **model, const void *bytes,
+                                                 size_t size);
+NICEST_API nicest_status nicest_model_save_bytes(const nicest_model *model, unsigned char **bytes,
+                                                 size_t *size);
 /* No workspace of the model may be in use. NULL is accepted. */
 NICEST_API void nicest_model_free(nicest_model *model);
 
@@ -354,6 +360,28 @@ NICEST_API void nicest_train_defaults(nicest_train_options *options);
 NICEST_API nicest_status nicest_train(nicest_model **model, const nicest_data *train,
                                       const nicest_data *valid, const nicest_train_options *options,
                                       nicest_train_result *result);
+
+/* Training in pieces, for callers with a loop of their own; nicest_train is one. Data, options'
+ * texts and context are borrowed until nicest_trainer_free. */
+typedef struct nicest_trainer nicest_trainer;
+/* Checks everything and makes the start; arguments as of nicest_train. */
+NICEST_API nicest_status nicest_trainer_new(nicest_trainer **trainer, const nicest_data *train,
+                                            const nicest_data *valid,
+                                            const nicest_train_options *options);
+/* Trains for at most so many steps and seconds (0: no such bound). *more (may be NULL): 0 when the
+ * run has ended, by its epochs or time, by patience or by `progress`; more steps then do nothing.
+ * However a run of epochs is cut, its bytes are the same. */
+NICEST_API nicest_status nicest_trainer_step(nicest_trainer *trainer, size_t steps, double seconds,
+                                             int *more);
+/* Where the run stands. */
+NICEST_API nicest_status nicest_trainer_progress(nicest_trainer *trainer,
+                                                 nicest_progress *progress);
+/* The best model so far, calibrated, as nicest_train would return it; training may go on. result
+ * may be NULL. */
+NICEST_API nicest_status nicest_trainer_model(nicest_trainer *trainer, nicest_model **model,
+                                              nicest_train_result *result);
+/* NULL is accepted. */
+NICEST_API void nicest_trainer_free(nicest_trainer *trainer);
 
 /* ---------------------------------------------------------------- what a model is for */
 

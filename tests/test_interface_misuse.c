@@ -49,6 +49,7 @@ static void nothing_can_be_freed(void **state)
     nicest_reader_close(NULL);
     nicest_model_free(NULL);
     nicest_workspace_free(NULL);
+    nicest_trainer_free(NULL);
     nicest_image_free(NULL);
     nicest_free(NULL);
     nicest_train_defaults(NULL);
@@ -162,6 +163,14 @@ static void models_do_not_run_on_nothing(void **state)
     WRONG(nicest_model_load(&made, NULL));
     WRONG(nicest_model_save(NULL, "x"));
     WRONG(nicest_model_save(model, NULL));
+    unsigned char *file = NULL;
+    size_t size = 0;
+    WRONG(nicest_model_load_bytes(&made, NULL, 8));
+    WRONG(nicest_model_load_bytes(NULL, "x", 1));
+    REFUSED(nicest_model_load_bytes(&made, "x", 1), NICEST_E_FORMAT);
+    WRONG(nicest_model_save_bytes(NULL, &file, &size));
+    WRONG(nicest_model_save_bytes(model, NULL, &size));
+    WRONG(nicest_model_save_bytes(model, &file, NULL));
     WRONG(nicest_model_fits(NULL, data));
     WRONG(nicest_model_fits(model, NULL));
     REFUSED(nicest_model_fits(model, narrow), NICEST_E_MISMATCH);
@@ -209,7 +218,15 @@ static void training_wants_rows_and_sense(void **state)
     WRONG(nicest_train(&made, data, NULL, &o, NULL));
     nicest_train_defaults(&o);
     REFUSED(nicest_train(&made, data, narrow, &o, NULL), NICEST_E_MISMATCH);
-    assert_null(made);
+    nicest_trainer *t = NULL;
+    nicest_progress p;
+    WRONG(nicest_trainer_new(NULL, data, NULL, NULL));
+    WRONG(nicest_trainer_new(&t, NULL, NULL, NULL));
+    REFUSED(nicest_trainer_new(&t, data, narrow, NULL), NICEST_E_MISMATCH);
+    WRONG(nicest_trainer_step(NULL, 1, 0, NULL));
+    WRONG(nicest_trainer_progress(NULL, &p));
+    WRONG(nicest_trainer_model(NULL, &made, NULL));
+    assert_true(!made && !t);
 }
 
 static void verbs_want_a_model_and_a_place(void **state)

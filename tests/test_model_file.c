@@ -83,6 +83,27 @@ static void a_model_comes_back_as_it_was(void **state)
     nicest_model_free(again);
 }
 
+/* The bytes in memory are those of the file. */
+static void bytes_are_the_file(void **state)
+{
+    (void)state;
+    nicest_model *model = rich_model(5), *again = NULL;
+    unsigned char *kept = NULL;
+    size_t size = 0;
+    assert_status(nicest_model_save(model, path), NICEST_OK);
+    assert_status(nicest_model_save_bytes(model, &kept, &size), NICEST_OK);
+    bytes file = read_bytes(path);
+    assert_int_equal(size, file.size);
+    assert_memory_equal(kept, file.data, size);
+    assert_status(nicest_model_load_bytes(&again, kept, size), NICEST_OK);
+    assert_status(nicest_model_save(again, other), NICEST_OK);
+    assert_same_files();
+    memory_free(file.data);
+    nicest_free(kept);
+    nicest_model_free(model);
+    nicest_model_free(again);
+}
+
 static void every_shape_comes_back(const shape *s, const char *text)
 {
     nicest_model *model = model_of_text(text, 5);
@@ -280,7 +301,7 @@ static void changed_headers_are_refused_with_the_reason(void **state)
         bytes b = read_bytes(FIXTURE);
         nicest_model *model = NULL;
         replace(&b, c->old, c->new);
-        assert_error(model_load_bytes(&model, b.data, b.size), c->status, c->words);
+        assert_error(nicest_model_load_bytes(&model, b.data, b.size), c->status, c->words);
         assert_null(model);
         memory_free(b.data);
     }
@@ -305,13 +326,13 @@ static void numbers_that_are_not_finite_are_refused(void **state)
         bytes b = read_bytes(FIXTURE);
         nicest_model *model = NULL;
         memcpy(tensor_in(&b, "layers.3.mlp.1.weight") + 4 * sizeof(float), &bad[i], sizeof(float));
-        assert_error(model_load_bytes(&model, b.data, b.size), NICEST_E_FORMAT,
+        assert_error(nicest_model_load_bytes(&model, b.data, b.size), NICEST_E_FORMAT,
                      "'layers.3.mlp.1.weight': element 4");
         memory_free(b.data);
         b = read_bytes(FIXTURE);
         double wide = (double)bad[i];
         memcpy(tensor_in(&b, "entry.centre") + 8, &wide, sizeof wide);
-        assert_error(model_load_bytes(&model, b.data, b.size), NICEST_E_FORMAT, "column 2");
+        assert_error(nicest_model_load_bytes(&model, b.data, b.size), NICEST_E_FORMAT, "column 2");
         assert_null(model);
         memory_free(b.data);
     }
@@ -437,6 +458,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_model_comes_back_as_it_was),
+        cmocka_unit_test(bytes_are_the_file),
         cmocka_unit_test(flows_of_all_shapes_come_back),
         cmocka_unit_test(the_order_of_setting_leaves_no_trace),
         cmocka_unit_test(entries_are_checked),

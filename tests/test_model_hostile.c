@@ -34,7 +34,7 @@ static size_t attack(const char *path)
         nicest_model *model = NULL;
         memory_peak_restart();
         size_t before = memory_peak();
-        nicest_status status = model_load_bytes(&model, exact, b.size);
+        nicest_status status = nicest_model_load_bytes(&model, exact, b.size);
         assert_true(memory_peak() - before <= BASE + MOST_FACTOR * b.size);
         assert_true((status == NICEST_OK) == (model != NULL));
         assert_true(status == NICEST_OK || status == NICEST_E_FORMAT ||
@@ -69,7 +69,7 @@ static void every_truncation_is_refused(void **state)
     bytes b = read_bytes(FIXTURE);
     for (size_t size = 0; size < b.size; size++) {
         nicest_model *model = NULL;
-        assert_status(model_load_bytes(&model, b.data, size), NICEST_E_FORMAT);
+        assert_status(nicest_model_load_bytes(&model, b.data, size), NICEST_E_FORMAT);
     }
     memory_free(b.data);
 }

@@ -82,7 +82,7 @@ static void load_and_use(const bytes *file)
     for (int trial = 0; trial < TRIALS; trial++) {
         bytes b = trial ? damaged(file) : *file;
         nicest_model *model = NULL;
-        if (model_load_bytes(&model, b.data, b.size) == NICEST_OK)
+        if (nicest_model_load_bytes(&model, b.data, b.size) == NICEST_OK)
             use(model);
         else if (!trial)
             _exit(1);

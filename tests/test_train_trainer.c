@@ -1,5 +1,7 @@
 /* test_train_trainer.c - a run is the same bytes however it is cut or spread, and never ends worse
  * than it began. */
+#include <time.h>
+
 #include "data_files.h"
 
 /* Stops at the first call that sees this step or a later one; 0: never. Counts events. */
@@ -82,6 +84,68 @@ static void test_threads_give_the_same_bytes(void **state)
     assert_true(n != m || memcmp(x, y, n) != 0); /* another seed is another model */
     free(x);
     free(y);
+    nicest_data_free(data);
+}
+
+/* However a run is cut, and whatever is asked in between, it takes the same steps. */
+static void test_pieces_give_the_same_bytes(void **state)
+{
+    (void)state;
+    nicest_data *data = open_data("toy:moons,n=600");
+    nicest_train_options options = quick();
+    const char *whole = in_scratch("whole.safetensors"), *parts = in_scratch("parts.safetensors");
+    nicest_train_result expected = train_to(whole, data, &options), result;
+    nicest_trainer *trainer = NULL;
+    nicest_model *model = NULL;
+    nicest_progress p;
+    int more = 1;
+    assert_int_equal(nicest_trainer_new(&trainer, data, NULL, &options), NICEST_OK);
+    for (size_t piece = 1; more; piece++) {
+        assert_int_equal(nicest_trainer_step(trainer, piece, 0, &more), NICEST_OK);
+        assert_int_equal(nicest_trainer_progress(trainer, &p), NICEST_OK);
+        assert_int_equal(p.step, more ? piece * (piece + 1) / 2 : expected.steps);
+        if (piece % 3)
+            continue;
+        assert_int_equal(nicest_trainer_model(trainer, &model, &result), NICEST_OK);
+        assert_int_equal(result.steps, p.step);
+        assert_true(result.valid_logp >= p.best_logp); /* also between two validations */
+        nicest_model_free(model);
+    }
+    assert_int_equal(nicest_trainer_step(trainer, 5, 0, &more), NICEST_OK);
+    assert_int_equal(more, 0);
+    assert_int_equal(nicest_trainer_model(trainer, &model, &result), NICEST_OK);
+    assert_true(result.valid_logp == expected.valid_logp && result.steps == expected.steps);
+    assert_int_equal(nicest_model_save(model, parts), NICEST_OK);
+    assert_same_file(whole, parts);
+    nicest_model_free(model);
+    nicest_trainer_free(trainer);
+    nicest_data_free(data);
+}
+
+/* A limit of time ends a piece, not the run; time between two pieces is nobody's. */
+static void test_pieces_of_time(void **state)
+{
+    (void)state;
+    nicest_data *data = open_data("toy:moons,n=600");
+    nicest_train_options options = quick();
+    options.epochs = 0;
+    options.seconds = 0.2;
+    nicest_trainer *trainer = NULL;
+    nicest_progress p;
+    int more = 0;
+    assert_int_equal(nicest_trainer_new(&trainer, data, NULL, &options), NICEST_OK);
+    assert_int_equal(nicest_trainer_step(trainer, 0, 0.02, &more), NICEST_OK);
+    assert_int_equal(more, 1);
+    assert_int_equal(nicest_trainer_progress(trainer, &p), NICEST_OK);
+    double before = p.seconds;
+    nanosleep(&(struct timespec){0, 50000000}, NULL);
+    assert_int_equal(nicest_trainer_progress(trainer, &p), NICEST_OK);
+    assert_true(p.seconds - before < 0.04);
+    assert_int_equal(nicest_trainer_step(trainer, 0, 0, &more), NICEST_OK);
+    assert_int_equal(more, 0);
+    assert_int_equal(nicest_trainer_progress(trainer, &p), NICEST_OK);
+    assert_true(p.seconds >= 0.2);
+    nicest_trainer_free(trainer);
     nicest_data_free(data);
 }
 
@@ -430,6 +494,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_threads_give_the_same_bytes),
+        cmocka_unit_test(test_pieces_give_the_same_bytes),
+        cmocka_unit_test(test_pieces_of_time),
         cmocka_unit_test(test_resuming_gives_the_same_bytes),
         cmocka_unit_test(test_resuming_from_the_middle),
         cmocka_unit_test(test_a_checkpoint_of_another_run_is_refused),

@@ -17,11 +17,13 @@ enum { FOLDS = 5, FEWEST_FOR_FOLDS = 4 * FOLDS };
  * of its time. */
 static nicest_status learn_fold(void *context, const nicest_data *rows, nicest_model **model)
 {
-    const nicest_train_options *options = context;
-    trainer_rows parts = {0};
+    nicest_trainer *trainer = NULL;
     nicest_train_result result;
-    nicest_status status = trainer_run(model, rows, NULL, options, &result, &parts);
-    trainer_rows_free(&parts);
+    TRY(trainer_new(&trainer, rows, NULL, context));
+    nicest_status status = nicest_trainer_step(trainer, 0, 0, NULL);
+    if (status == NICEST_OK)
+        status = trainer_model(trainer, model, &result);
+    nicest_trainer_free(trainer);
     if (status == NICEST_OK && result.interrupted) {
         nicest_model_free(*model);
         *model = NULL;
@@ -49,17 +51,18 @@ static void say(nicest_train_result *result, const char *line)
 }
 
 /* Held-out rows that are too few to promise 5 % are joined by all others, fold by fold. */
-static nicest_status calibrate(nicest_model *model, const nicest_data *train,
-                               const trainer_rows *rows, const nicest_train_options *options,
+static nicest_status calibrate(nicest_model *model, const nicest_trainer *trainer,
                                nicest_train_result *result)
 {
+    const nicest_train_options *options;
+    const trainer_rows *rows = trainer_parts(trainer, &options);
     if (!rows->held_out)
         return NICEST_OK;
     bool few = nicest_data_rows(rows->held_out) < OUTLIER_FEWEST &&
-               nicest_data_rows(train) >= FEWEST_FOR_FOLDS && !result->interrupted &&
+               nicest_data_rows(rows->all) >= FEWEST_FOR_FOLDS && !result->interrupted &&
                !*result->failure;
     if (few) {
-        nicest_status status = cross_calibrate(model, train, options, result->epochs);
+        nicest_status status = cross_calibrate(model, rows->all, options, result->epochs);
         say(result, status != NICEST_E_INTERRUPTED
                         ? "few rows to calibrate on: cross-conformal, five more models learn from "
                           "four fifths\n"
@@ -72,24 +75,29 @@ static nicest_status calibrate(nicest_model *model, const nicest_data *train,
     return nicest_calibrate(model, rows->train, rows->held_out, options->seed, options->threads);
 }
 
-nicest_status nicest_train(nicest_model **model, const nicest_data *train, const nicest_data *valid,
-                           const nicest_train_options *options, nicest_train_result *result)
+nicest_status nicest_trainer_new(nicest_trainer **trainer, const nicest_data *train,
+                                 const nicest_data *valid, const nicest_train_options *options)
 {
     nicest_train_options defaults;
-    nicest_train_result found;
-    nicest_model *made = NULL;
-    trainer_rows rows = {0};
-    if (!model || !train)
-        return fail(NICEST_E_ARGUMENT, "nicest_train: model and training data are needed");
+    if (!trainer || !train)
+        return fail(NICEST_E_ARGUMENT, "a place for the result and training data are needed");
     nicest_train_defaults(&defaults);
     options = options ? options : &defaults;
     TRY(model_check_threads(options->threads));
     if (valid)
         TRY(score_alike(train, valid));
-    memset(&found, 0, sizeof found);
-    TRY(trainer_run(&made, train, valid, options, &found, &rows));
-    nicest_status status = calibrate(made, train, &rows, options, &found);
-    trainer_rows_free(&rows);
+    return trainer_new(trainer, train, valid, options);
+}
+
+nicest_status nicest_trainer_model(nicest_trainer *trainer, nicest_model **model,
+                                   nicest_train_result *result)
+{
+    nicest_model *made = NULL;
+    nicest_train_result found;
+    if (!trainer || !model)
+        return fail(NICEST_E_ARGUMENT, "the trainer or the place for its model is NULL");
+    TRY(trainer_model(trainer, &made, &found));
+    nicest_status status = calibrate(made, trainer, &found);
     if (status != NICEST_OK) {
         nicest_model_free(made);
         return status;
@@ -98,4 +106,18 @@ nicest_status nicest_train(nicest_model **model, const nicest_data *train, const
     if (result)
         *result = found;
     return NICEST_OK;
+}
+
+nicest_status nicest_train(nicest_model **model, const nicest_data *train, const nicest_data *valid,
+                           const nicest_train_options *options, nicest_train_result *result)
+{
+    nicest_trainer *trainer = NULL;
+    if (!model)
+        return fail(NICEST_E_ARGUMENT, "the place for the model is NULL");
+    TRY(nicest_trainer_new(&trainer, train, valid, options));
+    nicest_status status = nicest_trainer_step(trainer, 0, 0, NULL);
+    if (status == NICEST_OK)
+        status = nicest_trainer_model(trainer, model, result);
+    nicest_trainer_free(trainer);
+    return status;
 }

@@ -39,9 +39,6 @@ nicest_status model_set_array(nicest_model *model, const char *name, const doubl
                               size_t count);
 const double *model_array(const nicest_model *model, const char *name, size_t *count);
 
-/* nicest_model_load of bytes in memory (plain, not gzipped); errors name no file. */
-nicest_status model_load_bytes(nicest_model **out, const void *bytes, size_t size);
-
 /* NICEST_E_ARGUMENT unless 0 <= threads <= MODEL_MOST_THREADS. */
 nicest_status model_check_threads(int threads);
 

@@ -116,19 +116,37 @@ static nicest_status make_outline(outline *o, const nicest_model *m)
     return NICEST_OK;
 }
 
-nicest_status nicest_model_save(const nicest_model *model, const char *path)
+/* To the path, or where there is none to memory. */
+static nicest_status save(const nicest_model *model, const char *path, unsigned char **bytes,
+                          size_t *size)
 {
-    if (!model || !path)
-        return fail(NICEST_E_ARGUMENT, "the model or the path is NULL");
     outline *o = memory_new(1, sizeof *o);
     if (!o)
         return fail_memory();
     nicest_status status = make_outline(o, model);
-    if (status == NICEST_OK)
+    if (status == NICEST_OK && path)
         status = safetensors_write(path, o->tensors, o->count, o->texts, o->text_count);
+    else if (status == NICEST_OK)
+        status =
+            safetensors_write_bytes(bytes, size, o->tensors, o->count, o->texts, o->text_count);
     close_outline(o, model);
     memory_free(o);
     return status;
+}
+
+nicest_status nicest_model_save(const nicest_model *model, const char *path)
+{
+    if (!model || !path)
+        return fail(NICEST_E_ARGUMENT, "the model or the path is NULL");
+    return save(model, path, NULL, NULL);
+}
+
+nicest_status nicest_model_save_bytes(const nicest_model *model, unsigned char **bytes,
+                                      size_t *size)
+{
+    if (!model || !bytes || !size)
+        return fail(NICEST_E_ARGUMENT, "the model or a place for its bytes is NULL");
+    return save(model, NULL, bytes, size);
 }
 
 /* ------------------------------------------------------------------ reading: before the flow */
@@ -309,11 +327,13 @@ static nicest_status read_model(const safetensors *file, nicest_model **out)
     return status == NICEST_E_ARGUMENT ? NICEST_E_FORMAT : status;
 }
 
-nicest_status model_load_bytes(nicest_model **out, const void *bytes, size_t size)
+nicest_status nicest_model_load_bytes(nicest_model **model, const void *bytes, size_t size)
 {
     safetensors *file = NULL;
+    if (!model || !bytes)
+        return fail(NICEST_E_ARGUMENT, "the model or its bytes are NULL");
     TRY(safetensors_open_bytes(&file, bytes, size));
-    nicest_status status = read_model(file, out);
+    nicest_status status = read_model(file, model);
     safetensors_close(file);
     return status;
 }

@@ -453,18 +453,33 @@ static nicest_status make_header(const safetensors_tensor *tensors, size_t count
     return status;
 }
 
-static nicest_status write_all(file_writer *w, const char *header, size_t length,
+/* Where the bytes go: a file, or memory that is large enough. */
+typedef struct sink {
+    file_writer *writer;
+    unsigned char *at;
+} sink;
+
+static nicest_status emit(sink *to, const void *bytes, size_t size)
+{
+    if (to->writer)
+        return file_writer_write(to->writer, bytes, size);
+    memcpy(to->at, bytes, size);
+    to->at += size;
+    return NICEST_OK;
+}
+
+static nicest_status write_all(sink *to, const char *header, size_t length,
                                const safetensors_tensor *tensors, size_t count)
 {
     unsigned char prefix[LENGTH_BYTES];
     for (int i = 0; i < LENGTH_BYTES; i++)
         prefix[i] = (unsigned char)((uint64_t)length >> 8 * i);
-    TRY(file_writer_write(w, prefix, sizeof prefix));
-    TRY(file_writer_write(w, header, length));
+    TRY(emit(to, prefix, sizeof prefix));
+    TRY(emit(to, header, length));
     for (size_t i = 0; i < count; i++) {
         size_t bytes = 0;
         tensor_bytes(&tensors[i], &bytes);
-        TRY(file_writer_write(w, tensors[i].data, bytes));
+        TRY(emit(to, tensors[i].data, bytes));
     }
     return NICEST_OK;
 }
@@ -474,17 +489,41 @@ nicest_status safetensors_write(const char *path, const safetensors_tensor *tens
 {
     char *header = NULL;
     size_t length = 0;
-    file_writer *writer = NULL;
+    sink to = {0};
     nicest_status status = make_header(tensors, count, texts, text_count, &header, &length);
     if (status != NICEST_OK)
         return fail_in(status, "%s", path);
-    status = file_writer_open(&writer, path);
+    status = file_writer_open(&to.writer, path);
     if (status == NICEST_OK) {
-        status = write_all(writer, header, length, tensors, count);
+        status = write_all(&to, header, length, tensors, count);
         if (status == NICEST_OK)
-            status = file_writer_commit(writer);
+            status = file_writer_commit(to.writer);
         else
-            file_writer_abandon(writer);
+            file_writer_abandon(to.writer);
+    }
+    memory_free(header);
+    return status;
+}
+
+nicest_status safetensors_write_bytes(unsigned char **bytes, size_t *size,
+                                      const safetensors_tensor *tensors, size_t count,
+                                      const safetensors_text *texts, size_t text_count)
+{
+    char *header = NULL;
+    size_t length = 0;
+    TRY(make_header(tensors, count, texts, text_count, &header, &length));
+    size_t total = LENGTH_BYTES + length;
+    for (size_t i = 0; i < count; i++) {
+        size_t more = 0;
+        tensor_bytes(&tensors[i], &more);
+        total += more;
+    }
+    unsigned char *block = memory_new(total, 1);
+    nicest_status status = block ? NICEST_OK : fail_memory();
+    if (status == NICEST_OK) {
+        write_all(&(sink){.at = block}, header, length, tensors, count);
+        *bytes = block;
+        *size = total;
     }
     memory_free(header);
     return status;

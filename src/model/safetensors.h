@@ -30,6 +30,10 @@ typedef struct safetensors_text {
  * names and texts are UTF-8 (else NICEST_E_ARGUMENT). */
 nicest_status safetensors_write(const char *path, const safetensors_tensor *tensors, size_t count,
                                 const safetensors_text *texts, size_t text_count);
+/* The same bytes in memory, released by memory_free. */
+nicest_status safetensors_write_bytes(unsigned char **bytes, size_t *size,
+                                      const safetensors_tensor *tensors, size_t count,
+                                      const safetensors_text *texts, size_t text_count);
 
 typedef struct safetensors safetensors;
 

@@ -23,9 +23,9 @@ enum { ABOVE_STEPS = 50, MOST_RETRIES = 8 };
 enum { TRAIN_SCORED = 10000, START_SCORED = 4096 };
 static const double RATE_CUT = 0.1;
 
-typedef struct trainer {
-    const nicest_train_options *options;
-    nicest_train_result *result;
+struct nicest_trainer {
+    nicest_train_options options;
+    nicest_train_result result; /* what was chosen and what failed; the rest when a model is made */
     trainer_rows rows;
     recipe recipe;
     flow *flow;
@@ -44,8 +44,11 @@ typedef struct trainer {
     double clock, told, saved; /* start of this process's part; last progress; last checkpoint */
     size_t saved_step;
     bool stopped; /* the caller has asked for the end */
+    bool ended;   /* and that, or the recipe's own, was reached */
     words said;
-} trainer;
+};
+
+typedef struct nicest_trainer trainer;
 
 /* ------------------------------------------------------------------ rows */
 
@@ -154,7 +157,7 @@ static nicest_status split_training(trainer *t, const nicest_data *data, double 
     size_t size[] = {count - valid_rows - held_out, valid_rows, held_out};
     nicest_data **part[] = {&t->rows.train, &t->rows.valid, &t->rows.held_out};
     if (status == NICEST_OK)
-        status = take_parts(data, index, count, t->options->seed, size, part, 3);
+        status = take_parts(data, index, count, t->options.seed, size, part, 3);
     memory_free(index);
     return status;
 }
@@ -171,14 +174,14 @@ static nicest_status split_valid(trainer *t, const nicest_data *data, bool calib
     size_t size[] = {count - held_out, held_out};
     nicest_data **part[] = {&t->rows.valid, &t->rows.held_out};
     if (status == NICEST_OK)
-        status = take_parts(data, index, count, t->options->seed, size, part, 2);
+        status = take_parts(data, index, count, t->options.seed, size, part, 2);
     memory_free(index);
     return status;
 }
 
 static nicest_status split_rows(trainer *t, const nicest_data *train, const nicest_data *valid)
 {
-    const nicest_train_options *o = t->options;
+    const nicest_train_options *o = &t->options;
     double valid_share = o->valid_share, calibration = o->calibration_share;
     TRY(check_share("share of validation rows", valid_share));
     TRY(check_share("share of calibration rows", calibration));
@@ -197,12 +200,10 @@ static nicest_status split_rows(trainer *t, const nicest_data *train, const nice
     return NICEST_OK;
 }
 
-void trainer_rows_free(trainer_rows *rows)
+const trainer_rows *trainer_parts(const nicest_trainer *t, const nicest_train_options **options)
 {
-    nicest_data_free(rows->train);
-    nicest_data_free(rows->valid);
-    nicest_data_free(rows->held_out);
-    *rows = (trainer_rows){0};
+    *options = &t->options;
+    return &t->rows;
 }
 
 /* flow_rows of a data set in its own order, of all training rows moved as in a batch (what the
@@ -244,14 +245,14 @@ static nicest_status make_flow(trainer *t)
     TRY(columns_recognise(&t->flow->entry, t->rows.train, &t->said));
     TRY(columns_measure(&t->flow->entry, t->rows.train, t->recipe.centred, t->mean, t->deviation));
     flow_rows rows = moved_rows(t);
-    return flow_init(t->flow, &rows, t->options->seed);
+    return flow_init(t->flow, &rows, t->options.seed);
 }
 
 /* One thread is faster where a step is a few microseconds of work. */
 static int choose_threads(const trainer *t)
 {
     double work = 6.0 * (double)t->flow->tensors.trainable * (double)t->recipe.batch;
-    int threads = t->options->threads > 0 ? t->options->threads : parallel_available();
+    int threads = t->options.threads > 0 ? t->options.threads : parallel_available();
     return work < 1e6 ? 1 : threads;
 }
 
@@ -285,12 +286,12 @@ static nicest_status open_run(trainer *t)
     size_t held_out = t->rows.held_out ? nicest_data_rows(t->rows.held_out) : 0;
     size_t scored = valid > held_out ? valid : held_out;
     scored = scored > TRAIN_SCORED ? scored : TRAIN_SCORED;
-    bool bf16 = t->options->precision == NICEST_BF16;
+    bool bf16 = t->options.precision == NICEST_BF16;
     if (bf16 && !gemm_has_bf16())
         return fail(NICEST_E_UNSUPPORTED, "precision bf16: this processor or build has no bf16 "
                                           "products (AVX512-BF16); use f32");
     int threads = choose_threads(t);
-    flow_use use = t->options->recompute ? FLOW_RECOMPUTE : FLOW_LEARN;
+    flow_use use = t->options.recompute ? FLOW_RECOMPUTE : FLOW_LEARN;
     TRY(flow_workspace_new(&t->learn, t->flow, use, t->recipe.batch, threads, bf16));
     TRY(flow_workspace_new(&t->score, t->flow, FLOW_SCORE, 0, threads, false));
     TRY(optimizer_open(&t->state.optimizer, &t->recipe.optimizer, t->flow->theta, parameters));
@@ -315,8 +316,8 @@ static nicest_status prepare(trainer *t, const nicest_data *train, const nicest_
     TRY(split_rows(t, train, valid));
     nicest_data_image(train, &height, &width, &channels);
     recipe_data shape = {nicest_data_rows(t->rows.train), d, height, width};
-    TRY(recipe_choose(&t->recipe, t->options, &shape, &t->said));
-    t->shift = (shift){t->recipe.shift, height, width, channels, t->options->seed};
+    TRY(recipe_choose(&t->recipe, &t->options, &shape, &t->said));
+    t->shift = (shift){t->recipe.shift, height, width, channels, t->options.seed};
     t->mean = memory_new(2 * d, sizeof *t->mean);
     if (!t->mean)
         return fail_memory();
@@ -325,8 +326,10 @@ static nicest_status prepare(trainer *t, const nicest_data *train, const nicest_
     return open_run(t);
 }
 
-static void close_run(trainer *t)
+void nicest_trainer_free(nicest_trainer *t)
 {
+    if (!t)
+        return;
     flow_workspace_free(t->learn);
     flow_workspace_free(t->score);
     optimizer_close(&t->state.optimizer);
@@ -339,6 +342,10 @@ static void close_run(trainer *t)
     memory_free(t->identity);
     recipe_close(&t->recipe);
     flow_free(t->flow);
+    nicest_data_free(t->rows.train);
+    nicest_data_free(t->rows.valid);
+    nicest_data_free(t->rows.held_out);
+    memory_free(t);
 }
 
 /* ------------------------------------------------------------------ scoring */
@@ -351,7 +358,7 @@ static double mean_logp(trainer *t, flow_rows rows, size_t most)
                     .rows = n,
                     .source = &rows,
                     .logp = t->valid_logp,
-                    .noise = {t->options->seed, RANDOM_SCORE, 0}};
+                    .noise = {t->options.seed, RANDOM_SCORE, 0}};
     double sum = 0;
     flow_run(t->score, &job);
     for (size_t i = 0; i < n; i++)
@@ -422,7 +429,7 @@ static double rate_at(const trainer *t, double done)
 
 static void shuffle_epoch(trainer *t)
 {
-    random_permutation((random_stream){t->options->seed, RANDOM_SHUFFLE, (uint32_t)t->state.epoch},
+    random_permutation((random_stream){t->options.seed, RANDOM_SHUFFLE, (uint32_t)t->state.epoch},
                        t->shuffle, nicest_data_rows(t->rows.train));
 }
 
@@ -437,7 +444,7 @@ static flow_pass draw_batch(trainer *t)
     flow_job job = {.input = FLOW_STORED,
                     .rows = t->recipe.batch,
                     .source = &rows,
-                    .noise = {t->options->seed, RANDOM_DEQUANTISE, (uint32_t)t->state.draws}};
+                    .noise = {t->options.seed, RANDOM_DEQUANTISE, (uint32_t)t->state.draws}};
     return flow_learn(t->learn, &job);
 }
 
@@ -453,7 +460,7 @@ static void next_batch(trainer *t)
 
 /* ------------------------------------------------------------------ telling, recovering, saving */
 
-static void tell(trainer *t, const char *event)
+static nicest_progress report(const trainer *t)
 {
     const train_state *s = &t->state;
     nicest_progress p = {
@@ -464,14 +471,20 @@ static void tell(trainer *t, const char *event)
         .train_logp = s->summed ? s->sum / (double)s->summed : s->train_logp,
         .valid_logp = s->valid_logp,
         .best_logp = s->best_logp,
-        .event = event,
     };
     p.total_seconds = t->recipe.seconds > 0 ? t->recipe.seconds
                       : p.done > 0          ? p.seconds / p.done
                                             : 0;
     p.rate = p.seconds > 0 ? (double)s->step * (double)t->recipe.batch / p.seconds : 0;
+    return p;
+}
+
+static void tell(trainer *t, const char *event)
+{
+    nicest_progress p = report(t);
+    p.event = event;
     t->told = p.seconds;
-    if (t->options->progress && t->options->progress(t->options->context, &p) != 0)
+    if (t->options.progress && t->options.progress(t->options.context, &p) != 0)
         t->stopped = true;
 }
 
@@ -521,7 +534,7 @@ static nicest_status validate(trainer *t)
     curve_point point = {(size_t)s->step, (double)s->step / (double)t->batches, s->train_logp,
                          s->valid_logp, rate_at(t, progress_of(t))};
     record_point(s, &point);
-    return t->options->log ? record_log(t->options->log, s, &point) : NICEST_OK;
+    return t->options.log ? record_log(t->options.log, s, &point) : NICEST_OK;
 }
 
 static nicest_status save_checkpoint(trainer *t)
@@ -529,14 +542,14 @@ static nicest_status save_checkpoint(trainer *t)
     t->state.seconds = now(t);
     t->saved = t->state.seconds;
     t->saved_step = (size_t)t->state.step;
-    if (t->options->log) /* a checkpoint counts on the lines before it */
-        TRY(record_log_sync(t->options->log));
-    return checkpoint_write(t->options->checkpoint, t->flow, &t->state, t->identity);
+    if (t->options.log) /* a checkpoint counts on the lines before it */
+        TRY(record_log_sync(t->options.log));
+    return checkpoint_write(t->options.checkpoint, t->flow, &t->state, t->identity);
 }
 
 static bool checkpoint_due(const trainer *t)
 {
-    const nicest_train_options *o = t->options;
+    const nicest_train_options *o = &t->options;
     size_t since = (size_t)t->state.step - t->saved_step;
     if (!o->checkpoint || !since)
         return false;
@@ -597,7 +610,7 @@ static nicest_status start_values(trainer *t)
 
 static nicest_status begin(trainer *t)
 {
-    const nicest_train_options *o = t->options;
+    const nicest_train_options *o = &t->options;
     if (o->checkpoint || o->resume) {
         t->identity =
             record_identity(&t->recipe, o, t->rows.train, t->rows.valid, t->rows.held_out);
@@ -613,7 +626,7 @@ static nicest_status begin(trainer *t)
         if (t->state.in_epoch >= t->batches)
             return fail(NICEST_E_FORMAT, "%s: its epoch has more batches than the data", o->resume);
     }
-    t->clock = parallel_clock() - t->state.seconds;
+    t->told = -1;
     t->saved = t->state.seconds;
     t->saved_step = (size_t)t->state.step;
     shuffle_epoch(t);
@@ -623,29 +636,68 @@ static nicest_status begin(trainer *t)
 /* A log or checkpoint that cannot be written ends the run, but costs nobody the best weights. */
 static nicest_status keep_weights(trainer *t, nicest_status status)
 {
-    char *failure = t->result->failure;
+    char *failure = t->result.failure;
     if (status != NICEST_E_IO)
         return status;
     if (!*failure)
-        snprintf(failure, sizeof t->result->failure, "%s", nicest_error());
+        snprintf(failure, sizeof t->result.failure, "%s", nicest_error());
     return NICEST_OK;
 }
 
-static nicest_status learn(trainer *t)
+/* The clock stands still between calls. */
+static void start_clock(trainer *t)
 {
-    const char *failure = t->result->failure;
-    tell(t, NULL);
-    while (!t->stopped && !*failure && !finished(t)) {
+    t->clock = parallel_clock() - t->state.seconds;
+}
+
+static nicest_status learn(trainer *t, size_t steps, double seconds)
+{
+    const char *failure = t->result.failure;
+    const uint64_t first = t->state.step;
+    const double begun = now(t);
+    if (begun - t->told > 0.1)
+        tell(t, NULL);
+    for (;;) {
+        t->ended = t->stopped || *failure || finished(t);
+        if (t->ended || (steps && t->state.step - first >= steps) ||
+            (seconds > 0 && now(t) - begun >= seconds))
+            break;
         TRY(keep_weights(t, step(t)));
         if (t->state.step % t->valid_every == 0 || now(t) - t->told > 0.1)
             tell(t, NULL);
         if (!*failure && checkpoint_due(t))
             TRY(keep_weights(t, save_checkpoint(t)));
     }
-    t->result->interrupted = t->stopped;
-    if (t->options->checkpoint && !*failure) /* else the last one stands: it has every line */
+    if (!t->ended)
+        return NICEST_OK;
+    t->result.interrupted = t->stopped;
+    if (t->options.checkpoint && !*failure) /* else the last one stands: it has every line */
         TRY(keep_weights(t, save_checkpoint(t)));
     return t->state.step % t->valid_every ? keep_weights(t, validate(t)) : NICEST_OK;
+}
+
+nicest_status nicest_trainer_step(nicest_trainer *t, size_t steps, double seconds, int *more)
+{
+    nicest_status status = NICEST_OK;
+    if (!t || !(seconds >= 0))
+        return fail(NICEST_E_ARGUMENT, "a trainer and a time of 0 seconds or more are needed");
+    if (!t->ended) {
+        start_clock(t);
+        status = learn(t, steps, seconds);
+        t->state.seconds = now(t);
+    }
+    if (status == NICEST_OK && more)
+        *more = !t->ended;
+    return status;
+}
+
+nicest_status nicest_trainer_progress(nicest_trainer *t, nicest_progress *progress)
+{
+    if (!t || !progress)
+        return fail(NICEST_E_ARGUMENT, "the trainer or the place for its progress is NULL");
+    start_clock(t);
+    *progress = report(t);
+    return NICEST_OK;
 }
 
 /* ------------------------------------------------------------------ the result */
@@ -667,7 +719,7 @@ static nicest_status describe(trainer *t, nicest_model *model)
     TRY(status);
     TRY(model_set_array(model, "columns.mean", t->mean, d));
     TRY(model_set_array(model, "columns.deviation", t->deviation, d));
-    char *record = record_training(&t->state, &t->recipe, t->options, t->result,
+    char *record = record_training(&t->state, &t->recipe, &t->options, &t->result,
                                    t->rows.valid ? nicest_data_rows(t->rows.valid) : 0,
                                    t->rows.held_out ? nicest_data_rows(t->rows.held_out) : 0);
     status = record ? model_set_entry(model, MODEL_TRAINING, record) : fail_memory();
@@ -678,7 +730,7 @@ static nicest_status describe(trainer *t, nicest_model *model)
 /* The held-out rows, with the standard error of their mean. */
 static void test(trainer *t)
 {
-    nicest_train_result *r = t->result;
+    nicest_train_result *r = &t->result;
     size_t n = nicest_data_rows(t->rows.held_out);
     double square = 0;
     r->test_rows = n;
@@ -688,35 +740,51 @@ static void test(trainer *t)
     r->test_sem = n > 1 ? sqrt(square / (double)(n - 1) / (double)n) : NAN;
 }
 
-static nicest_status fill_result(trainer *t)
+/* Of the weights that are in place now; logp: what they were judged by. */
+static nicest_status fill_result(trainer *t, double logp)
 {
-    nicest_train_result *r = t->result;
+    nicest_train_result *r = &t->result;
     const train_state *s = &t->state;
     r->rows = nicest_data_rows(t->rows.train);
     r->columns = nicest_data_columns(t->rows.train);
     r->parameters = t->flow->tensors.trainable;
     r->steps = (size_t)s->step;
     r->epochs = (size_t)(s->step / t->batches);
-    r->seconds = now(t);
+    r->seconds = s->seconds;
     r->retries = s->retries;
-    memcpy(t->flow->theta, s->best, r->parameters * sizeof(float));
     r->train_logp = mean_logp(t, plain_rows(t->rows.train), TRAIN_SCORED);
-    r->valid_logp = t->rows.valid ? s->best_logp : NAN;
+    r->valid_logp = t->rows.valid ? logp : NAN;
     r->test_logp = r->test_sem = r->gaussian_logp = NAN;
     if (t->rows.held_out)
         test(t);
     const nicest_data *rows = t->rows.held_out ? t->rows.held_out : t->rows.valid;
-    return rows ? columns_gaussian(&t->flow->entry, t->rows.train, rows, t->options->seed,
+    return rows ? columns_gaussian(&t->flow->entry, t->rows.train, rows, t->options.seed,
                                    &r->gaussian_logp)
                 : NICEST_OK;
 }
 
-static nicest_status give_model(trainer *t, nicest_model **model)
+static nicest_status copy_flow(flow **out, const flow *f)
 {
+    flow *made = NULL;
+    TRY(flow_new(&made, f->spec.text, 0));
+    memcpy(made->entry.column, f->entry.column, f->spec.columns * sizeof *f->entry.column);
+    memcpy(made->theta, f->theta, f->tensors.trainable * sizeof *f->theta);
+    memcpy(made->frozen, f->frozen, f->tensors.frozen * sizeof *f->frozen);
+    nicest_status status = entry_set(&made->entry);
+    if (status == NICEST_OK)
+        *out = made;
+    else
+        flow_free(made);
+    return status;
+}
+
+/* A model of the weights that are in place now. */
+static nicest_status make_model(trainer *t, double logp, nicest_model **model)
+{
+    flow *f = NULL;
     nicest_model *made = NULL;
-    TRY(fill_result(t));
-    flow *f = t->flow;
-    t->flow = NULL; /* the model owns it now */
+    TRY(fill_result(t, logp));
+    TRY(copy_flow(&f, t->flow));
     TRY(model_new(&made, f));
     nicest_status status = describe(t, made);
     if (status == NICEST_OK)
@@ -726,27 +794,45 @@ static nicest_status give_model(trainer *t, nicest_model **model)
     return status;
 }
 
-nicest_status trainer_run(nicest_model **model, const nicest_data *train, const nicest_data *valid,
-                          const nicest_train_options *options, nicest_train_result *result,
-                          trainer_rows *rows)
+/* The kept weights, or those of a moment between two validations where they are better; training
+ * that goes on afterwards takes the same steps. */
+nicest_status trainer_model(nicest_trainer *t, nicest_model **model, nicest_train_result *result)
 {
-    nicest_train_result own = {0};
-    trainer t = {.options = options, .result = &own};
-    t.said = (words){own.chosen, sizeof own.chosen, 0};
-    nicest_status status = prepare(&t, train, valid);
-    if (status == NICEST_OK)
-        status = begin(&t);
-    if (status == NICEST_OK)
-        status = learn(&t);
-    if (status == NICEST_OK)
-        status = give_model(&t, model);
-    close_run(&t);
-    if (status != NICEST_OK) {
-        trainer_rows_free(&t.rows);
-        return status;
+    float *weights = t->state.best;
+    double logp = t->state.best_logp;
+    if (!t->ended && t->state.step % t->valid_every) {
+        double latest = judge(t);
+        if (latest > logp) {
+            logp = latest;
+            weights = t->state.optimizer.average ? t->state.optimizer.average : t->flow->theta;
+        }
     }
-    *rows = t.rows;
-    if (result)
-        *result = own;
-    return NICEST_OK;
+    size_t n = t->flow->tensors.trainable;
+    if (weights != t->flow->theta)
+        swap_vectors(t->flow->theta, weights, n);
+    nicest_status status = make_model(t, logp, model);
+    if (weights != t->flow->theta)
+        swap_vectors(t->flow->theta, weights, n);
+    if (status == NICEST_OK)
+        *result = t->result;
+    return status;
+}
+
+nicest_status trainer_new(nicest_trainer **out, const nicest_data *train, const nicest_data *valid,
+                          const nicest_train_options *options)
+{
+    nicest_trainer *t = memory_new(1, sizeof *t);
+    if (!t)
+        return fail_memory();
+    t->options = *options;
+    t->rows.all = train;
+    t->said = (words){t->result.chosen, sizeof t->result.chosen, 0};
+    nicest_status status = prepare(t, train, valid);
+    if (status == NICEST_OK)
+        status = begin(t);
+    if (status == NICEST_OK)
+        *out = t;
+    else
+        nicest_trainer_free(t);
+    return status;
 }

@@ -8,14 +8,17 @@
 
 #include "nicest.h"
 
-/* The rows that were used, each a nicest_data of its own that the caller frees; NULL where none. */
+/* The rows that a run uses; the last two may be NULL. */
 typedef struct trainer_rows {
+    const nicest_data *all; /* as they were given */
     nicest_data *train, *valid, *held_out;
 } trainer_rows;
 
-nicest_status trainer_run(nicest_model **model, const nicest_data *train, const nicest_data *valid,
-                          const nicest_train_options *options, nicest_train_result *result,
-                          trainer_rows *rows);
-void trainer_rows_free(trainer_rows *rows);
+/* nicest_trainer_new and nicest_trainer_model without their checks and without calibration. */
+nicest_status trainer_new(nicest_trainer **out, const nicest_data *train, const nicest_data *valid,
+                          const nicest_train_options *options);
+nicest_status trainer_model(nicest_trainer *t, nicest_model **model, nicest_train_result *result);
+/* Owned by the trainer. */
+const trainer_rows *trainer_parts(const nicest_trainer *t, const nicest_train_options **options);
 
 #endif
