@@ -103,6 +103,23 @@ NICEST_API nicest_status nicest_data_open(nicest_data **data, const char *text,
 /* A copy of n x d values in memory (NaN = missing); names may be NULL. */
 NICEST_API nicest_status nicest_data_new(nicest_data **data, const double *values, size_t n,
                                          size_t d, const char *const *names);
+/* Values that lie in the caller's memory, and stay there. All zero is an empty one. */
+typedef struct nicest_view {
+    size_t rows, columns;
+    const char *type;          /* "float64", "float32", "uint8", "int8" to "uint64", "int64" */
+    const void *values;        /* row 0, column 0; or NULL, and */
+    const void *const *column; /* [columns] row 0 of each column */
+    size_t row_stride, column_stride; /* bytes from a row to the next, from a column to the next
+                                         (not read with `column`); values need not be aligned */
+    unsigned height, width, channels; /* the columns are a picture; 0: not */
+    const char *const *names;         /* [columns] or NULL; copied, as are */
+    const double *labels;             /* [rows] or NULL */
+    void (*release)(void *context);   /* called once, from any thread, when nothing reads the values
+                                         any more; not where nicest_data_view fails; may be NULL */
+    void *context;
+} nicest_view;
+/* Data of borrowed values, without a copy: they must stay as they are until `release`. */
+NICEST_API nicest_status nicest_data_view(nicest_data **data, const nicest_view *view);
 /* NULL is accepted. */
 NICEST_API void nicest_data_free(nicest_data *data);
 

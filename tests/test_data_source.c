@@ -31,6 +31,57 @@ static void test_new_and_read(void **state)
     nicest_data_free(NULL);
 }
 
+static void count_release(void *context)
+{
+    ++*(int *)context;
+}
+
+/* Rows, columns, every second of both, single columns: read where they lie, given back once. */
+static void test_views(void **state)
+{
+    static const float floats[] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12};
+    static const double transposed[] = {1, 4, 7, 10, 2, 5, 8, 11, 3, 6, 9, 12},
+                        labels[] = {0, 1, 0, 2};
+    static const uint8_t wide[] = {1, 0, 2, 0, 3, 0, 0, 4,  0, 5,  0, 6,  0, 0,
+                                   7, 0, 8, 0, 9, 0, 0, 10, 0, 11, 0, 12, 0, 0};
+    const void *columns[] = {transposed, transposed + 4, transposed + 8};
+    int released = 0;
+    const nicest_view views[] = {
+        {.type = "float32", .values = floats, .row_stride = 12, .column_stride = 4},
+        {.type = "float64", .values = transposed, .row_stride = 8, .column_stride = 32},
+        {.type = "uint8", .values = wide, .row_stride = 7, .column_stride = 2},
+        {.type = "float64", .column = columns, .row_stride = 8},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof views / sizeof *views; i++) {
+        nicest_view view = views[i];
+        nicest_data *data = NULL, *part = NULL;
+        static const size_t index[] = {3, 1};
+        static const double expected[] = {10, 11, 12, 4, 5, 6};
+        view.rows = 4;
+        view.columns = 3;
+        view.names = NAMES;
+        view.labels = labels;
+        view.release = count_release;
+        view.context = &released;
+        view.height = view.width = view.channels = 1;
+        assert_int_equal(nicest_data_view(&data, &view), NICEST_E_ARGUMENT);
+        assert_int_equal(released, i);
+        view.width = 3;
+        assert_int_equal(nicest_data_view(&data, &view), NICEST_OK);
+        assert_values(data, 4, 3, VALUES);
+        assert_string_equal(nicest_data_type(data), view.type);
+        assert_string_equal(nicest_data_column_name(data, 2), "c");
+        assert_true(nicest_data_labels(data)[3] == 2);
+        assert_int_equal(nicest_data_select(&part, data, index, 2), NICEST_OK);
+        nicest_data_free(data);
+        assert_int_equal(released, i); /* the part reads on */
+        assert_values(part, 2, 3, expected);
+        nicest_data_free(part);
+        assert_int_equal(released, i + 1);
+    }
+}
+
 static void test_columns(void **state)
 {
     static const struct {
@@ -338,10 +389,11 @@ static void test_threads(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_new_and_read), cmocka_unit_test(test_columns),
-        cmocka_unit_test(test_beside),       cmocka_unit_test(test_where),
-        cmocka_unit_test(test_slices),       cmocka_unit_test(test_select),
-        cmocka_unit_test(test_replace),      cmocka_unit_test(test_replace_floats),
-        cmocka_unit_test(test_store),        cmocka_unit_test(test_threads)};
+        cmocka_unit_test(test_new_and_read),   cmocka_unit_test(test_views),
+        cmocka_unit_test(test_columns),        cmocka_unit_test(test_beside),
+        cmocka_unit_test(test_where),          cmocka_unit_test(test_slices),
+        cmocka_unit_test(test_select),         cmocka_unit_test(test_replace),
+        cmocka_unit_test(test_replace_floats), cmocka_unit_test(test_store),
+        cmocka_unit_test(test_threads)};
     return cmocka_run_group_tests(tests, make_scratch, remove_scratch);
 }

@@ -171,6 +171,8 @@ void source_table_close(source_table *table)
     source_texts_free(table->label_texts, table->label_text_count);
     memory_free(table->block);
     file_release(&table->bytes);
+    if (table->release != NULL)
+        table->release(table->context);
     *table = (source_table){0};
 }
 
@@ -444,6 +446,88 @@ nicest_status nicest_data_new(nicest_data **data, const double *values, size_t n
         return status;
     }
     return source_from_table(data, &table);
+}
+
+/* Columns wherever they lie, as distances from the lowest of them. */
+static nicest_status lay_columns(source_table *t, const nicest_view *view)
+{
+    uintptr_t lowest = UINTPTR_MAX;
+    t->offsets = memory_new(view->columns, sizeof *t->offsets);
+    if (t->offsets == NULL)
+        return fail_memory();
+    for (size_t j = 0; j < view->columns; j++) {
+        uintptr_t at = (uintptr_t)view->column[j];
+        if (at == 0 && view->rows > 0)
+            return fail(NICEST_E_ARGUMENT, "view: column %zu is NULL", j + 1);
+        if (at < lowest) {
+            lowest = at;
+            t->values = view->column[j];
+        }
+    }
+    for (size_t j = 0; j < view->columns; j++)
+        t->offsets[j] = (size_t)((uintptr_t)view->column[j] - lowest);
+    return NICEST_OK;
+}
+
+static nicest_status fill_view(source_table *t, const nicest_view *view)
+{
+    t->values = view->values;
+    if (view->column != NULL)
+        TRY(lay_columns(t, view));
+    if (view->names != NULL)
+        TRY(copy_texts(&t->names, view->names, view->columns));
+    if (view->labels == NULL)
+        return NICEST_OK;
+    t->labels = memory_new(view->rows, sizeof *t->labels);
+    if (t->labels == NULL)
+        return fail_memory();
+    if (view->rows > 0)
+        memcpy(t->labels, view->labels, view->rows * sizeof *t->labels);
+    return NICEST_OK;
+}
+
+static nicest_status check_view(const nicest_view *view, value_type type)
+{
+    if (type == VALUE_TYPES)
+        return fail(NICEST_E_ARGUMENT,
+                    "view: the type is none of uint8 to int64, float32, float64");
+    TRY(check_size(view->rows, view->columns, value_size(type)));
+    if (view->values == NULL && view->column == NULL && view->rows > 0)
+        return fail(NICEST_E_ARGUMENT, "view: values or columns are needed");
+    double pixels = (double)view->height * view->width * view->channels;
+    if ((view->height | view->width | view->channels) && pixels != (double)view->columns)
+        return fail(NICEST_E_ARGUMENT, "view: a picture of %ux%ux%u is not %zu columns",
+                    view->height, view->width, view->channels, view->columns);
+    return NICEST_OK;
+}
+
+nicest_status nicest_data_view(nicest_data **data, const nicest_view *view)
+{
+    value_type type = VALUE_U8;
+    if (data == NULL || view == NULL || view->type == NULL)
+        return fail(NICEST_E_ARGUMENT, "a view with a type and a place for the data are needed");
+    while (type < VALUE_TYPES && strcmp(view->type, KINDS[type].name) != 0)
+        type++;
+    TRY(check_view(view, type));
+    source_table table = {.kind = "memory",
+                          .type = type,
+                          .rows = view->rows,
+                          .columns = view->columns,
+                          .row_stride = view->row_stride,
+                          .column_stride = view->column_stride,
+                          .height = view->height,
+                          .width = view->width,
+                          .channels = view->channels};
+    nicest_status status = fill_view(&table, view);
+    if (status == NICEST_OK)
+        status = source_from_table(data, &table);
+    else
+        source_table_close(&table);
+    if (status == NICEST_OK) { /* not before: on failure the values stay the caller's */
+        (*data)->body->table.release = view->release;
+        (*data)->body->table.context = view->context;
+    }
+    return status;
 }
 
 static nicest_status fill_selection(nicest_data *made, const nicest_data *data, const size_t *index,

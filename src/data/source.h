@@ -53,6 +53,8 @@ typedef struct source_table {
     size_t *offsets; /* [columns] of a row's values in bytes, instead of column_stride; or NULL */
     file_bytes bytes;
     void *block;
+    void (*release)(void *context); /* or of borrowed values: called once, at the end; or NULL */
+    void *context;
     char **names; /* [columns], entries may be NULL (then "x1", ...); or NULL */
     unsigned height, width, channels;
     source_extra *extras;
