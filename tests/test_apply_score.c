@@ -43,15 +43,18 @@ static void write_npy(const char *path, const char *type, const double *rows, si
     char header[128] = "\x93NUMPY\1\0\x76";
     FILE *file = fopen(path, "wb");
     assert_non_null(file);
-    int used = snprintf(header + 10, 118,
-                        "{'descr': '%s', 'fortran_order': False, 'shape': (%zu, %zu), }", type, n, d);
+    int used =
+        snprintf(header + 10, 118,
+                 "{'descr': '%s', 'fortran_order': False, 'shape': (%zu, %zu), }", type, n, d);
     memset(header + 10 + used, ' ', 118 - (size_t)used);
     header[127] = '\n';
     assert_int_equal(fwrite(header, 1, 128, file), 128);
     for (size_t i = 0; i < n * d; i++) {
         unsigned char byte = (unsigned char)rows[i];
         float single = (float)rows[i];
-        const void *value = type[1] == 'u' ? (void *)&byte : type[2] == '4' ? (void *)&single : &rows[i];
+        const void *value = type[1] == 'u'   ? (const void *)&byte
+                            : type[2] == '4' ? (const void *)&single
+                                             : &rows[i];
         assert_int_equal(fwrite(value, (size_t)(type[2] - '0'), 1, file), 1);
     }
     fclose(file);

@@ -25,6 +25,7 @@
 #include "base/parallel.h"
 #include "base/random.h"
 #include "base/status.h"
+#include "train/split.h"
 
 /* Most rows that statistics are fitted on, and most that calibrate. */
 enum { MOST_FITTED = 5000, MOST_CALIBRATION = 9999 };
@@ -277,8 +278,9 @@ nicest_status nicest_outlier_scores(const nicest_model *model, const nicest_data
 
 /* ------------------------------------------------------------------ fitting */
 
-nicest_status outlier_subsample(nicest_data **out, const nicest_data *data, size_t most,
-                                uint64_t seed, uint32_t draw)
+/* At most `most` rows, drawn at random, in random order: data of its own. */
+static nicest_status subsample(nicest_data **out, const nicest_data *data, size_t most,
+                               uint64_t seed, uint32_t draw)
 {
     size_t n = nicest_data_rows(data), count = n < most ? n : most;
     uint32_t *order = memory_new(n, sizeof *order);
@@ -351,7 +353,7 @@ static nicest_status fit_statistics(nicest_model *model, const nicest_data *trai
                                     int threads)
 {
     nicest_data *some = NULL;
-    TRY(outlier_subsample(&some, train, MOST_FITTED, seed, SUBSAMPLE_FIT));
+    TRY(subsample(&some, train, MOST_FITTED, seed, SUBSAMPLE_FIT));
     size_t n = nicest_data_rows(some), width = statistics_of(model).all.count;
     double *statistics = memory_new(n, width * sizeof *statistics);
     nicest_status status = statistics ? NICEST_OK : fail_memory();
@@ -489,8 +491,14 @@ static nicest_status gather(pool *p, const nicest_model *model, const nicest_dat
                             uint64_t seed, int threads)
 {
     nicest_data *some = NULL;
-    TRY(outlier_subsample(&some, held_out, MOST_CALIBRATION, seed, SUBSAMPLE_CALIBRATION));
-    nicest_status status = pool_open(p, nicest_data_rows(some));
+    split s;
+    TRY(split_open(&s, held_out, NULL, nicest_data_rows(held_out),
+                   (random_stream){seed, RANDOM_SPLIT, SUBSAMPLE_CALIBRATION}));
+    size_t count = s.groups < MOST_CALIBRATION ? s.groups : MOST_CALIBRATION;
+    nicest_status status = split_take(&some, &s, held_out, 0, count, true);
+    split_close(&s);
+    if (status == NICEST_OK)
+        status = pool_open(p, count);
     if (status == NICEST_OK)
         status = pool_add(p, model, some, seed, threads);
     if (status == NICEST_OK && p->count[LOGP] == 0)
@@ -535,25 +543,9 @@ done:
 
 /* ------------------------------------------------------------------ cross-conformal */
 
-/* Rows order[first..first+count-1] if `inside`, or the others. */
-static nicest_status select_fold(nicest_data **out, const nicest_data *rows, const uint32_t *order,
-                                 size_t first, size_t count, bool inside)
-{
-    size_t n = nicest_data_rows(rows), kept = 0;
-    size_t *index = memory_new(n, sizeof *index);
-    if (!index)
-        return fail_memory();
-    for (size_t i = 0; i < n; i++)
-        if ((i >= first && i < first + count) == inside)
-            index[kept++] = order[i];
-    nicest_status status = nicest_data_select(out, rows, index, kept);
-    memory_free(index);
-    return status;
-}
-
 typedef struct crossing {
     const nicest_data *rows;
-    const uint32_t *order;
+    split split;
     outlier_learn learn;
     void *context;
     uint64_t seed;
@@ -565,9 +557,9 @@ static nicest_status cross_fold(crossing *c, size_t first, size_t count)
 {
     nicest_data *inside = NULL, *others = NULL;
     nicest_model *model = NULL;
-    nicest_status status = select_fold(&others, c->rows, c->order, first, count, false);
+    nicest_status status = split_leave(&others, &c->split, c->rows, first, count);
     if (status == NICEST_OK)
-        status = select_fold(&inside, c->rows, c->order, first, count, true);
+        status = split_take(&inside, &c->split, c->rows, first, count, true);
     if (status == NICEST_OK)
         status = c->learn(c->context, others, &model);
     if (status == NICEST_OK)
@@ -582,7 +574,7 @@ static nicest_status cross_fold(crossing *c, size_t first, size_t count)
 
 static nicest_status cross_folds(crossing *c, size_t folds)
 {
-    size_t n = nicest_data_rows(c->rows);
+    size_t n = c->split.groups;
     for (size_t k = 0; k < folds; k++) {
         size_t first = n * k / folds, end = n * (k + 1) / folds;
         TRY(cross_fold(c, first, end - first));
@@ -609,20 +601,19 @@ nicest_status outlier_cross_calibrate(nicest_model *model, const nicest_data *ro
                                       outlier_learn learn, void *context, uint64_t seed,
                                       int threads)
 {
-    size_t n = nicest_data_rows(rows);
     crossing c = {.rows = rows,
                   .learn = learn,
                   .context = context,
                   .seed = seed,
                   .threads = threads < 1 ? parallel_available() : threads};
-    if (folds < 2 || n < 2 * folds)
-        return fail(NICEST_E_DATA, "cross-conformal: %zu rows are too few for %zu folds", n, folds);
-    uint32_t *order = memory_new(n, sizeof *order);
-    nicest_status status = order ? pool_open(&c.pool, n) : fail_memory();
+    nicest_status status = split_open(&c.split, rows, NULL, nicest_data_rows(rows),
+                                      (random_stream){seed, RANDOM_SPLIT, SUBSAMPLE_FOLDS});
+    if (status == NICEST_OK && (folds < 2 || c.split.groups < 2 * folds))
+        status = fail(NICEST_E_DATA, "cross-conformal: %zu rows are too few for %zu folds",
+                      c.split.groups, folds);
     if (status != NICEST_OK)
         goto done;
-    random_permutation((random_stream){seed, RANDOM_SPLIT, SUBSAMPLE_FOLDS}, order, n);
-    c.order = order;
+    TRY_TO(pool_open(&c.pool, c.split.groups));
     TRY_TO(cross_folds(&c, folds));
     TRY_TO(fit_statistics(model, rows, seed, c.threads));
     pool_shuffle(&c.pool, seed);
@@ -631,7 +622,7 @@ done:
     if (status != NICEST_OK)
         forget(model);
     pool_close(&c.pool);
-    memory_free(order);
+    split_close(&c.split);
     return status;
 }
 

@@ -36,8 +36,4 @@ const double *baselines_columns(const nicest_model *model);
  * NULL where the model holds none. */
 const double *baselines_factor(const nicest_model *model);
 
-/* At most `most` rows, drawn at random, in random order: data of its own. */
-nicest_status outlier_subsample(nicest_data **out, const nicest_data *data, size_t most,
-                                uint64_t seed, uint32_t draw);
-
 #endif

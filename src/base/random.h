@@ -5,8 +5,10 @@
 #ifndef NICEST_BASE_RANDOM_H
 #define NICEST_BASE_RANDOM_H
 
+#include <math.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 /* What a stream is for: streams of different purposes never share a number. */
 typedef enum random_purpose {
@@ -39,6 +41,17 @@ void random_uniform_double(random_stream stream, uint64_t row, double *out, size
 void random_normal(random_stream stream, uint64_t row, double *out, size_t n);
 /* Standard logistic, log(u / (1-u)), always finite. */
 void random_logistic(random_stream stream, uint64_t row, double *out, size_t n);
+/* A key (a hash) with one value more, from 0 on: equal sequences have equal keys. -0 is 0, and
+ * there is one NaN. */
+static inline uint64_t random_fold(uint64_t key, double value)
+{
+    uint64_t bits;
+    value = isnan(value) ? (double)NAN : value + 0.0;
+    memcpy(&bits, &value, sizeof bits);
+    key = (key ^ bits) * 0x9E3779B97F4A7C15u;
+    return key ^ key >> 32;
+}
+
 /* 0..n-1 in random order (Fisher-Yates on this stream). */
 void random_permutation(random_stream stream, uint32_t *order, size_t n);
 

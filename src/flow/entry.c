@@ -2,7 +2,6 @@
 #include "flow/entry.h"
 
 #include <math.h>
-#include <string.h>
 
 #include "base/memory.h"
 #include "base/status.h"
@@ -56,20 +55,15 @@ nicest_status entry_set(entry *e)
 static const double HALF_CELL = 0x1p-25;
 
 /* What a row says, as its number in a stream: levels of quantised columns, other values as floats,
- * which every type of file can hold. -0 is 0, and there is one NaN. Adding 1.5 x 2^52 rounds: the
- * last bits are the level. */
+ * which every type of file can hold. Adding 1.5 x 2^52 rounds: the last bits are the level. */
 static uint64_t content_number(const entry *e, const double *stored)
 {
     uint64_t number = 0;
     for (size_t j = 0; j < e->columns; j++) {
         const entry_column *c = &e->column[j];
         double value = c->step > 0 ? (stored[j] - c->origin) / c->step + 0x1.8p52
-                                   : (double)(float)stored[j] + 0.0;
-        uint64_t bits;
-        value = isnan(value) ? (double)NAN : value;
-        memcpy(&bits, &value, sizeof bits);
-        number = (number ^ bits) * 0x9E3779B97F4A7C15u;
-        number ^= number >> 32;
+                                   : (double)(float)stored[j];
+        number = random_fold(number, value);
     }
     number *= 0xD6E8FEB86659FD93u;
     return (number ^ number >> 32) >> 8;

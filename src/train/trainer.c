@@ -14,6 +14,7 @@
 #include "train/columns.h"
 #include "train/recipe.h"
 #include "train/shift.h"
+#include "train/split.h"
 #include "train/step.h"
 
 /* What counts as diverged, and how often a run may come back from it. */
@@ -80,26 +81,6 @@ static nicest_status finite_rows(const nicest_data *data, size_t *index, size_t 
     return NICEST_OK;
 }
 
-/* The finite rows of `data` in random order (or their own), cut into parts of the given sizes. */
-static nicest_status take_parts(const nicest_data *data, const size_t *index, size_t count,
-                                uint64_t seed, const size_t *size, nicest_data **part[], int parts)
-{
-    uint32_t *shuffle = memory_new(count, sizeof *shuffle);
-    size_t *chosen = memory_new(count, sizeof *chosen);
-    nicest_status status = shuffle && chosen ? NICEST_OK : fail_memory();
-    if (status == NICEST_OK)
-        random_permutation((random_stream){seed, RANDOM_SPLIT, 0}, shuffle, count);
-    for (size_t i = 0; status == NICEST_OK && i < count; i++)
-        chosen[i] = index[shuffle[i]];
-    size_t first = 0;
-    for (int i = 0; status == NICEST_OK && i < parts; first += size[i++])
-        if (size[i])
-            status = nicest_data_select(part[i], data, chosen + first, size[i]);
-    memory_free(shuffle);
-    memory_free(chosen);
-    return status;
-}
-
 static nicest_status check_share(const char *what, double share)
 {
     if (!isnan(share) && !(share >= 0 && share < 1))
@@ -147,17 +128,32 @@ static nicest_status keep_finite(trainer *t, const nicest_data *data, size_t **i
                 *count == 1 ? "" : "s", n);
 }
 
-static nicest_status split_training(trainer *t, const nicest_data *data, double valid,
-                                    double calibration)
+/* Shares are of distinct rows where others copy them; each held-out row counts once. */
+static nicest_status split_training(trainer *t, const nicest_data *data, bool has_valid,
+                                    double valid, double calibration)
 {
+    split s = {0};
+    random_stream stream = {t->options.seed, RANDOM_SPLIT, 0};
     size_t *index = NULL, count = 0;
     nicest_status status = keep_finite(t, data, &index, &count);
-    size_t valid_rows = (size_t)(valid * (double)count);
-    size_t held_out = (size_t)(calibration * (double)count);
-    size_t size[] = {count - valid_rows - held_out, valid_rows, held_out};
-    nicest_data **part[] = {&t->rows.train, &t->rows.valid, &t->rows.held_out};
     if (status == NICEST_OK)
-        status = take_parts(data, index, count, t->options.seed, size, part, 3);
+        TRY_TO(split_open(&s, data, index, count, stream));
+    if (s.groups < s.rows)
+        words_add(&t->said, "copies: %zu of %zu rows repeat others; copies stay in one part",
+                  s.rows - s.groups, s.rows);
+    recipe_shares(s.groups, has_valid, &valid, &calibration);
+    if (status == NICEST_OK && !has_valid && !(valid + calibration < 1))
+        status = fail(NICEST_E_ARGUMENT, "the shares of validation and calibration leave no row");
+    if (status != NICEST_OK)
+        goto done;
+    size_t stop = has_valid ? 0 : (size_t)(valid * (double)s.groups);
+    size_t held_out = has_valid ? 0 : (size_t)(calibration * (double)s.groups);
+    size_t learn = s.groups - stop - held_out;
+    TRY_TO(split_take(&t->rows.train, &s, data, 0, learn, false));
+    TRY_TO(split_take(&t->rows.valid, &s, data, learn, stop, false));
+    TRY_TO(split_take(&t->rows.held_out, &s, data, learn + stop, held_out, true));
+done:
+    split_close(&s);
     memory_free(index);
     return status;
 }
@@ -165,16 +161,21 @@ static nicest_status split_training(trainer *t, const nicest_data *data, double 
 /* Given validation rows: half of them stop training, the other half calibrate. */
 static nicest_status split_valid(trainer *t, const nicest_data *data, bool calibrate)
 {
+    split s = {0};
+    random_stream stream = {t->options.seed, RANDOM_SPLIT, 0};
     size_t n = nicest_data_rows(data), count = 0;
     size_t *index = memory_new(n, sizeof *index);
     nicest_status status = index ? finite_rows(data, index, &count) : fail_memory();
     if (status == NICEST_OK && !count)
         status = fail(NICEST_E_DATA, "the validation data has no usable row");
-    size_t held_out = calibrate ? count / 2 : 0;
-    size_t size[] = {count - held_out, held_out};
-    nicest_data **part[] = {&t->rows.valid, &t->rows.held_out};
-    if (status == NICEST_OK)
-        status = take_parts(data, index, count, t->options.seed, size, part, 2);
+    if (status != NICEST_OK)
+        goto done;
+    TRY_TO(split_open(&s, data, index, count, stream));
+    size_t held_out = calibrate ? s.groups / 2 : 0, stop = s.groups - held_out;
+    TRY_TO(split_take(&t->rows.valid, &s, data, 0, stop, false));
+    TRY_TO(split_take(&t->rows.held_out, &s, data, stop, held_out, true));
+done:
+    split_close(&s);
     memory_free(index);
     return status;
 }
@@ -182,18 +183,11 @@ static nicest_status split_valid(trainer *t, const nicest_data *data, bool calib
 static nicest_status split_rows(trainer *t, const nicest_data *train, const nicest_data *valid)
 {
     const nicest_train_options *o = &t->options;
-    double valid_share = o->valid_share, calibration = o->calibration_share;
-    TRY(check_share("share of validation rows", valid_share));
-    TRY(check_share("share of calibration rows", calibration));
-    recipe_shares(nicest_data_rows(train), valid != NULL, &valid_share, &calibration);
-    if (valid) {
-        TRY(split_training(t, train, 0, 0));
-        TRY(split_valid(t, valid, calibration > 0));
-    } else if (valid_share + calibration < 1) {
-        TRY(split_training(t, train, valid_share, calibration));
-    } else {
-        return fail(NICEST_E_ARGUMENT, "the shares of validation and calibration leave no row");
-    }
+    TRY(check_share("share of validation rows", o->valid_share));
+    TRY(check_share("share of calibration rows", o->calibration_share));
+    TRY(split_training(t, train, valid != NULL, o->valid_share, o->calibration_share));
+    if (valid) /* by default some of it calibrates */
+        TRY(split_valid(t, valid, !(o->calibration_share <= 0)));
     words_add(&t->said, "rows: %zu to train, %zu to stop early, %zu to calibrate",
               nicest_data_rows(t->rows.train), t->rows.valid ? nicest_data_rows(t->rows.valid) : 0,
               t->rows.held_out ? nicest_data_rows(t->rows.held_out) : 0);
