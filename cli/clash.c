@@ -2,7 +2,7 @@
  * write what is no data to standard output, is refused before any work.
  *
  * Owns no option: the tables say which values are files (they are written, or their argument says
- * FILE or DATA, MASK, or KIND=LEVELS with data behind its @) and which of these are written. */
+ * FILE, DATA, MASK or MODEL, or KIND=LEVELS with data behind its @) and which of these are written. */
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,7 +24,7 @@ typedef struct named_file {
 
 static bool is_file(const option *o)
 {
-    static const char *const arguments[] = {"FILE", "DATA", "MASK"};
+    static const char *const arguments[] = {"FILE", "DATA", "MASK", "MODEL"};
     bool named = o->type == OPTION_ARGUMENT || o->written;
     for (size_t i = 0; i < sizeof arguments / sizeof *arguments && !named; i++)
         named = o->type == OPTION_TEXT && o->argument && strstr(o->argument, arguments[i]);

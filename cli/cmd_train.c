@@ -14,7 +14,7 @@
 
 typedef struct train_settings {
     shared_settings shared;
-    const char *data, *valid, *test, *optimizer, *spec_file;
+    const char *data, *valid, *test, *optimizer, *spec_file, *init;
     every_setting every;
     bool recompute;
     nicest_train_options options;
@@ -52,6 +52,8 @@ static const option TRAIN_OPTIONS[] = {
      .unset = "by preset", .help = "first, fixed layer; its log-determinant counts"},
     {.name = "spec", .type = OPTION_TEXT, .argument = "FILE", .offset = AT(spec_file),
      .help = "the whole stack of layers as text, instead of a preset (docs/spec.md)"},
+    {.name = "init", .type = OPTION_TEXT, .argument = "MODEL", .offset = AT(init),
+     .help = "go on from this model, with its stack and preprocessing, on more rows"},
     {.group = "Learning", .name = "epochs", .type = OPTION_COUNT, .argument = "N", .low = 1,
      .high = 1e9, .offset = AT(options.epochs), .unset = "from the number of rows",
      .help = "passes over the rows"},
@@ -161,10 +163,15 @@ static void check_settings(const train_settings *s)
         refuse(STATUS_USAGE, "train: --epochs and --time exclude each other");
     if (every && !s->options.checkpoint)
         refuse(STATUS_USAGE, "train: --every needs --checkpoint FILE");
-    if (s->spec_file && (s->options.couplings || s->options.hidden || s->options.activation ||
-                         s->options.prior || s->options.preprocess))
-        refuse(STATUS_USAGE, "train: --spec says the whole stack; leave --couplings, --hidden, "
-                             "--activation, --prior and --preprocess out");
+    if (s->init && s->spec_file)
+        refuse(STATUS_USAGE, "train: --init and --spec exclude each other");
+    if ((s->spec_file || s->init) &&
+        (s->options.couplings || s->options.hidden || s->options.activation || s->options.prior ||
+         s->options.preprocess))
+        refuse(STATUS_USAGE,
+               "train: --%s says the whole stack; leave --couplings, --hidden, "
+               "--activation, --prior and --preprocess out",
+               s->init ? "init" : "spec");
     check_model_path(s->shared.output);
     if (s->options.checkpoint)
         check_writable(s->options.checkpoint);
@@ -402,6 +409,8 @@ static int train_run(void *settings)
     nicest_data *test = open_test(s, data, test_text, sizeof test_text);
     need_same_columns(data, "the training data", valid, s->valid);
     need_same_columns(data, "the training data", test, test_text);
+    nicest_model *first = s->init ? open_model(s->init) : NULL;
+    s->options.init = first;
     nicest_model *model = learn(s, data, valid, &result);
     say_chosen(&s->shared, result.chosen);
     test_result measured = measure(s, model, interrupted() ? NULL : test, test_text);
@@ -415,6 +424,7 @@ static int train_run(void *settings)
         refuse(STATUS_FAILED, "%s; training ended there, the best so far is in %s", result.failure,
                s->shared.output);
     nicest_model_free(model);
+    nicest_model_free(first);
     nicest_data_free(data);
     nicest_data_free(valid);
     nicest_data_free(test);

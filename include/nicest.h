@@ -311,6 +311,9 @@ typedef int (*nicest_progress_function)(void *context, const nicest_progress *pr
 typedef struct nicest_train_options {
     const char *preset;       /* "auto" (default), "nice" (the paper's), "nicest" (our best) */
     const char *spec;         /* a whole stack as text instead of a preset; NULL: none */
+    const nicest_model *init; /* go on from this model, with its stack and its preprocessing; NULL:
+                                 from the start. For an honest calibration it has not learnt from
+                                 these rows, or from the same rows with the same seed and shares */
     int couplings;            /* 0: by preset */
     const char *hidden;       /* "1000x5", "256,128"; NULL: by preset */
     const char *activation;   /* "relu", "tanh", "silu"; NULL: by preset */

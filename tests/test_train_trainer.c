@@ -149,6 +149,44 @@ static void test_pieces_of_time(void **state)
     nicest_data_free(data);
 }
 
+/* More rows: the first model's stack, and no worse than it was; the run can be resumed, and only
+ * from the model that it began with. */
+static void test_going_on_from_a_model(void **state)
+{
+    (void)state;
+    nicest_data *first = open_data("toy:moons,n=2000"),
+                *more = open_data("toy:moons,n=2000,seed=7");
+    nicest_train_options options = quick();
+    nicest_train_result before, after, fresh;
+    nicest_model *model = NULL, *next = NULL;
+    options.epochs = 12;
+    assert_int_equal(nicest_train(&model, first, NULL, &options, &before), NICEST_OK);
+    options.epochs = 1;
+    assert_int_equal(nicest_train(&next, more, NULL, &options, &fresh), NICEST_OK);
+    nicest_model_free(next);
+    options.init = model;
+    assert_int_equal(nicest_train(&next, more, NULL, &options, &after), NICEST_E_ARGUMENT);
+    options.couplings = 0;
+    options.hidden = NULL;
+    options.checkpoint = in_scratch("going.checkpoint");
+    if (nicest_train(&next, more, NULL, &options, &after) != NICEST_OK)
+        fail_msg("%s", nicest_error());
+    assert_string_equal(nicest_model_spec(next), nicest_model_spec(model));
+    assert_true(after.valid_logp > fresh.valid_logp + 0.1);
+    options.resume = options.checkpoint;
+    options.init = next;
+    nicest_model *other = NULL;
+    assert_int_equal(nicest_train(&other, more, NULL, &options, NULL), NICEST_E_MISMATCH);
+    assert_non_null(strstr(nicest_error(), "first model"));
+    options.init = model;
+    assert_int_equal(nicest_train(&other, more, NULL, &options, NULL), NICEST_OK);
+    nicest_model_free(model);
+    nicest_model_free(next);
+    nicest_model_free(other);
+    nicest_data_free(first);
+    nicest_data_free(more);
+}
+
 static size_t lines_of(const char *path)
 {
     char *text;
@@ -496,6 +534,7 @@ int main(void)
         cmocka_unit_test(test_threads_give_the_same_bytes),
         cmocka_unit_test(test_pieces_give_the_same_bytes),
         cmocka_unit_test(test_pieces_of_time),
+        cmocka_unit_test(test_going_on_from_a_model),
         cmocka_unit_test(test_resuming_gives_the_same_bytes),
         cmocka_unit_test(test_resuming_from_the_middle),
         cmocka_unit_test(test_a_checkpoint_of_another_run_is_refused),

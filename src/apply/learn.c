@@ -58,7 +58,8 @@ static nicest_status calibrate(nicest_model *model, const nicest_trainer *traine
     const trainer_rows *rows = trainer_parts(trainer, &options);
     if (!rows->held_out)
         return NICEST_OK;
-    bool few = nicest_data_rows(rows->held_out) < OUTLIER_FEWEST &&
+    /* not of a model that was given: it may know the rows of a fold */
+    bool few = !options->init && nicest_data_rows(rows->held_out) < OUTLIER_FEWEST &&
                nicest_data_rows(rows->all) >= FEWEST_FOR_FOLDS && !result->interrupted &&
                !*result->failure;
     if (few) {
@@ -86,6 +87,8 @@ nicest_status nicest_trainer_new(nicest_trainer **trainer, const nicest_data *tr
     TRY(model_check_threads(options->threads));
     if (valid)
         TRY(score_alike(train, valid));
+    if (options->init)
+        TRY(nicest_model_fits(options->init, train));
     return trainer_new(trainer, train, valid, options);
 }
 

@@ -193,7 +193,11 @@ static nicest_status write_spec(recipe *r, const nicest_train_options *o, const 
 static nicest_status take_spec(recipe *r, const nicest_train_options *o, const recipe_data *data)
 {
     flow_spec parsed;
-    TRY(spec_parse(&parsed, o->spec));
+    if (o->init &&
+        (o->spec || o->couplings || o->hidden || o->activation || o->prior || o->preprocess))
+        return fail(NICEST_E_ARGUMENT, "the model to go on from has its stack: leave spec, "
+                                       "couplings, hidden, activation, prior and preprocess out");
+    TRY(spec_parse(&parsed, o->init ? nicest_model_spec(o->init) : o->spec));
     size_t columns = parsed.columns;
     r->spec = memory_text(parsed.text); /* without comments, and as a checkpoint knows it */
     spec_close(&parsed);
@@ -277,8 +281,9 @@ nicest_status recipe_choose(recipe *r, const nicest_train_options *options, cons
     TRY(check_options(options));
     made.preset = p->name;
     TRY(choose_shift(&made, options, p, data));
-    nicest_status status =
-        options->spec ? take_spec(&made, options, data) : write_spec(&made, options, p, data, said);
+    nicest_status status = options->spec || options->init
+                               ? take_spec(&made, options, data)
+                               : write_spec(&made, options, p, data, said);
     if (status != NICEST_OK) {
         recipe_close(&made);
         return status;

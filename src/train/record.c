@@ -146,10 +146,22 @@ char *record_identity(const recipe *r, const nicest_train_options *options,
                       const nicest_data *train, const nicest_data *valid,
                       const nicest_data *held_out)
 {
-    return dump(json_pack("{s:s, s:s, s:o, s:o, s:o, s:o}", "version", nicest_version(), "spec",
-                          r->spec, "recipe", recipe_json(r, options), "training data",
-                          data_json(train), "validation data", data_json(valid), "held-out data",
-                          data_json(held_out)));
+    json_t *identity =
+        json_pack("{s:s, s:s, s:o, s:o, s:o, s:o}", "version", nicest_version(), "spec", r->spec,
+                  "recipe", recipe_json(r, options), "training data", data_json(train),
+                  "validation data", data_json(valid), "held-out data", data_json(held_out));
+    if (identity && options->init) {
+        unsigned char *bytes = NULL;
+        size_t size = 0;
+        if (nicest_model_save_bytes(options->init, &bytes, &size) != NICEST_OK) {
+            json_decref(identity);
+            return NULL;
+        }
+        json_object_set_new(identity, "first model",
+                            json_integer((json_int_t)file_crc32(bytes, size)));
+        nicest_free(bytes);
+    }
+    return identity ? dump(identity) : NULL;
 }
 
 /* Past the lines that two texts have in common: a spec differs in one of many. */

@@ -233,8 +233,37 @@ static void fetch_batch(const void *context, size_t first, size_t count, double 
 
 /* ------------------------------------------------------------------ preparation */
 
+static nicest_status copy_flow(flow **out, const flow *f)
+{
+    flow *made = NULL;
+    TRY(flow_new(&made, f->spec.text, 0));
+    memcpy(made->entry.column, f->entry.column, f->spec.columns * sizeof *f->entry.column);
+    memcpy(made->theta, f->theta, f->tensors.trainable * sizeof *f->theta);
+    memcpy(made->frozen, f->frozen, f->tensors.frozen * sizeof *f->frozen);
+    nicest_status status = entry_set(&made->entry);
+    if (status == NICEST_OK)
+        *out = made;
+    else
+        flow_free(made);
+    return status;
+}
+
+/* As it was, its centres too; mean and deviation are those of the rows at hand. */
+static nicest_status go_on_from(trainer *t, const flow *f)
+{
+    TRY(copy_flow(&t->flow, f));
+    entry *e = &t->flow->entry;
+    size_t bytes = e->columns * sizeof *e->column;
+    TRY(columns_measure(e, t->rows.train, false, t->mean, t->deviation));
+    memcpy(e->column, f->entry.column, bytes);
+    words_add(&t->said, "start: the weights and the preprocessing of the given model");
+    return entry_set(e);
+}
+
 static nicest_status make_flow(trainer *t)
 {
+    if (t->options.init)
+        return go_on_from(t, model_flow_const(t->options.init));
     TRY(flow_new(&t->flow, t->recipe.spec, 0));
     TRY(columns_recognise(&t->flow->entry, t->rows.train, &t->said));
     TRY(columns_measure(&t->flow->entry, t->rows.train, t->recipe.centred, t->mean, t->deviation));
@@ -594,6 +623,9 @@ static nicest_status start_values(trainer *t)
     s->train_logp = NAN;
     s->start_logp = mean_logp(t, moved_rows(t), START_SCORED);
     s->valid_logp = judge(t);
+    if (t->options.init && (!isfinite(s->start_logp) || !isfinite(s->valid_logp)))
+        return fail(NICEST_E_DATA, "the model to go on from has no finite log-likelihood on these "
+                                   "rows: some value is beyond what it has seen as possible");
     if (!isfinite(s->start_logp) || !isfinite(s->valid_logp))
         return fail(NICEST_E_DATA,
                     "the data-initialised model has no finite log-likelihood: the data leaves "
@@ -755,21 +787,6 @@ static nicest_status fill_result(trainer *t, double logp)
     return rows ? columns_gaussian(&t->flow->entry, t->rows.train, rows, t->options.seed,
                                    &r->gaussian_logp)
                 : NICEST_OK;
-}
-
-static nicest_status copy_flow(flow **out, const flow *f)
-{
-    flow *made = NULL;
-    TRY(flow_new(&made, f->spec.text, 0));
-    memcpy(made->entry.column, f->entry.column, f->spec.columns * sizeof *f->entry.column);
-    memcpy(made->theta, f->theta, f->tensors.trainable * sizeof *f->theta);
-    memcpy(made->frozen, f->frozen, f->tensors.frozen * sizeof *f->frozen);
-    nicest_status status = entry_set(&made->entry);
-    if (status == NICEST_OK)
-        *out = made;
-    else
-        flow_free(made);
-    return status;
 }
 
 /* A model of the weights that are in place now. */
