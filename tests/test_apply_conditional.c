@@ -11,7 +11,7 @@
 
 #include "apply/conditional.h"
 #include "base/random.h"
-#include "train/gaussian.h"
+#include "base/gaussian.h"
 
 enum { D = 7, ROWS = 24, PACKED = D * (D + 1) / 2 };
 

@@ -15,7 +15,7 @@
 #include "base/random.h"
 #include "model/model.h"
 #include "nicest.h"
-#include "train/gaussian.h"
+#include "base/gaussian.h"
 
 enum { D = 4, ROWS = 70, SIDE = 4, PIXELS = SIDE * SIDE };
 

@@ -14,7 +14,7 @@
 #include "base/memory.h"
 #include "base/parallel.h"
 #include "base/status.h"
-#include "train/gaussian.h"
+#include "base/gaussian.h"
 
 enum { WHOLE_COVARIANCE = 1024, BATCH = 512 };
 

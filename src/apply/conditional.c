@@ -8,7 +8,7 @@
 #include "base/memory.h"
 #include "base/parallel.h"
 #include "base/status.h"
-#include "train/gaussian.h"
+#include "base/gaussian.h"
 
 /* Deviations that remain of a hidden value that the others determine; deviations beyond which an
  * observed value counts no further, as there no straight line is to be trusted. */

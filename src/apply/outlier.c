@@ -18,7 +18,7 @@
 #include <string.h>
 
 #include "apply/conformal.h"
-#include "apply/mixture.h"
+#include "apply/family.h"
 #include "apply/statistics.h"
 #include "base/memory.h"
 #include "base/number.h"
@@ -126,38 +126,17 @@ static double complexity_of(const nicest_model *model, double logp, double bits)
     return (logp + entry_log_units(&model_flow_const(model)->entry)) / log(2) + bits;
 }
 
-typedef struct densities {
-    const double *mixture, *statistics;
-    statistics_run run;
-    size_t width;
-    double *scratch, *out;
-    size_t scratch_size;
-} densities;
-
-static void density_of_row(void *context, int thread, size_t i)
-{
-    const densities *s = context;
-    s->out[i] = mixture_log_density(s->mixture, s->statistics + i * s->width + s->run.first,
-                                    s->scratch + (size_t)thread * s->scratch_size);
-}
-
 /* Log density of one family of statistics[n, all]. */
 static nicest_status density_scores(const nicest_model *model, score which,
                                     const double *statistics, size_t n, int threads, double *out)
 {
     statistics_layout l = statistics_of(model);
+    statistics_run run = run_of(&l, which);
     size_t count = 0;
-    const double *mixture = model_array(model, named("statistics", which).text, &count);
-    densities s = {mixture, statistics, run_of(&l, which), l.all.count, NULL, out, 0};
-    if (!mixture_valid(mixture, count, s.run.count))
+    const double *family = model_array(model, named("statistics", which).text, &count);
+    if (!family_valid(family, count, run.count))
         return not_calibrated(which);
-    s.scratch_size = mixture_scratch(mixture);
-    s.scratch = memory_new((size_t)threads, s.scratch_size * sizeof(double));
-    if (!s.scratch)
-        return fail_memory();
-    parallel_for(threads, n, density_of_row, &s);
-    memory_free(s.scratch);
-    return NICEST_OK;
+    return family_log_density(family, statistics + run.first, l.all.count, n, threads, out);
 }
 
 /* Any score but typicality, of single rows, from their statistics. */
@@ -316,18 +295,18 @@ static nicest_status fit_family(nicest_model *model, score which, const double *
 {
     statistics_layout l = statistics_of(model);
     statistics_run run = run_of(&l, which);
-    double *part = memory_new(n, run.count * sizeof *part), *mixture = NULL;
+    double *part = memory_new(n, run.count * sizeof *part), *family = NULL;
     size_t count = 0;
     nicest_status status = part ? NICEST_OK : fail_memory();
     for (size_t i = 0; part && i < n; i++)
         memcpy(part + i * run.count, statistics + i * l.all.count + run.first,
                run.count * sizeof *part);
     if (status == NICEST_OK)
-        status = mixture_fit(part, n, run.count, seed, threads, &mixture, &count);
+        status = family_fit(part, n, run.count, seed, threads, &family, &count);
     if (status == NICEST_OK)
-        status = model_set_array(model, named("statistics", which).text, mixture, count);
+        status = model_set_array(model, named("statistics", which).text, family, count);
     memory_free(part);
-    memory_free(mixture);
+    memory_free(family);
     return status;
 }
 
@@ -403,8 +382,8 @@ static bool available(const nicest_model *model, score which)
         return true;
     if (which == COMPLEXITY)
         return l.length.count > 0;
-    const double *mixture = model_array(model, named("statistics", which).text, &count);
-    return which >= GRADIENT && mixture_valid(mixture, count, run_of(&l, which).count);
+    const double *family = model_array(model, named("statistics", which).text, &count);
+    return which >= GRADIENT && family_valid(family, count, run_of(&l, which).count);
 }
 
 /* Adds the scores of all rows of data under `model`; rows with missing values are left out, and

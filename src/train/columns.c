@@ -8,7 +8,7 @@
 
 #include "base/memory.h"
 #include "base/status.h"
-#include "train/gaussian.h"
+#include "base/gaussian.h"
 
 /* Noise of a constant must be seen beside it, and a deviation beside a mean, in double precision:
  * with 2^-32 and 1e-12 of it, rounding a row moves it by less than 1e-6 and 1e-4 deviations. */

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Prints the share of Ledoit and Wolf that test_apply_outlier_mixture.c expects, as scikit-learn has it
+"""Prints the share of Ledoit and Wolf that test_apply_outlier_family.c expects, as scikit-learn has it
 (pip install scikit-learn)."""
 import numpy as np
 from sklearn.covariance import ledoit_wolf_shrinkage

@@ -1,5 +1,5 @@
 /* gaussian.c - see gaussian.h. */
-#include "train/gaussian.h"
+#include "base/gaussian.h"
 
 #include <math.h>
 #include <string.h>
@@ -152,6 +152,30 @@ void gaussian_factor(double *packed, size_t d, double least)
     gaussian_factor_first(packed, d, d, least);
 }
 
+void gaussian_condition(double *packed, size_t d, size_t seen, double least)
+{
+    gaussian_factor_first(packed, d, seen, least);
+    for (size_t j = seen; j < d; j++)
+        for (size_t k = 0; k < seen; k++) {
+            const double *before = packed + gaussian_column(d, k) + (j - k);
+            add_scaled(packed + gaussian_column(d, j), -before[0], before, d - j);
+        }
+}
+
+void gaussian_invert(double *factor, size_t d)
+{
+    for (size_t j = d; j-- > 0;) { /* column j of the inverse needs the later ones, inverted */
+        double *column = factor + gaussian_column(d, j);
+        column[0] = 1 / column[0];
+        for (size_t i = d; i-- > j + 1;) {
+            double sum = 0;
+            for (size_t k = j + 1; k <= i; k++)
+                sum += factor[gaussian_column(d, k) + i - k] * column[k - j];
+            column[i - j] = -sum * column[0];
+        }
+    }
+}
+
 void gaussian_square(const double *factor, size_t d, double *packed)
 {
     memset(packed, 0, gaussian_packed(d) * sizeof *packed);
@@ -198,6 +222,82 @@ void gaussian_multiply_transposed(const double *factor, size_t d, double *v)
     for (size_t j = 0; j < d; j++)
         v[j] = dot(factor + gaussian_column(d, j), v + j, d - j);
 }
+
+/* ------------------------------------------------------------------ many rows at once */
+
+#define INLINE static inline __attribute__((always_inline))
+
+/* Rows that stay in registers while a sum runs over columns. */
+enum { WIDE = 32 };
+
+/* out -= sum over j < count of *coefficient z[j], for `width` rows; the coefficients lie `step`,
+ * then `step` - `less`, ... apart. */
+INLINE void subtract_run(const double *coefficient, size_t step, size_t less, size_t count,
+                         const double *z, size_t n, double *out, size_t width)
+{
+    double sum[WIDE];
+    for (size_t r = 0; r < width; r++)
+        sum[r] = out[r];
+    for (size_t j = 0; j < count; j++) {
+        for (size_t r = 0; r < width; r++)
+            sum[r] -= coefficient[0] * z[j * n + r];
+        coefficient += step;
+        step -= less;
+    }
+    for (size_t r = 0; r < width; r++)
+        out[r] = sum[r];
+}
+
+VECTOR_CLONES static void subtract_columns(const double *coefficient, size_t step, size_t less,
+                                           size_t count, const double *z, size_t n, double *out)
+{
+    size_t r = 0;
+    for (; r + WIDE <= n; r += WIDE)
+        subtract_run(coefficient, step, less, count, z + r, n, out + r, WIDE);
+    for (; r < n; r += GAUSSIAN_LANES)
+        subtract_run(coefficient, step, less, count, z + r, n, out + r, GAUSSIAN_LANES);
+}
+
+/* L_i0, L_i1, ... lie d-1, d-2, ... apart. */
+void gaussian_subtract_row(const double *factor, size_t d, size_t i, size_t count, const double *z,
+                           size_t n, double *out)
+{
+    subtract_columns(factor + i, d - 1, 1, count, z, n, out);
+}
+
+void gaussian_subtract_column(const double *factor, size_t d, size_t i, size_t end, const double *z,
+                              size_t n, double *out)
+{
+    subtract_columns(factor + gaussian_column(d, i) + 1, 1, 0, end - i - 1, z + (i + 1) * n, n,
+                     out);
+}
+
+/* Four sums at once, each in eight lanes. */
+INLINE void add_dots(const double *x, const double *y, size_t stride, size_t n, size_t count,
+                     double *out)
+{
+    double sum[4][GAUSSIAN_LANES] = {{0}};
+    for (size_t r = 0; r < n; r += GAUSSIAN_LANES)
+        for (size_t i = 0; i < count; i++)
+            for (size_t k = 0; k < GAUSSIAN_LANES; k++)
+                sum[i][k] += x[r + k] * y[i * stride + r + k];
+    for (size_t i = 0; i < count; i++) {
+        const double *s = sum[i];
+        out[i] += ((s[0] + s[4]) + (s[2] + s[6])) + ((s[1] + s[5]) + (s[3] + s[7]));
+    }
+}
+
+VECTOR_CLONES void gaussian_add_sums(const double *x, const double *y, size_t count, size_t n,
+                                     double *out)
+{
+    size_t i = 0;
+    for (; i + 4 <= count; i += 4)
+        add_dots(x, y + i * n, n, n, 4, out + i);
+    for (; i < count; i++)
+        add_dots(x, y + i * n, n, n, 1, out + i);
+}
+
+/* ------------------------------------------------------------------ density of one row */
 
 /* L z = row - mean by columns; log N = -(|z|^2 + d log 2 pi)/2 - sum log L_jj */
 double gaussian_log_density(const double *row, const double *mean, const double *factor, size_t d,

@@ -1,11 +1,10 @@
-/* gaussian.h - Gaussians with a whole covariance, in double: of data columns (what a model has to
- * beat, and a baseline without any) and of the statistics that scores are made of.
+/* gaussian.h - the algebra of Gaussians with a whole covariance, in double.
  *
  * A covariance or its Cholesky factor is a lower triangle packed by columns, [d (d+1) / 2]: column
  * j is contiguous, so that the loops over it are plain vector code. Knows neither models nor data.
  */
-#ifndef NICEST_TRAIN_GAUSSIAN_H
-#define NICEST_TRAIN_GAUSSIAN_H
+#ifndef NICEST_BASE_GAUSSIAN_H
+#define NICEST_BASE_GAUSSIAN_H
 
 #include <stddef.h>
 
@@ -30,6 +29,11 @@ double gaussian_shrink(const double *rows, size_t n, size_t d, const double *mea
 void gaussian_factor(double *packed, size_t d, double least);
 /* The first `count` columns of that factor; the others are left alone. */
 void gaussian_factor_first(double *packed, size_t d, size_t count, double least);
+/* Covariance -> the first `seen` columns of its factor, and behind them, packed, the covariance of
+ * the others given these. In place. */
+void gaussian_condition(double *packed, size_t d, size_t seen, double least);
+/* L -> L^-1, in place. */
+void gaussian_invert(double *factor, size_t d);
 /* The covariance of a factor. */
 void gaussian_square(const double *factor, size_t d, double *packed);
 /* Forward substitution with the first `count` columns, in place: z = L^-1 z there, and below what
@@ -38,6 +42,17 @@ void gaussian_eliminate(const double *factor, size_t d, size_t count, double *z)
 /* out = L z; and v = L' v in place. */
 void gaussian_multiply(const double *factor, size_t d, const double *z, double *out);
 void gaussian_multiply_transposed(const double *factor, size_t d, double *v);
+/* Many rows at once: z[columns, n] and out[n], n a multiple of GAUSSIAN_LANES. Each row is computed
+ * alike, whichever rows stand beside it. */
+enum { GAUSSIAN_LANES = 8 };
+/* out -= sum over j < count of L_ij z[j]; and out -= sum over i < j < end of L_ji z[j]. */
+void gaussian_subtract_row(const double *factor, size_t d, size_t i, size_t count, const double *z,
+                           size_t n, double *out);
+void gaussian_subtract_column(const double *factor, size_t d, size_t i, size_t end, const double *z,
+                              size_t n, double *out);
+/* out[i] += sum over rows of x[n] y[i, n], for i < count. */
+void gaussian_add_sums(const double *x, const double *y, size_t count, size_t n, double *out);
+
 /* log N(row; mean, L L'); scratch[d]. */
 double gaussian_log_density(const double *row, const double *mean, const double *factor, size_t d,
                             double *scratch);

@@ -1,0 +1,163 @@
+/* family.c - see family.h.
+ *
+ * As stored: d, parts, then centre[d], deviation[d], and the parts of a mixture of
+ * z = (row - centre) / deviation (base/mixture.h). */
+#include "apply/family.h"
+
+#include <assert.h>
+#include <math.h>
+#include <string.h>
+
+#include "base/gaussian.h"
+#include "base/memory.h"
+#include "base/mixture.h"
+#include "base/parallel.h"
+#include "base/status.h"
+
+enum { MOST_STATISTICS = 4096, MOST_PARTS = 64, MOST_FITTED = 8, ROWS_OF_FAMILY = 128 };
+
+/* No direction is narrower than LEAST standard deviations. */
+static const double LEAST = 0.02;
+
+static bool all_finite(const double *values, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (!isfinite(values[i]))
+            return false;
+    return true;
+}
+
+static size_t flat_size(size_t d, size_t parts)
+{
+    return 2 + 2 * d + parts * mixture_part_size(d, false);
+}
+
+bool family_valid(const double *values, size_t count, size_t d)
+{
+    if (!values || count < 2 || d == 0 || d > MOST_STATISTICS || !all_finite(values, count))
+        return false;
+    if (values[0] != (double)d || !(values[1] >= 1 && values[1] <= MOST_PARTS))
+        return false;
+    return count == flat_size(d, (size_t)values[1]);
+}
+
+/* ------------------------------------------------------------------ the density */
+
+typedef struct family_pass {
+    const double *values, *rows;
+    size_t stride, n;
+    mixture_view **view; /* [threads] */
+    double *z;           /* [threads, ROWS_OF_FAMILY, d] */
+    double *out;
+} family_pass;
+
+static void score_rows(void *context, int thread, size_t item)
+{
+    const family_pass *p = context;
+    size_t d = (size_t)p->values[0], first = item * ROWS_OF_FAMILY;
+    size_t n = p->n - first < ROWS_OF_FAMILY ? p->n - first : ROWS_OF_FAMILY;
+    const double *centre = p->values + 2, *deviation = centre + d, *rows = p->rows;
+    double *z = p->z + (size_t)thread * ROWS_OF_FAMILY * d, jacobian = 0;
+    bool sound = true; /* a file's deviations may be anything */
+    for (size_t j = 0; j < d; j++) {
+        sound = sound && deviation[j] > 0;
+        jacobian -= log(deviation[j]);
+    }
+    for (size_t i = 0; i < n; i++)
+        for (size_t j = 0; j < d; j++) {
+            double value = (rows[(first + i) * p->stride + j] - centre[j]) / deviation[j];
+            z[i * d + j] = isnan(value) ? HUGE_VAL : value; /* to a mixture NaN is only missing */
+        }
+    mixture_evaluate(p->view[thread], z, n, p->out + first, NULL);
+    for (size_t i = 0; i < n; i++) {
+        bool known = sound;
+        for (size_t j = 0; j < d; j++)
+            known = known && !isnan(rows[(first + i) * p->stride + j]);
+        p->out[first + i] = known ? p->out[first + i] + jacobian : NAN;
+    }
+}
+
+nicest_status family_log_density(const double *values, const double *rows, size_t stride, size_t n,
+                                 int threads, double *out)
+{
+    size_t d = (size_t)values[0];
+    mixture m = {d, (size_t)values[1], false, (double *)values + 2 + 2 * d};
+    threads = threads < 1 ? parallel_available() : threads;
+    family_pass p = {values, rows, stride, n, NULL, NULL, out};
+    p.view = memory_new((size_t)threads, sizeof *p.view);
+    p.z = memory_new((size_t)threads, ROWS_OF_FAMILY * d * sizeof(double));
+    nicest_status status = p.view && p.z ? NICEST_OK : fail_memory();
+    for (int i = 0; status == NICEST_OK && i < threads; i++)
+        status = mixture_view_new(&p.view[i], &m);
+    if (status == NICEST_OK)
+        parallel_for(threads, (n + ROWS_OF_FAMILY - 1) / ROWS_OF_FAMILY, score_rows, &p);
+    for (int i = 0; p.view && i < threads; i++)
+        mixture_view_free(p.view[i]);
+    memory_free(p.view);
+    memory_free(p.z);
+    return status;
+}
+
+/* ------------------------------------------------------------------ fitting */
+
+/* Columns to mean 0 and deviation 1, in place; a constant column keeps its unit. */
+static void standardise(double *rows, size_t n, size_t d, double *centre, double *deviation)
+{
+    for (size_t j = 0; j < d; j++) {
+        double sum = 0, square = 0;
+        for (size_t i = 0; i < n; i++)
+            sum += rows[i * d + j];
+        centre[j] = sum / (double)n;
+        for (size_t i = 0; i < n; i++)
+            square += (rows[i * d + j] - centre[j]) * (rows[i * d + j] - centre[j]);
+        double least = 1e-6 * fmax(1, fabs(centre[j]));
+        deviation[j] = fmax(sqrt(square / (double)n), least);
+        for (size_t i = 0; i < n; i++)
+            rows[i * d + j] = (rows[i * d + j] - centre[j]) / deviation[j];
+    }
+}
+
+nicest_status family_fit(const double *rows, size_t n, size_t d, uint64_t seed, int threads,
+                         double **values, size_t *count)
+{
+    if (n < 2 || d == 0 || d > MOST_STATISTICS || !all_finite(rows, n * d))
+        return fail(NICEST_E_DATA, "%zu rows of %zu statistics cannot be fitted", n, d);
+    size_t packed = gaussian_packed(d);
+    double *work = memory_new(n + 4, d * sizeof(double)),
+           *common = memory_new(packed, sizeof *common);
+    double *made = NULL;
+    mixture *m = NULL;
+    nicest_status status = work && common ? NICEST_OK : fail_memory();
+    if (status != NICEST_OK)
+        goto done;
+    double *centre = work + n * d, *mean = centre + 2 * d, *ridge = mean + d;
+    memcpy(work, rows, n * d * sizeof *work);
+    standardise(work, n, d, centre, centre + d);
+    gaussian_moments(work, NULL, n, d, threads, mean, common);
+    gaussian_shrink(work, n, d, mean, common);
+    for (size_t j = 0; j < d; j++)
+        ridge[j] = LEAST * LEAST;
+    mixture_options o = {.ridge = ridge,
+                         .common = common,
+                         .common_rows = (double)d,
+                         .seed = seed,
+                         .restarts = 1,
+                         .iterations = 40,
+                         .folds = 1,
+                         .tolerance = 1e-3,
+                         .threads = threads};
+    TRY_TO(mixture_choose(&m, &(mixture_rows){work, NULL, n, d}, &o, MOST_FITTED, NULL));
+    made = memory_new(flat_size(d, m->parts), sizeof *made);
+    TRY_TO(made ? NICEST_OK : fail_memory());
+    made[0] = (double)d;
+    made[1] = (double)m->parts;
+    memcpy(made + 2, centre, 2 * d * sizeof *made);
+    memcpy(made + 2 + 2 * d, m->part, m->parts * mixture_part_size(d, false) * sizeof *made);
+    *values = made;
+    *count = flat_size(d, m->parts);
+done:
+    mixture_free(m);
+    memory_free(common);
+    memory_free(work);
+    return status;
+}

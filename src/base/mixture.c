@@ -1,0 +1,938 @@
+/* mixture.c - see mixture.h.
+ *
+ * Rows are kept in blocks, columns one after the other, so that every loop runs along rows: a
+ * triangular solve whitens a block. A block has one pattern of holes. With the seen columns first,
+ * one partial Cholesky factor of a part's covariance holds all that a pattern needs:
+ *
+ *     [C_oo C_om]                [L_o          ]
+ *     [C_mo C_mm]  ->  the rows  [W   C_mm|seen],   z = L_o^-1 (x_o - m_o),  E[x_m] = m_m + W z
+ */
+#include "base/mixture.h"
+
+#include <assert.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/gaussian.h"
+#include "base/memory.h"
+#include "base/parallel.h"
+#include "base/status.h"
+
+enum { BLOCK_OF_ROWS = 128 };
+
+static const double HALF_LOG_TWO_PI = 0.91893853320467274;
+
+static size_t round_up(size_t n)
+{
+    return (n + GAUSSIAN_LANES - 1) / GAUSSIAN_LANES * GAUSSIAN_LANES;
+}
+
+static size_t factor_size(size_t d, bool diagonal)
+{
+    return diagonal ? d : gaussian_packed(d);
+}
+
+size_t mixture_part_size(size_t columns, bool diagonal)
+{
+    return 1 + columns + factor_size(columns, diagonal);
+}
+
+/* log w, m, L of part k, one after the other. */
+static double *part_at(const mixture *m, size_t k)
+{
+    return m->part + k * mixture_part_size(m->columns, m->diagonal);
+}
+
+nicest_status mixture_new(mixture **out, size_t columns, size_t parts, bool diagonal)
+{
+    mixture *m = memory_new(1, sizeof *m);
+    if (!m)
+        return fail_memory();
+    *m = (mixture){columns, parts, diagonal, NULL};
+    m->part = memory_new(parts, mixture_part_size(columns, diagonal) * sizeof *m->part);
+    if (!m->part) {
+        memory_free(m);
+        return fail_memory();
+    }
+    *out = m;
+    return NICEST_OK;
+}
+
+void mixture_free(mixture *m)
+{
+    if (m)
+        memory_free(m->part);
+    memory_free(m);
+}
+
+/* ------------------------------------------------------------------ a view */
+
+struct mixture_view {
+    const mixture *m;
+    size_t seen;           /* columns */
+    bool fresh;            /* what follows belongs to the pattern in `hole` and to m as it is */
+    unsigned char *hole;   /* [d] */
+    size_t *order;         /* [d]: seen columns, then the others */
+    double *covariance;    /* [parts, packed], borrowed while fitting */
+    double *own;           /* the same when owned */
+    double *conditional;   /* [parts, packed]: factors of the pattern, when there are holes */
+    double *log_norm;      /* [parts]: log w - sum log L_ii - log(2 pi) seen / 2 */
+    double *x, *y, *z;     /* [d, BLOCK_OF_ROWS] */
+    double *term, *total;  /* [parts, BLOCK_OF_ROWS], [BLOCK_OF_ROWS] */
+    double *share, *spare; /* [BLOCK_OF_ROWS], [d + packed] */
+};
+
+void mixture_view_free(mixture_view *v)
+{
+    if (!v)
+        return;
+    memory_free(v->hole);
+    memory_free(v->order);
+    memory_free(v->own);
+    memory_free(v->conditional);
+    memory_free(v->x);
+    memory_free(v);
+}
+
+/* `holes`: rows with holes will be looked at. */
+static nicest_status view_open(mixture_view **out, const mixture *m, bool holes)
+{
+    size_t d = m->columns, parts = m->parts, packed = gaussian_packed(d);
+    mixture_view *v = memory_new(1, sizeof *v);
+    if (!v)
+        return fail_memory();
+    v->m = m;
+    v->hole = memory_new(d, 1);
+    v->order = memory_new(d, sizeof *v->order);
+    v->conditional = memory_new(holes && !m->diagonal ? parts : 0, packed * sizeof(double));
+    size_t blocks = (3 * d + parts + 2) * BLOCK_OF_ROWS;
+    v->x = memory_new(blocks + parts + (holes ? packed : 0) + d, sizeof *v->x);
+    if (!v->hole || !v->order || !v->conditional || !v->x) {
+        mixture_view_free(v);
+        return fail_memory();
+    }
+    v->y = v->x + d * BLOCK_OF_ROWS;
+    v->z = v->y + d * BLOCK_OF_ROWS;
+    v->term = v->z + d * BLOCK_OF_ROWS;
+    v->total = v->term + parts * BLOCK_OF_ROWS;
+    v->share = v->total + BLOCK_OF_ROWS;
+    v->log_norm = v->share + BLOCK_OF_ROWS;
+    v->spare = v->log_norm + parts;
+    *out = v;
+    return NICEST_OK;
+}
+
+nicest_status mixture_view_new(mixture_view **out, const mixture *m)
+{
+    mixture_view *v = NULL;
+    size_t packed = gaussian_packed(m->columns);
+    TRY(view_open(&v, m, true));
+    v->own = memory_new(m->diagonal ? 0 : m->parts, packed * sizeof(double));
+    if (!v->own) {
+        mixture_view_free(v);
+        return fail_memory();
+    }
+    v->covariance = v->own;
+    for (size_t k = 0; !m->diagonal && k < m->parts; k++)
+        gaussian_square(part_at(m, k) + 1 + m->columns, m->columns, v->own + k * packed);
+    *out = v;
+    return NICEST_OK;
+}
+
+static const double *factor_of(const mixture_view *v, size_t k)
+{
+    size_t d = v->m->columns;
+    bool own = v->seen == d || v->m->diagonal;
+    return own ? part_at(v->m, k) + 1 + d : v->conditional + k * gaussian_packed(d);
+}
+
+/* L_ii for column i of the view's order. */
+static double pivot_of(const mixture_view *v, const double *factor, size_t i)
+{
+    return factor[v->m->diagonal ? v->order[i] : gaussian_column(v->m->columns, i)];
+}
+
+/* The covariance of part k in the view's order, and its factor as far as columns are seen. */
+static void factor_pattern(mixture_view *v, size_t k)
+{
+    size_t d = v->m->columns, packed = gaussian_packed(d);
+    const double *covariance = v->covariance + k * packed;
+    double *to = v->conditional + k * packed;
+    for (size_t j = 0; j < d; j++)
+        for (size_t i = j; i < d; i++) {
+            size_t a = v->order[i], b = v->order[j];
+            size_t low = a < b ? a : b, high = a < b ? b : a;
+            to[gaussian_column(d, j) + i - j] = covariance[gaussian_column(d, low) + high - low];
+        }
+    gaussian_condition(to, d, v->seen, 1e-150);
+}
+
+/* Sets the pattern to that of `row`; NULL: no holes. */
+static void look(mixture_view *v, const double *row)
+{
+    size_t d = v->m->columns;
+    bool same = v->fresh;
+    for (size_t j = 0; same && j < d; j++)
+        same = v->hole[j] == (row && isnan(row[j]));
+    if (same)
+        return;
+    v->seen = 0;
+    for (size_t j = 0; j < d; j++) {
+        v->hole[j] = row && isnan(row[j]);
+        if (!v->hole[j])
+            v->order[v->seen++] = j;
+    }
+    for (size_t j = 0, at = v->seen; j < d; j++)
+        if (v->hole[j])
+            v->order[at++] = j;
+    for (size_t k = 0; k < v->m->parts; k++) {
+        if (v->seen < d && !v->m->diagonal)
+            factor_pattern(v, k);
+        const double *factor = factor_of(v, k);
+        v->log_norm[k] = part_at(v->m, k)[0] - (double)v->seen * HALF_LOG_TWO_PI;
+        for (size_t i = 0; i < v->seen; i++)
+            v->log_norm[k] -= log(pivot_of(v, factor, i));
+    }
+    v->fresh = true;
+}
+
+/* z[d, n] of part k for a block x[d, n], in the view's order: L_o^-1 (x_o - m_o), and behind that
+ * what is expected of hidden columns less their mean. */
+static void whiten(const mixture_view *v, size_t k, const double *x, size_t n, double *z)
+{
+    size_t d = v->m->columns;
+    const double *mean = part_at(v->m, k) + 1, *factor = factor_of(v, k);
+    for (size_t i = 0; i < d; i++) {
+        size_t c = v->order[i];
+        double *to = z + i * n, scale = i < v->seen ? 1 / pivot_of(v, factor, i) : -1;
+        for (size_t r = 0; r < n; r++)
+            to[r] = i < v->seen ? x[c * n + r] - mean[c] : 0;
+        if (!v->m->diagonal)
+            gaussian_subtract_row(factor, d, i, i < v->seen ? i : v->seen, z, n, to);
+        for (size_t r = 0; r < n; r++)
+            to[r] *= scale;
+    }
+}
+
+/* term[k, r] = log w_k N_k(x_r), and total[r], log of the sum of their exponentials. */
+static void densities_of_block(mixture_view *v, const double *x, size_t n)
+{
+    size_t parts = v->m->parts;
+    for (size_t k = 0; k < parts; k++) {
+        double *term = v->term + k * n;
+        whiten(v, k, x, n, v->z);
+        memset(term, 0, n * sizeof *term);
+        for (size_t i = 0; i < v->seen; i++)
+            for (size_t r = 0; r < n; r++)
+                term[r] += v->z[i * n + r] * v->z[i * n + r];
+        for (size_t r = 0; r < n; r++)
+            term[r] = v->log_norm[k] - term[r] / 2;
+    }
+    for (size_t r = 0; r < n; r++) {
+        double most = v->term[r], sum = 0;
+        for (size_t k = 1; k < parts; k++)
+            most = fmax(most, v->term[k * n + r]);
+        for (size_t k = 0; k < parts; k++)
+            sum += exp(v->term[k * n + r] - most);
+        v->total[r] = most + log(sum);
+    }
+}
+
+static void share_of_part(mixture_view *v, size_t k, size_t n)
+{
+    for (size_t r = 0; r < n; r++)
+        v->share[r] = exp(v->term[k * n + r] - v->total[r]);
+}
+
+/* ------------------------------------------------------------------ use */
+
+/* Rows first .. of equal pattern, at most a block, into v->x; returns their number. */
+static size_t take_rows(mixture_view *v, const double *x, size_t n, size_t *padded)
+{
+    size_t d = v->m->columns, count = 1;
+    bool same = true;
+    look(v, x);
+    while (count < n && count < BLOCK_OF_ROWS) {
+        for (size_t j = 0; same && j < d; j++)
+            same = v->hole[j] == isnan(x[count * d + j]);
+        if (!same)
+            break;
+        count++;
+    }
+    *padded = round_up(count);
+    for (size_t r = 0; r < *padded; r++)
+        for (size_t j = 0; j < d; j++) {
+            double value = r < count && !v->hole[j] ? x[r * d + j] : 0;
+            v->x[j * *padded + r] = value;
+        }
+    return count;
+}
+
+/* d log p / dx = -sum_k share_k C_oo^-1 (x_o - m_o): from z by back substitution. */
+static void add_gradient(mixture_view *v, size_t n, size_t rows, double *gradient)
+{
+    size_t d = v->m->columns;
+    for (size_t k = 0; k < v->m->parts; k++) {
+        const double *factor = factor_of(v, k);
+        whiten(v, k, v->x, n, v->z);
+        share_of_part(v, k, n);
+        for (size_t i = v->seen; i-- > 0;) {
+            double *g = v->z + i * n, pivot = pivot_of(v, factor, i);
+            if (!v->m->diagonal)
+                gaussian_subtract_column(factor, d, i, v->seen, v->z, n, g);
+            for (size_t r = 0; r < n; r++)
+                g[r] /= pivot;
+            for (size_t r = 0; r < rows; r++)
+                gradient[r * d + v->order[i]] -= v->share[r] * g[r];
+        }
+    }
+}
+
+void mixture_evaluate(mixture_view *v, const double *x, size_t n, double *logp, double *gradient)
+{
+    size_t d = v->m->columns, padded, rows;
+    if (gradient)
+        memset(gradient, 0, n * d * sizeof *gradient);
+    for (size_t at = 0; at < n; at += rows) {
+        rows = take_rows(v, x + at * d, n - at, &padded);
+        densities_of_block(v, v->x, padded);
+        for (size_t r = 0; r < rows; r++)
+            logp[at + r] = isnan(v->total[r]) ? -HUGE_VAL : v->total[r];
+        if (gradient)
+            add_gradient(v, padded, rows, gradient + at * d);
+    }
+}
+
+/* What chooses the part of row `number`: apart from the normal numbers of the stream. */
+static double choosing_number(random_stream stream, uint64_t number)
+{
+    double u;
+    stream.draw = ~stream.draw;
+    random_uniform_double(stream, number, &u, 1);
+    return u;
+}
+
+void mixture_fill(mixture_view *v, const random_stream *noise, uint64_t number, double *x)
+{
+    size_t d = v->m->columns, n, hidden, first;
+    take_rows(v, x, 1, &n);
+    hidden = d - v->seen;
+    first = gaussian_column(d, v->seen);
+    if (hidden == 0)
+        return;
+    double *normal = v->spare, *factor = normal + d, u = 0, so_far = 0;
+    if (noise) {
+        random_normal(*noise, number, normal, hidden);
+        u = choosing_number(*noise, number);
+    }
+    densities_of_block(v, v->x, n);
+    for (size_t i = v->seen; i < d; i++)
+        x[v->order[i]] = 0;
+    for (size_t k = 0; k < v->m->parts; k++) {
+        const double *mean = part_at(v->m, k) + 1;
+        double share = exp(v->term[k * n] - v->total[0]);
+        so_far += share;
+        if (noise && so_far < u && k + 1 < v->m->parts)
+            continue;
+        whiten(v, k, v->x, n, v->z);
+        for (size_t i = v->seen; i < d; i++)
+            x[v->order[i]] += (noise ? 1 : share) * (mean[v->order[i]] + v->z[i * n]);
+        if (!noise)
+            continue;
+        if (v->m->diagonal) {
+            for (size_t i = 0; i < hidden; i++)
+                x[v->order[v->seen + i]] += pivot_of(v, factor_of(v, k), v->seen + i) * normal[i];
+            return;
+        }
+        memcpy(factor, v->seen ? factor_of(v, k) + first : v->covariance + k * gaussian_packed(d),
+               gaussian_packed(hidden) * sizeof *factor);
+        gaussian_factor(factor, hidden, 1e-150);
+        gaussian_multiply(factor, hidden, normal, v->y);
+        for (size_t i = 0; i < hidden; i++)
+            x[v->order[v->seen + i]] += v->y[i];
+        return;
+    }
+}
+
+void mixture_sample(const mixture *m, random_stream stream, uint64_t number, double temperature,
+                    double *x)
+{
+    size_t d = m->columns, k = 0;
+    double u = choosing_number(stream, number), so_far = exp(part_at(m, 0)[0]);
+    while (so_far < u && k + 1 < m->parts)
+        so_far += exp(part_at(m, ++k)[0]);
+    const double *mean = part_at(m, k) + 1, *factor = mean + d;
+    random_normal(stream, number, x, d);
+    for (size_t i = d; i-- > 0;) { /* from the last, as each needs those before it */
+        double sum = m->diagonal ? factor[i] * x[i] : 0;
+        for (size_t j = 0; !m->diagonal && j <= i; j++)
+            sum += factor[gaussian_column(d, j) + i - j] * x[j];
+        x[i] = mean[i] + temperature * sum;
+    }
+}
+
+/* ------------------------------------------------------------------ a fit at work */
+
+typedef struct em_block {
+    size_t at, rows, padded; /* its first row among all padded ones; how many */
+    const double *pattern;   /* a row with its holes; NULL: none */
+} em_block;
+
+/* How a pass shares rows out: to the nearest mean, of which then only means or also covariances are
+ * made; or to all parts by their densities. */
+typedef enum em_kind { EM_NEAREST, EM_WHOLE, EM_SHARED } em_kind;
+
+typedef struct em {
+    const mixture_rows *rows;
+    const mixture_options *o;
+    mixture *m;
+    size_t d, parts, size, padded; /* size: numbers of a covariance; padded: rows of all blocks */
+    em_block *block;
+    size_t blocks;
+    double *x;       /* blocks [d, padded rows], holes filled with the column's mean */
+    double *weight;  /* [padded], 0 in padding */
+    double *nearest; /* [padded]: squared distance to the nearest seed */
+    double *trial;   /* the same with one more, at `centre` [d] */
+    double *centre;
+    double *covariance; /* [parts, size] */
+    double *sums;       /* [chunks, parts, 1 + d + size]: weights, (x - m), (x - m)(x - m)' */
+    double *score;      /* [chunks]: weighted log-likelihood, or minus squared distances */
+    size_t chunks;      /* runs of blocks with sums of their own, whatever the threads */
+    double total;       /* weight of all rows */
+    int threads;
+    mixture_view **view; /* [threads] */
+    em_kind kind;
+} em;
+
+enum { MOST_CHUNKS = 32, CHUNK_NUMBERS = 1 << 23, SHORT_RUN = 10, LLOYD_ROUNDS = 12 };
+
+static double *sums_at(const em *e, size_t chunk, size_t k)
+{
+    return e->sums + (chunk * e->parts + k) * (1 + e->d + e->size);
+}
+
+/* Adds part k's share of a block to its sums; y becomes x - m, hidden values as expected. */
+static void add_block(em *e, mixture_view *v, const em_block *b, size_t k, double *sums)
+{
+    size_t d = e->d, n = b->padded;
+    const double *x = e->x + b->at * d, *mean = part_at(e->m, k) + 1;
+    const double *weight = e->weight + b->at;
+    double *y = v->y, *product = v->z, *square = sums + 1 + d, count = 0;
+    bool holes = e->kind == EM_SHARED && v->seen < d;
+    for (size_t j = 0; j < d; j++)
+        for (size_t r = 0; r < n; r++)
+            y[j * n + r] = x[j * n + r] - mean[j];
+    if (holes)
+        whiten(v, k, x, n, v->z);
+    for (size_t i = v->seen; holes && i < d; i++)
+        memcpy(y + v->order[i] * n, v->z + i * n, n * sizeof *y);
+    for (size_t r = 0; r < n; r++) {
+        v->share[r] *= weight[r];
+        count += v->share[r];
+    }
+    sums[0] += count;
+    gaussian_add_sums(v->share, y, d, n, sums + 1);
+    for (size_t j = 0; e->kind != EM_NEAREST && j < d; j++) {
+        for (size_t r = 0; r < n; r++)
+            product[r] = v->share[r] * y[j * n + r];
+        if (e->m->diagonal)
+            gaussian_add_sums(product, y + j * n, 1, n, square + j);
+        else
+            gaussian_add_sums(product, y + j * n, d - j, n, square + gaussian_column(d, j));
+    }
+    const double *factor = holes ? factor_of(v, k) : NULL;
+    for (size_t j = v->seen; holes && j < d; j++)
+        for (size_t i = j; i < (e->m->diagonal ? j + 1 : d); i++) {
+            size_t a = v->order[j], c = v->order[i]; /* a <= c: hidden columns keep their order */
+            size_t at = e->m->diagonal ? a : gaussian_column(d, a) + c - a;
+            square[at] += count * (e->m->diagonal ? factor[a] * factor[a]
+                                                  : factor[gaussian_column(d, j) + i - j]);
+        }
+}
+
+/* Each row wholly to the part with the nearest mean: term and total as if that were certain. */
+static void nearest_of_block(const em *e, mixture_view *v, const double *x, size_t n)
+{
+    for (size_t k = 0; k < e->parts; k++) {
+        const double *mean = part_at(e->m, k) + 1;
+        double *term = v->term + k * n;
+        memset(term, 0, n * sizeof *term);
+        for (size_t j = 0; j < e->d; j++)
+            for (size_t r = 0; r < n; r++)
+                term[r] -= (x[j * n + r] - mean[j]) * (x[j * n + r] - mean[j]);
+    }
+    for (size_t r = 0; r < n; r++) {
+        size_t best = 0;
+        for (size_t k = 1; k < e->parts; k++)
+            best = v->term[k * n + r] > v->term[best * n + r] ? k : best;
+        v->total[r] = v->term[best * n + r];
+        for (size_t k = 0; k < e->parts; k++)
+            v->term[k * n + r] = k == best ? v->total[r] : -HUGE_VAL;
+    }
+}
+
+static void pass_chunk(void *context, int thread, size_t chunk)
+{
+    em *e = context;
+    mixture_view *v = e->view[thread];
+    size_t first = chunk * e->blocks / e->chunks, end = (chunk + 1) * e->blocks / e->chunks;
+    double score = 0;
+    memset(sums_at(e, chunk, 0), 0, e->parts * (1 + e->d + e->size) * sizeof(double));
+    v->fresh = false; /* the parts are new */
+    for (const em_block *b = e->block + first; b < e->block + end; b++) {
+        if (e->kind == EM_SHARED) {
+            look(v, b->pattern);
+            densities_of_block(v, e->x + b->at * e->d, b->padded);
+        } else {
+            nearest_of_block(e, v, e->x + b->at * e->d, b->padded);
+        }
+        for (size_t r = 0; r < b->rows; r++)
+            score += e->weight[b->at + r] * v->total[r];
+        for (size_t k = 0; k < e->parts; k++) {
+            share_of_part(v, k, b->padded);
+            add_block(e, v, b, k, sums_at(e, chunk, k));
+        }
+    }
+    e->score[chunk] = score;
+}
+
+/* Expectation, and the sums for what follows; returns the mean of the rows' scores. */
+static double expect(em *e, em_kind kind)
+{
+    double score = 0;
+    e->kind = kind;
+    parallel_for(e->threads, e->chunks, pass_chunk, e);
+    for (size_t i = 0; i < e->chunks; i++)
+        score += e->score[i];
+    return score / e->total;
+}
+
+static double ridge_of(const em *e, size_t j)
+{
+    return e->o->ridge ? e->o->ridge[j] : 1e-6;
+}
+
+/* New values of part k. One without rows keeps its shape. */
+static void maximise_part(void *context, int thread, size_t k)
+{
+    em *e = context;
+    size_t d = e->d, numbers = 1 + d + e->size;
+    double *sums = sums_at(e, 0, k), *part = part_at(e->m, k), *square = sums + 1 + d;
+    (void)thread;
+    for (size_t chunk = 1; chunk < e->chunks; chunk++)
+        for (size_t i = 0; i < numbers; i++)
+            sums[i] += sums_at(e, chunk, k)[i];
+    double count = sums[0];
+    part[0] = log(fmax(count / e->total, 1e-300));
+    if (!(count > 1e-10 * e->total))
+        return;
+    for (size_t j = 0; j < d; j++) {
+        sums[1 + j] /= count;
+        part[1 + j] += sums[1 + j];
+    }
+    if (e->kind == EM_NEAREST)
+        return;
+    double *covariance = e->covariance + k * e->size, prior = e->o->common_rows;
+    for (size_t j = 0, at = 0; j < d; j++)
+        for (size_t i = j; i < (e->m->diagonal ? j + 1 : d); i++, at++) {
+            covariance[at] = square[at] / count - sums[1 + i] * sums[1 + j];
+            if (e->o->common)
+                covariance[at] =
+                    (count * covariance[at] + prior * e->o->common[at]) / (count + prior);
+            covariance[at] += i == j ? ridge_of(e, j) : 0;
+        }
+    memcpy(part + 1 + d, covariance, e->size * sizeof *covariance);
+    for (size_t j = 0; e->m->diagonal && j < d; j++)
+        part[1 + d + j] = sqrt(fmax(covariance[j], ridge_of(e, j)));
+    if (!e->m->diagonal)
+        gaussian_factor(part + 1 + d, d, 1e-150);
+}
+
+static void maximise(em *e)
+{
+    parallel_for(e->threads, e->parts, maximise_part, e);
+}
+
+/* ------------------------------------------------------------------ rows into blocks */
+
+typedef struct patterned {
+    const double *row;
+    size_t number, d;
+} patterned;
+
+static int by_pattern(const void *a, const void *b)
+{
+    const patterned *p = a, *q = b;
+    for (size_t j = 0; j < p->d; j++)
+        if (isnan(p->row[j]) != isnan(q->row[j]))
+            return isnan(p->row[j]) ? 1 : -1;
+    return p->number < q->number ? -1 : 1;
+}
+
+static bool same_pattern(const patterned *p, const patterned *q)
+{
+    for (size_t j = 0; j < p->d; j++)
+        if (isnan(p->row[j]) != isnan(q->row[j]))
+            return false;
+    return true;
+}
+
+/* Cuts the rows into blocks of one pattern; NULL for `block`: counts blocks and padded rows. */
+static void cut_blocks(em *e, const patterned *rows, bool holes, em_block *block)
+{
+    size_t n = e->rows->n, end;
+    e->blocks = e->padded = 0;
+    for (size_t first = 0; first < n; first = end, e->blocks++) {
+        for (end = first + 1; end < n && end - first < BLOCK_OF_ROWS; end++)
+            if (holes && !same_pattern(rows + first, rows + end))
+                break;
+        size_t padded = round_up(end - first);
+        if (block)
+            block[e->blocks] =
+                (em_block){e->padded, end - first, padded, holes ? rows[first].row : NULL};
+        e->padded += padded;
+    }
+}
+
+/* The means of the columns' values, by which holes are filled for the start. */
+static nicest_status measure_columns(em *e, double *mean, bool *holes)
+{
+    const mixture_rows *rows = e->rows;
+    for (size_t j = 0; j < e->d; j++) {
+        double sum = 0, count = 0;
+        for (size_t i = 0; i < rows->n; i++) {
+            double value = rows->x[i * e->d + j], weight = rows->weight ? rows->weight[i] : 1;
+            if (isinf(value))
+                return fail(NICEST_E_DATA, "row %zu, column %zu is infinite", i + 1, j + 1);
+            *holes = *holes || isnan(value);
+            if (isnan(value))
+                continue;
+            sum += weight * value;
+            count += weight;
+        }
+        if (!(count > 0))
+            return fail(NICEST_E_DATA, "column %zu has no value to fit", j + 1);
+        mean[j] = sum / count;
+    }
+    return NICEST_OK;
+}
+
+static nicest_status place_rows(em *e)
+{
+    size_t n = e->rows->n, d = e->d;
+    double *mean = memory_new(d, sizeof *mean);
+    patterned *sorted = memory_new(n, sizeof *sorted);
+    bool holes = false;
+    nicest_status status = mean && sorted ? NICEST_OK : fail_memory();
+    if (status != NICEST_OK)
+        goto done;
+    TRY_TO(measure_columns(e, mean, &holes));
+    for (size_t i = 0; i < n; i++)
+        sorted[i] = (patterned){e->rows->x + i * d, i, d};
+    if (holes)
+        qsort(sorted, n, sizeof *sorted, by_pattern);
+    cut_blocks(e, sorted, holes, NULL);
+    e->block = memory_new(e->blocks, sizeof *e->block);
+    e->x = memory_new(e->padded, d * sizeof *e->x);
+    e->weight = memory_new(3 * e->padded + d, sizeof *e->weight);
+    TRY_TO(e->block && e->x && e->weight ? NICEST_OK : fail_memory());
+    e->nearest = e->weight + e->padded;
+    e->trial = e->nearest + e->padded;
+    e->centre = e->trial + e->padded;
+    cut_blocks(e, sorted, holes, e->block);
+    for (size_t b = 0, i = 0; b < e->blocks; b++)
+        for (size_t r = 0; r < e->block[b].rows; r++, i++) {
+            double *x = e->x + e->block[b].at * d, weight = 1;
+            for (size_t j = 0; j < d; j++)
+                x[j * e->block[b].padded + r] =
+                    isnan(sorted[i].row[j]) ? mean[j] : sorted[i].row[j];
+            weight = e->rows->weight ? e->rows->weight[sorted[i].number] : 1;
+            e->weight[e->block[b].at + r] = weight;
+            e->total += weight;
+        }
+done:
+    memory_free(mean);
+    memory_free(sorted);
+    return status;
+}
+
+/* ------------------------------------------------------------------ starts */
+
+static void measure_distances(void *context, int thread, size_t item)
+{
+    em *e = context;
+    const em_block *b = e->block + item;
+    size_t n = b->padded;
+    double sum[BLOCK_OF_ROWS] = {0};
+    const double *x = e->x + b->at * e->d;
+    (void)thread;
+    for (size_t j = 0; j < e->d; j++)
+        for (size_t r = 0; r < n; r++)
+            sum[r] += (x[j * n + r] - e->centre[j]) * (x[j * n + r] - e->centre[j]);
+    for (size_t r = 0; r < n; r++)
+        e->trial[b->at + r] = fmin(e->nearest[b->at + r], sum[r]);
+}
+
+/* The row at which the running sum of its weights (times squared distance, but for the first seed)
+ * passes share u of the whole, into e->centre. */
+static void draw_seed(em *e, double u, bool first)
+{
+    double sum = 0, so_far = 0;
+    size_t chosen = 0;
+    for (size_t i = 0; i < e->padded; i++)
+        sum += e->weight[i] * (first ? 1 : e->nearest[i]);
+    for (size_t i = 0; i < e->padded && so_far <= u * sum; i++) {
+        double more = e->weight[i] * (first ? 1 : e->nearest[i]);
+        so_far += more;
+        chosen = more > 0 ? i : chosen;
+    }
+    const em_block *b = e->block;
+    while (b->at + b->padded <= chosen)
+        b++;
+    for (size_t j = 0; j < e->d; j++)
+        e->centre[j] = e->x[b->at * e->d + j * b->padded + chosen - b->at];
+}
+
+/* Greedy k-means++: of some drawn rows the one that leaves the least distance becomes the mean of
+ * part k. */
+static void choose_seed(em *e, random_stream stream, size_t k)
+{
+    double u[8], *mean = part_at(e->m, k) + 1, least = HUGE_VAL;
+    size_t trials = k == 0 ? 1 : 2 + (size_t)log((double)e->parts);
+    trials = trials < 8 ? trials : 8;
+    random_uniform_double(stream, k, u, trials);
+    for (size_t t = 0; t < trials; t++) {
+        double sum = 0;
+        draw_seed(e, u[t], k == 0);
+        parallel_for(e->threads, e->blocks, measure_distances, e);
+        for (size_t i = 0; i < e->padded; i++)
+            sum += e->weight[i] * e->trial[i];
+        if (t > 0 && !(sum < least))
+            continue;
+        least = sum;
+        memcpy(mean, e->centre, e->d * sizeof *mean);
+    }
+    memcpy(e->centre, mean, e->d * sizeof *mean);
+    parallel_for(e->threads, e->blocks, measure_distances, e);
+    memcpy(e->nearest, e->trial, e->padded * sizeof *e->trial);
+}
+
+/* k-means++, then k-means for some rounds, then each part's moments. */
+static void start(em *e, uint32_t number)
+{
+    random_stream stream = {e->o->seed, RANDOM_SPLIT, 0x317c0000u + number};
+    for (size_t i = 0; i < e->padded; i++)
+        e->nearest[i] = HUGE_VAL;
+    for (size_t k = 0; k < e->parts; k++) {
+        double *part = part_at(e->m, k);
+        memset(part, 0, mixture_part_size(e->d, e->m->diagonal) * sizeof *part);
+        choose_seed(e, stream, k);
+        for (size_t j = 0; j < e->d; j++) {
+            size_t at = e->m->diagonal ? j : gaussian_column(e->d, j);
+            part[1 + e->d + at] = e->covariance[k * e->size + at] = 1;
+        }
+    }
+    double before = -HUGE_VAL;
+    for (int i = 0; e->parts > 1 && i < LLOYD_ROUNDS; i++) {
+        double now = expect(e, EM_NEAREST);
+        maximise(e);
+        if (now - before <= 1e-4 * fabs(now))
+            break;
+        before = now;
+    }
+    expect(e, EM_WHOLE);
+    maximise(e);
+}
+
+/* At most `iterations`; returns the mean log-likelihood of what e->m then is. */
+static double iterate(em *e, int iterations, double tolerance)
+{
+    double now = expect(e, EM_SHARED), before = -HUGE_VAL;
+    for (int i = 0; i < iterations && now - before >= tolerance; i++) {
+        maximise(e);
+        before = now;
+        now = expect(e, EM_SHARED);
+    }
+    return now;
+}
+
+/* ------------------------------------------------------------------ fitting */
+
+static nicest_status em_open(em *e)
+{
+    const mixture_rows *rows = e->rows;
+    if (rows->n < 1 || rows->d < 1)
+        return fail(NICEST_E_DATA, "a mixture cannot be fitted to %zu rows of %zu columns", rows->n,
+                    rows->d);
+    if (e->parts > rows->n)
+        return fail(NICEST_E_DATA, "a mixture of %zu parts wants as many rows; there are %zu",
+                    e->parts, rows->n);
+    TRY(place_rows(e));
+    size_t numbers = e->parts * (1 + e->d + e->size), most = CHUNK_NUMBERS / numbers;
+    most = most < 1 ? 1 : most < MOST_CHUNKS ? most : MOST_CHUNKS;
+    e->chunks = e->blocks < most ? e->blocks : most;
+    e->covariance = memory_new(e->parts, e->size * sizeof(double));
+    e->sums = memory_new(e->chunks, numbers * sizeof(double));
+    e->score = memory_new(e->chunks, sizeof(double));
+    e->view = memory_new((size_t)e->threads, sizeof(mixture_view *));
+    if (!e->covariance || !e->sums || !e->score || !e->view)
+        return fail_memory();
+    TRY(mixture_new(&e->m, e->d, e->parts, e->o->diagonal));
+    for (int i = 0; i < e->threads; i++) {
+        TRY(view_open(&e->view[i], e->m, e->block[e->blocks - 1].pattern != NULL));
+        e->view[i]->covariance = e->covariance;
+    }
+    return NICEST_OK;
+}
+
+static void em_close(em *e)
+{
+    for (int i = 0; e->view && i < e->threads; i++)
+        mixture_view_free(e->view[i]);
+    memory_free(e->view);
+    memory_free(e->block);
+    memory_free(e->x);
+    memory_free(e->weight);
+    memory_free(e->covariance);
+    memory_free(e->sums);
+    memory_free(e->score);
+}
+
+/* The best of several starts, each taken some iterations far; the parts and covariances of the best
+ * so far wait in `best`. */
+static double best_start(em *e, int restarts, double *best)
+{
+    size_t shape = e->parts * mixture_part_size(e->d, e->m->diagonal);
+    size_t covariances = e->parts * e->size;
+    double most = -HUGE_VAL;
+    for (int i = 0; i < restarts; i++) {
+        start(e, (uint32_t)i);
+        double now = iterate(e, SHORT_RUN, 0);
+        if (i > 0 && !(now > most))
+            continue;
+        most = now;
+        memcpy(best, e->m->part, shape * sizeof *best);
+        memcpy(best + shape, e->covariance, covariances * sizeof *best);
+    }
+    memcpy(e->m->part, best, shape * sizeof *best);
+    memcpy(e->covariance, best + shape, covariances * sizeof *best);
+    return most;
+}
+
+nicest_status mixture_fit(mixture **out, const mixture_rows *rows, const mixture_options *o,
+                          double *mean_logp)
+{
+    em e = {.rows = rows, .o = o, .d = rows->d, .parts = o->parts ? o->parts : 1};
+    int restarts = e.parts == 1 ? 1 : o->restarts ? o->restarts : 3;
+    double *best = NULL, logp;
+    nicest_status status;
+    e.size = factor_size(e.d, o->diagonal);
+    e.threads = o->threads < 1 ? parallel_available() : o->threads;
+    TRY_TO(em_open(&e));
+    best = memory_new(e.parts, (1 + e.d + 2 * e.size) * sizeof *best);
+    TRY_TO(best ? NICEST_OK : fail_memory());
+    best_start(&e, restarts, best);
+    logp = iterate(&e, o->iterations ? o->iterations : 200, o->tolerance > 0 ? o->tolerance : 1e-4);
+    if (mean_logp)
+        *mean_logp = logp;
+    *out = e.m;
+    e.m = NULL;
+done:
+    em_close(&e);
+    mixture_free(e.m);
+    memory_free(best);
+    return status;
+}
+
+/* ------------------------------------------------------------------ the number of parts */
+
+enum { FOLDS = 5, FOLDS_BELOW = 2000, ROWS_A_PART = 10 };
+
+/* The fold of a row: a function of its values, so that copies stay together. */
+static unsigned fold_of(const double *row, size_t d, uint64_t seed)
+{
+    uint64_t hash = seed ^ 0x9e3779b97f4a7c15u;
+    for (size_t j = 0; j < d; j++) {
+        double value = isnan(row[j]) ? -HUGE_VAL : row[j] + 0.0; /* one NaN, one zero */
+        uint64_t bits;
+        memcpy(&bits, &value, sizeof bits);
+        hash = (hash ^ bits) * 0xbf58476d1ce4e5b9u;
+        hash ^= hash >> 29;
+    }
+    return (unsigned)((hash >> 20) % FOLDS);
+}
+
+/* Copies the rows of fold `fold`, or all others, behind each other; returns their number. */
+static size_t take_fold(const mixture_rows *rows, uint64_t seed, unsigned fold, bool inside,
+                        double *x, double *weight)
+{
+    size_t n = 0, d = rows->d;
+    for (size_t i = 0; i < rows->n; i++) {
+        if ((fold_of(rows->x + i * d, d, seed) == fold) != inside)
+            continue;
+        memcpy(x + n * d, rows->x + i * d, d * sizeof *x);
+        weight[n++] = rows->weight ? rows->weight[i] : 1;
+    }
+    return n;
+}
+
+/* Adds to *sum the log density of the rows of a fold under a mixture of the others. */
+static nicest_status judge_fold(const mixture_rows *rows, const mixture_options *o, unsigned fold,
+                                double *space, double *sum, double *total)
+{
+    size_t d = rows->d;
+    double *x = space, *weight = x + rows->n * d, *logp = weight + rows->n;
+    mixture *m = NULL;
+    mixture_view *v = NULL;
+    nicest_status status = NICEST_OK;
+    size_t n = take_fold(rows, o->seed, fold, false, x, weight);
+    if (n > 0)
+        status = mixture_fit(&m, &(mixture_rows){x, weight, n, d}, o, NULL);
+    if (n == 0 ||
+        status == NICEST_E_DATA) /* no row or no value of a column: this fold says nothing */
+        return NICEST_OK;
+    TRY_TO(status);
+    TRY_TO(mixture_view_new(&v, m));
+    n = take_fold(rows, o->seed, fold, true, x, weight);
+    mixture_evaluate(v, x, n, logp, NULL);
+    for (size_t i = 0; i < n; i++) {
+        *sum += weight[i] * logp[i];
+        *total += weight[i];
+    }
+done:
+    mixture_view_free(v);
+    mixture_free(m);
+    return status;
+}
+
+nicest_status mixture_choose(mixture **out, const mixture_rows *rows, const mixture_options *o,
+                             size_t most, double *held_out)
+{
+    mixture_options trial = *o;
+    unsigned folds = o->folds ? (unsigned)o->folds : rows->n < FOLDS_BELOW ? FOLDS : 1;
+    size_t best = 1, limit = rows->n / ROWS_A_PART < most ? rows->n / ROWS_A_PART : most;
+    double *space = memory_new(rows->n, (rows->d + 2) * sizeof *space), highest = -HUGE_VAL;
+    nicest_status status = space ? NICEST_OK : fail_memory();
+    int worse = 0;
+    for (size_t parts = 1, step = 1; status == NICEST_OK && worse < 2;) {
+        double sum = 0, total = 0;
+        trial.parts = parts;
+        for (unsigned fold = 0; status == NICEST_OK && fold < folds; fold++)
+            status = judge_fold(rows, &trial, fold, space, &sum, &total);
+        bool better = sum / total > highest;
+        worse = better ? 0 : worse + 1;
+        best = better ? parts : best;
+        highest = better ? sum / total : highest;
+        step = parts >= 4 && parts % (4 * step) == 0 ? 2 * step : step; /* 1 2 3 4 6 8 12 16 24 */
+        parts += step;
+        if (parts > limit)
+            break;
+    }
+    memory_free(space);
+    TRY(status);
+    trial.parts = best;
+    if (held_out)
+        *held_out = highest;
+    return mixture_fit(out, rows, &trial, NULL);
+}

@@ -1,0 +1,90 @@
+/* mixture.h - mixtures of Gaussians, fitted by expectation-maximisation, also to rows with holes.
+ *
+ *     p(x) = sum_k w_k N(x; m_k, L_k L_k')
+ *
+ * A missing value is NaN. A row with holes has the density of what is seen, N(x_o; m_o, C_oo) by
+ * parts: exactly the integral of the whole row's density. In double throughout; knows neither
+ * models nor data. Columns should be of like scale (standardised), as starts are found by
+ * distances. */
+#ifndef NICEST_BASE_MIXTURE_H
+#define NICEST_BASE_MIXTURE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/random.h"
+#include "nicest.h"
+
+typedef struct mixture {
+    size_t columns, parts;
+    bool diagonal;
+    double
+        *part; /* [parts, mixture_part_size()]: log w, m [columns], then the lower triangle L
+                  packed by columns (gaussian.h) or, of a diagonal one, the deviations [columns] */
+} mixture;
+
+size_t mixture_part_size(size_t columns, bool diagonal);
+/* All parts zero; released by mixture_free. */
+nicest_status mixture_new(mixture **out, size_t columns, size_t parts, bool diagonal);
+void mixture_free(mixture *m);
+
+/* ------------------------------------------------------------------ fitting */
+
+typedef struct mixture_rows {
+    const double *x;      /* [n, d], NaN where missing, else finite */
+    const double *weight; /* [n], not negative; NULL: 1 each */
+    size_t n, d;
+} mixture_rows;
+
+/* Zero means the default. */
+typedef struct mixture_options {
+    size_t parts; /* 1 */
+    bool diagonal;
+    const double
+        *ridge;           /* [d] added to the variances of every part, as scikit-learn adds its
+                             reg_covar; NULL: 1e-6. No variance in any direction is below the least */
+    const double *common; /* packed covariance of which each part counts `common_rows` rows beside
+                             its own (not of diagonal ones); NULL: none */
+    double common_rows;
+    uint64_t seed;
+    int restarts;     /* 3: k-means++ starts; the likeliest after a few iterations goes on */
+    int iterations;   /* 200 */
+    int folds;        /* of mixture_choose: 5 below 2000 rows, else 1, a fifth of the rows */
+    double tolerance; /* 1e-4: ends when the mean log-likelihood rises by less, nats a row */
+    int threads;      /* all; the bits do not depend on it */
+} mixture_options;
+
+/* Maximum likelihood; with holes, under values missing at random. *mean_logp (may be NULL) is that
+ * of the rows. NICEST_E_DATA for more parts than rows, a column without a value, infinite values.
+ * Time: iterations times n d^2 parts; of holes, patterns times d^3 / 3 parts beside it. Memory: the
+ * rows once more (each pattern of holes rounded up to 8 rows) and n numbers. */
+nicest_status mixture_fit(mixture **out, const mixture_rows *rows, const mixture_options *o,
+                          double *mean_logp);
+/* The same with the number of parts out of 1, 2, 3, 4, 6, 8, 12, 16, ... (at most `most`, and ten
+ * rows a part) under which held-out rows are likeliest, each fold under a mixture of the others.
+ * Equal rows are in the same fold. It ends after two numbers that are no better. *held_out (may be
+ * NULL) is the mean log density of held-out rows. */
+nicest_status mixture_choose(mixture **out, const mixture_rows *rows, const mixture_options *o,
+                             size_t most, double *held_out);
+
+/* ------------------------------------------------------------------ use */
+
+/* What one thread needs to look at a mixture: scratch, and the factors of the last pattern of
+ * holes. Borrows m, which must not change meanwhile. */
+typedef struct mixture_view mixture_view;
+nicest_status mixture_view_new(mixture_view **out, const mixture *m);
+void mixture_view_free(mixture_view *v);
+
+/* logp[n] and gradient[n, d] (may be NULL; 0 where missing) of rows x[n, d]: neither depends on the
+ * other rows. An infinite value gives -infinity. Never allocates; rows of equal pattern that follow
+ * each other are quick. */
+void mixture_evaluate(mixture_view *v, const double *x, size_t n, double *logp, double *gradient);
+/* Fills the missing values of row x[d]: with their mean given what is seen or, where `noise` is not
+ * NULL, with a draw, number `number` of that stream. */
+void mixture_fill(mixture_view *v, const random_stream *noise, uint64_t number, double *x);
+/* Row `number` of the stream. Deviations from the part's mean are multiplied by `temperature`. */
+void mixture_sample(const mixture *m, random_stream stream, uint64_t number, double temperature,
+                    double *x);
+
+#endif
