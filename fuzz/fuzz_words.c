@@ -2,6 +2,7 @@
  * its slice, lists of columns, the row filter, toys, masks, corruptions, hidden layers. */
 #include <string.h>
 
+#include "flow/mlp.h"
 #include "flow/spec.h"
 #include "fuzz.h"
 
@@ -69,7 +70,7 @@ static void corrupt(const char *text)
 static void hidden_layers(const char *text)
 {
     mlp_spec made = {0};
-    nicest_status status = spec_parse_hidden(text, &made);
+    nicest_status status = mlp_parse_hidden(text, &made);
     NEED(status == NICEST_OK || status == NICEST_E_ARGUMENT);
     NEED(status != NICEST_OK || made.hidden_count <= 64);
 }

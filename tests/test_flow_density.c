@@ -193,7 +193,7 @@ static void check_start(const char *text, const double *normal)
         f->entry.column[1].centre = -5;
         f->entry.column[3] = (entry_column){.step = 1, .unit = 1, .centre = 8};
         assert_int_equal(entry_set(&f->entry), NICEST_OK);
-        assert_int_equal(flow_init(f, &rows, 5), NICEST_OK);
+        assert_int_equal(flow_init(f, &rows, 5, 1), NICEST_OK);
         flow_workspace *w = workspace_of(f, FLOW_SCORE, 0, 1);
         flow_run(w, &(flow_job){.input = FLOW_STORED,
                                 .rows = ROWS,

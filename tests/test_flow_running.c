@@ -436,7 +436,7 @@ static nicest_status make_everything(const double *x)
     flow_rows rows = {copy_rows, x, 90};
     nicest_status status = flow_new(&f, SPEC, 0);
     if (status == NICEST_OK)
-        status = flow_init(f, &rows, 1);
+        status = flow_init(f, &rows, 1, 1);
     if (status == NICEST_OK)
         status = flow_workspace_new(&w, f, FLOW_LEARN, 90, 2, false);
     if (status != NICEST_OK)

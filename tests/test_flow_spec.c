@@ -104,7 +104,16 @@ static void mistakes_are_named_with_their_line(void **state)
         {HEAD "coupling move=first hidden=5x40,6x25\nprior normal", "spec line 3: hidden="},
         {HEAD "coupling move=first hidden=65537\nprior normal", "spec line 3: hidden="},
         {HEAD "coupling move=first hidden=5 colour=red\nprior normal", "spec line 3: expected"},
-        {HEAD "coupling move=first hidden=5 rule=affine\nprior normal", "spec line 3: the rule"},
+        {HEAD "coupling move=first hidden=5 rule=cubic\nprior normal", "spec line 3: the rule"},
+        {HEAD "coupling move=first hidden=5 rule=affine bound=0\nprior normal", "bound=B"},
+        {HEAD "coupling move=first hidden=5 bound=2\nprior normal", "spec line 3: expected"},
+        {HEAD "coupling move=first hidden=5x2 blocks=2\nprior normal", "hidden= is one width"},
+        {HEAD "coupling move=first hidden=5 dropout=1\nprior normal", "dropout=P"},
+        {HEAD "context 0\nprior normal", "spec line 3: expected 'context N'"},
+        {HEAD "context 2\ncontext 2\nprior normal", "spec line 4: 'context' and"},
+        {HEAD "masked x\nprior normal", "spec line 3: expected 'context N'"},
+        {HEAD "scale\nmasked\nprior normal", "spec line 4: 'context' and"},
+        {HEAD "masked\ncoupling move=first hidden=none\nprior normal", "has a hidden layer"},
         {HEAD "coupling move=first hidden=5 activation=none\nprior normal", "spec line 3: the act"},
         {"nicest 1\ncolumns 1\ncoupling move=first hidden=5\nprior normal", "at least 2 columns"},
         {HEAD "logit margin=0\nprior normal", "spec line 3: expected 'logit"},
@@ -114,7 +123,7 @@ static void mistakes_are_named_with_their_line(void **state)
         {HEAD "prior\n", "spec line 3: expected 'prior"},
         {HEAD "prior uniform\n", "spec line 3: expected 'prior"},
         {HEAD "prior normal\nscale\n", "spec line 4: 'prior' ends a spec"},
-        {HEAD "a b c d e f g h i\n", "spec line 3: more than 8 words"},
+        {HEAD "a b c d e f g h i j k l m n o p q\n", "more than 16 words"},
     };
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {

@@ -94,7 +94,7 @@ static nicest_status open_flow(subject *s)
     flow_rows rows = {fetch_rows, s, s->what->batch};
     status = set_entry(f, s->what->levels);
     if (status == NICEST_OK)
-        status = flow_init(f, &rows, 1);
+        status = flow_init(f, &rows, 1, 1);
     if (status != NICEST_OK) {
         flow_free(f);
         return status;

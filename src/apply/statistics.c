@@ -60,7 +60,7 @@ typedef struct pass {
     size_t d;
     unsigned height, width, channels;
     bool compressible;
-    uint32_t *place;                        /* [d] data column that latent column j has been */
+    uint32_t *place;                        /* [2 d] data column that latent column j has been */
     float *signs;                           /* [PROJECTIONS, d] +1 or -1 */
     double *stored, *logp, *latent, *norms; /* of one batch */
     size_t rows;
@@ -69,29 +69,6 @@ typedef struct pass {
     size_t scratch_size;
     unsigned char *scratch; /* [threads, scratch_size] */
 } pass;
-
-/* Latent column j is data column place[j]: the permutations alone, applied to the numbers 0..d-1.
- */
-static nicest_status trace_columns(pass *p)
-{
-    double *number = memory_new(p->d, sizeof *number);
-    arena space = {0};
-    if (!number || !arena_open(&space, (p->d + 64) * sizeof(double))) {
-        memory_free(number);
-        return fail_memory();
-    }
-    for (size_t j = 0; j < p->d; j++)
-        number[j] = (double)j;
-    tile t = {.rows = 1, .padded = 1, .columns = p->d, .x = number, .scratch = &space};
-    for (size_t i = 0; i < p->flow->spec.count; i++)
-        if (!strcmp(p->flow->spec.layers[i]->class->name, "permute"))
-            p->flow->spec.layers[i]->class->forward(p->flow->spec.layers[i], &t);
-    for (size_t j = 0; j < p->d; j++)
-        p->place[j] = (uint32_t)number[j];
-    arena_close(&space);
-    memory_free(number);
-    return NICEST_OK;
-}
 
 static void draw_signs(pass *p)
 {
@@ -114,7 +91,7 @@ static nicest_status pass_open(pass *p, const nicest_model *model, int threads)
     nicest_model_image(model, &p->height, &p->width, &p->channels);
     p->scratch_size = p->d * 4 * sizeof(double) + picture_filter_size(p->height, p->d);
     p->scratch_size = (p->scratch_size + 63) / 64 * 64; /* each thread's part begins aligned */
-    p->place = memory_new(p->d, sizeof *p->place);
+    p->place = memory_new(2 * p->d, sizeof *p->place);
     p->signs = memory_new(p->d, PROJECTIONS * sizeof *p->signs);
     p->stored = memory_new(BATCH, p->d * sizeof(double));
     p->latent = memory_new(BATCH, p->d * sizeof(double));
@@ -124,7 +101,8 @@ static nicest_status pass_open(pass *p, const nicest_model *model, int threads)
     if (!p->place || !p->signs || !p->stored || !p->latent || !p->logp || !p->norms || !p->scratch)
         return fail_memory();
     draw_signs(p);
-    return trace_columns(p);
+    flow_trace(p->flow, p->place);
+    return NICEST_OK;
 }
 
 static void pass_close(pass *p)

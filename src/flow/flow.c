@@ -54,10 +54,10 @@ static nicest_status build(flow *f, const char *spec_text, size_t most)
     list_tensors(f);
     if (f->tensors.failed)
         return fail_memory();
-    if (most && (f->spec.columns > most || f->tensors.trainable > most || f->tensors.frozen > most))
+    if (most && (f->spec.columns > most || f->spec.context > most || f->tensors.trainable > most || f->tensors.frozen > most))
         return fail(NICEST_E_FORMAT, "the spec wants %zu parameters, more than there are",
                     f->tensors.trainable + f->tensors.frozen);
-    if (!entry_open(&f->entry, f->spec.columns))
+    if (!entry_open(&f->entry, f->spec.columns + f->spec.context))
         return fail_memory();
     TRY(place_tensors(f));
     list_blocks(f);
@@ -130,10 +130,11 @@ struct flow_workspace {
     weight_forms forms; /* [trainable] each; and whether they are those of theta */
     bool is_turned;
     size_t capacity; /* rows of a tape */
+    real *gradient;   /* [trainable], where it is kept whole */
     /* of FLOW_RECOMPUTE */
     double *inputs;   /* [layers that tape, capacity, d] */
+    real *masks;      /* [layers, capacity, d] of a masked flow */
     real *dx;         /* [capacity, d] */
-    real *gradient;   /* [trainable] */
     size_t layer;     /* at hand on the way back */
     size_t tile;      /* most rows of a tile */
     double *row_logp; /* [rows] of a training batch */
@@ -142,7 +143,8 @@ struct flow_workspace {
     const flow_job *job;
     size_t start, count; /* rows of the job that it covers */
     size_t pass_tile;    /* rows of its tiles */
-    bool learning;
+    double total;        /* of the weights of a step */
+    bool learning, accumulate;
 };
 
 static size_t tiles_of(size_t rows, size_t size)
@@ -170,12 +172,17 @@ enum { ROWS_AT_ONCE = 8 };
 static void take_tile(const flow_workspace *w, size_t padded, arena *a, tile *t, double **values,
                       float **noise)
 {
-    size_t d = w->flow->spec.columns;
+    const flow_spec *spec = &w->flow->spec;
+    size_t d = spec->columns, stored = w->flow->entry.columns;
+    bool backward = w->use != FLOW_SCORE;
     t->x = arena_take(a, d * padded, sizeof(double));
-    t->dx = w->use == FLOW_SCORE ? NULL : arena_take(a, d * padded, sizeof(real));
+    t->dx = backward ? arena_take(a, d * padded, sizeof(real)) : NULL;
+    t->weight = backward ? arena_take(a, padded, sizeof(real)) : NULL;
+    t->mask = spec->masked ? arena_take(a, d * padded, sizeof(real)) : NULL;
+    t->context = spec->context ? arena_take(a, spec->context * padded, sizeof(real)) : NULL;
     t->logdet = arena_take(a, padded, sizeof(double));
-    *values = arena_take(a, 2 * ROWS_AT_ONCE * d, sizeof(double));
-    *noise = arena_take(a, d, sizeof(float));
+    *values = arena_take(a, 2 * ROWS_AT_ONCE * stored, sizeof(double));
+    *noise = arena_take(a, stored, sizeof(float));
 }
 
 /* Measures the scratch of tiles of at most w->tile rows. */
@@ -186,12 +193,16 @@ static nicest_status prepare_worker(flow_workspace *w, worker *k)
     double *values;
     float *noise;
     take_tile(w, w->tile, &counting, &unused, &values, &noise);
-    layer_needs needs = {
-        .rows = w->tile, .backward = w->use != FLOW_SCORE, .bf16 = w->bf16, .scratch = &counting};
+    layer_needs needs = {.rows = w->tile,
+                         .backward = w->use != FLOW_SCORE,
+                         .bf16 = w->bf16,
+                         .masked = w->flow->spec.masked,
+                         .scratch = &counting};
     for (size_t i = 0; i < w->flow->spec.count; i++)
         if (class_of(w->flow, i)->prepare)
             class_of(w->flow, i)->prepare(w->flow->spec.layers[i], &needs);
-    arena_take(&counting, w->tile, sizeof(real) + sizeof(double)); /* finish_forward */
+    arena_take(&counting, w->tile, sizeof(real)); /* finish_forward */
+    arena_take(&counting, 2 * w->tile, sizeof(double));
     k->block = memory_new(w->use >= FLOW_LEARN ? flow_largest_block(w->flow) : 1, sizeof(real));
     k->pairs = memory_new(w->bf16 ? BLOCK_ROWS * w->capacity / 2 : 1, sizeof(real));
     if (!k->block || !k->pairs || !arena_open(&k->arena, counting.peak))
@@ -214,13 +225,18 @@ static double *kept_input(const flow_workspace *w, size_t i, size_t first)
     return w->inputs + (taping_layers(w->flow, i) * w->capacity + first) * w->flow->spec.columns;
 }
 
+static real *kept_mask(const flow_workspace *w, size_t i, size_t first)
+{
+    return w->masks + (i * w->capacity + first) * w->flow->spec.columns;
+}
+
 static nicest_status keep_inputs(flow_workspace *w)
 {
-    size_t cells = w->capacity * w->flow->spec.columns;
-    w->inputs = memory_new(taping_layers(w->flow, w->flow->spec.count), cells * sizeof(double));
+    size_t layers = w->flow->spec.count, cells = w->capacity * w->flow->spec.columns;
+    w->inputs = memory_new(taping_layers(w->flow, layers), cells * sizeof(double));
+    w->masks = memory_new(w->flow->spec.masked ? layers + 1 : 0, cells * sizeof(real));
     w->dx = memory_new(cells, sizeof(real));
-    w->gradient = memory_new(w->flow->tensors.trainable, sizeof(real));
-    return w->inputs && w->dx && w->gradient ? NICEST_OK : fail_memory();
+    return w->inputs && w->masks && w->dx ? NICEST_OK : fail_memory();
 }
 
 /* The place of every layer's matrices in one block, of [rows, all widths] or, where only one
@@ -277,13 +293,19 @@ static void turn_all(flow_workspace *w)
     parallel_for(w->threads, w->flow->blocks.count, turn_one, w);
 }
 
+static bool keeps_gradient(const flow_workspace *w)
+{
+    return w->use >= FLOW_LEARN_WHOLE;
+}
+
 static nicest_status prepare_all(flow_workspace *w)
 {
     size_t layers = w->flow->spec.count, tiles = tiles_of(w->rows, w->tile);
     w->workers = memory_new((size_t)w->threads, sizeof *w->workers);
     w->row_logp = memory_new(w->use >= FLOW_LEARN ? w->rows : 1, sizeof *w->row_logp);
     w->largest = memory_new(tiles * layers * 2, sizeof *w->largest);
-    if (!w->workers || !w->row_logp || !w->largest)
+    w->gradient = memory_new(keeps_gradient(w) ? w->flow->tensors.trainable : 0, sizeof(real));
+    if (!w->workers || !w->row_logp || !w->largest || !w->gradient)
         return fail_memory();
     if (w->use != FLOW_SCORE)
         TRY(lay_tapes(w));
@@ -331,6 +353,7 @@ void flow_workspace_free(flow_workspace *w)
     memory_free(w->forms.turned);
     memory_free(w->forms.paired);
     memory_free(w->inputs);
+    memory_free(w->masks);
     memory_free(w->dx);
     memory_free(w->gradient);
     memory_free(w->row_logp);
@@ -362,6 +385,14 @@ real *flow_block_scratch(flow_workspace *w, int thread)
 
 /* ------------------------------------------------------------------ a tile on its way */
 
+/* Numbers of a row as the job gives it: latent rows have the flow's columns, others the entry's,
+ * whose last are the context. */
+static size_t row_width(const flow_workspace *w)
+{
+    bool latent = w->job->input == FLOW_LATENT || w->job->input == FLOW_PRIOR;
+    return latent ? w->flow->spec.columns : w->flow->entry.columns;
+}
+
 /* Row `row` of the job through the door, from what is stored. */
 static void load_row(const flow_workspace *w, size_t row, const double *from, double *x,
                      float *noise)
@@ -370,34 +401,63 @@ static void load_row(const flow_workspace *w, size_t row, const double *from, do
     const entry *e = &w->flow->entry;
     uint64_t number = job->first_row + row;
     if (job->input == FLOW_PRIOR)
-        prior_sample(w->flow->spec.prior, job->noise, number, job->temperature, x, e->columns);
+        prior_sample(w->flow->spec.prior, job->noise, number, job->temperature, x,
+                     w->flow->spec.columns);
     else if (job->input == FLOW_STORED)
         entry_encode_row(e, from, job->noise, number, noise, x);
     else if (job->input == FLOW_CONTINUOUS)
         entry_centre_row(e, from, x);
     else
-        memcpy(x, from, e->columns * sizeof *x);
+        memcpy(x, from, row_width(w) * sizeof *x);
 }
 
-/* Fills t->x from what the job gives; zeros where there is no row. `values` is room for twice
- * ROWS_AT_ONCE rows. */
+/* Rows start .. start+count-1 of the context: what stands behind the columns of rows[count, width],
+ * or in the job. */
+static void load_context(const flow_workspace *w, tile *t, size_t first, size_t start, size_t count,
+                         const double *rows, size_t width)
+{
+    size_t d = t->columns, given = w->flow->spec.context;
+    real *context = (real *)t->context;
+    for (size_t r = start; r < start + count; r++) {
+        const double *from = width > d ? rows + (r - start) * width + d
+                                       : w->job->context + (first + r) * given;
+        for (size_t c = 0; c < given; c++)
+            context[c * t->padded + r] = r < t->rows ? (real)from[c] : 0;
+    }
+}
+
+/* NaN in a masked flow: the value is hidden. */
+static void load_mask(tile *t)
+{
+    for (size_t i = 0; i < t->columns * t->padded; i++) {
+        t->mask[i] = (real)!isnan(t->x[i]);
+        t->x[i] = isnan(t->x[i]) ? 0 : t->x[i];
+    }
+}
+
+/* Fills t->x, mask and context from what the job gives; zeros where there is no row. `values` is
+ * room for twice ROWS_AT_ONCE rows. */
 static void load_tile(const flow_workspace *w, tile *t, size_t first, double *values, float *noise)
 {
     const flow_job *job = w->job;
-    size_t d = t->columns;
-    double *rows = values + ROWS_AT_ONCE * d;
+    size_t width = row_width(w);
+    double *rows = values + ROWS_AT_ONCE * w->flow->entry.columns;
     for (size_t start = 0; start < t->padded; start += ROWS_AT_ONCE) {
         size_t left = t->rows > start ? t->rows - start : 0;
         size_t count = left < ROWS_AT_ONCE ? left : ROWS_AT_ONCE;
         size_t room = t->padded - start < ROWS_AT_ONCE ? t->padded - start : ROWS_AT_ONCE;
-        const double *from = job->values ? job->values + (first + start) * d : values;
+        const double *from = job->values ? job->values + (first + start) * width : values;
         if (job->source && count > 0)
             job->source->fetch(job->source->context, first + start, count, values);
         for (size_t i = 0; i < count; i++)
-            load_row(w, first + start + i, from + i * d, rows + i * d, noise);
-        memset(rows + count * d, 0, (room - count) * d * sizeof *rows);
-        state_put_rows(t->x, t->padded, start, rows, room, d);
+            load_row(w, first + start + i, from + i * width, rows + i * width, noise);
+        memset(rows + count * width, 0, (room - count) * width * sizeof *rows);
+        state_put_rows(t->x, t->padded, start, rows, room, t->columns, width);
+        if (t->context)
+            load_context(w, t, first, start, room, rows, width);
     }
+    if (t->mask)
+        load_mask(t);
 }
 
 static bool wants_gradient(const flow_job *job)
@@ -446,16 +506,20 @@ static void finish_forward(const flow_workspace *w, tile *t, size_t first, bool 
     const flow_job *job = w->job;
     size_t used = t->scratch->used, n = t->padded;
     real *h = arena_take(t->scratch, n, sizeof *h);
-    double *logp = arena_take(t->scratch, n, sizeof *logp);
+    double *logp = arena_take(t->scratch, 2 * n, sizeof *logp), *part = logp + n;
     memset(logp, 0, n * sizeof *logp);
     for (size_t j = 0; j < t->columns; j++) {
         real *dx = backward ? t->dx + j * n : NULL;
+        const real *seen = t->mask ? t->mask + j * n : NULL;
+        memset(part, 0, seen ? n * sizeof *part : 0);
         state_narrow(h, t->x + j * n, n);
-        prior_log_density(w->flow->spec.prior, h, dx, logp, n);
-        if (!backward)
-            continue;
-        vector_scale(dx, (real)t->dlogdet, t->rows);
-        vector_fill(dx + t->rows, 0, n - t->rows);
+        prior_log_density(w->flow->spec.prior, h, dx, seen ? part : logp, n);
+        for (size_t r = 0; seen && r < n; r++)
+            logp[r] += seen[r] > 0 ? part[r] : 0;
+        if (dx && seen)
+            vector_multiply(dx, seen, n);
+        if (dx)
+            vector_multiply(dx, t->weight, n);
     }
     for (size_t r = 0; r < t->rows; r++) {
         if (w->learning)
@@ -474,12 +538,14 @@ static void finish_forward(const flow_workspace *w, tile *t, size_t first, bool 
 static void finish_inverse(const flow_workspace *w, const tile *t, size_t first, double *values)
 {
     const flow_job *job = w->job;
-    size_t d = t->columns;
+    size_t d = w->flow->entry.columns, given = d - t->columns;
     double *x = values, *value = values + d;
     for (size_t r = 0; r < t->rows; r++) {
         if (job->logdet)
             job->logdet[first + r] = t->logdet[r];
-        state_get_rows(t->x, t->padded, r, x, 1, d);
+        state_get_rows(t->x, t->padded, r, x, 1, t->columns);
+        if (given)
+            memcpy(x + t->columns, job->context + (first + r) * given, given * sizeof *x);
         entry_restore_row(&w->flow->entry, x, value);
         if (job->continuous)
             memcpy(job->continuous + (first + r) * d, value, d * sizeof *value);
@@ -507,6 +573,15 @@ static void give_norms(const flow_workspace *w, tile *t, size_t first)
         }
 }
 
+/* The objective is -sum weight log p / the sum of all weights, or log p itself where nobody learns. */
+static void weigh_rows(const flow_workspace *w, tile *t, size_t first)
+{
+    const double *weights = w->learning ? w->job->weights : NULL;
+    real *weight = (real *)t->weight, all = w->learning ? (real)(-1.0 / w->total) : 1;
+    for (size_t r = 0; r < t->padded; r++)
+        weight[r] = r >= t->rows ? 0 : weights ? (real)(-weights[first + r] / w->total) : all;
+}
+
 /* Tile `number` of the pass, empty: its place in the tape is t->first. Returns its place in the
  * job. */
 static size_t open_tile(flow_workspace *w, int thread, size_t number, tile *t, double **values,
@@ -521,11 +596,13 @@ static size_t open_tile(flow_workspace *w, int thread, size_t number, tile *t, d
                 .theta = w->flow->theta,
                 .forms = w->forms,
                 .scratch = &k->arena,
-                .dlogdet = w->learning ? -1.0 / (double)w->job->rows : 1.0};
+                .dropout = w->learning ? w->job->dropout : NULL};
     t->padded = goes_back(w) || t->rows > 1 || w->bf16 ? tile_padded(t->rows) : 1;
     k->arena.used = 0;
     take_tile(w, t->padded, &k->arena, t, values, noise);
     memset(t->logdet, 0, t->padded * sizeof *t->logdet);
+    if (t->weight)
+        weigh_rows(w, t, w->start + in_pass);
     return w->start + in_pass;
 }
 
@@ -542,7 +619,7 @@ static void mark_impossible(const flow_workspace *w, tile *t, size_t first, doub
         return;
     load_tile(w, t, first, values, noise);
     for (size_t r = 0; r < t->rows; r++) {
-        bool missing = false;
+        bool missing = false; /* of a masked flow nothing is */
         for (size_t j = 0; j < t->columns; j++)
             missing = missing || isnan(t->x[j * t->padded + r]);
         if (isnan(logp[r]) && !missing)
@@ -576,9 +653,9 @@ static void run_tile(void *context, int thread, size_t number)
     mark_impossible(w, &t, first, values, noise);
 }
 
-/* Calls `run` for each tile of rows start .. start+count-1 of the job. */
+/* Calls `run` with `context` for each tile of rows start .. start+count-1 of the job. */
 static void run_pass(flow_workspace *w, const flow_job *job, size_t start, size_t count,
-                     bool learning, parallel_body run)
+                     bool learning, parallel_body run, void *context)
 {
     w->job = job;
     w->start = start;
@@ -586,7 +663,7 @@ static void run_pass(flow_workspace *w, const flow_job *job, size_t start, size_
     w->learning = learning;
     w->pass_tile = learning ? w->tile : choose_tile(w->flow, count, w->threads);
     w->pass_tile = w->pass_tile < w->tile ? w->pass_tile : w->tile;
-    parallel_for(w->threads, tiles_of(count, w->pass_tile), run, w);
+    parallel_for(w->threads, tiles_of(count, w->pass_tile), run, context);
 }
 
 static void turn_before_pass(flow_workspace *w)
@@ -604,7 +681,7 @@ void flow_run(flow_workspace *w, const flow_job *job)
     size_t most = wants_gradient(job) ? w->rows : job->rows;
     for (size_t start = 0; start < job->rows; start += most) {
         size_t left = job->rows - start;
-        run_pass(w, job, start, left < most ? left : most, false, run_tile);
+        run_pass(w, job, start, left < most ? left : most, false, run_tile, w);
     }
 }
 
@@ -652,10 +729,15 @@ static void keep_tile(void *context, int thread, size_t number)
     for (size_t i = 0; i < w->flow->spec.count; i++) {
         if (class_of(w->flow, i)->tape)
             memcpy(kept_input(w, i, t.first), t.x, t.padded * t.columns * sizeof *t.x);
+        if (t.mask)
+            memcpy(kept_mask(w, i, t.first), t.mask, t.padded * t.columns * sizeof *t.mask);
         select_tape(w, &t, i, number);
         t.tape = NULL;
         class_of(w->flow, i)->forward(w->flow->spec.layers[i], &t);
     }
+    if (t.mask)
+        memcpy(kept_mask(w, w->flow->spec.count, t.first), t.mask,
+               t.padded * t.columns * sizeof *t.mask);
     finish_forward(w, &t, first, true);
     memcpy(w->dx + t.first * t.columns, t.dx, t.padded * t.columns * sizeof *t.dx);
 }
@@ -668,14 +750,20 @@ static void recompute_tile(void *context, int thread, size_t number)
     tile t;
     double *values;
     float *noise;
-    open_tile(w, thread, number, &t, &values, &noise);
+    size_t first = open_tile(w, thread, number, &t, &values, &noise);
     real *dx = w->dx + t.first * t.columns;
     size_t cells = t.padded * t.columns;
     select_tape(w, &t, w->layer, number);
+    if (t.context)
+        load_tile(w, &t, first, values, noise);
     if (l->class->tape) {
         memcpy(t.x, kept_input(w, w->layer, t.first), cells * sizeof *t.x);
+        if (t.mask)
+            memcpy(t.mask, kept_mask(w, w->layer, t.first), cells * sizeof *t.mask);
         l->class->forward(l, &t);
     }
+    if (t.mask) /* as the layer behind it sees it */
+        memcpy(t.mask, kept_mask(w, w->layer + 1, t.first), cells * sizeof *t.mask);
     memcpy(t.dx, dx, cells * sizeof *dx);
     l->class->backward(l, &t);
     memcpy(dx, t.dx, cells * sizeof *dx);
@@ -698,16 +786,20 @@ static void keep_gradient(void *context, int thread, size_t item)
 {
     flow_workspace *w = context;
     const block *which = &w->flow->blocks.items[item];
-    if (which->layer == w->layer)
-        read_gradient(w, thread, which, w->gradient + which->offset, NULL);
+    real *kept = w->gradient + which->offset, *g = w->accumulate ? w->workers[thread].block : kept;
+    if (which->layer != w->layer && w->use == FLOW_RECOMPUTE)
+        return;
+    read_gradient(w, thread, which, g, NULL);
+    if (w->accumulate)
+        vector_add_scaled(kept, g, 1, which->count);
 }
 
 static void learn_by_layers(flow_workspace *w, const flow_job *job)
 {
-    run_pass(w, job, 0, job->rows, true, keep_tile);
+    run_pass(w, job, 0, job->rows, true, keep_tile, w);
     for (size_t i = w->flow->spec.count; i-- > 0;) {
         w->layer = i;
-        run_pass(w, job, 0, job->rows, true, recompute_tile);
+        run_pass(w, job, 0, job->rows, true, recompute_tile, w);
         parallel_for(w->threads, w->flow->blocks.count, keep_gradient, w);
     }
 }
@@ -715,104 +807,189 @@ static void learn_by_layers(flow_workspace *w, const flow_job *job)
 flow_pass flow_learn(flow_workspace *w, const flow_job *job)
 {
     size_t tiles = tiles_of(job->rows, w->tile);
+    w->total = job->total > 0 ? job->total : (double)job->rows;
+    w->accumulate = job->accumulate;
     memset(w->largest, 0, tiles * w->flow->spec.count * 2 * sizeof *w->largest);
     turn_before_pass(w);
     if (w->use == FLOW_RECOMPUTE)
         learn_by_layers(w, job);
     else
-        run_pass(w, job, 0, job->rows, true, run_tile);
-    double sum = 0;
-    for (size_t i = 0; i < job->rows; i++)
-        sum += w->row_logp[i];
-    flow_pass pass = {.mean_logp = sum / (double)job->rows, .fault = first_fault(w, job->rows)};
+        run_pass(w, job, 0, job->rows, true, run_tile, w);
+    if (w->use == FLOW_LEARN_WHOLE)
+        parallel_for(w->threads, w->flow->blocks.count, keep_gradient, w);
+    double sum = 0, weights = 0;
+    for (size_t i = 0; i < job->rows; i++) {
+        double weight = job->weights ? job->weights[i] : 1;
+        sum += weight > 0 ? weight * w->row_logp[i] : 0;
+        weights += weight;
+    }
+    flow_pass pass = {.mean_logp = sum / weights, .fault = first_fault(w, job->rows)};
     pass.finite = isfinite(sum) && pass.fault < 0;
     return pass;
 }
 
 void flow_gradient(flow_workspace *w, int thread, const block *which, real *g, gemm_ahead *ahead)
 {
-    if (w->use == FLOW_RECOMPUTE)
+    if (keeps_gradient(w))
         memcpy(g, w->gradient + which->offset, which->count * sizeof *g);
     else
         read_gradient(w, thread, which, g, ahead);
 }
 
+real *flow_whole_gradient(flow_workspace *w)
+{
+    return keeps_gradient(w) ? w->gradient : NULL;
+}
+
 /* ------------------------------------------------------------------ starting values */
 
-/* Sums of the columns of a tile, in double. */
-static void add_moments(const tile *t, double *sum, double *square)
-{
-    for (size_t j = 0; j < t->columns; j++)
-        for (size_t r = 0; r < t->rows; r++) {
-            double x = t->x[j * t->padded + r];
-            sum[j] += x;
-            square[j] += x * x;
-        }
-}
+/* A sample of rows on their way through the flow, as its layers start one after the other. */
+typedef struct starter {
+    flow_workspace *w;
+    flow_job job;
+    double *x;  /* [d, n]: columns one after the other */
+    real *mask; /* the same, of a masked flow */
+    size_t n, layer;
+    flow_rows chosen; /* n of all rows, evenly */
+    const flow_rows *all;
+} starter;
 
-/* Mean and standard deviation of all rows as layer `stop` sees them. */
-static void moments_at(flow_workspace *w, const flow_rows *rows, random_stream noise, size_t stop,
-                       double *mean, double *deviation)
+/* Most numbers of a sample: 512 MB of state. */
+static const size_t START_CELLS = (size_t)1 << 26;
+
+static void fetch_chosen(const void *context, size_t first, size_t count, double *stored)
 {
-    worker *k = &w->workers[0];
-    size_t d = w->flow->spec.columns, n = rows->count;
-    flow_job job = {.input = FLOW_STORED, .rows = n, .source = rows, .noise = noise};
-    w->job = &job;
-    w->learning = false;
-    memset(mean, 0, d * sizeof *mean);
-    memset(deviation, 0, d * sizeof *deviation);
-    for (size_t first = 0; first < n; first += FLOW_TILE) {
-        tile t = {.rows = n - first < FLOW_TILE ? n - first : FLOW_TILE,
-                  .first = first,
-                  .columns = d,
-                  .scratch = &k->arena};
-        double *values;
-        float *u;
-        t.padded = tile_padded(t.rows);
-        k->arena.used = 0;
-        take_tile(w, t.padded, &k->arena, &t, &values, &u);
-        memset(t.logdet, 0, t.padded * sizeof *t.logdet);
-        load_tile(w, &t, first, values, u);
-        for (size_t i = 0; i < stop; i++)
-            if (!class_of(w->flow, i)->starts_as_identity)
-                class_of(w->flow, i)->forward(w->flow->spec.layers[i], &t);
-        add_moments(&t, mean, deviation);
+    const starter *s = context;
+    size_t width = s->w->flow->entry.columns;
+    if (s->n == s->all->count) {
+        s->all->fetch(s->all->context, first, count, stored);
+        return;
     }
-    for (size_t j = 0; j < d; j++) {
-        mean[j] /= (double)n;
-        deviation[j] = sqrt(fmax(deviation[j] / (double)n - mean[j] * mean[j], 0));
+    for (size_t i = 0; i < count; i++) {
+        size_t row = (size_t)((double)(first + i) * (double)s->all->count / (double)s->n);
+        s->all->fetch(s->all->context, row, 1, stored + i * width);
     }
 }
 
-static nicest_status init_from_data(flow *f, flow_workspace *w, const flow_rows *rows,
-                                    uint64_t seed)
+/* The tile's columns out of the sample, or back into it. */
+static void move_sample(const starter *s, tile *t, bool out)
 {
-    size_t d = f->spec.columns;
-    double *moments = memory_new(2 * d, sizeof *moments);
-    if (!moments)
-        return fail_memory();
-    for (size_t i = 0; i < f->spec.count; i++) {
-        if (!class_of(f, i)->init_from_data)
+    for (size_t j = 0; j < t->columns; j++) {
+        double *far = s->x + j * s->n + t->first, *near = t->x + j * t->padded;
+        memcpy(out ? near : far, out ? far : near, t->rows * sizeof *near);
+        if (!t->mask)
             continue;
-        random_stream noise = {seed, RANDOM_INIT, UINT32_MAX - 1};
-        moments_at(w, rows, noise, i, moments, moments + d);
-        class_of(f, i)->init_from_data(f->spec.layers[i], moments, moments + d,
-                                       prior_deviation(f->spec.prior));
+        real *far_mask = s->mask + j * s->n + t->first, *near_mask = t->mask + j * t->padded;
+        memcpy(out ? near_mask : far_mask, out ? far_mask : near_mask, t->rows * sizeof *far_mask);
     }
-    memory_free(moments);
+}
+
+/* Loads a tile of the sample (layer == count), or takes it through the layer at hand. */
+static void advance_tile(void *context, int thread, size_t number)
+{
+    starter *s = context;
+    const flow *f = s->w->flow;
+    tile t;
+    double *values;
+    float *noise;
+    size_t first = open_tile(s->w, thread, number, &t, &values, &noise);
+    load_tile(s->w, &t, first, values, noise); /* the context, at least */
+    if (s->layer < f->spec.count) {
+        move_sample(s, &t, true);
+        class_of(f, s->layer)->forward(f->spec.layers[s->layer], &t);
+    }
+    move_sample(s, &t, false);
+}
+
+static void advance(starter *s, size_t which)
+{
+    s->layer = which;
+    run_pass(s->w, &s->job, 0, s->n, false, advance_tile, s);
+}
+
+/* The state passes each layer once: the layers start in order, each from what those before it made
+ * of the rows. */
+static nicest_status start_layers(starter *s, flow *f, uint64_t seed, int threads)
+{
+    size_t seen = 0; /* layers that the state has passed */
+    advance(s, f->spec.count);
+    for (size_t i = 0; i < f->spec.count; i++) {
+        if (!class_of(f, i)->start)
+            continue;
+        for (; seen < i; seen++)
+            if (!class_of(f, seen)->starts_as_identity)
+                advance(s, seen);
+        layer_start from = {.x = s->x,
+                            .mask = s->mask,
+                            .n = s->n,
+                            .stride = s->n,
+                            .entry = &f->entry,
+                            .prior_deviation = prior_deviation(f->spec.prior),
+                            .stream = {seed, RANDOM_INIT, (uint32_t)i},
+                            .threads = threads};
+        TRY(class_of(f, i)->start(f->spec.layers[i], &from));
+    }
     return NICEST_OK;
 }
 
-nicest_status flow_init(flow *f, const flow_rows *rows, uint64_t seed)
+static nicest_status start_from(flow *f, const flow_rows *rows, uint64_t seed, int threads)
 {
-    flow_workspace *w = NULL;
+    size_t d = f->spec.columns, most = START_CELLS / d > 256 ? START_CELLS / d : 256;
+    starter s = {.n = rows->count < most ? rows->count : most, .all = rows};
+    TRY(flow_workspace_new(&s.w, f, FLOW_SCORE, FLOW_TILE, threads, false));
+    s.x = memory_new(s.n, d * sizeof *s.x);
+    s.mask = f->spec.masked ? memory_new(s.n, d * sizeof *s.mask) : NULL;
+    s.chosen = (flow_rows){fetch_chosen, &s, s.n};
+    s.job = (flow_job){.input = FLOW_STORED,
+                       .rows = s.n,
+                       .source = &s.chosen,
+                       .noise = {seed, RANDOM_INIT, UINT32_MAX - 1}};
+    nicest_status status = s.x && (s.mask || !f->spec.masked) ? NICEST_OK : fail_memory();
+    if (status == NICEST_OK)
+        status = start_layers(&s, f, seed, threads);
+    memory_free(s.x);
+    memory_free(s.mask);
+    flow_workspace_free(s.w);
+    return status;
+}
+
+nicest_status flow_init(flow *f, const flow_rows *rows, uint64_t seed, int threads)
+{
     vector_fill(f->theta, 0, f->tensors.trainable);
     for (size_t i = 0; i < f->spec.count; i++)
         if (class_of(f, i)->init)
             class_of(f, i)->init(f->spec.layers[i],
                                  (random_stream){seed, RANDOM_INIT, (uint32_t)i});
-    TRY(flow_workspace_new(&w, f, FLOW_SCORE, FLOW_TILE, 1, false));
-    nicest_status status = init_from_data(f, w, rows, seed);
-    flow_workspace_free(w);
-    return status;
+    return start_from(f, rows, seed, threads);
+}
+
+nicest_status flow_check(const flow *f)
+{
+    for (size_t i = 0; i < f->spec.count; i++)
+        if (class_of(f, i)->check)
+            TRY(class_of(f, i)->check(f->spec.layers[i]));
+    return NICEST_OK;
+}
+
+void flow_trace(const flow *f, uint32_t *place)
+{
+    uint32_t *moved = place + f->spec.columns;
+    for (size_t j = 0; j < f->spec.columns; j++)
+        place[j] = (uint32_t)j;
+    for (size_t i = 0; i < f->spec.count; i++) {
+        if (!class_of(f, i)->trace)
+            continue;
+        class_of(f, i)->trace(f->spec.layers[i], moved);
+        for (size_t j = 0; j < f->spec.columns; j++)
+            moved[j] = place[moved[j]];
+        memcpy(place, moved, f->spec.columns * sizeof *place);
+    }
+}
+
+bool flow_kinked(const flow *f)
+{
+    for (size_t i = 0; i < f->spec.count; i++)
+        if (class_of(f, i)->kinked && class_of(f, i)->kinked(f->spec.layers[i]))
+            return true;
+    return false;
 }

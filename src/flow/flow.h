@@ -34,9 +34,17 @@ typedef struct flow_rows {
     size_t count;
 } flow_rows;
 
-/* Starting values: weights from `seed`, data-dependent ones from all of `rows` (with dequantisation
- * noise), layer by layer. The entry must be set before. */
-nicest_status flow_init(flow *f, const flow_rows *rows, uint64_t seed);
+/* Starting values: weights from `seed`, data-dependent ones from `rows` (with dequantisation noise;
+ * of very many, evenly chosen ones), layer by layer, in one way through the flow. The entry must be
+ * set before. */
+nicest_status flow_init(flow *f, const flow_rows *rows, uint64_t seed, int threads);
+/* Whether tensors that came from a file are ones that the layers can have: NICEST_E_FORMAT. */
+nicest_status flow_check(const flow *f);
+/* Latent column j was column place[j] of the data, as far as layers only permute; place has room for
+ * twice the columns. */
+void flow_trace(const flow *f, uint32_t *place);
+/* Whether some layer has kinks, so that differences across one are no derivatives. */
+bool flow_kinked(const flow *f);
 
 /* ------------------------------------------------------------------ workspace */
 
@@ -47,9 +55,9 @@ typedef enum flow_use {
     FLOW_SCORE,    /* forward and inverse */
     FLOW_GRADIENT, /* and gradients by x */
     FLOW_LEARN,    /* and gradients by theta */
-    FLOW_RECOMPUTE /* the same bits as FLOW_LEARN, with one layer's tape in place of all:
-                    * activations are computed again on the way back, and the gradient is kept whole
-                    */
+    FLOW_LEARN_WHOLE, /* the same bits, with the whole gradient kept: for clipping, accumulation */
+    FLOW_RECOMPUTE    /* and with one layer's tape in place of all: activations are computed again on
+                       * the way back */
 } flow_use;
 
 typedef struct flow_workspace flow_workspace;
@@ -72,11 +80,17 @@ typedef enum flow_input {
 typedef struct flow_job {
     flow_input input;
     size_t rows;
-    const double *values;    /* [rows, d], or */
+    const double *values;    /* [rows, d, or with a context d + context], or */
     const flow_rows *source; /* stored rows on demand, from row 0 */
     random_stream noise;     /* of the entry or the prior */
     uint64_t first_row;      /* number of row 0 in that stream */
     double temperature;      /* of the prior */
+    const double *context;   /* [rows, context] of FLOW_LATENT and FLOW_PRIOR */
+    /* of flow_learn */
+    const double *weights;   /* [rows] of each row in the objective; NULL: 1 */
+    double total;            /* what the weights of the step add up to; 0: rows */
+    bool accumulate;         /* add to the whole gradient that is there */
+    const dropout *dropout;  /* NULL: none */
     double *logp;            /* [rows] log p(x); forward only */
     double *logdet;          /* [rows] of the direction that is run */
     double *latent;          /* [rows, d]; forward only */
@@ -111,6 +125,8 @@ void flow_gradient(flow_workspace *w, int thread, const block *which, real *g, g
  * cache) and says so; which holds for one pass. */
 void flow_turn(flow_workspace *w, const block *which);
 void flow_turned(flow_workspace *w, bool all);
+/* The whole gradient of the last flow_learn, [trainable]; NULL unless it is kept. */
+real *flow_whole_gradient(flow_workspace *w);
 /* Scratch of the thread for one block's gradient (and what the optimiser wants beside it). */
 real *flow_block_scratch(flow_workspace *w, int thread);
 int flow_threads(const flow_workspace *w);

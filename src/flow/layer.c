@@ -3,6 +3,7 @@
  * Owns tensor_list and block_list; the mathematics is in the files of the layers. */
 #include "flow/layer.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -87,4 +88,37 @@ void tile_squares(const tile *t, const real *x, size_t width, double *sum)
     for (size_t j = 0; j < width; j++)
         for (size_t r = 0; r < t->rows; r++)
             sum[r] += (double)x[j * t->padded + r] * (double)x[j * t->padded + r];
+}
+
+void tile_add_logdet(tile *t, const real *log_scale, double sign)
+{
+    double sum = sign * vector_sum(log_scale, t->columns);
+    for (size_t r = 0; !t->mask && r < t->padded; r++)
+        t->logdet[r] += sum;
+    for (size_t j = 0; t->mask && j < t->columns; j++)
+        for (size_t r = 0; r < t->padded; r++)
+            t->logdet[r] += sign * (double)(t->mask[j * t->padded + r] * log_scale[j]);
+}
+
+void tile_add_weight(const tile *t, size_t j, real *g)
+{
+    const real *seen = t->mask ? t->mask + j * t->padded : NULL;
+    for (size_t r = 0; r < t->rows; r++)
+        g[r] += seen ? t->weight[r] * seen[r] : t->weight[r];
+}
+
+void start_moments(const layer_start *s, size_t j, double *mean, double *deviation)
+{
+    const double *x = s->x + j * s->stride;
+    const real *seen = s->mask ? s->mask + j * s->stride : NULL;
+    double sum = 0, square = 0, n = 0;
+    for (size_t r = 0; r < s->n; r++) {
+        if (seen && !(seen[r] > 0))
+            continue;
+        sum += x[r];
+        square += x[r] * x[r];
+        n++;
+    }
+    *mean = n > 0 ? sum / n : 0;
+    *deviation = n > 0 ? sqrt(fmax(square / n - *mean * *mean, 0)) : 0;
 }

@@ -17,6 +17,7 @@
 #include "kernel/gemm.h"
 #include "kernel/real.h"
 #include "kernel/vector.h"
+#include "nicest.h"
 
 /* A named array in the flow's parameter vector (trainable) or among its frozen constants. */
 typedef struct tensor {
@@ -58,6 +59,13 @@ typedef struct weight_forms {
     real *paired; /* in bf16: W as pairs, for the way forward; else NULL */
 } weight_forms;
 
+/* What makes a training step's dropout: a unit is kept or not by (seed, draw, layer, map, unit, row),
+ * so neither tiles nor threads matter. */
+typedef struct dropout {
+    uint64_t seed;
+    uint32_t draw;
+} dropout;
+
 /* Some rows on their way through the whole flow: columns one after the other, each over all rows of
  * the tile, so that every loop and every product runs along rows. */
 typedef struct tile {
@@ -68,9 +76,14 @@ typedef struct tile {
     double *x; /* [columns, padded], rewritten in place; double in both twins (state.h) */
     real *dx;  /* [columns, padded]: gradient of the objective by x, 0 in rows that do not count;
                 * NULL unless backward */
-    double *logdet;    /* [padded]: log |det| so far */
-    double dlogdet;    /* gradient of the objective by each row's log-determinant */
-    const tape *tape;  /* this layer's part; NULL unless backward will follow */
+    double *logdet;     /* [padded]: log |det| so far */
+    const real *weight; /* [padded]: gradient of the objective by each row's log p, 0 where a row does
+                         * not count; NULL unless backward */
+    real *mask;         /* [columns, padded]: 1 where a value is seen, 0 where it is hidden; moves with the
+                         * columns; NULL: all are seen */
+    const real *context; /* [context, padded]: what the density is given; NULL: nothing */
+    const dropout *dropout; /* NULL: none, as everywhere but in a training step */
+    const tape *tape;   /* this layer's part; NULL unless backward will follow */
     const real *theta; /* all parameters */
     weight_forms forms;
     bool bf16;
@@ -117,6 +130,11 @@ double batch_sum(const batch *b, const real *matrix, size_t width, size_t j);
 /* sum[r] = the squares of row r of x[width, padded], for the rows that count. */
 void tile_squares(const tile *t, const real *x, size_t width, double *sum);
 
+/* logdet += sign * the sum of log_scale[columns] over the columns that a row sees. */
+void tile_add_logdet(tile *t, const real *log_scale, double sign);
+/* g[r] += weight[r] where row r counts and sees column j. */
+void tile_add_weight(const tile *t, size_t j, real *g);
+
 /* The size with which a tile of `rows` rows is computed. */
 size_t tile_padded(size_t rows);
 
@@ -125,8 +143,23 @@ typedef struct layer_needs {
     size_t rows;    /* in: padded rows of a tile */
     bool backward;  /* in: backward will be asked */
     bool bf16;      /* in */
+    bool masked;    /* in: some tiles have masks */
     arena *scratch; /* in: a counting arena: take what a call takes */
 } layer_needs;
+
+/* A sample of the training rows as a layer sees them, for starting values from data. */
+typedef struct layer_start {
+    const double *x; /* [columns, n]: column j at x + j * stride */
+    const real *mask; /* the same, 1 seen and 0 hidden; NULL: all are seen */
+    size_t n, stride;
+    const struct entry *entry; /* how the flow's own columns were encoded; the layer's are these, in this
+                                * order, only where nothing permutes or mixes in front of it */
+    double prior_deviation;    /* standard deviation of the prior */
+    random_stream stream;
+    int threads;
+} layer_start;
+/* Mean and standard deviation of the seen values of column j; 0 and 0 where there is none. */
+void start_moments(const layer_start *s, size_t j, double *mean, double *deviation);
 
 typedef struct layer layer;
 
@@ -141,10 +174,11 @@ typedef struct layer_class {
     void (*prepare)(const layer *self, layer_needs *needs);
     /* Starting values that need no data; NULL: tensors start at zero. */
     void (*init)(layer *self, random_stream stream);
-    /* Starting values from moments [columns] of the training rows as this layer sees them; NULL:
-     * the layer does not look at data. `prior_deviation` is the standard deviation of the prior. */
-    void (*init_from_data)(layer *self, const double *mean, const double *deviation,
-                           double prior_deviation);
+    /* Starting values from the training rows as this layer sees them; NULL: it does not look at
+     * data. */
+    nicest_status (*start)(layer *self, const layer_start *s);
+    /* Whether tensors that came from a file are ones that this layer can have; NULL: any are. */
+    nicest_status (*check)(const layer *self);
     void (*forward)(const layer *self, tile *t);
     void (*inverse)(const layer *self, tile *t);
     /* dx becomes the gradient by the layer's input; deltas go to the tape. */
@@ -158,6 +192,11 @@ typedef struct layer_class {
      * after backward, unless it is NULL, the norm of row r's gradient by part i: norms[r * stride +
      * i]. */
     size_t (*norms)(const layer *self, const tile *t, double *norms, size_t stride);
+    /* place[i] becomes the number that stood where column i comes from; NULL: every column stays, or
+     * mixes with others in its place. */
+    void (*trace)(const layer *self, uint32_t *place);
+    /* Whether the layer has kinks, so that differences across one are no derivatives; NULL: no. */
+    bool (*kinked)(const layer *self);
     void (*free)(layer *self);
 } layer_class;
 
@@ -165,20 +204,5 @@ struct layer {
     const layer_class *class;
     size_t columns;
 };
-
-/* Constructors; NULL when memory runs out. Arguments are checked by spec.c. */
-typedef enum permute_kind { PERMUTE_ODD_EVEN, PERMUTE_REVERSE, PERMUTE_RANDOM } permute_kind;
-layer *permute_new(size_t columns, permute_kind kind, uint64_t seed);
-layer *standardise_new(size_t columns);
-layer *logit_new(size_t columns, double margin);
-layer *scale_new(size_t columns);
-
-typedef struct mlp_spec {
-    size_t hidden_count;
-    size_t hidden[64];
-    activation activation;
-} mlp_spec;
-/* Rewrites the first or the second part of the columns, given the other. columns >= 2. */
-layer *coupling_new(size_t columns, bool move_first, const mlp_spec *conditioner);
 
 #endif

@@ -1,376 +1,519 @@
-/* mlp.c - forward and backward of the conditioner, side by side, each under its formula.
- *
- * Owns the choice of blocks of a weight matrix. All products go through the thread's plans. */
+/* mlp.c - see mlp.h. Forward and backward of the conditioner, side by side, each under its formula.
+ * All products are those of map.c. */
 #include "flow/mlp.h"
 
+#include <assert.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/status.h"
-#include "flow/state.h"
 
-bool mlp_open(mlp *m, size_t inputs, size_t outputs, const mlp_spec *spec)
+enum { MOST_WIDTH = 1 << 16, MOST_HIDDEN = 64 };
+
+/* ------------------------------------------------------------------ grammar */
+
+/* "WIDTH" or "WIDTHxDEPTH" appended to the spec. */
+static bool parse_widths(char *item, mlp_spec *spec)
 {
-    m->count = spec->hidden_count + 1;
-    m->activation = spec->activation;
-    m->linear = memory_new(m->count, sizeof *m->linear);
-    if (!m->linear)
+    size_t width, depth = 1;
+    char *times = strchr(item, 'x');
+    if (times) {
+        *times = 0;
+        if (!spec_count(times + 1, 1, MOST_HIDDEN, &depth))
+            return false;
+    }
+    if (!spec_count(item, 1, MOST_WIDTH, &width) || spec->hidden_count + depth > MOST_HIDDEN)
+        return false;
+    for (size_t i = 0; i < depth; i++)
+        spec->hidden[spec->hidden_count++] = width;
+    return true;
+}
+
+nicest_status mlp_parse_hidden(const char *text, mlp_spec *spec)
+{
+    char copy[512], *rest = copy, *comma;
+    spec->hidden_count = 0;
+    if (!strcmp(text, "none"))
+        return NICEST_OK;
+    bool good = (size_t)snprintf(copy, sizeof copy, "%s", text) < sizeof copy;
+    do {
+        comma = good ? strchr(rest, ',') : NULL;
+        if (comma)
+            *comma = 0;
+        good = good && parse_widths(rest, spec);
+        rest = comma ? comma + 1 : rest;
+    } while (comma && good);
+    if (!good)
+        return fail(NICEST_E_ARGUMENT,
+                    "hidden layers '%.60s': expected WIDTHxDEPTH or widths like 256,128 "
+                    "(each at most %d, 64 layers at most)",
+                    text, MOST_WIDTH);
+    return NICEST_OK;
+}
+
+/* "1000x5", "256,128", "none": at most 64 x 6 long. Returns the length. */
+static size_t write_hidden(char *text, size_t size, const mlp_spec *spec)
+{
+    size_t used = 0, count = spec->hidden_count;
+    if (!count)
+        return (size_t)snprintf(text, size, "none");
+    for (size_t i = 0, run; i < count; i += run) {
+        for (run = 1; i + run < count && spec->hidden[i + run] == spec->hidden[i];)
+            run++;
+        used += (size_t)snprintf(text + used, size - used, "%s%zu", i ? "," : "", spec->hidden[i]);
+        if (run > 1)
+            used += (size_t)snprintf(text + used, size - used, "x%zu", run);
+    }
+    return used;
+}
+
+nicest_status mlp_parse(const spec_line *l, mlp_spec *spec, char *text)
+{
+    static const char *const names[] = {"relu", "tanh", "silu"};
+    const char *hidden = spec_option(l, "hidden"), *act = spec_option(l, "activation");
+    size_t size = SPEC_LINE - 128, used; /* as the contract says */
+    int kind = 0;
+    *spec = (mlp_spec){0};
+    while (act && kind < 3 && strcmp(act, names[kind]))
+        kind++;
+    if (kind == 3)
+        return spec_refuse(l, "the activation is one of relu, tanh, silu");
+    spec->activation = (activation)(ACTIVATION_RELU + kind);
+    if (!hidden || mlp_parse_hidden(hidden, spec))
+        return spec_refuse(l, "hidden=... is WIDTHxDEPTH, widths like 256,128, or none");
+    if (!spec_count_option(l, "blocks", 0, 16, &spec->blocks) ||
+        (spec->blocks && spec->hidden_count != 1))
+        return spec_refuse(l, "blocks=N is from 0 to 16, and then hidden= is one width");
+    if (!spec_number_option(l, "dropout", 0, 0.9, &spec->dropout))
+        return spec_refuse(l, "dropout=P is from 0 to 0.9");
+    used = (size_t)snprintf(text, size, "hidden=");
+    used += write_hidden(text + used, size - used, spec);
+    used += (size_t)snprintf(text + used, size - used, " activation=%s", names[kind]);
+    if (spec->blocks)
+        used += (size_t)snprintf(text + used, size - used, " blocks=%zu", spec->blocks);
+    if (spec->dropout > 0)
+        snprintf(text + used, size - used, " dropout=%.6g", spec->dropout);
+    return NICEST_OK;
+}
+
+/* ------------------------------------------------------------------ structure */
+
+/* Hidden unit u of `width`, of the net of d columns: it may depend on so many first columns. */
+static size_t degree(size_t u, size_t width, size_t d)
+{
+    return d < 2 ? 0 : 1 + u * (d - 1) / width;
+}
+
+/* Limits of map l: how many units of the layer below have a degree that row o may read. */
+static void fill_limits(const mlp *m, size_t l, size_t d, size_t *limit)
+{
+    const map *w = &m->map[l];
+    bool last = l + 1 == m->count;
+    size_t per_input = m->map[0].in / d, per_output = m->map[m->count - 1].out / d;
+    for (size_t o = 0, read = 0; o < w->out; o++) {
+        size_t most = last ? o / per_output : degree(o, w->out, d);
+        if (l == 0)
+            read = most * per_input;
+        while (l > 0 && read < w->in && degree(read, w->in, d) <= most)
+            read++;
+        limit[o] = last && most == 0 ? 0 : read;
+    }
+}
+
+static bool mask_maps(mlp *m, size_t d)
+{
+    size_t rows = 0;
+    for (size_t l = 0; l < m->count; l++)
+        rows += m->map[l].out;
+    m->limit = memory_new(rows, sizeof *m->limit);
+    size_t *limit = m->limit;
+    for (size_t l = 0; limit && l < m->count; limit += m->map[l++].out) {
+        fill_limits(m, l, d, limit);
+        m->map[l].limit = limit;
+    }
+    return m->limit != NULL;
+}
+
+bool mlp_open(mlp *m, size_t inputs, size_t context, size_t outputs, size_t autoregressive,
+              const mlp_spec *spec)
+{
+    *m = (mlp){.count = spec->blocks ? 2 * spec->blocks + 2 : spec->hidden_count + 1,
+               .activation = spec->activation,
+               .blocks = spec->blocks,
+               .dropout = spec->dropout};
+    m->map = memory_new(m->count, sizeof *m->map);
+    if (!m->map)
         return false;
     for (size_t l = 0; l < m->count; l++) {
-        m->linear[l].in = l ? spec->hidden[l - 1] : inputs;
-        m->linear[l].out = l < spec->hidden_count ? spec->hidden[l] : outputs;
+        bool last = l + 1 == m->count;
+        m->map[l].in = !l ? inputs : spec->hidden[spec->blocks ? 0 : l - 1];
+        m->map[l].out = last ? outputs : spec->hidden[spec->blocks ? 0 : l];
     }
-    return true;
+    m->context = (map){.in = context, .out = m->map[0].out};
+    if (!autoregressive || mask_maps(m, autoregressive))
+        return true;
+    mlp_close(m);
+    return false;
 }
 
 void mlp_close(mlp *m)
 {
-    memory_free(m->linear);
+    memory_free(m->map);
+    memory_free(m->limit);
 }
 
 void mlp_tensors(mlp *m, const char *prefix, tensor_list *list)
 {
     for (size_t l = 0; l < m->count; l++) {
-        mlp_linear *w = &m->linear[l];
         char name[32];
-        snprintf(name, sizeof name, "mlp.%zu.weight", l);
-        tensor_add(list, prefix, name, TENSOR_WEIGHT, w->out, w->in, &w->weight);
-        snprintf(name, sizeof name, "mlp.%zu.bias", l);
-        tensor_add(list, prefix, name, TENSOR_BIAS, w->out, 0, &w->bias);
+        snprintf(name, sizeof name, "mlp.%zu", l);
+        map_tensors(&m->map[l], prefix, name, true, list);
     }
+    if (m->context.in)
+        map_tensors(&m->context, prefix, "mlp.context", false, list);
 }
 
-/* Columns of the panels that a map's input is kept in. */
-static size_t panels_width(size_t in)
+nicest_status mlp_check(const mlp *m)
 {
-    return (in + GEMM_PANEL - 1) / GEMM_PANEL * GEMM_PANEL;
+    for (size_t l = 0; l < m->count; l++)
+        if (!map_sound(&m->map[l]))
+            return fail(NICEST_E_FORMAT, "a weight that the mask of map %zu hides is not zero", l);
+    return NICEST_OK;
 }
 
-size_t mlp_tape(const mlp *m, size_t *width)
+/* The last map of a residual block starts at zero, as that of the net does. */
+static bool starts_at_zero(const mlp *m, size_t l)
 {
-    for (size_t l = 0; width && l < m->count; l++) {
-        width[l] = panels_width(m->linear[l].in);
-        width[m->count + l] = m->linear[l].out;
-    }
-    return 2 * m->count;
-}
-
-/* One row of weights, uniform in [-bound, bound]. */
-static void init_row(real *weight, size_t n, double bound, random_stream stream, size_t row)
-{
-    double u[64];
-    for (size_t first = 0; first < n; first += 64) {
-        size_t some = n - first < 64 ? n - first : 64;
-        random_uniform_double(stream, (uint64_t)row * ((n + 63) / 64) + first / 64, u, some);
-        for (size_t i = 0; i < some; i++)
-            weight[first + i] = (real)(bound * (2 * u[i] - 1));
-    }
+    return l + 1 == m->count || (m->blocks && l > 0 && l % 2 == 0);
 }
 
 void mlp_init(mlp *m, random_stream stream)
 {
     double gain = m->activation == ACTIVATION_TANH ? 1 : 2;
-    for (size_t l = 0; l + 1 < m->count; l++) {
-        const mlp_linear *w = &m->linear[l];
-        random_stream part = {stream.seed, stream.purpose, stream.draw * 64 + (uint32_t)l};
-        for (size_t o = 0; o < w->out; o++)
-            init_row(w->weight + o * w->in, w->in, sqrt(3 * gain / (double)w->in), part, o);
+    m->key = stream.draw;
+    for (size_t l = 0; l < m->count; l++)
+        if (!starts_at_zero(m, l))
+            map_init(&m->map[l], gain,
+                     (random_stream){stream.seed, stream.purpose, stream.draw * 64 + (uint32_t)l});
+    if (m->context.in)
+        map_init(&m->context, gain,
+                 (random_stream){stream.seed, stream.purpose, stream.draw * 64 + 63});
+}
+
+/* ------------------------------------------------------------------ places on the tape, scratch */
+
+static size_t delta_of(const mlp *m, size_t l)
+{
+    return m->count + l;
+}
+
+static size_t slope_of(const mlp *m, size_t block_number)
+{
+    return 2 * m->count + block_number;
+}
+
+static size_t context_of(const mlp *m)
+{
+    return 2 * m->count + m->blocks;
+}
+
+size_t mlp_tape(const mlp *m, size_t *width)
+{
+    for (size_t l = 0; width && l < m->count; l++) {
+        width[l] = map_panels(m->map[l].in);
+        width[delta_of(m, l)] = m->map[l].out;
     }
+    for (size_t i = 0; width && i < m->blocks; i++)
+        width[slope_of(m, i)] = m->map[0].out;
+    if (width && m->context.in)
+        width[context_of(m)] = map_panels(m->context.in);
+    return context_of(m) + (m->context.in > 0);
 }
 
-/* ------------------------------------------------------------------ the three products */
-
-/* next = end(W a + b), over the rows of a tile */
-static gemm_shape forward_shape(const mlp_linear *w, size_t rows, gemm_end end)
-{
-    return (gemm_shape){.m = w->out,
-                        .n = rows,
-                        .k = w->in,
-                        .lda = w->in,
-                        .b_step = rows,
-                        .b_panel = GEMM_PANEL,
-                        .ldc = rows,
-                        .start = GEMM_BIAS,
-                        .end = end};
-}
-
-/* below = end(start + W' delta); W' lies in tiles */
-static gemm_shape backward_shape(const mlp_linear *w, size_t rows, gemm_start start, gemm_end end)
-{
-    return (gemm_shape){.m = w->in,
-                        .n = rows,
-                        .k = w->out,
-                        .b_step = rows,
-                        .b_panel = GEMM_PANEL,
-                        .ldc = rows,
-                        .start = start,
-                        .end = end};
-}
-
-/* dW[block] (+)= delta[block] a', over the rows of some tiles; a' is in panels */
-static gemm_shape gradient_shape(const mlp_linear *w, const block *which, size_t tiles, size_t rows)
-{
-    return (gemm_shape){.m = which->rows,
-                        .n = w->in,
-                        .k = rows,
-                        .lda = rows,
-                        .b_step = GEMM_PANEL,
-                        .b_panel = GEMM_PANEL * rows,
-                        .ldc = w->in,
-                        .parts = tiles,
-                        .a_part = rows * w->out,
-                        .b_part = rows * panels_width(w->in)};
-}
-
-/* In bf16 the weights are pairs already, and the other operand is rounded on its way into a
- * product. Floats come out; the double twin has none of it. */
-#ifndef NICEST_DOUBLE
-static void multiply_bf16(tile *t, gemm_shape s, const float *weight, const float *a,
-                          const float *bias, float *next)
-{
-    size_t used = t->scratch->used, in = s.k;
-    s.bf16 = true;
-    s.k = (in + 1) / 2;
-    s.lda = s.lda ? s.k : 0;
-    float *pairs = arena_take(t->scratch, s.k * t->padded, sizeof *a);
-    gemm_pair_rows(pairs, a, in, t->padded, t->padded);
-    gemm_run(&s, weight, pairs, bias, next);
-    t->scratch->used = used;
-}
-
-static void add_gradient_bf16(const batch *b, gemm_shape s, const float *delta, const float *a,
-                              float *g)
-{
-    size_t part = BLOCK_ROWS * s.k / 2;
-    for (size_t i = 0; i < s.parts; i++)
-        gemm_pair_columns(b->pairs + i * part, delta + i * s.a_part, s.m, s.k, s.k);
-    s.bf16 = true;
-    s.a_part = part;
-    s.lda = s.k = s.k / 2;
-    s.b_panel /= 2;
-    gemm_run(&s, b->pairs, a, NULL, g);
-}
-
-/* Pairs of rows, which is what the gradient sums over. */
-static void to_panels_bf16(tile *t, float *panels, const float *a, size_t width)
-{
-    size_t used = t->scratch->used;
-    float *pairs = arena_take(t->scratch, width * t->padded / 2, sizeof *pairs);
-    gemm_pair_columns(pairs, a, width, t->padded, t->padded);
-    gemm_to_panels(panels, pairs, width, t->padded / 2);
-    t->scratch->used = used;
-}
-#define IN_BF16(asked, call)                                                                       \
-    if (asked) {                                                                                   \
-        call;                                                                                      \
-        return;                                                                                    \
-    }
-#else
-#define IN_BF16(asked, call) (void)(asked);
-#endif
-
-static void multiply(tile *t, gemm_shape s, const real *weight, const real *a, const real *bias,
-                     real *next)
-{
-    IN_BF16(t->bf16, multiply_bf16(t, s, weight, a, bias, next))
-    gemm_run(&s, weight, a, bias, next);
-}
-
-static void add_gradient(const batch *b, gemm_shape s, const real *delta, const real *a, real *g)
-{
-    IN_BF16(b->bf16, add_gradient_bf16(b, s, delta, a, g))
-    gemm_run(&s, delta, a, NULL, g);
-}
-
-static void to_panels(tile *t, real *panels, const real *a, size_t width)
-{
-    IN_BF16(t->bf16, to_panels_bf16(t, panels, a, width))
-    gemm_to_panels(panels, a, width, t->padded);
-}
-
-/* ------------------------------------------------------------------ forward and backward */
-
+/* The widest input of a map. */
 static size_t widest(const mlp *m)
 {
-    size_t width = m->linear[0].in;
+    size_t width = m->context.in;
     for (size_t l = 0; l < m->count; l++)
-        width = m->linear[l].out > width ? m->linear[l].out : width;
+        width = m->map[l].in > width ? m->map[l].in : width;
     return width;
 }
 
 void mlp_prepare(const mlp *m, layer_needs *needs)
 {
-    size_t used = needs->scratch->used, width = widest(m), half = (width + 1) / 2;
-    arena_take(needs->scratch, needs->rows * m->linear[0].in, sizeof(real));
-    for (int i = 0; i < 2; i++)
+    size_t used = needs->scratch->used, width = widest(m), out = m->map[m->count - 1].out;
+    size_t pairs = ((out > width ? out : width) + 1) / 2;
+    for (int i = 0; i < 2 + (m->blocks > 0); i++)
         arena_take(needs->scratch, needs->rows * width, sizeof(real));
-    if (needs->bf16)
-        arena_take(needs->scratch, needs->rows * half, sizeof(real));
+    for (int i = 0; needs->bf16 && i < 2; i++)
+        arena_take(needs->scratch, needs->rows * pairs, sizeof(real));
+    if (m->limit) { /* mlp_steps_begin */
+        arena_take(needs->scratch, m->count, sizeof(real *) + sizeof(size_t) + 64);
+        for (size_t l = 0; l < m->count; l++)
+            arena_take(needs->scratch, needs->rows * m->map[l].in, sizeof(real));
+    }
     needs->scratch->used = used;
 }
 
-/* The tile's part of matrix i of the tape. */
-static real *taped(const tile *t, size_t i)
+/* ------------------------------------------------------------------ forward */
+
+/* A product whose input is an array, with the input kept on the tape. */
+static void run_map(const mlp *m, tile *t, size_t l, const real *a, gemm_start start, gemm_end end,
+                    real *out)
 {
-    return t->tape->matrix[i] + t->first * t->tape->width[i];
+    const map *w = &m->map[l];
+    size_t used = t->scratch->used;
+    tile_note(t, 0, a, w->in);
+    if (t->tape)
+        map_keep(w, t, tile_taped(t, l), a);
+    map_forward(w, t, map_operand(w, t, a), 0, w->out, start, end, w->bias, out);
+    t->scratch->used = used;
 }
 
-static size_t place(const tile *t, const mlp_linear *w)
+/* out = W_1 a + W_c c + b_1, without end where it has no context */
+static void run_first(const mlp *m, tile *t, const real *a, const real *context, gemm_end end,
+                      real *out)
 {
-    return (size_t)(w->weight - t->theta);
-}
-
-static void note_largest(tile *t, int which, const real *x, size_t width)
-{
-    if (!t->largest)
+    const map *w = &m->context;
+    if (!w->in) {
+        run_map(m, t, 0, a, GEMM_BIAS, end, out);
         return;
-    real largest = vector_max_abs(x, width * t->padded);
-    if (largest > t->largest[which])
-        t->largest[which] = largest;
+    }
+    size_t used = t->scratch->used;
+    if (t->tape)
+        map_keep(w, t, tile_taped(t, context_of(m)), context);
+    map_forward(w, t, map_operand(w, t, context), 0, w->out, GEMM_BIAS, GEMM_PLAIN,
+                m->map[0].bias, out);
+    t->scratch->used = used;
+    run_map(m, t, 0, a, GEMM_ADD, end, out);
+}
+
+/* x = f(x), dropped out in a training step; slope (NULL: not wanted) receives the derivative. */
+static void activate(const mlp *m, const tile *t, size_t l, real *x, real *slope, size_t width)
+{
+    vector_activate(m->activation, x, slope, width * t->padded);
+    if (!t->dropout || !(m->dropout > 0))
+        return;
+    uint64_t key = t->dropout->seed * 0x9E3779B97F4A7C15u + t->dropout->draw;
+    key = (key ^ (uint64_t)m->key << 32 ^ l) * 0xD6E8FEB86659FD93u;
+    for (size_t u = 0; u < width; u++)
+        vector_dropout(x + u * t->padded, slope ? slope + u * t->padded : NULL, t->padded,
+                       (uint32_t)((key + u * 0x9E3779B97F4A7C15u) >> 32), (uint32_t)t->first,
+                       (real)m->dropout);
+}
+
+static bool drops(const mlp *m, const tile *t)
+{
+    return t->dropout && m->dropout > 0;
 }
 
 /* a_l = f(W_l a_{l-1} + b_l). On the tape: a_{l-1} in panels; and where delta_l will be, f' (ReLU:
  * a_l, which tells it). */
-void mlp_forward(const mlp *m, tile *t, const double *input, real *output)
+static const real *plain_hidden(const mlp *m, tile *t, const real *a, const real *context, real *spare[2])
 {
-    size_t used = t->scratch->used, inputs = m->linear[0].in;
-    bool relu = m->activation == ACTIVATION_RELU;
-    real *spare[2], *a = arena_take(t->scratch, t->padded * inputs, sizeof *a);
-    for (int i = 0; i < 2; i++)
-        spare[i] = arena_take(t->scratch, t->padded * widest(m), sizeof *a);
-    state_narrow(a, input, inputs * t->padded);
-    for (size_t l = 0; l < m->count; l++) {
-        const mlp_linear *w = &m->linear[l];
-        bool last = l + 1 == m->count;
-        real *kept = t->tape && !last ? taped(t, m->count + l) : NULL;
-        real *next = last ? output : kept && relu ? kept : spare[l % 2];
-        note_largest(t, 0, a, w->in);
-        if (t->tape)
-            to_panels(t, taped(t, l), a, w->in);
-        multiply(t, forward_shape(w, t->padded, relu && !last ? GEMM_RELU : GEMM_PLAIN),
-                 t->bf16 ? t->forms.paired + place(t, w) : w->weight, a, w->bias, next);
-        if (!last && !relu)
-            vector_activate(m->activation, next, kept, w->out * t->padded);
+    bool relu = m->activation == ACTIVATION_RELU && !drops(m, t);
+    for (size_t l = 0; l + 1 < m->count; l++) {
+        size_t width = m->map[l].out;
+        real *kept = t->tape ? tile_taped(t, delta_of(m, l)) : NULL;
+        real *next = kept && relu ? kept : spare[l % 2];
+        gemm_end end = relu ? GEMM_RELU : GEMM_PLAIN;
+        if (l == 0)
+            run_first(m, t, a, context, end, next);
+        else
+            run_map(m, t, l, a, GEMM_BIAS, end, next);
+        if (!relu)
+            activate(m, t, l, next, kept, width);
         a = next;
     }
-    note_largest(t, 0, output, m->linear[m->count - 1].out);
-    t->scratch->used = used;
+    return a;
 }
+
+/* h += W'' f(W' f(h) + b') + b''. On the tape: f'(h), and f' of the inner value where its delta will
+ * be. */
+static const real *residual_hidden(const mlp *m, tile *t, const real *a, const real *context, real *spare[2])
+{
+    size_t width = m->map[0].out, cells = width * t->padded;
+    real *h = spare[0], *inner = spare[1];
+    size_t used = t->scratch->used;
+    real *f = arena_take(t->scratch, cells, sizeof *f);
+    run_first(m, t, a, context, GEMM_PLAIN, h);
+    for (size_t i = 0; i < m->blocks; i++) {
+        size_t l = 1 + 2 * i;
+        memcpy(f, h, cells * sizeof *h);
+        vector_activate(m->activation, f, t->tape ? tile_taped(t, slope_of(m, i)) : NULL, cells);
+        run_map(m, t, l, f, GEMM_BIAS, GEMM_PLAIN, inner);
+        activate(m, t, l, inner, t->tape ? tile_taped(t, delta_of(m, l)) : NULL, width);
+        run_map(m, t, l + 1, inner, GEMM_BIAS, GEMM_PLAIN, f);
+        vector_add_scaled(h, f, 1, cells);
+    }
+    t->scratch->used = used;
+    return h;
+}
+
+const real *mlp_hidden(const mlp *m, tile *t, const real *input, const real *context)
+{
+    real *spare[2];
+    const map *last = &m->map[m->count - 1];
+    const real *a = input;
+    for (int i = 0; i < 2; i++)
+        spare[i] = arena_take(t->scratch, t->padded * widest(m), sizeof *input);
+    if (m->blocks)
+        a = residual_hidden(m, t, input, context, spare);
+    else if (m->count > 1)
+        a = plain_hidden(m, t, input, context, spare);
+    tile_note(t, 0, a, last->in);
+    if (t->tape)
+        map_keep(last, t, tile_taped(t, m->count - 1), a);
+    return map_operand(last, t, a);
+}
+
+void mlp_output(const mlp *m, tile *t, const real *hidden, size_t first, size_t rows, real *out)
+{
+    const map *last = &m->map[m->count - 1];
+    map_forward(last, t, hidden, first, rows, GEMM_BIAS, GEMM_PLAIN, last->bias, out);
+    tile_note(t, 0, out, rows);
+}
+
+/* ------------------------------------------------------------------ backward */
 
 real *mlp_output_delta(const mlp *m, const tile *t)
 {
-    return taped(t, 2 * m->count - 1);
+    return tile_taped(t, delta_of(m, m->count - 1));
+}
+
+/* below = end(start + W_l' delta_l) */
+static void back_map(const mlp *m, tile *t, size_t l, gemm_start start, gemm_end end, real *below)
+{
+    const real *delta = tile_taped(t, delta_of(m, l));
+    tile_note(t, 1, delta, m->map[l].out);
+    map_backward(&m->map[l], t, delta, start, end, below);
+}
+
+/* With h' = h + W'' a + b'', a = f(v), v = W' f(h) + b': delta'' = dh', delta' = f'(v) W''' dh',
+ * dh = dh' + f'(h) W'' delta'; and at the bottom delta_1 = dh. */
+static void residual_backward(const mlp *m, tile *t)
+{
+    size_t width = m->map[0].out, cells = width * t->padded;
+    real *dh = tile_taped(t, delta_of(m, 0));
+    back_map(m, t, m->count - 1, GEMM_ZERO, GEMM_PLAIN, dh);
+    for (size_t i = m->blocks; i-- > 0;) {
+        size_t l = 1 + 2 * i;
+        real *slope = tile_taped(t, slope_of(m, i));
+        memcpy(tile_taped(t, delta_of(m, l + 1)), dh, cells * sizeof *dh);
+        back_map(m, t, l + 1, GEMM_ZERO, GEMM_SLOPE, tile_taped(t, delta_of(m, l)));
+        back_map(m, t, l, GEMM_ZERO, GEMM_SLOPE, slope);
+        vector_add_scaled(dh, slope, 1, cells);
+    }
 }
 
 /* delta_{l-1} = (W_l' delta_l) f'(.), and at the input dx += W_1' delta_1. */
 void mlp_backward(const mlp *m, tile *t, real *dinput)
 {
-    gemm_end slope = m->activation == ACTIVATION_RELU ? GEMM_GATE : GEMM_SLOPE;
-    for (size_t l = m->count; l-- > 0;) {
-        const mlp_linear *w = &m->linear[l];
-        const real *delta = taped(t, m->count + l), *turned = t->forms.turned + place(t, w);
-        real *below = l ? taped(t, m->count + l - 1) : dinput;
-        note_largest(t, 1, delta, w->out);
-        multiply(t, backward_shape(w, t->padded, l ? GEMM_ZERO : GEMM_ADD, l ? slope : GEMM_PLAIN),
-                 turned, delta, NULL, below);
-    }
+    bool relu = m->activation == ACTIVATION_RELU && !drops(m, t);
+    if (m->blocks)
+        residual_backward(m, t);
+    for (size_t l = m->count; !m->blocks && l-- > 1;)
+        back_map(m, t, l, GEMM_ZERO, relu ? GEMM_GATE : GEMM_SLOPE,
+                 tile_taped(t, delta_of(m, l - 1)));
+    back_map(m, t, 0, GEMM_ADD, GEMM_PLAIN, dinput);
 }
 
-/* Each form of W lies where W does. */
-void mlp_turn(const mlp *m, const block *which, const real *theta, weight_forms *forms)
+/* ------------------------------------------------------------------ column by column */
+
+mlp_steps mlp_steps_begin(const mlp *m, tile *t, const real *context)
 {
-    const mlp_linear *w = &m->linear[which->tensor];
-    real *turned = forms->turned + (w->weight - theta);
-#ifndef NICEST_DOUBLE
-    if (forms->paired) {
-        size_t half = (w->in + 1) / 2;
-        gemm_pair_columns(forms->paired + (w->weight - theta) + which->row * half,
-                          w->weight + which->row * w->in, which->rows, w->in, w->in);
-        gemm_to_pair_tiles(turned, w->weight, which->row, which->rows, w->out, w->in);
-        return;
+    mlp_steps s = {.context = m->context.in ? context : NULL};
+    assert(m->limit && !m->blocks && !t->bf16);
+    s.input = arena_take(t->scratch, m->map[0].in * t->padded, sizeof(real));
+    s.hidden = arena_take(t->scratch, m->count, sizeof(real *));
+    s.done = arena_take(t->scratch, m->count, sizeof(size_t));
+    for (size_t l = 0; l + 1 < m->count; l++) {
+        s.hidden[l] = arena_take(t->scratch, m->map[l].out * t->padded, sizeof(real));
+        s.done[l] = 0;
     }
-#endif
-    gemm_to_tiles(turned, w->weight, which->row, which->rows, w->out, w->in);
+    vector_fill(s.input, 0, m->map[0].in * t->padded);
+    return s;
+}
+
+/* Rows first .. of map l, over the inputs that the last of them may read. */
+static void step_map(const mlp *m, tile *t, const mlp_steps *s, size_t l, size_t first, size_t rows,
+                     real *out)
+{
+    const map *w = &m->map[l];
+    bool context = l == 0 && s->context;
+    gemm_shape shape = {.m = rows,
+                        .n = t->padded,
+                        .k = w->limit[first + rows - 1],
+                        .lda = w->in,
+                        .b_step = t->padded,
+                        .b_panel = GEMM_PANEL,
+                        .ldc = t->padded,
+                        .start = context ? GEMM_ADD : GEMM_BIAS};
+    if (context)
+        map_forward(&m->context, t, s->context, first, rows, GEMM_BIAS, GEMM_PLAIN, w->bias, out);
+    else if (!shape.k)
+        for (size_t o = 0; o < rows; o++)
+            vector_fill(out + o * t->padded, w->bias[first + o], t->padded);
+    if (shape.k)
+        gemm_run(&shape, w->weight + first * w->in, l ? s->hidden[l - 1] : s->input,
+                 w->bias + first, out);
+}
+
+void mlp_step(const mlp *m, tile *t, mlp_steps *s, size_t first, size_t rows, real *out)
+{
+    size_t need[MOST_HIDDEN + 1]; /* units of the hidden layers that these outputs read */
+    size_t reads = m->map[m->count - 1].limit[first + rows - 1];
+    for (size_t l = m->count - 1; l-- > 0;) {
+        need[l] = reads;
+        reads = reads ? m->map[l].limit[reads - 1] : 0;
+    }
+    for (size_t l = 0; l + 1 < m->count; l++) {
+        size_t from = s->done[l], some = need[l] > from ? need[l] - from : 0;
+        real *next = s->hidden[l] + from * t->padded;
+        if (!some)
+            continue;
+        step_map(m, t, s, l, from, some, next);
+        vector_activate(m->activation, next, NULL, some * t->padded);
+        s->done[l] = need[l];
+    }
+    step_map(m, t, s, m->count - 1, first, rows, out);
 }
 
 /* ------------------------------------------------------------------ gradient by blocks */
 
-/* The list's index of linear map l's weight: tensors are in the order in which they were added. */
-static const tensor *weight_tensor(const mlp *m, size_t l, const tensor_list *list)
-{
-    for (size_t i = 0; i < list->count; i++)
-        if (list->items[i].slot == &m->linear[l].weight)
-            return &list->items[i];
-    return NULL;
-}
-
 void mlp_blocks(const mlp *m, size_t layer_index, const tensor_list *list, block_list *blocks)
 {
-    for (size_t l = 0; l < m->count; l++) {
-        const mlp_linear *w = &m->linear[l];
-        size_t offset = weight_tensor(m, l, list)->offset;
-        for (size_t row = 0; row < w->out; row += BLOCK_ROWS) {
-            size_t rows = w->out - row < BLOCK_ROWS ? w->out - row : BLOCK_ROWS;
-            bool last = row + rows == w->out; /* the last block brings the bias, which follows W */
-            block_add(blocks, &(block){.layer = layer_index,
-                                       .tensor = l,
-                                       .row = row,
-                                       .rows = rows,
-                                       .offset = offset + row * w->in,
-                                       .count = rows * w->in + (last ? w->out : 0),
-                                       .decays = rows * w->in});
-        }
-    }
+    for (size_t l = 0; l < m->count; l++)
+        map_blocks(&m->map[l], layer_index, l, list, blocks);
+    if (m->context.in)
+        map_blocks(&m->context, layer_index, m->count, list, blocks);
 }
 
-/* dW = sum of delta a' and db = sum of delta, over the rows of the batch: all tiles but a shorter
- * last one in one product. */
+static const map *map_of(const mlp *m, const block *which)
+{
+    return which->tensor == m->count ? &m->context : &m->map[which->tensor];
+}
+
+void mlp_turn(const mlp *m, const block *which, const real *theta, weight_forms *forms)
+{
+    map_turn(map_of(m, which), which, theta, forms);
+}
+
 void mlp_gradient(const mlp *m, const batch *b, const block *which, real *g)
 {
-    size_t l = which->tensor, same = b->rows / b->tile;
-    const mlp_linear *w = &m->linear[l];
-    const real *a = b->tape->matrix[l], *delta = b->tape->matrix[m->count + l];
-    if (batch_padded(b, same) == b->tile)
-        same++;
-    if (same > 0) {
-        gemm_shape shape = gradient_shape(w, which, same, b->tile);
-        shape.ahead = b->ahead;
-        add_gradient(b, shape, delta + which->row * b->tile, a, g);
-    }
-    if (same * b->tile < b->rows) {
-        size_t first = same * b->tile, padded = batch_padded(b, same);
-        gemm_shape shape = gradient_shape(w, which, 1, padded);
-        shape.start = same ? GEMM_ADD : GEMM_ZERO;
-        add_gradient(b, shape, delta + first * w->out + which->row * padded,
-                     a + first * panels_width(w->in), g);
-    }
-    for (size_t o = 0; o < which->count - which->decays; o++)
-        g[which->decays + o] = (real)batch_sum(b, delta, w->out, o);
+    bool context = which->tensor == m->count;
+    map_gradient(map_of(m, which), b, context ? context_of(m) : which->tensor,
+                 delta_of(m, context ? 0 : which->tensor), which, g);
 }
 
-/* tile_squares of what lies in panels, [width / 64, padded, 64]. */
-static void panel_squares(const tile *t, const real *panels, size_t width, double *sum)
-{
-    for (size_t r = 0; r < t->rows; r++) {
-        sum[r] = 0;
-        for (size_t j = 0; j < width; j += GEMM_PANEL) {
-            const real *part = panels + j * t->padded + r * GEMM_PANEL;
-            sum[r] += vector_dot(part, part, GEMM_PANEL);
-        }
-    }
-}
-
-/* One row's gradient is an outer product: dW = delta a', db = delta, so its norm is
- * |delta| sqrt(|a|^2 + 1). */
 size_t mlp_norms(const mlp *m, const tile *t, double *norms, size_t stride)
 {
-    double a[2 * GEMM_PANEL], delta[2 * GEMM_PANEL];
-    for (size_t l = 0; t && l < m->count; l++) {
-        panel_squares(t, taped(t, l), t->tape->width[l], a);
-        tile_squares(t, taped(t, m->count + l), m->linear[l].out, delta);
-        for (size_t r = 0; r < t->rows; r++)
-            norms[r * stride + l] = sqrt(delta[r] * (a[r] + 1));
-    }
-    return m->count;
+    for (size_t l = 0; t && l < m->count; l++)
+        map_norms(&m->map[l], t, tile_taped(t, l), tile_taped(t, delta_of(m, l)), norms + l,
+                  stride);
+    if (t && m->context.in)
+        map_norms(&m->context, t, tile_taped(t, context_of(m)), tile_taped(t, delta_of(m, 0)),
+                  norms + m->count, stride);
+    return m->count + (m->context.in > 0);
 }

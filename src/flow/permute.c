@@ -4,9 +4,12 @@
  *
  * odd-even puts the 1st, 3rd, 5th ... column (counted from one, as the paper does) in front of the
  * others, so that the couplings' two parts are the odd/even partition of section 5.1. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
-#include "flow/layer.h"
+#include "flow/grammar.h"
 
 typedef struct permute {
     layer layer;
@@ -37,17 +40,28 @@ static void reorder(const layer *self, tile *t, void *columns, size_t size, bool
 static void permute_forward(const layer *self, tile *t)
 {
     reorder(self, t, t->x, t->padded * sizeof *t->x, false);
+    if (t->mask)
+        reorder(self, t, t->mask, t->padded * sizeof *t->mask, false);
 }
 
 static void permute_inverse(const layer *self, tile *t)
 {
     reorder(self, t, t->x, t->padded * sizeof *t->x, true);
+    if (t->mask)
+        reorder(self, t, t->mask, t->padded * sizeof *t->mask, true);
 }
 
 /* dx_{order(i)} = dy_i */
 static void permute_backward(const layer *self, tile *t)
 {
     reorder(self, t, t->dx, t->padded * sizeof *t->dx, true);
+    if (t->mask)
+        reorder(self, t, t->mask, t->padded * sizeof *t->mask, true);
+}
+
+static void permute_trace(const layer *self, uint32_t *place)
+{
+    memcpy(place, ((const permute *)self)->order, self->columns * sizeof *place);
 }
 
 static void permute_free(layer *self)
@@ -62,8 +76,11 @@ static const layer_class permute_class = {
     .forward = permute_forward,
     .inverse = permute_inverse,
     .backward = permute_backward,
+    .trace = permute_trace,
     .free = permute_free,
 };
+
+typedef enum permute_kind { PERMUTE_ODD_EVEN, PERMUTE_REVERSE, PERMUTE_RANDOM } permute_kind;
 
 static void fill_order(uint32_t *order, size_t n, permute_kind kind, uint64_t seed)
 {
@@ -76,7 +93,7 @@ static void fill_order(uint32_t *order, size_t n, permute_kind kind, uint64_t se
                                                       : 2 * (i - odd) + 1);
 }
 
-layer *permute_new(size_t columns, permute_kind kind, uint64_t seed)
+static layer *permute_new(size_t columns, permute_kind kind, uint64_t seed)
 {
     permute *p = memory_new(1, sizeof *p);
     uint32_t *order = memory_new(columns, sizeof *order);
@@ -89,4 +106,28 @@ layer *permute_new(size_t columns, permute_kind kind, uint64_t seed)
     p->order = order;
     fill_order(order, columns, kind, seed);
     return &p->layer;
+}
+
+nicest_status permute_parse(const spec_line *l, const spec_shape *shape, char *canonical,
+                            layer **out)
+{
+    const char *kind = l->words == 2 ? l->word[1] : "";
+    unsigned long long seed = 0;
+    char *end = NULL;
+    errno = 0;
+    if (!strncmp(kind, "random:", 7) && kind[7] >= '0' && kind[7] <= '9')
+        seed = strtoull(kind + 7, &end, 10);
+    bool random = end && !*end && errno != ERANGE;
+    if (!random && strcmp(kind, "odd-even") && strcmp(kind, "reverse"))
+        return spec_refuse(l, "expected 'permute odd-even', 'permute reverse' or "
+                              "'permute random:SEED' with SEED from 0 to 2^64 - 1");
+    permute_kind which = random                    ? PERMUTE_RANDOM
+                         : strcmp(kind, "reverse") ? PERMUTE_ODD_EVEN
+                                                   : PERMUTE_REVERSE;
+    *out = permute_new(shape->columns, which, seed);
+    if (random)
+        snprintf(canonical, SPEC_LINE, "permute random:%llu", seed);
+    else
+        snprintf(canonical, SPEC_LINE, "permute %s", kind);
+    return NICEST_OK;
 }

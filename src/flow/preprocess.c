@@ -6,8 +6,10 @@
  *
  * Their log-determinants count: a likelihood is always in the units of the user's data. */
 #include <math.h>
+#include <stdio.h>
+#include <string.h>
 
-#include "flow/layer.h"
+#include "flow/grammar.h"
 #include "flow/state.h"
 
 /* ------------------------------------------------------------------ standardise */
@@ -24,22 +26,16 @@ static void standardise_tensors(layer *self, const char *prefix, tensor_list *li
     tensor_add(list, prefix, "log_scale", TENSOR_FROZEN, self->columns, 0, &c->log_scale);
 }
 
-static void standardise_init_from_data(layer *self, const double *mean, const double *deviation,
-                                       double prior_deviation)
+static nicest_status standardise_start(layer *self, const layer_start *s)
 {
     standardise *c = (standardise *)self;
-    (void)prior_deviation;
-    for (size_t d = 0; d < self->columns; d++) {
-        c->shift[d] = (real)mean[d];
-        c->log_scale[d] = (real)(deviation[d] > 0 ? -log(deviation[d]) : 0);
+    for (size_t j = 0; j < self->columns; j++) {
+        double mean, deviation;
+        start_moments(s, j, &mean, &deviation);
+        c->shift[j] = (real)mean;
+        c->log_scale[j] = (real)(deviation > 0 ? -log(deviation) : 0);
     }
-}
-
-static void add_logdet(const standardise *c, tile *t, double sign)
-{
-    double sum = sign * vector_sum(c->log_scale, c->layer.columns);
-    for (size_t r = 0; r < t->padded; r++)
-        t->logdet[r] += sum;
+    return NICEST_OK;
 }
 
 static void standardise_forward(const layer *self, tile *t)
@@ -49,7 +45,7 @@ static void standardise_forward(const layer *self, tile *t)
         double factor = exp((double)c->log_scale[j]);
         state_affine(t->x + j * t->padded, factor, -(double)c->shift[j] * factor, t->padded);
     }
-    add_logdet(c, t, 1);
+    tile_add_logdet(t, c->log_scale, 1);
 }
 
 static void standardise_inverse(const layer *self, tile *t)
@@ -58,7 +54,7 @@ static void standardise_inverse(const layer *self, tile *t)
     for (size_t j = 0; j < self->columns; j++)
         state_affine(t->x + j * t->padded, exp(-(double)c->log_scale[j]), (double)c->shift[j],
                      t->padded);
-    add_logdet(c, t, -1);
+    tile_add_logdet(t, c->log_scale, -1);
 }
 
 /* dx = dy exp(log_scale) */
@@ -77,19 +73,25 @@ static void plain_free(layer *self)
 static const layer_class standardise_class = {
     .name = "standardise",
     .tensors = standardise_tensors,
-    .init_from_data = standardise_init_from_data,
+    .start = standardise_start,
     .forward = standardise_forward,
     .inverse = standardise_inverse,
     .backward = standardise_backward,
     .free = plain_free,
 };
 
-layer *standardise_new(size_t columns)
+nicest_status standardise_parse(const spec_line *l, const spec_shape *shape, char *canonical,
+                                layer **out)
 {
+    if (l->words != 1)
+        return spec_refuse(l, "'standardise' takes no options");
     standardise *c = memory_new(1, sizeof *c);
-    if (c)
-        c->layer = (layer){&standardise_class, columns};
-    return c ? &c->layer : NULL;
+    if (!c)
+        return NICEST_OK;
+    c->layer = (layer){&standardise_class, shape->columns};
+    *out = &c->layer;
+    strcpy(canonical, "standardise");
+    return NICEST_OK;
 }
 
 /* ------------------------------------------------------------------ logit */
@@ -110,7 +112,8 @@ static void logit_forward(const layer *self, tile *t)
     double margin = ((const logit *)self)->margin, width = 1 - 2 * margin;
     for (size_t i = 0; i < self->columns * t->padded; i++) {
         double z = margin + width * t->x[i], *logdet = &t->logdet[i % t->padded];
-        if (z <= 0 || z >= 1)
+        bool seen = !t->mask || t->mask[i] > 0;
+        if (seen && (z <= 0 || z >= 1))
             *logdet = -HUGE_VAL;
         z = z < TINY ? TINY : z > 1 - TINY ? 1 - TINY : z;
         if (t->tape) {
@@ -119,7 +122,8 @@ static void logit_forward(const layer *self, tile *t)
         }
         double below = log(z), above = log1p(-z);
         t->x[i] = below - above;
-        *logdet += log(width) - (below + above);
+        if (seen)
+            *logdet += log(width) - (below + above);
     }
 }
 
@@ -142,13 +146,16 @@ static size_t logit_tape(const layer *self, size_t *width)
     return 2;
 }
 
-/* dx = dy/dx (g + dlogdet (2z - 1)) */
+/* dx = dy/dx (g + weight (2z - 1)) */
 static void logit_backward(const layer *self, tile *t)
 {
     size_t first = t->first * self->columns;
     const real *slope = t->tape->matrix[0] + first, *tilt = t->tape->matrix[1] + first;
-    for (size_t i = 0; i < t->padded * self->columns; i++)
-        t->dx[i] = i % t->padded < t->rows ? slope[i] * (t->dx[i] + (real)t->dlogdet * tilt[i]) : 0;
+    for (size_t i = 0; i < t->padded * self->columns; i++) {
+        size_t r = i % t->padded;
+        bool seen = r < t->rows && (!t->mask || t->mask[i] > 0);
+        t->dx[i] = seen ? slope[i] * (t->dx[i] + t->weight[r] * tilt[i]) : 0;
+    }
 }
 
 static const layer_class logit_class = {
@@ -160,12 +167,19 @@ static const layer_class logit_class = {
     .free = plain_free,
 };
 
-layer *logit_new(size_t columns, double margin)
+nicest_status logit_parse(const spec_line *l, const spec_shape *shape, char *canonical, layer **out)
 {
+    static const char *const keys[] = {"margin", NULL};
+    double margin = 1e-6;
+    if (!spec_known_options(l, keys) || !spec_number_option(l, "margin", 0, 0.5, &margin) ||
+        !(margin > 0 && margin < 0.5))
+        return spec_refuse(l, "expected 'logit margin=M' with 0 < M < 0.5");
     logit *c = memory_new(1, sizeof *c);
     if (!c)
-        return NULL;
-    c->layer = (layer){&logit_class, columns};
+        return NICEST_OK;
+    c->layer = (layer){&logit_class, shape->columns};
     c->margin = margin;
-    return &c->layer;
+    *out = &c->layer;
+    snprintf(canonical, SPEC_LINE, "logit margin=%.9g", margin);
+    return NICEST_OK;
 }

@@ -314,7 +314,7 @@ static nicest_status prover_open(prover *p, int threads)
     for (size_t i = 0; i < p->f->tensors.frozen; i++)
         p->f->frozen[i] = (double)s->frozen[i];
     p->d = p->f->spec.columns;
-    p->kinks = strstr(p->f->spec.text, "activation=relu") != NULL;
+    p->kinks = flow_kinked(p->f);
     TRY(flow_workspace_new(&p->score, p->f, FLOW_SCORE, 0, threads, false));
     return flow_workspace_new(&p->learn, p->f, FLOW_LEARN, 1, 1, false);
 }

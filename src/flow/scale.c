@@ -5,8 +5,9 @@
  * s is trainable and free of weight decay. It starts from the data, so that each latent column has
  * the prior's standard deviation: s_d = log(prior deviation / deviation_d). */
 #include <math.h>
+#include <string.h>
 
-#include "flow/layer.h"
+#include "flow/grammar.h"
 #include "flow/state.h"
 
 typedef struct scale {
@@ -27,22 +28,22 @@ static size_t scale_tape(const layer *self, size_t *width)
     return 1;
 }
 
-static void scale_init_from_data(layer *self, const double *mean, const double *deviation,
-                                 double prior_deviation)
+static nicest_status scale_start(layer *self, const layer_start *s)
 {
-    (void)mean;
-    for (size_t d = 0; d < self->columns; d++)
-        ((scale *)self)->s[d] = (real)(deviation[d] > 0 ? log(prior_deviation / deviation[d]) : 0);
+    for (size_t j = 0; j < self->columns; j++) {
+        double mean, deviation;
+        start_moments(s, j, &mean, &deviation);
+        ((scale *)self)->s[j] = (real)(deviation > 0 ? log(s->prior_deviation / deviation) : 0);
+    }
+    return NICEST_OK;
 }
 
-/* x *= exp(sign s), logdet += sign sum(s) */
+/* x *= exp(sign s), logdet += sign sum(s) over what is seen */
 static void rescale(const scale *c, tile *t, double sign)
 {
-    double sum = sign * vector_sum(c->s, c->layer.columns);
     for (size_t j = 0; j < c->layer.columns; j++)
         state_affine(t->x + j * t->padded, exp(sign * (double)c->s[j]), 0, t->padded);
-    for (size_t r = 0; r < t->padded; r++)
-        t->logdet[r] += sum;
+    tile_add_logdet(t, c->s, sign);
 }
 
 /* y = x exp(s) */
@@ -63,7 +64,7 @@ static void scale_inverse(const layer *self, tile *t)
     rescale((const scale *)self, t, -1);
 }
 
-/* dx = dy exp(s); ds = dy y + dlogdet for each row, kept on the tape in the place of y */
+/* dx = dy exp(s); ds = dy y + weight for each row, kept on the tape in the place of y */
 static void scale_backward(const layer *self, tile *t)
 {
     const scale *c = (const scale *)self;
@@ -71,8 +72,7 @@ static void scale_backward(const layer *self, tile *t)
     real *ds = t->tape->matrix[0] + t->first * self->columns, *dx = t->dx;
     for (size_t j = 0; j < self->columns; j++, ds += n, dx += n) {
         vector_multiply(ds, dx, n);
-        for (size_t r = 0; r < t->rows; r++)
-            ds[r] += (real)t->dlogdet;
+        tile_add_weight(t, j, ds);
         vector_scale(dx, (real)exp((double)c->s[j]), n);
     }
     ds -= self->columns * n;
@@ -117,7 +117,7 @@ static const layer_class scale_class = {
     .name = "scale",
     .tensors = scale_tensors,
     .tape = scale_tape,
-    .init_from_data = scale_init_from_data,
+    .start = scale_start,
     .forward = scale_forward,
     .inverse = scale_inverse,
     .backward = scale_backward,
@@ -127,10 +127,15 @@ static const layer_class scale_class = {
     .free = scale_free,
 };
 
-layer *scale_new(size_t columns)
+nicest_status scale_parse(const spec_line *l, const spec_shape *shape, char *canonical, layer **out)
 {
+    if (l->words != 1)
+        return spec_refuse(l, "'scale' takes no options");
     scale *c = memory_new(1, sizeof *c);
-    if (c)
-        c->layer = (layer){&scale_class, columns};
-    return c ? &c->layer : NULL;
+    if (!c)
+        return NICEST_OK;
+    c->layer = (layer){&scale_class, shape->columns};
+    *out = &c->layer;
+    strcpy(canonical, "scale");
+    return NICEST_OK;
 }

@@ -8,16 +8,18 @@
  *     scale
  *     prior logistic                                    # or: normal
  *
- * Further layers: standardise, logit margin=0.05. '#' begins a comment. docs/spec.md has it all.
- * Owns parsing and the canonical text; knows no numbers of a trained model. */
+ * 'context N' and 'masked' may follow 'columns'. '#' begins a comment. docs/spec.md has all layers;
+ * each is parsed by its own file (grammar.h). Knows no numbers of a trained model. */
 #ifndef NICEST_FLOW_SPEC_H
 #define NICEST_FLOW_SPEC_H
 
-#include "flow/layer.h"
+#include "flow/grammar.h"
 #include "flow/prior.h"
 
 typedef struct flow_spec {
     size_t columns;
+    size_t context; /* columns that the density is given */
+    bool masked;    /* rows may have hidden values */
     prior_kind prior;
     layer **layers; /* [count], owned */
     size_t count;
@@ -27,7 +29,5 @@ typedef struct flow_spec {
 /* Errors say "spec line N: ...". `spec` is untouched on failure. */
 nicest_status spec_parse(flow_spec *spec, const char *text);
 void spec_close(flow_spec *spec);
-/* "1000x5", "256,128" or "none" into a conditioner; shared with the options of training. */
-nicest_status spec_parse_hidden(const char *text, mlp_spec *conditioner);
 
 #endif

@@ -25,6 +25,7 @@ typedef double real;
 #define vector_add_scaled      vector_add_scaled_f64
 #define vector_sum             vector_sum_f64
 #define vector_add_lanes       vector_add_lanes_f64
+#define vector_dropout       vector_dropout_f64
 #define vector_dot             vector_dot_f64
 #define vector_exp             vector_exp_f64
 #define vector_log             vector_log_f64

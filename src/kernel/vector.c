@@ -433,6 +433,27 @@ void vector_activate(activation f, real *x, real *slope, size_t n)
     }
 }
 
+/* The finaliser of MurmurHash3 mixes the element's number with the key. */
+INLINE real kept_share(uint32_t key, uint32_t number, uint32_t least, real scale)
+{
+    uint32_t h = number * 0x9E3779B9u ^ key;
+    h = (h ^ h >> 16) * 0x85EBCA6Bu;
+    h = (h ^ h >> 13) * 0xC2B2AE35u;
+    h ^= h >> 16;
+    return h < least ? 0 : scale;
+}
+
+VECTOR_CLONES
+void vector_dropout(real *x, real *slope, size_t n, uint32_t key, uint32_t first, real p)
+{
+    uint32_t least = (uint32_t)((double)p * 0x1p32);
+    real scale = 1 / (1 - p);
+    for (size_t i = 0; i < n; i++)
+        x[i] *= kept_share(key, first + (uint32_t)i, least, scale);
+    for (size_t i = 0; slope && i < n; i++)
+        slope[i] *= kept_share(key, first + (uint32_t)i, least, scale);
+}
+
 /* ---------------------------------------------------------------- densities */
 
 /* log p(h) = -|h| - 2 log(1 + t) and d/dh = -sign(h) (1 - t) / (1 + t), with t = e^-|h| <= 1: no

@@ -255,7 +255,7 @@ static nicest_status read_flow(const reading *r)
         TRY(check_finite(t->name, values, t->count));
         memcpy(*t->slot, values, t->count * sizeof(float));
     }
-    return NICEST_OK;
+    return flow_check(f);
 }
 
 /* What is left must be arrays of higher floors. */

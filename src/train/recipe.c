@@ -6,6 +6,7 @@
 
 #include "base/memory.h"
 #include "base/status.h"
+#include "flow/mlp.h"
 #include "flow/spec.h"
 
 void nicest_train_defaults(nicest_train_options *options)
@@ -149,7 +150,7 @@ static nicest_status add_couplings(char **spec, const nicest_train_options *o, c
     const char *hidden = o->hidden ? o->hidden : hidden_for(p, data);
     const char *act = o->activation ? o->activation : p->activation;
     mlp_spec checked;
-    TRY(spec_parse_hidden(hidden, &checked));
+    TRY(mlp_parse_hidden(hidden, &checked));
     if (strcmp(act, "relu") && strcmp(act, "tanh") && strcmp(act, "silu"))
         return fail(NICEST_E_ARGUMENT, "activation '%.30s': expected relu, tanh or silu", act);
     TRY(add_line(spec, "permute odd-even"));

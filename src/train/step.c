@@ -1,6 +1,7 @@
 /* step.c - see step.h. */
 #include "train/step.h"
 
+#include <assert.h>
 #include <math.h>
 
 #include "base/memory.h"
@@ -15,62 +16,41 @@ typedef struct move {
 
 nicest_status stepper_open(stepper *s, flow *f, flow_workspace *w, optimizer *o, double clip)
 {
-    stepper made = {.flow = f, .workspace = w, .optimizer = o, .clip = clip};
-    if (clip > 0) {
-        made.gradient = memory_new(f->tensors.trainable, sizeof *made.gradient);
-        made.norms = memory_new(f->blocks.count, sizeof *made.norms);
-        if (!made.gradient || !made.norms) {
-            stepper_close(&made);
-            return fail_memory();
-        }
-    }
-    *s = made;
-    return NICEST_OK;
+    *s = (stepper){.flow = f, .workspace = w, .optimizer = o, .clip = clip};
+    assert(!(clip > 0) || flow_whole_gradient(w));
+    s->norms = clip > 0 ? memory_new(f->blocks.count, sizeof *s->norms) : NULL;
+    return clip > 0 && !s->norms ? fail_memory() : NICEST_OK;
 }
 
 void stepper_close(stepper *s)
 {
-    memory_free(s->gradient);
     memory_free(s->norms);
     *s = (stepper){0};
 }
 
-static void update(const move *u, const block *b, const float *g)
-{
-    const stepper *s = u->s;
-    optimizer_update(s->optimizer, &u->step, s->flow->theta, g, b->offset, b->count, b->decays);
-    flow_turn(s->workspace, b);
-}
-
-/* Fused: gradient and update of a block while it is in cache. */
+/* Fused: gradient and update of a block while it is in cache; or from the whole gradient. */
 static void update_block(void *context, int thread, size_t item)
 {
     const move *u = context;
     const stepper *s = u->s;
     const block *b = &s->flow->blocks.items[item];
+    const float *whole = flow_whole_gradient(s->workspace);
     float *g = flow_block_scratch(s->workspace, thread);
     gemm_ahead ahead = optimizer_reads(s->optimizer, s->flow->theta, b->offset, b->count);
-    flow_gradient(s->workspace, thread, b, g, &ahead);
-    update(u, b, g);
+    if (!whole)
+        flow_gradient(s->workspace, thread, b, g, &ahead);
+    optimizer_update(s->optimizer, &u->step, s->flow->theta, whole ? whole + b->offset : g,
+                     b->offset, b->count, b->decays);
+    flow_turn(s->workspace, b);
 }
 
-/* Unfused: first all gradients and their norms, */
-static void gradient_block(void *context, int thread, size_t item)
+static void measure_block(void *context, int thread, size_t item)
 {
     const stepper *s = ((const move *)context)->s;
     const block *b = &s->flow->blocks.items[item];
-    float *g = s->gradient + b->offset;
-    flow_gradient(s->workspace, thread, b, g, NULL);
-    s->norms[item] = vector_dot(g, g, b->count);
-}
-
-/* then the same updates. */
-static void apply_block(void *context, int thread, size_t item)
-{
-    const move *u = context;
-    const block *b = &u->s->flow->blocks.items[item];
+    const float *g = flow_whole_gradient(s->workspace) + b->offset;
     (void)thread;
-    update(u, b, u->s->gradient + b->offset);
+    s->norms[item] = vector_dot(g, g, b->count);
 }
 
 /* What the gradient is multiplied by, so that its norm is at most `clip`. */
@@ -78,7 +58,7 @@ static double clip_scale(move *u)
 {
     const stepper *s = u->s;
     double square = 0;
-    parallel_for(flow_threads(s->workspace), s->flow->blocks.count, gradient_block, u);
+    parallel_for(flow_threads(s->workspace), s->flow->blocks.count, measure_block, u);
     for (size_t i = 0; i < s->flow->blocks.count; i++)
         square += s->norms[i];
     return fmin(1, s->clip / sqrt(square));
@@ -89,7 +69,6 @@ void stepper_apply(stepper *s, double rate)
     move u = {.s = s};
     double scale = s->clip > 0 ? clip_scale(&u) : 1;
     u.step = optimizer_begin(s->optimizer, rate, scale);
-    parallel_for(flow_threads(s->workspace), s->flow->blocks.count,
-                 s->clip > 0 ? apply_block : update_block, &u);
+    parallel_for(flow_threads(s->workspace), s->flow->blocks.count, update_block, &u);
     flow_turned(s->workspace, true);
 }

@@ -1,7 +1,8 @@
 /* step.h - the second half of a training step: the gradient, block by block, and its update.
  *
- * After flow_learn said that the step is sound. Without clipping a block's gradient is used while
- * it is in cache and never travels to memory; clipping by the global norm wants the whole first. */
+ * After flow_learn said that the step is sound. Where the workspace does not keep the whole gradient,
+ * that of a block is used while it is in cache and never travels to memory; clipping by the global
+ * norm and accumulation want the whole first. */
 #ifndef NICEST_TRAIN_STEP_H
 #define NICEST_TRAIN_STEP_H
 
@@ -10,11 +11,10 @@
 
 typedef struct stepper {
     flow *flow;
-    flow_workspace *workspace; /* FLOW_LEARN */
+    flow_workspace *workspace; /* FLOW_LEARN or more */
     optimizer *optimizer;
-    double clip;     /* most global norm of the gradient; 0: none */
-    float *gradient; /* [parameters], only with clip */
-    double *norms;   /* [blocks], likewise */
+    double clip;   /* most global norm of the gradient; 0: none. Needs the whole gradient. */
+    double *norms; /* [blocks], only with clip */
 } stepper;
 
 /* Borrows the three. */

@@ -260,6 +260,14 @@ static nicest_status go_on_from(trainer *t, const flow *f)
     return entry_set(e);
 }
 
+/* One thread is faster where a step is a few microseconds of work. */
+static int choose_threads(const trainer *t)
+{
+    double work = 6.0 * (double)t->flow->tensors.trainable * (double)t->recipe.batch;
+    int threads = t->options.threads > 0 ? t->options.threads : parallel_available();
+    return work < 1e6 ? 1 : threads;
+}
+
 static nicest_status make_flow(trainer *t)
 {
     if (t->options.init)
@@ -268,15 +276,7 @@ static nicest_status make_flow(trainer *t)
     TRY(columns_recognise(&t->flow->entry, t->rows.train, &t->said));
     TRY(columns_measure(&t->flow->entry, t->rows.train, t->recipe.centred, t->mean, t->deviation));
     flow_rows rows = moved_rows(t);
-    return flow_init(t->flow, &rows, t->options.seed);
-}
-
-/* One thread is faster where a step is a few microseconds of work. */
-static int choose_threads(const trainer *t)
-{
-    double work = 6.0 * (double)t->flow->tensors.trainable * (double)t->recipe.batch;
-    int threads = t->options.threads > 0 ? t->options.threads : parallel_available();
-    return work < 1e6 ? 1 : threads;
+    return flow_init(t->flow, &rows, t->options.seed, choose_threads(t));
 }
 
 /* Validation takes at most a tenth of the time: its rows cost a third of a step's. */
@@ -314,7 +314,9 @@ static nicest_status open_run(trainer *t)
         return fail(NICEST_E_UNSUPPORTED, "precision bf16: this processor or build has no bf16 "
                                           "products (AVX512-BF16); use f32");
     int threads = choose_threads(t);
-    flow_use use = t->options.recompute ? FLOW_RECOMPUTE : FLOW_LEARN;
+    flow_use use = t->options.recompute ? FLOW_RECOMPUTE
+                   : t->recipe.clip > 0 ? FLOW_LEARN_WHOLE
+                                        : FLOW_LEARN;
     TRY(flow_workspace_new(&t->learn, t->flow, use, t->recipe.batch, threads, bf16));
     TRY(flow_workspace_new(&t->score, t->flow, FLOW_SCORE, 0, threads, false));
     TRY(optimizer_open(&t->state.optimizer, &t->recipe.optimizer, t->flow->theta, parameters));
@@ -649,6 +651,7 @@ static nicest_status begin(trainer *t)
     TRY(start_values(t));
     if (o->resume) {
         TRY(checkpoint_read(o->resume, t->flow, &t->state, t->identity));
+        TRY(flow_check(t->flow));
         if (t->state.in_epoch >= t->batches)
             return fail(NICEST_E_FORMAT, "%s: its epoch has more batches than the data", o->resume);
     }

@@ -1,0 +1,93 @@
+/* grammar.c - see grammar.h. Every number is checked before anything is made from it. */
+#include "flow/grammar.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/number.h"
+#include "base/status.h"
+
+nicest_status spec_refuse(const spec_line *l, const char *sentence)
+{
+    return fail(NICEST_E_FORMAT, "spec line %d: %s", l->number, sentence);
+}
+
+nicest_status spec_next_line(const char **text, spec_line *l)
+{
+    size_t length = strcspn(*text, "\n");
+    size_t useful = strcspn(*text, "#\n");
+    l->number++;
+    l->words = 0;
+    if (useful >= 512)
+        return spec_refuse(l, "the line is longer than 511 characters");
+    memcpy(l->text, *text, useful);
+    l->text[useful] = 0;
+    *text += length + ((*text)[length] == '\n');
+    for (char *rest = l->text;;) {
+        rest += strspn(rest, " \t\r");
+        if (!*rest)
+            return NICEST_OK;
+        if (l->words == SPEC_WORDS)
+            return spec_refuse(l, "more than 16 words");
+        l->word[l->words++] = rest;
+        rest += strcspn(rest, " \t\r");
+        if (*rest)
+            *rest++ = 0;
+    }
+}
+
+const char *spec_option(const spec_line *l, const char *key)
+{
+    size_t length = strlen(key);
+    for (int i = 1; i < l->words; i++)
+        if (!strncmp(l->word[i], key, length) && l->word[i][length] == '=')
+            return l->word[i] + length + 1;
+    return NULL;
+}
+
+bool spec_known_options(const spec_line *l, const char *const *keys)
+{
+    for (int i = 1; i < l->words; i++) {
+        bool known = false;
+        for (const char *const *key = keys; *key; key++) {
+            size_t length = strlen(*key);
+            bool is = !strncmp(l->word[i], *key, length) && l->word[i][length] == '=';
+            known = known || (is && spec_option(l, *key) == l->word[i] + length + 1);
+        }
+        if (!known)
+            return false;
+    }
+    return true;
+}
+
+bool spec_count(const char *text, size_t least, size_t most, size_t *value)
+{
+    char *end;
+    if (*text < '0' || *text > '9')
+        return false;
+    unsigned long long number = strtoull(text, &end, 10);
+    if (*end || number < least || number > most)
+        return false;
+    *value = (size_t)number;
+    return true;
+}
+
+bool spec_count_option(const spec_line *l, const char *key, size_t least, size_t most,
+                       size_t *value)
+{
+    const char *text = spec_option(l, key);
+    return !text || spec_count(text, least, most, value);
+}
+
+bool spec_number_option(const spec_line *l, const char *key, double least, double most,
+                        double *value)
+{
+    const char *text = spec_option(l, key);
+    double number;
+    if (!text)
+        return true;
+    if (!number_read(text, strlen(text), &number) || !(number >= least && number <= most))
+        return false;
+    *value = number;
+    return true;
+}

@@ -1,0 +1,296 @@
+/* map.c - see map.h. Forward, backward and gradient side by side, each under its formula. */
+#include "flow/map.h"
+
+#include <assert.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+void map_tensors(map *m, const char *prefix, const char *name, bool bias, tensor_list *list)
+{
+    char full[48];
+    snprintf(full, sizeof full, "%s.weight", name);
+    tensor_add(list, prefix, full, TENSOR_WEIGHT, m->out, m->in, &m->weight);
+    snprintf(full, sizeof full, "%s.bias", name);
+    if (bias)
+        tensor_add(list, prefix, full, TENSOR_BIAS, m->out, 0, &m->bias);
+}
+
+void map_init(map *m, double gain, random_stream stream)
+{
+    double u[64], bound = sqrt(3 * gain / (double)m->in);
+    size_t parts = (m->in + 63) / 64;
+    for (size_t o = 0; o < m->out; o++)
+        for (size_t i = 0; i < m->in; i += 64) {
+            size_t some = m->in - i < 64 ? m->in - i : 64;
+            random_uniform_double(stream, o * parts + i / 64, u, some);
+            for (size_t k = 0; k < some; k++)
+                m->weight[o * m->in + i + k] =
+                    !m->limit || i + k < m->limit[o] ? (real)(bound * (2 * u[k] - 1)) : 0;
+        }
+}
+
+bool map_sound(const map *m)
+{
+    for (size_t o = 0; m->limit && o < m->out; o++)
+        for (size_t i = m->limit[o]; i < m->in; i++)
+            if (m->weight[o * m->in + i] != 0)
+                return false;
+    return true;
+}
+
+size_t map_panels(size_t in)
+{
+    return (in + GEMM_PANEL - 1) / GEMM_PANEL * GEMM_PANEL;
+}
+
+real *tile_taped(const tile *t, size_t i)
+{
+    return t->tape->matrix[i] + t->first * t->tape->width[i];
+}
+
+void tile_note(tile *t, int which, const real *x, size_t width)
+{
+    if (!t->largest)
+        return;
+    real largest = vector_max_abs(x, width * t->padded);
+    if (largest > t->largest[which])
+        t->largest[which] = largest;
+}
+
+/* ------------------------------------------------------------------ bf16 */
+
+/* In bf16 the weights are pairs already, and the other operand is rounded on its way into a
+ * product. Floats come out; the double twin has none of it. */
+#ifndef NICEST_DOUBLE
+static const real *pair_operand(tile *t, const float *a, size_t in)
+{
+    float *pairs = arena_take(t->scratch, (in + 1) / 2 * t->padded, sizeof *a);
+    gemm_pair_rows(pairs, a, in, t->padded, t->padded);
+    return pairs;
+}
+
+static void add_gradient_bf16(const batch *b, gemm_shape s, const float *delta, const float *a,
+                              float *g)
+{
+    size_t part = BLOCK_ROWS * s.k / 2;
+    for (size_t i = 0; i < s.parts; i++)
+        gemm_pair_columns(b->pairs + i * part, delta + i * s.a_part, s.m, s.k, s.k);
+    s.bf16 = true;
+    s.a_part = part;
+    s.lda = s.k = s.k / 2;
+    s.b_panel /= 2;
+    gemm_run(&s, b->pairs, a, NULL, g);
+}
+
+/* Pairs of rows, which is what the gradient sums over. */
+static void keep_bf16(tile *t, float *panels, const float *a, size_t width)
+{
+    size_t used = t->scratch->used;
+    float *pairs = arena_take(t->scratch, width * t->padded / 2, sizeof *pairs);
+    gemm_pair_columns(pairs, a, width, t->padded, t->padded);
+    gemm_to_panels(panels, pairs, width, t->padded / 2);
+    t->scratch->used = used;
+}
+#define IN_BF16(asked, call)                                                                       \
+    if (asked) {                                                                                   \
+        call;                                                                                      \
+        return;                                                                                    \
+    }
+#else
+#define IN_BF16(asked, call) (void)(asked);
+#endif
+
+/* Element (row, 0) of the weights in a form that lies where W does. */
+static const real *form_of(const map *m, const tile *t, const real *form)
+{
+    return form + (m->weight - t->theta);
+}
+
+/* A product whose operand `a` is packed where it has to be. */
+static void multiply(const tile *t, gemm_shape s, const real *weight, const real *operand,
+                     const real *bias, real *next)
+{
+    if (t->bf16) {
+        s.bf16 = true;
+        s.k = (s.k + 1) / 2;
+        s.lda = s.lda ? s.k : 0;
+    }
+    gemm_run(&s, weight, operand, bias, next);
+}
+
+/* ------------------------------------------------------------------ forward and backward */
+
+void map_keep(const map *m, tile *t, real *panels, const real *a)
+{
+    IN_BF16(t->bf16, keep_bf16(t, panels, a, m->in))
+    gemm_to_panels(panels, a, m->in, t->padded);
+}
+
+const real *map_operand(const map *m, tile *t, const real *a)
+{
+#ifndef NICEST_DOUBLE
+    if (t->bf16)
+        return pair_operand(t, a, m->in);
+#endif
+    (void)m, (void)t;
+    return a;
+}
+
+/* y = W a + b, over the rows of a tile */
+void map_forward(const map *m, const tile *t, const real *operand, size_t first, size_t rows,
+                 gemm_start start, gemm_end end, const real *bias, real *out)
+{
+    gemm_shape shape = {.m = rows,
+                        .n = t->padded,
+                        .k = m->in,
+                        .lda = m->in,
+                        .b_step = t->padded,
+                        .b_panel = GEMM_PANEL,
+                        .ldc = t->padded,
+                        .start = start,
+                        .end = end};
+    const real *weight = t->bf16 ? form_of(m, t, t->forms.paired) + first * ((m->in + 1) / 2)
+                                 : m->weight + first * m->in;
+    multiply(t, shape, weight, operand, bias ? bias + first : NULL, out);
+}
+
+/* da = W' dy; W' lies in tiles */
+void map_backward(const map *m, tile *t, const real *delta, gemm_start start, gemm_end end,
+                  real *below)
+{
+    size_t used = t->scratch->used;
+    gemm_shape shape = {.m = m->in,
+                        .n = t->padded,
+                        .k = m->out,
+                        .b_step = t->padded,
+                        .b_panel = GEMM_PANEL,
+                        .ldc = t->padded,
+                        .start = start,
+                        .end = end};
+    const map turned = {.in = m->out, .out = m->in};
+    multiply(t, shape, form_of(m, t, t->forms.turned), map_operand(&turned, t, delta), NULL, below);
+    t->scratch->used = used;
+}
+
+void map_turn(const map *m, const block *which, const real *theta, weight_forms *forms)
+{
+    real *turned = forms->turned + (m->weight - theta);
+#ifndef NICEST_DOUBLE
+    if (forms->paired) {
+        size_t half = (m->in + 1) / 2;
+        gemm_pair_columns(forms->paired + (m->weight - theta) + which->row * half,
+                          m->weight + which->row * m->in, which->rows, m->in, m->in);
+        gemm_to_pair_tiles(turned, m->weight, which->row, which->rows, m->out, m->in);
+        return;
+    }
+#endif
+    gemm_to_tiles(turned, m->weight, which->row, which->rows, m->out, m->in);
+}
+
+/* ------------------------------------------------------------------ gradient by blocks */
+
+void map_blocks(const map *m, size_t layer_index, size_t number, const tensor_list *list,
+                block_list *blocks)
+{
+    size_t offset = 0;
+    for (size_t i = 0; i < list->count; i++)
+        if (list->items[i].slot == &m->weight)
+            offset = list->items[i].offset;
+    for (size_t row = 0; row < m->out; row += BLOCK_ROWS) {
+        size_t rows = m->out - row < BLOCK_ROWS ? m->out - row : BLOCK_ROWS;
+        bool last = row + rows == m->out; /* the last block brings the bias, which follows W */
+        block_add(blocks, &(block){.layer = layer_index,
+                                   .tensor = number,
+                                   .row = row,
+                                   .rows = rows,
+                                   .offset = offset + row * m->in,
+                                   .count = rows * m->in + (last && m->bias ? m->out : 0),
+                                   .decays = rows * m->in});
+    }
+}
+
+static void add_gradient(const batch *b, gemm_shape s, const real *delta, const real *a, real *g)
+{
+    IN_BF16(b->bf16, add_gradient_bf16(b, s, delta, a, g))
+    gemm_run(&s, delta, a, NULL, g);
+}
+
+/* All tiles but a shorter last one in one product. */
+void map_gradient(const map *m, const batch *b, size_t input, size_t delta, const block *which,
+                  real *g)
+{
+    size_t same = b->rows / b->tile;
+    const real *a = b->tape->matrix[input], *d = b->tape->matrix[delta];
+    if (batch_padded(b, same) == b->tile)
+        same++;
+    for (int last = 0; last < 2; last++) {
+        size_t first = last ? same * b->tile : 0, rows = last ? batch_padded(b, same) : b->tile;
+        size_t tiles = last ? first < b->rows : same;
+        if (!tiles)
+            continue;
+        gemm_shape shape = {.m = which->rows,
+                            .n = m->in,
+                            .k = rows,
+                            .lda = rows,
+                            .b_step = GEMM_PANEL,
+                            .b_panel = GEMM_PANEL * rows,
+                            .ldc = m->in,
+                            .parts = tiles,
+                            .a_part = rows * m->out,
+                            .b_part = rows * map_panels(m->in),
+                            .start = last && same ? GEMM_ADD : GEMM_ZERO,
+                            .ahead = last ? NULL : b->ahead};
+        add_gradient(b, shape, d + first * m->out + which->row * rows,
+                     a + first * map_panels(m->in), g);
+    }
+    for (size_t o = 0; m->limit && o < which->rows; o++)
+        for (size_t i = m->limit[which->row + o]; i < m->in; i++)
+            g[o * m->in + i] = 0;
+    for (size_t o = 0; o < which->count - which->decays; o++)
+        g[which->decays + o] = (real)batch_sum(b, d, m->out, o);
+}
+
+/* tile_squares of what lies in panels, [width / 64, padded, 64]. */
+static void panel_squares(const tile *t, const real *panels, size_t width, double *sum)
+{
+    for (size_t r = 0; r < t->rows; r++) {
+        sum[r] = 0;
+        for (size_t j = 0; j < width; j += GEMM_PANEL) {
+            const real *part = panels + j * t->padded + r * GEMM_PANEL;
+            sum[r] += vector_dot(part, part, GEMM_PANEL);
+        }
+    }
+}
+
+/* With limits, |a|^2 ends for each output where its limit is. */
+static double limited_norm(const map *m, const tile *t, const real *panels, const real *delta,
+                           size_t r)
+{
+    double square = 0, sum = 0;
+    size_t read = 0;
+    for (size_t o = 0; o < m->out; o++) {
+        double d = (double)delta[o * t->padded + r];
+        assert(m->limit[o] >= read); /* limits do not fall */
+        for (; read < m->limit[o]; read++) {
+            size_t panel = read / GEMM_PANEL * GEMM_PANEL;
+            double a = (double)panels[panel * t->padded + r * GEMM_PANEL + read % GEMM_PANEL];
+            square += a * a;
+        }
+        sum += d * d * (square + (m->bias ? 1 : 0));
+    }
+    return sqrt(sum);
+}
+
+/* One row's gradient is an outer product: dW = delta a', db = delta, so its norm is
+ * |delta| sqrt(|a|^2 + 1). */
+void map_norms(const map *m, const tile *t, const real *panels, const real *delta, double *norms,
+               size_t stride)
+{
+    double a[2 * GEMM_PANEL], d[2 * GEMM_PANEL];
+    panel_squares(t, panels, map_panels(m->in), a);
+    tile_squares(t, delta, m->out, d);
+    for (size_t r = 0; r < t->rows; r++)
+        norms[r * stride] = m->limit ? limited_norm(m, t, panels, delta, r)
+                                     : sqrt(d[r] * (a[r] + (m->bias ? 1 : 0)));
+}
