@@ -112,12 +112,11 @@ static void score_file(scoring *w)
 static nicest_reader *open_reader(const scoring *w)
 {
     const shared_settings *shared = &w->s->shared;
-    nicest_data_options options = {.columns = shared->columns,
-                                   .drop = shared->drop,
-                                   .label = shared->label,
-                                   .where = shared->where};
+    nicest_data_options options = data_options(shared);
+    options.height = options.width = 0; /* of a pipe each row is one, whatever it shows */
     nicest_reader *reader;
     need(nicest_reader_open(&reader, w->s->data, &options));
+    say_note(shared, w->s->data, nicest_reader_note(reader));
     need_reader_fit(w->model, reader, w->s->data);
     nicest_reader_skip_bad(reader, w->s->skip_bad);
     return reader;

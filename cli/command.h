@@ -70,6 +70,7 @@ typedef struct shared_settings {
     /* how DATA is read */
     const char *columns, *drop, *label, *where;
     size_setting image;
+    const char *header, *separator, *decimal, *comment, *missing;
 } shared_settings;
 
 extern const option COMMON_OPTIONS[]; /* for every command, */

@@ -11,15 +11,26 @@
 
 /* ------------------------------------------------------------------ opening */
 
-static nicest_data_options data_options(const shared_settings *shared)
+nicest_data_options data_options(const shared_settings *shared)
 {
-    return (nicest_data_options){.columns = shared->columns,
+    return (nicest_data_options){.header = !shared->header ? 0 : *shared->header == 'y' ? 1 : -1,
+                                 .separator = shared->separator,
+                                 .decimal = shared->decimal,
+                                 .comment = shared->comment,
+                                 .missing = shared->missing,
+                                 .columns = shared->columns,
                                  .drop = shared->drop,
                                  .label = shared->label,
                                  .where = shared->where,
                                  .height = shared->image.height,
                                  .width = shared->image.width,
                                  .channels = shared->image.channels};
+}
+
+void say_note(const shared_settings *shared, const char *text, const char *note)
+{
+    if (note)
+        say(shared, "%s: %s", strcmp(text, "-") != 0 ? text : "standard input", note);
 }
 
 static nicest_data *open_with(const shared_settings *shared, const char *text, bool beside)
@@ -33,12 +44,16 @@ static nicest_data *open_with(const shared_settings *shared, const char *text, b
 
 nicest_data *open_data(const shared_settings *shared, const char *text)
 {
-    return open_with(shared, text, false);
+    nicest_data *data = open_with(shared, text, false);
+    say_note(shared, text, nicest_data_note(data));
+    return data;
 }
 
 nicest_data *open_data_beside(const shared_settings *shared, const char *text)
 {
-    return open_with(shared, text, true);
+    nicest_data *data = open_with(shared, text, true);
+    say_note(shared, text, nicest_data_note(data));
+    return data;
 }
 
 /* A table that a picture model may read: as many columns, and nobody said that they are a picture.
@@ -124,6 +139,7 @@ static nicest_data *open_once(const shared_settings *shared, const nicest_model 
                "or --drop",
                nicest_error());
     need(status);
+    say_note(shared, text, nicest_data_note(data));
     need_fit(model, data, text);
     return data;
 }
@@ -140,6 +156,7 @@ static nicest_data *open_fitting(const shared_settings *shared, const nicest_mod
         nicest_model_image(model, &again.image.height, &again.image.width, &again.image.channels);
         data = open_with(&again, text, beside);
     }
+    say_note(shared, text, nicest_data_note(data));
     need_fit(model, data, text);
     return data;
 }

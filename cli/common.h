@@ -5,6 +5,10 @@
 #include "command.h"
 #include "output.h"
 
+/* How DATA is read, by the options of `shared`. */
+nicest_data_options data_options(const shared_settings *shared);
+/* What was chosen from the file `text`: a nicest_data_note, or NULL. */
+void say_note(const shared_settings *shared, const char *text, const char *note);
 /* Opens a DATA argument with the options of `shared`. All of these end the program on failure. */
 nicest_data *open_data(const shared_settings *shared, const char *text);
 /* The same for data beside the DATA of the command: a column of --drop, --label or --where that it

@@ -47,6 +47,20 @@ const option DATA_OPTIONS[] = {
      .help = "keep only these rows"},
     {.name = "image", .type = OPTION_SIZE, .argument = "HxW[xC]", .offset = AT(image),
      .help = "the columns are a picture (IDX and PNG know their size)"},
+    {.name = "header", .type = OPTION_CHOICE, .argument = "ANSWER", .offset = AT(header),
+     .choices = "yes|no", .unset = "told by the file",
+     .help = "is the first row of a text names? This and how the text is written is told by its first lines, "
+             "and said where it is not usual"},
+    {.name = "separator", .type = OPTION_TEXT, .argument = "SIGN", .offset = AT(separator),
+     .unset = "told by the file", .help = "between columns of text: a sign, tab, or space (runs of blanks)"},
+    {.name = "decimal", .type = OPTION_CHOICE, .argument = "SIGN", .offset = AT(decimal),
+     .choices = ".|,", .unset = "told by the file", .help = "decimal sign of numbers in text"},
+    {.name = "comment", .type = OPTION_TEXT, .argument = "SIGN", .offset = AT(comment),
+     .unset = "# where it begins lines that are no rows",
+     .help = "lines of text that begin with this sign are left out; none: no line is"},
+    {.name = "missing", .type = OPTION_TEXT, .argument = "WORDS", .offset = AT(missing),
+     .help = "these words or numbers in text, between commas, are missing values too, beside NA, N/A, NaN, "
+             "null, None, <NA>, NaT, ?, . and -"},
     {0},
 };
 /* clang-format on */

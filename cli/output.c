@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -268,7 +269,7 @@ void save_and_print_json(const shared_settings *shared, json_t *object)
 bool has_extension(const char *path, const char *extension)
 {
     size_t length = strlen(path), size = strlen(extension);
-    return length > size && !strcmp(path + length - size, extension);
+    return length > size && !strcasecmp(path + length - size, extension);
 }
 
 static bool is_table(const char *path)

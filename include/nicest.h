@@ -89,6 +89,13 @@ typedef struct nicest_data_options {
     const char *label;   /* this column is a label, not data; NULL: none */
     const char *where;   /* "COLUMN=VALUE": keep only these rows; NULL: all */
     unsigned height, width, channels; /* the columns are a picture; 0: not said (IDX, PNG know) */
+    /* How text is read; 0 and NULL: told by the file, and said by nicest_data_note. */
+    int header;            /* 1: the first row is names, -1: it is a row */
+    const char *separator; /* one sign, "tab", or "space" (runs of blanks) */
+    const char *decimal;   /* "." or "," */
+    const char *comment;   /* lines that begin with this sign are left out; "none": no line is */
+    const char *missing;   /* words (numbers too) for a missing value, between commas, beside "", NA,
+                              N/A, #N/A, NaN, null, None, <NA>, NaT, ?, . and - */
     int beside; /* != 0: drop, label and where were said of other data; a column of theirs that is
                  * not here is passed over */
 } nicest_data_options;
@@ -139,6 +146,10 @@ NICEST_API void nicest_data_image(const nicest_data *data, unsigned *height, uns
 /* Stored rows first .. first+count-1 into out[count, columns]. */
 NICEST_API nicest_status nicest_data_read(const nicest_data *data, size_t first, size_t count,
                                           double *out);
+/* What was chosen from the file and is not the plain default (a separator, a header row of numbers,
+ * comments left out, ...), as one line for the user; NULL where there is nothing to say. Owned by
+ * data. */
+NICEST_API const char *nicest_data_note(const nicest_data *data);
 /* One label a row, owned by data; NULL where there are none. Text labels are numbered 0, 1, ... in
  * order of first appearance. */
 NICEST_API const double *nicest_data_labels(const nicest_data *data);
@@ -176,6 +187,8 @@ NICEST_API nicest_status nicest_reader_open(nicest_reader **reader, const char *
 NICEST_API size_t nicest_reader_columns(const nicest_reader *reader);
 /* "x1", or the name in the file, as nicest_data_column_name; owned by reader. */
 NICEST_API const char *nicest_reader_column_name(const nicest_reader *reader, size_t column);
+/* As nicest_data_note; owned by reader. */
+NICEST_API const char *nicest_reader_note(const nicest_reader *reader);
 /* skip != 0: from now on lines that are no row (text, wrong number of fields) are left out instead
  * of being an error. */
 NICEST_API void nicest_reader_skip_bad(nicest_reader *reader, int skip);

@@ -296,6 +296,31 @@ static void test_damage(void **state)
     free(bytes);
 }
 
+/* gzip and zcat pass zero bytes behind the data by; anything else there is an error. */
+static void test_padding(void **state)
+{
+    (void)state;
+    size_t size;
+    unsigned char *packed = gzip((unsigned char *)"a,b\n1,2\n", 8, &size);
+    unsigned char *padded = calloc(1, size + 100000);
+    memcpy(padded, packed, size);
+    in_folder(path, "padded.gz");
+    for (size_t zeros = 1; zeros <= 100000; zeros = zeros * 17 + 1) {
+        file_bytes bytes;
+        put(path, padded, size + zeros);
+        assert_int_equal(file_load(&bytes, path, 0), NICEST_OK);
+        assert_int_equal(bytes.size, 8);
+        file_release(&bytes);
+        padded[size + zeros] = 'x';
+        put(path, padded, size + zeros + 1);
+        assert_int_equal(file_load(&bytes, path, 0), NICEST_E_FORMAT);
+        assert_non_null(strstr(nicest_error(), "follows the gzip data"));
+        padded[size + zeros] = 0;
+    }
+    free(padded);
+    free(packed);
+}
+
 static void test_bomb_and_limit(void **state)
 {
     (void)state;
@@ -647,6 +672,7 @@ int main(void)
         CASE(test_gzip_and_members),
         CASE(test_truncation),
         CASE(test_damage),
+        CASE(test_padding),
         CASE(test_bomb_and_limit),
         CASE(test_memory_runs_out),
         CASE(test_not_files),

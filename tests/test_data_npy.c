@@ -289,11 +289,61 @@ static void test_header_is_numpys(void **state)
     byte_buffer_close(&out);
 }
 
+/* A file of value i at place i, in C order or Fortran's. */
+static const char *put_counting(const size_t axes[4], bool fortran)
+{
+    byte_buffer out = {0};
+    size_t count = axes[0] * axes[1] * axes[2] * axes[3];
+    assert_int_equal(npy_header(&out, VALUE_U8, axes, 4), NICEST_OK);
+    if (fortran)
+        memcpy(strstr((char *)out.data + 10, "False"), "True ", 5);
+    unsigned char *p = byte_buffer_take(&out, count);
+    for (size_t i = 0; i < count; i++)
+        p[i] = (unsigned char)i;
+    const char *path = put_file("COUNTING.NPY", out.data, out.size);
+    byte_buffer_close(&out);
+    return path;
+}
+
+/* [n, c, h, w] is what PyTorch writes; its columns come in the order h, w, c all the same. */
+static void test_channels_first(void **state)
+{
+    static const size_t CHANNELS[] = {1, 3, 4};
+    (void)state;
+    for (size_t k = 0; k < 6; k++) {
+        size_t c = CHANNELS[k / 2];
+        const size_t n = 2, h = 5, w = 6, axes[4] = {n, c, h, w};
+        bool fortran = k % 2 != 0;
+        unsigned height, width, channels;
+        nicest_data *data = open_plain(put_counting(axes, fortran));
+        nicest_data_image(data, &height, &width, &channels);
+        assert_true(height == h && width == w && channels == c);
+        double *values = all_values(data);
+        for (size_t i = 0; i < n * h * w * c; i++) {
+            size_t channel = i % c, x = i / c % w, y = i / c / w % h, row = i / c / w / h;
+            size_t place = fortran ? row + n * (channel + c * (y + h * x))
+                                   : ((row * c + channel) * h + y) * w + x;
+            assert_true(values[i] == (double)place);
+        }
+        free(values);
+        nicest_data_free(data);
+    }
+    static const size_t LAST[][4] = {{2, 4, 4, 3}, {2, 3, 5, 3}, {2, 1, 7, 1}, {2, 9, 3, 4}};
+    for (size_t k = 0; k < 4; k++) { /* channels last win */
+        unsigned height, channels;
+        nicest_data *data = open_plain(put_counting(LAST[k], false));
+        nicest_data_image(data, &height, NULL, &channels);
+        assert_true(height == LAST[k][1] && channels == LAST[k][3]);
+        nicest_data_free(data);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_all_types),
                                        cmocka_unit_test(test_versions_and_shapes),
                                        cmocka_unit_test(test_pictures),
+                                       cmocka_unit_test(test_channels_first),
                                        cmocka_unit_test(test_strides),
                                        cmocka_unit_test(test_npz),
                                        cmocka_unit_test(test_refused_arrays),

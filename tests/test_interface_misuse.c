@@ -74,6 +74,8 @@ static void questions_of_nothing_have_an_answer(void **state)
     assert_null(nicest_data_kind(NULL));
     assert_null(nicest_data_type(NULL));
     assert_null(nicest_data_labels(NULL));
+    assert_null(nicest_data_note(NULL));
+    assert_null(nicest_reader_note(NULL));
     assert_null(nicest_data_label_text(NULL, 0));
     assert_null(nicest_data_label_text(data, 0));
     assert_null(nicest_data_label_text(data, SIZE_MAX));

@@ -12,7 +12,7 @@
 #include "base/memory.h"
 #include "base/number.h"
 #include "base/status.h"
-#include "data/csv.h"
+#include "data/field.h"
 #include "model/model.h"
 #include "model/utf8.h"
 
@@ -57,9 +57,11 @@ typedef struct columned {
  * (data/save.c). */
 static bool is_value_of(const char *name, const char *written)
 {
+    const dialect plain = {.separator = ','};
     double value;
     return written[0] == 'x' && strcmp(name, written + 1) == 0 &&
-           (number_read(name, strlen(name), &value) || csv_is_missing(name, strlen(name)));
+           (number_read(name, strlen(name), &value) ||
+            field_is_missing(&plain, name, strlen(name)));
 }
 
 /* As they are in a model: bytes that are not UTF-8 count as '?'. */

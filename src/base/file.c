@@ -102,25 +102,6 @@ static ssize_t read_again(int descriptor, void *buffer, size_t size)
 
 /* ---------------------------------------------------------------- a whole file */
 
-typedef struct inflated {
-    unsigned char *block;
-    size_t used, capacity, limit;
-} inflated;
-
-/* Grows a block that is full. */
-static nicest_status make_room(inflated *out, const char *path)
-{
-    if (out->capacity >= out->limit)
-        return fail(NICEST_E_FORMAT, "%s: inflates to more than %zu bytes", path, out->limit);
-    size_t grown = out->capacity > out->limit / 2 ? out->limit : out->capacity * 2;
-    unsigned char *moved = memory_resize(out->block, grown, 1);
-    if (moved == NULL)
-        return fail_memory();
-    out->block = moved;
-    out->capacity = grown;
-    return NICEST_OK;
-}
-
 static size_t inflate_limit(size_t packed, size_t limit)
 {
     if (limit == 0)
@@ -143,67 +124,42 @@ static size_t first_capacity(const unsigned char *packed, size_t size, size_t li
     return guess < limit ? guess : limit;
 }
 
-/* Inflates one member; stream->next_in and *left move past it. */
-static nicest_status inflate_member(z_stream *stream, size_t *left, inflated *out, const char *path)
+/* Through the reader below, which stops at the limit. One byte more than the guess is room enough
+ * to see the end. */
+static nicest_status inflate_all(file_bytes *bytes, const file_bytes *stored, size_t limit,
+                                 const char *path)
 {
-    for (;;) {
-        unsigned in = chunk(*left), room = chunk(out->capacity - out->used);
-        stream->avail_in = in;
-        stream->next_out = out->block + out->used;
-        stream->avail_out = room;
-        int code = inflate(stream, Z_NO_FLUSH);
-        *left -= in - stream->avail_in;
-        out->used += room - stream->avail_out;
-        if (code == Z_STREAM_END)
-            return NICEST_OK;
-        if (code != Z_OK && code != Z_BUF_ERROR)
-            return fail_inflate(path, stream, code);
-        if (out->used == out->capacity)
-            TRY(make_room(out, path));
-        else if (*left == 0)
-            return fail_truncated(path);
-    }
-}
-
-static nicest_status inflate_members(z_stream *stream, const unsigned char *packed, size_t size,
-                                     inflated *out, const char *path)
-{
-    size_t left = size;
-    stream->next_in =
-        (unsigned char *)packed; /* zlib's interface lacks const, zlib does not write */
-    do {
-        if (!is_gzip(packed + (size - left), left))
-            return left < 2 ? fail_truncated(path) : fail_garbage(path);
-        if (inflateReset(stream) != Z_OK)
-            return fail_memory();
-        TRY(inflate_member(stream, &left, out, path));
-    } while (left > 0);
-    return NICEST_OK;
-}
-
-static nicest_status inflate_all(file_bytes *bytes, const unsigned char *packed, size_t size,
-                                 size_t limit, const char *path)
-{
-    inflated out = {NULL, 0, 0, inflate_limit(size, limit)};
-    out.capacity = first_capacity(packed, size, out.limit);
-    out.block = memory_new(out.capacity, 1);
-    if (out.block == NULL)
+    file_reader *reader = NULL;
+    limit = inflate_limit(stored->size, limit);
+    size_t used = 0, got = 1, capacity = first_capacity(stored->data, stored->size, limit) + 1;
+    unsigned char *block = memory_new(capacity, 1);
+    if (block == NULL)
         return fail_memory();
-    z_stream stream = new_stream();
-    nicest_status status = NICEST_OK;
-    if (inflateInit2(&stream, GZIP_WINDOW) != Z_OK)
-        status = fail_memory();
-    else
-        status = inflate_members(&stream, packed, size, &out, path);
-    inflateEnd(&stream);
-    if (status != NICEST_OK || out.used == 0) {
-        memory_free(out.block);
+    nicest_status status = file_reader_open(&reader, path);
+    if (status == NICEST_OK)
+        file_reader_limit(reader, limit);
+    while (status == NICEST_OK && got > 0) {
+        if (used == capacity) {
+            capacity = capacity > limit / 2 ? limit + 1 : capacity * 2;
+            unsigned char *moved = memory_resize(block, capacity, 1);
+            if (moved == NULL) {
+                status = fail_memory();
+                break;
+            }
+            block = moved;
+        }
+        status = file_reader_read(reader, block + used, capacity - used, &got);
+        used += status == NICEST_OK ? got : 0;
+    }
+    file_reader_close(reader);
+    if (status != NICEST_OK || used == 0) {
+        memory_free(block);
         if (status == NICEST_OK)
             *bytes = (file_bytes){NO_BYTES, 0, false};
         return status;
     }
-    void *fitted = out.capacity - out.used > 64 ? memory_resize(out.block, out.used, 1) : NULL;
-    *bytes = (file_bytes){fitted != NULL ? fitted : out.block, out.used, false};
+    void *fitted = capacity - used > 64 ? memory_resize(block, used, 1) : NULL;
+    *bytes = (file_bytes){fitted != NULL ? fitted : block, used, false};
     return NICEST_OK;
 }
 
@@ -284,7 +240,7 @@ nicest_status file_load(file_bytes *bytes, const char *path, size_t limit)
         *bytes = stored;
         return NICEST_OK;
     }
-    status = inflate_all(bytes, stored.data, stored.size, limit, path);
+    status = inflate_all(bytes, &stored, limit, path);
     file_release(&stored);
     return status;
 }
@@ -389,14 +345,35 @@ static nicest_status read_plain(file_reader *reader, void *buffer, size_t size, 
     return NICEST_OK;
 }
 
+/* Zero bytes behind the last member are padding (of tapes, and of sectors): gzip passes them by. */
+static nicest_status skip_padding(file_reader *reader)
+{
+    z_stream *stream = &reader->stream;
+    while (!reader->ended || stream->avail_in > 0) {
+        while (stream->avail_in > 0 && *stream->next_in == 0) {
+            stream->next_in++;
+            stream->avail_in--;
+        }
+        if (stream->avail_in > 0 || reader->ended)
+            return NICEST_OK;
+        TRY(refill(reader));
+    }
+    return NICEST_OK;
+}
+
 /* Between two members: begins the next one, or finds the clean end of the file. */
 static nicest_status next_member(file_reader *reader, bool *clean_end)
 {
-    bool gzip;
+    bool gzip, padded;
     TRY(look_for_gzip(reader, &gzip));
+    padded = reader->stream.avail_in > 0 && *reader->stream.next_in == 0;
+    if (padded)
+        TRY(skip_padding(reader));
     *clean_end = reader->stream.avail_in == 0;
     if (*clean_end)
         return NICEST_OK;
+    if (padded)
+        return fail_garbage(reader->path);
     if (!gzip)
         return reader->stream.avail_in < 2 ? fail_truncated(reader->path)
                                            : fail_garbage(reader->path);

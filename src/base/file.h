@@ -22,8 +22,8 @@ typedef struct file_bytes {
 } file_bytes;
 
 /* Opens a regular file read-only. gzip (by its magic) is inflated to at most `limit` bytes (0: the
- * default of 16 GiB, and never more than 1100 times the compressed size); trailing garbage and
- * truncation are errors. `bytes` is untouched on failure. Release with file_release. */
+ * default of 16 GiB, and never more than 1100 times the compressed size); zero bytes may
+ * follow; other garbage and truncation are errors. `bytes` is untouched on failure. Release with file_release. */
 nicest_status file_load(file_bytes *bytes, const char *path, size_t limit);
 void file_release(file_bytes *bytes);
 

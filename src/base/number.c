@@ -186,11 +186,18 @@ static double read_slowly(const char *text, size_t size)
 
 const char *number_scan(const char *text, double *value)
 {
+    int places;
+    return number_scan_places(text, value, &places);
+}
+
+const char *number_scan_places(const char *text, double *value, int *places)
+{
     decimal d;
     const char *end = scan(text, &d);
     if (end == NULL)
         return NULL;
     double size;
+    *places = d.exponent < 0 ? (int)-d.exponent : 0;
     if (d.lengthy || d.exponent > FIVES || d.exponent < -FIVES) {
         *value = !d.lengthy && d.digits == 0 ? (d.negative ? -0.0 : 0.0)
                                              : read_slowly(text, (size_t)(end - text));
@@ -222,8 +229,15 @@ static bool is_word(const char *text, size_t size, const char *word)
 
 bool number_read(const char *text, size_t size, double *value)
 {
+    int places;
+    return number_read_places(text, size, value, &places);
+}
+
+bool number_read_places(const char *text, size_t size, double *value, int *places)
+{
     double read;
-    const char *end = size > 0 ? number_scan(text, &read) : NULL;
+    *places = 0;
+    const char *end = size > 0 ? number_scan_places(text, &read, places) : NULL;
     if (end == text + size) {
         *value = read;
         return true;

@@ -12,10 +12,13 @@
  * to a number (NUL, a separator, a line's end). Correctly rounded. Returns the end of the number,
  * or NULL when there is none (*value is then untouched). */
 const char *number_scan(const char *text, double *value);
+/* The same; *places are the decimals that its text has: 2 of 1.50, 3 of 5e-3, 0 of 12 and 5e3. */
+const char *number_scan_places(const char *text, double *value, int *places);
 
 /* The whole of text[size], without spaces around it, as a number, or one of inf, +inf, -infinity,
  * ... text[size] must be readable and end a number. */
 bool number_read(const char *text, size_t size, double *value);
+bool number_read_places(const char *text, size_t size, double *value, int *places);
 
 enum { NUMBER_SIZE = 32 };
 

@@ -7,12 +7,16 @@
 #include "data/csv.h"
 
 #include <math.h>
+#include <stdarg.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/memory.h"
 #include "base/number.h"
 #include "base/status.h"
+#include "data/dialect.h"
 
 enum {
     FIRST_CAPACITY = 1 << 20,
@@ -38,6 +42,12 @@ typedef struct categories {
     bool textual; /* some label was text: then labels are the places in this list */
 } categories;
 
+/* A line in the buffer. */
+typedef struct place {
+    size_t begin, end, line;
+    bool quoted;
+} place;
+
 struct csv_stream {
     file_reader *file;
     char *place;  /* path, or "standard input" */
@@ -45,8 +55,16 @@ struct csv_stream {
     size_t capacity, start, end, scanned;
     size_t held;   /* with `holding`: what lies here and behind stays in the buffer */
     bool holding;  /* while the first lines are looked at */
-    bool finished; /* no more bytes will come */
-    char separator;
+    bool finished;     /* no more bytes will come */
+    bool old_ends;     /* lines end with CR alone; it becomes LF in the buffer */
+    dialect how;       /* how fields are written */
+    bool hash;         /* nobody spoke of comments: a line of # is one where it is no row */
+    char *remark;      /* the last comment before the first row, without its sign */
+    size_t comments;   /* lines so far */
+    char *missing;     /* more words for a missing value */
+    char *note;        /* what was chosen from the first lines */
+    place shown[DIALECT_LINES]; /* lines that were looked at, from `held` on */
+    size_t shown_count;
     size_t line;         /* number of the line at `start`, from 1 */
     size_t rows;         /* data rows so far */
     size_t limit;        /* of rows, or 0: what lies behind them is not read */
@@ -55,16 +73,9 @@ struct csv_stream {
     unsigned char *role; /* [fields] */
     size_t *target;      /* [fields]: place in the row */
     selection chosen;
-    char *text; /* a field without its quotes */
-    size_t text_capacity;
+    field_room room;
     categories labels; /* distinct labels so far, in order of appearance */
 };
-
-typedef struct record {
-    const char *begin, *end;
-    size_t line;
-    bool quoted; /* holds a quote somewhere */
-} record;
 
 /* A row in the making. */
 typedef struct row_state {
@@ -109,6 +120,8 @@ static nicest_status refill(csv_stream *s)
     if (status != NICEST_OK) /* NICEST_E_FORMAT is for lines, which a caller may skip */
         return status == NICEST_E_FORMAT ? NICEST_E_IO : status;
     s->finished = got == 0;
+    for (char *p = s->buffer + s->end, *end = p + got; s->old_ends && p < end; p++)
+        *p = *p == '\r' ? '\n' : *p;
     s->end += got;
     s->buffer[s->end] = '\n';
     return NICEST_OK;
@@ -122,6 +135,12 @@ static nicest_status refill_wholly(csv_stream *s)
         TRY(refill(s));
     while (!s->finished && s->end < s->capacity);
     return NICEST_OK;
+}
+
+/* Before the separator is known, any sign may be it. */
+static bool separates(const csv_stream *s, char c)
+{
+    return s->how.separator != 0 ? field_separates(&s->how, c) : strchr(",;\t|", c) != NULL;
 }
 
 /* The line feed that ends the record at p, or NULL when the record goes on behind `end`. A quote
@@ -142,7 +161,7 @@ static const char *quoted_end(const csv_stream *s, const char *p, const char *en
         } else if (*p == '\n') {
             return p;
         } else {
-            at_start = *p == s->separator || (at_start && *p == ' ');
+            at_start = separates(s, *p) || (at_start && *p == ' ');
         }
     }
     return NULL;
@@ -204,89 +223,28 @@ static nicest_status take_record(csv_stream *s, record *r, bool *got)
 static bool is_blank(const record *r)
 {
     for (const char *p = r->begin; p < r->end; p++) {
-        if (*p != ' ')
+        if (*p != ' ' && *p != '\t' && *p != '\r')
             return false;
     }
     return true;
+}
+
+/* A tab-separated line of missing values is a row. */
+static bool is_nothing(csv_stream *s, const record *r)
+{
+    if (s->how.comment != 0 && r->begin < r->end && *r->begin == s->how.comment) {
+        s->comments++;
+        return true;
+    }
+    return is_blank(r) && (s->how.separator != '\t' || r->begin == r->end);
 }
 
 static nicest_status next_record(csv_stream *s, record *r, bool *got)
 {
     do
         TRY(take_record(s, r, got));
-    while (*got && is_blank(r));
+    while (*got && is_nothing(s, r));
     return NICEST_OK;
-}
-
-/* ---------------------------------------------------------------- fields, one by one */
-
-static void trim(const char **text, size_t *size)
-{
-    while (*size > 0 && (**text == ' ' || **text == '\t'))
-        ++*text, --*size;
-    while (*size > 0 && ((*text)[*size - 1] == ' ' || (*text)[*size - 1] == '\t'))
-        --*size;
-}
-
-/* A quoted field without its quotes into s->text, ended by NUL; *p moves behind the closing quote
- * and what may follow it, to the separator or the end. */
-static nicest_status unquote(csv_stream *s, const char **p, const char *end, size_t *size)
-{
-    size_t most = (size_t)(end - *p) + 1, used = 0;
-    if (most > s->text_capacity) {
-        char *moved = memory_resize(s->text, most, 1);
-        if (moved == NULL)
-            return fail_memory();
-        s->text = moved;
-        s->text_capacity = most;
-    }
-    const char *q = *p + 1;
-    for (; q < end && (*q != '"' || (q + 1 < end && q[1] == '"')); q++) {
-        if (*q == '"')
-            q++;
-        s->text[used++] = *q;
-    }
-    for (q += q < end; q < end && *q != s->separator; q++)
-        s->text[used++] = *q;
-    s->text[used] = '\0';
-    *size = used;
-    *p = q;
-    return NICEST_OK;
-}
-
-/* The field at *p, trimmed; *p moves to its separator or to the end. text[size] ends a number. */
-static nicest_status take_field(csv_stream *s, const char **p, const char *end, const char **text,
-                                size_t *size)
-{
-    const char *start = *p;
-    while (start < end && *start == ' ')
-        start++;
-    if (start < end && *start == '"') {
-        *p = start;
-        TRY(unquote(s, p, end, size));
-        *text = s->text;
-    } else {
-        const char *stop = memchr(*p, s->separator, (size_t)(end - *p));
-        *text = *p;
-        *p = stop != NULL ? stop : end;
-        *size = (size_t)(*p - *text);
-    }
-    trim(text, size);
-    return NICEST_OK;
-}
-
-bool csv_is_missing(const char *text, size_t size)
-{
-    static const char *const WORDS[] = {"", "?", "na", "n/a", "#n/a", "nan", "-nan", "null"};
-    for (size_t w = 0; w < sizeof WORDS / sizeof *WORDS; w++) {
-        size_t i = 0;
-        while (i < size && WORDS[w][i] != '\0' &&
-               (text[i] == WORDS[w][i] || (char)(text[i] | 0x20) == WORDS[w][i]))
-            i++;
-        if (i == size && WORDS[w][i] == '\0')
-            return true;
-    }
-    return false;
 }
 
 /* ---------------------------------------------------------------- labels */
@@ -325,9 +283,10 @@ static nicest_status read_label(csv_stream *s, const char *text, size_t size, si
 {
     double number = 0;
     *label = NAN;
-    if (csv_is_missing(text, size))
+    if (field_is_missing(&s->how, text, size))
         return NICEST_OK;
-    bool is_number = number_read(text, size, &number);
+    int places;
+    bool is_number = field_is_number(&s->how, text, size, &number, &places);
     if (is_number && !s->labels.textual) {
         *label = number;
         if (s->labels.count > MOST_CATEGORIES) /* measured, not counted: no text may follow */
@@ -387,9 +346,16 @@ static nicest_status read_field(csv_stream *s, size_t column, const char *text, 
     if (!(role & ROLE_DATA))
         return NICEST_OK;
     double *value = &state->row[s->target[column]];
+    int places;
     *value = NAN;
-    if (number_read(text, size, value) || csv_is_missing(text, size))
+    if (field_is_number(&s->how, text, size, value, &places) ||
+        field_is_missing(&s->how, text, size))
         return NICEST_OK;
+    if (field_has_comma(&s->how, text, size)) {
+        s->how.decimal = ',';
+        if (field_is_number(&s->how, text, size, value, &places))
+            return NICEST_OK;
+    }
     if (state->bad_column == NO_COLUMN) {
         size_t shown = size < SHOWN ? size : SHOWN;
         state->bad_column = column;
@@ -414,7 +380,7 @@ static nicest_status read_slowly(csv_stream *s, const record *r, row_state *stat
     for (;; p++, column++) {
         if (column == s->fields)
             return fail_fields(s, r, column + 1);
-        TRY(take_field(s, &p, r->end, &text, &size));
+        TRY(field_take(&s->how, &s->room, &p, r->end, &text, &size));
         if (s->role[column] != 0)
             TRY(read_field(s, column, text, size, r->line, state));
         if (p == r->end)
@@ -427,17 +393,18 @@ static nicest_status read_slowly(csv_stream *s, const record *r, row_state *stat
 static nicest_status read_quickly(csv_stream *s, const record *r, row_state *state)
 {
     const char *p = r->begin, *end = r->end, *text, *stop;
-    const char separator = s->separator;
+    const char separator = s->how.separator == ' ' ? '\n' : s->how.separator;
     size_t size, column = 0, fields = s->fields;
+    bool quick = !s->how.missing_numbers && s->how.decimal != ',';
     for (;; p++, column++) {
         if (column == fields)
             return fail_fields(s, r, column + 1);
-        if (s->role[column] == ROLE_DATA &&
+        if (quick && s->role[column] == ROLE_DATA &&
             (stop = number_scan(p, &state->row[s->target[column]])) != NULL &&
             (*stop == separator || stop == end)) {
             p = stop;
         } else {
-            TRY(take_field(s, &p, end, &text, &size));
+            TRY(field_take(&s->how, &s->room, &p, end, &text, &size));
             if (s->role[column] != 0)
                 TRY(read_field(s, column, text, size, r->line, state));
         }
@@ -471,8 +438,15 @@ static nicest_status next_row(csv_stream *s, double *row, double *label, bool *g
         if (!*got)
             return NICEST_OK;
         row_state state = {row, NAN, true, NO_COLUMN, ""};
+        bool hash = s->hash && *r.begin == '#';
+        nicest_status status =
+            r.quoted ? read_slowly(s, &r, &state) : read_quickly(s, &r, &state);
+        if (hash && (status == NICEST_E_FORMAT || (status == NICEST_OK && s->fields == 1))) {
+            s->comments++;
+            continue;
+        }
         s->rows++;
-        TRY(r.quoted ? read_slowly(s, &r, &state) : read_quickly(s, &r, &state));
+        TRY(status);
         if (!state.keep)
             continue;
         if (state.bad_column != NO_COLUMN)
@@ -494,110 +468,13 @@ bool csv_would_wait(const csv_stream *s)
            file_reader_would_wait(s->file);
 }
 
-/* ---------------------------------------------------------------- the first line */
-
-/* Outside quotes. */
-static size_t count_of(char c, const record *r)
-{
-    size_t count = 0;
-    bool inside = false;
-    for (const char *p = r->begin; p < r->end; p++) {
-        inside = *p == '"' ? !inside : inside;
-        count += *p == c && !inside;
-    }
-    return count;
-}
+/* ---------------------------------------------------------------- the first lines */
 
 static bool is_tsv(const char *path)
 {
     size_t length = strlen(path);
-    return (length >= 4 && strcmp(path + length - 4, ".tsv") == 0) ||
-           (length >= 7 && strcmp(path + length - 7, ".tsv.gz") == 0);
-}
-
-/* The candidate that stands most often in the first line, and as often in the second if any does
- * (names may hold a comma); a comma when in doubt. */
-static char find_separator(const char *path, const record *first, const record *second)
-{
-    static const char candidates[] = ",;\t";
-    char best[2] = {',', 0};
-    size_t most[2] = {0, 0};
-    if (is_tsv(path))
-        return '\t';
-    for (const char *c = candidates; *c; c++) {
-        size_t count = count_of(*c, first);
-        bool same = second && count_of(*c, second) == count;
-        if (count > most[0]) {
-            most[0] = count;
-            best[0] = *c;
-        }
-        if (same && count > most[1]) {
-            most[1] = count;
-            best[1] = *c;
-        }
-    }
-    return best[1] ? best[1] : best[0];
-}
-
-typedef enum field_kind { FIELD_NUMBER, FIELD_MISSING, FIELD_TEXT } field_kind;
-
-static nicest_status take_kind(csv_stream *s, const char **p, const char *end, field_kind *kind,
-                               double *number)
-{
-    const char *text;
-    size_t size;
-    TRY(take_field(s, p, end, &text, &size));
-    *kind = number_read(text, size, number) ? FIELD_NUMBER
-            : csv_is_missing(text, size)    ? FIELD_MISSING
-                                            : FIELD_TEXT;
-    return NICEST_OK;
-}
-
-/* What kinds of fields the first line has. */
-static nicest_status count_fields(csv_stream *s, const record *r, size_t kinds[FIELD_TEXT + 1])
-{
-    double number;
-    for (const char *p = r->begin;; p++) {
-        field_kind kind;
-        TRY(take_kind(s, &p, r->end, &kind, &number));
-        kinds[kind]++;
-        if (++s->fields > MOST_FIELDS)
-            return fail(NICEST_E_DATA, "%s:%zu: more than %d columns", s->place, r->line,
-                        MOST_FIELDS);
-        if (p == r->end)
-            return NICEST_OK;
-    }
-}
-
-/* A first line of words and numbers is names where a word stands above a number or nothing. Where
- * words stand above words only, a column may be of words and the line a row like others; or the
- * line is names that count: 2019, 2020 or 400, 410, 420. */
-static nicest_status compare_lines(csv_stream *s, const record *first, const record *second,
-                                   bool *header)
-{
-    const char *p = first->begin, *q = second->begin;
-    double number = 0, last = 0, stride = 0, below;
-    size_t numbers = 0;
-    bool counts = true; /* in whole steps, all of one length */
-    for (;; p++, q++) {
-        field_kind above, under;
-        TRY(take_kind(s, &p, first->end, &above, &number));
-        TRY(take_kind(s, &q, second->end, &under, &below));
-        *header = above == FIELD_TEXT && under != FIELD_TEXT;
-        if (above == FIELD_NUMBER) {
-            double step = number - last;
-            counts = counts && number == floor(number) &&
-                     (numbers == 0 || (numbers == 1 ? step != 0 : step == stride));
-            stride = step;
-            last = number;
-            numbers++;
-        }
-        if (*header || p == first->end || q == second->end)
-            break;
-    }
-    bool names = counts && (numbers > 2 || (numbers == 2 && stride == 1));
-    *header = *header || (p == first->end) != (q == second->end) || names;
-    return NICEST_OK;
+    return (length >= 4 && strcasecmp(path + length - 4, ".tsv") == 0) ||
+           (length >= 7 && strcasecmp(path + length - 7, ".tsv.gz") == 0);
 }
 
 static nicest_status read_names(csv_stream *s, const record *r)
@@ -608,7 +485,7 @@ static nicest_status read_names(csv_stream *s, const record *r)
     if (s->names == NULL)
         return fail_memory();
     for (size_t j = 0; j < s->fields; j++, p++) {
-        TRY(take_field(s, &p, r->end, &text, &size));
+        TRY(field_take(&s->how, &s->room, &p, r->end, &text, &size));
         s->names[j] =
             size > 0 ? memory_format("%.*s", (int)size, text) : memory_format("x%zu", j + 1);
         if (s->names[j] == NULL)
@@ -636,9 +513,27 @@ static nicest_status give_roles(csv_stream *s, const nicest_data_options *option
     return NICEST_OK;
 }
 
-/* Byte order marks; a NUL byte near the start means that this is no text that we know. */
+/* Is the first line ended by a CR alone? *known: enough is here to tell. */
+static bool has_old_ends(const csv_stream *s, bool *known)
+{
+    bool quoted = false;
+    *known = true;
+    for (size_t i = s->start; i < s->end; i++) {
+        quoted = s->buffer[i] == '"' ? !quoted : quoted;
+        if (!quoted && s->buffer[i] == '\n')
+            return false;
+        if (!quoted && s->buffer[i] == '\r' && i + 1 < s->end)
+            return s->buffer[i + 1] != '\n';
+    }
+    *known = s->finished || s->end == s->capacity;
+    return false;
+}
+
+/* Byte order marks; a NUL byte near the start means that this is no text that we know; line ends of
+ * old Macs. */
 static nicest_status check_start(csv_stream *s)
 {
+    bool known;
     while (s->end < 4 && !s->finished)
         TRY(refill(s));
     if (s->end >= 3 && memcmp(s->buffer, "\xEF\xBB\xBF", 3) == 0)
@@ -646,64 +541,203 @@ static nicest_status check_start(csv_stream *s)
     if (memchr(s->buffer, '\0', s->end < 4096 ? s->end : 4096) != NULL)
         return fail(NICEST_E_FORMAT, "%s: is not CSV: it holds zero bytes (UTF-16 or binary)",
                     s->place);
+    while (!(s->old_ends = has_old_ends(s, &known)) && !known)
+        TRY(refill(s));
+    for (size_t i = s->start; s->old_ends && i < s->end; i++)
+        s->buffer[i] = s->buffer[i] == '\r' ? '\n' : s->buffer[i];
     return NICEST_OK;
 }
 
-/* The second record, while the first stays where it is in the buffer (which may move). A line that
+/* The words of the options; what is not given is found in the first lines. */
+static nicest_status take_options(csv_stream *s, const nicest_data_options *o)
+{
+    static const char *const SIGNS[][2] = {{"tab", "\t"}, {"\\t", "\t"},    {"space", " "},
+                                           {"comma", ","}, {"semicolon", ";"}, {"none", ""}};
+    const char *given[] = {o != NULL ? o->separator : NULL, o != NULL ? o->decimal : NULL,
+                           o != NULL ? o->comment : NULL};
+    static const char *const names[] = {"separator", "decimal", "comment"};
+    for (size_t i = 0; i < 3; i++) {
+        for (size_t k = 0; given[i] != NULL && k < sizeof SIGNS / sizeof *SIGNS; k++)
+            given[i] = strcmp(given[i], SIGNS[k][0]) == 0 ? SIGNS[k][1] : given[i];
+        const char *sign = given[i];
+        if (sign != NULL && (strlen(sign) > 1 || strpbrk(sign, "\"\r\n") != NULL ||
+                             (i < 2 && *sign == '\0')))
+            return fail(NICEST_E_ARGUMENT, "--%s: '%s': expected one sign%s", names[i], sign,
+                        i == 0 ? ", tab or space" : i == 2 ? " or none" : "");
+    }
+    if (given[1] != NULL && *given[1] != '.' && *given[1] != ',')
+        return fail(NICEST_E_ARGUMENT, "--decimal: '%s': expected . or ,", given[1]);
+    s->how.separator = given[0] != NULL ? *given[0] : '\0';
+    s->how.decimal = given[1] != NULL ? *given[1] : '\0';
+    s->how.comment = given[2] != NULL ? *given[2] : '\0';
+    s->hash = given[2] == NULL;
+    if (o == NULL || o->missing == NULL)
+        return NICEST_OK;
+    s->missing = memory_text(o->missing);
+    if (s->missing == NULL)
+        return fail_memory();
+    s->how.missing = s->missing;
+    for (const char *word = s->missing; *word != '\0'; word += word[strcspn(word, ",")] == ',') {
+        double number;
+        s->how.missing_numbers |= number_read(word, strcspn(word, ","), &number);
+        word += strcspn(word, ",");
+    }
+    return NICEST_OK;
+}
+
+/* Lines of comments before the first row; of the last one names may be made. */
+static nicest_status pass_comments(csv_stream *s, record *first, bool *got)
+{
+    char sign = s->hash ? '#' : s->how.comment;
+    s->how.comment = 0;
+    for (;;) {
+        TRY(next_record(s, first, got));
+        if (!*got || sign == 0 || first->begin == first->end || *first->begin != sign)
+            break;
+        const char *text = first->begin;
+        while (text < first->end && (*text == sign || *text == ' ' || *text == '\t'))
+            text++;
+        if (text < first->end && separates(s, *text) && *text != ' ') /* "#,a,b": it is a name */
+            text = first->begin;
+        memory_free(s->remark);
+        s->remark = memory_format("%.*s", (int)(first->end - text), text);
+        if (s->remark == NULL)
+            return fail_memory();
+        s->comments++;
+    }
+    if (!s->hash || s->comments > 0) {
+        s->how.comment = sign;
+        s->hash = false;
+    }
+    if (!*got && s->comments > 0)
+        return fail(NICEST_E_DATA, "%s: every line is a comment (begins with %c)", s->place, sign);
+    return *got ? NICEST_OK : fail(NICEST_E_DATA, "%s: is empty", s->place);
+}
+
+/* A line stays where it is in the buffer, which may move, while the next ones are read. A line that
  * cannot be read says so when its turn comes. */
-static nicest_status look_ahead(csv_stream *s, record *first, record *second, bool *more)
+static nicest_status show_line(void *context, size_t i, record *line, bool *there)
 {
-    size_t length = (size_t)(first->end - first->begin);
-    s->held = (size_t)(first->begin - s->buffer);
-    s->holding = true;
-    nicest_status status = next_record(s, second, more);
-    *more = *more && status == NICEST_OK;
-    if (status != NICEST_OK && status != NICEST_E_DATA)
-        return status;
-    first->begin = s->buffer + s->held;
-    first->end = first->begin + length;
+    csv_stream *s = context;
+    while (s->shown_count <= i) {
+        nicest_status status = next_record(s, line, there);
+        if (status != NICEST_OK && status != NICEST_E_DATA)
+            return status;
+        *there = *there && status == NICEST_OK;
+        if (!*there)
+            return NICEST_OK;
+        s->shown[s->shown_count++] =
+            (place){(size_t)(line->begin - s->buffer) - s->held,
+                    (size_t)(line->end - s->buffer) - s->held, line->line, line->quoted};
+    }
+    const char *base = s->buffer + s->held;
+    const place *at = &s->shown[i];
+    *line = (record){base + at->begin, base + at->end, at->line, at->quoted};
+    *there = true;
     return NICEST_OK;
 }
 
-/* Words alone are names, and numbers alone a row, which must not wait for the next one: only of
- * both, or where two signs could separate, the second line is asked. */
-static bool is_doubtful(const char *path, const record *first, size_t numbers)
+/* "sep=;" of spreadsheets */
+static bool names_separator(const record *r)
 {
-    size_t signs =
-        (count_of(',', first) > 0) + (count_of(';', first) > 0) + (count_of('\t', first) > 0);
-    return numbers > 0 || (signs > 1 && !is_tsv(path));
+    return r->end - r->begin == 5 && strncasecmp(r->begin, "sep=", 4) == 0;
+}
+
+static void add_note(char *note, size_t size, const char *format, ...) PRINTF_LIKE(3, 4);
+
+static void add_note(char *note, size_t size, const char *format, ...)
+{
+    size_t used = strlen(note);
+    va_list arguments;
+    if (used > 0 && used + 2 < size)
+        used += (size_t)snprintf(note + used, size - used, ", ");
+    va_start(arguments, format);
+    if (used < size)
+        vsnprintf(note + used, size - used, format, arguments);
+    va_end(arguments);
+}
+
+/* What is not the plain default and nobody asked for. */
+static nicest_status note_choices(csv_stream *s, const nicest_data_options *o, bool tabs,
+                                  const dialect_header *header, bool from_comment)
+{
+    char note[300] = "";
+    char separator = s->how.separator;
+    if (s->old_ends)
+        add_note(note, sizeof note, "lines end with CR");
+    if (separator != (tabs ? '\t' : ',') && (o == NULL || o->separator == NULL))
+        add_note(note, sizeof note, separator == ' '    ? "columns separated by blanks"
+                                    : separator == '\t' ? "columns separated by tabs"
+                                                        : "columns separated by %c", separator);
+    size_t remarks = s->comments - from_comment;
+    if (remarks > 0 && (o == NULL || o->comment == NULL))
+        add_note(note, sizeof note, "lines that begin with %c left out", s->how.comment);
+    if (from_comment)
+        add_note(note, sizeof note, "names from the line that begins with %c", s->how.comment);
+    else if (header->of_numbers)
+        add_note(note, sizeof note, "the first row of numbers is a header: %s, %s%s", s->names[0],
+                 s->names[1], s->fields > 2 ? ", ..." : "");
+    else if (header->doubtful)
+        add_note(note, sizeof note, header->given ? "the first row is a header"
+                                                  : "no header: the first row is data");
+    s->note = *note != '\0' ? memory_text(note) : NULL;
+    return *note != '\0' && s->note == NULL ? fail_memory() : NICEST_OK;
+}
+
+static nicest_status count_fields(csv_stream *s, const record *r)
+{
+    const char *text;
+    size_t size;
+    s->fields = 0;
+    for (const char *p = r->begin;; p++) {
+        TRY(field_take(&s->how, &s->room, &p, r->end, &text, &size));
+        if (++s->fields > MOST_FIELDS)
+            return fail(NICEST_E_DATA, "%s:%zu: more than %d columns", s->place, r->line,
+                        MOST_FIELDS);
+        if (p == r->end)
+            return NICEST_OK;
+    }
 }
 
 static nicest_status read_start(csv_stream *s, const char *path, const nicest_data_options *options)
 {
-    record first, second;
-    bool got, more = false;
-    size_t kinds[FIELD_TEXT + 1] = {0};
+    record first;
+    bool got, there, tabs = is_tsv(path), from_comment = false;
+    int said = options != NULL ? options->header : 0;
+    dialect_header header = {.given = said > 0};
+    first_lines lines = {s, show_line};
+    TRY(take_options(s, options));
     TRY(check_start(s));
-    TRY(next_record(s, &first, &got));
-    if (!got)
-        return fail(NICEST_E_DATA, "%s: is empty", s->place);
-    size_t behind = s->start - (size_t)(first.begin - s->buffer), line = s->line;
-    s->separator = find_separator(path, &first, NULL);
-    TRY(count_fields(s, &first, kinds));
-    if (kinds[FIELD_TEXT] > 0 && is_doubtful(path, &first, kinds[FIELD_NUMBER])) {
-        TRY(look_ahead(s, &first, &second, &more));
-        s->separator = find_separator(path, &first, more ? &second : NULL);
-        s->fields = 0;
-        memset(kinds, 0, sizeof kinds);
-        TRY(count_fields(s, &first, kinds));
+    TRY(pass_comments(s, &first, &got));
+    if (names_separator(&first)) {
+        if (s->how.separator == 0)
+            s->how.separator = first.begin[4];
+        TRY(next_record(s, &first, &got));
+        if (!got)
+            return fail(NICEST_E_DATA, "%s: is empty", s->place);
     }
-    bool header = kinds[FIELD_TEXT] > 0;
-    if (header && kinds[FIELD_NUMBER] > 0) {
-        header = false; /* of one line alone */
-        if (more)
-            TRY(compare_lines(s, &first, &second, &header));
-    }
-    if (header)
+    size_t line = first.line, behind = s->start - (size_t)(first.begin - s->buffer);
+    size_t next_line = s->line;
+    s->held = (size_t)(first.begin - s->buffer);
+    s->holding = true;
+    s->shown[0] = (place){0, (size_t)(first.end - first.begin), first.line, first.quoted};
+    s->shown_count = 1;
+    TRY(dialect_separator(&s->how, &lines, tabs));
+    if (said == 0)
+        TRY(dialect_find_header(&s->how, &lines, &header));
+    TRY(show_line(s, 0, &first, &there));
+    TRY(count_fields(s, &first));
+    if (s->remark != NULL && said == 0 && !header.given)
+        TRY(dialect_comment_names(&s->how, s->remark, s->fields, &from_comment));
+    const char *end = s->remark != NULL ? s->remark + strlen(s->remark) : NULL;
+    if (header.given)
         TRY(read_names(s, &first));
-    s->start = s->scanned = (size_t)(first.begin - s->buffer) + (header ? behind : 0);
-    s->line = header ? line : first.line; /* a row will be read again */
+    else if (from_comment)
+        TRY(read_names(s, &(record){s->remark, end, 0, false}));
+    s->start = s->scanned = s->held + (header.given ? behind : 0);
+    s->line = header.given ? next_line : line; /* a row will be read again */
     s->holding = false;
+    TRY(note_choices(s, options, tabs, &header, from_comment));
     return give_roles(s, options);
 }
 
@@ -715,7 +749,6 @@ nicest_status csv_open(csv_stream **stream, const char *path, const nicest_data_
     nicest_status status = NICEST_OK;
     s->capacity = FIRST_CAPACITY;
     s->line = 1;
-    s->separator = ',';
     s->place = memory_text(strcmp(path, "-") == 0 ? "standard input" : path);
     s->buffer = memory_new(s->capacity + 1, 1);
     if (s->place == NULL || s->buffer == NULL)
@@ -741,7 +774,10 @@ void csv_close(csv_stream *stream)
     source_texts_free(stream->names, stream->fields);
     memory_free(stream->role);
     memory_free(stream->target);
-    memory_free(stream->text);
+    memory_free(stream->room.text);
+    memory_free(stream->remark);
+    memory_free(stream->missing);
+    memory_free(stream->note);
     memory_free(stream->buffer);
     memory_free(stream->place);
     memory_free(stream);
@@ -766,6 +802,11 @@ nicest_status csv_column_names(char ***names, const csv_stream *stream)
             return fail_memory();
     }
     return NICEST_OK;
+}
+
+const char *csv_note(const csv_stream *stream)
+{
+    return stream->note;
 }
 
 size_t csv_row_number(const csv_stream *stream)
@@ -901,6 +942,12 @@ static nicest_status make_data(nicest_data **data, gathered *g, const csv_stream
                           .labels = g->labels};
     g->values = g->labels = NULL;
     nicest_status status = choose_names(&table, s);
+    bool comma = s->how.decimal == ',' && (options == NULL || options->decimal == NULL);
+    if (status == NICEST_OK && (s->note != NULL || comma) &&
+        (table.note = memory_format("%s%s%s", s->note != NULL ? s->note : "",
+                                    s->note != NULL && comma ? ", " : "",
+                                    comma ? "decimal commas" : "")) == NULL)
+        status = fail_memory();
     if (status == NICEST_OK)
         status = copy_label_texts(&table, &s->labels);
     if (status != NICEST_OK) {

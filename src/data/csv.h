@@ -1,7 +1,7 @@
 /* csv.h - rows of text: CSV and its relatives, one after another or all at once.
  *
- * Separator (comma, semicolon, tab), header, quotes, CRLF, a byte order mark, blank lines and
- * missing fields (empty, NA, NaN, null, ?) are recognised. Columns are chosen while they are read:
+ * Separator, header, comments, decimal commas, quotes, line ends, a byte order mark, blank lines and
+ * missing fields are recognised, or said by the options (data/dialect.h, data/field.h). Columns are chosen while they are read:
  * what was dropped may be anything. */
 #ifndef NICEST_DATA_CSV_H
 #define NICEST_DATA_CSV_H
@@ -18,8 +18,8 @@ void csv_close(csv_stream *stream);
 size_t csv_columns(const csv_stream *stream); /* chosen ones */
 /* Their names, in the header or "x1"; source_texts_free, also when memory runs out. */
 nicest_status csv_column_names(char ***names, const csv_stream *stream);
-/* A field that stands for a missing value: empty, "?", "NA", ... */
-bool csv_is_missing(const char *text, size_t size);
+/* What was chosen from the first lines and is not the plain default, as one line; or NULL. */
+const char *csv_note(const csv_stream *stream);
 /* Number of the last row that was read in the file, from 0. */
 size_t csv_row_number(const csv_stream *stream);
 

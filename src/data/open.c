@@ -5,6 +5,7 @@
  * numbers, so values are neither moved nor copied. CSV chooses while it reads. */
 #include <math.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/memory.h"
 #include "base/status.h"
@@ -263,10 +264,20 @@ static nicest_status finish(nicest_data **data, source_table *table, const char 
 
 /* ---------------------------------------------------------------- the argument */
 
+/* In any case: X.CSV is one too. */
 static bool ends_with(const char *path, const char *ending)
 {
     size_t length = strlen(path), size = strlen(ending);
-    return length >= size && strcmp(path + length - size, ending) == 0;
+    return length >= size && strcasecmp(path + length - size, ending) == 0;
+}
+
+/* strstr, in any case. */
+static const char *find_word(const char *text, const char *word)
+{
+    size_t size = strlen(word);
+    while (*text != '\0' && strncasecmp(text, word, size) != 0)
+        text++;
+    return *text != '\0' ? text : NULL;
 }
 
 /* "train-images-idx3-ubyte", "t10k.idx3-ubyte.gz", "x.idx" */
@@ -274,12 +285,13 @@ static bool is_idx(const char *path)
 {
     const char *name = strrchr(path, '/');
     name = name != NULL ? name : path;
-    return strstr(name, "-idx") != NULL || strstr(name, ".idx") != NULL;
+    return find_word(name, "-idx") != NULL || find_word(name, ".idx") != NULL;
 }
 
 static bool is_csv(const char *path)
 {
-    static const char *const ENDINGS[] = {".csv", ".tsv", ".csv.gz", ".tsv.gz", ".txt"};
+    static const char *const ENDINGS[] = {".csv",    ".tsv",    ".txt",    ".data",
+                                          ".csv.gz", ".tsv.gz", ".txt.gz", ".data.gz"};
     for (size_t i = 0; i < sizeof ENDINGS / sizeof *ENDINGS; i++) {
         if (ends_with(path, ENDINGS[i]))
             return true;
@@ -290,10 +302,10 @@ static bool is_csv(const char *path)
 /* FILE.npz:ARRAY; the part in front is cut off in `path`. */
 static const char *cut_array(char *path)
 {
-    char *colon = strstr(path, ".npz:");
+    const char *colon = find_word(path, ".npz:");
     if (colon == NULL)
         return NULL;
-    colon[4] = '\0';
+    path[colon - path + 4] = '\0';
     return colon + 5;
 }
 
@@ -417,6 +429,13 @@ const char *nicest_reader_column_name(const nicest_reader *reader, size_t column
         return NULL;
     return reader->data != NULL ? nicest_data_column_name(reader->data, column)
                                 : reader->names[column];
+}
+
+const char *nicest_reader_note(const nicest_reader *reader)
+{
+    if (reader == NULL)
+        return NULL;
+    return reader->data != NULL ? nicest_data_note(reader->data) : csv_note(reader->stream);
 }
 
 void nicest_reader_skip_bad(nicest_reader *reader, int skip)

@@ -6,12 +6,13 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/file.h"
 #include "base/memory.h"
 #include "base/number.h"
 #include "base/status.h"
-#include "data/csv.h"
+#include "data/field.h"
 #include "data/formats.h"
 #include "data/npy.h"
 #include "data/source.h"
@@ -26,7 +27,7 @@ enum {
 static bool ends_with(const char *path, const char *ending)
 {
     size_t length = strlen(path), size = strlen(ending);
-    return length >= size && strcmp(path + length - size, ending) == 0;
+    return length >= size && strcasecmp(path + length - size, ending) == 0;
 }
 
 /* All of it, gzipped if the name says so. */
@@ -93,10 +94,11 @@ static nicest_status put_name(text_sink *sink, const char *name, char separator)
 static bool looks_like_row(const nicest_data *data)
 {
     double number;
+    const dialect plain = {.separator = ','};
     for (size_t j = 0; j < nicest_data_columns(data); j++) {
         const char *name = nicest_data_column_name(data, j);
         size_t length = strlen(name);
-        if (!number_read(name, length, &number) && !csv_is_missing(name, length))
+        if (!number_read(name, length, &number) && !field_is_missing(&plain, name, length))
             return false;
     }
     for (size_t i = 0; i < nicest_data_rows(data); i++)

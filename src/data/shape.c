@@ -20,27 +20,44 @@ bool shape_bytes(const shape *s, size_t value_bytes, size_t *bytes)
     return true;
 }
 
-static void find_picture(source_table *t, const shape *s)
+/* 1, 3 or 4 channels; a picture is at least two pixels each way. */
+static bool is_picture(size_t height, size_t width, size_t channels)
 {
-    size_t channels = s->axes == 4 ? s->size[3] : 1;
-    bool picture =
-        (s->axes == 3 || s->axes == 4) && (channels == 1 || channels == 3 || channels == 4);
-    if (!picture || s->size[1] > UINT32_MAX || s->size[2] > UINT32_MAX)
+    return (channels == 1 || channels == 3 || channels == 4) && height <= UINT32_MAX &&
+           width <= UINT32_MAX;
+}
+
+/* [n, h, w], [n, h, w, c], or [n, c, h, w], where the channels come first (as PyTorch has them) and
+ * the last axis cannot be them; *first says so. */
+static void find_picture(source_table *t, const shape *s, bool *first)
+{
+    size_t height = s->size[1], width = s->size[2], channels = s->axes == 4 ? s->size[3] : 1;
+    *first = s->axes == 4 && is_picture(s->size[2], s->size[3], s->size[1]) &&
+             !is_picture(height, width, channels);
+    if (*first) {
+        channels = s->size[1];
+        height = s->size[2];
+        width = s->size[3];
+    }
+    if ((s->axes != 3 && s->axes != 4) || !is_picture(height, width, channels))
         return;
-    t->height = (unsigned)s->size[1];
-    t->width = (unsigned)s->size[2];
+    t->height = (unsigned)height;
+    t->width = (unsigned)width;
     t->channels = (unsigned)channels;
 }
 
-/* Column number -> distance from the row's first value, the last axis running fastest. */
-static nicest_status find_offsets(source_table *t, const shape *s, const size_t *stride)
+/* Column number -> distance from the row's first value, the last axis running fastest, or the first
+ * of a row where channels come first: a pixel's channels are neighbours. */
+static nicest_status find_offsets(source_table *t, const shape *s, const size_t *stride, bool first)
 {
+    static const size_t LAST_FIRST[] = {1, 3, 2};
     t->offsets = memory_new(t->columns, sizeof *t->offsets);
     if (t->offsets == NULL)
         return fail_memory();
     for (size_t j = 0; j < t->columns; j++) {
         size_t left = j, offset = 0;
-        for (size_t axis = s->axes - 1; axis > 0; axis--) {
+        for (size_t i = s->axes - 1, k = 0; i > 0; i--, k++) {
+            size_t axis = first ? LAST_FIRST[k] : i;
             offset += left % s->size[axis] * stride[axis];
             left /= s->size[axis];
         }
@@ -57,16 +74,20 @@ nicest_status shape_table(source_table *table, const shape *s, value_type type, 
     table->columns = 1;
     for (size_t i = 1; i < s->axes; i++)
         table->columns *= s->size[i];
-    find_picture(table, s);
+    bool first;
+    find_picture(table, s, &first);
     table->column_stride = size;
     table->row_stride = table->columns * size;
-    if (!fortran || s->axes == 1)
+    if ((!fortran || s->axes == 1) && (!first || table->channels == 1))
         return NICEST_OK;
-    for (size_t i = 0; i < s->axes; i++)
-        stride[i] = i == 0 ? size : stride[i - 1] * s->size[i - 1];
-    table->row_stride = size;
+    for (size_t i = 0; i < s->axes; i++) {
+        size_t axis = fortran ? i : s->axes - 1 - i;
+        stride[axis] = i == 0 ? size : stride[fortran ? axis - 1 : axis + 1] *
+                                           s->size[fortran ? axis - 1 : axis + 1];
+    }
+    table->row_stride = stride[0];
     table->column_stride = stride[1];
-    return s->axes > 2 ? find_offsets(table, s, stride) : NICEST_OK;
+    return s->axes > 2 ? find_offsets(table, s, stride, first) : NICEST_OK;
 }
 
 void shape_swap(unsigned char *values, size_t count, size_t size)

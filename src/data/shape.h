@@ -17,8 +17,8 @@ typedef struct shape {
 /* Product of the axes times the size of a value; false when it overflows. */
 bool shape_bytes(const shape *s, size_t value_bytes, size_t *bytes);
 
-/* Rows are the first axis, columns all others; [n, h, w] and [n, h, w, c] with c of 1, 3, 4 are
- * pictures. Sets rows, columns, strides, offsets and picture size of a table with that type; values
+/* Rows are the first axis, columns all others; [n, h, w], [n, h, w, c] and [n, c, h, w] with c of
+ * 1, 3, 4 are pictures (their columns in the order h, w, c). Sets rows, columns, strides, offsets and picture size of a table with that type; values
  * lie row-major, or first axis fastest when `fortran`. */
 nicest_status shape_table(source_table *table, const shape *s, value_type type, bool fortran);
 

@@ -169,6 +169,7 @@ void source_table_close(source_table *table)
     memory_free(table->offsets);
     memory_free(table->labels);
     source_texts_free(table->label_texts, table->label_text_count);
+    memory_free(table->note);
     memory_free(table->block);
     file_release(&table->bytes);
     if (table->release != NULL)
@@ -360,6 +361,11 @@ void nicest_data_image(const nicest_data *data, unsigned *height, unsigned *widt
         *width = t->width;
     if (channels != NULL)
         *channels = t->channels;
+}
+
+const char *nicest_data_note(const nicest_data *data)
+{
+    return data != NULL ? data->body->table.note : NULL;
 }
 
 const double *nicest_data_labels(const nicest_data *data)

@@ -63,6 +63,7 @@ typedef struct source_table {
     double *labels;     /* [rows] or NULL */
     char **label_texts; /* what label 0, 1, ... stands for, or NULL */
     size_t label_text_count;
+    char *note; /* what was chosen from the file, or NULL */
 } source_table;
 
 void source_table_close(source_table *table);

@@ -1,0 +1,170 @@
+/* field.c - see field.h. */
+#include "data/field.h"
+
+#include <string.h>
+
+#include "base/memory.h"
+#include "base/number.h"
+#include "base/status.h"
+
+bool field_separates(const dialect *d, char c)
+{
+    return c == d->separator || (c == '\t' && d->separator == ' ');
+}
+
+static bool is_blank_sign(char c)
+{
+    return c == ' ' || c == '\t';
+}
+
+/* A quoted field without its quotes, ended by NUL; *p moves behind the closing quote and what may
+ * follow it, to the separator or the end. */
+static nicest_status unquote(const dialect *d, field_room *room, const char **p, const char *end,
+                             size_t *size)
+{
+    size_t most = (size_t)(end - *p) + 1, used = 0;
+    if (most > room->capacity) {
+        char *moved = memory_resize(room->text, most, 1);
+        if (moved == NULL)
+            return fail_memory();
+        room->text = moved;
+        room->capacity = most;
+    }
+    const char *q = *p + 1;
+    for (; q < end && (*q != '"' || (q + 1 < end && q[1] == '"')); q++) {
+        if (*q == '"')
+            q++;
+        room->text[used++] = *q;
+    }
+    for (q += q < end; q < end && !field_separates(d, *q); q++)
+        room->text[used++] = *q;
+    room->text[used] = '\0';
+    *size = used;
+    *p = q;
+    return NICEST_OK;
+}
+
+nicest_status field_take(const dialect *d, field_room *room, const char **p, const char *end,
+                         const char **text, size_t *size)
+{
+    const char *start = *p;
+    bool blanks = d->separator == ' ';
+    while (start < end && (*start == ' ' || (blanks && *start == '\t')))
+        start++;
+    if (start < end && *start == '"') {
+        *p = start;
+        TRY(unquote(d, room, p, end, size));
+        *text = room->text;
+    } else {
+        const char *stop = start;
+        if (blanks)
+            while (stop < end && !is_blank_sign(*stop))
+                stop++;
+        else
+            stop = memchr(*p, d->separator, (size_t)(end - *p));
+        *text = blanks ? start : *p;
+        *p = stop != NULL ? stop : end;
+        *size = (size_t)(*p - *text);
+    }
+    while (*size > 0 && is_blank_sign(**text))
+        ++*text, --*size;
+    while (*size > 0 && is_blank_sign((*text)[*size - 1]))
+        --*size;
+    if (blanks) { /* those at the end of a line separate nothing */
+        const char *q = *p;
+        while (q < end && is_blank_sign(*q))
+            q++;
+        *p = q == end ? end : *p;
+    }
+    return NICEST_OK;
+}
+
+/* Without regard to case. */
+static bool is_word_of(const char *text, size_t size, const char *word)
+{
+    size_t i = 0;
+    while (i < size && word[i] != '\0' && (text[i] == word[i] || (char)(text[i] | 0x20) == word[i]))
+        i++;
+    return i == size && word[i] == '\0';
+}
+
+/* As it stands there, or the same number. */
+static bool is_named_missing(const dialect *d, const char *text, size_t size)
+{
+    double value, number;
+    for (const char *word = d->missing;; word++) {
+        size_t length = strcspn(word, ",");
+        if (length == size && memcmp(word, text, size) == 0)
+            return true;
+        if (d->missing_numbers && number_read(word, length, &number) &&
+            number_read(text, size, &value) && value == number)
+            return true;
+        word += length;
+        if (*word == '\0')
+            return false;
+    }
+}
+
+bool field_is_missing(const dialect *d, const char *text, size_t size)
+{
+    static const char *const WORDS[] = {"",     "?",    "na",   "n/a",  "#n/a", "nan", "-nan",
+                                        "null", "none", "<na>", "nat", ".",    "-"};
+    for (size_t w = 0; size < 5 && w < sizeof WORDS / sizeof *WORDS; w++)
+        if (is_word_of(text, size, WORDS[w]))
+            return true;
+    return d->missing != NULL && is_named_missing(d, text, size);
+}
+
+/* With a decimal comma, a point only groups thousands: "1.234.567,8". */
+static bool read_with_comma(const char *text, size_t size, double *value, int *places)
+{
+    char plain[64];
+    size_t used = 0, after = 0;
+    bool comma = false, grouped = false;
+    if (size >= sizeof plain)
+        return false;
+    for (size_t i = 0; i < size; i++) {
+        bool sign = text[i] == ',' || text[i] == '.';
+        if (sign && grouped && after != 3)
+            return false;
+        if (text[i] == '.' && (comma || used == 0))
+            return false;
+        comma = comma || text[i] == ',';
+        grouped = grouped || text[i] == '.';
+        after = sign ? 0 : after + 1;
+        if (text[i] != '.')
+            plain[used++] = text[i] == ',' ? '.' : text[i];
+    }
+    if (grouped && !comma && after != 3)
+        return false;
+    plain[used] = '\0';
+    return number_read_places(plain, used, value, places);
+}
+
+bool field_is_number(const dialect *d, const char *text, size_t size, double *value, int *places)
+{
+    if (d->missing_numbers && is_named_missing(d, text, size))
+        return false;
+    return d->decimal == ',' ? read_with_comma(text, size, value, places)
+                             : number_read_places(text, size, value, places);
+}
+
+bool field_has_comma(const dialect *d, const char *text, size_t size)
+{
+    double value;
+    int places;
+    const char *comma = memchr(text, ',', size);
+    if (comma == NULL || d->decimal != 0 || !read_with_comma(text, size, &value, &places))
+        return false;
+    return d->separator != ',' || text + size - comma != 4; /* "1,234" is thousands there */
+}
+
+field_kind field_kind_of(const dialect *d, const char *text, size_t size, double *value,
+                         int *places)
+{
+    if (field_is_number(d, text, size, value, places))
+        return FIELD_NUMBER;
+    if (field_has_comma(d, text, size))
+        return read_with_comma(text, size, value, places) ? FIELD_NUMBER : FIELD_TEXT;
+    return field_is_missing(d, text, size) ? FIELD_MISSING : FIELD_TEXT;
+}

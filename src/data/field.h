@@ -1,0 +1,52 @@
+/* field.h - one line of text into fields, and what a field says: a number, nothing, or words.
+ *
+ * Owns quotes, runs of blanks, decimal commas and the words that stand for a missing value. Knows
+ * nothing of files and columns. */
+#ifndef NICEST_DATA_FIELD_H
+#define NICEST_DATA_FIELD_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "nicest.h"
+
+/* How a text is written. */
+typedef struct dialect {
+    char separator;       /* ' ': runs of spaces and tabs */
+    char decimal;         /* '.' or ','; 0: not known yet, and read as '.' */
+    char comment;         /* lines that begin with it are no rows; 0: none */
+    const char *missing;  /* more words for a missing value, between commas; or NULL */
+    bool missing_numbers; /* one of them is a number */
+} dialect;
+
+/* A line without its end; a quoted field may hold line ends. */
+typedef struct record {
+    const char *begin, *end;
+    size_t line; /* its number, from 1 */
+    bool quoted; /* holds a quote somewhere */
+} record;
+
+/* Room for a field without its quotes; all zero is an empty one, memory_free(text) ends it. */
+typedef struct field_room {
+    char *text;
+    size_t capacity;
+} field_room;
+
+bool field_separates(const dialect *d, char c);
+/* The field at *p, trimmed, in the line or in the room; *p moves to the separator behind it, or to
+ * `end`. text[size] ends a number. */
+nicest_status field_take(const dialect *d, field_room *room, const char **p, const char *end,
+                         const char **text, size_t *size);
+/* "", "?", "NA", "None", ..., or one of the dialect's words. */
+bool field_is_missing(const dialect *d, const char *text, size_t size);
+/* The whole field as a number; *places are its decimals. */
+bool field_is_number(const dialect *d, const char *text, size_t size, double *value, int *places);
+/* A number only where the decimal sign is a comma: "-0,388". */
+bool field_has_comma(const dialect *d, const char *text, size_t size);
+
+typedef enum field_kind { FIELD_NUMBER, FIELD_MISSING, FIELD_TEXT } field_kind;
+/* While the decimal sign is not known, "0,5" is a number too. */
+field_kind field_kind_of(const dialect *d, const char *text, size_t size, double *value,
+                         int *places);
+
+#endif
