@@ -17,7 +17,7 @@ static const option CORRUPT_OPTIONS[] = {
     {.name = "DATA", .type = OPTION_ARGUMENT, .offset = AT(data), .required = true,
      .help = "rows to corrupt"},
     {.group = "Corruption", .name = "with", .type = OPTION_TEXT, .argument = "KIND=LEVELS",
-     .offset = AT(with),
+     .offset = AT(with), .values = nicest_corruption_names,
      .help = "noise, rotate, shear, contrast, contrast-black, brightness, blur, occlusion, "
              "salt-and-pepper, or morph=LEVEL@DATA; levels are one, a list a,b,c or a range "
              "FROM:TO:STEP"},

@@ -14,9 +14,17 @@ typedef struct help_settings {
 
 #define AT(field) offsetof(help_settings, field)
 
+static const char *const *help_names(void)
+{
+    static const char *names[32]; /* the last is NULL */
+    for (size_t i = 0; i < 31 && COMMANDS[i]; i++)
+        names[i] = COMMANDS[i]->name;
+    return names;
+}
+
 /* clang-format off */
 static const option HELP_OPTIONS[] = {
-    {.name = "COMMAND", .type = OPTION_ARGUMENT, .offset = AT(command),
+    {.name = "COMMAND", .type = OPTION_ARGUMENT, .offset = AT(command), .values = help_names,
      .help = "the command to tell about"},
     {.group = "Other forms", .name = "man", .type = OPTION_FLAG, .offset = AT(man),
      .help = "print the manual page (roff)"},
@@ -28,14 +36,13 @@ static const option HELP_OPTIONS[] = {
 
 static const command *named_command(const char *name)
 {
-    const char *names[32];
-    size_t count = 0;
     const command *c = name ? command_find(name) : NULL;
+    size_t count = 0;
     if (c || !name)
         return c;
-    for (const command *const *each = COMMANDS; *each; each++)
-        names[count++] = (*each)->name;
-    const char *nearest = options_nearest(name, names, count);
+    while (help_names()[count])
+        count++;
+    const char *nearest = options_nearest(name, help_names(), count);
     refuse(STATUS_USAGE, "help: there is no command '%s'%s%s%s", name,
            nearest ? "; did you mean " : "", nearest ? nearest : "", nearest ? "?" : "");
 }

@@ -22,7 +22,7 @@ static const option INPAINT_OPTIONS[] = {
     {.name = "DATA", .type = OPTION_ARGUMENT, .offset = AT(data), .required = true,
      .help = "rows to fill"},
     {.group = "What is hidden", .name = "mask", .type = OPTION_TEXT, .argument = "MASK",
-     .offset = AT(mask),
+     .offset = AT(mask), .values = nicest_mask_names,
      .help = "top, bottom, left, right, even, odd, middle-rows, middle-columns, random:SHARE, "
              "FILE.png, or nan: what is missing"},
     {.group = "Filling", .name = "recipe", .type = OPTION_CHOICE, .argument = "NAME",

@@ -30,9 +30,10 @@ static const option OUTLIERS_OPTIONS[] = {
      .offset = AT(against), .help = "rows that are outliers; those of DATA are then normal. --where "
                              "is not for them"},
     {.name = "corrupt", .type = OPTION_TEXT, .argument = "KIND=LEVELS", .offset = AT(corrupt),
+     .values = nicest_corruption_names,
      .help = "the outliers are DATA, corrupted: a line for each level"},
     {.group = "Decision", .name = "score", .type = OPTION_TEXT, .argument = "NAME",
-     .offset = AT(score), .unset = "logp",
+     .offset = AT(score), .values = nicest_score_names, .unset = "logp",
      .help = "logp, typicality, complexity, gradient, latent or combined (docs/outliers.md)"},
     {.name = "false-alarms", .type = OPTION_REAL, .argument = "SHARE", .low = 0, .high = 1,
      .above = true, .offset = AT(rate), .help = "share of normal rows that may be flagged"},

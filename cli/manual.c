@@ -83,13 +83,13 @@ static void print_command_page(const command *c, FILE *out)
     print_roff(out, c->description);
     fputc('\n', out);
     const char *heading = "";
-    for (size_t table = 0; c->tables[table]; table++)
-        for (const option *o = c->tables[table]; o->name; o++) {
-            const char *group = o->type == OPTION_ARGUMENT ? "ARGUMENTS" : o->group;
-            if (group && strcmp(group, heading))
-                fprintf(out, ".SH \"%s\"\n", heading = group);
-            print_roff_option(out, o, settings);
-        }
+    FOR_OPTIONS(c, o)
+    {
+        const char *group = o->type == OPTION_ARGUMENT ? "ARGUMENTS" : o->group;
+        if (group && strcmp(group, heading))
+            fprintf(out, ".SH \"%s\"\n", heading = group);
+        print_roff_option(out, o, settings);
+    }
     print_status_section(out);
     if (c->examples)
         print_example_lines(out, c->examples);
@@ -132,29 +132,27 @@ void manual_print_page(const command *c, FILE *out)
 
 /* ------------------------------------------------------------------ completion */
 
-static void print_words(FILE *out, const char *choices)
+static bool is_data(const option *o)
 {
-    for (; *choices; choices++)
-        fputc(*choices == '|' ? ' ' : *choices, out);
+    return strstr(o->type == OPTION_ARGUMENT ? o->name : o->argument ? o->argument : "", "DATA");
 }
 
-static void bash_command(FILE *out, const command *c)
+/* The values that an option is known to take, divided by blanks: its choices, or names of the
+ * library, "rotate=" where levels follow. False where there are none. */
+static bool print_values(FILE *out, const option *o)
 {
-    fprintf(out, "    %s) words='", c->name);
-    for (size_t t = 0; c->tables[t]; t++)
-        for (const option *o = c->tables[t]; o->name; o++)
-            if (o->type != OPTION_ARGUMENT)
-                fprintf(out, "--%s ", o->name);
-    fputs("--help'\n        case \"$previous\" in\n", out);
-    for (size_t t = 0; c->tables[t]; t++)
-        for (const option *o = c->tables[t]; o->name; o++) {
-            if (o->type != OPTION_CHOICE)
-                continue;
-            fprintf(out, "        --%s) words='", o->name);
-            print_words(out, o->choices);
-            fputs("'; any=1 ;;\n", out);
-        }
-    fputs("        esac ;;\n", out);
+    for (const char *c = o->choices; c && *c; c++)
+        fputc(*c == '|' ? ' ' : *c, out);
+    for (const char *const *name = o->values ? o->values() : NULL; name && *name; name++)
+        fprintf(out, "%s%s%s", name == o->values() ? "" : " ", *name,
+                o->argument && strchr(o->argument, '=') ? "=" : "");
+    return o->choices || o->values;
+}
+
+static void print_toys(FILE *out, const char *toy)
+{
+    for (const char *const *name = nicest_toy_names(); *name; name++)
+        fprintf(out, "%s%s%s", name == nicest_toy_names() ? "" : " ", toy, *name);
 }
 
 static void command_names(FILE *out)
@@ -163,24 +161,55 @@ static void command_names(FILE *out)
         fprintf(out, "%s%s", c == COMMANDS ? "" : " ", (*c)->name);
 }
 
+static void bash_command(FILE *out, const command *c)
+{
+    fprintf(out, "    %s)\n        options='", c->name);
+    FOR_OPTIONS(c, o)
+    if (o->type != OPTION_ARGUMENT)
+        fprintf(out, "--%s ", o->name);
+    fputs("--help'\n        case $previous in\n", out);
+    FOR_OPTIONS(c, o)
+    {
+        if (o->type == OPTION_ARGUMENT || !(o->choices || o->values || is_data(o)))
+            continue;
+        fprintf(out, "        --%s) values='", o->name);
+        if (!print_values(out, o))
+            print_toys(out, "toy:");
+        fputs("' ;;\n", out);
+    }
+    fputs("        esac ;;\n", out);
+}
+
+/* A word is what stands between blanks: readline has cut it at = and :, and replaces the last piece
+ * alone. Files are completed where nothing else is. */
 static void print_bash(FILE *out)
 {
     fputs("_nicest() {\n"
-          "    local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD-1]}\n"
-          "    local words= any=\n    COMPREPLY=()\n"
-          "    if [ \"$COMP_CWORD\" -eq 1 ]; then\n        COMPREPLY=($(compgen -W '",
+          "    local line=${COMP_LINE:0:COMP_POINT} options= values= toys current previous cut\n"
+          "    local -a words\n    toys='",
           out);
-    command_names(out);
-    fputs(" --help --version' -- \"$current\"))\n        return\n    fi\n"
-          "    case \"${COMP_WORDS[1]}\" in\n",
+    print_toys(out, "toy:");
+    fputs("'\n    read -ra words <<<\"$line\"\n"
+          "    [[ $line == *[[:space:]] ]] && words+=('')\n"
+          "    current=${words[${#words[@]} - 1]} previous=${words[${#words[@]} - 2]}\n"
+          "    if [[ $current == --*=* ]]; then\n"
+          "        previous=${current%%=*} current=${current#*=}\n    fi\n"
+          "    case ${words[1]} in\n",
           out);
     for (const command *const *c = COMMANDS; *c; c++)
-        if (strcmp((*c)->name, "help"))
-            bash_command(out, *c);
-    fputs("    help) any=1; words='", out);
+        bash_command(out, *c);
+    fputs("    esac\n    if [[ ${#words[@]} -eq 2 || $previous == help ]]; then\n        values='",
+          out);
     command_names(out);
-    fputs("' ;;\n    esac\n    if [ -n \"$any\" ] || [ \"${current#-}\" != \"$current\" ]; then\n"
-          "        COMPREPLY=($(compgen -W \"$words\" -- \"$current\"))\n    fi\n}\n"
+    fputs(" --help --version'\n"
+          "    elif [[ -z $values && $current == -* ]]; then\n        values=$options\n"
+          "    elif [[ -z $values && $current == t* ]]; then\n        values=$toys\n    fi\n"
+          "    COMPREPLY=($(compgen -W \"$values\" -- \"$current\"))\n"
+          "    cut=${current%\"${current##*[=:]}\"}\n"
+          "    if [[ -n $cut && $COMP_WORDBREAKS == *\"${cut: -1}\"* ]]; then\n"
+          "        COMPREPLY=(\"${COMPREPLY[@]#\"$cut\"}\")\n    fi\n"
+          "    if [[ ${COMPREPLY[0]} == *[=:] ]]; then\n"
+          "        compopt -o nospace 2>/dev/null\n    fi\n}\n"
           "complete -o default -F _nicest nicest\n",
           out);
 }
@@ -200,26 +229,28 @@ static void print_quoted(FILE *out, const char *text, const char *special)
 
 static void zsh_option(FILE *out, const option *o)
 {
+    bool text = o->type == OPTION_TEXT || o->type == OPTION_ARGUMENT;
     if (o->type == OPTION_ARGUMENT) {
-        fprintf(out, " \\\n            ':%s:_files'", o->name);
-        return;
+        fprintf(out, " \\\n            ':%s", o->name);
+    } else {
+        fprintf(out, " \\\n            '--%s%s[", o->name, o->type == OPTION_FLAG ? "" : "=");
+        print_quoted(out, o->help, "[]:");
+        fputs(o->type == OPTION_FLAG ? "]" : "]:value", out);
     }
-    fprintf(out, " \\\n            '--%s%s[", o->name, o->type == OPTION_FLAG ? "" : "=");
-    print_quoted(out, o->help, "[]:");
-    fputc(']', out);
-    if (o->type == OPTION_CHOICE) {
-        fputs(":value:(", out);
-        print_words(out, o->choices);
-        fputc(')', out);
+    if (o->choices || o->values) {
+        fputs(o->choices ? ": compadd - " : ": compadd -S \"\" - ", out);
+        print_values(out, o);
     } else if (o->type != OPTION_FLAG) {
-        fputs(o->type == OPTION_TEXT ? ":value:_files" : ":value:", out);
+        fputs(is_data(o) ? ":_nicest_data" : text ? ":_files" : ":", out);
     }
     fputc('\'', out);
 }
 
 static void print_zsh(FILE *out)
 {
-    fputs("#compdef nicest\n_nicest() {\n    if (( CURRENT == 2 )); then\n        local -a names\n"
+    fputs("#compdef nicest\n_nicest_data() {\n    compadd -- ", out);
+    print_toys(out, "toy:");
+    fputs("\n    _files\n}\n_nicest() {\n    if (( CURRENT == 2 )); then\n        local -a names\n"
           "        names=(",
           out);
     for (const command *const *c = COMMANDS; *c; c++) {
@@ -232,22 +263,32 @@ static void print_zsh(FILE *out)
           out);
     for (const command *const *c = COMMANDS; *c; c++) {
         fprintf(out, "    %s)\n        _arguments", (*c)->name);
-        for (size_t t = 0; (*c)->tables[t]; t++)
-            for (const option *o = (*c)->tables[t]; o->name; o++)
-                zsh_option(out, o);
+        FOR_OPTIONS(*c, o)
+        zsh_option(out, o);
         fputs(" ;;\n", out);
     }
-    fputs("    esac\n}\n_nicest \"$@\"\n", out);
+    fputs("    esac\n}\nif [[ $funcstack[1] == _nicest ]]; then\n    _nicest \"$@\"\nelse\n"
+          "    compdef _nicest nicest\nfi\n",
+          out);
 }
 
 static void fish_option(FILE *out, const command *c, const option *o)
 {
-    fprintf(out, "complete -c nicest -n '__fish_seen_subcommand_from %s' -l %s", c->name, o->name);
+    fprintf(out, "complete -c nicest -n '__fish_seen_subcommand_from %s'", c->name);
+    if (o->type == OPTION_ARGUMENT) {
+        fputs(" -a '", out);
+        if (!print_values(out, o))
+            print_toys(out, "toy:");
+        fputs("'\n", out);
+        return;
+    }
+    fprintf(out, " -l %s", o->name);
     if (o->letter)
         fprintf(out, " -s %c", o->letter);
-    if (o->type == OPTION_CHOICE) {
-        fputs(" -x -a '", out);
-        print_words(out, o->choices);
+    if (o->choices || o->values || is_data(o)) {
+        fputs(o->choices ? " -x -a '" : " -r -a '", out);
+        if (!print_values(out, o))
+            print_toys(out, "toy:");
         fputc('\'', out);
     } else if (o->type != OPTION_FLAG) {
         fputs(o->type == OPTION_TEXT ? " -r" : " -x", out);
@@ -264,10 +305,9 @@ static void print_fish(FILE *out)
         fprintf(out, "complete -c nicest -n __fish_use_subcommand -x -a %s -d '", (*c)->name);
         print_quoted(out, (*c)->summary, "");
         fputs("'\n", out);
-        for (size_t t = 0; (*c)->tables[t]; t++)
-            for (const option *o = (*c)->tables[t]; o->name; o++)
-                if (o->type != OPTION_ARGUMENT)
-                    fish_option(out, *c, o);
+        FOR_OPTIONS(*c, o)
+        if (o->type != OPTION_ARGUMENT || o->values || is_data(o))
+            fish_option(out, *c, o);
     }
 }
 

@@ -250,17 +250,13 @@ typedef struct parser {
     unsigned chosen;      /* bit i: option i of DATA_OPTIONS was given */
 } parser;
 
-static const option *next_option(const command *c, size_t *table, size_t *index)
+const option *option_next(const command *c, size_t *table, size_t *index)
 {
     for (; c->tables[*table]; (*table)++, *index = 0)
         if (c->tables[*table][*index].name)
             return &c->tables[*table][(*index)++];
     return NULL;
 }
-
-#define FOR_OPTIONS(c, o)                                                                          \
-    for (size_t table_ = 0, index_ = 0, once_ = 1; once_; once_ = 0)                               \
-        for (const option *o; (o = next_option(c, &table_, &index_)) != NULL;)
 
 static const option *find_long(const command *c, const char *name, size_t length)
 {

@@ -6,6 +6,13 @@
 
 #include "command.h"
 
+/* The option at *index of table *table, moved on, or NULL behind the last. */
+const option *option_next(const command *c, size_t *table, size_t *index);
+/* For each option `o` of command `c`, in the order of the help. */
+#define FOR_OPTIONS(c, o)                                                                          \
+    for (size_t table_ = 0, index_ = 0, once_ = 1; once_; once_ = 0)                               \
+        for (const option *o; (o = option_next(c, &table_, &index_)) != NULL;)
+
 /* Fills `settings` [SETTINGS_BYTES] with the defaults of a command. */
 void options_defaults(const command *c, void *settings);
 /* Reads words[0..count-1], what follows the command's name; ends the program with 2 when one is

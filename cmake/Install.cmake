@@ -1,4 +1,4 @@
-# What `cmake --install` puts where: program, both libraries, header, and the two ways of finding
+# What `cmake --install` puts where: program, both libraries, header, docs, and the two ways of finding
 # them (pkg-config, find_package). Both are written relative to their own place, so that an
 # installed tree may be moved. Man pages and completion are in cmake/ManPages.cmake.
 
@@ -12,6 +12,9 @@ if(TARGET nicest)
     install(TARGETS nicest RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
 endif()
 install(FILES include/nicest.h DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
+install(FILES README.md CHANGELOG.md LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR})
+install(DIRECTORY docs examples DESTINATION ${CMAKE_INSTALL_DOCDIR}
+        FILES_MATCHING PATTERN "*.md" PATTERN "*.png" PATTERN "*.c" PATTERN "*.py")
 
 install(EXPORT nicest NAMESPACE nicest:: FILE nicest-targets.cmake DESTINATION ${package_dir})
 configure_package_config_file(cmake/nicest-config.cmake.in

@@ -24,22 +24,25 @@ if(NOT knows_man OR (CMAKE_CROSSCOMPILING AND NOT CMAKE_CROSSCOMPILING_EMULATOR)
 endif()
 
 set(man_dir ${CMAKE_CURRENT_BINARY_DIR}/man)
-set(written ${man_dir}/nicest.bash)
+set(completions ${man_dir}/nicest.bash ${man_dir}/nicest.zsh ${man_dir}/nicest.fish)
+set(written "")
 list(APPEND written ${man_dir}/nicest.1)
 foreach(command ${commands})
     list(APPEND written ${man_dir}/nicest-${command}.1)
 endforeach()
 list(JOIN commands " " command_words)
-add_custom_command(OUTPUT ${written}
+add_custom_command(OUTPUT ${written} ${completions}
                    COMMAND ${CMAKE_COMMAND} "-DPROGRAM=$<TARGET_FILE:nicest>" -DFOLDER=${man_dir}
-                           "-DCOMMANDS=${command_words}"
+                           "-DCOMMANDS=${command_words}" "-DDOCS=${CMAKE_INSTALL_FULL_DOCDIR}"
                            "-DEMULATOR=${CMAKE_CROSSCOMPILING_EMULATOR}"
                            -P ${PROJECT_SOURCE_DIR}/cmake/WriteManPages.cmake
                    DEPENDS nicest ${PROJECT_SOURCE_DIR}/cmake/WriteManPages.cmake
                    COMMENT "Writing man pages and completion" VERBATIM)
 add_custom_target(nicest_man ALL DEPENDS ${written})
 
-list(POP_FRONT written completion)
 install(FILES ${written} DESTINATION ${CMAKE_INSTALL_MANDIR}/man1)
-install(FILES ${completion} DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions
-        RENAME nicest)
+install(FILES ${man_dir}/nicest.bash RENAME nicest
+        DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions)
+install(FILES ${man_dir}/nicest.zsh RENAME _nicest
+        DESTINATION ${CMAKE_INSTALL_DATADIR}/zsh/site-functions)
+install(FILES ${man_dir}/nicest.fish DESTINATION ${CMAKE_INSTALL_DATADIR}/fish/vendor_completions.d)

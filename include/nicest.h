@@ -477,6 +477,9 @@ NICEST_API nicest_status nicest_inpaint(const nicest_model *model, const double 
                                         const unsigned char *hidden,
                                         const nicest_inpaint_options *options, double *filled,
                                         double *spread, nicest_inpaint_result *result);
+/* Names of the masks, ended by NULL: top, bottom, left, right, middle-rows, middle-columns, even,
+ * odd, nan, and "random:", behind which a share stands. */
+NICEST_API const char *const *nicest_mask_names(void);
 /* One of the named masks ("top", "random:0.75", "nan", ..., or FILE.png) for n rows; height, width
  * and channels 0 for a table. What is NaN in stored is hidden under every mask; stored may be NULL
  * but for "nan". */

@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -330,6 +331,27 @@ static void an_absurd_covariance_breaks_nothing(void **state)
 
 /* ------------------------------------------------------------------ what every way has in common
  */
+
+static void every_named_mask_hides_a_part(void **state)
+{
+    (void)state;
+    const double stored[64] = {NAN};
+    unsigned char hidden[64];
+    for (const char *const *name = nicest_mask_names(); *name; name++) {
+        char text[40];
+        size_t count = 0;
+        snprintf(text, sizeof text, "%s%s", *name, strchr(*name, ':') ? "0.5" : "");
+        assert_int_equal(nicest_mask(text, stored, 1, 64, 8, 8, 1, 1, hidden), NICEST_OK);
+        for (size_t j = 0; j < 64; j++)
+            count += hidden[j];
+        if (!strcmp(*name, "nan"))
+            assert_int_equal(count, 1);
+        else if (strchr(*name, ':'))
+            assert_in_range(count, 16, 48);
+        else
+            assert_in_range(count, 32, 33); /* half, and what is missing */
+    }
+}
 
 static void observed_values_are_copied_to_the_bit(void **state)
 {
@@ -693,6 +715,7 @@ int main(void)
         cmocka_unit_test(a_chain_finds_the_density),
         cmocka_unit_test(an_absurd_covariance_breaks_nothing),
         cmocka_unit_test(tables_get_the_mean_and_pictures_the_likeliest),
+        cmocka_unit_test(every_named_mask_hides_a_part),
         cmocka_unit_test(observed_values_are_copied_to_the_bit),
         cmocka_unit_test(the_truth_under_the_mask_is_not_used),
         cmocka_unit_test(threads_do_not_change_a_bit),

@@ -100,6 +100,7 @@ static void questions_of_nothing_have_an_answer(void **state)
     assert_non_null(nicest_toy_names()[0]);
     assert_non_null(nicest_corruption_names()[0]);
     assert_non_null(nicest_score_names()[0]);
+    assert_non_null(nicest_mask_names()[0]);
     assert_non_null(nicest_baseline_names()[0]);
 }
 

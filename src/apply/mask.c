@@ -17,75 +17,50 @@ typedef struct frame {
     size_t height, width, channels;
 } frame;
 
-typedef bool (*mask_rule)(const frame *f, size_t y, size_t x);
+/* The first six are of pictures; of all up to ODD a pattern for every row is made. */
+typedef enum mask {
+    TOP,
+    BOTTOM,
+    LEFT,
+    RIGHT,
+    MIDDLE_ROWS,
+    MIDDLE_COLUMNS,
+    EVEN,
+    ODD,
+    MISSING,
+    AT_RANDOM,
+    MASKS
+} mask;
 
-static bool hides_top(const frame *f, size_t y, size_t x)
+static const char *const NAMES[MASKS + 1] = {"top",         "bottom",         "left", "right",
+                                             "middle-rows", "middle-columns", "even", "odd",
+                                             "nan",         "random:"};
+
+const char *const *nicest_mask_names(void)
 {
-    (void)x;
-    return y < f->height / 2;
+    return NAMES;
 }
 
-static bool hides_bottom(const frame *f, size_t y, size_t x)
+/* A middle is half of it: a quarter on either side stays, rounded down. Pixels are numbered from 0
+ * in reading order, as the paper's odd and even units are. */
+static bool hides(mask what, const frame *f, size_t y, size_t x)
 {
-    return !hides_top(f, y, x);
+    bool odd = (y * f->width + x) % 2;
+    switch (what) {
+    case TOP:
+    case BOTTOM:
+        return (y < f->height / 2) == (what == TOP);
+    case LEFT:
+    case RIGHT:
+        return (x < f->width / 2) == (what == LEFT);
+    case MIDDLE_ROWS:
+        return y >= f->height / 4 && y < f->height - f->height / 4;
+    case MIDDLE_COLUMNS:
+        return x >= f->width / 4 && x < f->width - f->width / 4;
+    default:
+        return what == ODD ? odd : what == EVEN && !odd;
+    }
 }
-
-static bool hides_left(const frame *f, size_t y, size_t x)
-{
-    (void)y;
-    return x < f->width / 2;
-}
-
-static bool hides_right(const frame *f, size_t y, size_t x)
-{
-    return !hides_left(f, y, x);
-}
-
-/* Pixels are numbered from 0 in reading order, as the paper's odd and even units are. */
-static bool hides_even(const frame *f, size_t y, size_t x)
-{
-    return (y * f->width + x) % 2 == 0;
-}
-
-static bool hides_odd(const frame *f, size_t y, size_t x)
-{
-    return !hides_even(f, y, x);
-}
-
-/* The middle half: a quarter on either side stays, rounded down. */
-static bool in_middle(size_t at, size_t size)
-{
-    return at >= size / 4 && at < size - size / 4;
-}
-
-static bool hides_middle_rows(const frame *f, size_t y, size_t x)
-{
-    (void)x;
-    return in_middle(y, f->height);
-}
-
-static bool hides_middle_columns(const frame *f, size_t y, size_t x)
-{
-    (void)y;
-    return in_middle(x, f->width);
-}
-
-static const struct named_rule {
-    const char *name;
-    mask_rule rule;
-    bool picture; /* needs height and width */
-} rules[] = {
-    {"top", hides_top, true},
-    {"bottom", hides_bottom, true},
-    {"left", hides_left, true},
-    {"right", hides_right, true},
-    {"even", hides_even, false},
-    {"odd", hides_odd, false},
-    {"middle-rows", hides_middle_rows, true},
-    {"middle-columns", hides_middle_columns, true},
-};
-
-enum { RULES = sizeof rules / sizeof rules[0] };
 
 static void hide_missing(const double *stored, size_t n, size_t d, unsigned char *hidden)
 {
@@ -98,18 +73,7 @@ static void hide_missing(const double *stored, size_t n, size_t d, unsigned char
 static void repeat(const unsigned char *pattern, size_t n, size_t d, unsigned char *hidden)
 {
     for (size_t i = 0; i < n; i++)
-        memcpy(hidden + i * d, pattern, d);
-}
-
-static void apply_rule(const frame *f, mask_rule rule, size_t n, unsigned char *hidden)
-{
-    size_t d = f->height * f->width * f->channels;
-    for (size_t j = 0; n > 0 && j < d; j++) {
-        size_t pixel = j / f->channels;
-        hidden[j] = rule(f, pixel / f->width, pixel % f->width);
-    }
-    for (size_t i = 1; i < n; i++)
-        memcpy(hidden + i * d, hidden, d);
+        memmove(hidden + i * d, pattern, d);
 }
 
 /* Each pixel of each row with probability `share`; a larger share hides a superset. */
@@ -178,51 +142,37 @@ static nicest_status hide_by_picture(const frame *f, const char *path, size_t n,
     return status;
 }
 
-static const struct named_rule *find_rule(const char *name)
-{
-    for (size_t i = 0; i < RULES; i++)
-        if (strcmp(rules[i].name, name) == 0)
-            return &rules[i];
-    return NULL;
-}
-
-static nicest_status unknown(const char *name)
-{
-    return fail(NICEST_E_ARGUMENT,
-                "mask '%s' is not known: top, bottom, left, right, even, odd, middle-rows, "
-                "middle-columns, random:SHARE, nan, or FILE.png",
-                name);
-}
-
-static nicest_status needs_picture(const char *name)
-{
-    return fail(NICEST_E_ARGUMENT, "mask '%s' needs pictures, and these rows are a table", name);
-}
-
 static nicest_status make_mask(const char *name, const frame *f, bool picture, const double *stored,
                                size_t n, uint64_t seed, unsigned char *hidden)
 {
-    const struct named_rule *named = find_rule(name);
-    if (named && named->picture && !picture)
-        return needs_picture(name);
-    if (named) {
-        apply_rule(f, named->rule, n, hidden);
-        return NICEST_OK;
-    }
-    if (strncmp(name, "random:", 7) == 0) {
+    size_t d = f->height * f->width * f->channels, what = 0;
+    bool from_file = ends_with(name, ".png");
+    while (what < MASKS && (what == AT_RANDOM ? strncmp(name, NAMES[what], strlen(NAMES[what]))
+                                              : strcmp(name, NAMES[what])) != 0)
+        what++;
+    if (what == MASKS && !from_file)
+        return fail(NICEST_E_ARGUMENT,
+                    "mask '%s' is not known: top, bottom, left, right, even, odd, middle-rows, "
+                    "middle-columns, random:SHARE, nan, or FILE.png",
+                    name);
+    if (!picture && (what < EVEN || what == MASKS))
+        return fail(NICEST_E_ARGUMENT, "mask '%s' needs pictures, and these rows are a table",
+                    name);
+    if (what == MASKS)
+        return hide_by_picture(f, name, n, hidden);
+    if (what == AT_RANDOM) {
         double share = 0;
-        TRY(read_share(name + 7, &share));
+        TRY(read_share(name + strlen(NAMES[what]), &share));
         return hide_at_random(f, share, seed, n, hidden);
     }
-    if (strcmp(name, "nan") == 0) {
-        if (!stored)
-            return fail(NICEST_E_ARGUMENT, "mask 'nan' needs the rows");
-        memset(hidden, 0, n * f->height * f->width * f->channels);
-        return NICEST_OK;
+    if (what == MISSING && !stored)
+        return fail(NICEST_E_ARGUMENT, "mask 'nan' needs the rows");
+    for (size_t j = 0; n > 0 && j < d; j++) {
+        size_t pixel = j / f->channels;
+        hidden[j] = hides((mask)what, f, pixel / f->width, pixel % f->width);
     }
-    if (ends_with(name, ".png"))
-        return picture ? hide_by_picture(f, name, n, hidden) : needs_picture(name);
-    return unknown(name);
+    repeat(hidden, n, d, hidden);
+    return NICEST_OK;
 }
 
 nicest_status nicest_mask(const char *name, const double *stored, size_t n, size_t d,

@@ -79,6 +79,15 @@ if [ -d "$build/man" ]; then
     for page in "$build"/man/*.1; do
         [ -s "$prefix/share/man/man1/$(basename "$page")" ] || { echo "not installed: $page"; exit 1; }
     done
-    [ -s "$prefix/share/bash-completion/completions/nicest" ] || { echo "no completion"; exit 1; }
+    for file in bash-completion/completions/nicest zsh/site-functions/_nicest fish/vendor_completions.d/nicest.fish; do
+        [ -s "$prefix/share/$file" ] || { echo "no completion: $file"; exit 1; }
+    done
+    # Paths that a page names, under the prefix that the build was configured for, are installed.
+    configured=$(sed -n 's/^CMAKE_INSTALL_PREFIX:PATH=//p' "$build/CMakeCache.txt")
+    cat "$build"/man/*.1 | sed 's/\\-/-/g' | grep -o '[^ (]*docs/[a-z/-]*\.md' | sort -u >"$scratch/paths"
+    [ -s "$scratch/paths" ] || { echo "no page names a document"; exit 1; }
+    while read -r path; do
+        [ -s "$prefix/${path#"$configured"/}" ] || { echo "a man page names $path, which is not installed"; exit 1; }
+    done <"$scratch/paths"
 fi
 echo "install: all programs ran"
