@@ -166,8 +166,7 @@ static void judge_rows(const judge *j, const nicest_data *data, verdict *v, size
         v->truth[at + i] = by_label(s) ? truth_of_label(data, i) : outlier ? OUTLIER : NORMAL;
     }
     if (j->calibrated)
-        need(nicest_conformal(j->model, j->calibrated_name, v->score + at, n, s->shared.seed + at,
-                              v->p + at));
+        need(nicest_conformal(j->model, j->calibrated_name, v->score + at, n, v->p + at));
     stop_if_interrupted();
 }
 
@@ -531,13 +530,27 @@ static json_t *interval_json(double low, double high)
     return json_pack("[o, o]", json_figure(low), json_figure(high));
 }
 
+/* True where the threshold is that of the calibration rows; what they allow. */
+static bool promised(const judge *j, double *low, double *high)
+{
+    *low = *high = NAN;
+    if (!j->calibrated || !isnan(j->s->threshold) || j->s->best_f1)
+        return false;
+    need(nicest_false_alarms(j->calibration_rows, j->s->rate, low, high));
+    return true;
+}
+
 static json_t *detection_json(const judge *j, const nicest_detection *d, const verdict *v)
 {
+    double low, high;
+    promised(j, &low, &high);
     return json_pack(
-        "{s:o, s:o, s:o, s:f, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:s, s:I, s:I}",
+        "{s:o, s:o, s:o, s:f, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:s,"
+        " s:I, s:I}",
         "auroc", json_figure(d->auroc), "auprc", json_figure(d->auprc), "threshold",
         json_figure(d->threshold), "false_alarms_asked", j->s->rate, "false_alarms",
-        json_figure(d->false_alarms), "precision", json_figure(d->precision), "recall",
+        json_figure(d->false_alarms), "false_alarms_low", json_figure(low), "false_alarms_high",
+        json_figure(high), "precision", json_figure(d->precision), "recall",
         json_figure(d->recall), "f1", json_figure(d->f1), "prevalence", json_figure(d->prevalence),
         "auroc_interval", interval_json(d->auroc_low, d->auroc_high), "auprc_interval",
         interval_json(d->auprc_low, d->auprc_high), "best_threshold",
@@ -546,21 +559,31 @@ static json_t *detection_json(const judge *j, const nicest_detection *d, const v
         "calibration_rows", (json_int_t)j->calibration_rows, "rows", (json_int_t)v->n);
 }
 
-/* " (asked: at most 5 %)" where the threshold follows from that. */
-static const char *asked_text(const judge *j, char *text, size_t size)
+enum { FEW_CALIBRATION = 1000, ASKED_SIZE = 128, ALARMS_SIZE = 192 };
+
+/* " (asked: at most 5 %; 59 calibration rows allow 1.1 to 11.9 %)" where the threshold follows from
+ * that; many rows leave nothing to say. */
+static const char *asked_text(const judge *j, char text[ASKED_SIZE])
 {
-    snprintf(text, size, " (asked: at most %.3g %%)", 100 * j->s->rate);
-    return j->calibrated && isnan(j->s->threshold) && !j->s->best_f1 ? text : "";
+    double low, high;
+    char allow[80] = "";
+    if (!promised(j, &low, &high))
+        return "";
+    if (j->calibration_rows < FEW_CALIBRATION && high > low)
+        snprintf(allow, sizeof allow, "; %zu calibration %s allow %.1f to %.1f %%",
+                 j->calibration_rows, j->s->group > 1 ? "groups" : "rows", 100 * low, 100 * high);
+    snprintf(text, ASKED_SIZE, " (asked: at most %.3g %%%s)", 100 * j->s->rate, allow);
+    return text;
 }
 
 /* "; false alarms 4.00 % (asked: at most 5 %)"; empty where there are none to speak of. */
-static const char *alarms_text(const judge *j, const nicest_detection *d, char *text, size_t size)
+static const char *alarms_text(const judge *j, const nicest_detection *d, char text[ALARMS_SIZE])
 {
-    char asked[48];
+    char asked[ASKED_SIZE];
     if (isnan(d->false_alarms) || isnan(d->threshold))
         return "";
-    snprintf(text, size, "; false alarms %.2f %%%s", 100 * d->false_alarms,
-             asked_text(j, asked, sizeof asked));
+    snprintf(text, ALARMS_SIZE, "; false alarms %.2f %%%s", 100 * d->false_alarms,
+             asked_text(j, asked));
     return text;
 }
 
@@ -583,9 +606,9 @@ static const char *one_kind(const nicest_detection *d)
 static void say_truth(const judge *j, const nicest_detection *d)
 {
     const shared_settings *shared = &j->s->shared;
-    char alarms[96], line[96] = "";
+    char alarms[ALARMS_SIZE], line[96] = "";
     say(shared, "  %.2f %% of the %s are outliers%s", 100 * d->prevalence,
-        j->s->group > 1 ? "groups" : "rows", alarms_text(j, d, alarms, sizeof alarms));
+        j->s->group > 1 ? "groups" : "rows", alarms_text(j, d, alarms));
     if (d->prevalence > 0) {
         add_figure(line, sizeof line, "precision", 4, d->precision);
         add_figure(line, sizeof line, "recall", 4, d->recall);
@@ -604,14 +627,15 @@ static void say_truth(const judge *j, const nicest_detection *d)
 static void say_detection(const judge *j, const nicest_detection *d, const verdict *v)
 {
     const shared_settings *shared = &j->s->shared;
-    char rows[64];
+    char rows[64], asked[ASKED_SIZE];
     rows_text(summary_of(v->score, v->n).rows, v->n, rows, sizeof rows);
     if (isnan(d->threshold))
         say(shared, "%s: there is no threshold of %s, so none is flagged", rows, j->s->score);
     else
-        say(shared, "%s: %.2f %%%s score below the threshold %.6g of %s", rows,
+        say(shared, "%s: %.2f %%%s score below the threshold %.6g of %s%s", rows,
             100 * flagged_share(v, d->threshold, j->s->group),
-            j->s->group > 1 ? " of the groups" : "", d->threshold, j->s->score);
+            j->s->group > 1 ? " of the groups" : "", d->threshold, j->s->score,
+            j->has_truth || !isfinite(d->threshold) ? "" : asked_text(j, asked));
     if (j->has_truth)
         say_truth(j, d);
 }
@@ -789,7 +813,7 @@ static void say_sweep(const judge *j, const corruption *k, const level_facts *fa
 {
     const shared_settings *shared = &j->s->shared;
     const nicest_detection *first = &facts[0].found;
-    char alarms[96], rows[64], threshold[96] = "";
+    char alarms[ALARMS_SIZE], rows[64], threshold[96] = "";
     if (!shared->output || !strcmp(shared->output, "-"))
         return;
     if (!isnan(first->threshold))
@@ -797,7 +821,7 @@ static void say_sweep(const judge *j, const corruption *k, const level_facts *fa
                  j->s->score);
     rows_text(summary_of(v->score, normal).rows, normal, rows, sizeof rows);
     say(shared, "%s and the same corrupted (prevalence 0.5)%s%s", rows, threshold,
-        alarms_text(j, first, alarms, sizeof alarms));
+        alarms_text(j, first, alarms));
     for (size_t i = 0; i < k->count; i++) {
         char line[96] = "";
         add_figure(line, sizeof line, "precision", 3, facts[i].found.precision);
@@ -916,7 +940,7 @@ const command OUTLIERS_COMMAND = {
     .description =
         "Writes logp, score, p (the conformal p-value) and outlier (1: flagged) for each row of "
         "DATA, then of --against. A score is higher for more typical rows. The threshold keeps "
-        "the promised rate of false alarms, by rows that training held out. Without --against, "
+        "false alarms at or below the rate asked, by rows that training held out. Without --against, "
         "--corrupt and --label all rows count as normal; with the first two --label only sets a "
         "column aside.\n\n"
         "With --corrupt there is a line for each level instead: mean score of the corrupted rows, "

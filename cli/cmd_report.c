@@ -167,7 +167,8 @@ static void mean_card(page *p, const material *m)
     if (m->ordered < 2 || !isfinite(m->sum.mean))
         snprintf(text, sizeof text, "%.5g", m->sum.mean);
     else
-        snprintf(text, sizeof text, "%.5g &plusmn; %.2g", m->sum.mean, summary_sem(&m->sum));
+        snprintf(text, sizeof text, "%.5g &plusmn; %.2g", m->sum.mean,
+                 standard_error(m->logp, m->n));
     card(p, "mean log-likelihood, nats", text);
 }
 
@@ -619,7 +620,7 @@ static void draw_calibration(page *p, const material *m)
 {
     enum { POINTS = 201 };
     double x[POINTS], y[POINTS], ends[] = {0, 1}, *values = block_new(m->n, sizeof *values);
-    need(nicest_conformal(m->model, "logp", m->logp, m->n, m->s->shared.seed, values));
+    need(nicest_conformal(m->model, "logp", m->logp, m->n, values));
     size_t count = m->n, below = 0;
     double *sorted = sorted_copy(values, &count);
     for (size_t i = 0; i < POINTS; i++) {
@@ -758,7 +759,7 @@ static int report_run(void *settings)
     print_json(&s->shared,
                json_pack("{s:o, s:I, s:o, s:o, s:f}", "report", json_words(s->shared.output),
                          "rows", (json_int_t)m.n, "mean", json_figure(m.sum.mean), "sem",
-                         json_figure(summary_sem(&m.sum)), "seconds", clock_seconds() - started));
+                         json_figure(standard_error(m.logp, m.n)), "seconds", clock_seconds() - started));
     release(&m);
     return STATUS_DONE;
 }

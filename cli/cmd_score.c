@@ -26,7 +26,8 @@ static const option SCORE_OPTIONS[] = {
 };
 /* clang-format on */
 
-enum { PIPE_CHUNK = 1024 };
+/* Log-likelihoods are kept for their standard error, which counts distinct rows, of so many. */
+enum { PIPE_CHUNK = 1024, MOST_KEPT = 1 << 20 };
 
 /* What is the same for all chunks. Noise follows from the seed and the row, so a file and a pipe
  * give the same figures. */
@@ -35,8 +36,7 @@ typedef struct scoring {
     const nicest_model *model;
     nicest_workspace *workspace;
     size_t chunk, row, skipped;
-    double *rows, *logp, *p, *lines;
-    double block[PIPE_CHUNK], block_p[PIPE_CHUNK];
+    double *rows, *logp, *p, *lines, *kept;
     bool calibrated;
     table out;
     summary sum;
@@ -44,27 +44,12 @@ typedef struct scoring {
     progress bar;
 } scoring;
 
-/* A broken tie depends on the place in a block of PIPE_CHUNK rows, so a block is judged anew from
- * its beginning when a pipe brings it in pieces. */
-static void find_p_values(scoring *w, size_t count)
-{
-    for (size_t i = 0; i < count;) {
-        size_t before = (w->row + i) % PIPE_CHUNK, room = PIPE_CHUNK - before;
-        size_t piece = count - i < room ? count - i : room;
-        memcpy(w->block + before, w->logp + i, piece * sizeof *w->block);
-        need(nicest_conformal(w->model, "logp", w->block, before + piece,
-                              w->s->shared.seed + w->row + i - before, w->block_p));
-        memcpy(w->p + i, w->block_p + before, piece * sizeof *w->block_p);
-        i += piece;
-    }
-}
-
 static void score_chunk(scoring *w, size_t count, double started)
 {
     size_t columns = w->calibrated ? 2 : 1;
     need(nicest_score(w->workspace, w->rows, count, w->s->shared.seed, w->logp));
     if (w->calibrated)
-        find_p_values(w, count);
+        need(nicest_conformal(w->model, "logp", w->logp, count, w->p));
     w->seconds += clock_seconds() - started;
     for (size_t i = 0; i < count; i++) {
         w->lines[i * columns] = w->logp[i];
@@ -72,6 +57,8 @@ static void score_chunk(scoring *w, size_t count, double started)
             w->lines[i * columns + 1] = w->p[i];
     }
     summary_add(&w->sum, w->logp, count);
+    if (w->row + count <= MOST_KEPT)
+        memcpy(w->kept + w->row, w->logp, count * sizeof *w->kept);
     table_add(&w->out, w->lines, count);
     w->row += count;
     stop_if_interrupted();
@@ -142,6 +129,11 @@ static void score_pipe(scoring *w)
     nicest_reader_close(reader);
 }
 
+static double error_of_mean(const scoring *w)
+{
+    return w->row <= MOST_KEPT ? standard_error(w->kept, w->row) : summary_sem(&w->sum);
+}
+
 static void say_summary(const scoring *w, double bits)
 {
     const shared_settings *shared = &w->s->shared;
@@ -153,7 +145,7 @@ static void say_summary(const scoring *w, double bits)
         return;
     char rows[64], sem[48] = "", density[48] = "";
     if (w->sum.rows > 1 && isfinite(w->sum.mean))
-        snprintf(sem, sizeof sem, " +- %.3g", summary_sem(&w->sum));
+        snprintf(sem, sizeof sem, " +- %.3g", error_of_mean(w));
     if (isfinite(bits))
         snprintf(density, sizeof density, ", %.4f bits/dim", bits);
     rows_text(w->sum.rows, w->row, rows, sizeof rows);
@@ -167,7 +159,7 @@ static void report(const scoring *w)
     print_json(&w->s->shared,
                json_pack("{s:I, s:o, s:o, s:o, s:o, s:o, s:f, s:o, s:I, s:I, s:b}", "rows",
                          (json_int_t)w->row, "mean", json_figure(mean), "sem",
-                         json_figure(summary_sem(&w->sum)), "min", json_figure(w->sum.min), "max",
+                         json_figure(error_of_mean(w)), "min", json_figure(w->sum.min), "max",
                          json_figure(w->sum.max), "bits_per_dim", json_figure(bits), "seconds",
                          w->seconds, "rows_per_second", json_figure((double)w->row / w->seconds),
                          "missing", (json_int_t)w->sum.missing, "skipped", (json_int_t)w->skipped,
@@ -184,12 +176,12 @@ static int score_run(void *settings)
     nicest_model *model = open_model(s->model);
     scoring w = {.s = s, .model = model, .sum = summary_new()};
     w.calibrated = nicest_calibrated(model);
-    w.chunk = chunk_rows(nicest_model_columns(model)) / PIPE_CHUNK * PIPE_CHUNK;
-    w.chunk = pipe || !w.chunk ? PIPE_CHUNK : w.chunk;
+    w.chunk = pipe ? PIPE_CHUNK : chunk_rows(nicest_model_columns(model));
     w.rows = block_new(w.chunk * nicest_model_columns(model), sizeof *w.rows);
     w.logp = block_new(w.chunk * 4, sizeof *w.logp);
     w.p = w.logp + w.chunk;
     w.lines = w.p + w.chunk;
+    w.kept = block_new(MOST_KEPT, sizeof *w.kept);
     w.bar = progress_start(&s->shared, "scoring", "rows/s");
     if (pipe)
         score_pipe(&w);
@@ -201,6 +193,7 @@ static int score_run(void *settings)
     nicest_workspace_free(w.workspace);
     block_free(w.rows);
     block_free(w.logp);
+    block_free(w.kept);
     nicest_model_free(model);
     return STATUS_DONE;
 }

@@ -270,9 +270,8 @@ static void compare_with_truth(const nicest_data *test, const char *text, const 
         r->true_logp = summary_of(truth, n).mean;
         for (size_t i = 0; i < n; i++)
             truth[i] -= logp[i];
-        summary gap = summary_of(truth, n);
-        r->gap = gap.mean;
-        r->gap_sem = summary_sem(&gap);
+        r->gap = summary_of(truth, n).mean;
+        r->gap_sem = standard_error(truth, n);
     }
     block_free(rows);
     block_free(truth);
@@ -287,7 +286,7 @@ static test_result measure(const train_settings *s, const nicest_model *model,
     double *logp = score_rows(&s->shared, model, test);
     summary all = summary_of(logp, nicest_data_rows(test));
     r.logp = all.mean;
-    r.sem = summary_sem(&all);
+    r.sem = standard_error(logp, nicest_data_rows(test));
     r.rows = all.rows;
     r.missing = all.missing;
     if (!s->shared.columns && !s->shared.drop)

@@ -430,6 +430,13 @@ double summary_sem(const summary *s)
     return sqrt(s->square / (double)(s->rows - 1) / (double)s->rows);
 }
 
+double standard_error(const double *values, size_t count)
+{
+    double error;
+    need(nicest_standard_error(values, count, &error));
+    return error;
+}
+
 summary summary_of(const double *values, size_t count)
 {
     summary s = summary_new();

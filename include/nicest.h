@@ -418,6 +418,10 @@ NICEST_API void nicest_trainer_free(nicest_trainer *trainer);
 
 /* ---------------------------------------------------------------- what a model is for */
 
+/* Standard error of the mean of values[n], NaN left out; NaN below two distinct values. Equal rows
+ * have equal scores and are no news of each other: equal values count as one, of their number's
+ * weight. Where none repeats it is the usual one. */
+NICEST_API nicest_status nicest_standard_error(const double *values, size_t n, double *error);
 /* Log-likelihood of all rows of data, as nicest_score gives it. */
 NICEST_API nicest_status nicest_score_data(const nicest_model *model, const nicest_data *data,
                                            uint64_t seed, int threads, double *logp);
@@ -519,16 +523,20 @@ NICEST_API nicest_status nicest_calibrate(nicest_model *model, const nicest_data
                                           const nicest_data *held_out, uint64_t seed, int threads);
 /* 1 where the model holds calibration scores, else 0; 0 of NULL. */
 NICEST_API int nicest_calibrated(const nicest_model *model);
-/* Split-conformal p-values of scores: (1 + #calibration scores <= score) / (n + 1), ties broken at
- * random by `seed`; NaN gives NaN. `score` is a name, or "NAME:M" for scores of groups of M rows.
- * NICEST_E_DATA when the model is not calibrated for it. */
+/* Split-conformal p-values of scores: (1 + #calibration scores <= score) / (n + 1); NaN gives NaN.
+ * `score` is a name, or "NAME:M" for scores of groups of M rows. NICEST_E_DATA when the model is
+ * not calibrated for it. */
 NICEST_API nicest_status nicest_conformal(const nicest_model *model, const char *score,
-                                          const double *scores, size_t n, uint64_t seed, double *p);
-/* Rows (groups) that score below *threshold are the share `rate` of normal rows, as promised by
- * *rows calibration rows (may be NULL). Where *rows + 1 < 1 / rate nothing can be promised: then
- * *threshold is -infinity, and the caller should say that the least rate is 1 / (*rows + 1). */
+                                          const double *scores, size_t n, double *p);
+/* Rows (groups) that score below *threshold, those with p <= rate, are at most the share `rate` of
+ * normal rows, as promised by *rows calibration rows (may be NULL). Where *rows + 1 < 1 / rate
+ * nothing can be promised: then *threshold is -infinity, and the caller should say that the least
+ * rate is 1 / (*rows + 1). */
 NICEST_API nicest_status nicest_threshold(const nicest_model *model, const char *score, double rate,
                                           double *threshold, size_t *rows);
+/* The promise is of a mean over calibrations. With one of `rows` rows the share of normal rows that
+ * are flagged lies in *low .. *high in 95 of 100 cases (quantiles of a beta distribution). */
+NICEST_API nicest_status nicest_false_alarms(size_t rows, double rate, double *low, double *high);
 /* No-model baselines beside every score: "mean", "compressed", "gaussian"; ended by NULL. They too
  * are fitted by nicest_calibrate, and higher for more typical rows. */
 NICEST_API const char *const *nicest_baseline_names(void);

@@ -153,7 +153,7 @@ static nicest_status conformal(world *w)
 {
     static const double scores[ROWS] = {0};
     double threshold;
-    nicest_status status = nicest_conformal(w->model, "logp", scores, ROWS, 1, w->logp);
+    nicest_status status = nicest_conformal(w->model, "logp", scores, ROWS, w->logp);
     if (status == NICEST_OK)
         status = nicest_threshold(w->model, "logp", 0.1, &threshold, NULL);
     return status;
@@ -369,7 +369,7 @@ static void calibration_fails_as_a_whole(void **state)
         nicest_status status = nicest_calibrate(w.model, w.data, w.data, 1, 1);
         memory_fail_at(0);
         if (nicest_calibrated(w.model))
-            assert_status(nicest_conformal(w.model, "logp", w.rows, ROWS, 1, p), NICEST_OK);
+            assert_status(nicest_conformal(w.model, "logp", w.rows, ROWS, p), NICEST_OK);
         if (status == NICEST_OK)
             break;
         assert_status(status, NICEST_E_MEMORY);

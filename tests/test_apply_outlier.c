@@ -117,7 +117,7 @@ static void an_uncalibrated_model_says_so(void **state)
                      NICEST_E_DATA);
     assert_int_equal(nicest_outlier_scores(model, data, "complexity", 0, 1, 1, scores),
                      NICEST_E_UNSUPPORTED);
-    assert_int_equal(nicest_conformal(model, "logp", scores, 10, 1, p), NICEST_E_DATA);
+    assert_int_equal(nicest_conformal(model, "logp", scores, 10, p), NICEST_E_DATA);
     assert_string_equal(nicest_error(), "the model is not calibrated for score 'logp'");
     assert_int_equal(nicest_threshold(model, "logp", 0.05, &threshold, NULL), NICEST_E_DATA);
     assert_true(threshold == 42);
@@ -223,7 +223,7 @@ static void p_and_threshold_agree(void **state)
         if (!strcmp(*name, "complexity"))
             continue;
         score(model, fresh, *name, scores);
-        assert_int_equal(nicest_conformal(model, *name, scores, FRESH, 1, p), NICEST_OK);
+        assert_int_equal(nicest_conformal(model, *name, scores, FRESH, p), NICEST_OK);
         assert_int_equal(nicest_threshold(model, *name, 0.1, &threshold, NULL), NICEST_OK);
         for (size_t i = 0; i < FRESH; i++) {
             assert_int_equal(p[i] <= 0.1 + 1e-12, scores[i] < threshold);
@@ -383,7 +383,7 @@ static void missing_and_far_values(void **state)
         assert_true(isnan(scores[0]));
         assert_true(scores[1] == -HUGE_VAL);
         assert_true(isfinite(scores[2]));
-        assert_int_equal(nicest_conformal(model, *name, scores, 3, 1, p), NICEST_OK);
+        assert_int_equal(nicest_conformal(model, *name, scores, 3, p), NICEST_OK);
         assert_true(isnan(p[0]));
         assert_true(p[1] == 0.01 && p[2] >= 0.01);
     }
@@ -451,8 +451,8 @@ static void calibration_travels_with_the_model(void **state)
         score(model, data, *name, before);
         score(loaded, data, *name, after);
         assert_memory_equal(before, after, sizeof before);
-        assert_int_equal(nicest_conformal(model, *name, before, ROWS, 1, p), NICEST_OK);
-        assert_int_equal(nicest_conformal(loaded, *name, before, ROWS, 1, q), NICEST_OK);
+        assert_int_equal(nicest_conformal(model, *name, before, ROWS, p), NICEST_OK);
+        assert_int_equal(nicest_conformal(loaded, *name, before, ROWS, q), NICEST_OK);
         assert_memory_equal(p, q, sizeof p);
     }
     for (const char *const *name = nicest_baseline_names(); *name; name++) {
@@ -471,7 +471,7 @@ static void ask_everything(const nicest_model *model, const nicest_data *data)
     double scores[20], p[20], threshold;
     for (const char *const *name = nicest_score_names(); *name; name++) {
         nicest_outlier_scores(model, data, *name, 0, 1, 1, scores);
-        nicest_conformal(model, *name, scores, 20, 1, p);
+        nicest_conformal(model, *name, scores, 20, p);
         nicest_threshold(model, *name, 0.1, &threshold, NULL);
     }
     for (const char *const *name = nicest_baseline_names(); *name; name++)

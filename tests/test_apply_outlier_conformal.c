@@ -33,22 +33,15 @@ static double draw(double *sorted, size_t n, uint64_t number, double steps)
     return all[n];
 }
 
-static double uniform(uint64_t row)
-{
-    double u;
-    random_uniform_double((random_stream){12, RANDOM_USER, 1}, row, &u, 1);
-    return u;
-}
-
 /* Each of the n+1 possible p-values is equally likely: chi-square over all of them, fresh
  * calibration scores each time. */
-static double chi_square(size_t n, double steps)
+static double chi_square(size_t n)
 {
     enum { TRIALS = 20000 };
     double counts[64] = {0}, sorted[64], sum = 0, expected = (double)TRIALS / (double)(n + 1);
     for (uint64_t i = 0; i < TRIALS; i++) {
-        double score = draw(sorted, n, i, steps);
-        double p = conformal_p(sorted, n, score, uniform(i));
+        double score = draw(sorted, n, i, 0);
+        double p = conformal_p(sorted, n, score);
         assert_true(p > 0 && p <= 1);
         counts[(size_t)(p * (double)(n + 1) + 0.5) - 1]++;
     }
@@ -61,15 +54,50 @@ static double chi_square(size_t n, double steps)
 static void p_values_are_uniform(void **state)
 {
     (void)state;
-    assert_true(chi_square(19, 0) < 43.8);
-    assert_true(chi_square(6, 0) < 22.5);
+    assert_true(chi_square(19) < 43.8);
+    assert_true(chi_square(6) < 22.5);
 }
 
-static void ties_do_not_disturb(void **state)
+/* Ties count in full: p <= rate is never more frequent than `rate`, however coarse the scores. */
+static void ties_only_make_alarms_rarer(void **state)
 {
+    enum { TRIALS = 4000, N = 19 };
+    static const double steps[] = {10, 1, 0.01};
+    double sorted[N];
     (void)state;
-    assert_true(chi_square(19, 1) < 43.8);
-    assert_true(chi_square(19, 0.01) < 43.8);
+    for (size_t s = 0; s < 3; s++)
+        for (double rate = 0.05; rate < 1; rate += 0.05) {
+            double flagged = 0;
+            for (uint64_t i = 0; i < TRIALS; i++) {
+                double score = draw(sorted, N, i, steps[s]);
+                flagged += conformal_p(sorted, N, score) <= rate * (1 + 1e-12);
+            }
+            assert_true(flagged / TRIALS <= rate + 4 * sqrt(rate * (1 - rate) / TRIALS));
+        }
+}
+
+/* The share of normal rows below a threshold of n uniform scores is the threshold itself. */
+static void the_interval_holds_95_of_100_calibrations(void **state)
+{
+    enum { TRIALS = 4000, N = 59 };
+    double low, high, sorted[N], inside = 0;
+    (void)state;
+    assert_int_equal(nicest_false_alarms(N, 0.05, &low, &high), NICEST_OK);
+    assert_near(low, 0.01061128, 1e-6); /* scipy.stats.beta(3, 57).ppf([0.025, 0.975]) */
+    assert_near(high, 0.11714846, 1e-6);
+    for (uint64_t i = 0; i < TRIALS; i++) {
+        random_uniform_double((random_stream){13, RANDOM_USER, 0}, i, sorted, N);
+        conformal_sort(sorted, N);
+        double share = conformal_threshold(sorted, N, 0.05);
+        inside += share >= low && share <= high;
+    }
+    assert_near(inside / TRIALS, 0.95, 4 * sqrt(0.95 * 0.05 / TRIALS));
+    assert_int_equal(nicest_false_alarms(9999, 0.05, &low, &high), NICEST_OK);
+    assert_true(low > 0.0457 && low < 0.05 && high > 0.05 && high < 0.0544);
+    assert_int_equal(nicest_false_alarms(10, 0.05, &low, &high), NICEST_OK);
+    assert_true(low == 0 && high == 0); /* nothing can be flagged */
+    assert_int_equal(nicest_false_alarms(10, 1, &low, &high), NICEST_OK);
+    assert_true(low == 1 && high == 1);
 }
 
 /* Over many splits the mean share of false alarms is the rate that was asked. */
@@ -93,15 +121,15 @@ static void promise_is_kept(void **state)
         }
 }
 
-/* Without ties, p <= rate and score < threshold are the same decision. */
+/* p <= rate and score < threshold are the same decision, with ties and without. */
 static void threshold_and_p_agree(void **state)
 {
     (void)state;
     double sorted[400];
     for (uint64_t i = 0; i < 2000; i++) {
         size_t n = 1 + i % 150;
-        double score = draw(sorted, n, i, 0), rate = (double)(1 + i % 40) / 40;
-        double p = conformal_p(sorted, n, score, 0);
+        double score = draw(sorted, n, i, i % 3 == 0), rate = (double)(1 + i % 40) / 40;
+        double p = conformal_p(sorted, n, score);
         assert_int_equal(p <= rate * (1 + 1e-12), score < conformal_threshold(sorted, n, rate));
     }
 }
@@ -110,13 +138,12 @@ static void extremes(void **state)
 {
     (void)state;
     double sorted[3] = {1, 2, 3};
-    assert_near(conformal_p(sorted, 3, 0, 0), 0.25, 0);
-    assert_near(conformal_p(sorted, 3, 9, 0), 1, 0);
-    assert_near(conformal_p(sorted, 3, 2, 0), 0.5, 0);
-    assert_near(conformal_p(sorted, 3, 2, 0.99), 0.75, 0);
-    assert_near(conformal_p(sorted, 3, -HUGE_VAL, 0.5), 0.25, 0);
-    assert_true(isnan(conformal_p(sorted, 3, NAN, 0)));
-    assert_near(conformal_p(sorted, 0, 5, 0), 1, 0);
+    assert_near(conformal_p(sorted, 3, 0), 0.25, 0);
+    assert_near(conformal_p(sorted, 3, 9), 1, 0);
+    assert_near(conformal_p(sorted, 3, 2), 0.75, 0);
+    assert_near(conformal_p(sorted, 3, -HUGE_VAL), 0.25, 0);
+    assert_true(isnan(conformal_p(sorted, 3, NAN)));
+    assert_near(conformal_p(sorted, 0, 5), 1, 0);
     assert_true(conformal_threshold(sorted, 3, 0.2) == -HUGE_VAL); /* 3 + 1 < 1 / 0.2 */
     assert_near(conformal_threshold(sorted, 3, 0.25), 1, 0);
     assert_near(conformal_threshold(sorted, 3, 0.5), 2, 0);
@@ -165,7 +192,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(p_values_are_uniform),
-        cmocka_unit_test(ties_do_not_disturb),
+        cmocka_unit_test(ties_only_make_alarms_rarer),
+        cmocka_unit_test(the_interval_holds_95_of_100_calibrations),
         cmocka_unit_test(promise_is_kept),
         cmocka_unit_test(threshold_and_p_agree),
         cmocka_unit_test(extremes),

@@ -108,6 +108,25 @@ static void a_score_follows_from_the_row_alone(void **state)
     memory_free(rows);
 }
 
+/* The usual standard error; k copies of every value make nothing surer; NaN is left out. */
+static void a_standard_error_counts_distinct_rows(void **state)
+{
+    static const double rows[] = {1, 2, 4, NAN, 9}, copies[] = {4, 1, 9, 2, 9, 4, 2, 1};
+    static const double same[] = {3, 3, 3}, uneven[] = {0, 0, 0, 4};
+    double error, again;
+    (void)state;
+    assert_status(nicest_standard_error(rows, 5, &error), NICEST_OK);
+    assert_true(fabs(error - sqrt(38.0 / 3 / 4)) < 1e-15);
+    assert_status(nicest_standard_error(copies, 8, &again), NICEST_OK);
+    assert_true(fabs(error - again) < 1e-15);
+    assert_status(nicest_standard_error(uneven, 4, &again), NICEST_OK);
+    assert_true(fabs(again - sqrt((3.0 * 3 + 3.0 * 3) * 2) / 4) < 1e-15);
+    assert_status(nicest_standard_error(same, 3, &again), NICEST_OK);
+    assert_true(isnan(again));
+    assert_status(nicest_standard_error(rows, 0, &again), NICEST_OK);
+    assert_true(isnan(again));
+}
+
 static void what_differs_is_said(void **state)
 {
     (void)state;
@@ -171,6 +190,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(all_rows_get_the_likelihood_of_each),
         cmocka_unit_test(a_score_follows_from_the_row_alone),
+        cmocka_unit_test(a_standard_error_counts_distinct_rows),
         cmocka_unit_test(what_differs_is_said),
         cmocka_unit_test(pictures_of_another_size_do_not_fit),
     };

@@ -2,6 +2,7 @@
 #include "apply/conformal.h"
 
 #include <math.h>
+#include <stdbool.h>
 #include <stdlib.h>
 
 #include "base/file.h"
@@ -30,39 +31,66 @@ void conformal_sort(double *values, size_t n)
         qsort(values, n, sizeof *values, by_value);
 }
 
-/* Number of values below `score`, or not above it. */
-static size_t count_below(const double *sorted, size_t n, double score, int or_equal)
+double conformal_p(const double *sorted, size_t n, double score)
 {
-    size_t low = 0, high = n;
+    size_t low = 0, high = n; /* the values not above `score` are counted by halving */
     while (low < high) {
         size_t middle = low + (high - low) / 2;
-        if (sorted[middle] < score || (or_equal && sorted[middle] == score))
+        if (sorted[middle] <= score)
             low = middle + 1;
         else
             high = middle;
     }
-    return low;
+    return isnan(score) ? NAN : (1 + (double)low) / ((double)n + 1);
 }
 
-/* Among k ties the new row takes each of the k+1 places with the same chance. */
-double conformal_p(const double *sorted, size_t n, double score, double u)
+/* p <= rate means #not above <= k-1: the score is below the k-th smallest. The small excess
+ * forgives rates such as 0.05 that binary numbers miss by a hair. */
+static double flagged_ranks(size_t n, double rate)
 {
-    if (isnan(score))
-        return NAN;
-    size_t below = count_below(sorted, n, score, 0);
-    size_t ties = count_below(sorted, n, score, 1) - below;
-    double place = floor(u * (double)(ties + 1));
-    return (1 + (double)below + place) / ((double)n + 1);
+    return floor(rate * ((double)n + 1) * (1 + 1e-12));
 }
 
-/* p <= rate means #below <= k-1 with k = floor(rate (n+1)): the score is below the k-th smallest.
- * The small excess forgives rates such as 0.05 that binary numbers miss by a hair. */
 double conformal_threshold(const double *sorted, size_t n, double rate)
 {
-    double k = floor(rate * ((double)n + 1) * (1 + 1e-12));
+    double k = flagged_ranks(n, rate);
     if (!(k >= 1))
         return -HUGE_VAL;
     return k > (double)n ? HUGE_VAL : sorted[(size_t)k - 1];
+}
+
+/* P(at least k of n) where each has the chance x, by the terms below k. */
+static double binomial_tail(double n, double k, double x)
+{
+    double term = n * log1p(-x), sum = 0;
+    for (double i = 0; i < k; i++) {
+        sum += exp(term);
+        term += log((n - i) / (i + 1)) + log(x) - log1p(-x);
+    }
+    return 1 - sum;
+}
+
+/* The share of new rows below the k-th smallest of n uniform ones has the beta distribution of k
+ * and n+1-k, which is at most x with P(at least k of n are below x). */
+static double beta_quantile(double n, double k, double chance)
+{
+    double low = 0, high = 1;
+    for (int i = 0; i < 60; i++) {
+        double middle = (low + high) / 2;
+        *(binomial_tail(n, k, middle) < chance ? &low : &high) = middle;
+    }
+    return high;
+}
+
+nicest_status nicest_false_alarms(size_t rows, double rate, double *low, double *high)
+{
+    double k = flagged_ranks(rows, rate);
+    if (!(rate >= 0 && rate <= 1) || !low || !high)
+        return fail(NICEST_E_ARGUMENT, "a rate between 0 and 1 and two places are needed");
+    bool some = k >= 1 && k <= (double)rows;
+    *low = some ? beta_quantile((double)rows, k, 0.025) : k >= 1;
+    *high = some ? beta_quantile((double)rows, k, 0.975) : k >= 1;
+    return NICEST_OK;
 }
 
 /* The deal must be fresh for each calibration: one fixed deal of sorted scores would always put the

@@ -2,8 +2,8 @@
  *
  * Given n scores of rows that the model has never seen, and one more from the same source, each
  * rank of the new one is equally likely. So p = rank/(n+1) is at most `rate` with a chance of at
- * most `rate`, and of exactly that where rate (n+1) is whole. Plain sorted arrays; knows no model.
- */
+ * most `rate`, and of exactly that where rate (n+1) is whole and no scores tie: ties count in full.
+ * Plain sorted arrays; knows no model. */
 #ifndef NICEST_APPLY_CONFORMAL_H
 #define NICEST_APPLY_CONFORMAL_H
 
@@ -16,11 +16,11 @@
  * where that costs little) of n+1 is whole, so that the promise is met and not undercut. */
 size_t conformal_rows(size_t held);
 
-/* (1 + #below + share of the ties) / (n+1), for scores sorted upwards; 0 <= u < 1 decides ties. NaN
- * gives NaN. */
-double conformal_p(const double *sorted, size_t n, double score, double u);
+/* (1 + #not above) / (n+1), for scores sorted upwards. NaN gives NaN. */
+double conformal_p(const double *sorted, size_t n, double score);
 
-/* Rows that score below this have p <= rate (ties aside); -infinity where n is too small for it. */
+/* Rows that score below this, and no others, have p <= rate; -infinity where n is too small for it.
+ */
 double conformal_threshold(const double *sorted, size_t n, double rate);
 
 /* A calibration set of single rows, sorted, into one of groups of `size`: dealt at random, without

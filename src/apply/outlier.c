@@ -653,7 +653,7 @@ static nicest_status calibration_scores(const nicest_model *model, const char *n
 }
 
 nicest_status nicest_conformal(const nicest_model *model, const char *name, const double *scores,
-                               size_t n, uint64_t seed, double *p)
+                               size_t n, double *p)
 {
     const double *sorted;
     double *owned;
@@ -661,11 +661,8 @@ nicest_status nicest_conformal(const nicest_model *model, const char *name, cons
     if (!model || !name || !scores || !p)
         return fail(NICEST_E_ARGUMENT, "model, a score's name, scores and a place are needed");
     TRY(calibration_scores(model, name, &sorted, &count, &owned));
-    for (size_t i = 0; i < n; i++) {
-        double u;
-        random_uniform_double((random_stream){seed, RANDOM_BOOTSTRAP, UINT32_MAX}, i, &u, 1);
-        p[i] = conformal_p(sorted, count, scores[i], u);
-    }
+    for (size_t i = 0; i < n; i++)
+        p[i] = conformal_p(sorted, count, scores[i]);
     memory_free(owned);
     return NICEST_OK;
 }

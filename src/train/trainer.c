@@ -757,16 +757,12 @@ static nicest_status describe(trainer *t, nicest_model *model)
 }
 
 /* The held-out rows, with the standard error of their mean. */
-static void test(trainer *t)
+static nicest_status test(trainer *t)
 {
     nicest_train_result *r = &t->result;
-    size_t n = nicest_data_rows(t->rows.held_out);
-    double square = 0;
-    r->test_rows = n;
-    r->test_logp = mean_logp(t, plain_rows(t->rows.held_out), n);
-    for (size_t i = 0; i < n; i++)
-        square += (t->valid_logp[i] - r->test_logp) * (t->valid_logp[i] - r->test_logp);
-    r->test_sem = n > 1 ? sqrt(square / (double)(n - 1) / (double)n) : NAN;
+    r->test_rows = nicest_data_rows(t->rows.held_out);
+    r->test_logp = mean_logp(t, plain_rows(t->rows.held_out), r->test_rows);
+    return nicest_standard_error(t->valid_logp, r->test_rows, &r->test_sem);
 }
 
 /* Of the weights that are in place now; logp: what they were judged by. */
@@ -785,7 +781,7 @@ static nicest_status fill_result(trainer *t, double logp)
     r->valid_logp = t->rows.valid ? logp : NAN;
     r->test_logp = r->test_sem = r->gaussian_logp = NAN;
     if (t->rows.held_out)
-        test(t);
+        TRY(test(t));
     const nicest_data *rows = t->rows.held_out ? t->rows.held_out : t->rows.valid;
     return rows ? columns_gaussian(&t->flow->entry, t->rows.train, rows, t->options.seed,
                                    &r->gaussian_logp)
