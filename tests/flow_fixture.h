@@ -60,6 +60,38 @@ static inline void randomise(flow *f, uint64_t seed)
     }
 }
 
+/* Weights that the mask of an autoregressive layer hides become zero. Degrees are those of Germain et
+ * al., 2015, units sorted by them: computed here once more, on purpose. */
+static inline void hide(flow *f, const tensor *t, size_t layer_index, size_t map_index)
+{
+    size_t d = f->spec.columns, out = t->shape[0], in = t->shape[1];
+    char next[64];
+    bool last = true;
+    snprintf(next, sizeof next, "layers.%zu.mlp.%zu.weight", layer_index, map_index + 1);
+    for (size_t i = 0; i < f->tensors.count; i++)
+        last = last && strcmp(f->tensors.items[i].name, next) != 0;
+    for (size_t o = 0; o < out; o++)
+        for (size_t i = 0; i < in; i++) {
+            size_t to = last ? o / (out / d) : d < 2 ? 0 : 1 + o * (d - 1) / out;
+            size_t from = map_index ? (d < 2 ? 0 : 1 + i * (d - 1) / in) : i / (in / d) + 1;
+            if (from > to || to == 0)
+                (*t->slot)[o * in + i] = 0;
+        }
+}
+
+static inline void hide_masked(flow *f)
+{
+    for (size_t i = 0; i < f->tensors.count; i++) {
+        size_t layer_index, map_index;
+        int end = 0;
+        const tensor *t = &f->tensors.items[i];
+        if (sscanf(t->name, "layers.%zu.mlp.%zu.weight%n", &layer_index, &map_index, &end) == 2 &&
+            end > 0 && !strcmp(f->spec.layers[layer_index]->class->name, "autoregressive"))
+            hide(f, t, layer_index, map_index);
+    }
+    assert_int_equal(flow_check(f), NICEST_OK);
+}
+
 static inline flow *flow_of_text(const char *text, uint64_t seed)
 {
     flow *f = NULL;
@@ -68,6 +100,7 @@ static inline flow *flow_of_text(const char *text, uint64_t seed)
         print_error("%s\n%s\n", nicest_error(), text);
     assert_int_equal(status, NICEST_OK);
     randomise(f, seed);
+    hide_masked(f);
     return f;
 }
 
@@ -91,7 +124,37 @@ static inline flow_workspace *workspace_of(const flow *f, flow_use use, size_t r
     return w;
 }
 
-/* Calls `check` for every combination of the lists below. */
+/* Flows of the newer layers; the first word of each is its columns. */
+static const char *const LAYER_SPECS[] = {
+    "2\ncoupling move=second hidden=16 activation=tanh rule=affine\nscale\nprior normal\n",
+    "5\nstandardise\ncoupling move=second hidden=16x2 activation=silu rule=affine bound=1.5\n"
+    "permute reverse\ncoupling move=first hidden=9 rule=affine\nprior logistic\n",
+    "1\nelementwise rule=spline bins=6 bound=3\nprior normal\n",
+    "3\nelementwise rule=spline bins=2 bound=2\nelementwise rule=affine\nprior normal\n",
+    "2\ncoupling move=second hidden=16 activation=silu rule=spline\n"
+    "coupling move=first hidden=16 activation=tanh rule=spline bins=4 bound=3\nprior normal\n",
+    "9\npermute random:3\ncoupling move=second hidden=24 blocks=2 activation=silu rule=spline bins=5\n"
+    "scale\ncoupling move=first hidden=12 blocks=1 activation=relu rule=affine\nprior normal\n",
+    "33\ncoupling move=first hidden=20,8 activation=tanh rule=spline bins=3\nprior logistic\n",
+    "1\nautoregressive hidden=5 activation=tanh rule=spline bins=4\nprior normal\n",
+    "2\nautoregressive hidden=7x2 activation=silu rule=affine\npermute reverse\n"
+    "autoregressive hidden=16 activation=tanh rule=spline bins=4\nprior normal\n",
+    "7\nautoregressive hidden=5,24 activation=relu rule=spline bins=6\nprior normal\n",
+    "19\nautoregressive hidden=64x2 activation=tanh rule=additive\nscale\nprior logistic\n",
+};
+
+static inline void for_every_layer(void (*check)(const shape *s, const char *text))
+{
+    for (size_t i = 0; i < sizeof LAYER_SPECS / sizeof *LAYER_SPECS; i++) {
+        char text[1024];
+        shape s = {.columns = 0};
+        assert_int_equal(sscanf(LAYER_SPECS[i], "%zu", &s.columns), 1);
+        snprintf(text, sizeof text, "nicest 1\ncolumns %s", LAYER_SPECS[i]);
+        check(&s, text);
+    }
+}
+
+/* Calls `check` for every combination of the lists below, and for the newer layers. */
 static inline void for_every_shape(void (*check)(const shape *s, const char *text))
 {
     static const size_t columns[] = {1, 2, 3, 5, 8, 33};
@@ -117,6 +180,7 @@ static inline void for_every_shape(void (*check)(const shape *s, const char *tex
                                priors[(number / 3) % 2]};
                     check(&s, spec_of(&s, text, sizeof text));
                 }
+    for_every_layer(check);
 }
 
 #endif

@@ -34,11 +34,13 @@ static void check_inverse(const shape *s, const char *text)
                             .values = h,
                             .continuous = again,
                             .logdet = inverse_logdet});
-    assert_true(difference(again, x, ROWS * d) < ROUND_TRIP);
+    /* a spline's bin may be nearly flat, and an autoregressive conditioner reads what came back */
+    double most = strstr(text, "rule=spline") || strstr(text, "autoregressive") ? 1e-7 : ROUND_TRIP;
+    assert_true(difference(again, x, ROWS * d) < most);
     for (size_t i = 0; i < ROWS; i++)
-        assert_true(fabs(logdet[i] + inverse_logdet[i]) < ROUND_TRIP * (double)(10 + d));
+        assert_true(fabs(logdet[i] + inverse_logdet[i]) < most * (double)(10 + d));
     flow_run(w, &(flow_job){.input = FLOW_CONTINUOUS, .rows = ROWS, .values = again, .latent = x});
-    assert_true(difference(x, h, ROWS * d) < 10 * ROUND_TRIP);
+    assert_true(difference(x, h, ROWS * d) < 10 * most);
     memory_free(x);
     memory_free(again);
     memory_free(h);
@@ -189,6 +191,8 @@ static void check_gradient(const shape *s, const char *text)
     learn_gradient(f, x, FEW, by_theta);
     random_permutation((random_stream){9, RANDOM_USER, 0}, order, count);
     for (size_t i = 0; i < count && i < PROBES; i++) {
+        if (f->theta[order[i]] == 0 && by_theta[order[i]] == 0)
+            continue; /* a mask hides it */
         double error = derivative_error(w, x, FEW, &f->theta[order[i]], -by_theta[order[i]]);
         if (!(error < 1e-6))
             print_error("gradient by parameter %u off by %g\n%s", order[i], error, text);
@@ -214,6 +218,48 @@ static void gradients_are_those_of_differences(void **state)
     check_gradient(&wide, spec_of(&wide, text, sizeof text));
 }
 
+/* Rows with hidden values and a context: no gradient where nothing is seen, and no trace of what is
+ * hidden in the score of the rest. */
+static void hidden_values_and_contexts_have_their_gradients(void **state)
+{
+    enum { N = 6, D = 5, GIVEN = 2, WIDTH = D + GIVEN, PROBES = 60 };
+    static const char *const text =
+        "nicest 1\ncolumns 5\ncontext 2\nmasked\nstandardise\npermute odd-even\n"
+        "coupling move=second hidden=16 activation=silu rule=spline bins=4\n"
+        "coupling move=first hidden=12 blocks=1 activation=tanh rule=affine\npermute random:4\n"
+        "autoregressive hidden=14x2 activation=tanh rule=affine\nelementwise rule=spline bins=3\n"
+        "scale\nprior logistic\n";
+    (void)state;
+    flow *f = flow_of_text(text, 31);
+    flow_workspace *w = workspace_of(f, FLOW_GRADIENT, 0, 1);
+    double x[N * WIDTH], by_x[N * D], logp[N];
+    size_t count = f->tensors.trainable;
+    double *by_theta = memory_new(count, sizeof *by_theta);
+    uint32_t *order = memory_new(count, sizeof *order);
+    random_normal((random_stream){5, RANDOM_USER, 0}, 0, x, N * WIDTH);
+    for (size_t r = 0; r < N; r++)
+        for (size_t j = 0; j < D; j++)
+            if ((r * 7 + j * 3) % 4 == 0 || r == 1)
+                x[r * WIDTH + j] = NAN;
+    flow_run(w, &(flow_job){
+                    .input = FLOW_CONTINUOUS, .rows = N, .values = x, .logp = logp, .gradient = by_x});
+    assert_true(logp[1] == 0); /* nothing is seen */
+    for (size_t r = 0; r < N; r++)
+        for (size_t j = 0; j < D; j++) {
+            double *at = &x[r * WIDTH + j], slope = by_x[r * D + j];
+            assert_true(isnan(*at) ? slope == 0 : derivative_error(w, x, N, at, slope / N) < 1e-6);
+        }
+    learn_gradient(f, x, N, by_theta);
+    random_permutation((random_stream){9, RANDOM_USER, 0}, order, count);
+    for (size_t i = 0; i < PROBES; i++)
+        if (f->theta[order[i]] != 0 || by_theta[order[i]] != 0)
+            assert_true(derivative_error(w, x, N, &f->theta[order[i]], -by_theta[order[i]]) < 1e-6);
+    memory_free(by_theta);
+    memory_free(order);
+    flow_workspace_free(w);
+    flow_free(f);
+}
+
 #endif
 
 int main(void)
@@ -223,6 +269,7 @@ int main(void)
 #ifdef NICEST_DOUBLE
         cmocka_unit_test(log_determinant_is_that_of_the_numerical_jacobian),
         cmocka_unit_test(gradients_are_those_of_differences),
+        cmocka_unit_test(hidden_values_and_contexts_have_their_gradients),
 #endif
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

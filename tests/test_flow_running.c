@@ -11,6 +11,12 @@ static const char *const SPEC = "nicest 1\ncolumns 9\nstandardise\npermute odd-e
                                 "coupling move=second hidden=24x2 activation=silu\n"
                                 "scale\nprior logistic\n";
 
+static const char *const LAYERS =
+    "nicest 1\ncolumns 9\nstandardise\npermute odd-even\nelementwise rule=spline bins=4\n"
+    "coupling move=second hidden=80 blocks=2 activation=silu rule=spline bins=5\n"
+    "coupling move=first hidden=17 activation=relu rule=affine\n"
+    "autoregressive hidden=33x2 activation=tanh rule=spline bins=3\nscale\nprior normal\n";
+
 /* Everything that one forward job can give. */
 typedef struct outputs {
     double *logp, *logdet, *latent, *gradient, *norms;
@@ -148,6 +154,7 @@ static void any_number_of_threads_gives_the_same_bits(void **state)
 {
     (void)state;
     same_bits_for_any_number_of_threads(SPEC);
+    same_bits_for_any_number_of_threads(LAYERS);
     same_bits_for_any_number_of_threads(HEAVY);
 }
 
@@ -191,6 +198,7 @@ static void learning_has_the_same_bits_for_any_number_of_threads(void **state)
 {
     (void)state;
     learn_with_any_number_of_threads(SPEC);
+    learn_with_any_number_of_threads(LAYERS);
     learn_with_any_number_of_threads(HEAVY);
 }
 

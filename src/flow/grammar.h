@@ -53,6 +53,8 @@ bool spec_number_option(const spec_line *l, const char *key, double least, doubl
     EACH(standardise)                                                                              \
     EACH(logit)                                                                                    \
     EACH(coupling)                                                                                 \
+    EACH(autoregressive)                                                                           \
+    EACH(elementwise)                                                                              \
     EACH(scale)
 
 #define SPEC_DECLARE(name) spec_parser name##_parse;

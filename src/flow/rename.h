@@ -6,10 +6,12 @@
 #define NICEST_FLOW_RENAME_H
 
 #ifdef NICEST_DOUBLE
+#define autoregressive_parse autoregressive_parse_f64
 #define batch_padded         batch_padded_f64
 #define batch_sum            batch_sum_f64
 #define block_add            block_add_f64
 #define coupling_parse       coupling_parse_f64
+#define elementwise_parse    elementwise_parse_f64
 #define entry_centre_row     entry_centre_row_f64
 #define entry_close          entry_close_f64
 #define entry_dequantise_row entry_dequantise_row_f64
@@ -77,6 +79,7 @@
 #define rule_affine          rule_affine_f64
 #define rule_chunk           rule_chunk_f64
 #define rule_parse           rule_parse_f64
+#define rule_spline          rule_spline_f64
 #define scale_parse          scale_parse_f64
 #define spec_close           spec_close_f64
 #define spec_count           spec_count_f64

@@ -45,7 +45,8 @@ struct rule {
 
 #define RULES(EACH)                                                                                \
     EACH(additive)                                                                                 \
-    EACH(affine)
+    EACH(affine)                                                                                   \
+    EACH(spline)
 
 #define RULE_DECLARE(name) extern const rule_class rule_##name;
 RULES(RULE_DECLARE)

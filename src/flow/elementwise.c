@@ -1,0 +1,157 @@
+/* elementwise.c - every column moves by a rule of its own, given nothing.
+ *
+ *     y_j = rule_j(x_j; theta_j),  theta [columns P], log|det| = the sum of the rule's
+ *
+ * The one-column spline flow; in front of couplings it is the spline of the half that they keep. */
+#include <math.h>
+#include <stdio.h>
+
+#include "flow/map.h"
+#include "flow/rule.h"
+
+typedef struct elementwise {
+    layer layer;
+    rule rule;
+    real *theta; /* [columns P] */
+} elementwise;
+
+static void elementwise_tensors(layer *self, const char *prefix, tensor_list *list)
+{
+    elementwise *c = (elementwise *)self;
+    tensor_add(list, prefix, "parameters", TENSOR_SCALE, self->columns * c->rule.parameters, 0,
+               &c->theta);
+}
+
+/* The parameters of each row, then their deltas; and x. */
+static size_t elementwise_tape(const layer *self, size_t *width)
+{
+    if (width) {
+        width[0] = self->columns * ((const elementwise *)self)->rule.parameters;
+        width[1] = self->columns;
+    }
+    return 2;
+}
+
+static void elementwise_prepare(const layer *self, layer_needs *needs)
+{
+    size_t used = needs->scratch->used;
+    arena_take(needs->scratch, ((const elementwise *)self)->rule.parameters * needs->rows,
+               sizeof(real));
+    needs->scratch->used = used;
+}
+
+/* Column by column: one value's parameters, the same for all rows. */
+static void run_columns(const elementwise *c, tile *t, void (*run)(const rule *, rule_job *))
+{
+    size_t used = t->scratch->used, n = t->padded, p = c->rule.parameters;
+    real *space = arena_take(t->scratch, p * n, sizeof *space);
+    for (size_t j = 0; j < c->layer.columns; j++) {
+        real *parameters = t->tape ? tile_taped(t, 0) + j * p * n : space;
+        for (size_t k = 0; k < p; k++)
+            vector_fill(parameters + k * n, c->theta[j * p + k], n);
+        run(&c->rule, &(rule_job){.columns = 1,
+                                  .padded = n,
+                                  .x = t->x + j * n,
+                                  .kept = t->tape ? tile_taped(t, 1) + j * n : NULL,
+                                  .logdet = t->logdet,
+                                  .parameters = parameters,
+                                  .mask = t->mask ? t->mask + j * n : NULL});
+    }
+    t->scratch->used = used;
+}
+
+static void elementwise_forward(const layer *self, tile *t)
+{
+    const elementwise *c = (const elementwise *)self;
+    run_columns(c, t, c->rule.class->forward);
+    if (t->tape)
+        tile_note(t, 0, tile_taped(t, 1), self->columns);
+}
+
+static void elementwise_inverse(const layer *self, tile *t)
+{
+    const elementwise *c = (const elementwise *)self;
+    run_columns(c, t, c->rule.class->inverse);
+}
+
+static void elementwise_backward(const layer *self, tile *t)
+{
+    const elementwise *c = (const elementwise *)self;
+    c->rule.class->backward(&c->rule, &(rule_job){.columns = self->columns,
+                                                  .padded = t->padded,
+                                                  .kept = tile_taped(t, 1),
+                                                  .dx = t->dx,
+                                                  .parameters = tile_taped(t, 0),
+                                                  .weight = t->weight,
+                                                  .mask = t->mask});
+    tile_note(t, 1, tile_taped(t, 0), self->columns * c->rule.parameters);
+}
+
+static void elementwise_blocks(const layer *self, size_t index, const tensor_list *list,
+                               block_list *blocks)
+{
+    for (size_t i = 0; i < list->count; i++)
+        if (list->items[i].slot == &((const elementwise *)self)->theta)
+            block_add(blocks, &(block){.layer = index,
+                                       .rows = list->items[i].count,
+                                       .offset = list->items[i].offset,
+                                       .count = list->items[i].count});
+}
+
+static void elementwise_gradient(const layer *self, const batch *b, const block *which, real *g)
+{
+    (void)self;
+    for (size_t k = 0; k < which->count; k++)
+        g[k] = (real)batch_sum(b, b->tape->matrix[0], which->count, k);
+}
+
+static size_t elementwise_norms(const layer *self, const tile *t, double *norms, size_t stride)
+{
+    double squares[2 * GEMM_PANEL];
+    if (!t)
+        return 1;
+    tile_squares(t, tile_taped(t, 0),
+                 self->columns * ((const elementwise *)self)->rule.parameters, squares);
+    for (size_t r = 0; r < t->rows; r++)
+        norms[r * stride] = sqrt(squares[r]);
+    return 1;
+}
+
+static void elementwise_free(layer *self)
+{
+    memory_free(self);
+}
+
+static const layer_class elementwise_class = {
+    .name = "elementwise",
+    .starts_as_identity = true,
+    .tensors = elementwise_tensors,
+    .tape = elementwise_tape,
+    .prepare = elementwise_prepare,
+    .forward = elementwise_forward,
+    .inverse = elementwise_inverse,
+    .backward = elementwise_backward,
+    .blocks = elementwise_blocks,
+    .gradient = elementwise_gradient,
+    .norms = elementwise_norms,
+    .free = elementwise_free,
+};
+
+nicest_status elementwise_parse(const spec_line *l, const spec_shape *shape, char *canonical,
+                                layer **out)
+{
+    static const char *const keys[] = {NULL};
+    char rule_text[64];
+    rule made;
+    TRY(rule_parse(l, &made, "spline", keys,
+                   "expected 'elementwise rule=additive|affine|spline' and the rule's options",
+                   rule_text, sizeof rule_text));
+    elementwise *c = memory_new(1, sizeof *c);
+    if (!c)
+        return NICEST_OK;
+    c->layer = (layer){&elementwise_class, shape->columns};
+    c->rule = made;
+    *out = &c->layer;
+    snprintf(canonical, SPEC_LINE, "elementwise %s", rule_text);
+    return NICEST_OK;
+}
