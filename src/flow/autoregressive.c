@@ -172,11 +172,6 @@ static size_t autoregressive_norms(const layer *self, const tile *t, double *nor
     return mlp_norms(&((const autoregressive *)self)->conditioner, t, norms, stride);
 }
 
-static bool autoregressive_kinked(const layer *self)
-{
-    return ((const autoregressive *)self)->conditioner.activation == ACTIVATION_RELU;
-}
-
 static void autoregressive_free(layer *self)
 {
     mlp_close(&((autoregressive *)self)->conditioner);
@@ -198,7 +193,6 @@ static const layer_class autoregressive_class = {
     .gradient = autoregressive_gradient,
     .turn = autoregressive_turn,
     .norms = autoregressive_norms,
-    .kinked = autoregressive_kinked,
     .free = autoregressive_free,
 };
 

@@ -172,11 +172,6 @@ static size_t coupling_norms(const layer *self, const tile *t, double *norms, si
     return mlp_norms(&((const coupling *)self)->conditioner, t, norms, stride);
 }
 
-static bool coupling_kinked(const layer *self)
-{
-    return ((const coupling *)self)->conditioner.activation == ACTIVATION_RELU;
-}
-
 static void coupling_free(layer *self)
 {
     mlp_close(&((coupling *)self)->conditioner);
@@ -198,7 +193,6 @@ static const layer_class coupling_class = {
     .gradient = coupling_gradient,
     .turn = coupling_turn,
     .norms = coupling_norms,
-    .kinked = coupling_kinked,
     .free = coupling_free,
 };
 

@@ -985,11 +985,3 @@ void flow_trace(const flow *f, uint32_t *place)
         memcpy(place, moved, f->spec.columns * sizeof *place);
     }
 }
-
-bool flow_kinked(const flow *f)
-{
-    for (size_t i = 0; i < f->spec.count; i++)
-        if (class_of(f, i)->kinked && class_of(f, i)->kinked(f->spec.layers[i]))
-            return true;
-    return false;
-}

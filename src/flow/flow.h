@@ -43,8 +43,6 @@ nicest_status flow_check(const flow *f);
 /* Latent column j was column place[j] of the data, as far as layers only permute; place has room for
  * twice the columns. */
 void flow_trace(const flow *f, uint32_t *place);
-/* Whether some layer has kinks, so that differences across one are no derivatives. */
-bool flow_kinked(const flow *f);
 
 /* ------------------------------------------------------------------ workspace */
 

@@ -195,8 +195,6 @@ typedef struct layer_class {
     /* place[i] becomes the number that stood where column i comes from; NULL: every column stays, or
      * mixes with others in its place. */
     void (*trace)(const layer *self, uint32_t *place);
-    /* Whether the layer has kinks, so that differences across one are no derivatives; NULL: no. */
-    bool (*kinked)(const layer *self);
     void (*free)(layer *self);
 } layer_class;
 

@@ -1,8 +1,9 @@
 /* proof.c - log-determinants against a numerical Jacobian, gradients against differences.
  *
  * Owns the choice of steps. Nothing here looks into a layer: the flow is run as anybody runs it. A
- * ReLU has kinks, and a difference that straddles one is no derivative: such a difference is known
- * by its second difference, and taken again with smaller steps. */
+ * difference is no derivative where it straddles a kink of a ReLU, where the flow bends within the
+ * step, or where rounding is all that is left of it: each is known by differences of two steps that
+ * disagree. */
 #include "flow/proof.h"
 
 #include <math.h>
@@ -18,7 +19,6 @@ typedef struct prover {
     const proof_subject *subject;
     uint64_t seed;
     size_t d;
-    bool kinks;
 } prover;
 
 /* The larger of two errors; NaN, once there, stays. */
@@ -33,7 +33,8 @@ enum { COLUMNS_AT_ONCE = 128 };
 
 typedef struct jacobian {
     double *matrix;     /* [d, d], row j: derivatives of all latents by column j */
-    double *roughness;  /* [d] second difference over first, of the row that is kept */
+    double *last;       /* [d, d] the same, of the last step */
+    double *doubt;      /* [d] by how much two steps disagreed, of the row that is kept */
     double *near, *far; /* [2 COLUMNS_AT_ONCE, d] perturbed rows, and their latents */
     double *latent;     /* [d] of the row itself */
     size_t *columns;    /* [d] those to take (again) */
@@ -42,38 +43,41 @@ typedef struct jacobian {
 static nicest_status jacobian_open(jacobian *j, size_t d)
 {
     size_t pairs = 2 * COLUMNS_AT_ONCE * d;
-    *j = (jacobian){memory_new(d * d, sizeof(double)), memory_new(d, sizeof(double)),
-                    memory_new(pairs, sizeof(double)), memory_new(pairs, sizeof(double)),
-                    memory_new(d, sizeof(double)),     memory_new(d, sizeof(size_t))};
-    bool good = j->matrix && j->roughness && j->near && j->far && j->latent && j->columns;
+    *j = (jacobian){memory_new(d * d, sizeof(double)), memory_new(d * d, sizeof(double)),
+                    memory_new(d, sizeof(double)),     memory_new(pairs, sizeof(double)),
+                    memory_new(pairs, sizeof(double)), memory_new(d, sizeof(double)),
+                    memory_new(d, sizeof(size_t))};
+    bool good = j->matrix && j->last && j->doubt && j->near && j->far && j->latent && j->columns;
     return good ? NICEST_OK : fail_memory();
 }
 
 static void jacobian_close(jacobian *j)
 {
     memory_free(j->matrix);
-    memory_free(j->roughness);
+    memory_free(j->last);
+    memory_free(j->doubt);
     memory_free(j->near);
     memory_free(j->far);
     memory_free(j->latent);
     memory_free(j->columns);
 }
 
-/* Keeps the differences by one column if they are smoother than those that are there. */
-static void keep_smoother(jacobian *j, size_t d, size_t column, const double *pair, double width)
+/* Keeps the differences by one column if they agree better with those of the last step than those
+ * that are there did with theirs. */
+static void keep_surer(jacobian *j, size_t d, size_t column, const double *pair, double width)
 {
-    const double *above = pair, *below = pair + d;
-    double first = 0, second = 0;
+    double *last = j->last + column * d, largest = 0, change = 0;
     for (size_t i = 0; i < d; i++) {
-        first = fmax(first, fabs(above[i] - below[i]));
-        second = fmax(second, fabs(above[i] - 2 * j->latent[i] + below[i]));
+        double slope = (pair[i] - pair[d + i]) / width;
+        largest = fmax(largest, fabs(slope));
+        change = fmax(change, fabs(slope - last[i]));
+        last[i] = slope;
     }
-    double roughness = first > 0 ? second / first : 0;
-    if (roughness >= j->roughness[column])
-        return;
-    j->roughness[column] = roughness;
-    for (size_t i = 0; i < d; i++)
-        j->matrix[column * d + i] = (above[i] - below[i]) / width;
+    double doubt = largest > 0 ? change / largest : 0;
+    if (doubt < j->doubt[column] || isinf(j->doubt[column])) { /* also NaN: it must be seen */
+        memcpy(j->matrix + column * d, last, d * sizeof *last);
+        j->doubt[column] = doubt;
+    }
 }
 
 /* Central differences by the listed columns, at most COLUMNS_AT_ONCE of them. */
@@ -95,24 +99,23 @@ static void differences(const prover *p, jacobian *j, const double *x, const siz
     for (size_t c = 0; c < count; c++) {
         const double *pair = j->near + 2 * c * d;
         double width = pair[columns[c]] - pair[d + columns[c]]; /* what rounding left of the step */
-        keep_smoother(j, d, columns[c], j->far + 2 * c * d, width);
+        keep_surer(j, d, columns[c], j->far + 2 * c * d, width);
     }
 }
 
-/* All columns first, then with smaller steps those whose difference may straddle a kink or is bent
- * too much: a step's error is about the square of its roughness. */
+/* Two steps for all columns, then smaller ones for those that two steps do not agree about. */
 static void fill_jacobian(const prover *p, jacobian *j, const double *x)
 {
-    static const double steps[] = {1e-6, 1e-7, 2e-8};
-    /* between kinks a ReLU flow is linear, but for rounding */
-    const double smooth = p->kinks ? 1e-7 : 1e-4;
-    for (size_t c = 0; c < p->d; c++)
-        j->roughness[c] = INFINITY;
+    static const double steps[] = {1e-4, 1e-5, 1e-6, 1e-7, 2e-8};
+    memset(j->last, 0, p->d * p->d * sizeof *j->last);
     for (size_t s = 0; s < sizeof steps / sizeof *steps; s++) {
         size_t count = 0;
-        for (size_t c = 0; c < p->d; c++)
-            if (j->roughness[c] > smooth)
+        for (size_t c = 0; c < p->d; c++) {
+            if (s < 2)
+                j->doubt[c] = INFINITY;
+            if (j->doubt[c] > 1e-9)
                 j->columns[count++] = c;
+        }
         for (size_t first = 0; first < count; first += COLUMNS_AT_ONCE) {
             size_t left = count - first;
             differences(p, j, x, j->columns + first,
@@ -314,7 +317,6 @@ static nicest_status prover_open(prover *p, int threads)
     for (size_t i = 0; i < p->f->tensors.frozen; i++)
         p->f->frozen[i] = (double)s->frozen[i];
     p->d = p->f->spec.columns;
-    p->kinks = flow_kinked(p->f);
     TRY(flow_workspace_new(&p->score, p->f, FLOW_SCORE, 0, threads, false));
     return flow_workspace_new(&p->learn, p->f, FLOW_LEARN, 1, 1, false);
 }

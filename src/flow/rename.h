@@ -26,7 +26,6 @@
 #define flow_free            flow_free_f64
 #define flow_gradient        flow_gradient_f64
 #define flow_init            flow_init_f64
-#define flow_kinked          flow_kinked_f64
 #define flow_largest_block   flow_largest_block_f64
 #define flow_learn           flow_learn_f64
 #define flow_new             flow_new_f64
