@@ -48,7 +48,7 @@ static const option TRAIN_OPTIONS[] = {
     {.name = "prior", .type = OPTION_CHOICE, .argument = "NAME", .offset = AT(options.prior),
      .choices = "logistic|normal", .unset = "by preset", .help = "density of the latent"},
     {.name = "preprocess", .type = OPTION_CHOICE, .argument = "NAME",
-     .offset = AT(options.preprocess), .choices = "standardise|centre|logit|none",
+     .offset = AT(options.preprocess), .choices = "standardise|centre|marginal|logit|none",
      .unset = "by preset", .help = "first, fixed layer; its log-determinant counts"},
     {.name = "spec", .type = OPTION_TEXT, .argument = "FILE", .offset = AT(spec_file),
      .help = "the whole stack of layers as text, instead of a preset (docs/spec.md)"},

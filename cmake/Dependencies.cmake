@@ -30,8 +30,6 @@ nicest_dependency(ZLIB zlib.h z PACKAGE zlib1g-dev)
 nicest_dependency(PNG png.h png16 png PACKAGE libpng-dev)
 nicest_dependency(ZIP zip.h zip PACKAGE libzip-dev)
 set(link_with JANSSON ZLIB PNG ZIP)
-# The program alone draws charts; the libraries need no cairo.
-nicest_dependency(CAIRO cairo/cairo-svg.h cairo PACKAGE libcairo2-dev)
 if(BUILD_TESTING)
     nicest_dependency(CMOCKA cmocka.h cmocka PACKAGE libcmocka-dev)
     nicest_dependency(RANDOM123 Random123/philox.h PACKAGE librandom123-dev)
@@ -63,8 +61,7 @@ endforeach()
 list(REMOVE_DUPLICATES NICEST_INCLUDES)
 # The compiler's own folders must not be repeated: that would change their order.
 list(REMOVE_ITEM NICEST_INCLUDES ${CMAKE_C_IMPLICIT_INCLUDE_DIRECTORIES})
-set(NICEST_PROGRAM_LIBRARIES ${JANSSON_LIBRARY} ${CAIRO_LIBRARY})
-set(NICEST_PROGRAM_INCLUDES ${CAIRO_INCLUDE}/cairo)
+set(NICEST_PROGRAM_LIBRARIES ${JANSSON_LIBRARY})
 
 # What an installed static library needs, as names for a linker.
 set(NICEST_LINK_NAMES "")

@@ -331,7 +331,7 @@ typedef struct nicest_train_options {
     const char *hidden;       /* "1000x5", "256,128"; NULL: by preset */
     const char *activation;   /* "relu", "tanh", "silu"; NULL: by preset */
     const char *prior;        /* "logistic", "normal"; NULL: by preset */
-    const char *preprocess;   /* "standardise", "centre", "logit", "none"; NULL: by preset */
+    const char *preprocess;   /* "standardise", "centre", "marginal", "logit", "none"; NULL: by preset */
     size_t batch;             /* 0: by preset */
     double learning_rate;     /* 0: by preset */
     size_t epochs;            /* 0: by preset, from the number of rows */
@@ -379,7 +379,7 @@ typedef struct nicest_train_result {
                              held-out rows (without them: on the validation rows); NaN beyond 1024
                              columns, or where rows times columns squared is above 4e9 */
     int interrupted, retries; /* interrupted: by `progress` */
-    const char *chosen;       /* what was chosen and why, as lines; owned by the model */
+    char chosen[1024];        /* what was chosen and why, as lines */
     char failure[256]; /* "", or why a checkpoint or log could not be written: training ended there,
                           and the model has the best weights until then */
 } nicest_train_result;

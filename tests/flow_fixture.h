@@ -45,6 +45,35 @@ static inline bool named(const tensor *t, const char *part)
     return strstr(t->name, part) != NULL;
 }
 
+/* The constants of a marginal (flow/marginal.c): histograms that go on to both sides, and splines.
+ */
+static inline void random_marginal(const tensor *frame, const tensor *table, const double *z)
+{
+    static const double x[4] = {-1.5, -0.5, 0.6, 1.4}, y[4] = {-1.3, -0.4, 0.3, 1.6};
+    for (size_t j = 0; j < frame->shape[0]; j++, z += 9) {
+        real *f = *frame->slot + j * frame->shape[1], *t = *table->slot + j * table->shape[1];
+        bool levels = j % 2 == 0;
+        double total = 0.1, below = 0.04;
+        for (int k = 0; k < 5; k++)
+            total += exp(z[k]);
+        memset(t, 0, table->shape[1] * sizeof *t);
+        memcpy(f,
+               (real[9]){levels ? -3.75f : (real)(z[0] / 8), 0, levels ? 1.5f : 1.25f, 0,
+                         levels ? 5 : -4, 0.75f, 0.25f, 1.5f, 0},
+               9 * sizeof *f);
+        for (int k = 0; levels && k < 6; below += exp(z[k++])) {
+            double edge = 2 * below < total ? below / total : below / total - 1;
+            t[k] = (real)(float)edge;
+            t[6 + k] = (real)(float)(edge - (double)t[k]);
+        }
+        for (int k = 0; !levels && k < 4; k++) {
+            t[k] = (real)(float)x[k];
+            t[4 + k] = (real)(float)(y[k] + z[k] / 32);
+            t[8 + k] = (real)(float)exp(z[4 + k] / 4);
+        }
+    }
+}
+
 /* Every parameter and constant becomes random, of a size that a trained model might have. */
 static inline void randomise(flow *f, uint64_t seed)
 {
@@ -56,6 +85,9 @@ static inline void randomise(flow *f, uint64_t seed)
         random_normal((random_stream){seed, RANDOM_USER, (uint32_t)i}, 0, values, t->count);
         for (size_t j = 0; j < t->count; j++)
             (*t->slot)[j] = (real)(size * values[j]);
+        if (named(t, ".frame"))
+            random_marginal(t, t + 1, values);
+        i += named(t, ".frame");
         memory_free(values);
     }
 }
@@ -160,7 +192,8 @@ static inline void for_every_shape(void (*check)(const shape *s, const char *tex
     static const size_t columns[] = {1, 2, 3, 5, 8, 33};
     static const char *const hidden[] = {"none", "16", "16x3", "32,8"};
     static const char *const activations[] = {"relu", "tanh", "silu"};
-    static const char *const before[] = {"", "standardise\n", "logit margin=0.05\n"};
+    static const char *const before[] = {"", "standardise\n", "logit margin=0.05\n",
+                                         "marginal levels=6 knots=4\n"};
     static const char *const permutes[] = {"permute odd-even\n", "permute reverse\n",
                                            "permute random:7\n", ""};
     static const char *const middles[] = {"", "scale\npermute reverse\n", "scale\n"};
@@ -169,7 +202,7 @@ static inline void for_every_shape(void (*check)(const shape *s, const char *tex
     for (size_t c = 0; c < 6; c++)
         for (size_t h = 0; h < 4; h++)
             for (size_t a = 0; a < 3; a++)
-                for (size_t b = 0; b < 3; b++, number++) {
+                for (size_t b = 0; b < 4; b++, number++) {
                     char text[1024];
                     shape s = {columns[c],
                                before[b],

@@ -97,7 +97,8 @@ static void test_ends(void **state)
     assert_true(normal_cdf(INFINITY) == 1 && normal_cdf(-INFINITY) == 0 && normal_cdf(0) == 0.5);
     assert_true(normal_log_cdf(INFINITY) == 0 && normal_log_cdf(-INFINITY) == -INFINITY);
     assert_true(normal_log_cdf(-1e300) == -INFINITY && normal_log_cdf(1e300) == 0);
-    assert_true(isnan(normal_cdf(NAN)) && isnan(normal_log_cdf(NAN)) && isnan(normal_quantile(NAN)));
+    assert_true(isnan(normal_cdf(NAN)) && isnan(normal_log_cdf(NAN)) &&
+                isnan(normal_quantile(NAN)));
     assert_true(isnan(normal_quantile_of_log(NAN)) && isnan(normal_log_density(NAN)));
     assert_close(normal_quantile(DBL_TRUE_MIN), -38.4674056173L, 1e-10);
 }

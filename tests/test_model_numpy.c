@@ -95,12 +95,16 @@ static const char PICTURE[] = "nicest 1\ncolumns 4\nlogit margin=0.05\nstandardi
                               "permute odd-even\ncoupling move=second hidden=none\n"
                               "coupling move=first hidden=12x3\nscale\nprior normal\n";
 
+static const char SCORES[] = "nicest 1\ncolumns 6\nmarginal levels=6 knots=4\npermute odd-even\n"
+                             "coupling move=second hidden=8\nscale\nprior normal\n";
+
 static void numpy_agrees(void **state)
 {
     (void)state;
     need_numpy();
     check_model(TABLE, "pass");
     check_model(PICTURE, "pass");
+    check_model(SCORES, "pass");
 }
 
 static void numpy_agrees_without_the_safetensors_package(void **state)

@@ -7,6 +7,7 @@ Everything is in double, so figures differ from nicest's in about the sixth digi
 quantised columns need noise first (nicest.h: nicest_encode). 'permute random' is left out."""
 import json
 import sys
+from statistics import NormalDist
 
 import numpy as np
 
@@ -30,6 +31,45 @@ def load(path):
                 for name, t in header.items()}, metadata
 
 
+def marginal(frame, table, x):
+    """Normal scores of one column, and log dy/dx: histogram or spline, with generalised Pareto tails."""
+    score = np.vectorize(lambda p: NormalDist().inv_cdf(max(p, 1e-300)))
+    log_normal = lambda y: -y**2 / 2 - np.log(2 * np.pi) / 2
+    (origin, unit), count = frame[:4].reshape(2, 2).sum(1), int(frame[4])
+    u, n = (x - origin) / unit, abs(count)
+    if count > 0:
+        edge = table[:n + 1] + table[n + 1:2 * n + 2]
+        below = np.where((edge > 0) | (np.arange(n + 1) == 0), edge, 1 + edge)
+        above = np.where((edge < 0) | (np.arange(n + 1) == n), -edge, 1 - edge)
+        k = np.clip(np.floor(u), 0, n - 1).astype(int)
+        mass = np.where(below[k] < 0.5, below[k + 1] - below[k], above[k] - above[k + 1])
+        low, high = below[k] + mass * (u - k), above[k + 1] + mass * (k + 1 - u)
+        y = np.where(low <= 0.5, score(low), -score(high))
+        log_slope, ends, masses = np.log(mass) - log_normal(y), (0, n), (below[0], above[n])
+    else:
+        knot, height, slope = table[:3 * n].reshape(3, n)
+        k = np.clip(np.searchsorted(knot, u, "right") - 1, 0, n - 2)
+        t, a, b = (u - knot[k]) / (knot[k + 1] - knot[k]), slope[k], slope[k + 1]
+        rise = height[k + 1] - height[k]
+        s = rise / (knot[k + 1] - knot[k])
+        q = s + (a + b - 2 * s) * t * (1 - t)
+        y = height[k] + rise * (s * t**2 + a * t * (1 - t)) / q
+        log_slope = np.log(s**2 * np.abs(b * t**2 + 2 * s * t * (1 - t) + a * (1 - t)**2) / q**2)
+        ends = knot[0], knot[-1]
+        masses = NormalDist().cdf(height[0]), NormalDist().cdf(-height[-1])
+    for sign, end, mass, (scale, shape) in zip((-1, 1), ends, masses, frame[5:].reshape(2, 2)):
+        beyond = (u - end) * sign > 0
+        if scale == 0:
+            log_slope = np.where(beyond, -np.inf, log_slope)
+            continue
+        e = np.where(beyond, (u - end) * sign / scale, 0)
+        steps = np.log1p(shape * e) / shape if shape > 0 else e
+        far = -sign * score(mass * np.exp(-steps))
+        log_slope = np.where(beyond, np.log(mass / scale) - (1 + shape) * steps - log_normal(far), log_slope)
+        y = np.where(beyond, far, y)
+    return y, log_slope - np.log(unit)
+
+
 def log_prob(path, rows):
     tensors, metadata = load(path)
     tensor = lambda name: tensors[name].astype(float)
@@ -48,6 +88,10 @@ def log_prob(path, rows):
             width = 1 - 2 * float(option["margin"])
             z = np.clip(float(option["margin"]) + width * x, 1e-7, 1 - 1e-7)
             x, logdet = np.log(z / (1 - z)), logdet + np.log(width / z / (1 - z)).sum(1)
+        elif kind == "marginal":
+            frame, table = tensor(f"layers.{i}.frame"), tensor(f"layers.{i}.table")
+            scores = [marginal(frame[j], table[j], x[:, j]) for j in range(d)]
+            x, logdet = (np.stack([s[0] for s in scores], 1), logdet + sum(s[1] for s in scores))
         elif kind == "coupling":
             first, second = slice(0, (d + 1) // 2), slice((d + 1) // 2, d)
             move, keep = (first, second) if option["move"] == "first" else (second, first)

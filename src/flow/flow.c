@@ -558,8 +558,9 @@ static void give_gradient(const flow_workspace *w, const tile *t, size_t first)
 {
     double *out = w->job->gradient + first * t->columns;
     for (size_t j = 0; j < t->columns; j++)
-        for (size_t r = 0; r < t->rows; r++)
-            out[r * t->columns + j] = (double)t->dx[j * t->padded + r];
+        for (size_t r = 0; r < t->rows; r++) /* where there is no density, there is no slope */
+            out[r * t->columns + j] =
+                t->logdet[r] > -HUGE_VAL ? (double)t->dx[j * t->padded + r] : (double)NAN;
 }
 
 static void give_norms(const flow_workspace *w, tile *t, size_t first)
@@ -923,7 +924,7 @@ static nicest_status start_layers(starter *s, flow *f, uint64_t seed, int thread
                             .mask = s->mask,
                             .n = s->n,
                             .stride = s->n,
-                            .entry = &f->entry,
+                            .entry = i == 0 ? &f->entry : NULL,
                             .prior_deviation = prior_deviation(f->spec.prior),
                             .stream = {seed, RANDOM_INIT, (uint32_t)i},
                             .threads = threads};

@@ -52,6 +52,7 @@ bool spec_number_option(const spec_line *l, const char *key, double least, doubl
     EACH(permute)                                                                                  \
     EACH(standardise)                                                                              \
     EACH(logit)                                                                                    \
+    EACH(marginal)                                                                                 \
     EACH(coupling)                                                                                 \
     EACH(autoregressive)                                                                           \
     EACH(elementwise)                                                                              \

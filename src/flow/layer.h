@@ -152,8 +152,7 @@ typedef struct layer_start {
     const double *x; /* [columns, n]: column j at x + j * stride */
     const real *mask; /* the same, 1 seen and 0 hidden; NULL: all are seen */
     size_t n, stride;
-    const struct entry *entry; /* how the flow's own columns were encoded; the layer's are these, in this
-                                * order, only where nothing permutes or mixes in front of it */
+    const struct entry *entry; /* how the columns were encoded, of the flow's first layer; NULL */
     double prior_deviation;    /* standard deviation of the prior */
     random_stream stream;
     int threads;

@@ -51,6 +51,7 @@
 #define map_sound            map_sound_f64
 #define map_tensors          map_tensors_f64
 #define map_turn             map_turn_f64
+#define marginal_parse       marginal_parse_f64
 #define mlp_backward         mlp_backward_f64
 #define mlp_blocks           mlp_blocks_f64
 #define mlp_check            mlp_check_f64

@@ -172,14 +172,18 @@ static nicest_status write_spec(recipe *r, const nicest_train_options *o, const 
     if (strcmp(prior, "logistic") && strcmp(prior, "normal"))
         return fail(NICEST_E_ARGUMENT, "prior '%.30s': expected logistic or normal", prior);
     bool logit = !strcmp(first, "logit"), standardise = !strcmp(first, "standardise");
-    if (!logit && !standardise && strcmp(first, "centre") && strcmp(first, "none"))
+    bool marginal = !strcmp(first, "marginal");
+    if (!logit && !standardise && !marginal && strcmp(first, "centre") && strcmp(first, "none"))
         return fail(NICEST_E_ARGUMENT,
-                    "preprocess '%.30s': expected standardise, centre, logit or none", first);
+                    "preprocess '%.30s': expected standardise, centre, marginal, logit or none",
+                    first);
     r->spec = memory_format("nicest 1\ncolumns %zu\n", data->columns);
     if (!r->spec)
         return fail_memory();
     if (logit)
         TRY(add_line(&r->spec, "logit margin=1e-06"));
+    if (marginal)
+        TRY(add_line(&r->spec, "marginal levels=256 knots=32"));
     if (logit || standardise)
         TRY(add_line(&r->spec, "standardise"));
     if (data->columns >= 2)
