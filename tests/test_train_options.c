@@ -130,6 +130,29 @@ static void validation_rows_of_ones_own(void **state)
     nicest_data_free(valid);
 }
 
+/* 2^32 rows of one value that is read again and again. */
+static void more_rows_than_have_an_order_are_refused(void **state)
+{
+    (void)state;
+    const double value = 3;
+    nicest_view view = {.rows = (size_t)1 << 32, .columns = 1, .type = "float64", .values = &value};
+    nicest_data *many = NULL, *one = NULL;
+    nicest_model *model = NULL;
+    nicest_train_options o = quick();
+    assert_int_equal(nicest_data_view(&many, &view), NICEST_OK);
+    view.rows = 100;
+    assert_int_equal(nicest_data_view(&one, &view), NICEST_OK);
+    assert_int_equal(nicest_train(&model, many, NULL, &o, NULL), NICEST_E_UNSUPPORTED);
+    assert_non_null(strstr(nicest_error(), "4294967296 rows"));
+    assert_int_equal(nicest_train(&model, one, many, &o, NULL), NICEST_E_UNSUPPORTED);
+    assert_int_equal(nicest_train(&model, one, NULL, &o, NULL), NICEST_OK);
+    assert_int_equal(nicest_calibrate(model, NULL, many, 1, 1), NICEST_E_UNSUPPORTED);
+    assert_int_equal(nicest_calibrate(model, many, one, 1, 1), NICEST_E_UNSUPPORTED);
+    nicest_model_free(model);
+    nicest_data_free(many);
+    nicest_data_free(one);
+}
+
 /* Without epochs and time, the rows say how long. */
 static void a_run_chooses_its_length(void **state)
 {
@@ -152,6 +175,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(options_out_of_range_are_refused_by_name),
         cmocka_unit_test(validation_rows_of_ones_own),
+        cmocka_unit_test(more_rows_than_have_an_order_are_refused),
         cmocka_unit_test(a_run_chooses_its_length),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

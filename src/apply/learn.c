@@ -7,6 +7,7 @@
 
 #include "apply/outlier.h"
 #include "apply/score.h"
+#include "base/random.h"
 #include "base/status.h"
 #include "model/model.h"
 #include "train/trainer.h"
@@ -85,6 +86,8 @@ nicest_status nicest_trainer_new(nicest_trainer **trainer, const nicest_data *tr
     nicest_train_defaults(&defaults);
     options = options ? options : &defaults;
     TRY(model_check_threads(options->threads));
+    TRY(random_check_rows(nicest_data_rows(train)));
+    TRY(random_check_rows(nicest_data_rows(valid)));
     if (valid)
         TRY(score_alike(train, valid));
     if (options->init)

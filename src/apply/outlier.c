@@ -496,7 +496,8 @@ static nicest_status check_calibration(const nicest_model *model, const nicest_d
         TRY(nicest_model_fits(model, train));
     if (nicest_data_rows(held_out) == 0)
         return fail(NICEST_E_DATA, "calibration: no rows");
-    return NICEST_OK;
+    TRY(random_check_rows(nicest_data_rows(train)));
+    return random_check_rows(nicest_data_rows(held_out));
 }
 
 nicest_status nicest_calibrate(nicest_model *model, const nicest_data *train,

@@ -162,6 +162,14 @@ static uint32_t below(uint32_t bound, uint32_t high, uint32_t low)
     return (uint32_t)(((uint64_t)high * bound + carry) >> 32);
 }
 
+nicest_status random_check_rows(size_t n)
+{
+    return n <= UINT32_MAX ? NICEST_OK
+                           : fail(NICEST_E_UNSUPPORTED,
+                                  "%zu rows are more than can be put in random order (%lu)", n,
+                                  (unsigned long)UINT32_MAX);
+}
+
 void random_permutation(random_stream stream, uint32_t *order, size_t n)
 {
     check(stream, 0);

@@ -8,6 +8,8 @@
 #include <math.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#include "base/status.h"
 #include <string.h>
 
 /* What a stream is for: streams of different purposes never share a number. */
@@ -52,7 +54,9 @@ static inline uint64_t random_fold(uint64_t key, double value)
     return key ^ key >> 32;
 }
 
-/* 0..n-1 in random order (Fisher-Yates on this stream). */
+/* 0..n-1 in random order (Fisher-Yates on this stream); n < 2^32, */
 void random_permutation(random_stream stream, uint32_t *order, size_t n);
+/* NICEST_E_UNSUPPORTED where n rows are more. */
+nicest_status random_check_rows(size_t n);
 
 #endif
