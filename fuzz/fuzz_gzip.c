@@ -25,7 +25,6 @@ static nicest_status read_forward(const char *path, const file_bytes *whole, siz
         }
     } while (got > 0);
     NEED(status != NICEST_OK || !whole || at == whole->size);
-    NEED(file_reader_position(reader) <= file_reader_size(reader));
     file_reader_close(reader);
     return status;
 }

@@ -397,7 +397,7 @@ static void test_memory_runs_out(void **state)
         memory_fail_at(call);
         status = file_writer_open(&writer, path);
         if (status == NICEST_OK)
-            status = file_writer_printf(writer, "%600d", 5);
+            status = file_writer_write(writer, "five", 4);
         if (writer != NULL) {
             nicest_status end = file_writer_commit(writer);
             assert_true(status == NICEST_OK || end != NICEST_OK);
@@ -455,23 +455,6 @@ static void test_write(void **state)
     free(big);
 }
 
-static void test_printf(void **state)
-{
-    (void)state;
-    in_folder(path, "text");
-    file_writer *writer = NULL;
-    assert_int_equal(file_writer_open(&writer, path), NICEST_OK);
-    assert_int_equal(file_writer_printf(writer, "%d,%s\n", 5, "five"), NICEST_OK);
-    assert_int_equal(file_writer_printf(writer, "%*d|", 3000, 7), NICEST_OK);
-    assert_int_equal(file_writer_commit(writer), NICEST_OK);
-    file_bytes bytes;
-    assert_int_equal(file_load(&bytes, path, 0), NICEST_OK);
-    assert_int_equal(bytes.size, 7 + 3001);
-    assert_memory_equal(bytes.data, "5,five\n ", 8);
-    assert_memory_equal(bytes.data + bytes.size - 2, "7|", 2);
-    file_release(&bytes);
-}
-
 static void test_abandon_leaves_nothing(void **state)
 {
     (void)state;
@@ -517,7 +500,7 @@ static void test_links_are_followed(void **state)
         if (!exists)
             assert_int_equal(symlink("target", path), 0);
         assert_int_equal(file_writer_open(&writer, path), NICEST_OK);
-        file_writer_printf(writer, "turn %d", exists);
+        assert_int_equal(file_writer_write(writer, exists ? "turn 1" : "turn 0", 6), NICEST_OK);
         assert_int_equal(file_writer_commit(writer), NICEST_OK);
         assert_holds(other, exists ? "turn 1" : "turn 0");
         struct stat info;
@@ -595,7 +578,7 @@ static void test_standard_streams(void **state)
     dup2(file, 1);
     file_writer *writer = NULL;
     nicest_status opened = file_writer_open(&writer, "-");
-    nicest_status written = file_writer_printf(writer, "a,b\n1,2\n");
+    nicest_status written = file_writer_write(writer, "a,b\n1,2\n", 8);
     nicest_status ended = file_writer_commit(writer);
     dup2(kept_out, 1);
     close(file);
@@ -616,29 +599,6 @@ static void test_standard_streams(void **state)
     assert_memory_equal(out, "a,b\n1,2\n", 8);
 }
 
-static void test_position(void **state)
-{
-    (void)state;
-    unsigned char *bytes = sample(600000), *out = malloc(600000);
-    size_t size, got;
-    unsigned char *packed = gzip(bytes, 600000, &size);
-    put(in_folder(path, "progress.gz"), packed, size);
-    file_reader *reader = NULL;
-    assert_int_equal(file_reader_open(&reader, path), NICEST_OK);
-    assert_int_equal(file_reader_size(reader), size);
-    uint64_t last = 0;
-    do {
-        assert_int_equal(file_reader_read(reader, out, 60000, &got), NICEST_OK);
-        assert_true(file_reader_position(reader) >= last);
-        last = file_reader_position(reader);
-    } while (got > 0);
-    assert_int_equal(last, size);
-    file_reader_close(reader);
-    file_reader_close(NULL);
-    free(packed);
-    free(out);
-    free(bytes);
-}
 
 static void test_deflated_size_and_crc(void **state)
 {
@@ -677,7 +637,6 @@ int main(void)
         CASE(test_memory_runs_out),
         CASE(test_not_files),
         CASE(test_write),
-        CASE(test_printf),
         CASE(test_abandon_leaves_nothing),
         CASE(test_two_writers),
         CASE(test_links_are_followed),
@@ -685,7 +644,6 @@ int main(void)
         CASE(test_full_device),
         CASE(test_broken_pipe),
         CASE(test_standard_streams),
-        CASE(test_position),
         CASE(test_deflated_size_and_crc),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);

@@ -13,7 +13,6 @@
 #include <limits.h>
 #include <poll.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
@@ -102,45 +101,24 @@ static ssize_t read_again(int descriptor, void *buffer, size_t size)
 
 /* ---------------------------------------------------------------- a whole file */
 
-static size_t inflate_limit(size_t packed, size_t limit)
-{
-    if (limit == 0)
-        limit = FILE_MOST_INFLATED < SIZE_MAX ? (size_t)FILE_MOST_INFLATED : SIZE_MAX / 2;
-    size_t possible = packed < SIZE_MAX / GZIP_MOST_RATIO ? packed * GZIP_MOST_RATIO : SIZE_MAX;
-    return possible < limit ? possible : limit;
-}
-
-/* First guess of the inflated size: the last member's own word for it, as far as it is believable.
- */
-static size_t first_capacity(const unsigned char *packed, size_t size, size_t limit)
-{
-    size_t claimed = 0;
-    if (size >= 4) {
-        const unsigned char *end = packed + size;
-        claimed =
-            (size_t)end[-4] | (size_t)end[-3] << 8 | (size_t)end[-2] << 16 | (size_t)end[-1] << 24;
-    }
-    size_t guess = claimed < 64 ? 64 : claimed;
-    return guess < limit ? guess : limit;
-}
-
-/* Through the reader below, which stops at the limit. One byte more than the guess is room enough
- * to see the end. */
+/* Through the reader below, which stops at the limit. One byte more than that is room enough to see
+ * the end. */
 static nicest_status inflate_all(file_bytes *bytes, const file_bytes *stored, size_t limit,
                                  const char *path)
 {
     file_reader *reader = NULL;
-    limit = inflate_limit(stored->size, limit);
-    size_t used = 0, got = 1, capacity = first_capacity(stored->data, stored->size, limit) + 1;
-    unsigned char *block = memory_new(capacity, 1);
-    if (block == NULL)
-        return fail_memory();
+    size_t packed = stored->size, used = 0, got = 1, capacity = 0;
+    size_t most = packed < SIZE_MAX / GZIP_MOST_RATIO ? packed * GZIP_MOST_RATIO : SIZE_MAX / 2;
+    unsigned char *block = NULL;
+    limit = limit > 0 ? limit : FILE_MOST_INFLATED;
+    limit = limit < most ? limit : most;
     nicest_status status = file_reader_open(&reader, path);
     if (status == NICEST_OK)
         file_reader_limit(reader, limit);
     while (status == NICEST_OK && got > 0) {
         if (used == capacity) {
-            capacity = capacity > limit / 2 ? limit + 1 : capacity * 2;
+            capacity = capacity > 0 ? 2 * capacity : 4 * packed + 64;
+            capacity = capacity < limit ? capacity : limit + 1;
             unsigned char *moved = memory_resize(block, capacity, 1);
             if (moved == NULL) {
                 status = fail_memory();
@@ -188,51 +166,38 @@ static nicest_status open_regular(int *descriptor, size_t *size, const char *pat
     return NICEST_OK;
 }
 
-/* A copy of the file, which nobody can change or cut any more. It is shorter than `size` where
- * somebody cut it meanwhile. */
-static nicest_status load_copy(file_bytes *bytes, int descriptor, size_t size, const char *path)
+/* A small file as a copy, which nobody can change or cut any more; it is shorter than `size` where
+ * somebody cut it meanwhile. A large one as a map. */
+static nicest_status load_stored(file_bytes *bytes, int descriptor, size_t size, const char *path)
 {
-    unsigned char *block = memory_new(size, 1);
-    size_t used = 0;
-    if (block == NULL)
-        return fail_memory();
-    while (used < size) {
-        ssize_t got = read_again(descriptor, block + used, size - used);
-        if (got < 0) {
-            nicest_status status = fail_errno(path);
-            memory_free(block);
-            return status;
-        }
-        if (got == 0)
-            break;
-        used += (size_t)got;
+    if (size > FILE_MOST_COPIED) {
+        void *map = mmap(NULL, size, PROT_READ, MAP_PRIVATE, descriptor, 0);
+        *bytes = (file_bytes){map, size, true};
+        return map == MAP_FAILED ? fail_errno(path) : NICEST_OK;
     }
-    if (used == 0)
+    unsigned char *block = size > 0 ? memory_new(size, 1) : NULL;
+    size_t used = 0;
+    ssize_t got = 1;
+    if (size > 0 && block == NULL)
+        return fail_memory();
+    while (used < size && got > 0) {
+        got = read_again(descriptor, block + used, size - used);
+        used += got > 0 ? (size_t)got : 0;
+    }
+    nicest_status status = got < 0 ? fail_errno(path) : NICEST_OK;
+    if (used == 0 || status != NICEST_OK)
         memory_free(block);
     *bytes = (file_bytes){used > 0 ? block : NO_BYTES, used, false};
-    return NICEST_OK;
-}
-
-static nicest_status load_map(file_bytes *bytes, int descriptor, size_t size, const char *path)
-{
-    void *map = mmap(NULL, size, PROT_READ, MAP_PRIVATE, descriptor, 0);
-    if (map == MAP_FAILED)
-        return fail_errno(path);
-    *bytes = (file_bytes){map, size, true};
-    return NICEST_OK;
+    return status;
 }
 
 nicest_status file_load(file_bytes *bytes, const char *path, size_t limit)
 {
     int descriptor = -1;
     size_t size = 0;
-    file_bytes stored = {NO_BYTES, 0, false};
-    nicest_status status = NICEST_OK;
+    file_bytes stored;
     TRY(open_regular(&descriptor, &size, path));
-    if (size > FILE_MOST_COPIED)
-        status = load_map(&stored, descriptor, size, path);
-    else if (size > 0)
-        status = load_copy(&stored, descriptor, size, path);
+    nicest_status status = load_stored(&stored, descriptor, size, path);
     close(descriptor);
     if (status != NICEST_OK)
         return status;
@@ -260,8 +225,6 @@ struct file_reader {
     int descriptor; /* 0 for "-" */
     char *path;
     bool gzip, in_member, ended; /* ended: no more bytes will come from the file */
-    uint64_t taken;              /* bytes read from the file so far */
-    uint64_t size;               /* of the file as stored; 0 where it has none */
     uint64_t inflated, most;     /* bytes given so far, and how many may be */
     z_stream stream;             /* next_in and avail_in are the bytes in `buffer` not used yet */
     unsigned char buffer[BUFFER_SIZE];
@@ -278,7 +241,6 @@ static nicest_status refill(file_reader *reader)
     if (got < 0)
         return fail_errno(reader->path);
     reader->ended = got == 0;
-    reader->taken += (uint64_t)got;
     stream->avail_in += (unsigned)got;
     return NICEST_OK;
 }
@@ -307,7 +269,6 @@ static nicest_status reader_begin(file_reader *reader, const char *path)
         return fail_errno(reader->path);
     if (S_ISDIR(info.st_mode))
         return fail(NICEST_E_IO, "%s: is a folder, not a file", reader->path);
-    reader->size = S_ISREG(info.st_mode) ? (uint64_t)info.st_size : 0;
     reader->stream = new_stream();
     reader->stream.next_in = reader->buffer;
     TRY(look_for_gzip(reader, &reader->gzip));
@@ -435,16 +396,6 @@ bool file_reader_would_wait(const file_reader *reader)
     return reader->stream.avail_in == 0 && !reader->ended && poll(&one, 1, 0) == 0;
 }
 
-uint64_t file_reader_position(const file_reader *reader)
-{
-    return reader->size == 0 ? 0 : reader->taken - reader->stream.avail_in;
-}
-
-uint64_t file_reader_size(const file_reader *reader)
-{
-    return reader->size;
-}
-
 void file_reader_close(file_reader *reader)
 {
     if (reader == NULL)
@@ -529,6 +480,15 @@ static size_t folder_length(const char *path)
     return slash == NULL ? 0 : (size_t)(slash - path) + 1;
 }
 
+/* A descriptor of the folder of a path, or of a nameless file in it; -1 where there is none. */
+static int open_folder(const char *path, int flags)
+{
+    char *folder = memory_format("%.*s.", (int)folder_length(path), path);
+    int descriptor = folder != NULL ? open(folder, flags | O_CLOEXEC, 0666) : -1;
+    memory_free(folder);
+    return descriptor;
+}
+
 /* Where the link at `path` points, relative to where the link lies. */
 static char *link_target(const char *path)
 {
@@ -601,26 +561,11 @@ static nicest_status name_temporary(file_writer *writer)
 static bool open_nameless(file_writer *writer)
 {
 #ifdef O_TMPFILE
-    size_t length = folder_length(writer->target);
-    char *folder =
-        length == 0 ? memory_text(".") : memory_format("%.*s", (int)length, writer->target);
-    if (folder != NULL && access("/proc/self/fd", X_OK) == 0)
-        writer->descriptor = open(folder, O_TMPFILE | O_WRONLY | O_CLOEXEC, 0666);
-    memory_free(folder);
+    if (access("/proc/self/fd", X_OK) == 0)
+        writer->descriptor = open_folder(writer->target, O_TMPFILE | O_WRONLY);
 #endif
     writer->nameless = writer->descriptor >= 0;
     return writer->nameless;
-}
-
-static nicest_status open_temporary(file_writer *writer)
-{
-    return open_nameless(writer) ? NICEST_OK : name_temporary(writer);
-}
-
-static nicest_status open_in_place(file_writer *writer)
-{
-    writer->descriptor = open(writer->path, O_WRONLY | O_CLOEXEC);
-    return writer->descriptor < 0 ? fail_errno(writer->path) : NICEST_OK;
 }
 
 static nicest_status writer_begin(file_writer *writer, const char *path)
@@ -637,12 +582,14 @@ static nicest_status writer_begin(file_writer *writer, const char *path)
     bool exists = stat(path, &info) == 0;
     if (exists && S_ISDIR(info.st_mode))
         return fail(NICEST_E_IO, "%s: is a folder, not a file", path);
-    if (exists && !S_ISREG(info.st_mode))
-        return open_in_place(writer);
+    if (exists && !S_ISREG(info.st_mode)) {
+        writer->descriptor = open(path, O_WRONLY | O_CLOEXEC);
+        return writer->descriptor < 0 ? fail_errno(path) : NICEST_OK;
+    }
     if (exists && access(path, W_OK) != 0) /* rename would not ask */
         return fail_errno(path);
     TRY(follow_links(&writer->target, path));
-    return open_temporary(writer);
+    return open_nameless(writer) ? NICEST_OK : name_temporary(writer);
 }
 
 nicest_status file_writer_open(file_writer **writer, const char *path)
@@ -660,17 +607,6 @@ nicest_status file_writer_open(file_writer **writer, const char *path)
     return NICEST_OK;
 }
 
-static nicest_status write_bytes(file_writer *writer, const unsigned char *bytes, size_t size)
-{
-    if (size > BUFFER_SIZE - writer->waiting)
-        TRY(flush(writer));
-    if (size >= BUFFER_SIZE)
-        return flush_bytes(writer, bytes, size);
-    memcpy(writer->buffer + writer->waiting, bytes, size);
-    writer->waiting += size;
-    return NICEST_OK;
-}
-
 static nicest_status fail_broken(const file_writer *writer)
 {
     return fail(writer->broken, "%s: could not be written", writer->path);
@@ -680,51 +616,25 @@ nicest_status file_writer_write(file_writer *writer, const void *bytes, size_t s
 {
     if (writer->broken != NICEST_OK)
         return fail_broken(writer);
-    if (size > 0)
-        writer->broken = write_bytes(writer, bytes, size);
-    return writer->broken;
-}
-
-nicest_status file_writer_printf(file_writer *writer, const char *format, ...)
-{
-    char text[512];
-    va_list arguments, again;
-    va_start(arguments, format);
-    va_copy(again, arguments);
-    int length = vsnprintf(text, sizeof text, format, arguments);
-    va_end(arguments);
-    nicest_status status = NICEST_OK;
-    if (length < 0) {
-        status = writer->broken = fail(NICEST_E_IO, "%s: text cannot be formatted", writer->path);
-    } else if ((size_t)length < sizeof text) {
-        status = file_writer_write(writer, text, (size_t)length);
-    } else {
-        char *block = memory_new((size_t)length + 1, 1);
-        if (block == NULL) {
-            status = writer->broken = fail_memory();
-        } else {
-            vsnprintf(block, (size_t)length + 1, format, again);
-            status = file_writer_write(writer, block, (size_t)length);
-            memory_free(block);
-        }
+    if (size > BUFFER_SIZE - writer->waiting)
+        writer->broken = flush(writer);
+    if (writer->broken == NICEST_OK && size >= BUFFER_SIZE) {
+        writer->broken = flush_bytes(writer, bytes, size);
+    } else if (writer->broken == NICEST_OK && size > 0) {
+        memcpy(writer->buffer + writer->waiting, bytes, size);
+        writer->waiting += size;
     }
-    va_end(again);
-    return status;
+    return writer->broken;
 }
 
 /* Makes the new name itself safe against a crash. Not every file system can: best effort. */
 static void sync_folder(const char *target)
 {
-    size_t length = folder_length(target);
-    char *folder = length == 0 ? memory_text(".") : memory_format("%.*s", (int)length, target);
-    if (folder == NULL)
-        return;
-    int descriptor = open(folder, O_RDONLY | O_CLOEXEC);
+    int descriptor = open_folder(target, O_RDONLY);
     if (descriptor >= 0) {
         (void)fsync(descriptor);
         close(descriptor);
     }
-    memory_free(folder);
 }
 
 /* Closes the descriptor, whatever else happens; late write errors come out here. */

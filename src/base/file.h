@@ -37,9 +37,6 @@ bool file_reader_would_wait(const file_reader *reader);
 /* gzip that inflates to more bytes than that is refused from then on; there is no limit at first.
  */
 void file_reader_limit(file_reader *reader, uint64_t most);
-/* Position in the file as stored, and its size as stored (for progress); 0 for a pipe. */
-uint64_t file_reader_position(const file_reader *reader);
-uint64_t file_reader_size(const file_reader *reader);
 /* NULL is accepted. */
 void file_reader_close(file_reader *reader);
 
@@ -49,7 +46,6 @@ void file_reader_close(file_reader *reader);
 typedef struct file_writer file_writer;
 nicest_status file_writer_open(file_writer **writer, const char *path);
 nicest_status file_writer_write(file_writer *writer, const void *bytes, size_t size);
-nicest_status file_writer_printf(file_writer *writer, const char *format, ...) PRINTF_LIKE(2, 3);
 /* Ends the writer in every case, and fails when an earlier write did; on failure the old file
  * stands and the temporary one is gone. */
 nicest_status file_writer_commit(file_writer *writer);
