@@ -92,8 +92,8 @@ static inline void randomise(flow *f, uint64_t seed)
     }
 }
 
-/* Weights that the mask of an autoregressive layer hides become zero. Degrees are those of Germain et
- * al., 2015, units sorted by them: computed here once more, on purpose. */
+/* Weights that the mask of an autoregressive layer hides become zero. Degrees are those of Germain
+ * et al., 2015, units sorted by them: computed here once more, on purpose. */
 static inline void hide(flow *f, const tensor *t, size_t layer_index, size_t map_index)
 {
     size_t d = f->spec.columns, out = t->shape[0], in = t->shape[1];

@@ -241,8 +241,9 @@ static void hidden_values_and_contexts_have_their_gradients(void **state)
         for (size_t j = 0; j < D; j++)
             if ((r * 7 + j * 3) % 4 == 0 || r == 1)
                 x[r * WIDTH + j] = NAN;
-    flow_run(w, &(flow_job){
-                    .input = FLOW_CONTINUOUS, .rows = N, .values = x, .logp = logp, .gradient = by_x});
+    flow_run(w,
+             &(flow_job){
+                 .input = FLOW_CONTINUOUS, .rows = N, .values = x, .logp = logp, .gradient = by_x});
     assert_true(logp[1] == 0); /* nothing is seen */
     for (size_t r = 0; r < N; r++)
         for (size_t j = 0; j < D; j++) {

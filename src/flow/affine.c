@@ -1,8 +1,10 @@
-/* affine.c - the affine rule (Dinh et al., 2017, Real NVP, equation 4), its log-scale softly bounded.
+/* affine.c - the affine rule (Dinh et al., 2017, Real NVP, equation 4), its log-scale softly
+ * bounded.
  *
  *     y = x exp(s) + m,  s = B tanh(r / B),  log|det| = s
  *
- * for parameters m, r; a scale is between exp(-B) and exp(B), B = 2 unless the spec says another. */
+ * for parameters m, r; a scale is between exp(-B) and exp(B), B = 2 unless the spec says another.
+ */
 #include <math.h>
 #include <stdio.h>
 

@@ -2,9 +2,10 @@
  *
  *     y_j = rule(x_j; conditioner_j(x_0 .. x_j-1))
  *
- * The conditioner is one masked net (mlp.h, Germain et al., 2015), so forward is one pass. The inverse
- * goes column by column; each step computes only what its column is the first to need, so all steps
- * together cost one pass too. In a masked flow a column is read as the pair x m, 1 - m. */
+ * The conditioner is one masked net (mlp.h, Germain et al., 2015), so forward is one pass. The
+ * inverse goes column by column; each step computes only what its column is the first to need, so
+ * all steps together cost one pass too. In a masked flow a column is read as the pair x m, 1 - m.
+ */
 #include <stdio.h>
 #include <string.h>
 
@@ -145,11 +146,6 @@ static void autoregressive_backward(const layer *self, tile *t)
     t->scratch->used = used;
 }
 
-static nicest_status autoregressive_check(const layer *self)
-{
-    return mlp_check(&((const autoregressive *)self)->conditioner);
-}
-
 static void autoregressive_blocks(const layer *self, size_t index, const tensor_list *list,
                                   block_list *blocks)
 {
@@ -185,7 +181,6 @@ static const layer_class autoregressive_class = {
     .tape = autoregressive_tape,
     .prepare = autoregressive_prepare,
     .init = autoregressive_init,
-    .check = autoregressive_check,
     .forward = autoregressive_forward,
     .inverse = autoregressive_inverse,
     .backward = autoregressive_backward,
@@ -203,10 +198,11 @@ nicest_status autoregressive_parse(const spec_line *l, const spec_shape *shape, 
     char conditioner[SPEC_LINE - 128], rule_text[64];
     mlp_spec spec;
     rule made;
-    TRY(rule_parse(l, &made, "affine", keys,
-                   "expected 'autoregressive hidden=WIDTHxDEPTH activation=relu|tanh|silu dropout=P "
-                   "rule=additive|affine|spline', and the rule's options",
-                   rule_text, sizeof rule_text));
+    TRY(rule_parse(
+        l, &made, "affine", keys,
+        "expected 'autoregressive hidden=WIDTHxDEPTH activation=relu|tanh|silu dropout=P "
+        "rule=additive|affine|spline', and the rule's options",
+        rule_text, sizeof rule_text));
     TRY(mlp_parse(l, &spec, conditioner));
     if (!spec.hidden_count)
         return spec_refuse(l, "the conditioner of an autoregressive layer has a hidden layer");

@@ -145,11 +145,6 @@ static void coupling_backward(const layer *self, tile *t)
     tile_note(t, 1, t->dx, t->columns);
 }
 
-static nicest_status coupling_check(const layer *self)
-{
-    return mlp_check(&((const coupling *)self)->conditioner);
-}
-
 static void coupling_blocks(const layer *self, size_t index, const tensor_list *list,
                             block_list *blocks)
 {
@@ -185,7 +180,6 @@ static const layer_class coupling_class = {
     .tape = coupling_tape,
     .prepare = coupling_prepare,
     .init = coupling_init,
-    .check = coupling_check,
     .forward = coupling_forward,
     .inverse = coupling_inverse,
     .backward = coupling_backward,

@@ -110,8 +110,8 @@ static size_t elementwise_norms(const layer *self, const tile *t, double *norms,
     double squares[2 * GEMM_PANEL];
     if (!t)
         return 1;
-    tile_squares(t, tile_taped(t, 0),
-                 self->columns * ((const elementwise *)self)->rule.parameters, squares);
+    tile_squares(t, tile_taped(t, 0), self->columns * ((const elementwise *)self)->rule.parameters,
+                 squares);
     for (size_t r = 0; r < t->rows; r++)
         norms[r * stride] = sqrt(squares[r]);
     return 1;

@@ -61,8 +61,8 @@ static uint64_t content_number(const entry *e, const double *stored)
     uint64_t number = 0;
     for (size_t j = 0; j < e->columns; j++) {
         const entry_column *c = &e->column[j];
-        double value = c->step > 0 ? (stored[j] - c->origin) / c->step + 0x1.8p52
-                                   : (double)(float)stored[j];
+        double value =
+            c->step > 0 ? (stored[j] - c->origin) / c->step + 0x1.8p52 : (double)(float)stored[j];
         number = random_fold(number, value);
     }
     number *= 0xD6E8FEB86659FD93u;

@@ -54,7 +54,8 @@ static nicest_status build(flow *f, const char *spec_text, size_t most)
     list_tensors(f);
     if (f->tensors.failed)
         return fail_memory();
-    if (most && (f->spec.columns > most || f->spec.context > most || f->tensors.trainable > most || f->tensors.frozen > most))
+    if (most && (f->spec.columns > most || f->spec.context > most || f->tensors.trainable > most ||
+                 f->tensors.frozen > most))
         return fail(NICEST_E_FORMAT, "the spec wants %zu parameters, more than there are",
                     f->tensors.trainable + f->tensors.frozen);
     if (!entry_open(&f->entry, f->spec.columns + f->spec.context))
@@ -130,7 +131,7 @@ struct flow_workspace {
     weight_forms forms; /* [trainable] each; and whether they are those of theta */
     bool is_turned;
     size_t capacity; /* rows of a tape */
-    real *gradient;   /* [trainable], where it is kept whole */
+    real *gradient;  /* [trainable], where it is kept whole */
     /* of FLOW_RECOMPUTE */
     double *inputs;   /* [layers that tape, capacity, d] */
     real *masks;      /* [layers, capacity, d] of a masked flow */
@@ -419,8 +420,8 @@ static void load_context(const flow_workspace *w, tile *t, size_t first, size_t 
     size_t d = t->columns, given = w->flow->spec.context;
     real *context = (real *)t->context;
     for (size_t r = start; r < start + count; r++) {
-        const double *from = width > d ? rows + (r - start) * width + d
-                                       : w->job->context + (first + r) * given;
+        const double *from =
+            width > d ? rows + (r - start) * width + d : w->job->context + (first + r) * given;
         for (size_t c = 0; c < given; c++)
             context[c * t->padded + r] = r < t->rows ? (real)from[c] : 0;
     }
@@ -574,7 +575,8 @@ static void give_norms(const flow_workspace *w, tile *t, size_t first)
         }
 }
 
-/* The objective is -sum weight log p / the sum of all weights, or log p itself where nobody learns. */
+/* The objective is -sum weight log p / the sum of all weights, or log p itself where nobody learns.
+ */
 static void weigh_rows(const flow_workspace *w, tile *t, size_t first)
 {
     const double *weights = w->learning ? w->job->weights : NULL;
@@ -964,8 +966,32 @@ nicest_status flow_init(flow *f, const flow_rows *rows, uint64_t seed, int threa
     return start_from(f, rows, seed, threads);
 }
 
+void flow_confine(const flow *f, real *theta)
+{
+    for (size_t i = 0; i < f->tensors.count; i++) {
+        const tensor *t = &f->tensors.items[i];
+        for (size_t o = 0; t->limit && o < t->shape[0]; o++)
+            vector_fill(theta + t->offset + o * t->shape[1] + t->limit[o], 0,
+                        t->shape[1] - t->limit[o]);
+    }
+}
+
+/* Whether elements that are always zero are. */
+static bool is_confined(const tensor *t)
+{
+    for (size_t o = 0; t->limit && o < t->shape[0]; o++)
+        for (size_t i = t->limit[o]; i < t->shape[1]; i++)
+            if ((*t->slot)[o * t->shape[1] + i] != 0)
+                return false;
+    return true;
+}
+
 nicest_status flow_check(const flow *f)
 {
+    for (size_t i = 0; i < f->tensors.count; i++)
+        if (!is_confined(&f->tensors.items[i]))
+            return fail(NICEST_E_FORMAT, "tensor %s: a weight that its mask hides is not zero",
+                        f->tensors.items[i].name);
     for (size_t i = 0; i < f->spec.count; i++)
         if (class_of(f, i)->check)
             TRY(class_of(f, i)->check(f->spec.layers[i]));

@@ -40,8 +40,10 @@ typedef struct flow_rows {
 nicest_status flow_init(flow *f, const flow_rows *rows, uint64_t seed, int threads);
 /* Whether tensors that came from a file are ones that the layers can have: NICEST_E_FORMAT. */
 nicest_status flow_check(const flow *f);
-/* Latent column j was column place[j] of the data, as far as layers only permute; place has room for
- * twice the columns. */
+/* Sets those elements of a vector like theta to zero that are always zero there. */
+void flow_confine(const flow *f, real *theta);
+/* Latent column j was column place[j] of the data, as far as layers only permute; place has room
+ * for twice the columns. */
 void flow_trace(const flow *f, uint32_t *place);
 
 /* ------------------------------------------------------------------ workspace */
@@ -50,12 +52,12 @@ void flow_trace(const flow *f, uint32_t *place);
 enum { FLOW_TILE = 64, FLOW_LONG_TILE = 128 };
 
 typedef enum flow_use {
-    FLOW_SCORE,    /* forward and inverse */
-    FLOW_GRADIENT, /* and gradients by x */
-    FLOW_LEARN,    /* and gradients by theta */
+    FLOW_SCORE,       /* forward and inverse */
+    FLOW_GRADIENT,    /* and gradients by x */
+    FLOW_LEARN,       /* and gradients by theta */
     FLOW_LEARN_WHOLE, /* the same bits, with the whole gradient kept: for clipping, accumulation */
-    FLOW_RECOMPUTE    /* and with one layer's tape in place of all: activations are computed again on
-                       * the way back */
+    FLOW_RECOMPUTE /* and with one layer's tape in place of all: activations are computed again on
+                    * the way back */
 } flow_use;
 
 typedef struct flow_workspace flow_workspace;
@@ -85,18 +87,18 @@ typedef struct flow_job {
     double temperature;      /* of the prior */
     const double *context;   /* [rows, context] of FLOW_LATENT and FLOW_PRIOR */
     /* of flow_learn */
-    const double *weights;   /* [rows] of each row in the objective; NULL: 1 */
-    double total;            /* what the weights of the step add up to; 0: rows */
-    bool accumulate;         /* add to the whole gradient that is there */
-    const dropout *dropout;  /* NULL: none */
-    double *logp;            /* [rows] log p(x); forward only */
-    double *logdet;          /* [rows] of the direction that is run */
-    double *latent;          /* [rows, d]; forward only */
-    double *gradient;        /* [rows, d] d log p / d x; forward only, FLOW_GRADIENT or more */
-    double *gradient_norms;  /* [rows, flow_norms()] norms of each row's d log p / d theta by parts;
-                                as gradient */
-    double *continuous;      /* [rows, d]; inverse only */
-    double *stored;          /* [rows, d], quantised; inverse only */
+    const double *weights;  /* [rows] of each row in the objective; NULL: 1 */
+    double total;           /* what the weights of the step add up to; 0: rows */
+    bool accumulate;        /* add to the whole gradient that is there */
+    const dropout *dropout; /* NULL: none */
+    double *logp;           /* [rows] log p(x); forward only */
+    double *logdet;         /* [rows] of the direction that is run */
+    double *latent;         /* [rows, d]; forward only */
+    double *gradient;       /* [rows, d] d log p / d x; forward only, FLOW_GRADIENT or more */
+    double *gradient_norms; /* [rows, flow_norms()] norms of each row's d log p / d theta by parts;
+                               as gradient */
+    double *continuous;     /* [rows, d]; inverse only */
+    double *stored;         /* [rows, d], quantised; inverse only */
 } flow_job;
 
 /* Parts of the parameters that gradient_norms tells apart: linear maps (weight and bias together)

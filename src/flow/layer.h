@@ -28,7 +28,9 @@ typedef struct tensor {
     size_t offset;   /* first element in its vector */
     bool trainable;  /* false: a frozen constant */
     bool decays;     /* weight decay applies */
-    real **slot;     /* where its layer keeps the pointer */
+    const size_t
+        *limit;  /* [shape[0]]: elements of a row from limit on are always zero; NULL: none */
+    real **slot; /* where its layer keeps the pointer */
 } tensor;
 
 /* Collects the tensors of a flow while its layers are made; a static limit keeps it one block. */
@@ -59,8 +61,8 @@ typedef struct weight_forms {
     real *paired; /* in bf16: W as pairs, for the way forward; else NULL */
 } weight_forms;
 
-/* What makes a training step's dropout: a unit is kept or not by (seed, draw, layer, map, unit, row),
- * so neither tiles nor threads matter. */
+/* What makes a training step's dropout: a unit is kept or not by (seed, draw, layer, map, unit,
+ * row), so neither tiles nor threads matter. */
 typedef struct dropout {
     uint64_t seed;
     uint32_t draw;
@@ -77,14 +79,14 @@ typedef struct tile {
     real *dx;  /* [columns, padded]: gradient of the objective by x, 0 in rows that do not count;
                 * NULL unless backward */
     double *logdet;     /* [padded]: log |det| so far */
-    const real *weight; /* [padded]: gradient of the objective by each row's log p, 0 where a row does
-                         * not count; NULL unless backward */
-    real *mask;         /* [columns, padded]: 1 where a value is seen, 0 where it is hidden; moves with the
-                         * columns; NULL: all are seen */
-    const real *context; /* [context, padded]: what the density is given; NULL: nothing */
+    const real *weight; /* [padded]: gradient of the objective by each row's log p, 0 where a row
+                         * does not count; NULL unless backward */
+    real *mask; /* [columns, padded]: 1 where a value is seen, 0 where it is hidden; moves with the
+                 * columns; NULL: all are seen */
+    const real *context;    /* [context, padded]: what the density is given; NULL: nothing */
     const dropout *dropout; /* NULL: none, as everywhere but in a training step */
-    const tape *tape;   /* this layer's part; NULL unless backward will follow */
-    const real *theta; /* all parameters */
+    const tape *tape;       /* this layer's part; NULL unless backward will follow */
+    const real *theta;      /* all parameters */
     weight_forms forms;
     bool bf16;
     arena *scratch;
@@ -149,7 +151,7 @@ typedef struct layer_needs {
 
 /* A sample of the training rows as a layer sees them, for starting values from data. */
 typedef struct layer_start {
-    const double *x; /* [columns, n]: column j at x + j * stride */
+    const double *x;  /* [columns, n]: column j at x + j * stride */
     const real *mask; /* the same, 1 seen and 0 hidden; NULL: all are seen */
     size_t n, stride;
     const struct entry *entry; /* how the columns were encoded, of the flow's first layer; NULL */
@@ -191,8 +193,8 @@ typedef struct layer_class {
      * after backward, unless it is NULL, the norm of row r's gradient by part i: norms[r * stride +
      * i]. */
     size_t (*norms)(const layer *self, const tile *t, double *norms, size_t stride);
-    /* place[i] becomes the number that stood where column i comes from; NULL: every column stays, or
-     * mixes with others in its place. */
+    /* place[i] becomes the number that stood where column i comes from; NULL: every column stays,
+     * or mixes with others in its place. */
     void (*trace)(const layer *self, uint32_t *place);
     void (*free)(layer *self);
 } layer_class;

@@ -11,6 +11,8 @@ void map_tensors(map *m, const char *prefix, const char *name, bool bias, tensor
     char full[48];
     snprintf(full, sizeof full, "%s.weight", name);
     tensor_add(list, prefix, full, TENSOR_WEIGHT, m->out, m->in, &m->weight);
+    if (!list->failed)
+        list->items[list->count - 1].limit = m->limit;
     snprintf(full, sizeof full, "%s.bias", name);
     if (bias)
         tensor_add(list, prefix, full, TENSOR_BIAS, m->out, 0, &m->bias);
@@ -28,15 +30,6 @@ void map_init(map *m, double gain, random_stream stream)
                 m->weight[o * m->in + i + k] =
                     !m->limit || i + k < m->limit[o] ? (real)(bound * (2 * u[k] - 1)) : 0;
         }
-}
-
-bool map_sound(const map *m)
-{
-    for (size_t o = 0; m->limit && o < m->out; o++)
-        for (size_t i = m->limit[o]; i < m->in; i++)
-            if (m->weight[o * m->in + i] != 0)
-                return false;
-    return true;
 }
 
 size_t map_panels(size_t in)

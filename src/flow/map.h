@@ -1,4 +1,5 @@
-/* map.h - one linear map y = W a + b: forward, backward, gradient by blocks, the forms of its weights.
+/* map.h - one linear map y = W a + b: forward, backward, gradient by blocks, the forms of its
+ * weights.
  *
  * What conditioners and linear layers are made of. Owns the choice of blocks of a weight matrix and
  * the shapes of the three products; not a layer: who owns one gives it its input, its place on the
@@ -10,8 +11,8 @@
 
 typedef struct map {
     size_t in, out;
-    /* [out]: row o reads the inputs before limit[o] only, and its further weights are zero; NULL: it
-     * reads all. Borrowed. */
+    /* [out]: row o reads the inputs before limit[o] only, and its further weights are zero; NULL:
+     * it reads all. Borrowed. */
     const size_t *limit;
     real *weight; /* [out, in] */
     real *bias;   /* [out]; NULL where there is none */
@@ -21,8 +22,6 @@ typedef struct map {
 void map_tensors(map *m, const char *prefix, const char *name, bool bias, tensor_list *list);
 /* Weights uniform in +-sqrt(3 gain / in), zero beyond the limits. */
 void map_init(map *m, double gain, random_stream stream);
-/* Whether the weights beyond the limits are zero. */
-bool map_sound(const map *m);
 
 /* Width of the tape's matrix for an input: whole panels. */
 size_t map_panels(size_t in);

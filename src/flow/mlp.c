@@ -174,14 +174,6 @@ void mlp_tensors(mlp *m, const char *prefix, tensor_list *list)
         map_tensors(&m->context, prefix, "mlp.context", false, list);
 }
 
-nicest_status mlp_check(const mlp *m)
-{
-    for (size_t l = 0; l < m->count; l++)
-        if (!map_sound(&m->map[l]))
-            return fail(NICEST_E_FORMAT, "a weight that the mask of map %zu hides is not zero", l);
-    return NICEST_OK;
-}
-
 /* The last map of a residual block starts at zero, as that of the net does. */
 static bool starts_at_zero(const mlp *m, size_t l)
 {
@@ -283,8 +275,8 @@ static void run_first(const mlp *m, tile *t, const real *a, const real *context,
     size_t used = t->scratch->used;
     if (t->tape)
         map_keep(w, t, tile_taped(t, context_of(m)), context);
-    map_forward(w, t, map_operand(w, t, context), 0, w->out, GEMM_BIAS, GEMM_PLAIN,
-                m->map[0].bias, out);
+    map_forward(w, t, map_operand(w, t, context), 0, w->out, GEMM_BIAS, GEMM_PLAIN, m->map[0].bias,
+                out);
     t->scratch->used = used;
     run_map(m, t, 0, a, GEMM_ADD, end, out);
 }
@@ -310,7 +302,8 @@ static bool drops(const mlp *m, const tile *t)
 
 /* a_l = f(W_l a_{l-1} + b_l). On the tape: a_{l-1} in panels; and where delta_l will be, f' (ReLU:
  * a_l, which tells it). */
-static const real *plain_hidden(const mlp *m, tile *t, const real *a, const real *context, real *spare[2])
+static const real *plain_hidden(const mlp *m, tile *t, const real *a, const real *context,
+                                real *spare[2])
 {
     bool relu = m->activation == ACTIVATION_RELU && !drops(m, t);
     for (size_t l = 0; l + 1 < m->count; l++) {
@@ -329,9 +322,10 @@ static const real *plain_hidden(const mlp *m, tile *t, const real *a, const real
     return a;
 }
 
-/* h += W'' f(W' f(h) + b') + b''. On the tape: f'(h), and f' of the inner value where its delta will
- * be. */
-static const real *residual_hidden(const mlp *m, tile *t, const real *a, const real *context, real *spare[2])
+/* h += W'' f(W' f(h) + b') + b''. On the tape: f'(h), and f' of the inner value where its delta
+ * will be. */
+static const real *residual_hidden(const mlp *m, tile *t, const real *a, const real *context,
+                                   real *spare[2])
 {
     size_t width = m->map[0].out, cells = width * t->padded;
     real *h = spare[0], *inner = spare[1];

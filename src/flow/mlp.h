@@ -8,8 +8,9 @@
  * dropout p, in training steps, hidden values are 0 with probability p, else divided by 1 - p.
  *
  * With degrees it is masked so that outputs of column j depend on the inputs before j only (Germain
- * et al., 2015, MADE): hidden units are sorted by degree, so that each row of a weight matrix reads a
- * run of inputs from the first on. It is not a layer: a layer owns one and gives it its columns. */
+ * et al., 2015, MADE): hidden units are sorted by degree, so that each row of a weight matrix reads
+ * a run of inputs from the first on. It is not a layer: a layer owns one and gives it its columns.
+ */
 #ifndef NICEST_FLOW_MLP_H
 #define NICEST_FLOW_MLP_H
 
@@ -46,20 +47,18 @@ bool mlp_open(mlp *m, size_t inputs, size_t context, size_t outputs, size_t auto
               const mlp_spec *spec);
 void mlp_close(mlp *m);
 void mlp_tensors(mlp *m, const char *prefix, tensor_list *list);
-/* NICEST_E_FORMAT where a weight that a mask hides is not zero. */
-nicest_status mlp_check(const mlp *m);
 
 /* Tape: inputs of the maps in panels, then their deltas as [out, padded], then slopes of residual
  * blocks, last the context in panels. */
 size_t mlp_tape(const mlp *m, size_t *width);
 void mlp_prepare(const mlp *m, layer_needs *needs);
 
-/* Hidden weights: He (ReLU, SiLU) or Glorot (tanh); the last map of the net and of each block starts
- * at zero, so that a coupling starts as the identity and starts from data are exact. */
+/* Hidden weights: He (ReLU, SiLU) or Glorot (tanh); the last map of the net and of each block
+ * starts at zero, so that a coupling starts as the identity and starts from data are exact. */
 void mlp_init(mlp *m, random_stream stream);
 
-/* All but the last map: from input[inputs, padded] and context[context, padded] (NULL: none) to what
- * mlp_output reads. Takes scratch that lives until the caller gives it back. */
+/* All but the last map: from input[inputs, padded] and context[context, padded] (NULL: none) to
+ * what mlp_output reads. Takes scratch that lives until the caller gives it back. */
 const real *mlp_hidden(const mlp *m, tile *t, const real *input, const real *context);
 /* Outputs first .. first+rows-1 into out[rows, padded]. */
 void mlp_output(const mlp *m, tile *t, const real *hidden, size_t first, size_t rows, real *out);

@@ -284,6 +284,7 @@ static double prove_by_theta(const prover *p, double *space, double *logp)
     gradient_by_theta(p, gradient);
     for (int i = 0; i < DIRECTIONS; i++) {
         choose_direction(p, i, gradient, count, direction);
+        flow_confine(p->f, direction);
         most = worse(most, slope_error(&l, vector_dot(gradient, direction, count)));
     }
     memcpy(p->f->theta, start, count * sizeof *start);

@@ -23,6 +23,7 @@
 #define entry_set            entry_set_f64
 #define flow_block_scratch   flow_block_scratch_f64
 #define flow_check           flow_check_f64
+#define flow_confine         flow_confine_f64
 #define flow_free            flow_free_f64
 #define flow_gradient        flow_gradient_f64
 #define flow_init            flow_init_f64
@@ -48,13 +49,11 @@
 #define map_norms            map_norms_f64
 #define map_operand          map_operand_f64
 #define map_panels           map_panels_f64
-#define map_sound            map_sound_f64
 #define map_tensors          map_tensors_f64
 #define map_turn             map_turn_f64
 #define marginal_parse       marginal_parse_f64
 #define mlp_backward         mlp_backward_f64
 #define mlp_blocks           mlp_blocks_f64
-#define mlp_check            mlp_check_f64
 #define mlp_close            mlp_close_f64
 #define mlp_gradient         mlp_gradient_f64
 #define mlp_hidden           mlp_hidden_f64

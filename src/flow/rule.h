@@ -12,11 +12,11 @@
 /* Some columns of a tile. */
 typedef struct rule_job {
     size_t columns, padded;
-    double *x;    /* [columns, padded] the moved state, rewritten in place */
-    real *kept;   /* [columns, padded] x before it moved: forward writes it where it is not NULL,
-                   * backward reads it. Only of rules that keep. */
-    real *dx;     /* [columns, padded] backward: in dy, out dx */
-    double *logdet;     /* [padded], added to */
+    double *x;      /* [columns, padded] the moved state, rewritten in place */
+    real *kept;     /* [columns, padded] x before it moved: forward writes it where it is not NULL,
+                     * backward reads it. Only of rules that keep. */
+    real *dx;       /* [columns, padded] backward: in dy, out dx */
+    double *logdet; /* [padded], added to */
     real *parameters;   /* [columns P, padded]; backward turns them into their gradient in place */
     const real *weight; /* [padded] see tile; backward only */
     const real *mask;   /* [columns, padded] see tile: what is hidden has no log-determinant */
@@ -61,7 +61,8 @@ enum { RULE_KEYS = 16 };
 nicest_status rule_parse(const spec_line *l, rule *self, const char *otherwise,
                          const char *const *keys, const char *usage, char *text, size_t size);
 
-/* Most columns of a chunk, so that its parameters stay in a core's cache; whole tiles of products. */
+/* Most columns of a chunk, so that its parameters stay in a core's cache; whole tiles of products.
+ */
 size_t rule_chunk(const rule *self, size_t padded);
 
 #endif

@@ -6,13 +6,13 @@
  *     y = y_k + h (s xi^2 + d_k a) / (s + (d_k+1 + d_k - 2 s) a)
  *     dy/dx = s^2 (d_k+1 xi^2 + 2 s a + d_k (1 - xi)^2) / (s + (d_k+1 + d_k - 2 s) a)^2
  *
- * Outside it y = x, and the slopes at both ends are 1. Parameters of a value: K logits of widths, K of
- * heights (a softmax each, at least LEAST of the box), K - 1 of the inner slopes (softplus, at least
- * LEAST). All zero is the identity.
+ * Outside it y = x, and the slopes at both ends are 1. Parameters of a value: K logits of widths, K
+ * of heights (a softmax each, at least LEAST of the box), K - 1 of the inner slopes (softplus, at
+ * least LEAST). All zero is the identity.
  *
- * Loops run along the rows of a tile, bins outside: a row's bin is chosen by comparisons, so there is
- * no branch and only the two slopes of the bin that is hit are computed. Values are clamped into their
- * bin before the formula; knots are float, the formula that moves the state is double. */
+ * Loops run along the rows of a tile, bins outside: a row's bin is chosen by comparisons, so there
+ * is no branch and only the two slopes of the bin that is hit are computed. Values are clamped into
+ * their bin before the formula; knots are float, the formula that moves the state is double. */
 #include <math.h>
 #include <stdio.h>
 
@@ -28,11 +28,11 @@ static const double SLOPE_START = 0.54132485461291806;
 
 /* Where each row of a column is: its bin, and what the formula needs of it. */
 typedef struct spline_place {
-    real share[2][MOST_BINS][LONGEST]; /* softmax of widths and of heights */
+    real share[2][MOST_BINS][LONGEST];                   /* softmax of widths and of heights */
     real x[LONGEST], w[LONGEST], y[LONGEST], h[LONGEST]; /* lower corner, and size of the bin */
-    real bin[LONGEST], below[2][LONGEST]; /* its number; shares of the bins before it */
+    real bin[LONGEST], below[2][LONGEST];       /* its number; shares of the bins before it */
     real slope[2][LONGEST], change[2][LONGEST]; /* d_k and d_k+1, and their slopes by the logit */
-    real inside[LONGEST]; /* 1, or 0 outside the box */
+    real inside[LONGEST];                       /* 1, or 0 outside the box */
 } spline_place;
 
 /* share = softmax of K planes of n logits */
@@ -59,7 +59,8 @@ static void soft_shares(const real *logit, size_t bins, size_t n, real share[][L
             share[k][i] *= sum[i];
 }
 
-/* Finds the bins of v[n], which is x, or with `by_y` y; and the logits of the slopes at their ends. */
+/* Finds the bins of v[n], which is x, or with `by_y` y; and the logits of the slopes at their ends.
+ */
 VECTOR_CLONES
 static void find_bins(const rule *self, const double *v, bool by_y, const real *slopes, size_t n,
                       spline_place *p)
@@ -195,7 +196,8 @@ typedef struct spline_delta {
     real corner[2][LONGEST], size[2][LONGEST], slope[2][LONGEST];
 } spline_delta;
 
-/* With L = log dy/dx: G_v = dy dy/dv + weight dL/dv for v = xi, s, d_k, d_k+1; then by the chain. */
+/* With L = log dy/dx: G_v = dy dy/dv + weight dL/dv for v = xi, s, d_k, d_k+1; then by the chain.
+ */
 VECTOR_CLONES
 static void differentiate(const spline_place *p, const real *x, const real *weight,
                           const real *mask, size_t n, real *dx, spline_delta *d)
@@ -215,8 +217,8 @@ static void differentiate(const spline_place *p, const real *x, const real *weig
                     per_under * turn * back;
         real g_s = scale * (xi * xi - top * (1 - 2 * a)) + 2 * gl / s + per_q * 2 * a -
                    per_under * (1 - 2 * a);
-        d->slope[0][i] = (scale * a * (1 - top) + per_q * (1 - xi) * (1 - xi) - per_under * a) *
-                         p->change[0][i];
+        d->slope[0][i] =
+            (scale * a * (1 - top) + per_q * (1 - xi) * (1 - xi) - per_under * a) * p->change[0][i];
         d->slope[1][i] = (-scale * top * a + per_q * xi * xi - per_under * a) * p->change[1][i];
         d->corner[0][i] = -g_xi / w;
         d->corner[1][i] = gy;
@@ -226,7 +228,8 @@ static void differentiate(const spline_place *p, const real *x, const real *weig
     }
 }
 
-/* Logits of widths (axis 0) or heights (1): those before the bin move its corner, its own its size. */
+/* Logits of widths (axis 0) or heights (1): those before the bin move its corner, its own its size.
+ */
 VECTOR_CLONES
 static void give_shares(const rule *self, const spline_place *p, const spline_delta *d, int axis,
                         size_t n, real *logit)

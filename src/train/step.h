@@ -1,8 +1,8 @@
 /* step.h - the second half of a training step: the gradient, block by block, and its update.
  *
- * After flow_learn said that the step is sound. Where the workspace does not keep the whole gradient,
- * that of a block is used while it is in cache and never travels to memory; clipping by the global
- * norm and accumulation want the whole first. */
+ * After flow_learn said that the step is sound. Where the workspace does not keep the whole
+ * gradient, that of a block is used while it is in cache and never travels to memory; clipping by
+ * the global norm and accumulation want the whole first. */
 #ifndef NICEST_TRAIN_STEP_H
 #define NICEST_TRAIN_STEP_H
 
