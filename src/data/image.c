@@ -3,7 +3,9 @@
  * Owns libpng. Whatever a PNG holds (palette, 1 to 16 bits, grey with alpha, interlacing) becomes
  * grey, RGB or RGBA of 8 bits with the values that stand in the file: no gamma is applied. Folders
  * of pictures are in folder.c. */
+#ifndef NICEST_NO_PNG
 #include <png.h>
+#endif
 #include <setjmp.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -18,21 +20,6 @@ enum {
     MOST_SIDE = 1 << 16,
     MOST_RATIO = 1100 /* deflate cannot exceed 1032 */
 };
-
-/* Everything that must survive libpng's long jumps. */
-typedef struct png_work {
-    png_structp png;
-    png_infop info;
-    png_bytepp rows;
-    nicest_image image;
-    unsigned char *gray_alpha; /* [height, width, 2] before it is drawn on black */
-    const unsigned char *in;   /* when reading */
-    size_t in_size, in_used;
-    unsigned char *out; /* when writing */
-    size_t out_size, out_capacity;
-    char text[120];
-    nicest_status status;
-} png_work;
 
 /* ---------------------------------------------------------------- pictures in memory */
 
@@ -70,6 +57,23 @@ void nicest_image_free(nicest_image *image)
 }
 
 /* ---------------------------------------------------------------- what libpng calls */
+
+#ifndef NICEST_NO_PNG
+
+/* Everything that must survive libpng's long jumps. */
+typedef struct png_work {
+    png_structp png;
+    png_infop info;
+    png_bytepp rows;
+    nicest_image image;
+    unsigned char *gray_alpha; /* [height, width, 2] before it is drawn on black */
+    const unsigned char *in;   /* when reading */
+    size_t in_size, in_used;
+    unsigned char *out; /* when writing */
+    size_t out_size, out_capacity;
+    char text[120];
+    nicest_status status;
+} png_work;
 
 static void on_error(png_structp png, png_const_charp text)
 {
@@ -290,6 +294,29 @@ nicest_status nicest_image_encode(const nicest_image *image, unsigned char **byt
     *size = w.out_size;
     return NICEST_OK;
 }
+
+#else
+
+static nicest_status fail_without_png(void)
+{
+    return fail(NICEST_E_UNSUPPORTED, "this build was made without libpng (NICEST_PNG=OFF)");
+}
+
+nicest_status nicest_image_read(nicest_image *image, const char *path)
+{
+    if (image == NULL || path == NULL)
+        return fail(NICEST_E_ARGUMENT, "a path and a place for the picture are needed");
+    return fail_in(fail_without_png(), "%s", path);
+}
+
+nicest_status nicest_image_encode(const nicest_image *image, unsigned char **bytes, size_t *size)
+{
+    if (image == NULL || image->pixels == NULL || bytes == NULL || size == NULL)
+        return fail(NICEST_E_ARGUMENT, "a picture and a place for its bytes are needed");
+    return fail_without_png();
+}
+
+#endif
 
 nicest_status nicest_image_write(const nicest_image *image, const char *path)
 {

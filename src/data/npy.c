@@ -10,7 +10,9 @@
 #include <math.h>
 #include <stdint.h>
 #include <string.h>
+#ifndef NICEST_NO_ZIP
 #include <zip.h>
+#endif
 
 #include "base/memory.h"
 #include "base/status.h"
@@ -23,7 +25,9 @@ enum {
     MOST_MEMBERS = 4096
 };
 
+#ifndef NICEST_NO_ZIP
 static const uint64_t MOST_MEMBER = (uint64_t)16 << 30;
+#endif
 static const char MAGIC[] = "\x93NUMPY";
 
 /* An array as its header describes it. */
@@ -257,6 +261,8 @@ nicest_status npy_load(source_table *table, const char *path)
 }
 
 /* ---------------------------------------------------------------- reading a zip */
+
+#ifndef NICEST_NO_ZIP
 
 typedef struct archive {
     const char *path;
@@ -540,6 +546,24 @@ nicest_status npz_load(source_table *table, const char *path, const char *array)
     return status;
 }
 
+#else
+
+static nicest_status fail_without_zip(void)
+{
+    return fail(NICEST_E_UNSUPPORTED,
+                "this build was made without libzip (NICEST_ZIP=OFF): no .npz, "
+                "and nothing gzipped is written");
+}
+
+nicest_status npz_load(source_table *table, const char *path, const char *array)
+{
+    (void)table;
+    (void)array;
+    return fail_in(fail_without_zip(), "%s", path);
+}
+
+#endif
+
 /* ---------------------------------------------------------------- writing */
 
 unsigned char *byte_buffer_take(byte_buffer *buffer, size_t size)
@@ -600,6 +624,8 @@ nicest_status npy_header(byte_buffer *out, value_type type, const size_t *axes, 
     memory_free(words);
     return p != NULL ? NICEST_OK : fail_memory();
 }
+
+#ifndef NICEST_NO_ZIP
 
 /* 1980-01-01, the first day of zip: no clock is read. */
 static nicest_status add_packed(zip_t *zip, const zip_member *m)
@@ -715,3 +741,22 @@ nicest_status zip_gzip(byte_buffer *out, const byte_buffer *bytes)
     byte_buffer_close(&zip);
     return status;
 }
+
+#else
+
+nicest_status zip_pack(byte_buffer *out, const zip_member *members, size_t count)
+{
+    (void)out;
+    (void)members;
+    (void)count;
+    return fail_without_zip();
+}
+
+nicest_status zip_gzip(byte_buffer *out, const byte_buffer *bytes)
+{
+    (void)out;
+    (void)bytes;
+    return fail_without_zip();
+}
+
+#endif

@@ -1,0 +1,140 @@
+"""libnicest by ctypes: the library is found, its functions get their types, its statuses become errors.
+
+No other module knows ctypes' loader. The prototypes are made from nicest.h (`_header.py`). ctypes gives
+the interpreter lock away for the length of every call.
+"""
+from __future__ import annotations
+
+import ctypes
+import os
+
+import numpy as np
+
+from . import _header as header
+
+
+class NicestError(Exception):
+    """What the library refuses, in its own sentence. Every error below is one too."""
+
+
+class FormatError(NicestError, ValueError):
+    """A file or a block of bytes is not what it should be."""
+
+
+class DataError(NicestError, ValueError):
+    """The data cannot serve: too few rows, missing values, ..."""
+
+
+class MismatchError(NicestError, ValueError):
+    """Model and data (or checkpoint and options) do not belong together."""
+
+
+class ArgumentError(NicestError, ValueError):
+    """An argument is not one that the function takes."""
+
+
+class FileError(NicestError, OSError):
+    """A file could not be opened, read or written."""
+
+
+class DivergedError(NicestError, ArithmeticError):
+    """Training diverged in spite of all retries."""
+
+
+class UnsupportedError(NicestError, NotImplementedError):
+    """This build or this processor cannot do it."""
+
+
+class OutOfMemoryError(NicestError, MemoryError):
+    """Memory ran out."""
+
+
+class InterruptedTrainingError(NicestError, RuntimeError):
+    """A callback asked to stop when there was nothing to keep."""
+
+
+class NicestWarning(UserWarning):
+    """Something that went otherwise than one may expect, and cost no result."""
+
+
+_ERRORS = {
+    header.NICEST_E_MEMORY: OutOfMemoryError,
+    header.NICEST_E_ARGUMENT: ArgumentError,
+    header.NICEST_E_IO: FileError,
+    header.NICEST_E_FORMAT: FormatError,
+    header.NICEST_E_DATA: DataError,
+    header.NICEST_E_MISMATCH: MismatchError,
+    header.NICEST_E_DIVERGED: DivergedError,
+    header.NICEST_E_INTERRUPTED: InterruptedTrainingError,
+    header.NICEST_E_UNSUPPORTED: UnsupportedError,
+}
+
+
+def _find() -> str:
+    """NICEST_LIBRARY names another build; else the one that was installed beside this file."""
+    given = os.environ.get("NICEST_LIBRARY")
+    if given:
+        return given
+    here = os.path.dirname(os.path.abspath(__file__))
+    for name in ("libnicest.so", "libnicest.dylib", "nicest.dll"):
+        path = os.path.join(here, name)
+        if os.path.exists(path):
+            return path
+    raise ImportError(f"{here}: libnicest is not here: install the package (pip install .), or let "
+                      "NICEST_LIBRARY name the library")
+
+
+lib = ctypes.CDLL(_find())
+for _name, (_result, _arguments) in header.FUNCTIONS.items():
+    _function = getattr(lib, _name)
+    _function.restype = _result
+    _function.argtypes = _arguments
+
+
+def check(status: int) -> None:
+    """Raises the library's sentence as the error that fits the status."""
+    if status != header.NICEST_OK:
+        sentence = (lib.nicest_error() or b"").decode("utf-8", "replace")
+        raise _ERRORS.get(status, NicestError)(sentence or lib.nicest_status_name(status).decode())
+
+
+def handle() -> ctypes.c_void_p:
+    """A place for a handle that a function makes."""
+    return ctypes.c_void_p()
+
+
+def text(value: bytes | None) -> str | None:
+    """A text of the library."""
+    return None if value is None else value.decode("utf-8", "replace")
+
+
+def encoded(value: object) -> bytes | None:
+    """A text for the library; paths as the file system spells them."""
+    return None if value is None else os.fsencode(os.fspath(value))
+
+
+def address(array: np.ndarray | None) -> int | None:
+    """Where the values of an array begin."""
+    return None if array is None else array.ctypes.data
+
+
+def names(function) -> list[str]:
+    """A list of names that ends with NULL."""
+    pointer = ctypes.cast(function(), ctypes.POINTER(ctypes.c_char_p))
+    found = []
+    while pointer[len(found)] is not None:
+        found.append(pointer[len(found)].decode())
+    return found
+
+
+def as_dict(structure: ctypes.Structure) -> dict:
+    """The fields of a result, texts decoded."""
+    found = {}
+    for field, kind in structure._fields_:
+        value = getattr(structure, field)
+        if isinstance(value, bytes):
+            value = value.decode("utf-8", "replace")
+        elif isinstance(value, ctypes.Array):
+            value = list(value)
+        found[field] = value
+    return found

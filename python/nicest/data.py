@@ -1,0 +1,355 @@
+"""Rows for the library: arrays where they lie, data frames, files, toys."""
+from __future__ import annotations
+
+import ctypes
+import os
+import sys
+from typing import Any, Sequence
+
+import numpy as np
+
+from . import _header as header
+from ._library import ArgumentError, address, check, encoded, handle, lib, names, text
+
+__all__ = ["Data", "open", "toy", "toy_names", "toy_log_density"]
+
+_TYPES = frozenset("uint8 int8 uint16 int16 uint32 int32 uint64 int64 float32 float64".split())
+
+
+class Data:
+    """A data set that the library reads: rows of numbers, with names, picture size and labels.
+
+    Made by :func:`nicest.open`, :func:`nicest.toy` or from anything that looks like an array; every
+    function of the package takes one wherever it takes rows.
+
+    Parameters
+    ----------
+    rows : array_like of shape (n_rows, n_columns), data frame, or pictures (n, height, width[, channels])
+        Borrowed without a copy where the type is an integer, float32 or float64 of this machine and the
+        strides are positive (columns of a data frame too, where all have one type); else converted to
+        float64. NaN is a missing value.
+    names : sequence of str, optional
+        Names of the columns. Data frames bring their own.
+    image : tuple of int, optional
+        (height, width) or (height, width, channels) of the pictures that the rows are.
+    labels : array_like of shape (n_rows,), optional
+        One number a row.
+
+    Examples
+    --------
+    >>> import numpy as np, nicest
+    >>> rows = nicest.Data(np.arange(6, dtype=np.uint8).reshape(3, 2), names=["a", "b"])
+    >>> rows.shape, rows.names, rows.dtype
+    ((3, 2), ['a', 'b'], dtype('uint8'))
+    """
+
+    def __init__(self, rows: Any, *, names: Sequence[str] | None = None,
+                 image: Sequence[int] | None = None, labels: Any = None):
+        self._handle = handle()
+        self._keep: list[Any] = []
+        view = header.nicest_view()
+        _fill(view, rows, self._keep)
+        if names is None:
+            names = column_names(rows)
+        if names is not None:
+            if len(names) != view.columns:
+                raise ArgumentError(f"{len(names)} names for {view.columns} columns")
+            array = (ctypes.c_char_p * len(names))(*[str(n).encode() for n in names])
+            view.names = ctypes.cast(array, ctypes.c_void_p)
+            self._keep.append(array)
+        if image is not None:
+            view.height, view.width, view.channels = (*image, 1)[:3]
+        if labels is not None:
+            labels = np.ascontiguousarray(labels, dtype=np.float64)
+            if labels.shape != (view.rows,):
+                raise ArgumentError(f"labels of shape {labels.shape} for {view.rows} rows")
+            view.labels = address(labels)
+            self._keep.append(labels)
+        check(lib.nicest_data_view(ctypes.byref(self._handle), ctypes.byref(view)))
+
+    @classmethod
+    def _of(cls, made: ctypes.c_void_p, keep: Sequence[Any] = ()) -> "Data":
+        data = cls.__new__(cls)
+        data._handle, data._keep = made, list(keep)
+        return data
+
+    def __del__(self):
+        made, self._handle = getattr(self, "_handle", None), None
+        if made:
+            lib.nicest_data_free(made)
+
+    def __len__(self) -> int:
+        return lib.nicest_data_rows(self._handle)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(rows, columns); a label is no column."""
+        return len(self), lib.nicest_data_columns(self._handle)
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the columns, "x1", "x2", ... where the data has none."""
+        return [text(lib.nicest_data_column_name(self._handle, j)) for j in range(self.shape[1])]
+
+    @property
+    def kind(self) -> str:
+        """"csv", "npy", "npz", "idx", "png", "toy" or "memory"."""
+        return text(lib.nicest_data_kind(self._handle))
+
+    @property
+    def dtype(self) -> np.dtype:
+        """Type of the stored values."""
+        return np.dtype(text(lib.nicest_data_type(self._handle)))
+
+    @property
+    def image(self) -> tuple[int, int, int] | None:
+        """(height, width, channels), or None where the rows are no pictures."""
+        size = [ctypes.c_uint() for _ in range(3)]
+        lib.nicest_data_image(self._handle, *[ctypes.byref(s) for s in size])
+        return tuple(s.value for s in size) if size[0].value else None
+
+    @property
+    def labels(self) -> np.ndarray | None:
+        """One a row: numbers, or the words of the file; None where there are none."""
+        pointer = lib.nicest_data_labels(self._handle)
+        if not pointer:
+            return None
+        values = np.ctypeslib.as_array(ctypes.cast(pointer, ctypes.POINTER(ctypes.c_double)), (len(self),))
+        words = [lib.nicest_data_label_text(self._handle, i) for i in range(len(self))]
+        if any(w is not None for w in words):
+            return np.array([text(w) for w in words], dtype=object)
+        return values.copy()
+
+    def numpy(self, first: int = 0, count: int | None = None) -> np.ndarray:
+        """Rows as float64, of shape (count, columns); all of them by default."""
+        n, d = self.shape
+        count = max(n - first, 0) if count is None else count
+        out = np.empty((count, d))
+        check(lib.nicest_data_read(self._handle, first, count, address(out)))
+        return out
+
+    def __array__(self, dtype=None, copy=None):
+        out = self.numpy()
+        return out if dtype is None else out.astype(dtype)
+
+    def select(self, index: Any) -> "Data":
+        """Rows `index` (numbers, or a mask) as data of their own; the values are shared."""
+        index = np.arange(len(self))[index].astype(np.uintp)
+        made = handle()
+        check(lib.nicest_data_select(ctypes.byref(made), self._handle, address(index), len(index)))
+        return Data._of(made, [self])
+
+    def save(self, path: str | os.PathLike) -> None:
+        """Writes by extension: .csv .tsv (.gz) .npy .npz -idx?-ubyte(.gz) .png."""
+        check(lib.nicest_data_save(self._handle, encoded(path)))
+
+    def __repr__(self) -> str:
+        n, d = self.shape
+        picture = "" if self.image is None else ", pictures of %dx%dx%d" % self.image
+        return f"<nicest.Data: {n} rows of {d} columns, {self.dtype} from {self.kind}{picture}>"
+
+
+# ---------------------------------------------------------------- what looks like an array
+
+def is_pandas(rows: Any) -> bool:
+    """A pandas frame, without importing pandas."""
+    pandas = sys.modules.get("pandas")
+    return pandas is not None and isinstance(rows, pandas.DataFrame)
+
+
+def is_polars(rows: Any) -> bool:
+    """A polars frame, without importing polars."""
+    polars = sys.modules.get("polars")
+    return polars is not None and isinstance(rows, polars.DataFrame)
+
+
+def column_names(rows: Any) -> list[str] | None:
+    """Names that a data frame brings; numbers are no names."""
+    if is_pandas(rows) and all(isinstance(c, str) for c in rows.columns):
+        return list(rows.columns)
+    return list(rows.columns) if is_polars(rows) else None
+
+
+def _frame_columns(rows: Any) -> list[np.ndarray]:
+    """Each column of a data frame as an array of numbers."""
+    columns = []
+    for name in rows.columns:
+        column = rows[name]
+        try:
+            if is_pandas(rows):
+                column = column.to_numpy(dtype=np.float64, na_value=np.nan) if column.hasnans or \
+                    not isinstance(column.dtype, np.dtype) else column.to_numpy()
+            else:
+                column = column.to_numpy()
+            columns.append(_usable(np.asarray(column)))
+        except (TypeError, ValueError):
+            raise ArgumentError(f"column '{name}' of the data frame is not numbers: leave it out, or "
+                                "encode its words as numbers") from None
+    return columns
+
+
+def _usable(array: np.ndarray) -> np.ndarray:
+    """The array, or a copy of it that the library can read."""
+    if np.iscomplexobj(array):
+        raise ArgumentError("Complex data not supported")
+    if array.dtype == bool:
+        array = array.view(np.uint8)
+    if array.dtype.name not in _TYPES or not array.dtype.isnative:
+        array = array.astype(np.float64)
+    if any(stride < 0 for stride in array.strides):
+        array = np.ascontiguousarray(array)
+    return array
+
+
+def _fill(view: header.nicest_view, rows: Any, keep: list[Any]) -> None:
+    """Describes the rows; what must stay alive goes into `keep`."""
+    if is_polars(rows) or (is_pandas(rows) and len(set(rows.dtypes)) > 1):
+        columns = _frame_columns(rows)
+        kinds = {c.dtype for c in columns}
+        if len(kinds) == 1 and len({c.strides for c in columns}) == 1:
+            pointers = (ctypes.c_void_p * len(columns))(*[address(c) for c in columns])
+            view.column = ctypes.cast(pointers, ctypes.c_void_p)
+            view.row_stride = columns[0].strides[0]
+            view.rows, view.columns = len(columns[0]), len(columns)
+            view.type = columns[0].dtype.name.encode()
+            keep += [pointers, *columns]
+            return
+        rows = np.column_stack([c.astype(np.float64, copy=False) for c in columns])
+    if is_pandas(rows):
+        native = isinstance(rows.dtypes.iloc[0], np.dtype) and rows.dtypes.iloc[0] != object
+        rows = rows.to_numpy() if native else np.column_stack(_frame_columns(rows))
+    array = _usable(np.asarray(rows))
+    if array.ndim in (3, 4):
+        view.height, view.width, view.channels = (*array.shape[1:], 1)[:3]
+        array = array.reshape(len(array), -1)
+    if array.ndim != 2:
+        raise ArgumentError(f"Expected 2D array [rows, columns], got an array of shape {array.shape}. "
+                            "Reshape your data: array.reshape(-1, 1) is one column, "
+                            "array.reshape(1, -1) one row")
+    view.rows, view.columns = array.shape
+    view.type = array.dtype.name.encode()
+    view.values = address(array)
+    view.row_stride, view.column_stride = array.strides
+    keep.append(array)
+
+
+def as_data(rows: Any) -> Data:
+    """Whatever a caller has, as data."""
+    if isinstance(rows, Data):
+        return rows
+    if isinstance(rows, (str, os.PathLike)):
+        return open(rows)
+    if hasattr(rows, "toarray") and hasattr(rows, "nnz"):
+        raise TypeError("Sparse data is not supported: a density needs every value; use .toarray()")
+    return Data(rows)
+
+
+def as_rows(rows: Any) -> np.ndarray:
+    """Whatever a caller has, as float64 rows in order."""
+    if isinstance(rows, np.ndarray) and rows.ndim == 2 and rows.dtype == np.float64 and \
+            rows.flags.c_contiguous:
+        return rows
+    return as_data(rows).numpy()
+
+
+def like(rows: Any, values: np.ndarray, columns: Sequence[str] | None = None, name: str = "logp") -> Any:
+    """Results in the manner of the rows: a frame or a series with their index, else the array."""
+    if is_pandas(rows):
+        pandas = sys.modules["pandas"]
+        if values.ndim == 1:
+            return pandas.Series(values, index=rows.index, name=name)
+        return pandas.DataFrame(values, index=rows.index, columns=columns)
+    if is_polars(rows):
+        polars = sys.modules["polars"]
+        if values.ndim == 1:
+            return polars.Series(name, values)
+        return polars.DataFrame(values, schema=list(columns) if columns is not None else None)
+    return values
+
+
+# ---------------------------------------------------------------- files and toys
+
+def open(source: str | os.PathLike, *, columns: str | None = None, drop: str | None = None,
+         label: str | None = None, where: str | None = None,
+         image: Sequence[int] | None = None, **reading: Any) -> Data:
+    """Opens what the program calls DATA.
+
+    Parameters
+    ----------
+    source : str or path
+        "toy:NAME[,n=..][,seed=..]", FILE.csv or .tsv (.gz), FILE.npy, FILE.npz[:ARRAY],
+        FILE-idx?-ubyte (.gz), a folder of PNGs; a slice "[a:b]" may follow.
+    columns, drop : str, optional
+        Keep or leave out these columns: names, or numbers from 1, "a,b,3-7".
+    label : str, optional
+        This column is a label.
+    where : str, optional
+        "COLUMN=VALUE": keep only these rows.
+    image : tuple of int, optional
+        (height, width) or (height, width, channels).
+    **reading
+        Further fields of the library's nicest_data_options.
+
+    Returns
+    -------
+    Data
+
+    Examples
+    --------
+    >>> import nicest
+    >>> nicest.open("toy:moons,n=100[0:10]").shape
+    (10, 2)
+    """
+    options = header.nicest_data_options(columns=_bytes(columns), drop=_bytes(drop), label=_bytes(label),
+                                         where=_bytes(where))
+    for name, value in reading.items():
+        if name not in dict(header.nicest_data_options._fields_):
+            raise TypeError(f"open() got an unexpected keyword argument '{name}'")
+        setattr(options, name, _bytes(value) if isinstance(value, str) else value)
+    if image is not None:
+        options.height, options.width, options.channels = (*image, 1)[:3]
+    made = handle()
+    check(lib.nicest_data_open(ctypes.byref(made), encoded(source), ctypes.byref(options)))
+    return Data._of(made)
+
+
+def _bytes(value: str | None) -> bytes | None:
+    return None if value is None else value.encode()
+
+
+def toy_names() -> list[str]:
+    """Names of the toy densities."""
+    return names(lib.nicest_toy_names)
+
+
+def toy(name: str, n: int = 1000, seed: int = 1) -> np.ndarray:
+    """Rows of a toy density in the plane.
+
+    Parameters
+    ----------
+    name : str
+        One of :func:`toy_names`; parameters may follow, "moons,noise=0.2".
+    n, seed : int
+        Rows, and the seed that they follow from.
+
+    Returns
+    -------
+    ndarray of shape (n, 2)
+
+    Examples
+    --------
+    >>> import nicest
+    >>> nicest.toy("moons", n=5).shape
+    (5, 2)
+    """
+    return open(f"toy:{name},n={n},seed={seed}").numpy()
+
+
+def toy_log_density(name: str, rows: Any) -> np.ndarray:
+    """True log density of a toy at rows [n, 2], in nats; -inf where there are never any."""
+    rows = as_rows(rows)
+    if rows.shape[1] != 2:
+        raise ArgumentError(f"toys have 2 columns, not {rows.shape[1]}")
+    out = np.empty(len(rows))
+    check(lib.nicest_toy_log_density(name.encode(), address(rows), len(rows), address(out)))
+    return out

@@ -1,0 +1,484 @@
+"""A trained density and what it is for."""
+from __future__ import annotations
+
+import ctypes
+import dataclasses
+import html
+import json
+import os
+from types import MappingProxyType
+from typing import Any, Mapping, Sequence
+
+import numpy as np
+
+from . import _header as header
+from ._library import ArgumentError, address, as_dict, check, encoded, handle, lib, names, text
+from .data import Data, as_data, as_rows, like
+
+__all__ = ["Model", "Verification", "Imputation", "score_names"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Verification:
+    """What :meth:`Model.verify` measured; `ok` says whether every bound holds."""
+
+    ok: bool
+    inverse_max: float
+    latent_max: float
+    logdet_max_error: float
+    gradient_max_error: float
+    integral: float
+    integral_reason: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Imputation:
+    """Filled rows and how it went.
+
+    Attributes
+    ----------
+    filled : ndarray of shape (n, d), or (draws, n, d) where draws were asked for
+        Stored rows: seen values bit for bit, hidden ones filled.
+    spread : ndarray of shape (n, d)
+        Standard deviation over the draws, in the units of the column.
+    summary : mapping
+        hidden values, steps, log p before and after, and errors where the truth was known.
+    """
+
+    filled: Any
+    spread: np.ndarray
+    summary: Mapping[str, float]
+
+
+def score_names() -> list[str]:
+    """Names of the scores of typicality that :meth:`Model.outlier_scores` knows."""
+    return names(lib.nicest_score_names)
+
+
+class _Workspaces:
+    """Workspaces that wait for their next caller; one belongs to one call at a time."""
+
+    def __init__(self, model: ctypes.c_void_p, threads: int):
+        self.model, self.threads = model, threads
+        self.one: list[ctypes.c_void_p] = []
+        self.many: list[ctypes.c_void_p] = []
+
+    def take(self, rows: int) -> tuple[list[ctypes.c_void_p], ctypes.c_void_p]:
+        waiting = self.one if rows == 1 else self.many
+        try:
+            return waiting, waiting.pop()
+        except IndexError:
+            made = handle()
+            check(lib.nicest_workspace_new(ctypes.byref(made), self.model, int(rows == 1),
+                                           1 if rows == 1 else self.threads))
+            return waiting, made
+
+    def close(self) -> None:
+        for waiting in (self.one, self.many):
+            while waiting:
+                lib.nicest_workspace_free(waiting.pop())
+
+
+class Model:
+    """An exact density: log p of every row, samples, inverse, and what follows from these.
+
+    Models come from :func:`nicest.train`, :meth:`load` and :meth:`from_bytes`. A model may be used from
+    any number of threads at once, pickled (the bytes of its file, in which nothing can be run), and sent
+    to other processes.
+
+    Rows are *stored* rows, as a file holds them, unless a method says *continuous*: what the density is
+    of, where whole numbers carry noise of their own width (:meth:`encode`). All of log p is in nats, in
+    the units of the columns; of pictures in full scale, 0 to 1.
+
+    Examples
+    --------
+    >>> import nicest
+    >>> model = nicest.train(nicest.toy("moons", n=500), epochs=2, couplings=2, hidden=16)
+    >>> model.score(nicest.toy("moons", n=3, seed=2)).shape
+    (3,)
+    >>> again = nicest.Model.from_bytes(model.to_bytes())
+    >>> bool((again.sample(4) == model.sample(4)).all())
+    True
+    """
+
+    def __init__(self, *_: Any, **__: Any):
+        raise TypeError("a model comes from nicest.train, Model.load or Model.from_bytes")
+
+    @classmethod
+    def _of(cls, made: ctypes.c_void_p, threads: int = 0) -> "Model":
+        model = object.__new__(cls)
+        model._handle, model._threads = made, threads
+        model._workspaces = _Workspaces(made, threads)
+        model.result = None
+        return model
+
+    @classmethod
+    def load(cls, path: str | os.PathLike, *, threads: int = 0) -> "Model":
+        """Reads a model file; every size in it is checked before it is believed.
+
+        Parameters
+        ----------
+        path : str or path
+            A file that :meth:`save` or the program wrote.
+        threads : int
+            Threads to use; 0: one for each processor. No result depends on it.
+        """
+        made = handle()
+        check(lib.nicest_model_load(ctypes.byref(made), encoded(path)))
+        return cls._of(made, threads)
+
+    @classmethod
+    def from_bytes(cls, data: bytes, *, threads: int = 0) -> "Model":
+        """The model of :meth:`to_bytes`, checked as a file is."""
+        made, view = handle(), np.frombuffer(data, np.uint8)
+        check(lib.nicest_model_load_bytes(ctypes.byref(made), address(view), view.size))
+        return cls._of(made, threads)
+
+    def save(self, path: str | os.PathLike) -> None:
+        """Writes the model file (safetensors), whole or not at all."""
+        check(lib.nicest_model_save(self._handle, encoded(path)))
+
+    def to_bytes(self) -> bytes:
+        """The bytes of the model file; the same model has the same bytes."""
+        block, size = ctypes.c_void_p(), ctypes.c_size_t()
+        check(lib.nicest_model_save_bytes(self._handle, ctypes.byref(block), ctypes.byref(size)))
+        try:
+            return ctypes.string_at(block, size.value)
+        finally:
+            lib.nicest_free(block)
+
+    def __reduce__(self):
+        return _restore, (self.to_bytes(), self._threads)
+
+    def __del__(self):
+        made, self._handle = getattr(self, "_handle", None), None
+        if made:
+            self._workspaces.close()
+            lib.nicest_model_free(made)
+
+    # ------------------------------------------------------------ questions
+
+    @property
+    def columns(self) -> int:
+        """Numbers in a row."""
+        return lib.nicest_model_columns(self._handle)
+
+    @property
+    def column_names(self) -> list[str]:
+        """Names of the columns in the training data, "x1", "x2", ... where it had none."""
+        return [text(lib.nicest_model_column_name(self._handle, j)) for j in range(self.columns)]
+
+    @property
+    def image(self) -> tuple[int, int, int] | None:
+        """(height, width, channels) of pictures, else None."""
+        size = [ctypes.c_uint() for _ in range(3)]
+        lib.nicest_model_image(self._handle, *[ctypes.byref(s) for s in size])
+        return tuple(s.value for s in size) if size[0].value else None
+
+    @property
+    def parameters(self) -> int:
+        """How many numbers training moved."""
+        return lib.nicest_model_parameters(self._handle)
+
+    @property
+    def spec(self) -> str:
+        """The stack of layers as text."""
+        return text(lib.nicest_model_spec(self._handle))
+
+    @property
+    def calibrated(self) -> bool:
+        """Whether p-values and thresholds can be asked for."""
+        return bool(lib.nicest_calibrated(self._handle))
+
+    @property
+    def training(self) -> dict:
+        """The record of training: recipe, what was chosen, curve, figures; {} where there is none."""
+        record = lib.nicest_model_entry(self._handle, b"nicest.training")
+        return json.loads(record) if record else {}
+
+    def info(self) -> dict:
+        """What the model is, as one dict."""
+        return {"columns": self.columns, "column_names": self.column_names, "image": self.image,
+                "parameters": self.parameters, "calibrated": self.calibrated, "spec": self.spec,
+                "training": self.training}
+
+    def tensors(self) -> Mapping[str, np.ndarray]:
+        """Every array of the model by name, read-only: weights, scales, the numbers of its entry."""
+        data = self.to_bytes()
+        size = int.from_bytes(data[:8], "little")
+        listed, body, kinds = json.loads(data[8:8 + size]), 8 + size, {"F32": "<f4", "F64": "<f8"}
+        found = {}
+        for name, item in listed.items():
+            if name != "__metadata__":
+                begin, end = item["data_offsets"]
+                found[name] = np.frombuffer(data[body + begin:body + end],
+                                            kinds[item["dtype"]]).reshape(item["shape"])
+        return MappingProxyType(found)
+
+    def bits_per_dim(self, logp: Any) -> Any:
+        """-(logp + sum of log units) / (d log 2) where every column is quantised, else NaN."""
+        return np.vectorize(lambda x: lib.nicest_model_bits_per_dim(self._handle, x), otypes=[float])(logp)[()]
+
+    def _repr_html_(self) -> str:
+        record = self.training
+        figures = "".join(f"<tr><th>{name}</th><td>{record[key]:.5g} nats</td></tr>" for name, key in
+                          (("training rows", "train_logp"), ("validation rows", "valid_logp"),
+                           ("held-out rows", "held_out_logp"), ("a Gaussian", "gaussian_logp"))
+                          if record.get(key) is not None)
+        return (f"<details open><summary>nicest.Model: {self.columns} columns, {self.parameters:,} parameters"
+                f"</summary><table>{figures}</table><pre>{html.escape(self.spec)}</pre></details>")
+
+    def __repr__(self) -> str:
+        return f"<nicest.Model: {self.columns} columns, {self.parameters:,} parameters>"
+
+    # ------------------------------------------------------------ likelihood and its neighbours
+
+    def _rows(self, rows: Any) -> np.ndarray:
+        rows = as_rows(rows)
+        if rows.shape[1] != self.columns:
+            raise ArgumentError(f"the rows have {rows.shape[1]} columns, the model {self.columns}")
+        return rows
+
+    def _run(self, function, rows: int, *arguments: Any) -> None:
+        waiting, workspace = self._workspaces.take(rows)
+        try:
+            status = function(workspace, *arguments)
+        finally:
+            waiting.append(workspace)
+        if status:
+            check(status)
+
+    def score(self, rows: Any, *, seed: int = 1) -> Any:
+        """Log-likelihood of stored rows.
+
+        Parameters
+        ----------
+        rows : array_like of shape (n, d), data frame, Data or DATA text
+            NaN in a row gives NaN; a row beyond the numbers of the model gives -inf.
+        seed : int
+            Of the noise of quantised columns; equal rows have equal noise.
+
+        Returns
+        -------
+        ndarray (or series, for a data frame) of shape (n,)
+            In nats.
+        """
+        if type(rows) is np.ndarray and rows.ndim == 2 and rows.dtype == np.float64 and \
+                rows.flags.c_contiguous and rows.shape[1] == self.columns:
+            out = np.empty(len(rows))
+            self._run(lib.nicest_score, len(rows), address(rows), len(rows), seed, address(out))
+            return out
+        data = as_data(rows)
+        out = np.empty(len(data))
+        check(lib.nicest_score_data(self._handle, data._handle, seed, self._threads, address(out)))
+        return like(rows, out)
+
+    def log_prob(self, rows: Any) -> np.ndarray:
+        """Log-likelihood of continuous rows, of shape (n,), in nats."""
+        values = self._rows(rows)
+        out = np.empty(len(values))
+        self._run(lib.nicest_log_prob, len(values), address(values), len(values), address(out))
+        return like(rows, out)
+
+    def gradient(self, rows: Any) -> tuple[np.ndarray, np.ndarray]:
+        """Log-likelihood of continuous rows and its gradient by the row.
+
+        Returns
+        -------
+        logp : ndarray of shape (n,)
+        gradient : ndarray of shape (n, d)
+            In nats by unit of the column.
+        """
+        values = self._rows(rows)
+        out, slope = np.empty(len(values)), np.empty(values.shape)
+        self._run(lib.nicest_log_prob_gradient, len(values), address(values), len(values), address(out),
+                  address(slope))
+        return out, slope
+
+    def forward(self, rows: Any) -> tuple[np.ndarray, np.ndarray]:
+        """Continuous rows to latent [n, d], and log |det dh/dx| [n]."""
+        values = self._rows(rows)
+        latent, logdet = np.empty(values.shape), np.empty(len(values))
+        self._run(lib.nicest_forward, len(values), address(values), len(values), address(latent),
+                  address(logdet))
+        return latent, logdet
+
+    def inverse(self, latent: Any) -> tuple[np.ndarray, np.ndarray]:
+        """Latent to continuous rows [n, d], and log |det dx/dh| [n]."""
+        values = self._rows(latent)
+        rows, logdet = np.empty(values.shape), np.empty(len(values))
+        self._run(lib.nicest_inverse, len(values), address(values), len(values), address(rows),
+                  address(logdet))
+        return rows, logdet
+
+    def encode(self, rows: Any, *, seed: int = 1) -> np.ndarray:
+        """Stored rows to continuous rows [n, d], with the noise that :meth:`score` gives them."""
+        values = self._rows(rows)
+        out = np.empty(values.shape)
+        check(lib.nicest_encode(self._handle, address(values), len(values), seed, address(out)))
+        return out
+
+    def decode(self, rows: Any) -> np.ndarray:
+        """Continuous rows to stored rows [n, d]: quantised columns at their levels."""
+        values = self._rows(rows)
+        out = np.empty(values.shape)
+        check(lib.nicest_decode(self._handle, address(values), len(values), address(out)))
+        return out
+
+    def sample(self, n: int = 1, *, seed: int = 1, first: int = 0, temperature: float = 1.0) -> np.ndarray:
+        """New rows.
+
+        Parameters
+        ----------
+        n : int
+            How many.
+        seed, first : int
+            Rows `first` .. `first` + n - 1 of the stream `seed`: parts of a stream join without a seam.
+        temperature : float
+            Scales the latent; 1 is the model.
+
+        Returns
+        -------
+        ndarray of shape (n, d)
+            Stored rows.
+        """
+        out = np.empty((n, self.columns))
+        self._run(lib.nicest_sample, n, n, seed, first, temperature, address(out))
+        return out
+
+    # ------------------------------------------------------------ what a model is for
+
+    def impute(self, rows: Any, *, hidden: Any = None, method: str | None = None, recipe: str = "default",
+               draws: int = 1, steps: int = 0, seed: int = 1) -> Imputation:
+        """Fills what is missing, given the rest of each row.
+
+        Parameters
+        ----------
+        rows : array_like of shape (n, d) or data frame
+            NaN is missing.
+        hidden : array_like of bool of shape (n, d), or str, optional
+            What else to fill: cells, or the name of a mask ("top", "random:0.75", ...). Values under it
+            are never used to fill; they are the truth that errors are measured against.
+        method : {"map", "mean", "langevin"}, optional
+            Default: "map" for pictures, "mean" for tables.
+        recipe : {"default", "paper", "released"}
+        draws : int
+            Fills of each row, with method "langevin".
+        steps : int
+            0: by recipe.
+
+        Returns
+        -------
+        Imputation
+        """
+        values = self._rows(rows)
+        n, d = values.shape
+        cells = np.isnan(values)
+        if isinstance(hidden, str):
+            mask = np.zeros((n, d), np.uint8)
+            check(lib.nicest_mask(hidden.encode(), address(values), n, d, *(self.image or (0, 0, 0)), seed,
+                                  address(mask)))
+            cells |= mask.astype(bool)
+        elif hidden is not None:
+            cells |= np.asarray(hidden, bool).reshape(n, d)
+        options, result = header.nicest_inpaint_options(), header.nicest_inpaint_result()
+        lib.nicest_inpaint_defaults(ctypes.byref(options))
+        options.recipe, options.method = recipe.encode(), method and method.encode()
+        options.samples, options.steps = draws, steps
+        options.seed, options.threads = seed, self._threads
+        cells = np.ascontiguousarray(cells, np.uint8)
+        filled, spread = np.empty((draws, n, d)), np.empty((n, d))
+        check(lib.nicest_inpaint(self._handle, address(values), n, address(cells), ctypes.byref(options),
+                                 address(filled), address(spread), ctypes.byref(result)))
+        one = like(rows, filled[0], self.column_names) if draws == 1 else filled
+        return Imputation(one, spread, MappingProxyType(as_dict(result)))
+
+    inpaint = impute
+
+    def verify(self, rows: Any = None, *, seed: int = 1) -> Verification:
+        """Proves that the model is a density: inverse, log-determinant, gradient, total mass.
+
+        Parameters
+        ----------
+        rows : array_like of shape (n, d), optional
+            What to measure on; the model's own samples by default.
+        """
+        data, found = None if rows is None else as_data(rows), header.nicest_verification()
+        check(lib.nicest_verify(self._handle, data and data._handle, seed, self._threads, ctypes.byref(found)))
+        fields = as_dict(found)
+        return Verification(bool(fields.pop("ok")), **{k: fields[k] for k in
+                            Verification.__dataclass_fields__ if k in fields})
+
+    def density(self, box: Sequence[float] | None = None, *, width: int = 200, height: int = 200,
+                seed: int = 1) -> tuple[np.ndarray, np.ndarray]:
+        """Log density of a model of one or two columns on a grid.
+
+        Parameters
+        ----------
+        box : (low1, high1) or (low1, high1, low2, high2), optional
+            Default: the box of the model's samples.
+
+        Returns
+        -------
+        logp : ndarray of shape (width,) or (height, width)
+            At the midpoints of cells, in nats; row 0 is the highest second coordinate.
+        box : ndarray of shape (2,) or (4,)
+        """
+        if self.columns > 2:
+            raise ArgumentError(f"a grid is for models of 1 or 2 columns, not {self.columns}")
+        if box is None:
+            edge, integral = np.empty(4), ctypes.c_double()
+            check(lib.nicest_density_integral(self._handle, seed, self._threads, address(edge),
+                                              ctypes.byref(integral)))
+            box = edge[:2 * self.columns]
+        box = np.ascontiguousarray(box, np.float64)
+        if box.shape != (2 * self.columns,):
+            raise ArgumentError(f"the box has {box.size} numbers, not {2 * self.columns}")
+        out = np.empty(width if self.columns == 1 else (height, width))
+        check(lib.nicest_density_grid(self._handle, address(box), width, height, self._threads, address(out)))
+        return out, box
+
+    # ------------------------------------------------------------ atypical rows
+
+    def outlier_scores(self, rows: Any, *, score: str = "logp", group: int = 1, seed: int = 1) -> Any:
+        """One score a row, higher for more typical rows; :func:`nicest.score_names` lists them."""
+        data = as_data(rows)
+        out = np.empty(len(data))
+        check(lib.nicest_outlier_scores(self._handle, data._handle, score.encode(), group, seed,
+                                        self._threads, address(out)))
+        return like(rows, out, name=score)
+
+    def p_values(self, rows: Any, *, score: str = "logp", seed: int = 1) -> Any:
+        """Conformal p-values: of normal rows at most the share p lies at or below p.
+
+        Returns
+        -------
+        ndarray or series of shape (n,)
+        """
+        scores = np.ascontiguousarray(self.outlier_scores(rows, score=score, seed=seed))
+        out = np.empty(len(scores))
+        check(lib.nicest_conformal(self._handle, score.encode(), address(scores), len(scores), address(out)))
+        return like(rows, out, name="p")
+
+    def threshold(self, rate: float = 0.05, *, score: str = "logp") -> float:
+        """Rows that score below it are the share `rate` of normal rows; -inf where the calibration rows
+        are too few to promise that."""
+        found = ctypes.c_double()
+        check(lib.nicest_threshold(self._handle, score.encode(), rate, ctypes.byref(found), None))
+        return found.value
+
+    def calibrate(self, held_out: Any, *, train: Any = None, seed: int = 1) -> None:
+        """Calibrates p-values and thresholds on rows that served neither training nor early stopping.
+
+        Parameters
+        ----------
+        held_out : array_like of shape (n, d)
+        train : array_like of shape (m, d), optional
+            Fits the statistics of the scores on these rows too.
+        """
+        data, other = as_data(held_out), None if train is None else as_data(train)
+        check(lib.nicest_calibrate(self._handle, other and other._handle, data._handle, seed, self._threads))
+
+
+def _restore(data: bytes, threads: int) -> Model:
+    return Model.from_bytes(data, threads=threads)

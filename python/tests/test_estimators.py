@@ -1,0 +1,114 @@
+"""The estimators: scikit-learn's own checks without an exception, and what they promise beyond."""
+import pickle
+
+import numpy as np
+import pytest
+
+pytest.importorskip("sklearn", minversion="1.6")
+
+import joblib  # noqa: E402
+from sklearn.base import clone  # noqa: E402
+from sklearn.model_selection import GridSearchCV  # noqa: E402
+from sklearn.pipeline import make_pipeline  # noqa: E402
+from sklearn.preprocessing import StandardScaler  # noqa: E402
+from sklearn.utils.estimator_checks import parametrize_with_checks  # noqa: E402
+
+import nicest  # noqa: E402
+
+SMALL = dict(epochs=3, couplings=2, hidden=8)
+
+
+@parametrize_with_checks([nicest.Flow(**SMALL), nicest.FlowOutlierDetector(**SMALL),
+                          nicest.FlowOutlierDetector(contamination=0.1, **SMALL), nicest.FlowImputer(**SMALL)])
+def test_scikit_learns_own_checks(estimator, check):
+    check(estimator)
+
+
+def test_flow(moons):
+    flow = nicest.Flow(random_state=0, **SMALL).fit(moons)
+    assert flow.n_iter_ == 3 and len(flow.loss_curve_) == len(flow.validation_scores_) > 0
+    assert flow.score(moons) == flow.score_samples(moons).mean()
+    assert np.allclose(flow.inverse_transform(flow.transform(moons)), moons, atol=1e-5)
+    assert np.array_equal(clone(flow).fit(moons).score_samples(moons), flow.score_samples(moons))
+    assert np.array_equal(flow.set_params(n_jobs=1).fit(moons).sample(5, 1), clone(flow).fit(moons).sample(5, 1))
+    assert not np.array_equal(flow.sample(5, 1), flow.sample(5, 2))
+
+
+def test_warm_start_and_callbacks(moons):
+    flow = nicest.Flow(warm_start=True, random_state=0, **SMALL).fit(moons)
+    first, seen = flow.score(moons), []
+    assert flow.set_params(callbacks=[seen.append]).fit(moons).score(moons) > first and seen
+
+
+def test_pickle_joblib_and_frames(moons, tmp_path):
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame(moons, columns=["a", "b"])
+    flow = nicest.Flow(random_state=0, **SMALL).fit(frame)
+    assert list(flow.feature_names_in_) == ["a", "b"] and flow.model_.column_names == ["a", "b"]
+    expected = flow.score_samples(frame)
+    assert np.array_equal(pickle.loads(pickle.dumps(flow)).score_samples(frame), expected)
+    joblib.dump(flow, tmp_path / "flow.joblib")
+    for mode in (None, "r"):
+        assert np.array_equal(joblib.load(tmp_path / "flow.joblib", mmap_mode=mode).score_samples(frame), expected)
+    parts = joblib.Parallel(n_jobs=2, backend="multiprocessing")(joblib.delayed(flow.score_samples)(p) for p in (frame[:300], frame[300:]))
+    assert np.array_equal(np.concatenate(parts), expected)
+    out = flow.set_output(transform="pandas").transform(frame)
+    assert list(out.columns) == ["flow0", "flow1"] and (out.index == frame.index).all()
+
+
+def test_in_a_pipeline_and_a_search(moons):
+    pipe = make_pipeline(StandardScaler(), nicest.Flow(random_state=0, **SMALL))
+    search = GridSearchCV(pipe, {"flow__couplings": [1, 2]}, cv=2).fit(moons)
+    assert np.isfinite(search.best_score_)
+
+
+def test_outliers():
+    rows, fresh = nicest.toy("moons", n=3000), nicest.toy("moons", n=3000, seed=8)
+    far = np.random.default_rng(1).uniform(5, 9, (300, 2))
+    found = nicest.FlowOutlierDetector(false_alarms=0.05, random_state=0, **SMALL).fit(rows)
+    assert (found.predict(far) == -1).all() and np.mean(found.predict(fresh) == -1) < 0.09
+    chosen = found.select(np.vstack([fresh, far]), fdr=0.1)
+    assert chosen[3000:].mean() > 0.95 and chosen[:3000].sum() < 0.2 * chosen.sum()
+    assert not found.select(fresh, fdr=1e-9).any()
+    share = nicest.FlowOutlierDetector(contamination=0.2, random_state=0, **SMALL).fit(rows)
+    assert abs(np.mean(share.predict(rows) == -1) - 0.2) < 0.01
+    for wrong in (dict(contamination=0.7), dict(false_alarms=0), dict(contamination="some")):
+        with pytest.raises(ValueError):
+            nicest.FlowOutlierDetector(**wrong, **SMALL).fit(rows)
+
+
+def test_imputer(moons):
+    holes = moons.copy()
+    holes[::3, 1] = np.nan
+    imputer = nicest.FlowImputer(random_state=0, **SMALL).fit(holes)
+    filled = imputer.transform(holes)
+    assert np.isfinite(filled).all() and np.array_equal(filled[1::3], moons[1::3])
+    assert np.array_equal(imputer.transform(moons), moons)
+    draws = imputer.draws(holes[:30], 4)
+    assert draws.shape == (4, 30, 2) and np.ptp(draws[:, 0, 1]) > 0 and np.ptp(draws[:, 0, 0]) == 0
+    spread = imputer.standard_deviations(holes[:30], 4)
+    assert (spread[::3, 1] > 0).all() and (spread[1::3] == 0).all()
+
+
+def test_displays(moons, model):
+    matplotlib = pytest.importorskip("matplotlib")
+    matplotlib.use("Agg")
+    flow = nicest.FlowOutlierDetector(random_state=0, **SMALL).fit(moons)
+    density = nicest.DensityDisplay.from_estimator(model, moons, resolution=30)
+    assert density.logp.shape == (30, 30) and density.ax_.get_xlabel() == "x1"
+    assert len(nicest.LossCurveDisplay.from_estimator(flow).lines_) == 2
+    shown = nicest.OutlierDisplay.from_estimator(flow, moons, y=np.arange(len(moons)) % 2)
+    assert shown.line_.get_xdata()[0] == flow.offset_
+    line = nicest.train(moons[:, :1], epochs=1)
+    assert nicest.DensityDisplay.from_estimator(line).logp.ndim == 1
+    matplotlib.pyplot.close("all")
+    assert "nats" in model._repr_html_() and "couplings" in repr(flow)
+
+
+def test_pyod(moons):
+    pytest.importorskip("pyod")
+    from nicest.pyod import NICE
+    detector = NICE(contamination=0.1, epochs=2, options=dict(couplings=2, hidden=8)).fit(moons)
+    assert detector.labels_.sum() == 60 and detector.predict([[9.0, 9.0]])[0] == 1
+    assert detector.predict_proba(moons).shape == (600, 2)
+    assert np.array_equal(detector.decision_function(moons), detector.decision_scores_)
