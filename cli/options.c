@@ -63,6 +63,15 @@ const option DATA_OPTIONS[] = {
              "null, None, <NA>, NaT, ?, . and -"},
     {0},
 };
+
+const option PICTURE_OPTIONS[] = {
+    {.group = "Pictures", .name = "scale", .type = OPTION_REAL, .argument = "X", .low = 0.25,
+     .high = 20, .offset = AT(scale), .unset = "2",
+     .help = "pixels of a PNG for each point (1/96 inch on a screen)"},
+    {.name = "theme", .type = OPTION_CHOICE, .argument = "NAME", .offset = AT(theme),
+     .choices = "light|dark", .unset = "light", .help = "colours of pictures"},
+    {0},
+};
 /* clang-format on */
 
 /* ------------------------------------------------------------------ numbers */

@@ -379,7 +379,7 @@ typedef struct nicest_train_result {
                              held-out rows (without them: on the validation rows); NaN beyond 1024
                              columns, or where rows times columns squared is above 4e9 */
     int interrupted, retries; /* interrupted: by `progress` */
-    char chosen[1024];        /* what was chosen and why, as lines */
+    const char *chosen;       /* what was chosen and why, as lines; owned by the model */
     char failure[256]; /* "", or why a checkpoint or log could not be written: training ended there,
                           and the model has the best weights until then */
 } nicest_train_result;

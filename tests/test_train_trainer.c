@@ -40,10 +40,13 @@ static nicest_train_options quick(void)
 static nicest_train_result train_to(const char *path, const nicest_data *data,
                                     const nicest_train_options *options)
 {
+    static char chosen[1000]; /* outlives the model */
     nicest_model *model = NULL;
     nicest_train_result result;
     if (nicest_train(&model, data, NULL, options, &result) != NICEST_OK)
         fail_msg("%s", nicest_error());
+    snprintf(chosen, sizeof chosen, "%s", result.chosen);
+    result.chosen = chosen;
     if (path)
         assert_int_equal(nicest_model_save(model, path), NICEST_OK);
     nicest_model_free(model);
