@@ -57,6 +57,7 @@ typedef struct option {
     bool written;         /* the value is a file that this command makes */
     const char *choices;  /* "adam|rmsprop|sgd" */
     const char *const *(*values)(void); /* texts that a shell may complete; others are allowed */
+    const char *bare;     /* the value where none is attached with =, which is then optional */
     const char *unset;    /* said as default where the value is 0, NaN, NULL or below `low` */
     const char *help;
 } option;

@@ -474,7 +474,7 @@ static void take_long(parser *p, int count, char **words, int *i)
         *(bool *)(void *)(p->settings + p->option->offset) = on;
         return;
     }
-    store(p, value_of(p, equals ? equals + 1 : NULL, count, words, i));
+    store(p, value_of(p, equals ? equals + 1 : p->option->bare, count, words, i));
 }
 
 /* -v, -qv, -n 10, -n10 */
@@ -602,8 +602,11 @@ void options_names(const option *o, const char *dash, char *text, size_t size)
     char letter[16] = "";
     if (o->letter)
         snprintf(letter, sizeof letter, "%s-%c, ", dash, o->letter);
-    snprintf(text, size, "%s%s-%s-%s%s%s", letter, dash, dash, o->name, o->argument ? " " : "",
-             o->argument ? o->argument : "");
+    snprintf(text, size, "%s%s-%s-%s%s%s%s", letter, dash, dash, o->name,
+             o->bare       ? "[="
+             : o->argument ? " "
+                           : "",
+             o->argument ? o->argument : "", o->bare ? "]" : "");
 }
 
 /* Words from column `indent` on, where the cursor is. */

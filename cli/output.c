@@ -135,7 +135,7 @@ static void rate_text(const progress *p, double rate, char *text, size_t size)
 }
 
 /* A line that is wider would not be wiped by the next one. */
-static int terminal_width(void)
+int terminal_width(void)
 {
     struct winsize size;
     return !ioctl(STDERR_FILENO, TIOCGWINSZ, &size) && size.ws_col ? size.ws_col : 80;

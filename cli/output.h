@@ -40,6 +40,8 @@ progress progress_start(const shared_settings *shared, const char *verb, const c
 void progress_show(progress *p, double share, double left, double rate, const char *words);
 /* Removes the bar from the screen. */
 void progress_end(progress *p);
+/* Columns of the terminal behind standard error, or 80. */
+int terminal_width(void);
 /* A nicest_tick whose context is a progress: asks to stop when interrupted. */
 int progress_tick(void *context, double done, double total);
 

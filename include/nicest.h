@@ -413,6 +413,8 @@ NICEST_API nicest_status nicest_trainer_progress(nicest_trainer *trainer,
  * may be NULL. */
 NICEST_API nicest_status nicest_trainer_model(nicest_trainer *trainer, nicest_model **model,
                                               nicest_train_result *result);
+/* The same for a look on the way: not calibrated, and soon done. */
+NICEST_API nicest_status nicest_trainer_look(nicest_trainer *trainer, nicest_model **model);
 /* NULL is accepted. */
 NICEST_API void nicest_trainer_free(nicest_trainer *trainer);
 

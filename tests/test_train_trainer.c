@@ -113,6 +113,9 @@ static void test_pieces_give_the_same_bytes(void **state)
         assert_int_equal(result.steps, p.step);
         assert_true(result.valid_logp >= p.best_logp); /* also between two validations */
         nicest_model_free(model);
+        assert_int_equal(nicest_trainer_look(trainer, &model), NICEST_OK);
+        assert_int_equal(nicest_model_columns(model), 2);
+        nicest_model_free(model);
     }
     assert_int_equal(nicest_trainer_step(trainer, 5, 0, &more), NICEST_OK);
     assert_int_equal(more, 0);

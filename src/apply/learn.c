@@ -109,6 +109,14 @@ nicest_status nicest_trainer_model(nicest_trainer *trainer, nicest_model **model
     return NICEST_OK;
 }
 
+nicest_status nicest_trainer_look(nicest_trainer *trainer, nicest_model **model)
+{
+    nicest_train_result found;
+    if (!trainer || !model)
+        return fail(NICEST_E_ARGUMENT, "the trainer or the place for its model is NULL");
+    return trainer_model(trainer, model, &found);
+}
+
 nicest_status nicest_train(nicest_model **model, const nicest_data *train, const nicest_data *valid,
                            const nicest_train_options *options, nicest_train_result *result)
 {
