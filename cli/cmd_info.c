@@ -80,11 +80,12 @@ static json_t *model_json(const nicest_model *model)
     json_t *training = entry_json(model, "nicest.training");
     json_t *rows = json_object_get(training, "rows");
     json_t *object = json_pack(
-        "{s:s, s:O, s:I, s:I, s:s, s:o, s:o, s:o, s:b, s:o, s:o}", "kind", "model", "rows",
+        "{s:s, s:O, s:I, s:I, s:s, s:o, s:o, s:o, s:b, s:I, s:o, s:o}", "kind", "model", "rows",
         rows ? rows : json_null(), "columns", (json_int_t)nicest_model_columns(model), "parameters",
         (json_int_t)nicest_model_parameters(model), "spec", nicest_model_spec(model), "image",
         picture_json(height, width, channels), "names", names_json(model), "quantised",
-        quantised_json(model), "calibrated", nicest_calibrated(model), "schema",
+        quantised_json(model), "calibrated", nicest_calibrated(model), "neighbours",
+        (json_int_t)nicest_model_neighbours(model), "schema",
         entry_json(model, "nicest.schema"), "training", training);
     return object;
 }
@@ -139,6 +140,9 @@ static void print_model(const info_settings *s, const nicest_model *model, const
     printf("quantised    %lld columns\ncalibrated   %s\n",
            (long long)json_integer_value(json_object_get(object, "quantised")),
            nicest_calibrated(model) ? "yes" : "no");
+    if (nicest_model_neighbours(model))
+        printf("neighbours   %zu training rows are in this file (--neighbours no)\n",
+               nicest_model_neighbours(model));
     if (s->shared.verbose || (!height && nicest_model_columns(model) <= 32))
         print_names(model);
     puts("spec");

@@ -8,7 +8,7 @@
 
 typedef struct score_settings {
     shared_settings shared;
-    const char *model, *data;
+    const char *model, *data, *score;
     bool skip_bad;
 } score_settings;
 
@@ -20,7 +20,11 @@ static const option SCORE_OPTIONS[] = {
      .help = "a model file"},
     {.name = "DATA", .type = OPTION_ARGUMENT, .offset = AT(data), .required = true,
      .help = "rows to score; - reads CSV from standard input as it comes"},
-    {.group = "Scoring", .name = "skip-bad", .type = OPTION_FLAG, .offset = AT(skip_bad),
+    {.group = "Scoring", .name = "score", .type = OPTION_TEXT, .argument = "NAME",
+     .offset = AT(score), .values = nicest_score_names,
+     .unset = "as of outliers: views of tables, combined of pictures",
+     .help = "the score that p is of; logp is the quickest"},
+    {.name = "skip-bad", .type = OPTION_FLAG, .offset = AT(skip_bad),
      .help = "of - : leave out lines that are no rows, and say how many"},
     {0},
 };
@@ -36,7 +40,8 @@ typedef struct scoring {
     const nicest_model *model;
     nicest_workspace *workspace;
     size_t chunk, row, skipped;
-    double *rows, *logp, *p, *lines, *kept;
+    double *rows, *logp, *p, *lines, *scores, *kept;
+    const char *score; /* that p is of */
     bool calibrated;
     table out;
     summary sum;
@@ -44,12 +49,25 @@ typedef struct scoring {
     progress bar;
 } scoring;
 
+static void find_p_values(scoring *w, size_t count)
+{
+    const double *scores = w->logp;
+    if (strcmp(w->score, "logp")) {
+        nicest_data *data = model_data(w->model, w->rows, count);
+        need(nicest_outlier_scores(w->model, data, w->score, 1, w->s->shared.seed,
+                                   w->s->shared.threads, w->scores));
+        nicest_data_free(data);
+        scores = w->scores;
+    }
+    need(nicest_conformal(w->model, w->score, scores, count, w->p));
+}
+
 static void score_chunk(scoring *w, size_t count, double started)
 {
     size_t columns = w->calibrated ? 2 : 1;
     need(nicest_score(w->workspace, w->rows, count, w->s->shared.seed, w->logp));
     if (w->calibrated)
-        need(nicest_conformal(w->model, "logp", w->logp, count, w->p));
+        find_p_values(w, count);
     w->seconds += clock_seconds() - started;
     for (size_t i = 0; i < count; i++) {
         w->lines[i * columns] = w->logp[i];
@@ -150,6 +168,8 @@ static void say_summary(const scoring *w, double bits)
         snprintf(density, sizeof density, ", %.4f bits/dim", bits);
     rows_text(w->sum.rows, w->row, rows, sizeof rows);
     say(shared, "%s: mean log-likelihood %.6g nats%s%s", rows, w->sum.mean, sem, density);
+    if (w->calibrated)
+        say(shared, "p is that of the score %s", w->score);
 }
 
 static void report(const scoring *w)
@@ -157,13 +177,13 @@ static void report(const scoring *w)
     double mean = w->sum.rows ? w->sum.mean : NAN, bits = nicest_model_bits_per_dim(w->model, mean);
     say_summary(w, bits);
     print_json(&w->s->shared,
-               json_pack("{s:I, s:o, s:o, s:o, s:o, s:o, s:f, s:o, s:I, s:I, s:b}", "rows",
+               json_pack("{s:I, s:o, s:o, s:o, s:o, s:o, s:f, s:o, s:I, s:I, s:b, s:s?}", "rows",
                          (json_int_t)w->row, "mean", json_figure(mean), "sem",
                          json_figure(error_of_mean(w)), "min", json_figure(w->sum.min), "max",
                          json_figure(w->sum.max), "bits_per_dim", json_figure(bits), "seconds",
                          w->seconds, "rows_per_second", json_figure((double)w->row / w->seconds),
                          "missing", (json_int_t)w->sum.missing, "skipped", (json_int_t)w->skipped,
-                         "calibrated", w->calibrated));
+                         "calibrated", w->calibrated, "score", w->calibrated ? w->score : NULL));
 }
 
 static int score_run(void *settings)
@@ -172,15 +192,18 @@ static int score_run(void *settings)
     bool pipe = !strcmp(s->data, "-");
     if (s->skip_bad && !pipe)
         refuse(STATUS_USAGE, "score: --skip-bad is for rows from standard input (-)");
+    check_score("score", s->score);
     table_check_path(s->shared.output);
     nicest_model *model = open_model(s->model);
     scoring w = {.s = s, .model = model, .sum = summary_new()};
+    w.score = s->score ? s->score : nicest_default_score(model);
     w.calibrated = nicest_calibrated(model);
     w.chunk = pipe ? PIPE_CHUNK : chunk_rows(nicest_model_columns(model));
     w.rows = block_new(w.chunk * nicest_model_columns(model), sizeof *w.rows);
-    w.logp = block_new(w.chunk * 4, sizeof *w.logp);
+    w.logp = block_new(w.chunk * 5, sizeof *w.logp);
     w.p = w.logp + w.chunk;
-    w.lines = w.p + w.chunk;
+    w.scores = w.p + w.chunk;
+    w.lines = w.scores + w.chunk;
     w.kept = block_new(MOST_KEPT, sizeof *w.kept);
     w.bar = progress_start(&s->shared, "scoring", "rows/s");
     if (pipe)
@@ -204,7 +227,8 @@ const command SCORE_COMMAND = {
     .synopsis = "MODEL DATA [-o FILE]",
     .description =
         "Writes logp, the log-likelihood of each row in nats, and where the model is calibrated "
-        "p, the conformal p-value: the share of typical rows that are at least as unlikely. A row "
+        "p, the conformal p-value: the share of typical rows that are at least as unlikely (by the "
+        "score that --score names). A row "
         "with a missing value has logp nan.\n\n"
         "Without -o the figures go to standard output as CSV; with --json the summary is the line "
         "after them.",

@@ -446,6 +446,19 @@ summary summary_of(const double *values, size_t count)
     return s;
 }
 
+void check_score(const char *verb, const char *name)
+{
+    char list[160] = "";
+    size_t used = 0;
+    for (const char *const *known = nicest_score_names(); *known; known++) {
+        if (!name || !strcmp(*known, name))
+            return;
+        used += (size_t)snprintf(list + used, used < sizeof list ? sizeof list - used : 0, "%s%s",
+                                 used ? ", " : "", *known);
+    }
+    refuse(STATUS_USAGE, "%s: unknown score '%s': there are %s", verb, name, list);
+}
+
 void rows_text(size_t known, size_t all, char *text, size_t size)
 {
     if (known == all)

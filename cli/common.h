@@ -77,6 +77,9 @@ size_t spread_row(size_t i, size_t shown, size_t n);
 double *spread_rows(const double *rows, size_t n, size_t d, size_t shown);
 
 /* Mean and spread of figures as they come; NaN are counted apart. */
+/* Ends the program where there is no score of that name; NULL is fine. */
+void check_score(const char *verb, const char *name);
+
 typedef struct summary {
     size_t rows, missing;
     double mean, square, min, max;

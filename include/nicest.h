@@ -352,6 +352,8 @@ typedef struct nicest_train_options {
     int shift; /* augmentation: training pictures move by up to so many pixels along each axis each
                   time they are drawn; 0: none; -1: by preset. Above 0 only with picture data */
     nicest_precision precision;
+    int neighbours; /* 0: calibration leaves no training row in the model; else (-1) at most 4096,
+                       to which the outlier score "views" and the baseline "knn" look */
     int recompute; /* not 0: compute activations again instead of keeping them; the same bits */
     uint64_t seed;
     int threads;
@@ -379,7 +381,7 @@ typedef struct nicest_train_result {
                              held-out rows (without them: on the validation rows); NaN beyond 1024
                              columns, or where rows times columns squared is above 4e9 */
     int interrupted, retries; /* interrupted: by `progress` */
-    const char *chosen;       /* what was chosen and why, as lines; owned by the model */
+    char chosen[1024];        /* what was chosen and why, as lines */
     char failure[256]; /* "", or why a checkpoint or log could not be written: training ended there,
                           and the model has the best weights until then */
 } nicest_train_result;
@@ -413,8 +415,6 @@ NICEST_API nicest_status nicest_trainer_progress(nicest_trainer *trainer,
  * may be NULL. */
 NICEST_API nicest_status nicest_trainer_model(nicest_trainer *trainer, nicest_model **model,
                                               nicest_train_result *result);
-/* The same for a look on the way: not calibrated, and soon done. */
-NICEST_API nicest_status nicest_trainer_look(nicest_trainer *trainer, nicest_model **model);
 /* NULL is accepted. */
 NICEST_API void nicest_trainer_free(nicest_trainer *trainer);
 
@@ -506,9 +506,14 @@ NICEST_API nicest_status nicest_corrupt(nicest_data **out, const nicest_data *da
 
 /* --- atypical rows --- */
 
-/* Names of the scores, ended by NULL: logp, typicality, complexity, gradient, latent, combined.
- * A score is higher for more typical rows. */
+/* Names of the scores, ended by NULL: logp, typicality, complexity, gradient, latent, combined,
+ * views. A score is higher for more typical rows. */
 NICEST_API const char *const *nicest_score_names(void);
+/* The score to judge by where nobody says another: "combined" of pictures and "views" of tables,
+ * where the model is calibrated for it; else "logp". */
+NICEST_API const char *nicest_default_score(const nicest_model *model);
+/* Training rows that the model keeps for "views" and "knn"; 0 of NULL. */
+NICEST_API size_t nicest_model_neighbours(const nicest_model *model);
 /* One score a row; a row with a missing value has NaN, one beyond the numbers of the model
  * -infinity. Scores other than logp and complexity need a calibrated model (NICEST_E_DATA);
  * complexity needs quantised columns (NICEST_E_UNSUPPORTED). group M > 1: rows are taken M at a
@@ -517,12 +522,15 @@ NICEST_API const char *const *nicest_score_names(void);
 NICEST_API nicest_status nicest_outlier_scores(const nicest_model *model, const nicest_data *data,
                                                const char *score, size_t group, uint64_t seed,
                                                int threads, double *scores);
-/* Fits the statistics of the scores on `train` rows (may be NULL: keep what the model has) and
+/* Fits the statistics of the scores on `train` rows (may be NULL: keep what the model has), of
+ * which at most 4096 stay in the model (fewer of more than 256 columns, none below 20), and
  * calibrates on `held_out` rows, which must have served neither training nor early stopping; stores
  * both in the model, which nobody else may use meanwhile. A failure may leave the model without
  * calibration, but never with half of one. */
 NICEST_API nicest_status nicest_calibrate(nicest_model *model, const nicest_data *train,
                                           const nicest_data *held_out, uint64_t seed, int threads);
+/* Takes the kept training rows out of the model, and with them "views" and "knn". */
+NICEST_API nicest_status nicest_forget_neighbours(nicest_model *model);
 /* 1 where the model holds calibration scores, else 0; 0 of NULL. */
 NICEST_API int nicest_calibrated(const nicest_model *model);
 /* Split-conformal p-values of scores: (1 + #calibration scores <= score) / (n + 1); NaN gives NaN.
@@ -539,8 +547,8 @@ NICEST_API nicest_status nicest_threshold(const nicest_model *model, const char 
 /* The promise is of a mean over calibrations. With one of `rows` rows the share of normal rows that
  * are flagged lies in *low .. *high in 95 of 100 cases (quantiles of a beta distribution). */
 NICEST_API nicest_status nicest_false_alarms(size_t rows, double rate, double *low, double *high);
-/* No-model baselines beside every score: "mean", "compressed", "gaussian"; ended by NULL. They too
- * are fitted by nicest_calibrate, and higher for more typical rows. */
+/* No-model baselines beside every score: "mean", "compressed", "gaussian", "knn"; ended by NULL.
+ * They too are fitted by nicest_calibrate, and higher for more typical rows. */
 NICEST_API const char *const *nicest_baseline_names(void);
 /* One a row; NICEST_E_DATA where the model was not calibrated on training rows. threads: 0 for all
  * processors. */

@@ -243,7 +243,6 @@ static void training_wants_rows_and_sense(void **state)
     WRONG(nicest_trainer_step(NULL, 1, 0, NULL));
     WRONG(nicest_trainer_progress(NULL, &p));
     WRONG(nicest_trainer_model(NULL, &made, NULL));
-    WRONG(nicest_trainer_look(NULL, &made));
     assert_true(!made && !t);
 }
 
@@ -306,6 +305,9 @@ static void outliers_want_scores(void **state)
     WRONG(nicest_conformal(model, "logp", NULL, 1, out));
     WRONG(nicest_conformal(model, "logp", rows, 1, NULL));
     REFUSED(nicest_conformal(model, "logp", rows, 1, out), NICEST_E_DATA);
+    WRONG(nicest_forget_neighbours(NULL));
+    assert_int_equal(nicest_model_neighbours(NULL), 0);
+    assert_string_equal(nicest_default_score(NULL), "logp");
     WRONG(nicest_standard_error(NULL, 1, out));
     WRONG(nicest_standard_error(rows, 1, NULL));
     WRONG(nicest_false_alarms(10, 1.5, out, out));

@@ -3,6 +3,7 @@
  *     mean        a picture: its mean value; a table: distance from the column means
  *     compressed  the compressed length (columns with levels only)
  *     gaussian    log density of a Gaussian with a whole covariance (each column alone beyond 1024)
+ *     knn         distance from the nearest kept training rows (views.c)
  *
  * Two-sided, as nobody has seen outliers: mean of a picture and length are scored by their distance
  * from what is usual. All are fitted on training rows by nicest_calibrate. */
@@ -11,6 +12,7 @@
 
 #include "apply/outlier.h"
 #include "apply/statistics.h"
+#include "apply/views.h"
 #include "base/memory.h"
 #include "base/parallel.h"
 #include "base/status.h"
@@ -25,7 +27,7 @@ enum { WHOLE_COVARIANCE = 1024, BATCH = 512 };
 
 const char *const *nicest_baseline_names(void)
 {
-    static const char *const names[] = {"mean", "compressed", "gaussian", NULL};
+    static const char *const names[] = {"mean", "compressed", "gaussian", "knn", NULL};
     return names;
 }
 
@@ -331,9 +333,11 @@ nicest_status nicest_baseline_scores(const nicest_model *model, const nicest_dat
         status = score_lengths(model, data, threads, made);
     else if (!strcmp(baseline, "mean") || !strcmp(baseline, "gaussian"))
         status = score_columns(model, data, baseline, threads, made);
+    else if (!strcmp(baseline, "knn"))
+        status = views_neighbours(model, data, threads, made);
     else
-        status = fail(NICEST_E_ARGUMENT, "baseline '%.30s': expected mean, compressed or gaussian",
-                      baseline);
+        status = fail(NICEST_E_ARGUMENT,
+                      "baseline '%.30s': expected mean, compressed, gaussian or knn", baseline);
     if (status == NICEST_OK)
         memcpy(scores, made, n * sizeof *scores);
     memory_free(made);

@@ -6,6 +6,7 @@
  *     gradient    log density of the norms of d log p / d theta
  *     latent      log density of the latent's figures
  *     combined    log density of all of these at once, and of the compressed length
+ *     views       minus the mean surprisal of log p, columns and neighbours (views.c)
  *
  * Densities of statistics are mixtures fitted on training rows. No score has ever seen an outlier.
  */
@@ -20,6 +21,7 @@
 #include "apply/conformal.h"
 #include "apply/family.h"
 #include "apply/statistics.h"
+#include "apply/views.h"
 #include "base/memory.h"
 #include "base/number.h"
 #include "base/parallel.h"
@@ -27,15 +29,16 @@
 #include "base/status.h"
 #include "train/split.h"
 
-/* Most rows that statistics are fitted on, and most that calibrate. */
-enum { MOST_FITTED = 5000, MOST_CALIBRATION = 9999 };
+/* Most rows that statistics are fitted on: calibration should take less time than training, whose
+ * steps are long where there are many parameters. And most rows that calibrate. */
+enum { FEW_FITTED = 2000, MOST_FITTED = 5000, MANY_PARAMETERS = 1 << 19, MOST_CALIBRATION = 9999 };
 
 enum { SUBSAMPLE_FIT = 0xf17, SUBSAMPLE_CALIBRATION, SUBSAMPLE_FOLDS };
 
-typedef enum score { LOGP, TYPICALITY, COMPLEXITY, GRADIENT, LATENT, COMBINED, SCORES } score;
+typedef enum score { LOGP, TYPICALITY, COMPLEXITY, GRADIENT, LATENT, COMBINED, VIEWS, SCORES } score;
 
 static const char *const score_names[SCORES + 1] = {
-    "logp", "typicality", "complexity", "gradient", "latent", "combined", NULL};
+    "logp", "typicality", "complexity", "gradient", "latent", "combined", "views", NULL};
 
 const char *const *nicest_score_names(void)
 {
@@ -64,7 +67,8 @@ static nicest_status parse_score(const char *text, score *which, size_t *group)
         }
     return fail(
         NICEST_E_ARGUMENT,
-        "score '%.40s': expected logp, typicality, complexity, gradient, latent or combined", text);
+        "score '%.40s': expected logp, typicality, complexity, gradient, latent, combined or views",
+        text);
 }
 
 /* Typicality is made from log p and needs no array of its own. */
@@ -106,6 +110,28 @@ static nicest_status usual_logp(const nicest_model *model, double *usual)
     return NICEST_OK;
 }
 
+const char *nicest_default_score(const nicest_model *model)
+{
+    size_t n = 0;
+    unsigned height = 0;
+    nicest_model_image(model, &height, NULL, NULL);
+    score best = height ? COMBINED : VIEWS;
+    return score_names[model && calibration_of(model, best, &n) && n > 0 ? best : LOGP];
+}
+
+nicest_status nicest_forget_neighbours(nicest_model *model)
+{
+    if (!model)
+        return fail(NICEST_E_ARGUMENT, "the model is NULL");
+    views_forget(model);
+    return model_set_array(model, named("calibration", VIEWS).text, NULL, 0);
+}
+
+size_t nicest_model_neighbours(const nicest_model *model)
+{
+    return model ? views_rows(model) : 0;
+}
+
 int nicest_calibrated(const nicest_model *model)
 {
     size_t n = 0;
@@ -144,7 +170,7 @@ static nicest_status scores_from(const nicest_model *model, score which, const d
                                  size_t n, int threads, double *out)
 {
     statistics_layout l = statistics_of(model);
-    if (which >= GRADIENT)
+    if (which >= GRADIENT && which <= COMBINED)
         return density_scores(model, which, statistics, n, threads, out);
     for (size_t i = 0; i < n; i++) {
         const double *row = statistics + i * l.all.count;
@@ -189,9 +215,11 @@ static nicest_status statistic_scores(const nicest_model *model, const nicest_da
 static nicest_status row_scores(const nicest_model *model, const nicest_data *data, score which,
                                 uint64_t seed, int threads, double *scores)
 {
-    if (which >= GRADIENT)
+    if (which >= GRADIENT && which <= COMBINED)
         return statistic_scores(model, data, which, seed, threads, scores);
     TRY(nicest_score_data(model, data, seed, threads, scores));
+    if (which == VIEWS)
+        return views_score(model, data, threads, scores);
     return which == COMPLEXITY ? complexity_scores(model, data, threads, scores) : NICEST_OK;
 }
 
@@ -328,11 +356,13 @@ static nicest_status fit_families(nicest_model *model, double *statistics, size_
     return NICEST_OK;
 }
 
-static nicest_status fit_statistics(nicest_model *model, const nicest_data *train, uint64_t seed,
-                                    int threads)
+/* `keep`: training rows may stay in the model, as neighbours. */
+static nicest_status fit_statistics(nicest_model *model, const nicest_data *train, bool keep,
+                                    uint64_t seed, int threads)
 {
     nicest_data *some = NULL;
-    TRY(subsample(&some, train, MOST_FITTED, seed, SUBSAMPLE_FIT));
+    size_t most = nicest_model_parameters(model) < MANY_PARAMETERS ? FEW_FITTED : MOST_FITTED;
+    TRY(subsample(&some, train, most, seed, SUBSAMPLE_FIT));
     size_t n = nicest_data_rows(some), width = statistics_of(model).all.count;
     double *statistics = memory_new(n, width * sizeof *statistics);
     nicest_status status = statistics ? NICEST_OK : fail_memory();
@@ -342,6 +372,9 @@ static nicest_status fit_statistics(nicest_model *model, const nicest_data *trai
         status = fit_families(model, statistics, n, seed, threads);
     if (status == NICEST_OK)
         status = baselines_fit(model, some, threads);
+    views_forget(model);
+    if (status == NICEST_OK && keep)
+        status = views_fit(model, train, seed, threads);
     memory_free(statistics);
     nicest_data_free(some);
     return status;
@@ -382,6 +415,8 @@ static bool available(const nicest_model *model, score which)
         return true;
     if (which == COMPLEXITY)
         return l.length.count > 0;
+    if (which == VIEWS)
+        return views_rows(model) > 0;
     const double *family = model_array(model, named("statistics", which).text, &count);
     return which >= GRADIENT && family_valid(family, count, run_of(&l, which).count);
 }
@@ -401,6 +436,8 @@ static nicest_status pool_add(pool *p, const nicest_model *model, const nicest_d
         if (!available(model, (score)which))
             continue;
         status = scores_from(model, (score)which, statistics, n, threads, scores);
+        if (which == VIEWS && status == NICEST_OK)
+            status = views_score(model, data, threads, scores);
         for (size_t i = 0; status == NICEST_OK && i < n; i++)
             if (!isnan(scores[i]) && p->count[which] < p->capacity)
                 p->scores[which][p->count[which]++] = fmax(scores[i], -DBL_MAX);
@@ -464,6 +501,7 @@ static void forget(nicest_model *model)
     model_set_array(model, "calibration.typical", NULL, 0);
     model_set_entry(model, MODEL_CALIBRATION, NULL);
     baselines_forget(model);
+    views_forget(model);
 }
 
 static nicest_status gather(pool *p, const nicest_model *model, const nicest_data *held_out,
@@ -503,6 +541,12 @@ static nicest_status check_calibration(const nicest_model *model, const nicest_d
 nicest_status nicest_calibrate(nicest_model *model, const nicest_data *train,
                                const nicest_data *held_out, uint64_t seed, int threads)
 {
+    return outlier_calibrate(model, train, held_out, true, seed, threads);
+}
+
+nicest_status outlier_calibrate(nicest_model *model, const nicest_data *train,
+                                const nicest_data *held_out, bool keep, uint64_t seed, int threads)
+{
     TRY(check_calibration(model, train, held_out));
     TRY(model_check_threads(threads));
     pool p = {0};
@@ -510,7 +554,7 @@ nicest_status nicest_calibrate(nicest_model *model, const nicest_data *train,
     nicest_status status = NICEST_OK;
     threads = threads < 1 ? parallel_available() : threads;
     if (train)
-        TRY_TO(fit_statistics(model, train, seed, threads));
+        TRY_TO(fit_statistics(model, train, keep, seed, threads));
     TRY_TO(gather(&p, model, held_out, seed, threads));
     begun = true;
     TRY_TO(pool_store(&p, model, "split"));
@@ -528,6 +572,7 @@ typedef struct crossing {
     split split;
     outlier_learn learn;
     void *context;
+    bool keep;
     uint64_t seed;
     int threads;
     pool pool;
@@ -543,7 +588,7 @@ static nicest_status cross_fold(crossing *c, size_t first, size_t count)
     if (status == NICEST_OK)
         status = c->learn(c->context, others, &model);
     if (status == NICEST_OK)
-        status = fit_statistics(model, others, c->seed, c->threads);
+        status = fit_statistics(model, others, c->keep, c->seed, c->threads);
     if (status == NICEST_OK)
         status = pool_add(&c->pool, model, inside, c->seed, c->threads);
     nicest_model_free(model);
@@ -578,12 +623,13 @@ static void pool_shuffle(pool *p, uint64_t seed)
 }
 
 nicest_status outlier_cross_calibrate(nicest_model *model, const nicest_data *rows, size_t folds,
-                                      outlier_learn learn, void *context, uint64_t seed,
-                                      int threads)
+                                      outlier_learn learn, void *context, bool keep,
+                                      uint64_t seed, int threads)
 {
     crossing c = {.rows = rows,
                   .learn = learn,
                   .context = context,
+                  .keep = keep,
                   .seed = seed,
                   .threads = threads < 1 ? parallel_available() : threads};
     nicest_status status = split_open(&c.split, rows, NULL, nicest_data_rows(rows),
@@ -595,7 +641,7 @@ nicest_status outlier_cross_calibrate(nicest_model *model, const nicest_data *ro
         goto done;
     TRY_TO(pool_open(&c.pool, c.split.groups));
     TRY_TO(cross_folds(&c, folds));
-    TRY_TO(fit_statistics(model, rows, seed, c.threads));
+    TRY_TO(fit_statistics(model, rows, keep, seed, c.threads));
     pool_shuffle(&c.pool, seed);
     TRY_TO(pool_store(&c.pool, model, "cross"));
 done:

@@ -23,8 +23,13 @@ typedef nicest_status (*outlier_learn)(void *context, const nicest_data *rows,
  * the single models; a model of all rows gives new rows scores at least as high, so alarms err
  * towards fewer. */
 nicest_status outlier_cross_calibrate(nicest_model *model, const nicest_data *rows, size_t folds,
-                                      outlier_learn learn, void *context, uint64_t seed,
-                                      int threads);
+                                      outlier_learn learn, void *context, bool keep,
+                                      uint64_t seed, int threads);
+
+/* nicest_calibrate; without `keep` no training row stays in the model, and there are neither
+ * neighbours nor the score `views`. */
+nicest_status outlier_calibrate(nicest_model *model, const nicest_data *train,
+                                const nicest_data *held_out, bool keep, uint64_t seed, int threads);
 
 /* ---- baselines.c: needs no flow; stores what the baselines want. */
 nicest_status baselines_fit(nicest_model *model, const nicest_data *rows, int threads);

@@ -17,6 +17,7 @@ void nicest_train_defaults(nicest_train_options *options)
         .preset = "auto",
         .valid_share = NAN,
         .calibration_share = NAN,
+        .neighbours = -1,
         .optimizer = NICEST_OPTIMIZER_BY_PRESET,
         .beta1 = NAN,
         .beta2 = NAN,

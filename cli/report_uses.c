@@ -1,0 +1,438 @@
+/* report_uses.c - see report_uses.h. What takes long is done on some of the rows, and the page says
+ * on how many. */
+#include "report_uses.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "common.h"
+#include "detection.h"
+
+enum { STRIP = 10, FILLED = 200, SWEPT = 500, LEVELS = 6, WIDE = 400, HIGH = 280 };
+
+static void heading(page *p, const char *text)
+{
+    page_add(p, "<h2>%s</h2>\n", text);
+}
+
+static size_t fewer(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
+/* How many of values[n] are numbers. */
+static size_t count_known(const double *values, size_t n)
+{
+    size_t known = 0;
+    for (size_t i = 0; i < n; i++)
+        known += !isnan(values[i]);
+    return known;
+}
+
+static void say_none_whole(page *p, const char *what)
+{
+    page_add(p, "<p>Left out: no row of ");
+    page_text(p, what);
+    page_add(p, " has a log-likelihood, for all have missing values.</p>\n");
+}
+
+/* ------------------------------------------------------------------ holes */
+
+static nicest_inpaint_result fill(const report_rows *r, const double *rows, size_t n,
+                                  const char *mask, double *filled, unsigned char *hidden)
+{
+    nicest_inpaint_options options;
+    nicest_inpaint_result result;
+    nicest_inpaint_defaults(&options);
+    options.seed = r->shared->seed;
+    options.threads = r->shared->threads;
+    need(nicest_mask(mask, rows, n, r->d, r->height, r->width, r->channels, options.seed, hidden));
+    need(nicest_inpaint(r->model, rows, n, hidden, &options, filled, NULL, &result));
+    return result;
+}
+
+/* Truth, what is left of it, and the fill, below one another. */
+static void add_strip(page *p, const report_rows *r, const char *mask)
+{
+    size_t n = pictures_across(r->width, fewer(r->n, STRIP)), cells = n * r->d;
+    double *strip = block_new(3 * cells, sizeof *strip);
+    double *rows = spread_rows(r->rows, r->n, r->d, n);
+    unsigned char *hidden = block_new(cells, 1);
+    char caption[200];
+    nicest_inpaint_result found = fill(r, rows, n, mask, strip + 2 * cells, hidden);
+    memcpy(strip, rows, cells * sizeof *strip);
+    for (size_t i = 0; i < cells; i++)
+        strip[cells + i] = hidden[i] ? NAN : rows[i];
+    picture_format format = picture_format_of(r->model, r->rows, r->n * r->d);
+    nicest_image image = picture_grid(&format, strip, 3 * n, n, 0);
+    snprintf(
+        caption, sizeof caption,
+        "%s: rows, what is seen of them, and the fill. PSNR of hidden pixels (higher is closer) "
+        "%.1f dB; of the mean of the training rows %.1f dB.",
+        mask, found.psnr, found.psnr_mean_fill);
+    page_picture(p, &image, caption);
+    nicest_image_free(&image);
+    block_free(rows);
+    block_free(hidden);
+    block_free(strip);
+}
+
+static void say_filled(page *p, const nicest_inpaint_result *found, size_t n)
+{
+    if (isnan(found->rmse)) { /* chance has hidden none of a few */
+        page_add(p, "<p>There are too few values to hide a fifth of them.</p>\n");
+        return;
+    }
+    page_add(
+        p,
+        "<p>Of %zu rows a fifth of the values was hidden and filled again, by the mean of what the "
+        "model holds possible given the others. Root mean square error, in standard deviations of "
+        "the column: <b>%.3f</b>; with the column's mean %.3f. Mean log-likelihood: %.4g before "
+        "(mean fill), %.4g after.</p>\n",
+        n, found->rmse, found->rmse_mean_fill, found->logp_before, found->logp_after);
+}
+
+/* A fifth of the values of a table, hidden at random. */
+static void add_filled_table(page *p, const report_rows *r)
+{
+    size_t n = fewer(r->n, FILLED);
+    double *filled = block_new(n * r->d, sizeof *filled);
+    double *rows = spread_rows(r->rows, r->n, r->d, n);
+    unsigned char *hidden = block_new(n * r->d, 1);
+    nicest_inpaint_result found = fill(r, rows, n, "random:0.2", filled, hidden);
+    say_filled(p, &found, n);
+    block_free(rows);
+    block_free(hidden);
+    block_free(filled);
+}
+
+void report_filled(page *p, const report_rows *r)
+{
+    static const char *const masks[] = {"top", "right", "even", "random:0.75"};
+    heading(p, "Hidden values, filled");
+    for (size_t i = 0; i < r->n * r->d; i++)
+        if (!isfinite(r->rows[i])) {
+            page_add(p,
+                     "<p>The data has missing or infinite values of its own: nicest inpaint --mask "
+                     "nan fills those that are missing.</p>\n");
+            return;
+        }
+    if (r->d < 2) {
+        page_add(p, "<p>One column alone cannot be filled from others.</p>\n");
+        return;
+    }
+    bool line = r->height == 1 || r->width == 1; /* of which no half is upper, or right */
+    for (size_t i = line ? 3 : 0; r->height && i < 4; i++)
+        add_strip(p, r, masks[i]);
+    if (!r->height)
+        add_filled_table(p, r);
+}
+
+/* ------------------------------------------------------------------ corruptions */
+
+typedef struct sweep {
+    const char *kind, *unit;
+    double levels[LEVELS];
+} sweep;
+
+static const sweep PICTURE_SWEEPS[] = {
+    {"noise", "noise: standard deviation, share of full scale", {0, 0.05, 0.1, 0.2, 0.35, 0.5}},
+    {"rotate", "rotate: degrees", {0, 15, 30, 45, 60, 90}},
+    {"contrast", "contrast: 0 as it is, 1 mid-grey", {0, 0.1, 0.2, 0.4, 0.6, 0.8}},
+    {"blur", "blur: standard deviation, pixels", {0, 0.5, 1, 1.5, 2, 3}},
+};
+static const sweep TABLE_SWEEPS[] = {
+    {"noise", "noise: standard deviations of the column", {0, 0.25, 0.5, 1, 1.5, 2}},
+};
+
+/* Rows of the data that have a log-likelihood, spread over all such rows: as data, and that of
+ * each. */
+typedef struct whole_rows {
+    nicest_data *data;
+    double logp[SWEPT];
+    size_t index[SWEPT], n;
+} whole_rows;
+
+static void take_whole(const report_rows *r, whole_rows *some)
+{
+    size_t known = count_known(r->logp, r->n), seen = 0;
+    size_t wanted = fewer(known, SWEPT);
+    some->n = 0;
+    for (size_t i = 0; i < r->n && some->n < wanted; i++) {
+        if (isnan(r->logp[i]) || seen++ != spread_row(some->n, wanted, known))
+            continue;
+        some->index[some->n] = i;
+        some->logp[some->n++] = r->logp[i];
+    }
+    need(nicest_data_select(&some->data, r->data, some->index, some->n));
+}
+
+/* A table's level is in deviations of its columns: of all rows, as `corrupt` and `outliers` count
+ * them. */
+static nicest_data *corrupted(const report_rows *r, const whole_rows *some, const sweep *s,
+                              double level)
+{
+    nicest_data *worse, *all;
+    if (r->height) {
+        need(nicest_corrupt(&worse, some->data, s->kind, level, NULL, r->shared->seed,
+                            r->shared->threads));
+        return worse;
+    }
+    need(nicest_corrupt(&all, r->data, s->kind, level, NULL, r->shared->seed, r->shared->threads));
+    need(nicest_data_select(&worse, all, some->index, some->n));
+    nicest_data_free(all);
+    return worse;
+}
+
+static double auroc_of(const double *normal, const double *other, size_t n, uint64_t seed)
+{
+    nicest_detection found;
+    double *scores = block_new(2 * n, sizeof *scores);
+    unsigned char *truth = block_new(2 * n, 1);
+    size_t count = 0;
+    for (size_t i = 0; i < 2 * n; i++) {
+        double score = i < n ? normal[i] : other[i - n];
+        truth[count] = i >= n;
+        scores[count] = score;
+        count += !isnan(score);
+    }
+    need(nicest_detect(scores, truth, count, NAN, seed, &found));
+    block_free(truth);
+    block_free(scores);
+    return found.auroc;
+}
+
+/* What a sweep found at each level. */
+typedef struct swept {
+    double mean[LEVELS], low[LEVELS], high[LEVELS], auroc[LEVELS];
+} swept;
+
+static swept run_sweep(const report_rows *r, const whole_rows *some, const sweep *s)
+{
+    swept found;
+    size_t n = some->n;
+    for (size_t i = 0; i < LEVELS; i++) {
+        nicest_data *worse = corrupted(r, some, s, s->levels[i]);
+        size_t count = n;
+        double *logp = score_rows(r->shared, r->model, worse);
+        double *sorted = sorted_copy(logp, &count);
+        found.mean[i] = summary_of(logp, n).mean;
+        found.low[i] = quantile(sorted, count, 0.05);
+        found.high[i] = quantile(sorted, count, 0.95);
+        found.auroc[i] = auroc_of(some->logp, logp, n, r->shared->seed);
+        block_free(sorted);
+        block_free(logp);
+        nicest_data_free(worse);
+    }
+    return found;
+}
+
+static void draw_sweep(page *p, const report_rows *r, const sweep *s, const swept *found)
+{
+    char caption[200];
+    double threshold;
+    bool calibrated = nicest_threshold(r->model, "logp", 0.05, &threshold, NULL) == NICEST_OK &&
+                      isfinite(threshold);
+    axes a = chart_axes(WIDE, HIGH);
+    a.x_high = s->levels[LEVELS - 1];
+    a.y_low = calibrated ? threshold : INFINITY;
+    a.y_high = calibrated ? threshold : -INFINITY;
+    for (size_t i = 0; i < LEVELS; i++) {
+        a.y_low = isfinite(found->low[i]) ? fmin(a.y_low, found->low[i]) : a.y_low;
+        a.y_high = isfinite(found->high[i]) ? fmax(a.y_high, found->high[i]) : a.y_high;
+    }
+    axes_range(&a.y_low, &a.y_high);
+    a.x_label = s->unit;
+    a.y_label = "log p, nats";
+    chart_open(p, WIDE, HIGH);
+    chart_axes_draw(p, &a);
+    chart_band(p, &a, s->levels, found->low, found->high, LEVELS);
+    chart_curve(p, &a, s->levels, found->mean, LEVELS, 0);
+    if (calibrated)
+        chart_level(p, &a, threshold, 1);
+    snprintf(caption, sizeof caption, "%s: mean and 5 to 95 %% of the rows%s.", s->kind,
+             calibrated ? "; dashed: below it a row is flagged, at 5 % false alarms" : "");
+    chart_close(p, caption);
+}
+
+static void add_sweep_table(page *p, const sweep *s, const swept *found)
+{
+    page_add(p, "<div class=\"scroll\"><table><tr><th>%s</th>", s->kind);
+    for (size_t i = 0; i < LEVELS; i++)
+        page_add(p, "<td>%g</td>", s->levels[i]);
+    page_add(p, "</tr>\n<tr><th>AUROC of log p</th>");
+    for (size_t i = 0; i < LEVELS; i++)
+        page_add(p, "<td%s>%.3f</td>", found->auroc[i] < 0.495 ? " class=\"bad\"" : "",
+                 found->auroc[i]);
+    page_add(p, "</tr></table></div>\n");
+}
+
+void report_corrupted(page *p, const report_rows *r)
+{
+    const sweep *sweeps = r->height ? PICTURE_SWEEPS : TABLE_SWEEPS;
+    size_t kinds = r->height ? sizeof PICTURE_SWEEPS / sizeof *PICTURE_SWEEPS : 1;
+    swept found[sizeof PICTURE_SWEEPS / sizeof *PICTURE_SWEEPS];
+    whole_rows some;
+    heading(p, "Corrupted rows");
+    if (!count_known(r->logp, r->n)) {
+        say_none_whole(p, "the data");
+        return;
+    }
+    take_whole(r, &some);
+    page_add(p, "<div class=\"side\">\n");
+    for (size_t i = 0; i < kinds; i++) {
+        found[i] = run_sweep(r, &some, &sweeps[i]);
+        draw_sweep(p, r, &sweeps[i], &found[i]);
+    }
+    page_add(p, "</div>\n");
+    for (size_t i = 0; i < kinds; i++)
+        add_sweep_table(p, &sweeps[i], &found[i]);
+    page_add(
+        p,
+        "<p>Log-likelihood of %zu rows at each level, and how well it tells them from the rows "
+        "as they are: AUROC is the chance that a corrupted row is less likely than one as it is. "
+        "Below 0.5, corrupted rows are <em>more</em> likely, and plain likelihood misses them "
+        "(bold).</p>\n",
+        some.n);
+    nicest_data_free(some.data);
+}
+
+/* ------------------------------------------------------------------ outliers */
+
+/* How well one score tells normal rows from others. */
+typedef struct judged {
+    nicest_detection found;
+    detection_curve curve;
+} judged;
+
+static judged judge(const report_rows *r, const double *normal, const double *other, size_t m)
+{
+    size_t n = r->n + m, count = 0;
+    double *scores = block_new(n, sizeof *scores);
+    unsigned char *truth = block_new(n, 1);
+    judged j;
+    for (size_t i = 0; i < n; i++) {
+        scores[count] = i < r->n ? normal[i] : other[i - r->n];
+        truth[count] = i >= r->n;
+        count += !isnan(scores[count]);
+    }
+    need(nicest_detect(scores, truth, count, NAN, r->shared->seed, &j.found));
+    j.curve = detection_curve_of(scores, truth, count);
+    block_free(truth);
+    block_free(scores);
+    return j;
+}
+
+/* By `combined`, where the model has it; else false. */
+static bool judge_combined(const report_rows *r, const nicest_data *other, judged *j)
+{
+    const shared_settings *s = r->shared;
+    size_t m = nicest_data_rows(other);
+    double *scores = block_new(r->n + m, sizeof *scores);
+    bool done = nicest_outlier_scores(r->model, r->data, "combined", 1, s->seed, s->threads,
+                                      scores) == NICEST_OK &&
+                nicest_outlier_scores(r->model, other, "combined", 1, s->seed, s->threads,
+                                      scores + r->n) == NICEST_OK;
+    if (done)
+        *j = judge(r, scores, scores + r->n, m);
+    block_free(scores);
+    return done;
+}
+
+/* ROC, or precision over recall, of count scores. */
+static void draw_unit(page *p, const judged *all, size_t count, bool roc, const char *caption)
+{
+    static const char *const names[] = {"log p", "chance", "combined"};
+    double level = all->found.prevalence, ends[] = {0, 1},
+           chance[] = {roc ? 0 : level, roc ? 1 : level};
+    axes a = chart_axes(WIDE, 380);
+    a.x_label = roc ? "false alarms" : "recall";
+    a.y_label = roc ? "outliers found" : "precision";
+    chart_open(p, WIDE, 380);
+    chart_axes_draw(p, &a);
+    chart_curve(p, &a, ends, chance, 2, 1);
+    for (size_t i = count; i-- > 0;) {
+        const detection_curve *k = &all[i].curve;
+        if (roc)
+            chart_curve(p, &a, k->alarms, k->recall, k->n, i ? 2 : 0);
+        else
+            chart_curve(p, &a, k->recall + 1, k->precision + 1, k->n - 1, i ? 2 : 0);
+    }
+    chart_legend(p, &a, names, count + 1);
+    chart_close(p, caption);
+}
+
+static void draw_detection(page *p, const judged *all, size_t count)
+{
+    char caption[160], more[48] = "";
+    if (count > 1)
+        snprintf(more, sizeof more, ", %.4f by combined", all[1].found.auroc);
+    page_add(p, "<div class=\"side\">\n");
+    snprintf(caption, sizeof caption, "Receiver operating characteristic: area %.4f by log p%s.",
+             all->found.auroc, more);
+    draw_unit(p, all, count, true, caption);
+    if (count > 1)
+        snprintf(more, sizeof more, ", %.4f by combined", all[1].found.auprc);
+    snprintf(caption, sizeof caption,
+             "Precision and recall: average precision %.4f by log p%s; prevalence %.3g.",
+             all->found.auprc, more, all->found.prevalence);
+    draw_unit(p, all, count, false, caption);
+    page_add(p, "</div>\n");
+}
+
+/* How log p, and combined where there is one, tell the rows from others. */
+static void add_detection(page *p, const report_rows *r, const nicest_data *other,
+                          const double *logp)
+{
+    judged all[2] = {judge(r, r->logp, logp, nicest_data_rows(other))};
+    size_t count = judge_combined(r, other, &all[1]) ? 2 : 1;
+    draw_detection(p, all, count);
+    for (size_t i = 0; i < count; i++)
+        block_free(all[i].curve.recall);
+}
+
+static void say_detection(page *p, const report_rows *r, const char *against, double level)
+{
+    char rows[64];
+    size_t known = count_known(r->logp, r->n);
+    rows_text(known, r->n, rows, sizeof rows);
+    page_add(p, "<p>%s of the data%s against ", rows,
+             known < r->n ? " (the others have missing values)" : "");
+    if (against)
+        page_text(p, against);
+    else
+        page_add(p, "the same rows with noise of %g %s (--against takes other data)", level,
+                 r->height ? "of full scale" : "column deviations");
+    page_add(
+        p, "%s</p>\n",
+        r->height
+            ? ". Across sets of pictures plain likelihood may fail; combined, which joins it with "
+              "other figures of a row, is the score to use."
+            : "; combined joins log p with other figures of a row; nicest outliers has more scores.");
+}
+
+void report_detection(page *p, const report_rows *r, const char *against)
+{
+    double level = r->height ? 0.2 : 1;
+    nicest_data *other;
+    heading(p, "Telling outliers apart");
+    if (!count_known(r->logp, r->n)) {
+        say_none_whole(p, "the data");
+        return;
+    }
+    if (against)
+        other = open_other_data(r->shared, r->model, against);
+    else
+        need(nicest_corrupt(&other, r->data, "noise", level, NULL, r->shared->seed,
+                            r->shared->threads));
+    double *logp = score_rows(r->shared, r->model, other);
+    if (count_known(logp, nicest_data_rows(other))) {
+        add_detection(p, r, other, logp);
+        say_detection(p, r, against, level);
+    } else {
+        say_none_whole(p, against ? against : "the data");
+    }
+    block_free(logp);
+    nicest_data_free(other);
+}

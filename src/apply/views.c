@@ -1,0 +1,319 @@
+/* views.c - see views.h. */
+#include "apply/views.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "apply/outlier.h"
+#include "base/clones.h"
+#include "base/memory.h"
+#include "base/parallel.h"
+#include "base/status.h"
+#include "train/split.h"
+
+#define ARRAY_ROWS  "neighbours.rows"
+#define ARRAY_RANKS "neighbours.ranks"
+
+enum { MOST_ROWS = 4096, FEWEST_ROWS = 20, MOST_VALUES = 1 << 20, NEAREST = 10 };
+/* Rows that look at the kept ones together, some of these at a time: a block stays in the cache. */
+enum { TOGETHER = 8, CHUNK = 256, BATCH = 512, SUBSAMPLE_NEIGHBOURS = 0xae1 };
+
+/* Weights of the views. Columns alone say little of rows that are odd in what goes with what. */
+static const double WEIGHT[VIEWS_COUNT] = {1, 0.2, 1};
+
+size_t views_rows(const nicest_model *model)
+{
+    size_t count = 0, ranks = 0, d = nicest_model_columns(model);
+    bool whole = model_array(model, ARRAY_ROWS, &count) && model_array(model, ARRAY_RANKS, &ranks);
+    return whole && d && count >= FEWEST_ROWS * d && count % d == 0 &&
+                   ranks == VIEWS_COUNT * (count / d) && baselines_columns(model)
+               ? count / d
+               : 0;
+}
+
+void views_forget(nicest_model *model)
+{
+    model_set_array(model, ARRAY_ROWS, NULL, 0);
+    model_set_array(model, ARRAY_RANKS, NULL, 0);
+}
+
+/* ------------------------------------------------------------------ looking */
+
+typedef struct sight {
+    size_t d, kept, rows;
+    double *column;        /* [d, kept] standardised values of the kept rows */
+    const double *measure; /* mean[d], deviation[d] */
+    double *row;           /* [BATCH, d] stored values */
+    double *scratch;       /* [threads, TOGETHER, kept + 2 d] */
+    double *far, *out;     /* [BATCH] of the columns, of the neighbours */
+    bool own;              /* the rows are the kept ones, from number `first` on: each but itself */
+    size_t first;
+} sight;
+
+static nicest_status sight_open(sight *s, const nicest_model *model, int threads)
+{
+    size_t count;
+    *s = (sight){.d = nicest_model_columns(model), .measure = baselines_columns(model)};
+    const double *rows = model_array(model, ARRAY_ROWS, &count);
+    s->kept = rows ? count / s->d : 0;
+    s->column = memory_new(s->d, s->kept * sizeof(double));
+    s->row = memory_new(BATCH, s->d * sizeof(double));
+    s->far = memory_new(BATCH, sizeof(double));
+    s->out = memory_new(BATCH, sizeof(double));
+    s->scratch = memory_new((size_t)threads, TOGETHER * (s->kept + 2 * s->d) * sizeof(double));
+    if (!s->column || !s->row || !s->far || !s->out || !s->scratch)
+        return fail_memory();
+    bool finite = true; /* a file's numbers may be anything */
+    for (size_t i = 0; i < s->kept; i++)
+        for (size_t j = 0; j < s->d; j++) {
+            double z = (rows[i * s->d + j] - s->measure[j]) / s->measure[s->d + j];
+            s->column[j * s->kept + i] = z;
+            finite = finite && isfinite(z);
+        }
+    return finite ? NICEST_OK
+                  : fail(NICEST_E_FORMAT, "the training rows that the model keeps are not numbers");
+}
+
+static void sight_close(sight *s)
+{
+    memory_free(s->column);
+    memory_free(s->row);
+    memory_free(s->far);
+    memory_free(s->out);
+    memory_free(s->scratch);
+}
+
+/* Squared distances of x to n values join `square`; how many more of them are below x than above. */
+VECTOR_CLONES
+static double look(const double *value, size_t n, double x, double *square)
+{
+    int64_t more = 0; /* of doubles the order of a sum would matter, so no vectors */
+    for (size_t i = 0; i < n; i++) {
+        double off = x - value[i];
+        square[i] += off * off;
+        more += (value[i] < x) - (value[i] > x);
+    }
+    return (double)more;
+}
+
+/* Of n squared distances: the mean over k of the mean distance of the k nearest. */
+static double near_distance(const double *square, size_t n)
+{
+    double nearest[NEAREST + 1], sum = 0, mean = 0;
+    size_t count = 0;
+    for (size_t i = 0; i < n; i++) {
+        if (!(count < NEAREST || square[i] < nearest[NEAREST - 1]))
+            continue;
+        size_t at = count < NEAREST ? count++ : NEAREST - 1;
+        for (; at > 0 && nearest[at - 1] > square[i]; at--)
+            nearest[at] = nearest[at - 1];
+        nearest[at] = square[i];
+    }
+    for (size_t k = 0; k < count; k++) {
+        sum += sqrt(nearest[k]);
+        mean += sum / (double)(k + 1) / (double)count;
+    }
+    return mean;
+}
+
+static void look_around(void *context, int thread, size_t item)
+{
+    const sight *s = context;
+    size_t first = item * TOGETHER, n = s->rows - first < TOGETHER ? s->rows - first : TOGETHER;
+    double *square = s->scratch + (size_t)thread * TOGETHER * (s->kept + 2 * s->d);
+    double *x = square + TOGETHER * s->kept, *more = x + TOGETHER * s->d;
+    double others = (double)s->kept - (s->own ? 1 : 0);
+    memset(square, 0, TOGETHER * s->kept * sizeof *square);
+    memset(more, 0, TOGETHER * s->d * sizeof *more);
+    for (size_t i = 0; i < n; i++)
+        for (size_t j = 0; j < s->d; j++)
+            x[i * s->d + j] =
+                (s->row[(first + i) * s->d + j] - s->measure[j]) / s->measure[s->d + j];
+    for (size_t at = 0; at < s->kept; at += CHUNK)
+        for (size_t j = 0; j < s->d; j++)
+            for (size_t i = 0; i < n; i++)
+                more[i * s->d + j] += look(s->column + j * s->kept + at,
+                                           s->kept - at < CHUNK ? s->kept - at : CHUNK,
+                                           x[i * s->d + j], square + i * s->kept + at);
+    for (size_t i = 0; i < n; i++) {
+        double far = 0, unknown = 0;
+        for (size_t j = 0; j < s->d; j++) {
+            far -= log((others - fabs(more[i * s->d + j]) + 1) / (others + 1)) / (double)s->d;
+            unknown += isnan(x[i * s->d + j]);
+        }
+        if (s->own)
+            square[i * s->kept + s->first + first + i] = HUGE_VAL;
+        s->far[first + i] = unknown > 0 ? NAN : far;
+        s->out[first + i] = unknown > 0 ? NAN : near_distance(square + i * s->kept, s->kept);
+    }
+}
+
+/* Hands out both views of every row of data (NULL: of the kept rows), batch after batch. */
+static nicest_status look_at_all(sight *s, const nicest_model *model, const nicest_data *data,
+                                 int threads, double *columns, double *neighbours)
+{
+    size_t count, n = data ? nicest_data_rows(data) : s->kept;
+    const double *kept = model_array(model, ARRAY_ROWS, &count);
+    s->own = data == NULL;
+    for (s->first = 0; s->first < n; s->first += s->rows) {
+        s->rows = n - s->first < BATCH ? n - s->first : BATCH;
+        if (data)
+            TRY(nicest_data_read(data, s->first, s->rows, s->row));
+        else
+            memcpy(s->row, kept + s->first * s->d, s->rows * s->d * sizeof *s->row);
+        parallel_for(threads, (s->rows + TOGETHER - 1) / TOGETHER, look_around, s);
+        memcpy(columns + s->first, s->far, s->rows * sizeof *columns);
+        memcpy(neighbours + s->first, s->out, s->rows * sizeof *neighbours);
+    }
+    return NICEST_OK;
+}
+
+/* ------------------------------------------------------------------ ranks */
+
+static int by_surprise(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+/* -log of the share of sorted[n] that is at least `value`; beyond nine tenths, that of the
+ * exponential distribution of as far a mean. Where many tie there, that is told from what lies
+ * below: of an exponential, the median is 1.6 such means away. */
+static double surprisal(const double *sorted, size_t n, double value)
+{
+    size_t low = 0, high = n, ninth = n * 9 / 10, beyond = 0;
+    double bend = sorted[ninth], excess = 0;
+    for (size_t i = ninth; i < n && sorted[i] < 1e300; i++, beyond++)
+        excess += sorted[i] - bend;
+    excess = fmax(excess / (double)(beyond ? beyond : 1), (bend - sorted[n / 2]) / 8);
+    excess = fmax(excess, 1e-9 * fmax(fabs(bend), 1e-9));
+    if (value > bend)
+        return log(10) + (value - bend) / excess;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (sorted[middle] < value)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return fmin(-log((double)(n - low) / (double)n), log(10));
+}
+
+/* ------------------------------------------------------------------ keeping */
+
+/* Whole rows of `train`, none twice, as the array of the model; data of their own. */
+static nicest_status keep_rows(nicest_model *model, const nicest_data *train, uint64_t seed,
+                               nicest_data **kept)
+{
+    size_t d = nicest_data_columns(train), most = MOST_VALUES / d, count = 0;
+    most = most < FEWEST_ROWS ? FEWEST_ROWS : most < MOST_ROWS ? most : MOST_ROWS;
+    split s;
+    TRY(split_open(&s, train, NULL, nicest_data_rows(train),
+                   (random_stream){seed, RANDOM_SPLIT, SUBSAMPLE_NEIGHBOURS}));
+    most = most < s.groups ? most : s.groups;
+    double *rows = memory_new(most, d * sizeof *rows);
+    size_t *index = memory_new(most, sizeof *index);
+    nicest_status status = rows && index ? NICEST_OK : fail_memory();
+    for (size_t g = 0; status == NICEST_OK && g < s.groups && count < most; g++) {
+        bool whole = true;
+        index[count] = s.row[s.begin[g]];
+        status = nicest_data_read(train, index[count], 1, rows + count * d);
+        for (size_t j = 0; status == NICEST_OK && j < d; j++)
+            whole = whole && isfinite(rows[count * d + j]);
+        count += whole;
+    }
+    if (status == NICEST_OK && count >= FEWEST_ROWS) {
+        status = model_set_array(model, ARRAY_ROWS, rows, count * d);
+        if (status == NICEST_OK)
+            status = nicest_data_select(kept, train, index, count);
+    }
+    split_close(&s);
+    memory_free(rows);
+    memory_free(index);
+    return status;
+}
+
+nicest_status views_fit(nicest_model *model, const nicest_data *train, uint64_t seed, int threads)
+{
+    nicest_data *kept = NULL;
+    double *ranks = NULL;
+    sight s = {0};
+    views_forget(model);
+    TRY(keep_rows(model, train, seed, &kept));
+    if (!kept)
+        return NICEST_OK;
+    size_t n = nicest_data_rows(kept);
+    nicest_status status = sight_open(&s, model, threads);
+    if (status != NICEST_OK)
+        goto done;
+    ranks = memory_new(n, VIEWS_COUNT * sizeof *ranks);
+    TRY_TO(ranks ? NICEST_OK : fail_memory());
+    TRY_TO(nicest_score_data(model, kept, seed, threads, ranks));
+    TRY_TO(look_at_all(&s, model, NULL, threads, ranks + VIEW_COLUMNS * n,
+                       ranks + VIEW_NEIGHBOURS * n));
+    for (size_t i = 0; i < n; i++)
+        ranks[i] = -ranks[i];
+    for (size_t i = 0; i < VIEWS_COUNT * n; i++)
+        ranks[i] = fmin(ranks[i], 1e300);
+    for (size_t v = 0; v < VIEWS_COUNT; v++)
+        qsort(ranks + v * n, n, sizeof *ranks, by_surprise);
+    TRY_TO(model_set_array(model, ARRAY_RANKS, ranks, VIEWS_COUNT * n));
+done:
+    sight_close(&s);
+    memory_free(ranks);
+    nicest_data_free(kept);
+    if (status != NICEST_OK)
+        views_forget(model);
+    return status;
+}
+
+/* ------------------------------------------------------------------ scoring */
+
+/* Both views of data's rows, [2, rows], which the caller releases. */
+static nicest_status look_at_data(const nicest_model *model, const nicest_data *data, int threads,
+                                  double **views)
+{
+    sight s = {0};
+    size_t n = nicest_data_rows(data);
+    if (!views_rows(model))
+        return fail(NICEST_E_DATA, "the model keeps no training rows to be neighbours");
+    *views = memory_new(n, 2 * sizeof **views);
+    nicest_status status = *views ? sight_open(&s, model, threads) : fail_memory();
+    if (status == NICEST_OK)
+        status = look_at_all(&s, model, data, threads, *views, *views + n);
+    sight_close(&s);
+    return status;
+}
+
+nicest_status views_neighbours(const nicest_model *model, const nicest_data *data, int threads,
+                               double *scores)
+{
+    double *views = NULL;
+    size_t n = nicest_data_rows(data);
+    nicest_status status = look_at_data(model, data, threads, &views);
+    for (size_t i = 0; status == NICEST_OK && i < n; i++)
+        scores[i] = -views[n + i];
+    memory_free(views);
+    return status;
+}
+
+nicest_status views_score(const nicest_model *model, const nicest_data *data, int threads,
+                          double *scores)
+{
+    double *views = NULL, weights = 0;
+    size_t n = nicest_data_rows(data), count, m = views_rows(model);
+    nicest_status status = look_at_data(model, data, threads, &views);
+    const double *ranks = model_array(model, ARRAY_RANKS, &count);
+    for (size_t v = 0; v < VIEWS_COUNT; v++)
+        weights += WEIGHT[v];
+    for (size_t i = 0; status == NICEST_OK && i < n; i++) {
+        const double of[VIEWS_COUNT] = {-scores[i], views[i], views[n + i]};
+        double sum = isnan(scores[i]) || isnan(views[i]) ? NAN : 0;
+        for (size_t v = 0; v < VIEWS_COUNT; v++)
+            sum += WEIGHT[v] / weights * surprisal(ranks + v * m, m, of[v]);
+        scores[i] = -sum;
+    }
+    memory_free(views);
+    return status;
+}
