@@ -1,5 +1,5 @@
 /* cmd_convert.c - `nicest convert`: rows from one format to another. */
-#include "common.h"
+#include "picture.h"
 
 typedef struct convert_settings {
     shared_settings shared;
@@ -19,11 +19,12 @@ static int convert_run(void *settings)
     const convert_settings *s = settings;
     const char *path = s->shared.output ? s->shared.output : "-";
     check_data_path(path);
+    check_picture_options(&s->shared, &path, 1);
     nicest_data *data = open_data(&s->shared, s->data);
     char labels[4096];
     json_t *outputs = json_array();
     labels_file(data, path, labels, sizeof labels);
-    save_data(data, path);
+    save_rows(&s->shared, data, path);
     if (s->shared.output)
         say(&s->shared, "%s: %zu rows, %zu columns", path, nicest_data_rows(data),
             nicest_data_columns(data));
@@ -41,12 +42,12 @@ const command CONVERT_COMMAND = {
     .synopsis = "DATA [-o FILE]",
     .description =
         "Writes the rows of DATA in the format that the extension of FILE says: .csv, .tsv "
-        "(and .gz of these), .npy, .npz, -idx?-ubyte, .png (one grid of pictures). Labels "
-        "become a column, or x-labels-idx1-ubyte beside x-images-idx3-ubyte. Without -o: CSV on "
+        "(and .gz of these), .npy, .npz, -idx?-ubyte, .png, .svg or .pdf (one grid of pictures, enlarged; a "
+        "single row as .png is that picture, pixel by pixel). Labels become a column, or x-labels-idx1-ubyte beside x-images-idx3-ubyte. Without -o: CSV on "
         "standard output. Whole numbers beyond 2^53 are rounded to doubles.",
     .examples = "  nicest convert wine.csv --drop quality -o wine.npy\n"
                 "  nicest convert 'train-images-idx3-ubyte.gz[0:100]' -o first.png\n",
-    .tables = {CONVERT_OPTIONS, DATA_OPTIONS, OUTPUT_OPTIONS, COMMON_OPTIONS},
+    .tables = {CONVERT_OPTIONS, PICTURE_OPTIONS, DATA_OPTIONS, OUTPUT_OPTIONS, COMMON_OPTIONS},
     .size = sizeof(convert_settings),
     .run = convert_run,
 };

@@ -2,7 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "common.h"
+#include "picture.h"
 #include "options.h"
 
 typedef struct corrupt_settings {
@@ -68,6 +68,7 @@ static void check_settings(const corrupt_settings *s, const corruption *c)
 {
     if (!s->shared.output && c->count > 1)
         refuse(STATUS_USAGE, "corrupt: %zu levels need -o OUT", c->count);
+    check_picture_options(&s->shared, &s->shared.output, 1);
     if (s->shared.output)
         check_paths(s, c);
 }
@@ -94,7 +95,7 @@ static void write_level(const corrupt_settings *s, const corruption *c, size_t l
     nicest_data *made;
     need(nicest_corrupt(&made, data, c->kind, c->levels[level], other, s->shared.seed,
                         s->shared.threads));
-    save_data(made, f.path);
+    save_rows(&s->shared, made, f.path);
     if (s->shared.output)
         say(&s->shared, "%s: %s %g, %zu rows", f.path, c->kind, c->levels[level],
             nicest_data_rows(made));
@@ -145,7 +146,7 @@ const command CORRUPT_COMMAND = {
         "FILE.",
     .examples = "  nicest corrupt t10k-images-idx3-ubyte.gz --with rotate=0:90:10 -o rotated.npy\n"
                 "  nicest corrupt wine.csv --with noise=0.5 -o noisy.csv\n",
-    .tables = {CORRUPT_OPTIONS, DATA_OPTIONS, OUTPUT_OPTIONS, COMMON_OPTIONS},
+    .tables = {CORRUPT_OPTIONS, PICTURE_OPTIONS, DATA_OPTIONS, OUTPUT_OPTIONS, COMMON_OPTIONS},
     .size = sizeof(corrupt_settings),
     .run = corrupt_run,
 };

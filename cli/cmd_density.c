@@ -3,9 +3,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "chart.h"
 #include "common.h"
 #include "options.h"
-#include "picture.h"
 
 typedef struct density_settings {
     shared_settings shared;
@@ -142,25 +142,23 @@ static void draw_map(const density_settings *s, const nicest_model *model, const
     double low, high;
     size_t n = m->width * m->height;
     double *values = block_new(n, sizeof *values);
-    canvas c = canvas_open(1300, 1080);
-    axes a = axes_on(&c, 150);
     highest(m, &low, &high);
-    low = s->log ? fmax(low, high - 12) : 0;
     for (size_t i = 0; i < n; i++)
         values[i] = s->log ? m->logp[i] : exp(m->logp[i]);
+    low = s->log ? fmax(low, high - 12) : 0;
     high = s->log ? high : exp(high);
-    a.x_low = m->box[0];
-    a.x_high = m->box[1];
-    a.y_low = m->box[2];
-    a.y_high = m->box[3];
-    a.title = "density of the model";
-    a.x_label = nicest_model_column_name(model, 0);
-    a.y_label = nicest_model_column_name(model, 1);
-    axes_heat(&c, &a, values, m->width, m->height, low, high > low ? high : low + 1);
-    axes_draw(&c, &a);
-    axes_key(&c, &a, low, high > low ? high : low + 1, s->log ? "log p, nats" : "p, per area");
-    canvas_save(&c, s->shared.output);
-    canvas_close(&c);
+    panel p = {.title = "Density of the model; lines around 50, 90 and 99 % of its mass",
+               .x = {nicest_model_column_name(model, 0), m->box[0], m->box[1]},
+               .y = {nicest_model_column_name(model, 1), m->box[2], m->box[3]},
+               .map = values,
+               .map_width = m->width,
+               .map_height = m->height,
+               .map_low = low,
+               .map_high = high > low ? high : low + 1,
+               .map_label = s->log ? "log p, nats" : "p, per unit area",
+               .map_logs = s->log};
+    chart c = {.panels = &p, .count = 1, .width = 600, .aspect = 0.95};
+    chart_save(&c, &s->shared, s->shared.output);
     block_free(values);
 }
 
@@ -168,24 +166,19 @@ static void draw_curve(const density_settings *s, const nicest_model *model, con
 {
     double low, high;
     double *x = block_new(2 * m->width, sizeof *x), *y = x + m->width;
-    canvas c = canvas_open(1200, 800);
-    axes a = axes_on(&c, 0);
+    panel p = {.title = "Density of the model",
+               .x = {nicest_model_column_name(model, 0), m->box[0], m->box[1]}};
     highest(m, &low, &high);
     for (size_t i = 0; i < m->width; i++) {
         x[i] = middle(m->box, i, m->width);
         y[i] = s->log ? m->logp[i] : exp(m->logp[i]);
     }
-    a.x_low = m->box[0];
-    a.x_high = m->box[1];
-    a.y_low = s->log ? fmax(low, high - 12) : 0;
-    a.y_high = s->log ? high + 0.5 : 1.05 * exp(high);
-    a.title = "density of the model";
-    a.x_label = nicest_model_column_name(model, 0);
-    a.y_label = s->log ? "log p, nats" : "p, share per unit";
-    axes_curve(&c, &a, x, y, m->width, colour_series(0));
-    axes_draw(&c, &a);
-    canvas_save(&c, s->shared.output);
-    canvas_close(&c);
+    p.y.label = s->log ? "log p, nats" : "p, share per unit";
+    p.y.low = s->log ? fmax(low, high - 12) : 0;
+    p.y.high = s->log ? high + 0.5 : 1.05 * exp(high);
+    panel_line(&p, NULL, 0, x, y, m->width);
+    chart c = {.panels = &p, .count = 1};
+    chart_save(&c, &s->shared, s->shared.output);
     block_free(x);
 }
 
@@ -194,13 +187,12 @@ static void draw_curve(const density_settings *s, const nicest_model *model, con
 static bool check_output(const density_settings *s)
 {
     const char *path = s->shared.output;
-    bool picture = path && has_extension(path, ".png");
+    bool picture = is_picture(path);
     if (s->log && !picture)
-        refuse(STATUS_USAGE, "density: --log is for a picture: -o FILE.png; tables have logp");
-    if (!picture)
-        table_check_path(path);
-    else
-        check_writable(path);
+        refuse(STATUS_USAGE,
+               "density: --log is for a picture: -o FILE.png, .svg or .pdf; tables have logp");
+    check_picture_options(&s->shared, &path, 1);
+    check_output_path(path, true);
     return picture;
 }
 
@@ -244,14 +236,14 @@ const command DENSITY_COMMAND = {
     .summary = "density of 1-D and 2-D models as a grid or a picture",
     .synopsis = "MODEL [-o FILE]",
     .description =
-        "Evaluates the density at the midpoints of a grid. .png gives a picture; .csv, .tsv and "
-        ".json a line for each cell (coordinates and logp). .npy and .npz hold the same lines for "
+        "Evaluates the density at the midpoints of a grid. .png, .svg and .pdf give a picture, with "
+        "lines around 50, 90 and 99 % of the mass; .csv, .tsv and .json a line for each cell (coordinates and logp). .npy and .npz hold the same lines for "
         "one column; for two, the log densities as an array whose first row is the top. The total "
         "mass is measured over the whole of the model, not over the box.",
     .examples =
         "  nicest density parabola.safetensors -o parabola.png\n"
         "  nicest density parabola.safetensors --box -5,40,-15,15 --grid 200x300 -o d.npy\n",
-    .tables = {DENSITY_OPTIONS, OUTPUT_OPTIONS, COMMON_OPTIONS},
+    .tables = {DENSITY_OPTIONS, PICTURE_OPTIONS, OUTPUT_OPTIONS, COMMON_OPTIONS},
     .size = sizeof(density_settings),
     .run = density_run,
 };

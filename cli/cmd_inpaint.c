@@ -1,6 +1,7 @@
 /* cmd_inpaint.c - `nicest inpaint`: fills hidden pixels or missing values; shows original, masked
  * and filled side by side. */
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "common.h"
@@ -36,9 +37,9 @@ static const option INPAINT_OPTIONS[] = {
      .offset = AT(options.steps), .unset = "by recipe", .help = "of the ascent, or of each chain"},
     {.name = "samples", .type = OPTION_COUNT, .argument = "N", .low = 1, .high = 100000,
      .offset = AT(options.samples), .help = "fills of each row (method langevin)"},
-    {.group = "Pictures", .name = "picture", .type = OPTION_TEXT, .argument = "FILE.png",
+    {.group = "Pictures", .name = "picture", .type = OPTION_TEXT, .argument = "FILE",
      .offset = AT(picture), .written = true,
-     .help = "original, masked and filled side by side; so does -o FILE.png"},
+     .help = "original, masked and filled side by side, as .png, .svg or .pdf; so does -o FILE.png"},
     {.name = "show", .type = OPTION_COUNT, .argument = "N", .low = 1, .high = 1000,
      .offset = AT(show), .help = "rows in the picture"},
     {.name = "frames", .type = OPTION_COUNT, .argument = "N", .low = 1, .high = 1e9,
@@ -64,6 +65,7 @@ enum { FRAMES = 12 };
 /* The fills on the way, for the first rows; when full, every second one is dropped. */
 typedef struct film {
     size_t rows, d, count, skip, seen;
+    size_t step[FRAMES];
     double *frame[FRAMES];
 } film;
 
@@ -82,7 +84,6 @@ typedef struct filling {
 static void keep_frame(void *context, size_t step, const double *rows)
 {
     film *f = &((filling *)context)->film;
-    (void)step;
     if (f->seen++ % f->skip)
         return;
     if (f->count == FRAMES) {
@@ -90,12 +91,14 @@ static void keep_frame(void *context, size_t step, const double *rows)
             double *kept = f->frame[2 * i];
             f->frame[2 * i] = f->frame[i];
             f->frame[i] = kept;
+            f->step[i] = f->step[2 * i];
         }
         f->count = FRAMES / 2;
         f->skip *= 2;
         if ((f->seen - 1) % f->skip)
             return;
     }
+    f->step[f->count] = step;
     memcpy(f->frame[f->count++], rows, f->rows * f->d * sizeof *rows);
 }
 
@@ -154,22 +157,23 @@ static void save_filled(const filling *w, const char *path)
 /* As a picture from black, which is none, to white, the largest there is. */
 static void draw_spread(const filling *w)
 {
+    char title[80];
     picture_format format = picture_format_of(w->model, w->spread, w->n * w->d);
     format.black = format.white = 0;
     for (size_t i = 0; i < w->n * w->d; i++)
         format.white = fmax(format.white, w->spread[i]);
+    snprintf(title, sizeof title, "Standard deviation; white is %.4g", format.white);
     say(&w->s->shared, "%s: white is a standard deviation of %.4g", w->s->spread, format.white);
     format.white = format.white > 0 ? format.white : 1;
-    nicest_image image = picture_grid(&format, w->spread, w->n, 0, 1000);
-    save_image(&image, w->s->spread);
-    nicest_image_free(&image);
+    pictures_save(&w->s->shared, &format, w->spread, w->n, 0, &(panel){.title = title},
+                  w->s->spread);
 }
 
 static void save_spread(const filling *w)
 {
     if (!w->s->spread)
         return;
-    if (has_extension(w->s->spread, ".png")) {
+    if (is_picture(w->s->spread)) {
         draw_spread(w);
         return;
     }
@@ -193,6 +197,17 @@ static void draw(const filling *w, const char *path)
     size_t rows = w->film.rows, d = w->d, frames = w->film.count;
     size_t fills = w->s->options.samples < 8 ? w->s->options.samples : 8;
     size_t across = 2 + frames + fills;
+    char words[FRAMES + 8][32];
+    const char *headings[2 + FRAMES + 8] = {"original", "seen"};
+    for (size_t k = 0; k < frames + fills; k++) {
+        headings[2 + k] = words[k];
+        if (k < frames)
+            snprintf(words[k], sizeof *words, "step %zu", w->film.step[k]);
+        else if (fills == 1)
+            snprintf(words[k], sizeof *words, "filled");
+        else
+            snprintf(words[k], sizeof *words, "fill %zu", k - frames + 1);
+    }
     double *tiles = block_new(rows * across * d, sizeof *tiles);
     for (size_t i = 0; i < rows; i++) {
         put_tile(tiles, across, i, 0, w->stored + i * d, NULL, d);
@@ -203,9 +218,8 @@ static void draw(const filling *w, const char *path)
             put_tile(tiles, across, i, 2 + frames + k, w->filled + (k * w->n + i) * d, NULL, d);
     }
     picture_format format = picture_format_of(w->model, w->stored, w->n * d);
-    nicest_image image = picture_grid(&format, tiles, rows * across, across, 1000);
-    save_image(&image, path);
-    nicest_image_free(&image);
+    pictures_save(&w->s->shared, &format, tiles, rows * across, across,
+                  &(panel){.headings = headings, .heading_count = across}, path);
     block_free(tiles);
 }
 
@@ -242,14 +256,9 @@ static void report(const filling *w)
 
 /* ------------------------------------------------------------------ the command */
 
-static bool is_png(const char *path)
-{
-    return path && has_extension(path, ".png");
-}
-
 static const char *picture_path(const inpaint_settings *s)
 {
-    return is_png(s->shared.output) ? s->shared.output : s->picture;
+    return is_picture(s->shared.output) ? s->shared.output : s->picture;
 }
 
 static bool wants_langevin(const inpaint_settings *s)
@@ -267,8 +276,8 @@ static void check_settings(const inpaint_settings *s)
     if (s->spread && s->options.samples < 2)
         refuse(STATUS_USAGE, "inpaint: --spread needs --samples of at least 2");
     if (s->options.frame_every && !picture_path(s))
-        refuse(STATUS_USAGE, "inpaint: --frames needs --picture FILE.png");
-    if (s->picture && is_png(s->shared.output))
+        refuse(STATUS_USAGE, "inpaint: --frames needs --picture FILE.png, .svg or .pdf");
+    if (s->picture && is_picture(s->shared.output))
         refuse(STATUS_USAGE, "inpaint: -o %s and --picture %s ask for the same picture twice",
                s->shared.output, s->picture);
     check_data_path(s->shared.output);
@@ -278,8 +287,9 @@ static void check_settings(const inpaint_settings *s)
                "inpaint: --spread %s: IDX holds bytes, which deviations are not; name a .csv, .npy "
                "or so",
                s->spread);
-    if (s->picture)
-        check_writable(s->picture);
+    check_picture("inpaint: --picture", s->picture);
+    check_picture_options(&s->shared,
+                          (const char *const[]){s->shared.output, s->picture, s->spread}, 3);
 }
 
 /* IDX holds whole numbers, in as many axes as its name says. */
@@ -305,7 +315,7 @@ static void check_model(const inpaint_settings *s, const nicest_model *model)
     if (picture_path(s) && !height)
         refuse(STATUS_USAGE, "inpaint: %s is not a model of pictures; -o wants .csv, .npy or so",
                s->model);
-    if (is_png(s->spread) && !height)
+    if (is_picture(s->spread) && !height)
         refuse(STATUS_USAGE,
                "inpaint: %s is not a model of pictures; --spread wants .csv, .npy or so", s->model);
     check_idx(s, model);
@@ -331,7 +341,7 @@ static int inpaint_run(void *settings)
     fill(&w);
     if (picture_path(s))
         draw(&w, picture_path(s));
-    if (!is_png(output)) {
+    if (!is_picture(output)) {
         save_filled(&w, output);
         say_labels(&s->shared, w.data, output, labels);
     }
@@ -360,7 +370,7 @@ const command INPAINT_COMMAND = {
     .examples = "  nicest inpaint mnist.safetensors 't10k-images-idx3-ubyte.gz[0:100]' --mask top "
                 "-o filled.png\n"
                 "  nicest inpaint wine.safetensors holes.csv --mask nan -o whole.csv\n",
-    .tables = {INPAINT_OPTIONS, DATA_OPTIONS, OUTPUT_OPTIONS, COMMON_OPTIONS},
+    .tables = {INPAINT_OPTIONS, PICTURE_OPTIONS, DATA_OPTIONS, OUTPUT_OPTIONS, COMMON_OPTIONS},
     .size = sizeof(inpaint_settings),
     .defaults = inpaint_defaults,
     .run = inpaint_run,

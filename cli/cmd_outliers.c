@@ -5,9 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "chart.h"
 #include "common.h"
 #include "detection.h"
-#include "picture.h"
 
 typedef struct outliers_settings {
     shared_settings shared;
@@ -51,11 +51,12 @@ static const option OUTLIERS_OPTIONS[] = {
      .help = "calibrate anew on these normal rows, which training has not seen"},
     {.name = "save", .type = OPTION_TEXT, .argument = "MODEL", .offset = AT(save), .written = true,
      .help = "and write the model with that calibration"},
-    {.group = "Pictures", .name = "picture", .type = OPTION_TEXT, .argument = "FILE.png",
-     .offset = AT(picture), .written = true, .help = "histogram of the scores, or their course over the levels"},
-    {.name = "roc", .type = OPTION_TEXT, .argument = "FILE.png", .offset = AT(roc), .written = true,
+    {.group = "Pictures", .name = "picture", .type = OPTION_TEXT, .argument = "FILE",
+     .offset = AT(picture), .written = true,
+     .help = "histogram of the scores, or their course over the levels, as .png, .svg or .pdf"},
+    {.name = "roc", .type = OPTION_TEXT, .argument = "FILE", .offset = AT(roc), .written = true,
      .help = "ROC curve"},
-    {.name = "pr", .type = OPTION_TEXT, .argument = "FILE.png", .offset = AT(pr), .written = true,
+    {.name = "pr", .type = OPTION_TEXT, .argument = "FILE", .offset = AT(pr), .written = true,
      .help = "precision-recall curve"},
     {0},
 };
@@ -304,9 +305,10 @@ static void check_settings(const outliers_settings *s)
     if (s->save)
         check_model_path(s->save);
     table_check_path(s->shared.output);
-    for (size_t i = 0; i < sizeof paths / sizeof *paths; i++)
-        if (paths[i])
-            check_writable(paths[i]);
+    check_picture("outliers: --picture", s->picture);
+    check_picture("outliers: --roc", s->roc);
+    check_picture("outliers: --pr", s->pr);
+    check_picture_options(&s->shared, paths, sizeof paths / sizeof *paths);
 }
 
 static void calibrate(const judge *j)
@@ -324,25 +326,6 @@ static void calibrate(const judge *j)
 
 /* ------------------------------------------------------------------ pictures */
 
-static axes score_axes(const canvas *c, const char *title, const char *x, const char *y)
-{
-    axes a = axes_on(c, 0);
-    a.title = title;
-    a.x_label = x;
-    a.y_label = y;
-    return a;
-}
-
-/* From the lowest percent of all scores to the highest: a few far ones would hide the rest. */
-static void score_range(const double *scores, size_t n, double *low, double *high)
-{
-    double *sorted = sorted_copy(scores, &n);
-    *low = quantile(sorted, n, 0.005);
-    *high = quantile(sorted, n, 0.995);
-    block_free(sorted);
-    axes_range(low, high);
-}
-
 static size_t scores_of(const verdict *v, unsigned char truth, double *out)
 {
     size_t n = 0;
@@ -352,73 +335,53 @@ static size_t scores_of(const verdict *v, unsigned char truth, double *out)
     return n;
 }
 
-static void draw_histograms(const judge *j, const verdict *v, double threshold)
+/* "log p, nats", or the name of the score. */
+static const char *score_label(const judge *j)
 {
-    enum { MOST = 220 };
-    static const char *const names[] = {"normal", "outliers"};
-    double shares[2][MOST], *some = block_new(v->n, sizeof *some), peak = 0;
-    size_t bins = (size_t)fmin(fmax(3 * sqrt((double)v->n), 40), MOST);
-    colour inks[] = {colour_series(0), colour_series(1)};
-    canvas c = canvas_open(1300, 850);
-    const char *label = strcmp(j->s->score, "logp") ? j->s->score : "log p, nats";
-    axes a = score_axes(&c, isfinite(threshold) ? "scores; dashed: the threshold" : "scores", label,
-                        strcmp(j->s->score, "logp") ? "share of rows per unit"
-                                                    : "share of rows per nat");
-    score_range(v->score, v->n, &a.x_low, &a.x_high);
-    for (size_t k = 0; k < 2; k++) {
-        histogram(some, scores_of(v, (unsigned char)k, some), a.x_low, a.x_high, shares[k], bins);
-        for (size_t i = 0; i < bins; i++)
-            peak = fmax(peak, shares[k][i]);
-    }
-    a.y_high = peak > 0 ? 1.1 * peak : 1;
-    for (size_t k = 0; k < 2; k++)
-        axes_bars(&c, &a, shares[k], bins, inks[k]);
-    axes_vertical(&c, &a, threshold, colour_series(2));
-    axes_draw(&c, &a);
-    axes_legend(&c, &a, names, inks, j->has_truth ? 2 : 1);
-    canvas_save(&c, j->s->picture);
-    canvas_close(&c);
-    block_free(some);
+    return strcmp(j->s->score, "logp") ? j->s->score : "log p, nats";
 }
 
-static void draw_unit_curve(const char *path, const char *score, const char *title,
-                            const char *x_label, const char *y_label, const double *x,
-                            const double *y, size_t n, double baseline)
+static void draw_histograms(const judge *j, const verdict *v, double threshold)
 {
-    const colour inks[] = {colour_series(0), {160, 160, 160}};
-    const char *const names[] = {score, "chance"};
-    double ends[] = {0, 1},
-           level[] = {isnan(baseline) ? 0 : baseline, isnan(baseline) ? 1 : baseline};
-    canvas c = canvas_open(1000, 1000);
-    axes a = score_axes(&c, title, x_label, y_label);
-    a.y_high = 1.005;
-    axes_curve(&c, &a, ends, level, 2, inks[1]);
-    axes_curve(&c, &a, x, y, n, inks[0]);
-    axes_draw(&c, &a);
-    axes_legend(&c, &a, names, inks, 2);
-    canvas_save(&c, path);
-    canvas_close(&c);
+    double *normal = block_new(2 * v->n, sizeof *normal), *outliers = normal + v->n;
+    panel p = {.title = "Scores",
+               .x = {.label = score_label(j), .may_bend = true},
+               .y.label = strcmp(j->s->score, "logp") ? "share of rows per unit"
+                                                      : "share of rows per nat"};
+    panel_add(&p, (series){SERIES_HISTOGRAM, 0, j->has_truth ? "normal" : "rows", normal,
+                           .n = scores_of(v, NORMAL, normal)});
+    if (j->has_truth)
+        panel_add(&p, (series){SERIES_HISTOGRAM, 1, "outliers", outliers,
+                               .n = scores_of(v, OUTLIER, outliers)});
+    if (isfinite(threshold))
+        panel_add(&p, (series){SERIES_VERTICAL, 2, "threshold: below it a row is flagged",
+                               .at = {threshold}});
+    chart c = {.panels = &p, .count = 1};
+    chart_save(&c, &j->s->shared, j->s->picture);
+    block_free(normal);
 }
 
 static void draw_curves(const judge *j, const verdict *v, const nicest_detection *found)
 {
-    char title[64];
     if (!j->s->roc && !j->s->pr)
         return;
     size_t n;
     unsigned char *truth = block_new(v->n, 1);
     double *known = known_scores(v, v->score, j->s->group, truth, &n);
     detection_curve k = detection_curve_of(known, truth, n);
+    panel p[2];
+    detection_words words;
+    detection_panels(p, found->prevalence);
+    detection_add(p, &k, found, strcmp(j->s->score, "logp") ? j->s->score : "log p", 0,
+                  isfinite(found->threshold) ? NAN : j->s->rate, &words);
+    chart c = {.panels = &p[0], .count = 1, .width = 520, .aspect = 1};
+    if (j->s->roc)
+        chart_save(&c, &j->s->shared, j->s->roc);
+    c.panels = &p[1];
+    if (j->s->pr)
+        chart_save(&c, &j->s->shared, j->s->pr);
     block_free(known);
     block_free(truth);
-    snprintf(title, sizeof title, "ROC: area %.4f", found->auroc);
-    if (j->s->roc)
-        draw_unit_curve(j->s->roc, j->s->score, title, "false alarms", "outliers found", k.alarms,
-                        k.recall, k.n, NAN);
-    snprintf(title, sizeof title, "precision and recall: AUPRC %.4f", found->auprc);
-    if (j->s->pr)
-        draw_unit_curve(j->s->pr, j->s->score, title, "recall", "precision", k.recall + 1,
-                        k.precision + 1, k.n - 1, found->prevalence);
     block_free(k.recall);
 }
 
@@ -687,101 +650,31 @@ static void level_scores(const verdict *v, size_t normal, level_facts *f)
     block_free(sorted);
 }
 
-/* What a level of each kind is counted in, as an axis says it. */
-static void kind_label(const char *kind, bool picture, char *out, size_t size)
-{
-    const char *const units[][2] = {{"noise", picture ? "standard deviation, share of full scale"
-                                                      : "standard deviations of the column"},
-                                    {"rotate", "degrees"},
-                                    {"shear", "pixels a row"},
-                                    {"brightness", "of full scale"},
-                                    {"blur", "pixels"},
-                                    {"occlusion", "share of the area"},
-                                    {"salt-and-pepper", "share of the pixels"},
-                                    {"morph", "share of the other"},
-                                    {"contrast", "0: as it was, 1: grey"},
-                                    {"contrast-black", "0: as it was, 1: black"}};
-    snprintf(out, size, "%s", kind);
-    for (size_t i = 0; i < sizeof units / sizeof *units; i++)
-        if (!strcmp(kind, units[i][0]))
-            snprintf(out, size, "%s (%s)", kind, units[i][1]);
-}
-
-/* Mean score and its band over the levels. */
-static void draw_level_scores(const judge *j, canvas *c, axes *a, const double *x,
-                              const level_facts *facts, size_t n)
-{
-    double *mean = block_new(3 * n, sizeof *mean), *low = mean + n, *high = low + n;
-    bool known = isfinite(j->threshold);
-    a->y_low = known ? j->threshold : INFINITY;
-    a->y_high = known ? j->threshold : -INFINITY;
-    for (size_t i = 0; i < n; i++) {
-        mean[i] = facts[i].mean;
-        low[i] = facts[i].low;
-        high[i] = facts[i].high;
-        a->y_low = isfinite(low[i]) ? fmin(a->y_low, low[i]) : a->y_low;
-        a->y_high = isfinite(high[i]) ? fmax(a->y_high, high[i]) : a->y_high;
-    }
-    axes_range(&a->y_low, &a->y_high);
-    axes_band(c, a, x, low, high, n, colour_series(0));
-    axes_curve(c, a, x, mean, n, colour_series(0));
-    axes_horizontal(c, a, j->threshold, colour_series(1));
-    axes_draw(c, a);
-    block_free(mean);
-}
-
-/* Share flagged, which is the recall, precision and AUROC over the levels. */
-static void draw_level_decisions(canvas *c, const axes *a, const double *x,
-                                 const level_facts *facts, size_t n)
-{
-    static const char *const names[] = {"AUROC", "flagged (recall)", "precision"};
-    const colour inks[] = {colour_series(0), colour_series(1), colour_series(2)};
-    double *y = block_new(3 * n, sizeof *y);
-    for (size_t i = 0; i < n; i++) {
-        y[i] = facts[i].found.auroc;
-        y[n + i] = facts[i].flagged;
-        y[2 * n + i] = facts[i].found.precision;
-    }
-    for (size_t k = 0; k < 3; k++)
-        axes_curve(c, a, x, y + k * n, n, inks[k]);
-    axes_draw(c, a);
-    axes_legend(c, a, names, inks, isnan(facts[0].found.threshold) ? 1 : 3);
-    block_free(y);
-}
-
 /* Scores above, decisions below. */
 static void draw_sweep(const judge *j, const corruption *k, const level_facts *facts)
 {
     size_t n = k->count;
-    double *x = block_new(n, sizeof *x);
-    char title[96], label[96];
     unsigned height;
-    canvas c = canvas_open(1200, 1400);
-    snprintf(title, sizeof title, "%s: mean and 5 to 95 %%%s", k->kind,
-             isfinite(j->threshold) ? "; dashed: the threshold" : "");
+    double *values = block_new(7 * n, sizeof *values);
+    const double *level = values, *precision = values + 6 * n;
+    const sweep_curve w = {k->kind,       score_label(j), n,
+                           level,         level + n,      level + 2 * n,
+                           level + 3 * n, level + 4 * n,  level + 5 * n};
+    for (size_t i = 0; i < n; i++) {
+        const double row[] = {facts[i].level,   facts[i].mean,        facts[i].low,
+                              facts[i].high,    facts[i].found.auroc, facts[i].flagged,
+                              facts[i].found.precision};
+        for (size_t c = 0; c < 7; c++)
+            values[c * n + i] = row[c];
+    }
     nicest_model_image(j->model, &height, NULL, NULL);
-    kind_label(k->kind, height > 0, label, sizeof label);
-    axes a = score_axes(&c, title, NULL, strcmp(j->s->score, "logp") ? j->s->score : "log p, nats");
-    for (size_t i = 0; i < n; i++)
-        x[i] = facts[i].level;
-    a.x_low = fmin(x[0], x[n - 1]);
-    a.x_high = fmax(x[0], x[n - 1]);
-    if (!(a.x_high > a.x_low))
-        axes_range(&a.x_low, &a.x_high);
-    axes b = a;
-    a.height = 700;
-    draw_level_scores(j, &c, &a, x, facts, n);
-    b.title = NULL;
-    b.x_label = label;
-    b.y_label = "share";
-    b.top = 940;
-    b.height = 360;
-    b.y_low = 0;
-    b.y_high = 1.02;
-    draw_level_decisions(&c, &b, x, facts, n);
-    canvas_save(&c, j->s->picture);
-    canvas_close(&c);
-    block_free(x);
+    panel p[2];
+    sweep_panels(p, &w, height > 0, j->threshold);
+    if (isfinite(j->threshold))
+        panel_line(&p[1], "precision", 2, level, precision, n)->markers = true;
+    chart c = {.panels = p, .count = 2, .across = 1, .aspect = 0.5};
+    chart_save(&c, &j->s->shared, j->s->picture);
+    block_free(values);
 }
 
 /* Where the table goes to a file, the user sees it in words. */
@@ -927,7 +820,7 @@ const command OUTLIERS_COMMAND = {
     .examples = "  nicest outliers wine.safetensors new.csv -o decisions.csv\n"
                 "  nicest outliers mnist.safetensors t10k-images-idx3-ubyte.gz --score combined "
                 "--corrupt rotate=0:90:10 --picture rotate.png\n",
-    .tables = {OUTLIERS_OPTIONS, DATA_OPTIONS, OUTPUT_OPTIONS, COMMON_OPTIONS},
+    .tables = {OUTLIERS_OPTIONS, PICTURE_OPTIONS, DATA_OPTIONS, OUTPUT_OPTIONS, COMMON_OPTIONS},
     .size = sizeof(outliers_settings),
     .defaults = outliers_defaults,
     .run = outliers_run,

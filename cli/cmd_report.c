@@ -1,12 +1,13 @@
 /* cmd_report.c - `nicest report`: one HTML page about a model and data. Each section is a function;
  * one that lacks what it needs says so in a sentence. */
 #include <math.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "common.h"
-#include "report_uses.h"
+#include "report.h"
 
 typedef struct report_settings {
     shared_settings shared;
@@ -42,7 +43,7 @@ static void report_defaults(void *settings)
     ((report_settings *)settings)->verify = ((report_settings *)settings)->uses = true;
 }
 
-enum { SAMPLES = 1000, BINS = 60, PAIRED = 4, SHOWN = 800, EXTREMES = 10, WIDE = 440, HIGH = 300 };
+enum { SAMPLES = 1000, PAIRS = 6, SHOWN = 800, EXTREMES = 10 };
 
 /* What the sections draw from. */
 typedef struct material {
@@ -59,6 +60,8 @@ typedef struct material {
     size_t ordered;
     json_t *training;
     summary sum;
+    double
+        *apart; /* of each column: the largest difference of its distribution in data and samples */
 } material;
 
 /* ------------------------------------------------------------------ gathering */
@@ -99,6 +102,43 @@ static void score_samples(material *m)
     nicest_workspace_free(workspace);
 }
 
+static double *column_of(const double *rows, size_t n, size_t d, size_t j)
+{
+    double *column = block_new(n, sizeof *column);
+    for (size_t i = 0; i < n; i++)
+        column[i] = rows[i * d + j];
+    return column;
+}
+
+/* Kolmogorov's distance: 0 where two columns are distributed alike, 1 where they do not overlap. */
+static double distance(const double *a, size_t n, const double *b, size_t m)
+{
+    double *x = sorted_copy(a, &n), *y = sorted_copy(b, &m), most = 0;
+    for (size_t i = 0, k = 0; i < n && k < m;) {
+        double at = fmin(x[i], y[k]);
+        while (i < n && x[i] <= at)
+            i++;
+        while (k < m && y[k] <= at)
+            k++;
+        most = fmax(most, fabs((double)i / (double)n - (double)k / (double)m));
+    }
+    block_free(x);
+    block_free(y);
+    return n && m ? most : 0;
+}
+
+static void compare_columns(material *m)
+{
+    m->apart = block_new(m->d, sizeof *m->apart);
+    for (size_t j = 0; j < m->d && !m->height; j++) {
+        double *data = column_of(m->rows, m->n, m->d, j);
+        double *samples = column_of(m->samples, SAMPLES, m->d, j);
+        m->apart[j] = distance(data, m->n, samples, SAMPLES);
+        block_free(data);
+        block_free(samples);
+    }
+}
+
 static material gather(const report_settings *s)
 {
     material m = {.s = s, .model = open_model(s->model)};
@@ -115,6 +155,7 @@ static material gather(const report_settings *s)
     m.training = training ? json_from_text(training) : NULL;
     score_samples(&m);
     rank_rows(&m);
+    compare_columns(&m);
     return m;
 }
 
@@ -127,6 +168,7 @@ static void release(material *m)
     block_free(m->samples);
     block_free(m->samples_logp);
     block_free(m->order);
+    block_free(m->apart);
     nicest_data_free(m->data);
     nicest_model_free(m->model);
 }
@@ -135,11 +177,6 @@ static const char *column_name(const material *m, size_t j)
 {
     const char *name = nicest_model_column_name(m->model, j);
     return name ? name : nicest_data_column_name(m->data, j);
-}
-
-static void heading(page *p, const char *text)
-{
-    page_add(p, "<h2>%s</h2>\n", text);
 }
 
 /* ------------------------------------------------------------------ what the model is */
@@ -172,35 +209,207 @@ static void mean_card(page *p, const material *m)
     card(p, "mean log-likelihood, nats", text);
 }
 
+/* --- in sentences --- */
+
+static double record_number(const material *m, const char *key)
+{
+    const json_t *value = json_object_get(m->training, key);
+    return json_is_number(value) ? json_number_value(value) : NAN;
+}
+
+static void say_learnt(page *p, const material *m)
+{
+    char columns[40], parameters[40], rows[40];
+    double learnt = record_number(m, "rows"), epochs = record_number(m, "epochs");
+    count_text(m->d, columns, sizeof columns);
+    count_text(nicest_model_parameters(m->model), parameters, sizeof parameters);
+    page_add(p, "<p>The model is a density of %s %s", columns,
+             m->height   ? "pixels"
+             : m->d == 1 ? "column"
+                         : "columns");
+    for (size_t j = 0; j < m->d && !m->height && m->d <= 12; j++) {
+        page_add(p, j ? j + 1 == m->d ? " and " : ", " : " (");
+        page_text(p, column_name(m, j));
+    }
+    page_add(p, "%s, with %s parameters", !m->height && m->d <= 12 ? ")" : "", parameters);
+    if (learnt > 0) {
+        count_text((size_t)learnt, rows, sizeof rows);
+        page_add(p, ". It was learnt from %s rows in %g epoch%s", rows, epochs,
+                 epochs == 1 ? "" : "s");
+    }
+    page_add(p, ".</p>\n");
+}
+
+/* The closed forms of the record beside the model, on the same held-out rows. */
+static void say_beside(page *p, const material *m)
+{
+    const json_t *references = json_object_get(m->training, "references"), *value;
+    double own = record_number(m, "held_out_logp"), best = -INFINITY;
+    const char *key, *best_name = NULL;
+    json_t *known = json_object();
+    if (isnan(own))
+        own = record_number(m, "valid_logp");
+    if (json_is_number(json_object_get(m->training, "gaussian_logp")))
+        json_object_set(known, "gaussian", json_object_get(m->training, "gaussian_logp"));
+    if (json_is_object(references))
+        json_object_update(known, (json_t *)(uintptr_t)references);
+    void *next;
+    json_object_foreach_safe(known, next, key, value)
+    {
+        if (json_is_number(value) && json_number_value(value) > best) {
+            best = json_number_value(value);
+            best_name = key;
+        }
+    }
+    if (!best_name || isnan(own)) {
+        page_add(p, "<p>No closed form was fitted beside it, so nothing says how much the flow "
+                    "gains.</p>\n");
+        json_decref(known);
+        return;
+    }
+    page_add(p, "<p>On rows held out of its training it reaches %.5g nats a row", own);
+    size_t count = 0;
+    json_object_foreach(known, key, value)
+    {
+        if (!json_is_number(value))
+            continue;
+        page_add(p, "%s the closed form <b>", count++ ? "," : ";");
+        page_text(p, key);
+        page_add(p, "</b> %.5g", json_number_value(value));
+    }
+    if (own > best)
+        page_add(
+            p,
+            ". It is <b>%.3g nats better</b> than the best of these: the rows are %.3g times as "
+            "likely under it.</p>\n",
+            own - best, exp(fmin(own - best, 700)));
+    else
+        page_add(
+            p,
+            ". That is <b>no better</b> than %s: a formula without training would do, and what "
+            "the flow adds is not more than chance.</p>\n",
+            best_name);
+    json_decref(known);
+}
+
+/* The row whose validation was the best: from its weights the model was made; NULL: unknown. */
+static const json_t *kept_point(const material *m)
+{
+    const json_t *curve = json_object_get(m->training, "curve"), *best = NULL;
+    double kept = record_number(m, "kept_epoch"), nearest = INFINITY, highest = -INFINITY;
+    size_t i;
+    json_t *point;
+    json_array_foreach(curve, i, point)
+    {
+        const json_t *valid = json_array_get(point, 3);
+        double away = fabs(json_number_value(json_array_get(point, 1)) - kept);
+        if (isfinite(kept) ? away < nearest
+                           : json_is_number(valid) && json_number_value(valid) > highest) {
+            best = point;
+            nearest = away;
+            highest = json_number_value(valid);
+        }
+    }
+    return best;
+}
+
+static size_t impossible_rows(const material *m)
+{
+    size_t count = 0;
+    while (count < m->ordered && m->logp[m->order[count]] == -INFINITY)
+        count++;
+    return count;
+}
+
+/* A sentence of the list of what to be careful of. */
+static void care(page *p, size_t *count, const char *format, ...)
+{
+    char text[600];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    page_add(p, "%s<li>", (*count)++ ? "" : "<p>What to be careful of:</p>\n<ul>\n");
+    page_text(p, text);
+    page_add(p, "</li>\n");
+}
+
+static void say_careful(page *p, const material *m)
+{
+    size_t count = 0, impossible = impossible_rows(m), worst = 0, beyond = 0;
+    double train = record_number(m, "train_logp"), held = record_number(m, "held_out_logp");
+    double sem = summary_sem(&m->sum), threshold, noise = 1.7 * sqrt(1.0 / (double)m->n + 1e-3);
+    summary drawn = summary_of(m->samples_logp, SAMPLES);
+    if (m->sum.missing)
+        care(p, &count, "%zu of %zu rows have missing values and no log-likelihood.",
+             m->sum.missing, m->n);
+    if (impossible)
+        care(p, &count,
+             "%zu row%s impossible under the model (log-likelihood -inf), and so is the mean; "
+             "charts leave %s out.",
+             impossible, impossible > 1 ? "s are" : " is", impossible > 1 ? "them" : "it");
+    if (m->n < 100)
+        care(p, &count, "There are only %zu rows here: every figure of this page is uncertain.",
+             m->n);
+    if (train - held > 0.05 * (double)m->d + 0.1)
+        care(p, &count,
+             "Rows it has learnt from are %.3g nats more likely than rows it has not seen: some of "
+             "what it knows is those rows by heart.",
+             train - held);
+    if (isfinite(sem) && m->sum.mean + 3 * sem + 3 * summary_sem(&drawn) < drawn.mean)
+        care(
+            p, &count,
+            "These rows are less likely (mean %.5g) than the model's own samples (%.5g): the model "
+            "is narrower than this data, or the data is of another kind than its training.",
+            m->sum.mean, drawn.mean);
+    for (size_t j = 0; j < m->d && !m->height; j++) {
+        worst = m->apart[j] > m->apart[worst] ? j : worst;
+        beyond += m->apart[j] > noise;
+    }
+    if (beyond)
+        care(
+            p, &count,
+            "Samples differ from the data in %zu of %zu columns, most in %.80s: their "
+            "distributions are %.2g apart (0: alike, 1: without overlap; chance alone gives %.2g).",
+            beyond, m->d, column_name(m, worst), m->apart[worst], noise);
+    if (nicest_threshold(m->model, "logp", 0.05, &threshold, NULL) != NICEST_OK) {
+        care(p, &count, "The model is not calibrated: it gives no p-values, and flags no row.");
+    } else if (m->ordered) {
+        size_t flagged = 0;
+        while (flagged < m->ordered && m->logp[m->order[flagged]] < threshold)
+            flagged++;
+        double share = (double)flagged / (double)m->ordered;
+        if (share > 0.05 + 3 * sqrt(0.05 * 0.95 / (double)m->ordered))
+            care(p, &count,
+                 "At a promised 5 %% of false alarms, %.3g %% of these rows are flagged: they hold "
+                 "outliers, or are not like the rows of the training.",
+                 100 * share);
+    }
+    if (m->height)
+        care(p, &count,
+             "Likelihood alone does not tell sets of pictures apart (see Telling outliers apart); "
+             "the score combined is safer.");
+    page_add(p, count ? "</ul>\n" : "<p>Nothing on this page asks for special care.</p>\n");
+}
+
 static void add_summary(page *p, const material *m)
 {
     char text[64];
-    const char *slash = strrchr(m->s->model, '/');
     page_add(p, "<h1>");
-    page_text(p, slash ? slash + 1 : m->s->model);
+    page_text(p, name_of(m->s->model));
     page_add(p, "</h1>\n<p>on ");
-    page_text(p, m->s->data);
-    page_add(p, "</p>\n<div class=\"cards\">\n");
+    page_text(p, name_of(m->s->data));
+    page_add(p, "</p>\n");
+    say_learnt(p, m);
+    say_beside(p, m);
+    say_careful(p, m);
+    page_add(p, "<div class=\"cards\">\n");
     count_text(m->n, text, sizeof text);
-    card(p, "rows", text);
-    count_text(m->d, text, sizeof text);
-    card(p, "columns", text);
-    count_text(nicest_model_parameters(m->model), text, sizeof text);
-    card(p, "parameters", text);
+    card(p, "rows of this page", text);
     mean_card(p, m);
     figure_card(p, "bits per dimension", nicest_model_bits_per_dim(m->model, m->sum.mean), "");
     card(p, "outlier decisions", nicest_calibrated(m->model) ? "calibrated" : "not calibrated");
     page_add(p, "</div>\n");
-    if (m->sum.missing)
-        page_add(p, "<p>%zu rows have missing values and no log-likelihood.</p>\n", m->sum.missing);
-    size_t impossible = 0;
-    while (impossible < m->ordered && m->logp[m->order[impossible]] == -INFINITY)
-        impossible++;
-    if (impossible)
-        page_add(p,
-                 "<p>%zu row%s impossible under the model (log-likelihood -inf), and so is the "
-                 "mean; charts leave %s out.</p>\n",
-                 impossible, impossible > 1 ? "s are" : " is", impossible > 1 ? "them" : "it");
 }
 
 static void add_spec(page *p, const material *m)
@@ -229,38 +438,27 @@ static size_t curve_column(const json_t *curve, size_t column, double *x, double
     return n;
 }
 
-/* From the lowest tenth of many up: the first steps of a run are far below and would flatten the
- * rest. */
-static void curve_range(axes *a, const double *y, size_t n)
-{
-    size_t count = n;
-    double *sorted = sorted_copy(y, &count);
-    a->y_low = fmin(a->y_low, quantile(sorted, count, count < 20 ? 0 : 0.1));
-    a->y_high = fmax(a->y_high, count ? sorted[count - 1] : -INFINITY);
-    block_free(sorted);
-}
-
-static void draw_curve(page *p, const json_t *curve)
+static void draw_curve(page *p, const material *m, const json_t *curve)
 {
     size_t most = json_array_size(curve);
     double *x = block_new(4 * most, sizeof *x), *y = x + most, *vx = y + most, *vy = vx + most;
     size_t n = curve_column(curve, 2, x, y), v = curve_column(curve, 3, vx, vy);
-    static const char *const names[] = {"training", "validation"};
-    axes a = chart_axes(WIDE, HIGH);
-    a.y_low = INFINITY;
-    a.y_high = -INFINITY;
-    curve_range(&a, y, n);
-    curve_range(&a, vy, v);
-    axes_range(&a.y_low, &a.y_high);
-    a.x_high = fmax(n ? x[n - 1] : 1, v ? vx[v - 1] : 1);
-    a.x_label = "epoch";
-    a.y_label = "log p, nats";
-    chart_open(p, WIDE, HIGH);
-    chart_axes_draw(p, &a);
-    chart_curve(p, &a, x, y, n, 0);
-    chart_curve(p, &a, vx, vy, v, 1);
-    chart_legend(p, &a, names, v ? 2 : 1);
-    chart_close(p, "Mean log-likelihood while the model learned.");
+    const json_t *kept = kept_point(m);
+    char name[80];
+    panel c = {.x.label = "epoch", .y.label = "mean log p, nats"};
+    panel_line(&c, "training rows", 0, x, y, n);
+    if (v)
+        panel_line(&c, "validation rows", 1, vx, vy, v);
+    if (kept) {
+        double epoch = json_number_value(json_array_get(kept, 1));
+        const json_t *valid = json_array_get(kept, 3);
+        snprintf(name, sizeof name, "kept: epoch %.4g", epoch);
+        panel_add(&c,
+                  (series){SERIES_MARK, 1, name,
+                           .at = {epoch, json_is_number(valid) ? json_number_value(valid) : NAN}});
+    }
+    page_chart(p, &(chart){.panels = &c, .count = 1, .aspect = 0.5},
+               "Mean log-likelihood while the model learned.");
     block_free(x);
 }
 
@@ -282,7 +480,7 @@ static void add_training(page *p, const material *m)
     const json_t *chosen = json_object_get(m->training, "chosen");
     heading(p, "Training");
     if (json_array_size(curve) >= 2)
-        draw_curve(p, curve);
+        draw_curve(p, m, curve);
     else if (json_array_size(curve) == 1)
         say_point(p, json_array_get(curve, 0));
     else
@@ -296,167 +494,176 @@ static void add_training(page *p, const material *m)
 
 /* ------------------------------------------------------------------ samples beside data */
 
-static void add_picture_rows(page *p, const material *m, const double *rows, size_t n,
-                             size_t across, const char *caption)
+/* Two grids of pictures side by side. */
+static void add_picture_pair(page *p, const material *m, const double *rows[2], size_t n,
+                             const char *left, const char *right)
 {
     picture_format format = picture_format_of(m->model, m->rows, m->n * m->d);
-    nicest_image image = picture_grid(&format, rows, n, across, 0);
-    page_picture(p, &image, caption);
-    nicest_image_free(&image);
+    size_t across = pictures_across(m->width, n < 20 ? 5 : 8);
+    nicest_image images[2];
+    panel panels[2];
+    for (size_t i = 0; i < 2; i++) {
+        images[i] = picture_grid(&format, rows[i], n, across, 360);
+        panels[i] = (panel){.title = i ? right : left, .image = &images[i]};
+    }
+    page_chart(p, &(chart){.panels = panels, .count = 2, .across = 2}, NULL);
+    for (size_t i = 0; i < 2; i++)
+        nicest_image_free(&images[i]);
 }
 
 static void add_pictures(page *p, const material *m)
 {
-    char caption[96], all[40];
-    size_t n = m->n < 64 ? m->n : 64, across = pictures_across(m->width, 8);
+    char left[96], all[40];
+    size_t n = m->n < 64 ? m->n : 64;
     double *rows = spread_rows(m->rows, m->n, m->d, n);
     count_text(m->n, all, sizeof all);
-    snprintf(caption, sizeof caption, "%zu of %s rows of the data.", n, all);
-    page_add(p, "<div class=\"side\">\n");
-    add_picture_rows(p, m, rows, n, across, caption);
-    add_picture_rows(p, m, m->samples, n, across, "Samples of the model.");
-    page_add(p, "</div>\n");
+    snprintf(left, sizeof left, "Data: %zu of %s rows", n, all);
+    add_picture_pair(p, m, (const double *[]){rows, m->samples}, n, left, "Samples of the model");
     block_free(rows);
 }
 
-/* The middle of a column of the data. */
-static void column_range(const material *m, size_t j, double *low, double *high)
+/* Every column on its own: data and samples. */
+static void add_marginals(page *p, const material *m)
 {
-    size_t count = m->n;
-    double *column = block_new(m->n, sizeof *column);
-    for (size_t i = 0; i < m->n; i++)
-        column[i] = m->rows[i * m->d + j];
-    double *sorted = sorted_finite(column, &count);
-    *low = quantile(sorted, count, 0.005);
-    *high = quantile(sorted, count, 0.995);
-    axes_range(low, high);
-    block_free(sorted);
-    block_free(column);
+    panel *panels = block_new(m->d, sizeof *panels);
+    for (size_t j = 0; j < m->d; j++) {
+        panels[j] = (panel){.title = column_name(m, j), .y.bare = true};
+        panel_add(&panels[j],
+                  (series){SERIES_HISTOGRAM, 0, "data", m->rows + j, .n = m->n, .stride = m->d});
+        panel_add(&panels[j], (series){SERIES_OUTLINE, 1, "samples", m->samples + j, .n = SAMPLES,
+                                       .stride = m->d});
+    }
+    page_chart(
+        p, &(chart){.panels = panels, .count = m->d, .across = m->d < 4 ? m->d : 4, .least = 160},
+        "Each column: its distribution in the data and in samples of the model.");
+    block_free(panels);
 }
 
-static double peak_of(const double *a, const double *b, size_t n)
+static void add_column_table(page *p, const material *m)
 {
-    double peak = 0;
-    for (size_t i = 0; i < n; i++)
-        peak = fmax(peak, fmax(a[i], b[i]));
-    return peak > 0 ? peak : 1;
-}
-
-static double *column_of(const double *rows, size_t n, size_t d, size_t j)
-{
-    double *column = block_new(n, sizeof *column);
-    for (size_t i = 0; i < n; i++)
-        column[i] = rows[i * d + j];
-    return column;
-}
-
-static void draw_marginal(page *p, const material *m, axes *a, size_t j)
-{
-    double data[BINS], samples[BINS];
-    size_t bins = BINS / 2;
-    double *column = column_of(m->rows, m->n, m->d, j);
-    double *drawn = column_of(m->samples, SAMPLES, m->d, j);
-    histogram(column, m->n, a->x_low, a->x_high, data, bins);
-    histogram(drawn, SAMPLES, a->x_low, a->x_high, samples, bins);
-    a->y_low = 0;
-    a->y_high = 1.1 * peak_of(data, samples, bins);
-    chart_bars(p, a, data, bins, 0);
-    chart_bars(p, a, samples, bins, 1);
-    block_free(column);
-    block_free(drawn);
-}
-
-enum { PAIR_LEFT = 100 };
-
-/* Where the columns begin and end: under the lowest cells, and beside those of the first column. */
-static void pair_ends(page *p, const material *m, size_t j, size_t count, double side)
-{
-    double low, high, left = PAIR_LEFT + (double)j * (side + 10),
-                      top = 24 + (double)j * (side + 10);
-    double bottom = 24 + (double)count * (side + 10) + 6;
-    column_range(m, j, &low, &high);
-    int digits = axes_digits(low, high, 3);
     page_add(p,
-             "<text x=\"%.1f\" y=\"%.1f\">%.*g</text><text x=\"%.1f\" y=\"%.1f\" "
-             "text-anchor=\"end\">%.*g</text>\n",
-             left, bottom, digits, low, left + side, bottom, digits, high);
-    if (count > 1)
-        page_add(p,
-                 "<text x=\"%d\" y=\"%.1f\" text-anchor=\"end\">%.*g</text><text x=\"%d\" "
-                 "y=\"%.1f\" text-anchor=\"end\">%.*g</text>\n",
-                 PAIR_LEFT - 6, top + 12, digits, high, PAIR_LEFT - 6, top + side, digits, low);
+             "<div class=\"scroll\"><table><tr><th>column</th><th>data: mean</th><th>deviation</th>"
+             "<th>samples: mean</th><th>deviation</th><th>distance</th></tr>\n");
+    for (size_t j = 0; j < m->d; j++) {
+        double *data = column_of(m->rows, m->n, m->d, j);
+        double *drawn = column_of(m->samples, SAMPLES, m->d, j);
+        summary a = summary_of(data, m->n), b = summary_of(drawn, SAMPLES);
+        page_add(p, "<tr><td>");
+        page_text(p, column_name(m, j));
+        page_add(p, "</td><td>%.4g</td><td>%.4g</td><td>%.4g</td><td>%.4g</td><td>%.3f</td></tr>\n",
+                 a.mean, a.rows > 1 ? sqrt(a.square / (double)(a.rows - 1)) : 0, b.mean,
+                 sqrt(b.square / (double)(b.rows - 1)), m->apart[j]);
+        block_free(data);
+        block_free(drawn);
+    }
+    page_add(p, "</table></div>\n<p>Distance: the largest difference of the two distribution "
+                "functions, 0 where data and samples are alike.</p>\n");
 }
 
-/* One cell of the pair plot: below the diagonal data, above it samples, on it both. */
-static void draw_pair(page *p, const material *m, size_t row, size_t column, double side)
+typedef struct pair {
+    size_t x, y;
+    double strength;
+} pair;
+
+static int stronger(const void *a, const void *b)
 {
-    axes a = {.left = PAIR_LEFT + (double)column * (side + 10),
-              .top = 24 + (double)row * (side + 10),
-              .width = side,
-              .height = side};
-    column_range(m, column, &a.x_low, &a.x_high);
-    column_range(m, row, &a.y_low, &a.y_high);
-    page_add(p, "<path class=\"grid\" d=\"M%.1f %.1fh%.1fv%.1fh-%.1fz\"/>\n", a.left, a.top, side,
-             side, side);
-    if (row == column)
-        draw_marginal(p, m, &a, row);
-    else if (row > column)
-        chart_points(p, &a, m->some + column, m->some + row, m->shown, m->d, 0);
-    else
-        chart_points(p, &a, m->samples + column, m->samples + row, SHOWN, m->d, 1);
+    const pair *p = a, *q = b;
+    if (p->strength != q->strength)
+        return p->strength < q->strength ? 1 : -1;
+    return p->x != q->x ? (p->x > q->x) - (p->x < q->x) : (p->y > q->y) - (p->y < q->y);
 }
 
+static double correlation(const material *m, size_t x, size_t y)
+{
+    double n = 0, sx = 0, sy = 0, xx = 0, yy = 0, xy = 0;
+    for (size_t i = 0; i < m->shown; i++) {
+        double a = m->some[i * m->d + x] - m->some[x], b = m->some[i * m->d + y] - m->some[y];
+        if (!isfinite(a) || !isfinite(b))
+            continue;
+        n++;
+        sx += a;
+        sy += b;
+        xx += a * a;
+        yy += b * b;
+        xy += a * b;
+    }
+    double below = (n * xx - sx * sx) * (n * yy - sy * sy);
+    return below > 0 ? fabs(n * xy - sx * sy) / sqrt(below) : 0;
+}
+
+/* The pairs that depend on each other most, of the first columns where there are very many. */
 static void add_pairs(page *p, const material *m)
 {
-    size_t count = m->d < PAIRED ? m->d : PAIRED;
-    double side = (count <= 2 ? 400.0 : 500.0) / (double)count;
-    char caption[300], all[40];
-    chart_open(p, PAIR_LEFT + 8 + (double)count * (side + 10), 38 + (double)count * (side + 10));
-    for (size_t i = 0; i < count; i++) {
-        page_add(p, "<svg x=\"%.1f\" width=\"%.1f\" height=\"22\"><text x=\"2\" y=\"16\">",
-                 PAIR_LEFT + (double)i * (side + 10), side); /* a long name is cut off */
-        page_text(p, column_name(m, i));
-        page_add(p, "</text></svg>\n");
-        pair_ends(p, m, i, count, side);
-        for (size_t j = 0; j < count; j++)
-            draw_pair(p, m, i, j, side);
+    enum { LOOKED_AT = 60 };
+    size_t d = m->d < LOOKED_AT ? m->d : LOOKED_AT, count = 0;
+    pair *pairs = block_new(d * d, sizeof *pairs);
+    panel panels[PAIRS];
+    char caption[200], all[40];
+    for (size_t x = 0; x < d; x++)
+        for (size_t y = x + 1; y < d; y++)
+            pairs[count++] = (pair){x, y, correlation(m, x, y)};
+    qsort(pairs, count, sizeof *pairs, stronger);
+    size_t shown = count < PAIRS ? count : PAIRS;
+    for (size_t i = 0; i < shown; i++) {
+        size_t x = pairs[i].x, y = pairs[i].y;
+        panels[i] = (panel){.x.label = column_name(m, x), .y.label = column_name(m, y)};
+        panel_add(&panels[i], (series){SERIES_DOTS, 0, "data", m->some + x, m->some + y,
+                                       .n = m->shown, .stride = m->d});
+        panel_add(&panels[i], (series){SERIES_DOTS, 1, "samples", m->samples + x, m->samples + y,
+                                       .n = SHOWN, .stride = m->d});
     }
     count_text(m->n, all, sizeof all);
-    snprintf(caption, sizeof caption,
-             "Columns against each other%s: data (below the diagonal, blue, %zu of %s rows) and "
-             "samples (above it, orange), both on it.",
-             m->d > PAIRED ? ", the first four" : "", m->shown, all);
-    chart_close(p, m->d > 1 ? caption : "Data (blue) and samples (orange).");
+    snprintf(caption, sizeof caption, "%s: %zu of %s rows, and samples.",
+             count > shown ? "The pairs of columns with the strongest correlation"
+                           : "Pairs of columns",
+             m->shown, all);
+    page_chart(p,
+               &(chart){.panels = panels, .count = shown, .across = 3, .least = 160, .aspect = 0.9},
+               caption);
+    block_free(pairs);
 }
 
-/* The density itself, where it can be seen. */
-static void add_density(page *p, const material *m)
+/* Two columns: data, samples and the density itself, all over the same ranges. */
+static void add_plane(page *p, const material *m)
 {
-    enum { SIDE = 240 };
-    size_t room = strlen(column_name(m, 0)) + strlen(column_name(m, 1)) + 300;
-    char *caption = block_new(room, 1);
-    double box[4], peak = -INFINITY, *logp = block_new(SIDE * SIDE, sizeof *logp);
-    nicest_image image;
-    column_range(m, 0, &box[0], &box[1]);
-    column_range(m, 1, &box[2], &box[3]);
-    need(nicest_density_grid(m->model, box, SIDE, SIDE, m->s->shared.threads, logp));
-    for (size_t i = 0; i < SIDE * SIDE; i++)
-        peak = fmax(peak, logp[i]);
-    need(nicest_image_new(&image, SIDE, SIDE, 3));
-    for (size_t i = 0; i < SIDE * SIDE; i++) {
-        colour ink = colour_map(exp(logp[i] - peak));
-        memcpy(image.pixels + 3 * i, (unsigned char[]){ink.r, ink.g, ink.b}, 3);
+    enum { SIDE = 200 };
+    double box[4], peak = -INFINITY, *values = block_new(SIDE * SIDE, sizeof *values);
+    char caption[200], all[40];
+    for (size_t k = 0; k < 2; k++) {
+        size_t n = m->n;
+        double *column = column_of(m->rows, m->n, 2, k), *sorted = sorted_finite(column, &n);
+        double low = quantile(sorted, n, 0.005), high = quantile(sorted, n, 0.995);
+        double room = high > low ? 0.12 * (high - low) : 1;
+        box[2 * k] = n ? low - room : -1;
+        box[2 * k + 1] = n ? high + room : 1;
+        block_free(sorted);
+        block_free(column);
     }
-    int across = axes_digits(box[0], box[1], 3), up = axes_digits(box[2], box[3], 3);
-    snprintf(caption, room,
-             "The model's density: %s from %.*g to %.*g across, %s from %.*g to %.*g upwards; "
-             "violet is 0, yellow %.3g.",
-             column_name(m, 0), across, box[0], across, box[1], column_name(m, 1), up, box[2], up,
-             box[3], exp(peak));
-    page_picture(p, &image, caption);
-    block_free(caption);
-    nicest_image_free(&image);
-    block_free(logp);
+    need(nicest_density_grid(m->model, box, SIDE, SIDE, m->s->shared.threads, values));
+    for (size_t i = 0; i < SIDE * SIDE; i++)
+        peak = fmax(peak, values[i] = exp(values[i]));
+    const axis x = {.label = column_name(m, 0), .low = box[0], .high = box[1]};
+    const axis y = {.label = column_name(m, 1), .low = box[2], .high = box[3]};
+    panel panels[3] = {{.title = "Data", .x = x, .y = y},
+                       {.title = "Samples", .x = x, .y = y},
+                       {.title = "Density", .x = x, .y = y}};
+    panel_add(&panels[0],
+              (series){SERIES_DOTS, 0, .x = m->some, .y = m->some + 1, .n = m->shown, .stride = 2});
+    panel_add(&panels[1], (series){SERIES_DOTS, 1, .x = m->samples, .y = m->samples + 1, .n = SHOWN,
+                                   .stride = 2});
+    panels[2].map = values;
+    panels[2].map_width = panels[2].map_height = SIDE;
+    panels[2].map_high = peak > 0 && isfinite(peak) ? peak : 1;
+    panels[2].map_label = "p, per unit area";
+    count_text(m->n, all, sizeof all);
+    snprintf(
+        caption, sizeof caption,
+        "%zu of %s rows, as many samples, and the model's density, with lines around 50, 90 and "
+        "99 %% of its mass.",
+        m->shown, all);
+    page_chart(p, &(chart){.panels = panels, .count = 2, .across = 2, .aspect = 0.9}, NULL);
+    page_chart(p, &(chart){.panels = panels + 2, .count = 1, .aspect = 0.6}, caption);
+    block_free(values);
 }
 
 static void add_samples(page *p, const material *m)
@@ -466,108 +673,58 @@ static void add_samples(page *p, const material *m)
         add_pictures(p, m);
         return;
     }
-    page_add(p, m->d == 2 ? "<div class=\"side\">\n" : "<div>\n");
-    add_pairs(p, m);
     if (m->d == 2)
-        add_density(p, m);
-    page_add(p, "</div>\n");
+        add_plane(p, m);
+    else if (m->d > 2)
+        add_pairs(p, m);
+    heading(p, "Columns");
+    add_marginals(p, m);
+    add_column_table(p, m);
 }
 
 /* ------------------------------------------------------------------ likelihoods */
 
-/* A histogram of the page: what it counts, and how it is drawn. */
-typedef struct series {
-    const char *name;
-    double *logp, shares[BINS];
-    size_t n;
-    bool owned;
-} series;
-
-static void add_series(const material *m, series *all, size_t *count, const char *name,
-                       const char *text)
-{
-    if (!text)
-        return;
-    nicest_data *seen = open_more_data(&m->s->shared, m->model, text);
-    all[(*count)++] = (series){.name = name,
-                               .logp = score_rows(&m->s->shared, m->model, seen),
-                               .n = nicest_data_rows(seen),
-                               .owned = true};
-    nicest_data_free(seen);
-}
-
-/* A range that holds nearly all of each, and what the highest bar needs. */
-static void fit_series(series *all, size_t count, axes *a)
-{
-    a->x_low = INFINITY;
-    a->x_high = -INFINITY;
-    for (size_t i = 0; i < count; i++) {
-        size_t known = all[i].n;
-        double *sorted = sorted_finite(all[i].logp, &known);
-        if (!known) {
-            block_free(sorted);
-            continue;
-        }
-        a->x_low = fmin(a->x_low, quantile(sorted, known, 0.01));
-        a->x_high = fmax(a->x_high, quantile(sorted, known, 0.999));
-        block_free(sorted);
-    }
-    axes_range(&a->x_low, &a->x_high);
-    a->y_high = 0;
-    for (size_t i = 0; i < count; i++) {
-        histogram(all[i].logp, all[i].n, a->x_low, a->x_high, all[i].shares, BINS);
-        a->y_high = fmax(a->y_high, 1.1 * peak_of(all[i].shares, all[i].shares, BINS));
-    }
-}
-
-/* Bars for data and samples; rows that training has seen, where they were given, as outlines over
- * them. */
 static void add_likelihoods(page *p, const material *m)
 {
-    series all[4] = {{.name = "data", .logp = m->logp, .n = m->n},
-                     {.name = "samples", .logp = m->samples_logp, .n = SAMPLES}};
-    const char *names[4];
-    size_t count = 2;
-    axes a = chart_axes(WIDE, HIGH);
+    const char *const names[] = {"training rows", "validation rows"};
+    const char *const texts[] = {m->s->train, m->s->valid};
+    double *more[2] = {NULL, NULL};
+    panel c = {.x = {.label = "log-likelihood, nats", .may_bend = true},
+               .y.label = "share of rows per nat"};
     heading(p, "Likelihoods");
     if (!m->ordered) {
         page_add(p, "<p>No row of the data has a log-likelihood.</p>\n");
         return;
     }
-    add_series(m, all, &count, "training", m->s->train);
-    add_series(m, all, &count, "validation", m->s->valid);
-    fit_series(all, count, &a);
-    a.x_label = "log-likelihood, nats";
-    a.y_label = "share per nat";
-    chart_open(p, WIDE, HIGH);
-    chart_axes_draw(p, &a);
-    for (size_t i = 0; i < count; i++) {
-        names[i] = all[i].name;
-        if (i < 2)
-            chart_bars(p, &a, all[i].shares, BINS, (int)i);
-        else
-            chart_steps(p, &a, all[i].shares, BINS, (int)i);
-        if (all[i].owned)
-            block_free(all[i].logp);
+    panel_add(&c, (series){SERIES_HISTOGRAM, 0, "data", m->logp, .n = m->n});
+    panel_add(&c, (series){SERIES_HISTOGRAM, 1, "samples", m->samples_logp, .n = SAMPLES});
+    for (size_t i = 0; i < 2; i++) {
+        if (!texts[i])
+            continue;
+        nicest_data *seen = open_more_data(&m->s->shared, m->model, texts[i]);
+        more[i] = score_rows(&m->s->shared, m->model, seen);
+        panel_add(&c, (series){SERIES_OUTLINE, i ? 5 : 2, names[i], more[i],
+                               .n = nicest_data_rows(seen)});
+        nicest_data_free(seen);
     }
-    chart_legend(p, &a, names, count);
-    chart_close(p, "Data to the left of the model's own samples is less likely than the model "
-                   "believes; data to the right of them is simpler than what it draws.");
+    page_chart(p, &(chart){.panels = &c, .count = 1, .aspect = 0.5},
+               "Data to the left of the model's own samples is less likely than the model "
+               "believes; data to the right of them is simpler than what it draws.");
+    block_free(more[0]);
+    block_free(more[1]);
 }
 
 /* ------------------------------------------------------------------ typical rows */
 
 static void add_extreme_pictures(page *p, const material *m, size_t count)
 {
-    double *rows = block_new(2 * count * m->d, sizeof *rows);
+    double *rows = block_new(2 * count * m->d, sizeof *rows), *low = rows + count * m->d;
     for (size_t i = 0; i < count; i++) {
-        size_t high = m->order[m->ordered - 1 - i], low = m->order[i];
-        memcpy(rows + i * m->d, m->rows + high * m->d, m->d * sizeof *rows);
-        memcpy(rows + (count + i) * m->d, m->rows + low * m->d, m->d * sizeof *rows);
+        memcpy(rows + i * m->d, m->rows + m->order[m->ordered - 1 - i] * m->d, m->d * sizeof *rows);
+        memcpy(low + i * m->d, m->rows + m->order[i] * m->d, m->d * sizeof *rows);
     }
-    size_t across = pictures_across(m->width, count);
-    add_picture_rows(p, m, rows, count, across, "The most likely rows.");
-    add_picture_rows(p, m, rows + count * m->d, count, across, "The least likely rows.");
+    add_picture_pair(p, m, (const double *[]){rows, low}, count, "The most likely rows",
+                     "The least likely rows");
     block_free(rows);
 }
 
@@ -629,17 +786,13 @@ static void draw_calibration(page *p, const material *m)
             below++;
         y[i] = (double)below / (double)(count ? count : 1);
     }
-    static const char *const names[] = {"this data", "promised"};
-    axes a = chart_axes(400, 380);
-    a.x_label = "false alarms asked for";
-    a.y_label = "share of rows flagged";
-    chart_open(p, 400, 380);
-    chart_axes_draw(p, &a);
-    chart_curve(p, &a, ends, ends, 2, 1);
-    chart_curve(p, &a, x, y, POINTS, 0);
-    chart_legend(p, &a, names, 2);
-    chart_close(
-        p, "On rows like those of the training the curves agree; data with outliers lies above.");
+    panel c = {.x = {"false alarms asked for (share of rows)", 0, 1},
+               .y = {"rows flagged (share)", 0, 1.005}};
+    panel_line(&c, "as promised", 6, ends, ends, 2)->dashed = true;
+    panel_line(&c, "this data", 0, x, y, POINTS);
+    page_chart(
+        p, &(chart){.panels = &c, .count = 1, .aspect = 0.6},
+        "On rows like those of the training the curves agree; data with outliers lies above.");
     block_free(sorted);
     block_free(values);
 }
@@ -743,7 +896,7 @@ static int report_run(void *settings)
     double started = clock_seconds();
     check_settings(s);
     material m = gather(s);
-    page p = page_open(s->model);
+    page p = page_open(name_of(s->model), "");
     add_summary(&p, &m);
     add_samples(&p, &m);
     add_likelihoods(&p, &m);
@@ -769,7 +922,8 @@ const command REPORT_COMMAND = {
     .summary = "one self-contained HTML page with pictures",
     .synopsis = "MODEL DATA -o FILE.html",
     .description =
-        "Writes a page that needs no network: what the model is, samples beside data, "
+        "Writes a page that needs no network: in sentences what was learnt, how good it is beside "
+        "the closed forms and what to be careful of; samples beside data, every column, "
         "likelihoods, most and least likely rows, hidden values filled, likelihood against "
         "corruption, how outliers are told, calibration, verification, the course of training. "
         "What the model or the data cannot show is left out, with a word.",

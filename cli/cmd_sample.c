@@ -37,73 +37,28 @@ static void sample_defaults(void *settings)
 
 /* ------------------------------------------------------------------ pictures */
 
-static void range_of(const double *values, size_t n, size_t stride, double *low, double *high)
+static void draw_samples(const sample_settings *s, const nicest_model *model, const double *rows,
+                         const char *path)
 {
-    *low = INFINITY;
-    *high = -INFINITY;
-    for (size_t i = 0; i < n; i++) {
-        *low = fmin(*low, values[i * stride]);
-        *high = fmax(*high, values[i * stride]);
+    char title[64], count[40];
+    size_t n = s->rows, d = nicest_model_columns(model);
+    picture_format format = picture_format_of(model, rows, n * d);
+    count_text(n, count, sizeof count);
+    snprintf(title, sizeof title, "%s sample%s", count, n == 1 ? "" : "s");
+    panel p = {.title = title,
+               .x.label = nicest_model_column_name(model, 0),
+               .y.label = d == 2 ? nicest_model_column_name(model, 1) : "share per unit"};
+    chart c = {.panels = &p, .count = 1};
+    if (format.height) {
+        pictures_save(&s->shared, &format, rows, n, 0, &(panel){.title = title}, path);
+        return;
     }
-    axes_range(low, high);
-}
-
-static void draw_scatter(const nicest_model *model, const double *rows, size_t n, const char *path)
-{
-    char title[64];
-    canvas c = canvas_open(1200, 1100);
-    axes a = axes_on(&c, 0);
-    range_of(rows, n, 2, &a.x_low, &a.x_high);
-    range_of(rows + 1, n, 2, &a.y_low, &a.y_high);
-    snprintf(title, sizeof title, "%zu samples", n);
-    a.title = title;
-    a.x_label = nicest_model_column_name(model, 0);
-    a.y_label = nicest_model_column_name(model, 1);
-    axes_points(&c, &a, rows, n, n > 3000 ? 2.5 : 4, colour_series(0), n > 3000 ? 0.35 : 0.6);
-    axes_draw(&c, &a);
-    canvas_save(&c, path);
-    canvas_close(&c);
-}
-
-static void draw_histogram(const nicest_model *model, const double *rows, size_t n,
-                           const char *path)
-{
-    enum { BINS = 80 };
-    double shares[BINS];
-    canvas c = canvas_open(1200, 800);
-    axes a = axes_on(&c, 0);
-    range_of(rows, n, 1, &a.x_low, &a.x_high);
-    histogram(rows, n, a.x_low, a.x_high, shares, BINS);
-    a.y_high = 0;
-    for (size_t i = 0; i < BINS; i++)
-        a.y_high = fmax(a.y_high, 1.05 * shares[i]);
-    a.title = "samples";
-    a.x_label = nicest_model_column_name(model, 0);
-    a.y_label = "share per unit";
-    axes_bars(&c, &a, shares, BINS, colour_series(0));
-    axes_draw(&c, &a);
-    canvas_save(&c, path);
-    canvas_close(&c);
-}
-
-static void draw_grid(const nicest_model *model, const double *rows, size_t n, const char *path)
-{
-    picture_format format = picture_format_of(model, rows, n * nicest_model_columns(model));
-    nicest_image image = picture_grid(&format, rows, n, 0, 0);
-    save_image(&image, path);
-    nicest_image_free(&image);
-}
-
-static void draw_samples(const nicest_model *model, const double *rows, size_t n, const char *path)
-{
-    unsigned height, width, channels;
-    nicest_model_image(model, &height, &width, &channels);
-    if (height)
-        draw_grid(model, rows, n, path);
-    else if (nicest_model_columns(model) == 2)
-        draw_scatter(model, rows, n, path);
+    if (d == 2)
+        panel_add(&p, (series){SERIES_DOTS, .x = rows, .y = rows + 1, .n = n, .stride = 2});
     else
-        draw_histogram(model, rows, n, path);
+        panel_add(&p, (series){SERIES_HISTOGRAM, .x = rows, .n = n});
+    c.aspect = d == 2 ? 0.9 : 0;
+    chart_save(&c, &s->shared, path);
 }
 
 /* ------------------------------------------------------------------ the command */
@@ -112,14 +67,11 @@ static void check_output(const nicest_model *model, const char *path)
 {
     unsigned height, width, channels;
     nicest_model_image(model, &height, &width, &channels);
-    bool picture = path && has_extension(path, ".png");
-    if (picture)
-        check_writable(path);
-    else
-        table_check_path(path);
+    bool picture = is_picture(path);
+    check_output_path(path, true);
     if (picture && !height && nicest_model_columns(model) > 2)
         refuse(STATUS_USAGE,
-               "sample: a .png needs a model of pictures or of 1 or 2 columns; this "
+               "sample: a picture needs a model of pictures or of 1 or 2 columns; this "
                "one has %zu columns",
                nicest_model_columns(model));
 }
@@ -153,8 +105,8 @@ static double write_file(const sample_settings *s, const nicest_model *model)
     double started = clock_seconds();
     double *rows = sample_rows(&s->shared, model, s->rows, s->temperature);
     double seconds = clock_seconds() - started;
-    if (has_extension(s->shared.output, ".png")) {
-        draw_samples(model, rows, s->rows, s->shared.output);
+    if (is_picture(s->shared.output)) {
+        draw_samples(s, model, rows, s->shared.output);
     } else {
         nicest_data *data = model_data(model, rows, s->rows);
         save_data(data, s->shared.output);
@@ -168,6 +120,7 @@ static int sample_run(void *settings)
 {
     const sample_settings *s = settings;
     const char *path = s->shared.output;
+    check_picture_options(&s->shared, &path, 1);
     nicest_model *model = open_model(s->model);
     check_output(model, path);
     bool stream = !path || !strcmp(path, "-") || has_extension(path, ".json");
@@ -187,11 +140,11 @@ const command SAMPLE_COMMAND = {
     .synopsis = "MODEL -n N [-o FILE]",
     .description =
         "Draws rows from the model. Sample number i depends on the seed and on i alone. "
-        "With -o FILE.png a model of pictures gives a grid of them, a model of two columns "
+        "With -o FILE.png (or .svg, .pdf) a model of pictures gives a grid of them, a model of two columns "
         "a scatter plot, one of one column a histogram.",
     .examples = "  nicest sample wine.safetensors -n 1000 -o new-wine.csv\n"
                 "  nicest sample digits.safetensors -n 100 -o digits.png\n",
-    .tables = {SAMPLE_OPTIONS, OUTPUT_OPTIONS, COMMON_OPTIONS},
+    .tables = {SAMPLE_OPTIONS, PICTURE_OPTIONS, OUTPUT_OPTIONS, COMMON_OPTIONS},
     .size = sizeof(sample_settings),
     .defaults = sample_defaults,
     .run = sample_run,

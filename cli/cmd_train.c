@@ -11,10 +11,11 @@
 
 #include "common.h"
 #include "options.h"
+#include "watch.h"
 
 typedef struct train_settings {
     shared_settings shared;
-    const char *data, *valid, *test, *optimizer, *spec_file, *init;
+    const char *data, *valid, *test, *watch, *optimizer, *spec_file, *init;
     every_setting every;
     bool recompute;
     const char *neighbours;
@@ -100,6 +101,10 @@ static const option TRAIN_OPTIONS[] = {
     {.name = "recompute", .type = OPTION_FLAG, .offset = AT(recompute),
      .help = "compute activations twice instead of keeping them: less memory, a third more time, the "
              "same bytes"},
+    {.group = "Watching", .name = "watch", .type = OPTION_TEXT, .argument = "FILE.html",
+     .offset = AT(watch), .bare = WATCH_TERMINAL, .written = true,
+     .help = "draw curves and the density (pictures: samples) as they are learnt: in the terminal, or "
+             "as a page that loads itself again"},
     {.group = "Long runs", .name = "checkpoint", .type = OPTION_TEXT, .argument = "FILE",
      .offset = AT(options.checkpoint), .written = true, .help = "save the state of training here"},
     {.name = "every", .type = OPTION_EVERY, .argument = "N|Nsteps|TIME", .offset = AT(every),
@@ -183,6 +188,7 @@ static void check_settings(const train_settings *s)
         check_writable(s->options.checkpoint);
     if (s->options.log)
         check_writable(s->options.log);
+    watch_check(&s->shared, s->watch);
 }
 
 /* A command that is given again without --resume begins anew: nobody shall learn that at the end.
@@ -239,13 +245,21 @@ static nicest_data *open_test(const train_settings *s, const nicest_data *data, 
 
 /* ------------------------------------------------------------------ the work */
 
+/* What progress is told to; said: a line was written between. */
+typedef struct listener {
+    progress bar;
+    bool said;
+} listener;
+
 static int on_progress(void *context, const nicest_progress *now)
 {
-    progress *bar = context;
+    listener *l = context;
+    progress *bar = &l->bar;
     char words[96] = "", train[24] = "", valid[40] = "";
     if (now->event && !bar->shared->quiet) {
         progress_end(bar);
         fprintf(stderr, "%s\n", now->event);
+        l->said = true;
     }
     if (isfinite(now->train_logp))
         snprintf(train, sizeof train, "train %.4g", now->train_logp);
@@ -390,13 +404,28 @@ static nicest_model *learn(train_settings *s, const nicest_data *data, const nic
                            nicest_train_result *result)
 {
     nicest_model *model = NULL;
-    progress bar = progress_start(&s->shared, "training", "rows/s");
+    nicest_trainer *trainer;
+    nicest_progress now;
+    listener l = {.bar = progress_start(&s->shared, "training", "rows/s")};
+    watch *w = watch_open(&s->shared, s->watch, data);
     s->options.progress = on_progress;
-    s->options.context = &bar;
+    s->options.context = &l;
     polite_begin();
-    nicest_status status = nicest_train(&model, data, valid, &s->options, result);
-    progress_end(&bar);
+    need(nicest_trainer_new(&trainer, data, valid, &s->options));
+    nicest_status status = NICEST_OK;
+    for (int more = 1; more && status == NICEST_OK;) {
+        status = nicest_trainer_step(trainer, 0, w ? 0.2 : 0, &more);
+        if (w && status == NICEST_OK && nicest_trainer_progress(trainer, &now) == NICEST_OK) {
+            watch_show(w, trainer, &now, l.said, !more);
+            l.said = false;
+        }
+    }
+    if (status == NICEST_OK)
+        status = nicest_trainer_model(trainer, &model, result);
+    progress_end(&l.bar);
     need(status);
+    nicest_trainer_free(trainer);
+    watch_close(w);
     save_model(model, s->shared.output);
     polite_end();
     return model;

@@ -57,6 +57,7 @@ typedef struct option {
     bool written;         /* the value is a file that this command makes */
     const char *choices;  /* "adam|rmsprop|sgd" */
     const char *const *(*values)(void); /* texts that a shell may complete; others are allowed */
+    const char *bare;     /* the value where none is attached with =, which is then optional */
     const char *unset;    /* said as default where the value is 0, NaN, NULL or below `low` */
     const char *help;
 } option;
@@ -72,19 +73,23 @@ typedef struct shared_settings {
     const char *columns, *drop, *label, *where;
     size_setting image;
     const char *header, *separator, *decimal, *comment, *missing;
+    /* of pictures that are written */
+    double scale;
+    const char *theme;
 } shared_settings;
 
 extern const option COMMON_OPTIONS[]; /* for every command, */
 enum { COMMON_WORDS = 3 };            /* and from this one on for those that only say something */
 extern const option OUTPUT_OPTIONS[]; /* for commands that write: -o */
 extern const option DATA_OPTIONS[];   /* for commands that read DATA */
+extern const option PICTURE_OPTIONS[]; /* for commands that draw */
 
 typedef struct command {
     const char *name, *summary;
     const char *synopsis;             /* behind "nicest NAME" */
     const char *description;          /* paragraphs, divided by an empty line */
     const char *examples;             /* lines */
-    const option *tables[5];          /* its own first; ended by NULL */
+    const option *tables[6];          /* its own first; ended by NULL */
     size_t size;                      /* of its settings */
     void (*defaults)(void *settings); /* beyond zeros and the shared defaults; may be NULL */
     int (*run)(void *settings);       /* the exit status */

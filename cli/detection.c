@@ -2,9 +2,9 @@
 #include "detection.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
-
-#include "command.h"
+#include <string.h>
 
 typedef struct judged {
     double score;
@@ -49,4 +49,85 @@ detection_curve detection_curve_of(const double *scores, const unsigned char *ou
     }
     block_free(rows);
     return k;
+}
+
+/* ------------------------------------------------------------------ panels */
+
+void detection_panels(panel p[2], double prevalence)
+{
+    static const double ends[] = {0, 1};
+    p[0] = (panel){.title = "ROC",
+                   .x = {"false alarms (share of normal rows flagged)", 0, 1},
+                   .y = {"outliers found (share)", 0, 1.005}};
+    p[1] = (panel){.title = "Precision and recall",
+                   .x = {"recall (share of outliers found)", 0, 1},
+                   .y = {"precision", 0, 1.005}};
+    panel_line(&p[0], "chance", 6, ends, ends, 2)->dashed = true;
+    panel_add(&p[1], (series){SERIES_HORIZONTAL, 6, "chance", .at = {0, prevalence}});
+}
+
+void detection_add(panel p[2], const detection_curve *k, const nicest_detection *found,
+                   const char *score, int ink, double rate, detection_words *words)
+{
+    double alarms = found->false_alarms, recall = found->recall, precision = found->precision;
+    if (!isnan(rate)) {
+        size_t at = 0;
+        while (at + 1 < k->n && k->alarms[at + 1] <= rate)
+            at++;
+        alarms = k->alarms[at];
+        recall = k->recall[at];
+        precision = at ? k->precision[at] : NAN;
+    }
+    snprintf(words->text[0], sizeof *words->text, "%.40s: area %.4f", score, found->auroc);
+    snprintf(words->text[1], sizeof *words->text, "%.40s: average precision %.4f", score,
+             found->auprc);
+    snprintf(words->text[2], sizeof *words->text, "%s: %.3g %% false alarms, %.1f %% found",
+             isnan(rate) ? "threshold" : score, 100 * alarms, 100 * recall);
+    snprintf(words->text[3], sizeof *words->text, "%s: precision %.3f, recall %.3f",
+             isnan(rate) ? "threshold" : score, precision, recall);
+    panel_line(&p[0], words->text[0], ink, k->alarms, k->recall, k->n);
+    panel_line(&p[1], words->text[1], ink, k->recall + 1, k->precision + 1, k->n - 1);
+    if (isfinite(alarms))
+        panel_add(&p[0], (series){SERIES_MARK, ink, words->text[2], .at = {alarms, recall}});
+    if (isfinite(precision))
+        panel_add(&p[1], (series){SERIES_MARK, ink, words->text[3], .at = {recall, precision}});
+}
+
+/* What a level of each kind is counted in. */
+static const char *level_label(const char *kind, bool picture)
+{
+    static const char *const labels[][2] = {
+        {"rotate", "rotate (degrees)"},
+        {"shear", "shear (pixels a row)"},
+        {"brightness", "brightness (of full scale)"},
+        {"blur", "blur (standard deviation, pixels)"},
+        {"occlusion", "occlusion (share of the area)"},
+        {"salt-and-pepper", "salt-and-pepper (share of the pixels)"},
+        {"morph", "morph (share of the other)"},
+        {"contrast", "contrast (0: as it was, 1: grey)"},
+        {"contrast-black", "contrast-black (0: as it was, 1: black)"}};
+    if (!strcmp(kind, "noise"))
+        return picture ? "noise (standard deviation, share of full scale)"
+                       : "noise (standard deviations of the column)";
+    for (size_t i = 0; i < sizeof labels / sizeof *labels; i++)
+        if (!strcmp(kind, labels[i][0]))
+            return labels[i][1];
+    return kind;
+}
+
+void sweep_panels(panel p[2], const sweep_curve *w, bool picture, double threshold)
+{
+    const axis x = {.label = level_label(w->kind, picture), .may_bend = true};
+    p[0] = (panel){.x = x, .y = {.label = w->label, .may_bend = true}};
+    p[1] = (panel){.x = x, .y = {"share of rows; AUROC", 0, 1.03}};
+    panel_add(&p[0], (series){SERIES_BAND, 0, "5 to 95 % of the rows", w->levels, w->low, w->high,
+                              .n = w->n});
+    panel_line(&p[0], "mean", 0, w->levels, w->mean, w->n)->markers = true;
+    panel_line(&p[1], "AUROC", 0, w->levels, w->auroc, w->n)->markers = true;
+    if (!isfinite(threshold))
+        return;
+    panel_add(&p[0], (series){SERIES_HORIZONTAL, 1, "threshold: below it a row is flagged",
+                              .at = {0, threshold}});
+    if (w->flagged)
+        panel_line(&p[1], "flagged (recall)", 1, w->levels, w->flagged, w->n)->markers = true;
 }

@@ -1,8 +1,9 @@
-/* detection.h - what is found, and what is flagged in vain, as the threshold on a score rises. */
+/* detection.h - what is found, and what is flagged in vain, as the threshold on a score rises; and
+ * the panels that show it. */
 #ifndef NICEST_CLI_DETECTION_H
 #define NICEST_CLI_DETECTION_H
 
-#include <stddef.h>
+#include "chart.h"
 
 /* Among the rows with the lowest scores: share of the outliers, share of the normal rows, and the
  * share of outliers among them. Point 0 is before any row; equal scores fall together. */
@@ -13,5 +14,26 @@ typedef struct detection_curve {
 
 /* scores[n] (NaN are left out), outlier[n] = 1 where a row is one; both kinds are there. */
 detection_curve detection_curve_of(const double *scores, const unsigned char *outlier, size_t n);
+
+/* Receiver operating characteristic and precision over recall, with what chance reaches. */
+void detection_panels(panel p[2], double prevalence);
+/* Adds the curve of a score to both, and a ring where the share of false alarms is at most `rate`
+ * (NaN: at the threshold of `found`). Its words live in `words`. */
+typedef struct detection_words {
+    char text[4][96];
+} detection_words;
+void detection_add(panel p[2], const detection_curve *k, const nicest_detection *found,
+                   const char *score, int ink, double rate, detection_words *words);
+
+/* Scores of rows corrupted ever more; flagged may be NULL. */
+typedef struct sweep_curve {
+    const char *kind, *label; /* of the corruption; of the scores' axis */
+    size_t n;
+    const double *levels, *mean, *low, *high, *auroc, *flagged; /* [n] each */
+} sweep_curve;
+
+/* The scores, and the AUROC and share flagged, over the levels. threshold: NaN where there is none.
+ */
+void sweep_panels(panel p[2], const sweep_curve *w, bool picture, double threshold);
 
 #endif

@@ -233,9 +233,12 @@ static void zsh_option(FILE *out, const option *o)
     if (o->type == OPTION_ARGUMENT) {
         fprintf(out, " \\\n            ':%s", o->name);
     } else {
-        fprintf(out, " \\\n            '--%s%s[", o->name, o->type == OPTION_FLAG ? "" : "=");
+        fprintf(out, " \\\n            '--%s%s[", o->name,
+                o->type == OPTION_FLAG ? ""
+                : o->bare              ? "=-"
+                                       : "=");
         print_quoted(out, o->help, "[]:");
-        fputs(o->type == OPTION_FLAG ? "]" : "]:value", out);
+        fputs(o->type == OPTION_FLAG ? "]" : o->bare ? "]::value" : "]:value", out);
     }
     if (o->choices || o->values) {
         fputs(o->choices ? ": compadd - " : ": compadd -S \"\" - ", out);
@@ -290,7 +293,7 @@ static void fish_option(FILE *out, const command *c, const option *o)
         if (!print_values(out, o))
             print_toys(out, "toy:");
         fputc('\'', out);
-    } else if (o->type != OPTION_FLAG) {
+    } else if (o->type != OPTION_FLAG && !o->bare) {
         fputs(o->type == OPTION_TEXT ? " -r" : " -x", out);
     }
     fputs(" -d '", out);

@@ -63,6 +63,15 @@ const option DATA_OPTIONS[] = {
              "null, None, <NA>, NaT, ?, . and -"},
     {0},
 };
+
+const option PICTURE_OPTIONS[] = {
+    {.group = "Pictures", .name = "scale", .type = OPTION_REAL, .argument = "X", .low = 0.25,
+     .high = 20, .offset = AT(scale), .unset = "2",
+     .help = "pixels of a PNG for each point (1/96 inch on a screen)"},
+    {.name = "theme", .type = OPTION_CHOICE, .argument = "NAME", .offset = AT(theme),
+     .choices = "light|dark", .unset = "light", .help = "colours of pictures"},
+    {0},
+};
 /* clang-format on */
 
 /* ------------------------------------------------------------------ numbers */
@@ -465,7 +474,7 @@ static void take_long(parser *p, int count, char **words, int *i)
         *(bool *)(void *)(p->settings + p->option->offset) = on;
         return;
     }
-    store(p, value_of(p, equals ? equals + 1 : NULL, count, words, i));
+    store(p, value_of(p, equals ? equals + 1 : p->option->bare, count, words, i));
 }
 
 /* -v, -qv, -n 10, -n10 */
@@ -593,8 +602,11 @@ void options_names(const option *o, const char *dash, char *text, size_t size)
     char letter[16] = "";
     if (o->letter)
         snprintf(letter, sizeof letter, "%s-%c, ", dash, o->letter);
-    snprintf(text, size, "%s%s-%s-%s%s%s", letter, dash, dash, o->name, o->argument ? " " : "",
-             o->argument ? o->argument : "");
+    snprintf(text, size, "%s%s-%s-%s%s%s%s", letter, dash, dash, o->name,
+             o->bare       ? "[="
+             : o->argument ? " "
+                           : "",
+             o->argument ? o->argument : "", o->bare ? "]" : "");
 }
 
 /* Words from column `indent` on, where the cursor is. */

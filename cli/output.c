@@ -135,7 +135,7 @@ static void rate_text(const progress *p, double rate, char *text, size_t size)
 }
 
 /* A line that is wider would not be wiped by the next one. */
-static int terminal_width(void)
+int terminal_width(void)
 {
     struct winsize size;
     return !ioctl(STDERR_FILENO, TIOCGWINSZ, &size) && size.ws_col ? size.ws_col : 80;
@@ -190,6 +190,55 @@ int progress_tick(void *context, double done, double total)
 {
     progress_show(context, total > 0 ? done / total : 0, NAN, NAN, NULL);
     return interrupted();
+}
+
+/* ------------------------------------------------------------------ growing texts */
+
+static void make_room(page *p, size_t more)
+{
+    if (p->used + more + 1 <= p->capacity)
+        return;
+    p->capacity = 2 * (p->used + more + 1);
+    p->text = block_grow(p->text, p->capacity, 1);
+}
+
+void page_bytes(page *p, const char *bytes, size_t count)
+{
+    make_room(p, count);
+    memcpy(p->text + p->used, bytes, count);
+    p->used += count;
+    p->text[p->used] = 0;
+}
+
+void page_add(page *p, const char *format, ...)
+{
+    va_list arguments, again;
+    va_start(arguments, format);
+    va_copy(again, arguments);
+    int length = vsnprintf(NULL, 0, format, arguments);
+    va_end(arguments);
+    if (length > 0) {
+        make_room(p, (size_t)length);
+        vsnprintf(p->text + p->used, (size_t)length + 1, format, again);
+        p->used += (size_t)length;
+    }
+    va_end(again);
+}
+
+void page_text(page *p, const char *text)
+{
+    static const char stranger[] = "\xef\xbf\xbd"; /* U+FFFD */
+    while (*text) {
+        size_t length = letter_bytes(text);
+        const char *safe = *text == '<'   ? "&lt;"
+                           : *text == '>' ? "&gt;"
+                           : *text == '&' ? "&amp;"
+                           : *text == '"' ? "&quot;"
+                           : !length      ? stranger
+                                          : NULL;
+        page_bytes(p, safe ? safe : text, safe ? strlen(safe) : length);
+        text += length ? length : 1;
+    }
 }
 
 /* ------------------------------------------------------------------ JSON */
@@ -272,6 +321,17 @@ bool has_extension(const char *path, const char *extension)
     return length > size && !strcasecmp(path + length - size, extension);
 }
 
+bool ends_in(const char *path, const char *extension)
+{
+    size_t length = path ? strlen(path) : 0, size = strlen(extension);
+    return length > size && !strcasecmp(path + length - size, extension);
+}
+
+bool is_picture(const char *path)
+{
+    return ends_in(path, ".png") || ends_in(path, ".svg") || ends_in(path, ".pdf");
+}
+
 static bool is_table(const char *path)
 {
     static const char *const known[] = {".csv", ".tsv", ".csv.gz", ".tsv.gz", ".npy", ".npz"};
@@ -283,13 +343,18 @@ static bool is_table(const char *path)
 
 void table_check_path(const char *path)
 {
+    check_output_path(path, false);
+}
+
+void check_output_path(const char *path, bool picture)
+{
     if (!path || !strcmp(path, "-"))
         return;
-    if (!is_table(path) && !has_extension(path, ".json"))
+    if (!is_table(path) && !has_extension(path, ".json") && !(picture && is_picture(path)))
         refuse(STATUS_USAGE,
-               "%s: expected a name that ends in .csv, .tsv (or .gz of these), .npy, .npz "
+               "%s: expected a name that ends in .csv, .tsv (or .gz of these), .npy, .npz%s "
                "or .json",
-               path);
+               path, picture ? ", .png, .svg, .pdf" : "");
     check_writable(path);
 }
 
@@ -309,18 +374,18 @@ void check_data_path(const char *path)
     if (!path || !strcmp(path, "-"))
         return;
     check_writable(path);
-    if (!is_table(path) && !has_extension(path, ".png") && !idx_axes(path))
+    if (!is_table(path) && !is_picture(path) && !idx_axes(path))
         refuse(STATUS_USAGE,
-               "%s: the name says no format: expected .csv, .tsv (also .gz), .npy, .npz, .png or "
-               "-idxN-ubyte",
+               "%s: the name says no format: expected .csv, .tsv (also .gz), .npy, .npz, .png, "
+               ".svg, .pdf or -idxN-ubyte",
                path);
 }
 
 /* A model may have any name but one that says something else. */
 void check_model_path(const char *path)
 {
-    static const char *const others[] = {".png", ".html", ".json", ".jsonl"};
-    bool other = is_table(path) || idx_axes(path);
+    static const char *const others[] = {".html", ".json", ".jsonl"};
+    bool other = is_table(path) || is_picture(path) || idx_axes(path);
     check_writable(path);
     for (size_t i = 0; i < sizeof others / sizeof *others; i++)
         other = other || has_extension(path, others[i]);

@@ -40,8 +40,23 @@ progress progress_start(const shared_settings *shared, const char *verb, const c
 void progress_show(progress *p, double share, double left, double rate, const char *words);
 /* Removes the bar from the screen. */
 void progress_end(progress *p);
+/* Columns of the terminal behind standard error, or 80. */
+int terminal_width(void);
 /* A nicest_tick whose context is a progress: asks to stop when interrupted. */
 int progress_tick(void *context, double done, double total);
+
+/* --- a growing text: pages, and charts in them --- */
+
+typedef struct page {
+    char *text; /* block_free releases it */
+    size_t used, capacity;
+} page;
+
+void page_bytes(page *p, const char *bytes, size_t count);
+/* Text as it is, HTML above all. */
+void page_add(page *p, const char *format, ...) PRINTF_LIKE(2, 3);
+/* Text, with <, >, & and " made harmless, and what is not UTF-8 replaced. */
+void page_text(page *p, const char *text);
 
 /* --- JSON --- */
 
@@ -67,6 +82,8 @@ typedef struct table {
 
 /* Refuses a path whose format is none of .csv .tsv (.gz) .npy .npz .json, with 2. */
 void table_check_path(const char *path);
+/* The same where a picture may stand instead (.png .svg .pdf): `picture` says whether. */
+void check_output_path(const char *path, bool picture);
 table table_open(const char *path, const char *const *names, size_t columns);
 void table_add(table *t, const double *rows, size_t count);
 void table_close(table *t); /* writes the file */
@@ -74,6 +91,10 @@ void table_close(table *t); /* writes the file */
 /* --- files --- */
 
 bool has_extension(const char *path, const char *extension);
+/* The same in any case; NULL ends in nothing. */
+bool ends_in(const char *path, const char *extension);
+/* "p.png", "p.svg" and "p.pdf" (in any case) are pictures; NULL is none. */
+bool is_picture(const char *path);
 /* Ends the program with 1 when a file cannot be made there (before hours of work). */
 void check_writable(const char *path);
 /* The same, and refuses a name that says no format of nicest_data_save, with 2. NULL: nothing. */

@@ -36,6 +36,9 @@ if(NICEST_ZIP)
     nicest_dependency(ZIP zip.h zip PACKAGE libzip-dev)
     list(APPEND link_with ZIP)
 endif()
+if(NOT NICEST_PYTHON) # the program alone draws charts; the libraries need no cairo
+    nicest_dependency(CAIRO cairo/cairo-svg.h cairo PACKAGE libcairo2-dev)
+endif()
 if(BUILD_TESTING)
     nicest_dependency(CMOCKA cmocka.h cmocka PACKAGE libcmocka-dev)
     nicest_dependency(RANDOM123 Random123/philox.h PACKAGE librandom123-dev)
@@ -67,7 +70,8 @@ endforeach()
 list(REMOVE_DUPLICATES NICEST_INCLUDES)
 # The compiler's own folders must not be repeated: that would change their order.
 list(REMOVE_ITEM NICEST_INCLUDES ${CMAKE_C_IMPLICIT_INCLUDE_DIRECTORIES})
-set(NICEST_PROGRAM_LIBRARIES ${JANSSON_LIBRARY})
+set(NICEST_PROGRAM_LIBRARIES ${JANSSON_LIBRARY} ${CAIRO_LIBRARY})
+set(NICEST_PROGRAM_INCLUDES ${CAIRO_INCLUDE}/cairo)
 
 # What an installed static library needs, as names for a linker.
 set(NICEST_LINK_NAMES "")

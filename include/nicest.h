@@ -381,7 +381,7 @@ typedef struct nicest_train_result {
                              held-out rows (without them: on the validation rows); NaN beyond 1024
                              columns, or where rows times columns squared is above 4e9 */
     int interrupted, retries; /* interrupted: by `progress` */
-    char chosen[1024];        /* what was chosen and why, as lines */
+    const char *chosen;       /* what was chosen and why, as lines; owned by the model */
     char failure[256]; /* "", or why a checkpoint or log could not be written: training ended there,
                           and the model has the best weights until then */
 } nicest_train_result;
@@ -415,6 +415,8 @@ NICEST_API nicest_status nicest_trainer_progress(nicest_trainer *trainer,
  * may be NULL. */
 NICEST_API nicest_status nicest_trainer_model(nicest_trainer *trainer, nicest_model **model,
                                               nicest_train_result *result);
+/* The same for a look on the way: not calibrated, and soon done. */
+NICEST_API nicest_status nicest_trainer_look(nicest_trainer *trainer, nicest_model **model);
 /* NULL is accepted. */
 NICEST_API void nicest_trainer_free(nicest_trainer *trainer);
 

@@ -3,6 +3,14 @@
 #include "decimal_comma.h"
 #include "model_fixture.h"
 
+static nicest_status score_row(const nicest_model *model, const double *row, double *logp)
+{
+    nicest_workspace *workspace = work(model, 1, 1);
+    nicest_status status = nicest_score(workspace, row, 1, 1, logp);
+    nicest_workspace_free(workspace);
+    return status;
+}
+
 static const char *const NAMES[2][2] = {{"2019.5", "b"}, {"x2019.5", "b"}};
 
 static size_t count_hidden(void)
@@ -65,10 +73,45 @@ static void names_have_a_point(void **state)
     nicest_data_free(data[1]);
 }
 
+/* Specs and whole models: what is written under one locale is read under the other. */
+static void models_have_a_point(void **state)
+{
+    static const char spec[] = "nicest 1\ncolumns 2\nlogit margin=0.0625\n"
+                               "coupling move=first hidden=4 dropout=0.25 rule=affine bound=1.5\n"
+                               "prior normal\n";
+    const double row[2] = {0.25, 0.75};
+    char path[512], plain[512], comma[512];
+    double expected, found;
+    (void)state;
+    nicest_model *model = model_of_text(spec, 3), *again = NULL;
+    snprintf(plain, sizeof plain, "%s", nicest_model_spec(model));
+    assert_status(nicest_model_save(model, temporary("comma", path, sizeof path)), NICEST_OK);
+    assert_status(score_row(model, row, &expected), NICEST_OK);
+    nicest_model_free(model);
+    if (!decimal_comma())
+        skip();
+    nicest_status status = nicest_model_load(&again, path);
+    setlocale(LC_ALL, "C");
+    assert_status(status, NICEST_OK);
+    assert_status(score_row(again, row, &found), NICEST_OK);
+    assert_true(found == expected);
+    assert_non_null(strstr(plain, "margin=0.0625"));
+    assert_non_null(strstr(plain, "bound=1.5"));
+    nicest_model_free(again);
+    assert_true(decimal_comma());
+    model = model_of_text(spec, 3);
+    snprintf(comma, sizeof comma, "%s", nicest_model_spec(model));
+    setlocale(LC_ALL, "C");
+    assert_string_equal(comma, plain);
+    nicest_model_free(model);
+    remove(path);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(masks_have_a_point),
                                        cmocka_unit_test(toys_have_a_point),
-                                       cmocka_unit_test(names_have_a_point)};
+                                       cmocka_unit_test(names_have_a_point),
+                                       cmocka_unit_test(models_have_a_point)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

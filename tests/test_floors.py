@@ -34,6 +34,9 @@ OWNERS = {
     # Intrinsics: the compiler vectorises; only an instruction that C cannot say may argue otherwise.
     "immintrin.h": ["src/kernel/gemm_levels.c"],
     "png.h": ["src/data/image.c"],
+    "cairo.h": ["cli/chart.c"],
+    "cairo-svg.h": ["cli/chart.c"],
+    "cairo-pdf.h": ["cli/chart.c"],
     "zip.h": ["src/data/npy.c"],
     "csv.h": ["src/data/csv.c"],
     "mpi.h": ["src/train/comm_mpi.c"],

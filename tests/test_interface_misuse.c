@@ -243,6 +243,7 @@ static void training_wants_rows_and_sense(void **state)
     WRONG(nicest_trainer_step(NULL, 1, 0, NULL));
     WRONG(nicest_trainer_progress(NULL, &p));
     WRONG(nicest_trainer_model(NULL, &made, NULL));
+    WRONG(nicest_trainer_look(NULL, &made));
     assert_true(!made && !t);
 }
 

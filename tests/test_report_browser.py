@@ -15,7 +15,9 @@ PROBE = """<script>
 addEventListener("load", () => {
     const flat = [...document.querySelectorAll("figure, table")].filter(e => !e.getBoundingClientRect().height);
     let bad = 0;
-    for (const chart of document.querySelectorAll("figure > svg")) {
+    for (const chart of document.querySelectorAll("figure svg")) {
+        if (!chart.getBoundingClientRect().height)
+            continue; // drawn for another width
         const frame = chart.getBoundingClientRect();
         const boxes = [...chart.querySelectorAll("text")].map(e => e.getBoundingClientRect());
         boxes.forEach((a, i) => {

@@ -40,10 +40,13 @@ static nicest_train_options quick(void)
 static nicest_train_result train_to(const char *path, const nicest_data *data,
                                     const nicest_train_options *options)
 {
+    static char chosen[1000]; /* outlives the model */
     nicest_model *model = NULL;
     nicest_train_result result;
     if (nicest_train(&model, data, NULL, options, &result) != NICEST_OK)
         fail_msg("%s", nicest_error());
+    snprintf(chosen, sizeof chosen, "%s", result.chosen);
+    result.chosen = chosen;
     if (path)
         assert_int_equal(nicest_model_save(model, path), NICEST_OK);
     nicest_model_free(model);
@@ -109,6 +112,9 @@ static void test_pieces_give_the_same_bytes(void **state)
         assert_int_equal(nicest_trainer_model(trainer, &model, &result), NICEST_OK);
         assert_int_equal(result.steps, p.step);
         assert_true(result.valid_logp >= p.best_logp); /* also between two validations */
+        nicest_model_free(model);
+        assert_int_equal(nicest_trainer_look(trainer, &model), NICEST_OK);
+        assert_int_equal(nicest_model_columns(model), 2);
         nicest_model_free(model);
     }
     assert_int_equal(nicest_trainer_step(trainer, 5, 0, &more), NICEST_OK);

@@ -1,46 +1,54 @@
-/* test_train_words.c - the bounded text of sentences: whatever is added, it holds whole lines in
- * their order and ends where there is no room with "...". */
+/* test_train_words.c - the text of sentences: however many are added, all are there, in their order,
+ * and a lack of memory is known. */
 #include <setjmp.h>
 #include <stdarg.h>
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
 
+#include "base/memory.h"
 #include "train/words.h"
 
-enum { MOST = 200, GUARD = 77 };
+enum { MANY = 500 };
 
-static void sentences_are_whole_or_left_out(void **state)
+static void sentences_are_whole_and_in_order(void **state)
 {
-    static const char *const sentences[] = {"a", "", "of some length",
-                                            "forty letters of which no one is missing."};
     (void)state;
-    for (size_t size = 1; size <= MOST; size++) {
-        char text[MOST + 8], expected[1000] = "";
-        words w = {text, size, 0};
-        memset(text, GUARD, sizeof text);
-        text[0] = 0;
-        for (size_t i = 0; i < 12; i++) {
-            words_add(&w, "%s", sentences[(i * 3 + size) % 4]);
-            strcat(strcat(expected, sentences[(i * 3 + size) % 4]), "\n");
-            size_t length = strlen(text);
-            assert_true(length < size);
-            for (size_t j = size; j < sizeof text; j++)
-                assert_int_equal(text[j], GUARD);
-            bool cut = length >= 4 && !strcmp(text + length - 4, "...\n");
-            assert_memory_equal(text, expected, cut ? length - 4 : length);
-            assert_true(cut || length == strlen(expected) || size <= sizeof "...\n");
-            assert_true(length == 0 || text[length - 1] == '\n');
-            assert_true(!cut || length == 4 || text[length - 5] == '\n');
-        }
+    size_t live = memory_live();
+    words w = {0};
+    for (int i = 0; i < MANY; i++)
+        words_add(&w, "%*s column %d", i % 40, "the", i);
+    const char *at = w.text;
+    for (int i = 0; i < MANY; i++) {
+        char line[80];
+        int length = snprintf(line, sizeof line, "%*s column %d\n", i % 40, "the", i);
+        assert_memory_equal(at, line, (size_t)length);
+        at += length;
     }
+    assert_true(!*at && !w.lacking);
+    memory_free(w.text);
+    assert_int_equal(memory_live(), live);
+}
+
+static void a_lack_of_memory_is_known(void **state)
+{
+    (void)state;
+    words w = {0};
+    words_add(&w, "first");
+    memory_fail_at(1);
+    words_add(&w, "second");
+    memory_fail_at(0);
+    assert_true(w.lacking);
+    assert_string_equal(w.text, "first\n");
+    memory_free(w.text);
 }
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(sentences_are_whole_or_left_out)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(sentences_are_whole_and_in_order),
+                                       cmocka_unit_test(a_lack_of_memory_is_known)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

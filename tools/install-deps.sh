@@ -10,7 +10,7 @@ set -eu
 # A tool counts as present wherever it comes from: command=package.
 tools="cc=gcc c++=g++ make=make cmake=cmake pkg-config=pkg-config python3=python3"
 libraries="libc6-dev librandom123-dev libjansson-dev zlib1g-dev libpng-dev libzip-dev
-libcmocka-dev python3-numpy python3-venv"
+libcairo2-dev fonts-dejavu-core libcmocka-dev python3-numpy python3-venv"
 
 if [ "${1:-}" = --list ]; then
     for tool in $tools; do echo "${tool#*=}"; done

@@ -45,12 +45,6 @@ static nicest_status cross_calibrate(nicest_model *model, const nicest_data *tra
                                    options->seed, options->threads);
 }
 
-static void say(nicest_train_result *result, const char *line)
-{
-    size_t used = strlen(result->chosen);
-    snprintf(result->chosen + used, sizeof result->chosen - used, "%s", line);
-}
-
 /* Held-out rows that are too few to promise 5 % are joined by all others, fold by fold. */
 static nicest_status calibrate(nicest_model *model, const nicest_trainer *trainer,
                                nicest_train_result *result)
@@ -65,11 +59,12 @@ static nicest_status calibrate(nicest_model *model, const nicest_trainer *traine
                !*result->failure;
     if (few) {
         nicest_status status = cross_calibrate(model, rows->all, options, result->epochs);
-        say(result, status != NICEST_E_INTERRUPTED
-                        ? "few rows to calibrate on: cross-conformal, five more models learn from "
-                          "four fifths\n"
-                        : "few rows to calibrate on, and cross-conformal calibration was "
-                          "interrupted: by the held-out rows alone\n");
+        TRY(model_say(model, status != NICEST_E_INTERRUPTED
+                                 ? "few rows to calibrate on: cross-conformal, five more models "
+                                   "learn from four fifths\n"
+                                 : "few rows to calibrate on, and cross-conformal calibration was "
+                                   "interrupted: by the held-out rows alone\n"));
+        result->chosen = model_said(model);
         if (status != NICEST_E_INTERRUPTED)
             return status;
         result->interrupted = 1;
@@ -113,6 +108,14 @@ nicest_status nicest_trainer_model(nicest_trainer *trainer, nicest_model **model
     if (result)
         *result = found;
     return NICEST_OK;
+}
+
+nicest_status nicest_trainer_look(nicest_trainer *trainer, nicest_model **model)
+{
+    nicest_train_result found;
+    if (!trainer || !model)
+        return fail(NICEST_E_ARGUMENT, "the trainer or the place for its model is NULL");
+    return trainer_model(trainer, model, &found);
 }
 
 nicest_status nicest_train(nicest_model **model, const nicest_data *train, const nicest_data *valid,

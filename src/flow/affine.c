@@ -8,6 +8,7 @@
 #include <math.h>
 #include <stdio.h>
 
+#include "base/number.h"
 #include "flow/rule.h"
 
 enum { LONGEST = 2 * GEMM_PANEL }; /* rows of a tile */
@@ -85,7 +86,9 @@ static nicest_status affine_parse(const spec_line *l, rule *self, char *text, si
     self->bound = 2;
     if (!spec_number_option(l, "bound", 0.01, 10, &self->bound))
         return spec_refuse(l, "bound=B of an affine rule is from 0.01 to 10");
-    snprintf(text, size, " bound=%.6g", self->bound);
+    char bound[NUMBER_SIZE];
+    number_write(self->bound, bound);
+    snprintf(text, size, " bound=%s", bound);
     return NICEST_OK;
 }
 

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/number.h"
 #include "base/status.h"
 
 enum { MOST_WIDTH = 1 << 16, MOST_HIDDEN = 64 };
@@ -92,8 +93,10 @@ nicest_status mlp_parse(const spec_line *l, mlp_spec *spec, char *text)
     used += (size_t)snprintf(text + used, size - used, " activation=%s", names[kind]);
     if (spec->blocks)
         used += (size_t)snprintf(text + used, size - used, " blocks=%zu", spec->blocks);
+    char share[NUMBER_SIZE];
+    number_write(spec->dropout, share);
     if (spec->dropout > 0)
-        snprintf(text + used, size - used, " dropout=%.6g", spec->dropout);
+        snprintf(text + used, size - used, " dropout=%s", share);
     return NICEST_OK;
 }
 

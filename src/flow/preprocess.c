@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/number.h"
 #include "flow/grammar.h"
 #include "flow/state.h"
 
@@ -180,6 +181,8 @@ nicest_status logit_parse(const spec_line *l, const spec_shape *shape, char *can
     c->layer = (layer){&logit_class, shape->columns};
     c->margin = margin;
     *out = &c->layer;
-    snprintf(canonical, SPEC_LINE, "logit margin=%.9g", margin);
+    char text[NUMBER_SIZE];
+    number_write(margin, text);
+    snprintf(canonical, SPEC_LINE, "logit margin=%s", text);
     return NICEST_OK;
 }

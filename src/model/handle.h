@@ -27,6 +27,7 @@ struct nicest_model {
     size_t entries;
     model_stored array[MODEL_MOST_ENTRIES];
     size_t arrays;
+    char *said; /* of its training, where that was in this process; not in its file */
 };
 
 /* Reads the JSON text of MODEL_SCHEMA (NULL: columns without names, no picture). `schema` is

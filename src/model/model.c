@@ -42,7 +42,23 @@ void nicest_model_free(nicest_model *model)
     }
     schema_close(&model->schema);
     flow_free(model->flow);
+    memory_free(model->said);
     memory_free(model);
+}
+
+nicest_status model_say(nicest_model *model, const char *lines)
+{
+    char *longer = memory_format("%s%s", model_said(model), lines);
+    if (!longer)
+        return fail_memory();
+    memory_free(model->said);
+    model->said = longer;
+    return NICEST_OK;
+}
+
+const char *model_said(const nicest_model *model)
+{
+    return model->said ? model->said : "";
 }
 
 flow *model_flow(nicest_model *model)

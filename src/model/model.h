@@ -39,6 +39,11 @@ nicest_status model_set_array(nicest_model *model, const char *name, const doubl
                               size_t count);
 const double *model_array(const nicest_model *model, const char *name, size_t *count);
 
+/* Appends lines to what training said of its choices; and these, "" where it said nothing. They are
+ * not written to the model's file. */
+nicest_status model_say(nicest_model *model, const char *lines);
+const char *model_said(const nicest_model *model);
+
 /* NICEST_E_ARGUMENT unless 0 <= threads <= MODEL_MOST_THREADS. */
 nicest_status model_check_threads(int threads);
 

@@ -365,6 +365,7 @@ void nicest_trainer_free(nicest_trainer *t)
     stepper_close(&t->stepper);
     memory_free(t->mean);
     memory_free(t->identity);
+    memory_free(t->said.text);
     recipe_close(&t->recipe);
     flow_free(t->flow);
     nicest_data_free(t->rows.train);
@@ -796,7 +797,11 @@ static nicest_status make_model(trainer *t, double logp, nicest_model **model)
     TRY(fill_result(t, logp));
     TRY(copy_flow(&f, t->flow));
     TRY(model_new(&made, f));
-    nicest_status status = describe(t, made);
+    t->result.chosen = t->said.text;
+    nicest_status status = model_say(made, t->said.text);
+    if (status == NICEST_OK)
+        status = describe(t, made);
+    t->result.chosen = model_said(made);
     if (status == NICEST_OK)
         *model = made;
     else
@@ -836,10 +841,11 @@ nicest_status trainer_new(nicest_trainer **out, const nicest_data *train, const 
         return fail_memory();
     t->options = *options;
     t->rows.all = train;
-    t->said = (words){t->result.chosen, sizeof t->result.chosen, 0};
     nicest_status status = prepare(t, train, valid);
     if (status == NICEST_OK)
         status = begin(t);
+    if (status == NICEST_OK && t->said.lacking)
+        status = fail_memory();
     if (status == NICEST_OK)
         *out = t;
     else

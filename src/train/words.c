@@ -5,22 +5,23 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/memory.h"
+
 void words_add(words *w, const char *format, ...)
 {
-    static const char more[] = "...\n";
-    size_t room = w->size - w->used;
     va_list arguments;
-    if (room <= sizeof more)
-        return;
+    size_t used = w->text ? strlen(w->text) : 0;
     va_start(arguments, format);
-    int wanted = vsnprintf(w->text + w->used, room, format, arguments);
+    int length = vsnprintf(NULL, 0, format, arguments);
     va_end(arguments);
-    if (wanted >= 0 && (size_t)wanted + sizeof more + 1 < room) {
-        w->used += (size_t)wanted;
-        memcpy(w->text + w->used, "\n", 2);
-        w->used++;
-    } else {
-        memcpy(w->text + w->used, more, sizeof more);
-        w->used = w->size;
+    char *longer = memory_resize(w->text, used + (size_t)length + 2, 1);
+    if (!longer) {
+        w->lacking = true;
+        return;
     }
+    w->text = longer;
+    va_start(arguments, format);
+    vsnprintf(longer + used, (size_t)length + 1, format, arguments);
+    va_end(arguments);
+    strcpy(longer + used + length, "\n");
 }

@@ -1,14 +1,14 @@
-/* words.h - the sentences that training says about its choices, gathered into one bounded text. */
+/* words.h - the sentences that training says about its choices, gathered into one text. */
 #ifndef NICEST_TRAIN_WORDS_H
 #define NICEST_TRAIN_WORDS_H
 
-#include <stddef.h>
+#include <stdbool.h>
 
 #include "base/status.h"
 
 typedef struct words {
-    char *text; /* lines ended by '\n'; what does not fit is left out, with "..." at the end */
-    size_t size, used;
+    char *text;   /* lines ended by '\n'; released by memory_free; NULL before the first */
+    bool lacking; /* memory ran out, and a line is not there */
 } words;
 
 void words_add(words *w, const char *format, ...) PRINTF_LIKE(2, 3);
