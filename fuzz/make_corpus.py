@@ -157,6 +157,8 @@ put("spec", "all", "nicest 1\ncolumns 4\nstandardise\nlogit margin=1e-4\npermute
     "coupling move=second hidden=8x2,3 activation=tanh rule=additive\npermute random:7\n"
     "coupling move=first hidden=none\npermute reverse\nscale\nprior logistic\n")
 put("spec", "marginal", "nicest 1\ncolumns 3\nmarginal levels=16 knots=8\nscale\nprior normal\n")
+put("spec", "linear", "nicest 1\ncolumns 3\nlinear form=lu start=identity\nlinear form=triangular\n"
+    "prior normal\n")
 put("spec", "comments", "nicest 1 # version\n\ncolumns 1\n# nothing\nscale\nprior normal\n")
 put("spec", "wide", "nicest 1\ncolumns 2\ncoupling move=first hidden=65536x64\nprior normal\n")
 put("spec", "two-priors", "nicest 1\ncolumns 2\nprior normal\nprior normal\n")

@@ -85,6 +85,10 @@ static inline void randomise(flow *f, uint64_t seed)
         random_normal((random_stream){seed, RANDOM_USER, (uint32_t)i}, 0, values, t->count);
         for (size_t j = 0; j < t->count; j++)
             (*t->slot)[j] = (real)(size * values[j]);
+        for (size_t j = 0; named(t, "er.weight") && j < t->count;
+             j++) /* a linear layer's triangle */
+            if (j % t->shape[1] >= j / t->shape[1])
+                (*t->slot)[j] = 0;
         if (named(t, ".frame"))
             random_marginal(t, t + 1, values);
         i += named(t, ".frame");
@@ -196,7 +200,8 @@ static inline void for_every_shape(void (*check)(const shape *s, const char *tex
                                          "marginal levels=6 knots=4\n"};
     static const char *const permutes[] = {"permute odd-even\n", "permute reverse\n",
                                            "permute random:7\n", ""};
-    static const char *const middles[] = {"", "scale\npermute reverse\n", "scale\n"};
+    static const char *const middles[] = {"", "scale\npermute reverse\n", "linear form=lu\n",
+                                          "scale\n", "linear form=triangular\n"};
     static const char *const priors[] = {"logistic", "normal"};
     size_t number = 0;
     for (size_t c = 0; c < 6; c++)
@@ -209,7 +214,7 @@ static inline void for_every_shape(void (*check)(const shape *s, const char *tex
                                permutes[(number + h) % 4],
                                hidden[h],
                                activations[a],
-                               middles[(number + a) % 3],
+                               middles[(number + a) % 5],
                                priors[(number / 3) % 2]};
                     check(&s, spec_of(&s, text, sizeof text));
                 }

@@ -96,7 +96,8 @@ static const char PICTURE[] = "nicest 1\ncolumns 4\nlogit margin=0.05\nstandardi
                               "coupling move=first hidden=12x3\nscale\nprior normal\n";
 
 static const char SCORES[] = "nicest 1\ncolumns 6\nmarginal levels=6 knots=4\npermute odd-even\n"
-                             "coupling move=second hidden=8\nscale\nprior normal\n";
+                             "coupling move=second hidden=8\nlinear form=lu\nscale\n"
+                             "linear form=triangular\nprior normal\n";
 
 static void numpy_agrees(void **state)
 {

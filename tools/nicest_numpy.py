@@ -92,6 +92,14 @@ def log_prob(path, rows):
             frame, table = tensor(f"layers.{i}.frame"), tensor(f"layers.{i}.table")
             scores = [marginal(frame[j], table[j], x[:, j]) for j in range(d)]
             x, logdet = (np.stack([s[0] for s in scores], 1), logdet + sum(s[1] for s in scores))
+        elif kind == "linear":
+            log_scale = tensor(f"layers.{i}.log_scale")
+            if option["form"] == "lu":  # the upper triangle is a lower one of the columns in reverse
+                x = x[:, ::-1]
+                x = (x * np.exp(log_scale) + x @ tensor(f"layers.{i}.upper.weight").T)[:, ::-1]
+            scale = 1 if option["form"] == "lu" else np.exp(log_scale)
+            x = x * scale + x @ tensor(f"layers.{i}.lower.weight").T + tensor(f"layers.{i}.lower.bias")
+            logdet = logdet + log_scale.sum()
         elif kind == "coupling":
             first, second = slice(0, (d + 1) // 2), slice((d + 1) // 2, d)
             move, keep = (first, second) if option["move"] == "first" else (second, first)

@@ -56,6 +56,7 @@ bool spec_number_option(const spec_line *l, const char *key, double least, doubl
     EACH(coupling)                                                                                 \
     EACH(autoregressive)                                                                           \
     EACH(elementwise)                                                                              \
+    EACH(linear)                                                                                   \
     EACH(scale)
 
 #define SPEC_DECLARE(name) spec_parser name##_parse;

@@ -148,21 +148,32 @@ void map_forward(const map *m, const tile *t, const real *operand, size_t first,
     multiply(t, shape, weight, operand, bias ? bias + first : NULL, out);
 }
 
-/* da = W' dy; W' lies in tiles */
+/* da = W' dy; W' lies in tiles. With limits, the rows of a tile meet only the outputs that read the
+ * first of them. */
 void map_backward(const map *m, tile *t, const real *delta, gemm_start start, gemm_end end,
                   real *below)
 {
-    size_t used = t->scratch->used;
-    gemm_shape shape = {.m = m->in,
-                        .n = t->padded,
-                        .k = m->out,
-                        .b_step = t->padded,
-                        .b_panel = GEMM_PANEL,
-                        .ldc = t->padded,
-                        .start = start,
-                        .end = end};
+    size_t used = t->scratch->used, step = m->limit ? GEMM_TILE_ROWS : m->in, unread = 0;
     const map turned = {.in = m->out, .out = m->in};
-    multiply(t, shape, form_of(m, t, t->forms.turned), map_operand(&turned, t, delta), NULL, below);
+    const real *operand = map_operand(&turned, t, delta), *form = form_of(m, t, t->forms.turned);
+    size_t pair = t->bf16 ? 2 : 1;
+    for (size_t row = 0; row < m->in; row += step) {
+        size_t rows = m->in - row < step ? m->in - row : step;
+        while (m->limit && unread + 2 < m->out && m->limit[unread + 1] <= row)
+            unread++;
+        size_t first = unread / 2 * 2; /* outputs come in pairs in bf16 */
+        gemm_shape shape = {.m = rows,
+                            .n = t->padded,
+                            .k = m->out - first,
+                            .b_step = t->padded,
+                            .b_panel = GEMM_PANEL,
+                            .ldc = t->padded,
+                            .start = start,
+                            .end = end};
+        const real *tiles = form + row * ((m->out + pair - 1) / pair) + first / pair * rows;
+        multiply(t, shape, tiles, operand + first / pair * t->padded, NULL,
+                 below + row * t->padded);
+    }
     t->scratch->used = used;
 }
 
@@ -214,16 +225,17 @@ void map_gradient(const map *m, const batch *b, size_t input, size_t delta, cons
                   real *g)
 {
     size_t same = b->rows / b->tile;
+    size_t reads = m->limit ? m->limit[which->row + which->rows - 1] : m->in;
     const real *a = b->tape->matrix[input], *d = b->tape->matrix[delta];
     if (batch_padded(b, same) == b->tile)
         same++;
     for (int last = 0; last < 2; last++) {
         size_t first = last ? same * b->tile : 0, rows = last ? batch_padded(b, same) : b->tile;
         size_t tiles = last ? first < b->rows : same;
-        if (!tiles)
+        if (!tiles || !reads)
             continue;
         gemm_shape shape = {.m = which->rows,
-                            .n = m->in,
+                            .n = reads,
                             .k = rows,
                             .lda = rows,
                             .b_step = GEMM_PANEL,
@@ -240,8 +252,8 @@ void map_gradient(const map *m, const batch *b, size_t input, size_t delta, cons
     for (size_t o = 0; m->limit && o < which->rows; o++)
         for (size_t i = m->limit[which->row + o]; i < m->in; i++)
             g[o * m->in + i] = 0;
-    for (size_t o = 0; o < which->count - which->decays; o++)
-        g[which->decays + o] = (real)batch_sum(b, d, m->out, o);
+    for (size_t o = 0, weights = which->rows * m->in; weights + o < which->count; o++)
+        g[weights + o] = (real)batch_sum(b, d, m->out, o);
 }
 
 /* tile_squares of what lies in panels, [width / 64, padded, 64]. */

@@ -39,6 +39,7 @@
 #define flow_whole_gradient  flow_whole_gradient_f64
 #define flow_workspace_free  flow_workspace_free_f64
 #define flow_workspace_new   flow_workspace_new_f64
+#define linear_parse         linear_parse_f64
 #define logit_parse          logit_parse_f64
 #define map_backward         map_backward_f64
 #define map_blocks           map_blocks_f64
@@ -92,10 +93,12 @@
 #define standardise_parse    standardise_parse_f64
 #define start_moments        start_moments_f64
 #define state_add            state_add_f64
+#define state_add_scaled     state_add_scaled_f64
 #define state_affine         state_affine_f64
 #define state_get_rows       state_get_rows_f64
 #define state_narrow         state_narrow_f64
 #define state_put_rows       state_put_rows_f64
+#define state_widen          state_widen_f64
 #define state_subtract       state_subtract_f64
 #define tensor_add           tensor_add_f64
 #define tile_add_logdet      tile_add_logdet_f64

@@ -11,6 +11,13 @@ void state_narrow(real *to, const double *from, size_t n)
 }
 
 VECTOR_CLONES
+void state_widen(double *to, const real *from, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        to[i] = (double)from[i];
+}
+
+VECTOR_CLONES
 void state_add(double *x, const real *m, size_t n)
 {
     for (size_t i = 0; i < n; i++)
@@ -22,6 +29,13 @@ void state_subtract(double *x, const real *m, size_t n)
 {
     for (size_t i = 0; i < n; i++)
         x[i] -= (double)m[i];
+}
+
+VECTOR_CLONES
+void state_add_scaled(double *x, const double *y, double factor, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        x[i] += factor * y[i];
 }
 
 VECTOR_CLONES

@@ -15,9 +15,12 @@
 #include "kernel/real.h"
 
 void state_narrow(real *to, const double *from, size_t n);
+void state_widen(double *to, const real *from, size_t n);
 /* x += m, or x -= m */
 void state_add(double *x, const real *m, size_t n);
 void state_subtract(double *x, const real *m, size_t n);
+/* x += factor y */
+void state_add_scaled(double *x, const double *y, double factor, size_t n);
 /* x = x factor + shift */
 void state_affine(double *x, double factor, double shift, size_t n);
 

@@ -62,6 +62,15 @@ typedef struct gemm_shape {
 /* Never allocates and never fails. `bias` [m] is read with GEMM_BIAS only. */
 void gemm_run(const gemm_shape *shape, const real *a, const real *b, const real *bias, real *c);
 
+/* The same of doubles, in both builds: for states. */
+#ifdef NICEST_DOUBLE
+#define gemm_run_double gemm_run
+#else
+void gemm_run_f64(const gemm_shape *shape, const double *a, const double *b, const double *bias,
+                  double *c);
+#define gemm_run_double gemm_run_f64
+#endif
+
 enum { GEMM_TILE_ROWS = 6 };
 /* A in tiles: rows 6t .. 6t+5 as [k, 6], one tile after the other, the last as narrow as it is.
  * These are the rows first .. first+rows-1 of x[k, m], which become columns of A[m, k] = x'. */

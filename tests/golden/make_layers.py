@@ -108,6 +108,22 @@ def marginal():
     return "marginal levels=17 knots=4", [], frozen, rows, score, log_slope.sum(1)
 
 
+def linear(form, d=5):
+    """Dense matrices and NumPy's determinant; the parameters in the order of nicest's vector."""
+    lower = np.tril(exact(d, d, scale=0.5), -1)
+    turned = np.tril(exact(d, d, scale=0.5), -1) if form == "lu" else None
+    bias, log_scale, rows = exact(d), exact(d, scale=0.4), exact(ROWS, d, scale=1.5)
+    if form == "lu":
+        flip = np.eye(d)[::-1]
+        matrix = (np.eye(d) + lower) @ flip @ (turned + np.diag(np.exp(log_scale))) @ flip
+    else:
+        matrix = lower + np.diag(np.exp(log_scale))
+    theta = ([turned.ravel()] if form == "lu" else []) + [lower.ravel(), bias, log_scale]
+    logdet = np.full(ROWS, np.linalg.slogdet(matrix)[1])
+    return (f"linear form={form} start=whiten", np.concatenate(theta), [], rows,
+            rows @ matrix.T + bias, logdet)
+
+
 def numbers(values):
     lines, line = [], "   "
     for value in np.ravel(values).tolist():
@@ -135,7 +151,8 @@ def write(name, layer):
 
 print("/* layers.h - written by make_layers.py with NumPy and SciPy; do not edit. */")
 print(f"enum {{ GOLDEN_ROWS = {ROWS} }};\n")
-cases = [write("marginal", marginal())]
+cases = [write("marginal", marginal()), write("triangular", linear("triangular")),
+         write("lu", linear("lu"))]
 print("\ntypedef struct golden_layer {\n    const char *spec;\n    size_t columns, parameters, constants;"
       "\n    const double *theta, *frozen, *rows, *latent, *logdet, *logp;\n} golden_layer;\n")
 print("static const golden_layer golden_layers[] = {\n" + ",\n".join(cases) + "};")
