@@ -108,9 +108,13 @@ static inline void hide(flow *f, const tensor *t, size_t layer_index, size_t map
         last = last && strcmp(f->tensors.items[i].name, next) != 0;
     for (size_t o = 0; o < out; o++)
         for (size_t i = 0; i < in; i++) {
-            size_t to = last ? o / (out / d) : d < 2 ? 0 : 1 + o * (d - 1) / out;
-            size_t from = map_index ? (d < 2 ? 0 : 1 + i * (d - 1) / in) : i / (in / d) + 1;
-            if (from > to || to == 0)
+            bool given = f->spec.context > 0; /* then the first units read that alone */
+            size_t to = last ? o / (out / d) : given ? o * d / out : d < 2 ? 0 : 1 + o * (d - 1) / out;
+            size_t from = !map_index ? i / (in / d) + 1
+                          : given    ? i * d / in
+                          : d < 2    ? 0
+                                     : 1 + i * (d - 1) / in;
+            if (from > to || (to == 0 && !given))
                 (*t->slot)[o * in + i] = 0;
         }
 }

@@ -60,7 +60,7 @@ static nicest_model *picture_model(void)
     nicest_model *model = random_model(PICTURE_SPEC, 0.02, log(12));
     entry *e = &model_flow(model)->entry;
     for (size_t j = 0; j < PIXELS; j++)
-        e->column[j] = (entry_column){1, 0, 16, 0, 1.0 / 16, 0.5};
+        e->column[j] = (entry_column){.step = 1, .levels = 16, .unit = 1.0 / 16, .centre = 0.5};
     assert_int_equal(entry_set(e), NICEST_OK);
     assert_int_equal(model_set_schema(model, NULL, SIDE, SIDE, 1, "uint8"), NICEST_OK);
     return model;

@@ -232,7 +232,7 @@ static void hidden_values_and_contexts_have_their_gradients(void **state)
     (void)state;
     flow *f = flow_of_text(text, 31);
     flow_workspace *w = workspace_of(f, FLOW_GRADIENT, 0, 1);
-    double x[N * WIDTH], by_x[N * D], logp[N];
+    double x[N * WIDTH], by_x[N * WIDTH], logp[N];
     size_t count = f->tensors.trainable;
     double *by_theta = memory_new(count, sizeof *by_theta);
     uint32_t *order = memory_new(count, sizeof *order);
@@ -247,7 +247,7 @@ static void hidden_values_and_contexts_have_their_gradients(void **state)
     assert_true(logp[1] == 0); /* nothing is seen */
     for (size_t r = 0; r < N; r++)
         for (size_t j = 0; j < D; j++) {
-            double *at = &x[r * WIDTH + j], slope = by_x[r * D + j];
+            double *at = &x[r * WIDTH + j], slope = by_x[r * WIDTH + j];
             assert_true(isnan(*at) ? slope == 0 : derivative_error(w, x, N, at, slope / N) < 1e-6);
         }
     learn_gradient(f, x, N, by_theta);

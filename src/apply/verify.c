@@ -213,13 +213,28 @@ static nicest_status measure_latent(const probe *p, double *most)
 static nicest_status measure_proof(const probe *p, int threads, nicest_verification *v)
 {
     const flow *f = model_flow_const(p->model);
+    const entry *e = &f->entry;
     size_t few = p->d <= 64 ? MOST_PROVED : p->d <= 256 ? 2 : 1;
     few = few < p->rows ? few : p->rows;
-    for (size_t i = 0; i < few * p->d; i++)
-        p->other[i] = p->x[i] - f->entry.column[i % p->d].centre;
-    proof_subject subject = {f->spec.text, f->theta, f->frozen, p->other, few, p->deviation};
+    /* rows of the spec's own entry: encoded ones without the one-hot vectors of the categories */
+    size_t front = e->values + e->categories, rest = e->context - e->own;
+    double *rows = memory_new(few * (front + rest) + e->width + e->values, sizeof *rows);
+    if (!rows)
+        return fail_memory();
+    double *encoded = rows + few * (front + rest), *deviation = encoded + e->width;
+    for (size_t i = 0; i < few; i++) {
+        entry_centre_row(e, p->x + i * p->d, encoded);
+        memcpy(rows + i * (front + rest), encoded, front * sizeof *rows);
+        memcpy(rows + i * (front + rest) + front, encoded + front + e->own, rest * sizeof *rows);
+    }
+    for (size_t j = 0; j < p->d; j++)
+        if (e->column[j].role == ENTRY_VALUE && !(e->column[j].given > 0))
+            deviation[e->place[j].value] = p->deviation[j];
+    proof_subject subject = {f->spec.text, f->theta, f->frozen, rows, few, deviation};
     proof found;
-    TRY(proof_run(&subject, p->seed, threads, &found));
+    nicest_status status = proof_run(&subject, p->seed, threads, &found);
+    memory_free(rows);
+    TRY(status);
     v->logdet_max_error = found.logdet_error;
     v->gradient_max_error = found.gradient_error;
     return NICEST_OK;

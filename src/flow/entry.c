@@ -1,17 +1,22 @@
 /* entry.c - see entry.h. */
 #include "flow/entry.h"
 
+#include <assert.h>
 #include <math.h>
+#include <string.h>
 
 #include "base/memory.h"
 #include "base/status.h"
+
+/* ------------------------------------------------------------------ making */
 
 bool entry_open(entry *e, size_t columns)
 {
     *e = (entry){.columns = columns};
     e->column = memory_new(columns, sizeof *e->column);
     e->gain = memory_new(3 * columns, sizeof *e->gain);
-    if (!e->column || !e->gain) {
+    e->place = memory_new(columns, sizeof *e->place);
+    if (!e->column || !e->gain || !e->place || !entry_table(e, 0)) {
         entry_close(e);
         return false;
     }
@@ -23,8 +28,61 @@ bool entry_open(entry *e, size_t columns)
 void entry_close(entry *e)
 {
     memory_free(e->column);
+    memory_free(e->table);
     memory_free(e->gain);
+    memory_free(e->place);
     *e = (entry){0};
+}
+
+bool entry_table(entry *e, size_t count)
+{
+    double *table = memory_new(count, sizeof *table);
+    if (!table)
+        return false;
+    memory_free(e->table);
+    e->table = table;
+    e->table_count = count;
+    return true;
+}
+
+bool entry_copy(entry *to, const entry *from)
+{
+    entry made;
+    if (!entry_open(&made, from->columns))
+        return false;
+    if (!entry_table(&made, from->table_count)) {
+        entry_close(&made);
+        return false;
+    }
+    memcpy(made.column, from->column, from->columns * sizeof *made.column);
+    memcpy(made.table, from->table, from->table_count * sizeof *made.table);
+    nicest_status status = entry_set(&made);
+    assert(status == NICEST_OK);
+    (void)status;
+    *to = made;
+    return true;
+}
+
+bool entry_natural(entry *e, size_t values, const size_t *classes, size_t categories, size_t given)
+{
+    size_t total = 0, next = 0;
+    for (size_t i = 0; i < categories; i++)
+        total += classes[i];
+    if (!entry_open(e, values + categories + given))
+        return false;
+    if (!entry_table(e, total)) {
+        entry_close(e);
+        return false;
+    }
+    for (size_t j = values; j < e->columns; j++) {
+        bool category = j < values + categories;
+        e->column[j] =
+            category ? (entry_column){.role = ENTRY_CATEGORY, .states = (double)classes[j - values]}
+                     : (entry_column){.given = 1};
+        for (size_t i = 0; category && i < classes[j - values]; i++)
+            e->table[next++] = (double)i;
+    }
+    return entry_set(e) == NICEST_OK;
 }
 
 static bool sound(const entry_column *c)
@@ -34,12 +92,76 @@ static bool sound(const entry_column *c)
            c->levels >= 0 && (c->step > 0) == (c->unit > 0);
 }
 
+static bool is_whole(double value, double most)
+{
+    return value >= 0 && value <= most && value == floor(value);
+}
+
+/* Whether what makes a column more than a value fits together. */
+static bool role_sound(const entry *e, const entry_column *c, const double *table)
+{
+    bool value = c->role == ENTRY_VALUE, category = c->role == ENTRY_CATEGORY;
+    for (size_t i = 1; i < (size_t)c->states && c->role != ENTRY_FOLLOWS; i++)
+        if (!((float)table[i] > (float)table[i - 1] ||
+              (isnan(table[i]) && !isnan(table[i - 1]) && i + 1 == (size_t)c->states)))
+            return false;
+    if (!(c->other >= 0 && c->other < 1) || !isfinite(c->factor) || isnan(c->least) ||
+        isnan(c->most) || !is_whole(c->decimals, 18) || (c->given != 0 && c->given != 1))
+        return false;
+    if (value)
+        return c->source == 0 && c->other == 0;
+    if (c->step > 0 || c->centre != 0 || c->states < 1)
+        return false;
+    if (category)
+        return c->source == 0;
+    if (c->given != 0 || !is_whole(c->source, (double)e->columns))
+        return false;
+    const entry_column *source = c->source > 0 ? &e->column[(size_t)c->source - 1] : NULL;
+    return source ? source->role == ENTRY_CATEGORY && source->states == c->states : c->states == 1;
+}
+
+/* Own categories come first in the context, in the order of the columns. */
+static void place_columns(entry *e)
+{
+    e->values = e->categories = e->context = e->own = 0;
+    for (int given = 0; given < 2; given++) {
+        for (size_t j = 0; j < e->columns; j++) {
+            const entry_column *c = &e->column[j];
+            entry_place *p = &e->place[j];
+            if ((c->given > 0) != (given > 0))
+                continue;
+            size_t states = c->role == ENTRY_FOLLOWS ? 0 : (size_t)c->states;
+            p->classes = states ? states + (c->role == ENTRY_VALUE || c->other > 0) : 0;
+            if (c->role == ENTRY_VALUE)
+                p->value = given ? e->context++ : e->values++;
+            p->context = e->context;
+            p->category = p->classes && !given ? e->categories++ : SIZE_MAX;
+            e->context += p->classes ? p->classes + 1 : 0;
+            e->mixed = e->mixed || given || p->classes || c->role == ENTRY_FOLLOWS;
+        }
+        e->own = given ? e->own : e->context;
+    }
+    e->width = e->values + e->categories + e->context + 1;
+}
+
 nicest_status entry_set(entry *e)
 {
-    for (size_t j = 0; j < e->columns; j++)
-        if (!sound(&e->column[j]))
+    size_t used = 0;
+    for (size_t j = 0; j < e->columns; j++) {
+        const entry_column *c = &e->column[j];
+        if (!sound(c))
             return fail(NICEST_E_FORMAT, "entry: column %zu: its quantisation is not sound", j + 1);
-    e->quantised = false;
+        if (!is_whole(c->role, ENTRY_FOLLOWS) ||
+            !is_whole(c->states, (double)(e->table_count - used)) ||
+            !role_sound(e, c, e->table + used))
+            return fail(NICEST_E_FORMAT, "entry: column %zu: its role is not sound", j + 1);
+        e->place[j].table = used;
+        used += (size_t)c->states;
+    }
+    if (used != e->table_count)
+        return fail(NICEST_E_FORMAT, "entry: the table has %zu numbers, the columns %zu",
+                    e->table_count, used);
+    e->quantised = e->mixed = false;
     for (size_t j = 0; j < e->columns; j++) {
         const entry_column *c = &e->column[j];
         e->gain[j] = c->step > 0 ? c->unit / c->step : 1;
@@ -47,8 +169,84 @@ nicest_status entry_set(entry *e)
         e->noise[j] = c->unit;
         e->quantised = e->quantised || c->step > 0;
     }
+    place_columns(e);
     return NICEST_OK;
 }
+
+size_t entry_value(const entry *e, size_t value)
+{
+    size_t j = 0;
+    while (e->column[j].role != ENTRY_VALUE || e->column[j].given > 0 || e->place[j].value != value)
+        j++;
+    return j;
+}
+
+size_t entry_hides(const entry *e, size_t category)
+{
+    for (size_t j = 0; j < e->columns; j++)
+        if (e->place[j].category == category && e->column[j].role == ENTRY_VALUE)
+            return e->place[j].value;
+    return SIZE_MAX;
+}
+
+/* ------------------------------------------------------------------ classes */
+
+static const double IMPOSSIBLE = -1;
+
+/* Place of v in a column's table, as floats say it; its length where it is not there. */
+static size_t find_state(const entry *e, size_t j, double v)
+{
+    const double *table = e->table + e->place[j].table;
+    size_t low = 0, count = (size_t)e->column[j].states, high = count;
+    while (low < high) {
+        size_t middle = (low + high) / 2;
+        if (isnan(v) ? !isnan(table[middle]) : (float)table[middle] < (float)v)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    bool found = low < count && (isnan(v) ? isnan(table[low]) : (float)table[low] == (float)v);
+    return found ? low : count;
+}
+
+/* NaN: unknown. */
+static double class_of(const entry *e, size_t j, double v)
+{
+    const entry_column *c = &e->column[j];
+    size_t states = (size_t)c->states, state = find_state(e, j, v);
+    if (state == states && isnan(v))
+        return NAN;
+    if (c->role == ENTRY_VALUE)
+        return state < states ? (double)state + 1 : 0;
+    return state < states || c->other > 0 ? (double)state : IMPOSSIBLE;
+}
+
+/* Whether a value stands at a number of its table. */
+static bool is_special(const entry *e, size_t j, double v)
+{
+    return e->column[j].role == ENTRY_VALUE && e->column[j].states > 0 &&
+           find_state(e, j, v) < (size_t)e->column[j].states;
+}
+
+/* What the column must be by its source, whose value is `v`; NaN where nothing is known. */
+static double followed(const entry *e, size_t j, const double *row)
+{
+    const entry_column *c = &e->column[j];
+    size_t source = (size_t)c->source, state = 0;
+    if (source)
+        state = find_state(e, source - 1, row[source - 1]);
+    return state < (size_t)c->states ? e->table[e->place[j].table + state] : NAN;
+}
+
+static double log_followed(const entry *e, size_t j, const double *row)
+{
+    double expected = followed(e, j, row);
+    if (isnan(row[j]) || isnan(expected))
+        return 0;
+    return (float)row[j] == (float)expected ? log1p(-e->column[j].other) : log(e->column[j].other);
+}
+
+/* ------------------------------------------------------------------ stored and continuous */
 
 /* u has 24 bits; in the middle of its cell it is never 0, so that rounding cannot carry a value
  * below its level. */
@@ -85,9 +283,12 @@ void entry_dequantise_row(const entry *e, const double *stored, random_stream st
 {
     const float *noise = draw(e, stored, stream, row, u);
     for (size_t j = 0; j < e->columns; j++) {
-        continuous[j] = e->gain[j] * stored[j] + (e->shift[j] + e->column[j].centre);
+        double v = stored[j];
+        continuous[j] = e->gain[j] * v + (e->shift[j] + e->column[j].centre);
         if (noise)
             continuous[j] += e->noise[j] * ((double)noise[j] + HALF_CELL);
+        if (e->mixed && (e->column[j].role != ENTRY_VALUE || is_special(e, j, v)))
+            continuous[j] = v;
     }
 }
 
@@ -101,37 +302,210 @@ static double stored_value(const entry_column *c, double level)
     return decimal ? (first + level) / whole : c->origin + c->step * level;
 }
 
+/* Beside its mass point a column has the next level on the side where x lies. */
+static double off_the_point(const entry *e, size_t j, double level, double x)
+{
+    const entry_column *c = &e->column[j];
+    double value = stored_value(c, level), side = (x - c->offset) / c->unit - level < 0.5 ? -1 : 1;
+    if (!is_special(e, j, value))
+        return value;
+    bool first = c->least < c->most && value <= c->least;
+    return stored_value(c, level + (first || level + side < 0 ? 1 : side));
+}
+
 void entry_quantise_row(const entry *e, const double *continuous, double *stored)
 {
     for (size_t j = 0; j < e->columns; j++) {
         const entry_column *c = &e->column[j];
-        double level = c->step > 0 ? floor((continuous[j] - c->offset) / c->unit) : 0;
+        double x = continuous[j], level = c->step > 0 ? floor((x - c->offset) / c->unit) : 0;
         if (c->levels > 0 && !isnan(level)) /* NaN stays: a missing value is not level 0 */
             level = fmin(fmax(level, 0), c->levels - 1);
-        stored[j] = c->step > 0 ? stored_value(c, level) : continuous[j];
+        if (!(c->step > 0) || (e->mixed && is_special(e, j, x)))
+            stored[j] = x;
+        else
+            stored[j] = e->mixed ? off_the_point(e, j, level, x) : stored_value(c, level);
     }
+}
+
+bool entry_finish_row(const entry *e, double *stored, bool clamp)
+{
+    bool inside = true;
+    for (size_t j = 0; j < e->columns; j++) {
+        const entry_column *c = &e->column[j];
+        bool special = e->mixed && is_special(e, j, stored[j]);
+        if (c->role != ENTRY_VALUE || c->given > 0 || special || isnan(stored[j]))
+            continue;
+        if (c->decimals > 0 && !(c->step > 0)) {
+            double whole = pow(10, c->decimals - 1);
+            double rounded = rint(stored[j] * whole) / whole;
+            stored[j] = isfinite(rounded) ? rounded : stored[j];
+        }
+        if (c->least == c->most || (stored[j] >= c->least && stored[j] <= c->most))
+            continue;
+        inside = false;
+        if (clamp)
+            stored[j] = fmin(fmax(stored[j], c->least), c->most);
+    }
+    return inside;
+}
+
+/* ------------------------------------------------------------------ encoded rows */
+
+/* One-hot vectors, classes, and what needs no layer. */
+static void encode_classes(const entry *e, const double *row, double *encoded)
+{
+    double *classes = encoded + e->values, *context = classes + e->categories;
+    double *logp = context + e->context;
+    for (size_t j = 0; j < e->columns; j++) {
+        const entry_place *p = &e->place[j];
+        if (e->column[j].role == ENTRY_FOLLOWS)
+            *logp += log_followed(e, j, row);
+        if (!p->classes)
+            continue;
+        double class = class_of(e, j, row[j]);
+        bool known = class >= 0;
+        if (class == IMPOSSIBLE)
+            *logp = -HUGE_VAL;
+        context[p->context + (known ? (size_t) class : p->classes)] = 1;
+        if (p->category != SIZE_MAX)
+            classes[p->category] = known ? class : NAN;
+    }
+}
+
+/* Column j of the row `from` has the encoded value x. */
+static void encode_value(const entry *e, size_t j, const double *from, double x, double *encoded)
+{
+    const entry_place *p = &e->place[j];
+    if (e->column[j].role != ENTRY_VALUE)
+        return;
+    if (e->mixed && is_special(e, j, from[j]))
+        x = NAN;
+    if (e->column[j].given > 0) {
+        double factor = e->column[j].factor;
+        encoded[e->values + e->categories + p->value] =
+            isnan(x)      ? 0
+            : factor == 0 ? x
+                          : x * factor; /* NaN: the mean, where it was centred */
+    } else {
+        encoded[p->value] = x;
+    }
+}
+
+static void begin_row(const entry *e, double *encoded)
+{
+    memset(encoded + e->values, 0, (e->width - e->values) * sizeof *encoded);
 }
 
 void entry_encode_row(const entry *e, const double *stored, random_stream stream, uint64_t row,
-                      float *u, double *x)
+                      float *u, double *encoded)
 {
     const float *noise = draw(e, stored, stream, row, u);
+    begin_row(e, encoded);
     for (size_t j = 0; j < e->columns; j++) {
         double value = e->gain[j] * stored[j] + e->shift[j];
-        x[j] = noise ? value + e->noise[j] * ((double)noise[j] + HALF_CELL) : value;
+        value = noise ? value + e->noise[j] * ((double)noise[j] + HALF_CELL) : value;
+        encode_value(e, j, stored, value, encoded);
+    }
+    if (e->mixed)
+        encode_classes(e, stored, encoded);
+}
+
+void entry_centre_row(const entry *e, const double *continuous, double *encoded)
+{
+    begin_row(e, encoded);
+    for (size_t j = 0; j < e->columns; j++)
+        encode_value(e, j, continuous, continuous[j] - e->column[j].centre, encoded);
+    if (e->mixed)
+        encode_classes(e, continuous, encoded);
+}
+
+void entry_latent_row(const entry *e, const double *latent, double *encoded)
+{
+    begin_row(e, encoded);
+    for (size_t j = 0; j < e->columns; j++) {
+        const entry_place *p = &e->place[j];
+        double v = latent[j];
+        bool own = e->column[j].role == ENTRY_VALUE && !(e->column[j].given > 0);
+        if (!own)
+            encode_value(e, j, latent, v - e->column[j].centre, encoded);
+        else
+            encoded[p->value] = v == -HUGE_VAL && p->classes ? NAN : v;
+        double *context = encoded + e->values + e->categories + p->context;
+        double class = !p->classes      ? NAN
+                       : !own           ? class_of(e, j, v)
+                       : v == -HUGE_VAL ? 1
+                       : isnan(v)       ? class_of(e, j, v)
+                                        : 0;
+        if (p->classes)
+            context[class >= 0 ? (size_t) class : p->classes] = 1;
+        if (p->category != SIZE_MAX)
+            encoded[e->values + p->category] = class >= 0 ? class : NAN;
     }
 }
 
-void entry_centre_row(const entry *e, const double *continuous, double *x)
+void entry_given_row(const entry *e, const double *given, double *encoded)
 {
-    for (size_t j = 0; j < e->columns; j++)
-        x[j] = continuous[j] - e->column[j].centre;
+    begin_row(e, encoded);
+    for (size_t j = 0; j < e->columns; j++) {
+        const entry_place *p = &e->place[j];
+        bool known = given && e->column[j].given > 0;
+        double v = known ? given[j] : NAN, class = known && p->classes ? class_of(e, j, v) : NAN;
+        if (known)
+            encode_value(e, j, given, v - e->column[j].centre, encoded);
+        if (p->classes)
+            encoded[e->values + e->categories + p->context +
+                    (class >= 0 ? (size_t) class : p->classes)] = 1;
+        if (p->category != SIZE_MAX)
+            encoded[e->values + p->category] = NAN;
+    }
 }
 
-void entry_restore_row(const entry *e, const double *x, double *continuous)
+/* The number that stands for a class of column j; x where it is a value's own. */
+static double value_of_class(const entry *e, size_t j, double class, double x, bool latent)
 {
-    for (size_t j = 0; j < e->columns; j++)
-        continuous[j] = x[j] + e->column[j].centre;
+    const entry_column *c = &e->column[j];
+    const double *table = e->table + e->place[j].table;
+    if (c->role == ENTRY_CATEGORY)
+        return isnan(class) ? NAN : class < c->states ? table[(size_t) class] : HUGE_VAL;
+    if (!(class > 0))
+        return x;
+    return latent && !isnan(table[(size_t) class - 1]) ? -HUGE_VAL : table[(size_t) class - 1];
+}
+
+/* The class that a one-hot vector says. */
+static double read_class(const double *context, size_t classes)
+{
+    for (size_t i = 0; i < classes; i++)
+        if (context[i] > 0)
+            return (double)i;
+    return NAN;
+}
+
+void entry_restore_row(const entry *e, const double *encoded, const double *given, bool latent,
+                       double *row)
+{
+    const double *classes = encoded + e->values, *context = classes + e->categories;
+    for (size_t j = 0; j < e->columns; j++) {
+        const entry_column *c = &e->column[j];
+        const entry_place *p = &e->place[j];
+        double x = 0;
+        if (c->role == ENTRY_FOLLOWS)
+            continue;
+        if (c->given > 0 && given) {
+            row[j] = given[j];
+            continue;
+        }
+        if (c->role == ENTRY_VALUE)
+            x = !(c->given > 0) ? encoded[p->value] + (latent ? 0 : c->centre)
+                                : context[p->value] / (c->factor == 0 ? 1 : c->factor) + c->centre;
+        double class = !p->classes               ? 0
+                       : p->category == SIZE_MAX ? read_class(context + p->context, p->classes)
+                                                 : classes[p->category];
+        row[j] = value_of_class(e, j, class, x, latent);
+    }
+    for (size_t j = 0; e->mixed && j < e->columns; j++)
+        if (e->column[j].role == ENTRY_FOLLOWS)
+            row[j] = followed(e, j, row);
 }
 
 double entry_log_units(const entry *e)

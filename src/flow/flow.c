@@ -48,6 +48,23 @@ static nicest_status place_tensors(flow *f)
     return NICEST_OK;
 }
 
+static const size_t *classes_of(const flow *f, size_t *count)
+{
+    const layer *l = f->spec.categories;
+    *count = 0;
+    return l ? l->class->classes(l, count) : NULL;
+}
+
+/* What is left of the context behind the one-hot vectors of the categories is given. */
+static bool open_entry(flow *f)
+{
+    size_t count, own = 0;
+    const size_t *classes = classes_of(f, &count);
+    for (size_t i = 0; i < count; i++)
+        own += classes[i] + 1;
+    return entry_natural(&f->entry, f->spec.columns, classes, count, f->spec.context - own);
+}
+
 static nicest_status build(flow *f, const char *spec_text, size_t most)
 {
     TRY(spec_parse(&f->spec, spec_text));
@@ -58,7 +75,7 @@ static nicest_status build(flow *f, const char *spec_text, size_t most)
                  f->tensors.frozen > most))
         return fail(NICEST_E_FORMAT, "the spec wants %zu parameters, more than there are",
                     f->tensors.trainable + f->tensors.frozen);
-    if (!entry_open(&f->entry, f->spec.columns + f->spec.context))
+    if (!open_entry(f))
         return fail_memory();
     TRY(place_tensors(f));
     list_blocks(f);
@@ -89,6 +106,37 @@ void flow_free(flow *f)
     memory_free(f->theta);
     memory_free(f->frozen);
     memory_free(f);
+}
+
+/* As the entry says it, column by column. */
+static bool fits_entry(const flow *f, const entry *e)
+{
+    size_t count;
+    const size_t *classes = classes_of(f, &count);
+    if (e->values != f->spec.columns || e->context != f->spec.context || e->categories != count)
+        return false;
+    for (size_t j = 0; j < e->columns; j++) {
+        const entry_place *p = &e->place[j];
+        if (p->category == SIZE_MAX)
+            continue;
+        if (classes[p->category] != p->classes ||
+            (e->column[j].role == ENTRY_VALUE && !f->spec.masked))
+            return false;
+    }
+    return true;
+}
+
+nicest_status flow_set_entry(flow *f, const entry *e)
+{
+    entry copy;
+    if (!fits_entry(f, e))
+        return fail(NICEST_E_FORMAT, "the spec's number of columns, categories or context is not that of "
+                                     "the entry");
+    if (!entry_copy(&copy, e))
+        return fail_memory();
+    entry_close(&f->entry);
+    f->entry = copy;
+    return NICEST_OK;
 }
 
 size_t flow_norms(const flow *f)
@@ -174,16 +222,19 @@ static void take_tile(const flow_workspace *w, size_t padded, arena *a, tile *t,
                       float **noise)
 {
     const flow_spec *spec = &w->flow->spec;
-    size_t d = spec->columns, stored = w->flow->entry.columns;
+    const entry *e = &w->flow->entry;
+    size_t d = spec->columns;
     bool backward = w->use != FLOW_SCORE;
     t->x = arena_take(a, d * padded, sizeof(double));
     t->dx = backward ? arena_take(a, d * padded, sizeof(real)) : NULL;
     t->weight = backward ? arena_take(a, padded, sizeof(real)) : NULL;
     t->mask = spec->masked ? arena_take(a, d * padded, sizeof(real)) : NULL;
     t->context = spec->context ? arena_take(a, spec->context * padded, sizeof(real)) : NULL;
+    t->category = e->categories ? arena_take(a, 2 * e->categories * padded, sizeof(real)) : NULL;
     t->logdet = arena_take(a, padded, sizeof(double));
-    *values = arena_take(a, 2 * ROWS_AT_ONCE * stored, sizeof(double));
-    *noise = arena_take(a, stored, sizeof(float));
+    t->logp = arena_take(a, padded, sizeof(double));
+    *values = arena_take(a, ROWS_AT_ONCE * (e->columns + e->width), sizeof(double));
+    *noise = arena_take(a, e->columns, sizeof(float));
 }
 
 /* Measures the scratch of tiles of at most w->tile rows. */
@@ -203,7 +254,7 @@ static nicest_status prepare_worker(flow_workspace *w, worker *k)
         if (class_of(w->flow, i)->prepare)
             class_of(w->flow, i)->prepare(w->flow->spec.layers[i], &needs);
     arena_take(&counting, w->tile, sizeof(real)); /* finish_forward */
-    arena_take(&counting, 2 * w->tile, sizeof(double));
+    arena_take(&counting, w->tile, sizeof(double));
     k->block = memory_new(w->use >= FLOW_LEARN ? flow_largest_block(w->flow) : 1, sizeof(real));
     k->pairs = memory_new(w->bf16 ? BLOCK_ROWS * w->capacity / 2 : 1, sizeof(real));
     if (!k->block || !k->pairs || !arena_open(&k->arena, counting.peak))
@@ -386,44 +437,65 @@ real *flow_block_scratch(flow_workspace *w, int thread)
 
 /* ------------------------------------------------------------------ a tile on its way */
 
-/* Numbers of a row as the job gives it: latent rows have the flow's columns, others the entry's,
- * whose last are the context. */
-static size_t row_width(const flow_workspace *w)
-{
-    bool latent = w->job->input == FLOW_LATENT || w->job->input == FLOW_PRIOR;
-    return latent ? w->flow->spec.columns : w->flow->entry.columns;
-}
-
-/* Row `row` of the job through the door, from what is stored. */
-static void load_row(const flow_workspace *w, size_t row, const double *from, double *x,
+/* Row `row` of the job, encoded. */
+static void load_row(const flow_workspace *w, size_t row, const double *from, double *encoded,
                      float *noise)
 {
     const flow_job *job = w->job;
     const entry *e = &w->flow->entry;
     uint64_t number = job->first_row + row;
-    if (job->input == FLOW_PRIOR)
-        prior_sample(w->flow->spec.prior, job->noise, number, job->temperature, x,
+    if (job->input == FLOW_PRIOR) {
+        entry_given_row(e, job->values ? from : NULL, encoded);
+        prior_sample(w->flow->spec.prior, job->noise, number, job->temperature, encoded,
                      w->flow->spec.columns);
-    else if (job->input == FLOW_STORED)
-        entry_encode_row(e, from, job->noise, number, noise, x);
-    else if (job->input == FLOW_CONTINUOUS)
-        entry_centre_row(e, from, x);
-    else
-        memcpy(x, from, row_width(w) * sizeof *x);
+    } else if (job->input == FLOW_STORED) {
+        entry_encode_row(e, from, job->noise, number, noise, encoded);
+    } else if (job->input == FLOW_CONTINUOUS) {
+        entry_centre_row(e, from, encoded);
+    } else {
+        entry_latent_row(e, from, encoded);
+    }
 }
 
-/* Rows start .. start+count-1 of the context: what stands behind the columns of rows[count, width],
- * or in the job. */
-static void load_context(const flow_workspace *w, tile *t, size_t first, size_t start, size_t count,
-                         const double *rows, size_t width)
+/* Rows start .. start+count-1 of what stands behind the values of encoded rows; unknown classes are
+ * -1. Rows that do not count have zeros, and no class. */
+static void load_rest(const flow_workspace *w, tile *t, size_t start, size_t count,
+                      const double *rows)
 {
-    size_t d = t->columns, given = w->flow->spec.context;
+    const entry *e = &w->flow->entry;
     real *context = (real *)t->context;
     for (size_t r = start; r < start + count; r++) {
-        const double *from =
-            width > d ? rows + (r - start) * width + d : w->job->context + (first + r) * given;
-        for (size_t c = 0; c < given; c++)
-            context[c * t->padded + r] = r < t->rows ? (real)from[c] : 0;
+        const double *class = rows + (r - start) * e->width + e->values;
+        const double *from = class + e->categories;
+        bool counts = r < t->rows;
+        for (size_t i = 0; i < e->categories; i++)
+            t->category[i * t->padded + r] = counts && class[i] >= 0 ? (real)class[i] : -1;
+        for (size_t c = 0; c < e->context; c++)
+            context[c * t->padded + r] = (real)from[c];
+        t->logp[r] = from[e->context];
+    }
+}
+
+/* The categories of samples, and what they hide of the values. */
+static void draw_categories(const flow_workspace *w, tile *t, size_t first, float *noise)
+{
+    const layer *l = w->flow->spec.categories;
+    size_t count = w->flow->entry.categories;
+    random_stream stream = w->job->noise;
+    real *u = t->category + count * t->padded;
+    stream.draw ^= 0x80000000u;
+    memset(u, 0, count * t->padded * sizeof *u);
+    for (size_t r = 0; r < t->rows; r++) {
+        random_uniform(stream, w->job->first_row + first + r, noise, count);
+        for (size_t i = 0; i < count; i++)
+            u[i * t->padded + r] = (real)noise[i];
+    }
+    l->class->draw(l, t, u);
+    for (size_t i = 0; t->mask && i < count; i++) {
+        size_t hidden = entry_hides(&w->flow->entry, i);
+        for (size_t r = 0; hidden != SIZE_MAX && r < t->padded; r++)
+            if (t->category[i * t->padded + r] > 0)
+                t->mask[hidden * t->padded + r] = 0;
     }
 }
 
@@ -441,24 +513,26 @@ static void load_mask(tile *t)
 static void load_tile(const flow_workspace *w, tile *t, size_t first, double *values, float *noise)
 {
     const flow_job *job = w->job;
-    size_t width = row_width(w);
-    double *rows = values + ROWS_AT_ONCE * w->flow->entry.columns;
+    const entry *e = &w->flow->entry;
+    double *rows = values + ROWS_AT_ONCE * e->columns;
     for (size_t start = 0; start < t->padded; start += ROWS_AT_ONCE) {
         size_t left = t->rows > start ? t->rows - start : 0;
         size_t count = left < ROWS_AT_ONCE ? left : ROWS_AT_ONCE;
         size_t room = t->padded - start < ROWS_AT_ONCE ? t->padded - start : ROWS_AT_ONCE;
-        const double *from = job->values ? job->values + (first + start) * width : values;
+        const double *from = job->values ? job->values + (first + start) * e->columns : values;
         if (job->source && count > 0)
             job->source->fetch(job->source->context, first + start, count, values);
         for (size_t i = 0; i < count; i++)
-            load_row(w, first + start + i, from + i * width, rows + i * width, noise);
-        memset(rows + count * width, 0, (room - count) * width * sizeof *rows);
-        state_put_rows(t->x, t->padded, start, rows, room, t->columns, width);
-        if (t->context)
-            load_context(w, t, first, start, room, rows, width);
+            load_row(w, first + start + i, from + i * e->columns, rows + i * e->width, noise);
+        memset(rows + count * e->width, 0, (room - count) * e->width * sizeof *rows);
+        state_put_rows(t->x, t->padded, start, rows, room, t->columns, e->width);
+        if (e->mixed)
+            load_rest(w, t, start, room, rows);
     }
     if (t->mask)
         load_mask(t);
+    if (job->input == FLOW_PRIOR && e->categories)
+        draw_categories(w, t, first, noise);
 }
 
 static bool wants_gradient(const flow_job *job)
@@ -501,14 +575,33 @@ static void backward_tile(const flow_workspace *w, tile *t, size_t number)
     }
 }
 
+/* Row r of the tile back to a row of the entry's columns; `encoded` is scratch. */
+static void restore_row(const flow_workspace *w, const tile *t, size_t r, double *encoded,
+                        const double *given, bool latent, double *row)
+{
+    const entry *e = &w->flow->entry;
+    double *rest = encoded + e->values;
+    state_get_rows(t->x, t->padded, r, encoded, 1, t->columns);
+    for (size_t j = 0; t->mask && j < t->columns; j++)
+        encoded[j] = t->mask[j * t->padded + r] > 0 ? encoded[j] : NAN;
+    for (size_t i = 0; i < e->categories; i++) {
+        real class = t->category[i * t->padded + r];
+        *rest++ = class >= 0 ? (double)class : NAN;
+    }
+    for (size_t c = 0; c < e->context; c++)
+        *rest++ = (double)t->context[c * t->padded + r];
+    entry_restore_row(e, encoded, given, latent, row);
+}
+
 /* log p of each row; dx (where wanted) becomes weight * d log p_H / dh. */
-static void finish_forward(const flow_workspace *w, tile *t, size_t first, bool backward)
+static void finish_forward(const flow_workspace *w, tile *t, size_t first, bool backward,
+                           double *values)
 {
     const flow_job *job = w->job;
+    const entry *e = &w->flow->entry;
     size_t used = t->scratch->used, n = t->padded;
     real *h = arena_take(t->scratch, n, sizeof *h);
-    double *logp = arena_take(t->scratch, 2 * n, sizeof *logp), *part = logp + n;
-    memset(logp, 0, n * sizeof *logp);
+    double *logp = t->logp, *part = arena_take(t->scratch, n, sizeof *part);
     for (size_t j = 0; j < t->columns; j++) {
         real *dx = backward ? t->dx + j * n : NULL;
         const real *seen = t->mask ? t->mask + j * n : NULL;
@@ -530,24 +623,22 @@ static void finish_forward(const flow_workspace *w, tile *t, size_t first, bool 
         if (job->logdet)
             job->logdet[first + r] = t->logdet[r];
     }
-    if (job->latent)
-        state_get_rows(t->x, n, 0, job->latent + first * t->columns, t->rows, t->columns);
+    for (size_t r = 0; job->latent && r < t->rows; r++)
+        restore_row(w, t, r, values, NULL, true, job->latent + (first + r) * e->columns);
     t->scratch->used = used;
 }
 
-/* `values` is room for two rows. */
+/* `values` is room for two rows, and an encoded one. */
 static void finish_inverse(const flow_workspace *w, const tile *t, size_t first, double *values)
 {
     const flow_job *job = w->job;
-    size_t d = w->flow->entry.columns, given = d - t->columns;
-    double *x = values, *value = values + d;
+    size_t d = w->flow->entry.columns;
+    double *encoded = values + ROWS_AT_ONCE * d, *value = values + d;
     for (size_t r = 0; r < t->rows; r++) {
         if (job->logdet)
             job->logdet[first + r] = t->logdet[r];
-        state_get_rows(t->x, t->padded, r, x, 1, t->columns);
-        if (given)
-            memcpy(x + t->columns, job->context + (first + r) * given, given * sizeof *x);
-        entry_restore_row(&w->flow->entry, x, value);
+        restore_row(w, t, r, encoded, job->values ? job->values + (first + r) * d : NULL, false,
+                    value);
         if (job->continuous)
             memcpy(job->continuous + (first + r) * d, value, d * sizeof *value);
         if (job->stored)
@@ -557,11 +648,16 @@ static void finish_inverse(const flow_workspace *w, const tile *t, size_t first,
 
 static void give_gradient(const flow_workspace *w, const tile *t, size_t first)
 {
-    double *out = w->job->gradient + first * t->columns;
-    for (size_t j = 0; j < t->columns; j++)
+    const entry *e = &w->flow->entry;
+    double *out = w->job->gradient + first * e->columns;
+    for (size_t j = 0; j < e->columns; j++) {
+        bool value = e->column[j].role == ENTRY_VALUE && !(e->column[j].given > 0);
+        const real *dx = value ? t->dx + e->place[j].value * t->padded : NULL;
         for (size_t r = 0; r < t->rows; r++) /* where there is no density, there is no slope */
-            out[r * t->columns + j] =
-                t->logdet[r] > -HUGE_VAL ? (double)t->dx[j * t->padded + r] : (double)NAN;
+            out[r * e->columns + j] = !dx                        ? 0
+                                      : t->logdet[r] > -HUGE_VAL ? (double)dx[r]
+                                                                 : (double)NAN;
+    }
 }
 
 static void give_norms(const flow_workspace *w, tile *t, size_t first)
@@ -604,6 +700,7 @@ static size_t open_tile(flow_workspace *w, int thread, size_t number, tile *t, d
     k->arena.used = 0;
     take_tile(w, t->padded, &k->arena, t, values, noise);
     memset(t->logdet, 0, t->padded * sizeof *t->logdet);
+    memset(t->logp, 0, t->padded * sizeof *t->logp);
     if (t->weight)
         weigh_rows(w, t, w->start + in_pass);
     return w->start + in_pass;
@@ -646,7 +743,7 @@ static void run_tile(void *context, int thread, size_t number)
         return;
     }
     forward_tile(w, &t, number);
-    finish_forward(w, &t, first, backward);
+    finish_forward(w, &t, first, backward, values);
     if (backward)
         backward_tile(w, &t, number);
     if (job->gradient_norms)
@@ -741,7 +838,7 @@ static void keep_tile(void *context, int thread, size_t number)
     if (t.mask)
         memcpy(kept_mask(w, w->flow->spec.count, t.first), t.mask,
                t.padded * t.columns * sizeof *t.mask);
-    finish_forward(w, &t, first, true);
+    finish_forward(w, &t, first, true, values);
     memcpy(w->dx + t.first * t.columns, t.dx, t.padded * t.columns * sizeof *t.dx);
 }
 
@@ -852,6 +949,7 @@ typedef struct starter {
     flow_job job;
     double *x;  /* [d, n]: columns one after the other */
     real *mask; /* the same, of a masked flow */
+    real *category; /* [categories, n] */
     size_t n, layer;
     flow_rows chosen; /* n of all rows, evenly */
     const flow_rows *all;
@@ -897,6 +995,9 @@ static void advance_tile(void *context, int thread, size_t number)
     float *noise;
     size_t first = open_tile(s->w, thread, number, &t, &values, &noise);
     load_tile(s->w, &t, first, values, noise); /* the context, at least */
+    for (size_t i = 0; i < f->entry.categories; i++)
+        memcpy(s->category + i * s->n + t.first, t.category + i * t.padded,
+               t.rows * sizeof *t.category);
     if (s->layer < f->spec.count) {
         move_sample(s, &t, true);
         class_of(f, s->layer)->forward(f->spec.layers[s->layer], &t);
@@ -924,9 +1025,10 @@ static nicest_status start_layers(starter *s, flow *f, uint64_t seed, int thread
                 advance(s, seen);
         layer_start from = {.x = s->x,
                             .mask = s->mask,
+                            .category = s->category,
                             .n = s->n,
                             .stride = s->n,
-                            .entry = i == 0 ? &f->entry : NULL,
+                            .entry = i <= (f->spec.categories != NULL) ? &f->entry : NULL,
                             .prior_deviation = prior_deviation(f->spec.prior),
                             .stream = {seed, RANDOM_INIT, (uint32_t)i},
                             .threads = threads};
@@ -937,21 +1039,26 @@ static nicest_status start_layers(starter *s, flow *f, uint64_t seed, int thread
 
 static nicest_status start_from(flow *f, const flow_rows *rows, uint64_t seed, int threads)
 {
-    size_t d = f->spec.columns, most = START_CELLS / d > 256 ? START_CELLS / d : 256;
+    size_t d = f->spec.columns, categories = f->entry.categories;
+    size_t most = START_CELLS / (d + categories);
+    most = most > 256 ? most : 256;
     starter s = {.n = rows->count < most ? rows->count : most, .all = rows};
     TRY(flow_workspace_new(&s.w, f, FLOW_SCORE, FLOW_TILE, threads, false));
     s.x = memory_new(s.n, d * sizeof *s.x);
     s.mask = f->spec.masked ? memory_new(s.n, d * sizeof *s.mask) : NULL;
+    s.category = memory_new(s.n, categories * sizeof *s.category);
     s.chosen = (flow_rows){fetch_chosen, &s, s.n};
     s.job = (flow_job){.input = FLOW_STORED,
                        .rows = s.n,
                        .source = &s.chosen,
                        .noise = {seed, RANDOM_INIT, UINT32_MAX - 1}};
-    nicest_status status = s.x && (s.mask || !f->spec.masked) ? NICEST_OK : fail_memory();
+    bool good = s.x && s.category && (s.mask || !f->spec.masked);
+    nicest_status status = good ? NICEST_OK : fail_memory();
     if (status == NICEST_OK)
         status = start_layers(&s, f, seed, threads);
     memory_free(s.x);
     memory_free(s.mask);
+    memory_free(s.category);
     flow_workspace_free(s.w);
     return status;
 }

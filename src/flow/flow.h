@@ -26,6 +26,10 @@ typedef struct flow {
  * (0: no limit), which a reader of files sets from the file's size. */
 nicest_status flow_new(flow **out, const char *spec_text, size_t most);
 void flow_free(flow *f);
+/* A copy of `e` becomes the entry, in place of entry_natural: NICEST_E_FORMAT unless its values,
+ * categories and context are the spec's, and what hides values is in a masked flow. Workspaces are
+ * made afterwards. */
+nicest_status flow_set_entry(flow *f, const entry *e);
 
 /* Hands out rows first .. first+count-1 as stored values; called from several threads at once. */
 typedef struct flow_rows {
@@ -72,7 +76,7 @@ void flow_workspace_free(flow_workspace *w);
 typedef enum flow_input {
     FLOW_STORED,     /* values through the entry with noise */
     FLOW_CONTINUOUS, /* values */
-    FLOW_LATENT,     /* values are latent: run the inverse */
+    FLOW_LATENT,     /* values are latent rows (entry.h): run the inverse */
     FLOW_PRIOR       /* latent is sampled: run the inverse */
 } flow_input;
 
@@ -80,12 +84,12 @@ typedef enum flow_input {
 typedef struct flow_job {
     flow_input input;
     size_t rows;
-    const double *values;    /* [rows, d, or with a context d + context], or */
+    const double *values;    /* [rows, d], d being the entry's columns; of FLOW_PRIOR what is given,
+                                or NULL; or */
     const flow_rows *source; /* stored rows on demand, from row 0 */
     random_stream noise;     /* of the entry or the prior */
     uint64_t first_row;      /* number of row 0 in that stream */
     double temperature;      /* of the prior */
-    const double *context;   /* [rows, context] of FLOW_LATENT and FLOW_PRIOR */
     /* of flow_learn */
     const double *weights;  /* [rows] of each row in the objective; NULL: 1 */
     double total;           /* what the weights of the step add up to; 0: rows */

@@ -23,6 +23,7 @@ typedef struct spec_shape {
     size_t columns;
     size_t context; /* columns that the density is given; 0: none */
     bool masked;    /* rows may have hidden values, and conditioners read which */
+    bool first;     /* no layer stands before this one */
 } spec_shape;
 
 /* Makes a layer of the line, and writes its canonical text, of at most SPEC_LINE characters. */
@@ -49,6 +50,7 @@ bool spec_number_option(const spec_line *l, const char *key, double least, doubl
 
 /* The layers, each by its own file; the name of the line is the name of the parser. */
 #define SPEC_LAYERS(EACH)                                                                          \
+    EACH(categories)                                                                               \
     EACH(permute)                                                                                  \
     EACH(standardise)                                                                              \
     EACH(logit)                                                                                    \

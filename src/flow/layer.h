@@ -81,6 +81,8 @@ typedef struct tile {
     double *logdet;     /* [padded]: log |det| so far */
     const real *weight; /* [padded]: gradient of the objective by each row's log p, 0 where a row
                          * does not count; NULL unless backward */
+    double *logp;   /* [padded]: log p that is no matter of the values' density, then the whole */
+    real *category; /* [categories, padded]: class of each category, -1 unknown; NULL: none */
     real *mask; /* [columns, padded]: 1 where a value is seen, 0 where it is hidden; moves with the
                  * columns; NULL: all are seen */
     const real *context;    /* [context, padded]: what the density is given; NULL: nothing */
@@ -154,7 +156,9 @@ typedef struct layer_start {
     const double *x;  /* [columns, n]: column j at x + j * stride */
     const real *mask; /* the same, 1 seen and 0 hidden; NULL: all are seen */
     size_t n, stride;
-    const struct entry *entry; /* how the columns were encoded, of the flow's first layer; NULL */
+    const real *category; /* [categories, n] classes, -1 unknown */
+    const struct entry *entry; /* how the columns were encoded, of the categories and of the first layer
+                                * that sees values; NULL */
     double prior_deviation;    /* standard deviation of the prior */
     random_stream stream;
     int threads;
@@ -196,6 +200,10 @@ typedef struct layer_class {
     /* place[i] becomes the number that stood where column i comes from; NULL: every column stays,
      * or mixes with others in its place. */
     void (*trace)(const layer *self, uint32_t *place);
+    /* Of the layer that has the categories, which is the first: how many classes each has, and drawing
+     * them (u[categories, padded] uniform) into the tile's classes and context. Others: NULL. */
+    const size_t *(*classes)(const layer *self, size_t *count);
+    void (*draw)(const layer *self, tile *t, const real *u);
     void (*free)(layer *self);
 } layer_class;
 

@@ -643,7 +643,7 @@ static void fit_column(void *context, int thread, size_t j)
     qsort(v, n, sizeof *v, ascending);
     if (n == 0)
         v[n++] = 0;
-    if (s->entry && fit_known_levels(m, j, &s->entry->column[j], v, n, count))
+    if (s->entry && fit_known_levels(m, j, &s->entry->column[entry_value(s->entry, j)], v, n, count))
         return;
     if (fit_spline(m, frame, table, v, n))
         return;

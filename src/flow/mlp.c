@@ -102,29 +102,43 @@ nicest_status mlp_parse(const spec_line *l, mlp_spec *spec, char *text)
 
 /* ------------------------------------------------------------------ structure */
 
-/* Hidden unit u of `width`, of the net of d columns: it may depend on so many first columns. */
-static size_t degree(size_t u, size_t width, size_t d)
+/* Hidden unit u of `width`, of the net of d columns: it may depend on so many first columns. Where
+ * there is a context, some depend on that alone: the first column reads them. */
+static size_t degree(const mlp *m, size_t u, size_t width, size_t d)
 {
+    if (m->context.in)
+        return u * d / width;
     return d < 2 ? 0 : 1 + u * (d - 1) / width;
 }
 
+/* How many inputs the first so many columns have. */
+static size_t inputs_before(const mlp *m, const mlp_spec *spec, size_t columns, size_t d)
+{
+    if (!spec->input_end)
+        return columns * (m->map[0].in / d);
+    return columns ? spec->input_end[columns - 1] : 0;
+}
+
 /* Limits of map l: how many units of the layer below have a degree that row o may read. */
-static void fill_limits(const mlp *m, size_t l, size_t d, size_t *limit)
+static void fill_limits(const mlp *m, const mlp_spec *spec, size_t l, size_t d, size_t *limit)
 {
     const map *w = &m->map[l];
     bool last = l + 1 == m->count;
-    size_t per_input = m->map[0].in / d, per_output = m->map[m->count - 1].out / d;
+    size_t per_output = m->map[m->count - 1].out / d, column = 0; /* of output o */
     for (size_t o = 0, read = 0; o < w->out; o++) {
-        size_t most = last ? o / per_output : degree(o, w->out, d);
+        column = spec->output_end ? column : o / per_output;
+        while (last && spec->output_end && o >= spec->output_end[column])
+            column++;
+        size_t most = last ? column : degree(m, o, w->out, d);
         if (l == 0)
-            read = most * per_input;
-        while (l > 0 && read < w->in && degree(read, w->in, d) <= most)
+            read = inputs_before(m, spec, most, d);
+        while (l > 0 && read < w->in && degree(m, read, w->in, d) <= most)
             read++;
-        limit[o] = last && most == 0 ? 0 : read;
+        limit[o] = last && most == 0 && !m->context.in ? 0 : read;
     }
 }
 
-static bool mask_maps(mlp *m, size_t d)
+static bool mask_maps(mlp *m, const mlp_spec *spec, size_t d)
 {
     size_t rows = 0;
     for (size_t l = 0; l < m->count; l++)
@@ -132,7 +146,7 @@ static bool mask_maps(mlp *m, size_t d)
     m->limit = memory_new(rows, sizeof *m->limit);
     size_t *limit = m->limit;
     for (size_t l = 0; limit && l < m->count; limit += m->map[l++].out) {
-        fill_limits(m, l, d, limit);
+        fill_limits(m, spec, l, d, limit);
         m->map[l].limit = limit;
     }
     return m->limit != NULL;
@@ -154,7 +168,7 @@ bool mlp_open(mlp *m, size_t inputs, size_t context, size_t outputs, size_t auto
         m->map[l].out = last ? outputs : spec->hidden[spec->blocks ? 0 : l];
     }
     m->context = (map){.in = context, .out = m->map[0].out};
-    if (!autoregressive || mask_maps(m, autoregressive))
+    if (!autoregressive || mask_maps(m, spec, autoregressive))
         return true;
     mlp_close(m);
     return false;

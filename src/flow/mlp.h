@@ -23,6 +23,9 @@ typedef struct mlp_spec {
     activation activation;
     size_t blocks; /* residual blocks; then there is one width */
     double dropout;
+    /* of a net of columns that are not alike: where the inputs and outputs of each end; NULL: equal
+     * parts. Read by mlp_open only. */
+    const size_t *input_end, *output_end;
 } mlp_spec;
 
 typedef struct mlp {
@@ -42,7 +45,8 @@ nicest_status mlp_parse(const spec_line *l, mlp_spec *spec, char *text);
 /* "1000x5", "256,128" or "none"; shared with the options of training. */
 nicest_status mlp_parse_hidden(const char *text, mlp_spec *spec);
 
-/* autoregressive > 0: inputs and outputs are those of so many columns, masked as above. */
+/* autoregressive > 0: inputs and outputs are those of so many columns, masked as above. All outputs
+ * read the whole context. */
 bool mlp_open(mlp *m, size_t inputs, size_t context, size_t outputs, size_t autoregressive,
               const mlp_spec *spec);
 void mlp_close(mlp *m);

@@ -18,7 +18,7 @@ typedef struct prover {
     flow_workspace *score, *learn;
     const proof_subject *subject;
     uint64_t seed;
-    size_t d;
+    size_t d, width; /* values, numbers of a row */
 } prover;
 
 /* The larger of two errors; NaN, once there, stays. */
@@ -35,17 +35,17 @@ typedef struct jacobian {
     double *matrix;     /* [d, d], row j: derivatives of all latents by column j */
     double *last;       /* [d, d] the same, of the last step */
     double *doubt;      /* [d] by how much two steps disagreed, of the row that is kept */
-    double *near, *far; /* [2 COLUMNS_AT_ONCE, d] perturbed rows, and their latents */
-    double *latent;     /* [d] of the row itself */
+    double *near, *far; /* [2 COLUMNS_AT_ONCE, width] perturbed rows, and their latents */
+    double *latent;     /* [width] of the row itself; NaN: hidden */
     size_t *columns;    /* [d] those to take (again) */
 } jacobian;
 
-static nicest_status jacobian_open(jacobian *j, size_t d)
+static nicest_status jacobian_open(jacobian *j, size_t d, size_t width)
 {
-    size_t pairs = 2 * COLUMNS_AT_ONCE * d;
+    size_t pairs = 2 * COLUMNS_AT_ONCE * width;
     *j = (jacobian){memory_new(d * d, sizeof(double)), memory_new(d * d, sizeof(double)),
                     memory_new(d, sizeof(double)),     memory_new(pairs, sizeof(double)),
-                    memory_new(pairs, sizeof(double)), memory_new(d, sizeof(double)),
+                    memory_new(pairs, sizeof(double)), memory_new(width, sizeof(double)),
                     memory_new(d, sizeof(size_t))};
     bool good = j->matrix && j->last && j->doubt && j->near && j->far && j->latent && j->columns;
     return good ? NICEST_OK : fail_memory();
@@ -63,12 +63,17 @@ static void jacobian_close(jacobian *j)
 }
 
 /* Keeps the differences by one column if they agree better with those of the last step than those
- * that are there did with theirs. */
-static void keep_surer(jacobian *j, size_t d, size_t column, const double *pair, double width)
+ * that are there did with theirs. A hidden column is that of the identity. */
+static void keep_surer(const prover *p, jacobian *j, size_t column, const double *pair,
+                       double width)
 {
+    size_t d = p->d;
+    bool masked = p->f->spec.masked;
     double *last = j->last + column * d, largest = 0, change = 0;
     for (size_t i = 0; i < d; i++) {
-        double slope = (pair[i] - pair[d + i]) / width;
+        double slope = (pair[i] - pair[p->width + i]) / width;
+        if (masked && (isnan(j->latent[i]) || isnan(j->latent[column])))
+            slope = i == column;
         largest = fmax(largest, fabs(slope));
         change = fmax(change, fabs(slope - last[i]));
         last[i] = slope;
@@ -84,12 +89,12 @@ static void keep_surer(jacobian *j, size_t d, size_t column, const double *pair,
 static void differences(const prover *p, jacobian *j, const double *x, const size_t *columns,
                         size_t count, double relative_step)
 {
-    size_t d = p->d;
+    size_t w = p->width;
     for (size_t c = 0; c < count; c++) {
         double step = relative_step * p->subject->deviation[columns[c]];
         for (int side = 0; side < 2; side++) {
-            double *row = j->near + (2 * c + (size_t)side) * d;
-            memcpy(row, x, d * sizeof *x);
+            double *row = j->near + (2 * c + (size_t)side) * w;
+            memcpy(row, x, w * sizeof *x);
             row[columns[c]] += side ? -step : step;
         }
     }
@@ -97,9 +102,9 @@ static void differences(const prover *p, jacobian *j, const double *x, const siz
              &(flow_job){
                  .input = FLOW_CONTINUOUS, .rows = 2 * count, .values = j->near, .latent = j->far});
     for (size_t c = 0; c < count; c++) {
-        const double *pair = j->near + 2 * c * d;
-        double width = pair[columns[c]] - pair[d + columns[c]]; /* what rounding left of the step */
-        keep_surer(j, d, columns[c], j->far + 2 * c * d, width);
+        const double *pair = j->near + 2 * c * w;
+        double width = pair[columns[c]] - pair[w + columns[c]]; /* what rounding left of the step */
+        keep_surer(p, j, columns[c], j->far + 2 * c * w, width);
     }
 }
 
@@ -148,9 +153,9 @@ static nicest_status prove_logdet(const prover *p, double *error)
 {
     jacobian j;
     double most = 0;
-    nicest_status status = jacobian_open(&j, p->d);
+    nicest_status status = jacobian_open(&j, p->d, p->width);
     for (size_t r = 0; status == NICEST_OK && r < p->subject->n; r++) {
-        const double *x = p->subject->rows + r * p->d;
+        const double *x = p->subject->rows + r * p->width;
         double analytic;
         flow_run(p->score, &(flow_job){.input = FLOW_CONTINUOUS,
                                        .rows = 1,
@@ -217,6 +222,7 @@ static void choose_direction(const prover *p, int number, const double *gradient
 static double value_by_x(const line *l, double t)
 {
     double logp;
+    memcpy(l->moved, l->start, l->p->width * sizeof *l->moved);
     for (size_t i = 0; i < l->size; i++)
         l->moved[i] = l->start[i] + t * l->direction[i] * l->p->subject->deviation[i];
     flow_run(l->p->score,
@@ -226,10 +232,10 @@ static double value_by_x(const line *l, double t)
 
 static double prove_by_x(const prover *p, double *space)
 {
-    size_t d = p->d;
-    double most = 0, *gradient = space, *direction = space + d;
-    for (size_t r = 0; r < p->subject->n; r++) {
-        line l = {value_by_x, p, direction, p->subject->rows + r * d, space + 2 * d, d, NULL};
+    size_t d = p->d, w = p->width;
+    double most = 0, *gradient = space, *direction = space + w;
+    for (size_t r = 0; d && r < p->subject->n; r++) {
+        line l = {value_by_x, p, direction, p->subject->rows + r * w, space + 2 * w, d, NULL};
         flow_run(p->learn,
                  &(flow_job){
                      .input = FLOW_CONTINUOUS, .rows = 1, .values = l.start, .gradient = gradient});
@@ -265,7 +271,7 @@ static void gradient_by_theta(const prover *p, double *gradient)
     for (size_t r = 0; r < n; r++) {
         flow_learn(p->learn, &(flow_job){.input = FLOW_CONTINUOUS,
                                          .rows = 1,
-                                         .values = p->subject->rows + r * p->d});
+                                         .values = p->subject->rows + r * p->width});
         for (size_t i = 0; i < p->f->blocks.count; i++) {
             const block *b = &p->f->blocks.items[i];
             real *g = flow_block_scratch(p->learn, 0);
@@ -294,7 +300,7 @@ static double prove_by_theta(const prover *p, double *space, double *logp)
 static nicest_status prove_gradient(const prover *p, double *error)
 {
     size_t count = p->f->tensors.trainable;
-    size_t most = count > p->d ? count : p->d;
+    size_t most = count > p->width ? count : p->width;
     double *space = memory_new(3 * most, sizeof *space);
     double *logp = memory_new(p->subject->n, sizeof *logp);
     if (space && logp) {
@@ -318,6 +324,7 @@ static nicest_status prover_open(prover *p, int threads)
     for (size_t i = 0; i < p->f->tensors.frozen; i++)
         p->f->frozen[i] = (double)s->frozen[i];
     p->d = p->f->spec.columns;
+    p->width = p->f->entry.columns;
     TRY(flow_workspace_new(&p->score, p->f, FLOW_SCORE, 0, threads, false));
     return flow_workspace_new(&p->learn, p->f, FLOW_LEARN, 1, 1, false);
 }

@@ -14,7 +14,7 @@
 typedef struct proof_subject {
     const char *spec_text;
     const float *theta, *frozen;
-    const double *rows;      /* [n, d], centre subtracted */
+    const double *rows;      /* [n, d + categories + given], rows of entry_natural; NaN: hidden, unknown */
     size_t n;                /* each costs 2 d rows of work and an elimination of d x d */
     const double *deviation; /* [d] size of a column, positive: steps are relative to it */
 } proof_subject;

@@ -38,7 +38,7 @@ static nicest_status refuse_unknown(const spec_line *l)
 
 static nicest_status append_layer(const spec_line *l, parser *p)
 {
-    const spec_shape shape = {p->spec.columns, p->spec.context, p->spec.masked};
+    const spec_shape shape = {p->spec.columns, p->spec.context, p->spec.masked, !p->spec.count};
     layer *made = NULL;
     int kind = 0;
     if (p->spec.count == MAX_LAYERS)
@@ -50,6 +50,7 @@ static nicest_status append_layer(const spec_line *l, parser *p)
     TRY(LAYER_KINDS[kind].parse(l, &shape, p->canonical, &made));
     if (!made)
         return fail_memory();
+    p->spec.categories = made->class->classes ? made : p->spec.categories;
     p->spec.layers[p->spec.count++] = made;
     return NICEST_OK;
 }
@@ -107,8 +108,9 @@ static nicest_status parse_line(const spec_line *l, parser *p, int which)
         snprintf(p->canonical, SPEC_LINE, "nicest 1");
     } else if (which == 1) {
         if (l->words != 2 || strcmp(l->word[0], "columns") ||
-            !spec_count(l->word[1], 1, MAX_COLUMNS, &p->spec.columns))
-            return spec_refuse(l, "expected 'columns N' with N from 1 to 1048576");
+            !spec_count(l->word[1], 0, MAX_COLUMNS, &p->spec.columns))
+            return spec_refuse(l, "expected 'columns N' with N from 1 to 1048576 (0: all are "
+                                  "categories)");
         snprintf(p->canonical, SPEC_LINE, "columns %zu", p->spec.columns);
     } else if (parse_shape(l, p, &status)) {
         TRY(status);
@@ -129,6 +131,8 @@ static nicest_status parse_all(const char *text, parser *p)
         if (l.words)
             TRY(parse_line(&l, p, which++));
     }
+    if (p->has_prior && !p->spec.columns && !p->spec.categories)
+        return fail(NICEST_E_FORMAT, "spec: it has neither columns nor categories");
     return p->has_prior ? NICEST_OK : fail(NICEST_E_FORMAT, "spec: it ends without a 'prior' line");
 }
 

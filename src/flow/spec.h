@@ -20,6 +20,7 @@ typedef struct flow_spec {
     size_t columns;
     size_t context; /* columns that the density is given */
     bool masked;    /* rows may have hidden values */
+    layer *categories; /* the first layer, where it is theirs; NULL: there are none */
     prior_kind prior;
     layer **layers; /* [count], owned */
     size_t count;

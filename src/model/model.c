@@ -20,7 +20,7 @@ nicest_status model_new(nicest_model **out, flow *f)
         return fail_memory();
     }
     m->flow = f;
-    nicest_status status = schema_read(&m->schema, NULL, f->spec.columns);
+    nicest_status status = schema_read(&m->schema, NULL, f->entry.columns);
     if (status != NICEST_OK)
         nicest_model_free(m);
     else
@@ -74,7 +74,7 @@ const flow *model_flow_const(const nicest_model *model)
 /* ------------------------------------------------------------------ entries */
 
 /* Where an entry of that name is, or belongs. */
-static size_t entry_place(const nicest_model *m, const char *name, bool *there)
+static size_t find_entry(const nicest_model *m, const char *name, bool *there)
 {
     size_t i = 0;
     while (i < m->entries && strcmp(m->entry[i].name, name) < 0)
@@ -118,7 +118,7 @@ static nicest_status insert_entry(nicest_model *m, size_t place, const char *nam
 static nicest_status put_entry(nicest_model *m, const char *name, const char *text)
 {
     bool there;
-    size_t place = entry_place(m, name, &there);
+    size_t place = find_entry(m, name, &there);
     char *copy = memory_text(text);
     if (text && !copy)
         return fail_memory();
@@ -142,7 +142,7 @@ nicest_status model_set_entry(nicest_model *model, const char *name, const char 
     if (strcmp(name, MODEL_SCHEMA))
         return put_entry(model, name, text);
     model_schema fresh = {0};
-    TRY(schema_read(&fresh, text, model->flow->spec.columns));
+    TRY(schema_read(&fresh, text, model->flow->entry.columns));
     nicest_status status = put_entry(model, name, text);
     if (status != NICEST_OK) {
         schema_close(&fresh);
@@ -156,7 +156,7 @@ nicest_status model_set_entry(nicest_model *model, const char *name, const char 
 const char *nicest_model_entry(const nicest_model *model, const char *name)
 {
     bool there = false;
-    size_t place = model && name ? entry_place(model, name, &there) : 0;
+    size_t place = model && name ? find_entry(model, name, &there) : 0;
     return there ? model->entry[place].text : NULL;
 }
 
@@ -229,7 +229,7 @@ const double *model_array(const nicest_model *model, const char *name, size_t *c
 
 size_t nicest_model_columns(const nicest_model *model)
 {
-    return model ? model->flow->spec.columns : 0;
+    return model ? model->flow->entry.columns : 0;
 }
 
 size_t nicest_model_parameters(const nicest_model *model)

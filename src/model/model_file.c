@@ -17,7 +17,8 @@ static const char FORMAT[] = "nicest", VERSION[] = "1";
 static const char KEY_FORMAT[] = "format", KEY_VERSION[] = "nicest.version";
 static const char KEY_SPEC[] = "nicest.spec", EXTRA[] = "extra.";
 
-/* The columns of the entry, one tensor for each number of an entry_column. */
+/* The columns of the entry, one tensor for each number of an entry_column. The last are there only
+ * where some column has one that is not 0. */
 static const struct {
     const char *name;
     size_t offset;
@@ -28,9 +29,19 @@ static const struct {
     {"entry.offset", offsetof(entry_column, offset)},
     {"entry.unit", offsetof(entry_column, unit)},
     {"entry.centre", offsetof(entry_column, centre)},
+    {"entry.role", offsetof(entry_column, role)},
+    {"entry.given", offsetof(entry_column, given)},
+    {"entry.states", offsetof(entry_column, states)},
+    {"entry.other", offsetof(entry_column, other)},
+    {"entry.source", offsetof(entry_column, source)},
+    {"entry.factor", offsetof(entry_column, factor)},
+    {"entry.least", offsetof(entry_column, least)},
+    {"entry.most", offsetof(entry_column, most)},
+    {"entry.decimals", offsetof(entry_column, decimals)},
 };
 
-enum { PARTS = sizeof ENTRY_PARTS / sizeof *ENTRY_PARTS };
+enum { PARTS = sizeof ENTRY_PARTS / sizeof *ENTRY_PARTS, NEEDED_PARTS = 6 };
+static const char TABLE[] = "entry.table"; /* the tables of all columns, one after the other */
 
 static double *part_of(entry_column *c, size_t part)
 {
@@ -65,10 +76,16 @@ static void outline_entry(outline *o, const entry *e)
 {
     for (size_t p = 0; p < PARTS; p++) {
         double *values = o->parts + p * e->columns;
-        for (size_t j = 0; j < e->columns; j++)
+        bool wanted = p < NEEDED_PARTS;
+        for (size_t j = 0; j < e->columns; j++) {
             values[j] = *part_of(&e->column[j], p);
-        add_vector(o, ENTRY_PARTS[p].name, values, e->columns);
+            wanted = wanted || values[j] != 0;
+        }
+        if (wanted)
+            add_vector(o, ENTRY_PARTS[p].name, values, e->columns);
     }
+    if (e->table_count)
+        add_vector(o, TABLE, e->table, e->table_count);
 }
 
 static nicest_status outline_arrays(outline *o, const nicest_model *m)
@@ -104,8 +121,8 @@ static void outline_texts(outline *o, const nicest_model *m)
 static nicest_status make_outline(outline *o, const nicest_model *m)
 {
     const flow *f = m->flow;
-    o->tensors = memory_new(PARTS + m->arrays + f->tensors.count, sizeof *o->tensors);
-    o->parts = memory_new(PARTS * f->spec.columns, sizeof *o->parts);
+    o->tensors = memory_new(PARTS + 1 + m->arrays + f->tensors.count, sizeof *o->tensors);
+    o->parts = memory_new(PARTS * f->entry.columns, sizeof *o->parts);
     o->extra = memory_new(m->arrays, sizeof *o->extra);
     if (!o->tensors || !o->parts || !o->extra)
         return fail_memory();
@@ -183,8 +200,8 @@ static nicest_status check_proportion(const safetensors *file, const char *spec)
                     ENTRY_PARTS[0].name);
     if (strncmp(spec, start, sizeof start - 1))
         return fail(NICEST_E_FORMAT, "the spec does not begin with 'nicest 1' and 'columns N'");
-    if (strtoull(spec + sizeof start - 1, &end, 10) != columns || *end != '\n')
-        return fail(NICEST_E_FORMAT, "the spec's number of columns is not that of '%s', %zu",
+    if (strtoull(spec + sizeof start - 1, &end, 10) > columns || *end != '\n')
+        return fail(NICEST_E_FORMAT, "the spec's number of columns is more than that of '%s', %zu",
                     ENTRY_PARTS[0].name, columns);
     for (const char *at = spec; (at = strchr(at, '\n')); at++)
         lines++;
@@ -221,17 +238,43 @@ static nicest_status take(const reading *r, const safetensors_tensor *wanted, co
     return NICEST_OK;
 }
 
-static nicest_status read_entry(const reading *r)
+static nicest_status read_columns(const reading *r, entry *e)
 {
-    entry *e = &r->model->flow->entry;
     for (size_t p = 0; p < PARTS; p++) {
         const void *values;
+        if (p >= NEEDED_PARTS && !safetensors_find(r->file, ENTRY_PARTS[p].name).data)
+            continue;
         TRY(take(r, &(safetensors_tensor){ENTRY_PARTS[p].name, SAFE_F64, 1, {e->columns, 0}, NULL},
                  &values));
         for (size_t j = 0; j < e->columns; j++)
             *part_of(&e->column[j], p) = ((const double *)values)[j];
     }
+    size_t count = vector_length(r->file, TABLE);
+    if (count) {
+        const void *values;
+        TRY(take(r, &(safetensors_tensor){TABLE, SAFE_F64, 1, {count, 0}, NULL}, &values));
+        if (!entry_table(e, count))
+            return fail_memory();
+        memcpy(e->table, values, count * sizeof *e->table);
+    }
     return entry_set(e);
+}
+
+/* In place of the spec's natural entry, with which it must agree. */
+static nicest_status read_entry(const reading *r)
+{
+    entry e;
+    flow *f = r->model->flow;
+    if (!entry_open(&e, vector_length(r->file, ENTRY_PARTS[0].name)))
+        return fail_memory();
+    nicest_status status = read_columns(r, &e);
+    if (status == NICEST_OK)
+        status = flow_set_entry(f, &e);
+    entry_close(&e);
+    if (status != NICEST_OK)
+        return status;
+    schema_close(&r->model->schema); /* it was the spec's columns' */
+    return schema_read(&r->model->schema, NULL, f->entry.columns);
 }
 
 static nicest_status check_finite(const char *name, const float *values, size_t count)

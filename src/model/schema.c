@@ -165,7 +165,7 @@ static char *dump(json_t *object)
 nicest_status model_set_schema(nicest_model *model, const char *const *names, unsigned height,
                                unsigned width, unsigned channels, const char *stored_type)
 {
-    json_t *list = names_json(names, model->flow->spec.columns);
+    json_t *list = names_json(names, model->flow->entry.columns);
     json_t *image =
         height ? json_pack("[I, I, I]", (json_int_t)height, (json_int_t)width, (json_int_t)channels)
                : json_null();

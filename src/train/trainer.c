@@ -237,10 +237,9 @@ static nicest_status copy_flow(flow **out, const flow *f)
 {
     flow *made = NULL;
     TRY(flow_new(&made, f->spec.text, 0));
-    memcpy(made->entry.column, f->entry.column, f->spec.columns * sizeof *f->entry.column);
     memcpy(made->theta, f->theta, f->tensors.trainable * sizeof *f->theta);
     memcpy(made->frozen, f->frozen, f->tensors.frozen * sizeof *f->frozen);
-    nicest_status status = entry_set(&made->entry);
+    nicest_status status = flow_set_entry(made, &f->entry);
     if (status == NICEST_OK)
         *out = made;
     else
