@@ -892,70 +892,80 @@ static void fit_panel(area *a)
     count_beyond(a);
 }
 
+/* Words over the area: title, legend, what is upwards, and at the right the bar's label or what
+ * lies off the axes. Returns where the area begins. */
+static double panel_words(const area *a, double left, double y, double width, bool draw)
+{
+    const canvas *c = a->c;
+    const panel *p = a->p;
+    char text[FITTED], beyond[120];
+    const char *label =
+        a->histogram && a->x.bend > 0 && p->y.label ? "share of rows in a bar" : p->y.label;
+    if (p->title && draw)
+        draw_text(c, left, y + 14, TITLE, START, TEXT, fitted(c, TITLE, width, p->title, text));
+    y = legend(c, p, left, y + (p->title ? 22 : 0), width, draw);
+    beyond_text(a, beyond, sizeof beyond);
+    const char *right = p->map && p->map_label ? p->map_label : beyond;
+    double room = width - (*right ? text_width(c, SMALL, right) + 12 : 0);
+    if (draw && label)
+        draw_text(c, left, y + 12, SMALL, START, MUTED, fitted(c, SMALL, room, label, text));
+    if (draw)
+        draw_text(c, left + width, y + 12, SMALL, END, MUTED, right);
+    return y + (label || *right ? 20 : 4);
+}
+
+static void draw_area(const area *a, const ticks *up, const ticks *across)
+{
+    const canvas *c = a->c;
+    char text[FITTED];
+    draw_grid(a, up, true);
+    draw_grid(a, across, false);
+    cairo_save(c->cr);
+    cairo_rectangle(c->cr, a->left - 1, a->top - 1, a->width + 2, a->height + 2);
+    cairo_clip(c->cr);
+    if (a->p->map)
+        draw_map(a);
+    for (size_t k = 0; k < a->p->count; k++)
+        draw_series(a, k);
+    draw_beyond(a);
+    cairo_restore(c->cr);
+    draw_marks(a); /* whole at the edge, too */
+    use_ink(c, MUTED, 1);
+    cairo_set_line_width(c->cr, 1);
+    draw_line(c, a->left, a->top + a->height, a->left + a->width, a->top + a->height);
+    if (a->p->map)
+        draw_bar(a);
+    if (a->p->x.label)
+        draw_text(c, a->left + a->width / 2, a->top + a->height + (a->p->x.bare ? 15 : 31), SMALL,
+                  MIDDLE, MUTED, fitted(c, SMALL, a->width, a->p->x.label, text));
+}
+
 /* Draws a panel of axes at (left, top), `width` wide, and returns its height; where draw is false
- * it is only measured. */
+ * it is only measured. Numbers beside the area decide how wide it is. */
 static double axes_panel(const canvas *c, const panel *p, double left, double top, double width,
                          double aspect, bool draw)
 {
     area *a = block_new(1, sizeof *a);
-    char text[FITTED], beyond[120];
-    double y = top, widest = 0, edge = 4;
+    double widest = 0, edge = bar_room(c, p) + 4;
     *a = (area){.c = c, .p = p};
     fit_panel(a);
-    if (p->title && draw)
-        draw_text(c, left, y + 14, TITLE, START, TEXT, fitted(c, TITLE, width, p->title, text));
-    y += p->title ? 22 : 0;
-    y = legend(c, p, left, y, width, draw);
-    beyond_text(a, beyond, sizeof beyond);
-    const char *bar_label = p->map && p->map_label ? p->map_label : beyond;
-    double right_words = text_width(c, SMALL, bar_label);
-    double room = width - (right_words > 0 ? right_words + 12 : 0);
-    if (p->y.label && draw)
-        draw_text(c, left, y + 12, SMALL, START, MUTED,
-                  fitted(c, SMALL, room,
-                         a->histogram && a->x.bend > 0 ? "share of rows in a bar" : p->y.label,
-                         text));
-    if (draw)
-        draw_text(c, left + width, y + 12, SMALL, END, MUTED, bar_label);
-    y += p->y.label || *bar_label ? 20 : 4;
-    /* Numbers beside the area decide how wide it is. */
+    a->top = panel_words(a, left, top, width, draw);
     ticks up = p->y.bare ? (ticks){0} : axis_ticks(c, &a->y, 0.8 * width * aspect, false);
     for (size_t i = 0; i < up.n; i++)
         widest = fmax(widest, text_width(c, SMALL, up.text[i]));
     a->left = left + (up.n ? widest + 7 : 1);
-    a->top = y;
-    a->width = left + width - a->left - edge - bar_room(c, p);
+    a->width = left + width - a->left - edge;
     ticks across = p->x.bare ? (ticks){0} : axis_ticks(c, &a->x, a->width, true);
-    if (across.n) /* the last number may reach over the end of the axis */
-        a->width -=
-            fmax(0, text_width(c, SMALL, across.text[across.n - 1]) / 2 - edge -
-                        (1 - place(&a->x, across.at[across.n - 1])) * a->width - bar_room(c, p));
-    a->height = floor(a->width * aspect);
-    y += a->height + (p->x.bare ? 4 : 20);
-    if (draw) {
-        draw_grid(a, &up, true);
-        draw_grid(a, &across, false);
-        cairo_save(c->cr);
-        cairo_rectangle(c->cr, a->left - 1, a->top - 1, a->width + 2, a->height + 2);
-        cairo_clip(c->cr);
-        if (p->map)
-            draw_map(a);
-        for (size_t k = 0; k < p->count; k++)
-            draw_series(a, k);
-        draw_beyond(a);
-        cairo_restore(c->cr);
-        draw_marks(a); /* whole at the edge, too */
-        use_ink(c, MUTED, 1);
-        cairo_set_line_width(c->cr, 1);
-        draw_line(c, a->left, a->top + a->height, a->left + a->width, a->top + a->height);
-        if (p->map)
-            draw_bar(a);
-        if (p->x.label)
-            draw_text(c, a->left + a->width / 2, y + 11, SMALL, MIDDLE, MUTED,
-                      fitted(c, SMALL, a->width, p->x.label, text));
+    if (across.n) { /* the last number may reach over the end of the axis */
+        double beside = (1 - place(&a->x, across.at[across.n - 1])) * a->width + edge;
+        a->width -= fmax(0, text_width(c, SMALL, across.text[across.n - 1]) / 2 - beside);
     }
+    a->height = floor(a->width * aspect);
+    if (draw)
+        draw_area(a, &up, &across);
+    double bottom = a->top + a->height + (p->x.bare ? 4 : 20) + (p->x.label ? 18 : 0);
     block_free(a);
-    return y + (p->x.label ? 18 : 0) - top;
+    return bottom - top;
 }
 
 /* A grid of pictures, with a heading over each column or before each row. */
@@ -994,15 +1004,11 @@ enum { MARGIN = CHART_MARGIN, GAP = 22 };
 /* Draws it `width` wide and returns its height. */
 static double layout(const canvas *c, const chart *ch, double width, double margin, bool draw)
 {
-    char text[FITTED];
     double y = margin, least = ch->least > 0 ? ch->least : 280, inner = width - 2 * margin;
     double aspect = ch->aspect > 0 ? ch->aspect : 0.6;
     size_t fits = (size_t)fmax(1, floor((inner + GAP) / (least + GAP)));
     size_t across = ch->across < 1 ? 1 : ch->across < fits ? ch->across : fits;
     double each = (inner - GAP * (double)(across - 1)) / (double)across;
-    if (ch->title && draw)
-        draw_text(c, margin, y + 14, TITLE, START, TEXT, fitted(c, TITLE, inner, ch->title, text));
-    y += ch->title ? 26 : 0;
     for (size_t first = 0; first < ch->count; first += across) {
         double tallest = 0;
         for (size_t i = first; i < ch->count && i < first + across; i++) {

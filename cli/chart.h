@@ -63,7 +63,6 @@ typedef struct panel {
 } panel;
 
 typedef struct chart {
-    const char *title; /* may be NULL */
     const panel *panels;
     size_t count, across; /* at most so many panels side by side */
     double width;         /* 0: 640 */

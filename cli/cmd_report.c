@@ -356,6 +356,11 @@ static void say_careful(page *p, const material *m)
              "Rows it has learnt from are %.3g nats more likely than rows it has not seen: some of "
              "what it knows is those rows by heart.",
              train - held);
+    const json_t *curve = json_object_get(m->training, "curve"), *kept = kept_point(m);
+    size_t points = json_array_size(curve);
+    if (kept && points > 2 && kept == json_array_get(curve, points - 1))
+        care(p, &count,
+             "The last epoch was the best: training it for longer would probably make it better.");
     if (isfinite(sem) && m->sum.mean + 3 * sem + 3 * summary_sem(&drawn) < drawn.mean)
         care(
             p, &count,
@@ -422,7 +427,8 @@ static void add_spec(page *p, const material *m)
 
 /* ------------------------------------------------------------------ training */
 
-/* Column `column` of the points of the curve that have a number there. */
+/* Column `column` of the points of the curve that have a number there. A point is [step, epoch,
+ * training, validation, rate]. */
 static size_t curve_column(const json_t *curve, size_t column, double *x, double *y)
 {
     size_t n = 0, i;
@@ -462,27 +468,13 @@ static void draw_curve(page *p, const material *m, const json_t *curve)
     block_free(x);
 }
 
-/* [step, epoch, training, validation, rate] */
-static void say_point(page *p, const json_t *point)
-{
-    const json_t *valid = json_array_get(point, 3);
-    page_add(p, "<p>Measured once, after epoch %.3g: training rows %.5g nats",
-             json_number_value(json_array_get(point, 1)),
-             json_number_value(json_array_get(point, 2)));
-    if (json_is_number(valid))
-        page_add(p, ", validation rows %.5g", json_number_value(valid));
-    page_add(p, ".</p>\n");
-}
-
 static void add_training(page *p, const material *m)
 {
     const json_t *curve = json_object_get(m->training, "curve");
     const json_t *chosen = json_object_get(m->training, "chosen");
     heading(p, "Training");
-    if (json_array_size(curve) >= 2)
+    if (json_array_size(curve))
         draw_curve(p, m, curve);
-    else if (json_array_size(curve) == 1)
-        say_point(p, json_array_get(curve, 0));
     else
         page_add(p, "<p>The model file has no training curve.</p>\n");
     if (json_is_string(chosen)) {
@@ -912,7 +904,8 @@ static int report_run(void *settings)
     print_json(&s->shared,
                json_pack("{s:o, s:I, s:o, s:o, s:f}", "report", json_words(s->shared.output),
                          "rows", (json_int_t)m.n, "mean", json_figure(m.sum.mean), "sem",
-                         json_figure(standard_error(m.logp, m.n)), "seconds", clock_seconds() - started));
+                         json_figure(standard_error(m.logp, m.n)), "seconds",
+                         clock_seconds() - started));
     release(&m);
     return STATUS_DONE;
 }

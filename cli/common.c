@@ -320,7 +320,7 @@ void say_labels(const shared_settings *shared, const nicest_data *data, const ch
         say(shared, "%s: the labels of %s", labels, path);
     if (!nicest_data_labels(data))
         return;
-    if (has_extension(path, ".npy") || has_extension(path, ".png") || (idx_axes(path) && !*labels))
+    if (has_extension(path, ".npy") || is_picture(path) || (idx_axes(path) && !*labels))
         say(shared, "%s: has no place for labels; they are left out", path);
     else if ((has_extension(path, ".npz") || *labels) && labels_are_words(data))
         say(shared,

@@ -264,22 +264,30 @@ static nicest_data *corrupted(const report_rows *r, const whole_rows *some, cons
     return worse;
 }
 
-static double auroc_of(const double *normal, const double *other, size_t n, uint64_t seed)
-{
+/* How well one score tells normal rows from others. */
+typedef struct judged {
     nicest_detection found;
-    double *scores = block_new(2 * n, sizeof *scores);
-    unsigned char *truth = block_new(2 * n, 1);
+    detection_curve curve;
+} judged;
+
+/* Of normal[n] and other[m]; the curve is the caller's. */
+static judged judge(const report_rows *r, const double *normal, size_t n, const double *other,
+                    size_t m)
+{
     size_t count = 0;
-    for (size_t i = 0; i < 2 * n; i++) {
-        double score = i < n ? normal[i] : other[i - n];
+    double *scores = block_new(n + m, sizeof *scores);
+    unsigned char *truth = block_new(n + m, 1);
+    judged j;
+    for (size_t i = 0; i < n + m; i++) {
+        scores[count] = i < n ? normal[i] : other[i - n];
         truth[count] = i >= n;
-        scores[count] = score;
-        count += !isnan(score);
+        count += !isnan(scores[count]);
     }
-    need(nicest_detect(scores, truth, count, NAN, seed, &found));
+    need(nicest_detect(scores, truth, count, NAN, r->shared->seed, &j.found));
+    j.curve = detection_curve_of(scores, truth, count);
     block_free(truth);
     block_free(scores);
-    return found.auroc;
+    return j;
 }
 
 /* What a sweep found at each level. */
@@ -299,7 +307,9 @@ static swept run_sweep(const report_rows *r, const whole_rows *some, const sweep
         found.mean[i] = summary_of(logp, n).mean;
         found.low[i] = quantile(sorted, count, 0.05);
         found.high[i] = quantile(sorted, count, 0.95);
-        found.auroc[i] = auroc_of(some->logp, logp, n, r->shared->seed);
+        judged j = judge(r, some->logp, n, logp, n);
+        found.auroc[i] = j.found.auroc;
+        block_free(j.curve.recall);
         block_free(sorted);
         block_free(logp);
         nicest_data_free(worse);
@@ -367,30 +377,6 @@ void report_corrupted(page *p, const report_rows *r)
 
 /* ------------------------------------------------------------------ outliers */
 
-/* How well one score tells normal rows from others. */
-typedef struct judged {
-    nicest_detection found;
-    detection_curve curve;
-} judged;
-
-static judged judge(const report_rows *r, const double *normal, const double *other, size_t m)
-{
-    size_t n = r->n + m, count = 0;
-    double *scores = block_new(n, sizeof *scores);
-    unsigned char *truth = block_new(n, 1);
-    judged j;
-    for (size_t i = 0; i < n; i++) {
-        scores[count] = i < r->n ? normal[i] : other[i - r->n];
-        truth[count] = i >= r->n;
-        count += !isnan(scores[count]);
-    }
-    need(nicest_detect(scores, truth, count, NAN, r->shared->seed, &j.found));
-    j.curve = detection_curve_of(scores, truth, count);
-    block_free(truth);
-    block_free(scores);
-    return j;
-}
-
 /* By `combined`, where the model has it; else false. */
 static bool judge_combined(const report_rows *r, const nicest_data *other, judged *j)
 {
@@ -402,7 +388,7 @@ static bool judge_combined(const report_rows *r, const nicest_data *other, judge
                 nicest_outlier_scores(r->model, other, "combined", 1, s->seed, s->threads,
                                       scores + r->n) == NICEST_OK;
     if (done)
-        *j = judge(r, scores, scores + r->n, m);
+        *j = judge(r, scores, r->n, scores + r->n, m);
     block_free(scores);
     return done;
 }
@@ -423,7 +409,7 @@ static void draw_detection(page *p, const judged *all, size_t count)
 static void add_detection(page *p, const report_rows *r, const nicest_data *other,
                           const double *logp)
 {
-    judged all[2] = {judge(r, r->logp, logp, nicest_data_rows(other))};
+    judged all[2] = {judge(r, r->logp, r->n, logp, nicest_data_rows(other))};
     size_t count = judge_combined(r, other, &all[1]) ? 2 : 1;
     draw_detection(p, all, count);
     for (size_t i = 0; i < count; i++)
