@@ -1151,7 +1151,7 @@ void check_picture_options(const shared_settings *shared, const char *const *pat
     bool picture = false, png = false;
     for (size_t i = 0; i < n; i++) {
         picture = picture || is_picture(paths[i]);
-        png = png || ends_in(paths[i], ".png");
+        png = png || has_extension(paths[i], ".png");
     }
     if (shared->theme && !picture)
         refuse(STATUS_USAGE, "--theme is for a picture: a file .png, .svg or .pdf");
@@ -1208,10 +1208,10 @@ void chart_save(const chart *ch, const shared_settings *shared, const char *path
     if (width * scale > 32000 || height * scale > 32000)
         refuse(STATUS_FAILED, "%s: would be %.0f x %.0f pixels, which is too large; ask for less",
                path, width * scale, height * scale);
-    if (ends_in(path, ".svg")) {
+    if (has_extension(path, ".svg")) {
         bytes = svg_of(ch, width, height, &c);
         save_bytes(&bytes, path);
-    } else if (ends_in(path, ".pdf")) {
+    } else if (has_extension(path, ".pdf")) {
         cairo_surface_t *s = cairo_pdf_surface_create_for_stream(collect, &bytes, width, height);
         cairo_pdf_surface_set_metadata(s, CAIRO_PDF_METADATA_CREATE_DATE, NULL); /* same bytes */
         draw_all(s, ch, width, height, &c, 1);

@@ -317,19 +317,13 @@ void save_and_print_json(const shared_settings *shared, json_t *object)
 
 bool has_extension(const char *path, const char *extension)
 {
-    size_t length = strlen(path), size = strlen(extension);
-    return length > size && !strcasecmp(path + length - size, extension);
-}
-
-bool ends_in(const char *path, const char *extension)
-{
     size_t length = path ? strlen(path) : 0, size = strlen(extension);
     return length > size && !strcasecmp(path + length - size, extension);
 }
 
 bool is_picture(const char *path)
 {
-    return ends_in(path, ".png") || ends_in(path, ".svg") || ends_in(path, ".pdf");
+    return has_extension(path, ".png") || has_extension(path, ".svg") || has_extension(path, ".pdf");
 }
 
 static bool is_table(const char *path)

@@ -91,8 +91,6 @@ void table_close(table *t); /* writes the file */
 /* --- files --- */
 
 bool has_extension(const char *path, const char *extension);
-/* The same in any case; NULL ends in nothing. */
-bool ends_in(const char *path, const char *extension);
 /* "p.png", "p.svg" and "p.pdf" (in any case) are pictures; NULL is none. */
 bool is_picture(const char *path);
 /* Ends the program with 1 when a file cannot be made there (before hours of work). */

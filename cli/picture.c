@@ -116,7 +116,7 @@ void save_rows(const shared_settings *shared, const nicest_data *data, const cha
 {
     size_t n = nicest_data_rows(data), count = n * nicest_data_columns(data);
     picture_format f = {.white = -INFINITY, .black = INFINITY};
-    if (!is_picture(path) || (n == 1 && ends_in(path, ".png"))) {
+    if (!is_picture(path) || (n == 1 && has_extension(path, ".png"))) {
         save_data(data, path);
         return;
     }

@@ -32,7 +32,7 @@ void watch_check(const shared_settings *shared, const char *path)
     if (!strcmp(path, WATCH_TERMINAL) && (shared->quiet || !isatty(STDERR_FILENO)))
         refuse(STATUS_USAGE, "train: --watch draws on a terminal, and there is none (or -q): "
                              "--watch=FILE.html makes a page");
-    if (strcmp(path, WATCH_TERMINAL) && !ends_in(path, ".html"))
+    if (strcmp(path, WATCH_TERMINAL) && !has_extension(path, ".html"))
         refuse(STATUS_USAGE, "train: --watch=%s: expected a name that ends in .html", path);
     if (strcmp(path, WATCH_TERMINAL))
         check_writable(path);
