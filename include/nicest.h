@@ -330,7 +330,7 @@ typedef struct nicest_train_options {
     int couplings;            /* 0: by preset */
     const char *hidden;       /* "1000x5", "256,128"; NULL: by preset */
     const char *activation;   /* "relu", "tanh", "silu"; NULL: by preset */
-    const char *prior;        /* "logistic", "normal"; NULL: by preset */
+    const char *prior;        /* "logistic", "normal", "mixture:K", "mixture:K:diagonal"; NULL: preset's */
     const char *preprocess;   /* "standardise", "centre", "marginal", "logit", "none"; NULL: by preset */
     size_t batch;             /* 0: by preset */
     double learning_rate;     /* 0: by preset */

@@ -81,6 +81,8 @@ static inline void randomise(flow *f, uint64_t seed)
         const tensor *t = &f->tensors.items[i];
         double *values = memory_new(t->count, sizeof *values);
         double size = named(t, "weight") ? sqrt(1.5 / (double)t->shape[1]) : 0.4;
+        if (named(t, "prior.part"))
+            size /= sqrt((double)f->spec.columns);
         assert_non_null(values);
         random_normal((random_stream){seed, RANDOM_USER, (uint32_t)i}, 0, values, t->count);
         for (size_t j = 0; j < t->count; j++)
@@ -92,6 +94,9 @@ static inline void randomise(flow *f, uint64_t seed)
         if (named(t, ".frame"))
             random_marginal(t, t + 1, values);
         i += named(t, ".frame");
+        for (size_t j = 0; named(t, "prior.start") && j < t->count; j++) /* means, then scales */
+            if (j % t->shape[1] >= t->shape[1] / 2)
+                (*t->slot)[j] = (real)exp(size * values[j]);
         memory_free(values);
     }
 }
@@ -206,7 +211,7 @@ static inline void for_every_shape(void (*check)(const shape *s, const char *tex
                                            "permute random:7\n", ""};
     static const char *const middles[] = {"", "scale\npermute reverse\n", "linear form=lu\n",
                                           "scale\n", "linear form=triangular\n"};
-    static const char *const priors[] = {"logistic", "normal"};
+    static const char *const priors[] = {"logistic", "normal", "mixture:3", "mixture:2:diagonal"};
     size_t number = 0;
     for (size_t c = 0; c < 6; c++)
         for (size_t h = 0; h < 4; h++)
@@ -219,7 +224,7 @@ static inline void for_every_shape(void (*check)(const shape *s, const char *tex
                                hidden[h],
                                activations[a],
                                middles[(number + a) % 5],
-                               priors[(number / 3) % 2]};
+                               priors[(number / 3) % 4]};
                     check(&s, spec_of(&s, text, sizeof text));
                 }
     for_every_layer(check);

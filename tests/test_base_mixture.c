@@ -60,7 +60,7 @@ static mixture *fit(const double *x, size_t n, size_t d, const mixture_options *
 static mixture_view *view(const mixture *m)
 {
     mixture_view *v = NULL;
-    assert_int_equal(mixture_view_new(&v, m), NICEST_OK);
+    assert_int_equal(mixture_view_new(&v, m, true), NICEST_OK);
     return v;
 }
 

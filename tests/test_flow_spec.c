@@ -129,6 +129,8 @@ static void mistakes_are_named_with_their_line(void **state)
         {HEAD "prior\n", "spec line 3: expected 'prior"},
         {HEAD "prior uniform\n", "spec line 3: expected 'prior"},
         {HEAD "prior normal\nscale\n", "spec line 4: 'prior' ends a spec"},
+        {HEAD "prior mixture:2\nscale\n", "spec line 4: 'prior' ends a spec"},
+        {HEAD "prior mixture:2 x\n", "spec line 3: expected 'prior"},
         {HEAD "a b c d e f g h i j k l m n o p q\n", "more than 16 words"},
     };
     (void)state;

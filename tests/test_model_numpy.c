@@ -106,6 +106,8 @@ static void numpy_agrees(void **state)
     check_model(TABLE, "pass");
     check_model(PICTURE, "pass");
     check_model(SCORES, "pass");
+    check_model("nicest 1\ncolumns 4\nstandardise\nprior mixture:3\n", "pass");
+    check_model("nicest 1\ncolumns 4\nscale\nprior mixture:2:diagonal\n", "pass");
 }
 
 static void numpy_agrees_without_the_safetensors_package(void **state)

@@ -70,6 +70,19 @@ def marginal(frame, table, x):
     return y, log_slope - np.log(unit)
 
 
+def mixture(x, logit, part, start):
+    """log of sum_k softmax(logit)_k N(x; (A'A)^-1): A (x - m) = z, its last map written out by rows."""
+    d, terms = x.shape[1], []
+    for weight, row, mean, scale in zip(logit, part, start[:, :d], start[:, d:]):
+        a = np.diag(row[d:]) if row.size == 2 * d else np.zeros((d, d))
+        a.T[np.triu_indices(d)] = a.T[np.triu_indices(d)] if row.size == 2 * d else row[d:]
+        stretch = np.exp(np.diag(a))
+        a = stretch[:, None] * (np.tril(a, -1) + np.diag(scale))
+        z = (x - mean) @ a.T - stretch * row[:d]
+        terms.append(weight + np.log(np.diag(a)).sum() - (z**2).sum(1) / 2 - d * np.log(2 * np.pi) / 2)
+    return np.logaddexp.reduce(terms) - np.logaddexp.reduce(logit)
+
+
 def log_prob(path, rows):
     tensors, metadata = load(path)
     tensor = lambda name: tensors[name].astype(float)
@@ -109,6 +122,8 @@ def log_prob(path, rows):
                 a = ACTIVATIONS[option["activation"]](a) if l < depth - 1 else a
             x = x.copy()
             x[:, move] += a
+    if prior.startswith("prior mixture"):
+        return mixture(x, tensor("prior.logit"), tensor("prior.part"), tensor("prior.start")) + logdet
     density = (-np.abs(x) - 2 * np.log1p(np.exp(-np.abs(x))) if prior == "prior logistic"
                else -x**2 / 2 - np.log(2 * np.pi) / 2)
     return density.sum(1) + logdet

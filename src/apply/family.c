@@ -88,7 +88,7 @@ nicest_status family_log_density(const double *values, const double *rows, size_
     p.z = memory_new((size_t)threads, ROWS_OF_FAMILY * d * sizeof(double));
     nicest_status status = p.view && p.z ? NICEST_OK : fail_memory();
     for (int i = 0; status == NICEST_OK && i < threads; i++)
-        status = mixture_view_new(&p.view[i], &m);
+        status = mixture_view_new(&p.view[i], &m, false);
     if (status == NICEST_OK)
         parallel_for(threads, (n + ROWS_OF_FAMILY - 1) / ROWS_OF_FAMILY, score_rows, &p);
     for (int i = 0; p.view && i < threads; i++)

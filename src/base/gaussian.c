@@ -164,15 +164,17 @@ void gaussian_condition(double *packed, size_t d, size_t seen, double least)
 
 void gaussian_invert(double *factor, size_t d)
 {
-    for (size_t j = d; j-- > 0;) { /* column j of the inverse needs the later ones, inverted */
+    for (size_t j = d; j-- > 0;) { /* the inverse's columns behind j, times column j */
         double *column = factor + gaussian_column(d, j);
-        column[0] = 1 / column[0];
-        for (size_t i = d; i-- > j + 1;) {
-            double sum = 0;
-            for (size_t k = j + 1; k <= i; k++)
-                sum += factor[gaussian_column(d, k) + i - k] * column[k - j];
-            column[i - j] = -sum * column[0];
+        for (size_t k = d; k-- > j + 1;) {
+            const double *behind = factor + gaussian_column(d, k);
+            double value = column[k - j];
+            column[k - j] = 0;
+            add_scaled(column + k - j, value, behind, d - k);
         }
+        column[0] = 1 / column[0];
+        for (size_t i = 1; i < d - j; i++)
+            column[i] *= -column[0];
     }
 }
 

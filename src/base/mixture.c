@@ -19,8 +19,6 @@
 #include "base/parallel.h"
 #include "base/status.h"
 
-enum { BLOCK_OF_ROWS = 128 };
-
 static const double HALF_LOG_TWO_PI = 0.91893853320467274;
 
 static size_t round_up(size_t n)
@@ -68,19 +66,23 @@ void mixture_free(mixture *m)
 
 /* ------------------------------------------------------------------ a view */
 
+/* What is known of a part: its covariance; its factor in the order of the pattern. */
+enum { COVARIANCE_KNOWN = 1, PATTERN_KNOWN = 2 };
+
 struct mixture_view {
     const mixture *m;
-    size_t seen;           /* columns */
-    bool fresh;            /* what follows belongs to the pattern in `hole` and to m as it is */
-    unsigned char *hole;   /* [d] */
-    size_t *order;         /* [d]: seen columns, then the others */
-    double *covariance;    /* [parts, packed], borrowed while fitting */
-    double *own;           /* the same when owned */
-    double *conditional;   /* [parts, packed]: factors of the pattern, when there are holes */
-    double *log_norm;      /* [parts]: log w - sum log L_ii - log(2 pi) seen / 2 */
-    double *x, *y, *z;     /* [d, BLOCK_OF_ROWS] */
-    double *term, *total;  /* [parts, BLOCK_OF_ROWS], [BLOCK_OF_ROWS] */
-    double *share, *spare; /* [BLOCK_OF_ROWS], [d + packed] */
+    size_t seen;          /* columns */
+    unsigned char *hole;  /* [d] */
+    unsigned char *known; /* [parts] */
+    size_t *order;        /* [d]: seen columns, then the others */
+    double *covariance;   /* [parts, packed], when there may be holes; borrowed while fitting */
+    double *own;          /* the same when owned */
+    double *conditional;  /* [parts, packed]: factors of the pattern, when there may be holes */
+    double *log_norm;     /* [parts]: log w - sum log L_ii - log(2 pi) seen / 2 */
+    double *x, *y, *z;    /* [d, MIXTURE_BLOCK] */
+    double *share;        /* [parts, MIXTURE_BLOCK] of the block at hand */
+    double *logp, *part;  /* [MIXTURE_BLOCK] each */
+    double *spare;        /* [d + packed] */
 };
 
 void mixture_view_free(mixture_view *v)
@@ -95,84 +97,53 @@ void mixture_view_free(mixture_view *v)
     memory_free(v);
 }
 
-/* `holes`: rows with holes will be looked at. */
-static nicest_status view_open(mixture_view **out, const mixture *m, bool holes)
+/* `covariance` is borrowed, or NULL. */
+static nicest_status view_open(mixture_view **out, const mixture *m, bool holes, double *covariance)
 {
-    size_t d = m->columns, parts = m->parts, packed = gaussian_packed(d);
+    size_t d = m->columns, parts = m->parts, packed = holes ? gaussian_packed(d) : 0;
+    size_t whole = m->diagonal ? 0 : parts, blocks = (3 * d + parts + 2) * MIXTURE_BLOCK;
     mixture_view *v = memory_new(1, sizeof *v);
     if (!v)
         return fail_memory();
-    v->m = m;
-    v->hole = memory_new(d, 1);
+    *v = (mixture_view){.m = m, .covariance = covariance, .seen = d};
+    v->hole = memory_new(d + parts, 1);
     v->order = memory_new(d, sizeof *v->order);
-    v->conditional = memory_new(holes && !m->diagonal ? parts : 0, packed * sizeof(double));
-    size_t blocks = (3 * d + parts + 2) * BLOCK_OF_ROWS;
-    v->x = memory_new(blocks + parts + (holes ? packed : 0) + d, sizeof *v->x);
-    if (!v->hole || !v->order || !v->conditional || !v->x) {
+    v->own = memory_new(covariance ? 0 : whole, packed * sizeof(double));
+    v->conditional = memory_new(whole, packed * sizeof(double));
+    v->x = memory_new(blocks + parts + d + packed, sizeof *v->x);
+    if (!v->hole || !v->order || !v->own || !v->conditional || !v->x) {
         mixture_view_free(v);
         return fail_memory();
     }
-    v->y = v->x + d * BLOCK_OF_ROWS;
-    v->z = v->y + d * BLOCK_OF_ROWS;
-    v->term = v->z + d * BLOCK_OF_ROWS;
-    v->total = v->term + parts * BLOCK_OF_ROWS;
-    v->share = v->total + BLOCK_OF_ROWS;
-    v->log_norm = v->share + BLOCK_OF_ROWS;
+    v->known = v->hole + d;
+    v->covariance = covariance ? covariance : v->own;
+    v->y = v->x + d * MIXTURE_BLOCK;
+    v->z = v->y + d * MIXTURE_BLOCK;
+    v->share = v->z + d * MIXTURE_BLOCK;
+    v->logp = v->share + parts * MIXTURE_BLOCK;
+    v->part = v->logp + MIXTURE_BLOCK;
+    v->log_norm = v->part + MIXTURE_BLOCK;
     v->spare = v->log_norm + parts;
-    *out = v;
-    return NICEST_OK;
-}
-
-nicest_status mixture_view_new(mixture_view **out, const mixture *m)
-{
-    mixture_view *v = NULL;
-    size_t packed = gaussian_packed(m->columns);
-    TRY(view_open(&v, m, true));
-    v->own = memory_new(m->diagonal ? 0 : m->parts, packed * sizeof(double));
-    if (!v->own) {
-        mixture_view_free(v);
-        return fail_memory();
-    }
-    v->covariance = v->own;
-    for (size_t k = 0; !m->diagonal && k < m->parts; k++)
-        gaussian_square(part_at(m, k) + 1 + m->columns, m->columns, v->own + k * packed);
-    *out = v;
-    return NICEST_OK;
-}
-
-static const double *factor_of(const mixture_view *v, size_t k)
-{
-    size_t d = v->m->columns;
-    bool own = v->seen == d || v->m->diagonal;
-    return own ? part_at(v->m, k) + 1 + d : v->conditional + k * gaussian_packed(d);
-}
-
-/* L_ii for column i of the view's order. */
-static double pivot_of(const mixture_view *v, const double *factor, size_t i)
-{
-    return factor[v->m->diagonal ? v->order[i] : gaussian_column(v->m->columns, i)];
-}
-
-/* The covariance of part k in the view's order, and its factor as far as columns are seen. */
-static void factor_pattern(mixture_view *v, size_t k)
-{
-    size_t d = v->m->columns, packed = gaussian_packed(d);
-    const double *covariance = v->covariance + k * packed;
-    double *to = v->conditional + k * packed;
     for (size_t j = 0; j < d; j++)
-        for (size_t i = j; i < d; i++) {
-            size_t a = v->order[i], b = v->order[j];
-            size_t low = a < b ? a : b, high = a < b ? b : a;
-            to[gaussian_column(d, j) + i - j] = covariance[gaussian_column(d, low) + high - low];
-        }
-    gaussian_condition(to, d, v->seen, 1e-150);
+        v->order[j] = j;
+    *out = v;
+    return NICEST_OK;
 }
 
-/* Sets the pattern to that of `row`; NULL: no holes. */
-static void look(mixture_view *v, const double *row)
+nicest_status mixture_view_new(mixture_view **out, const mixture *m, bool holes)
+{
+    return view_open(out, m, holes, NULL);
+}
+
+void mixture_changed(mixture_view *v, size_t k)
+{
+    v->known[k] = 0;
+}
+
+void mixture_look(mixture_view *v, const double *row)
 {
     size_t d = v->m->columns;
-    bool same = v->fresh;
+    bool same = true;
     for (size_t j = 0; same && j < d; j++)
         same = v->hole[j] == (row && isnan(row[j]));
     if (same)
@@ -186,20 +157,55 @@ static void look(mixture_view *v, const double *row)
     for (size_t j = 0, at = v->seen; j < d; j++)
         if (v->hole[j])
             v->order[at++] = j;
-    for (size_t k = 0; k < v->m->parts; k++) {
-        if (v->seen < d && !v->m->diagonal)
-            factor_pattern(v, k);
-        const double *factor = factor_of(v, k);
-        v->log_norm[k] = part_at(v->m, k)[0] - (double)v->seen * HALF_LOG_TWO_PI;
-        for (size_t i = 0; i < v->seen; i++)
-            v->log_norm[k] -= log(pivot_of(v, factor, i));
-    }
-    v->fresh = true;
+    for (size_t k = 0; k < v->m->parts; k++)
+        v->known[k] &= COVARIANCE_KNOWN;
+}
+
+/* L_ii for column i of the view's order. */
+static double pivot_of(const mixture_view *v, const double *factor, size_t i)
+{
+    return factor[v->m->diagonal ? v->order[i] : gaussian_column(v->m->columns, i)];
+}
+
+/* The covariance of part k in the view's order, and its factor as far as columns are seen. */
+static void factor_pattern(mixture_view *v, size_t k)
+{
+    size_t d = v->m->columns, packed = gaussian_packed(d);
+    double *covariance = v->covariance + k * packed, *to = v->conditional + k * packed;
+    if (v->covariance == v->own && !(v->known[k] & COVARIANCE_KNOWN))
+        gaussian_square(part_at(v->m, k) + 1 + d, d, covariance);
+    for (size_t j = 0; j < d; j++)
+        for (size_t i = j; i < d; i++) {
+            size_t a = v->order[i], b = v->order[j];
+            size_t low = a < b ? a : b, high = a < b ? b : a;
+            to[gaussian_column(d, j) + i - j] = covariance[gaussian_column(d, low) + high - low];
+        }
+    gaussian_condition(to, d, v->seen, 1e-150);
+    v->known[k] |= COVARIANCE_KNOWN;
+}
+
+/* The factor of part k for the pattern at hand, which it makes where it is not known. */
+static const double *factor_of(mixture_view *v, size_t k)
+{
+    size_t d = v->m->columns;
+    const double *part = part_at(v->m, k), *factor = part + 1 + d;
+    bool holes = v->seen < d && !v->m->diagonal;
+    if (holes)
+        factor = v->conditional + k * gaussian_packed(d);
+    if (v->known[k] & PATTERN_KNOWN)
+        return factor;
+    if (holes)
+        factor_pattern(v, k);
+    v->log_norm[k] = part[0] - (double)v->seen * HALF_LOG_TWO_PI;
+    for (size_t i = 0; i < v->seen; i++)
+        v->log_norm[k] -= log(pivot_of(v, factor, i));
+    v->known[k] |= PATTERN_KNOWN;
+    return factor;
 }
 
 /* z[d, n] of part k for a block x[d, n], in the view's order: L_o^-1 (x_o - m_o), and behind that
  * what is expected of hidden columns less their mean. */
-static void whiten(const mixture_view *v, size_t k, const double *x, size_t n, double *z)
+static void whiten(mixture_view *v, size_t k, const double *x, size_t n, double *z)
 {
     size_t d = v->m->columns;
     const double *mean = part_at(v->m, k) + 1, *factor = factor_of(v, k);
@@ -215,12 +221,14 @@ static void whiten(const mixture_view *v, size_t k, const double *x, size_t n, d
     }
 }
 
-/* term[k, r] = log w_k N_k(x_r), and total[r], log of the sum of their exponentials. */
-static void densities_of_block(mixture_view *v, const double *x, size_t n)
+/* ------------------------------------------------------------------ blocks */
+
+const double *mixture_block(mixture_view *v, const double *x, size_t n, double *logp)
 {
     size_t parts = v->m->parts;
+    assert(n <= MIXTURE_BLOCK);
     for (size_t k = 0; k < parts; k++) {
-        double *term = v->term + k * n;
+        double *term = v->share + k * n;
         whiten(v, k, x, n, v->z);
         memset(term, 0, n * sizeof *term);
         for (size_t i = 0; i < v->seen; i++)
@@ -230,19 +238,76 @@ static void densities_of_block(mixture_view *v, const double *x, size_t n)
             term[r] = v->log_norm[k] - term[r] / 2;
     }
     for (size_t r = 0; r < n; r++) {
-        double most = v->term[r], sum = 0;
+        double most = v->share[r], sum = 0;
         for (size_t k = 1; k < parts; k++)
-            most = fmax(most, v->term[k * n + r]);
+            most = fmax(most, v->share[k * n + r]);
         for (size_t k = 0; k < parts; k++)
-            sum += exp(v->term[k * n + r] - most);
-        v->total[r] = most + log(sum);
+            sum += v->share[k * n + r] = exp(v->share[k * n + r] - most);
+        for (size_t k = 0; k < parts; k++)
+            v->share[k * n + r] /= sum;
+        logp[r] = most + log(sum);
+    }
+    return v->share;
+}
+
+/* d log p / dx = -sum_k share_k C_oo^-1 (x_o - m_o): from z by back substitution. */
+void mixture_block_gradient(mixture_view *v, const double *x, size_t n, double *gradient)
+{
+    size_t d = v->m->columns;
+    memset(gradient, 0, d * n * sizeof *gradient);
+    for (size_t k = 0; k < v->m->parts; k++) {
+        const double *factor = factor_of(v, k), *share = v->share + k * n;
+        whiten(v, k, x, n, v->z);
+        for (size_t i = v->seen; i-- > 0;) {
+            double *g = v->z + i * n, *to = gradient + v->order[i] * n;
+            double inverse = 1 / pivot_of(v, factor, i);
+            if (!v->m->diagonal)
+                gaussian_subtract_column(factor, d, i, v->seen, v->z, n, g);
+            for (size_t r = 0; r < n; r++) {
+                g[r] *= inverse;
+                to[r] -= share[r] * g[r];
+            }
+        }
     }
 }
 
-static void share_of_part(mixture_view *v, size_t k, size_t n)
+size_t mixture_sums_size(const mixture *m)
 {
+    return mixture_part_size(m->columns, m->diagonal);
+}
+
+void mixture_block_sums(mixture_view *v, size_t k, const double *x, const double *share, size_t n,
+                        bool squares, double *sums)
+{
+    size_t d = v->m->columns;
+    const double *mean = part_at(v->m, k) + 1, *factor = v->seen < d ? factor_of(v, k) : NULL;
+    double *y = v->y, *product = v->z, *square = sums + 1 + d, count = 0;
+    for (size_t j = 0; j < d; j++)
+        for (size_t r = 0; r < n; r++)
+            y[j * n + r] = x[j * n + r] - mean[j];
+    if (factor)
+        whiten(v, k, x, n, v->z);
+    for (size_t i = v->seen; i < d; i++)
+        memcpy(y + v->order[i] * n, v->z + i * n, n * sizeof *y);
     for (size_t r = 0; r < n; r++)
-        v->share[r] = exp(v->term[k * n + r] - v->total[r]);
+        count += share[r];
+    sums[0] += count;
+    gaussian_add_sums(share, y, d, n, sums + 1);
+    for (size_t j = 0; squares && j < d; j++) {
+        for (size_t r = 0; r < n; r++)
+            product[r] = share[r] * y[j * n + r];
+        if (v->m->diagonal)
+            gaussian_add_sums(product, y + j * n, 1, n, square + j);
+        else
+            gaussian_add_sums(product, y + j * n, d - j, n, square + gaussian_column(d, j));
+    }
+    for (size_t j = v->seen; squares && j < d; j++)
+        for (size_t i = j; i < (v->m->diagonal ? j + 1 : d); i++) {
+            size_t a = v->order[j], c = v->order[i]; /* a <= c: hidden columns keep their order */
+            size_t at = v->m->diagonal ? a : gaussian_column(d, a) + c - a;
+            square[at] += count * (v->m->diagonal ? factor[a] * factor[a]
+                                                  : factor[gaussian_column(d, j) + i - j]);
+        }
 }
 
 /* ------------------------------------------------------------------ use */
@@ -252,8 +317,8 @@ static size_t take_rows(mixture_view *v, const double *x, size_t n, size_t *padd
 {
     size_t d = v->m->columns, count = 1;
     bool same = true;
-    look(v, x);
-    while (count < n && count < BLOCK_OF_ROWS) {
+    mixture_look(v, x);
+    while (count < n && count < MIXTURE_BLOCK) {
         for (size_t j = 0; same && j < d; j++)
             same = v->hole[j] == isnan(x[count * d + j]);
         if (!same)
@@ -269,38 +334,20 @@ static size_t take_rows(mixture_view *v, const double *x, size_t n, size_t *padd
     return count;
 }
 
-/* d log p / dx = -sum_k share_k C_oo^-1 (x_o - m_o): from z by back substitution. */
-static void add_gradient(mixture_view *v, size_t n, size_t rows, double *gradient)
-{
-    size_t d = v->m->columns;
-    for (size_t k = 0; k < v->m->parts; k++) {
-        const double *factor = factor_of(v, k);
-        whiten(v, k, v->x, n, v->z);
-        share_of_part(v, k, n);
-        for (size_t i = v->seen; i-- > 0;) {
-            double *g = v->z + i * n, pivot = pivot_of(v, factor, i);
-            if (!v->m->diagonal)
-                gaussian_subtract_column(factor, d, i, v->seen, v->z, n, g);
-            for (size_t r = 0; r < n; r++)
-                g[r] /= pivot;
-            for (size_t r = 0; r < rows; r++)
-                gradient[r * d + v->order[i]] -= v->share[r] * g[r];
-        }
-    }
-}
-
 void mixture_evaluate(mixture_view *v, const double *x, size_t n, double *logp, double *gradient)
 {
     size_t d = v->m->columns, padded, rows;
-    if (gradient)
-        memset(gradient, 0, n * d * sizeof *gradient);
     for (size_t at = 0; at < n; at += rows) {
         rows = take_rows(v, x + at * d, n - at, &padded);
-        densities_of_block(v, v->x, padded);
+        mixture_block(v, v->x, padded, v->logp);
         for (size_t r = 0; r < rows; r++)
-            logp[at + r] = isnan(v->total[r]) ? -HUGE_VAL : v->total[r];
-        if (gradient)
-            add_gradient(v, padded, rows, gradient + at * d);
+            logp[at + r] = isnan(v->logp[r]) ? -HUGE_VAL : v->logp[r];
+        if (!gradient)
+            continue;
+        mixture_block_gradient(v, v->x, padded, v->y);
+        for (size_t r = 0; r < rows; r++)
+            for (size_t j = 0; j < d; j++)
+                gradient[(at + r) * d + j] = v->y[j * padded + r];
     }
 }
 
@@ -326,12 +373,12 @@ void mixture_fill(mixture_view *v, const random_stream *noise, uint64_t number, 
         random_normal(*noise, number, normal, hidden);
         u = choosing_number(*noise, number);
     }
-    densities_of_block(v, v->x, n);
+    mixture_block(v, v->x, n, v->logp);
     for (size_t i = v->seen; i < d; i++)
         x[v->order[i]] = 0;
     for (size_t k = 0; k < v->m->parts; k++) {
         const double *mean = part_at(v->m, k) + 1;
-        double share = exp(v->term[k * n] - v->total[0]);
+        double share = v->share[k * n];
         so_far += share;
         if (noise && so_far < u && k + 1 < v->m->parts)
             continue;
@@ -345,8 +392,7 @@ void mixture_fill(mixture_view *v, const random_stream *noise, uint64_t number, 
                 x[v->order[v->seen + i]] += pivot_of(v, factor_of(v, k), v->seen + i) * normal[i];
             return;
         }
-        memcpy(factor, v->seen ? factor_of(v, k) + first : v->covariance + k * gaussian_packed(d),
-               gaussian_packed(hidden) * sizeof *factor);
+        memcpy(factor, factor_of(v, k) + first, gaussian_packed(hidden) * sizeof *factor);
         gaussian_factor(factor, hidden, 1e-150);
         gaussian_multiply(factor, hidden, normal, v->y);
         for (size_t i = 0; i < hidden; i++)
@@ -412,63 +458,24 @@ static double *sums_at(const em *e, size_t chunk, size_t k)
     return e->sums + (chunk * e->parts + k) * (1 + e->d + e->size);
 }
 
-/* Adds part k's share of a block to its sums; y becomes x - m, hidden values as expected. */
-static void add_block(em *e, mixture_view *v, const em_block *b, size_t k, double *sums)
-{
-    size_t d = e->d, n = b->padded;
-    const double *x = e->x + b->at * d, *mean = part_at(e->m, k) + 1;
-    const double *weight = e->weight + b->at;
-    double *y = v->y, *product = v->z, *square = sums + 1 + d, count = 0;
-    bool holes = e->kind == EM_SHARED && v->seen < d;
-    for (size_t j = 0; j < d; j++)
-        for (size_t r = 0; r < n; r++)
-            y[j * n + r] = x[j * n + r] - mean[j];
-    if (holes)
-        whiten(v, k, x, n, v->z);
-    for (size_t i = v->seen; holes && i < d; i++)
-        memcpy(y + v->order[i] * n, v->z + i * n, n * sizeof *y);
-    for (size_t r = 0; r < n; r++) {
-        v->share[r] *= weight[r];
-        count += v->share[r];
-    }
-    sums[0] += count;
-    gaussian_add_sums(v->share, y, d, n, sums + 1);
-    for (size_t j = 0; e->kind != EM_NEAREST && j < d; j++) {
-        for (size_t r = 0; r < n; r++)
-            product[r] = v->share[r] * y[j * n + r];
-        if (e->m->diagonal)
-            gaussian_add_sums(product, y + j * n, 1, n, square + j);
-        else
-            gaussian_add_sums(product, y + j * n, d - j, n, square + gaussian_column(d, j));
-    }
-    const double *factor = holes ? factor_of(v, k) : NULL;
-    for (size_t j = v->seen; holes && j < d; j++)
-        for (size_t i = j; i < (e->m->diagonal ? j + 1 : d); i++) {
-            size_t a = v->order[j], c = v->order[i]; /* a <= c: hidden columns keep their order */
-            size_t at = e->m->diagonal ? a : gaussian_column(d, a) + c - a;
-            square[at] += count * (e->m->diagonal ? factor[a] * factor[a]
-                                                  : factor[gaussian_column(d, j) + i - j]);
-        }
-}
-
-/* Each row wholly to the part with the nearest mean: term and total as if that were certain. */
+/* Each row wholly to the part with the nearest mean; minus the squared distance into logp. */
 static void nearest_of_block(const em *e, mixture_view *v, const double *x, size_t n)
 {
+    memset(v->share, 0, e->parts * n * sizeof *v->share);
     for (size_t k = 0; k < e->parts; k++) {
         const double *mean = part_at(e->m, k) + 1;
-        double *term = v->term + k * n;
-        memset(term, 0, n * sizeof *term);
+        double *square = v->part;
+        memset(square, 0, n * sizeof *square);
         for (size_t j = 0; j < e->d; j++)
             for (size_t r = 0; r < n; r++)
-                term[r] -= (x[j * n + r] - mean[j]) * (x[j * n + r] - mean[j]);
-    }
-    for (size_t r = 0; r < n; r++) {
-        size_t best = 0;
-        for (size_t k = 1; k < e->parts; k++)
-            best = v->term[k * n + r] > v->term[best * n + r] ? k : best;
-        v->total[r] = v->term[best * n + r];
-        for (size_t k = 0; k < e->parts; k++)
-            v->term[k * n + r] = k == best ? v->total[r] : -HUGE_VAL;
+                square[r] -= (x[j * n + r] - mean[j]) * (x[j * n + r] - mean[j]);
+        for (size_t r = 0; r < n; r++) {
+            if (k > 0 && !(square[r] > v->logp[r]))
+                continue;
+            v->logp[r] = square[r];
+            for (size_t other = 0; other <= k; other++)
+                v->share[other * n + r] = other == k;
+        }
     }
 }
 
@@ -478,20 +485,25 @@ static void pass_chunk(void *context, int thread, size_t chunk)
     mixture_view *v = e->view[thread];
     size_t first = chunk * e->blocks / e->chunks, end = (chunk + 1) * e->blocks / e->chunks;
     double score = 0;
-    memset(sums_at(e, chunk, 0), 0, e->parts * (1 + e->d + e->size) * sizeof(double));
-    v->fresh = false; /* the parts are new */
+    memset(sums_at(e, chunk, 0), 0, e->parts * mixture_sums_size(e->m) * sizeof(double));
+    mixture_look(v, NULL);
+    for (size_t k = 0; k < e->parts; k++)
+        mixture_changed(v, k);
     for (const em_block *b = e->block + first; b < e->block + end; b++) {
+        const double *x = e->x + b->at * e->d, *weight = e->weight + b->at;
+        size_t n = b->padded;
         if (e->kind == EM_SHARED) {
-            look(v, b->pattern);
-            densities_of_block(v, e->x + b->at * e->d, b->padded);
+            mixture_look(v, b->pattern);
+            mixture_block(v, x, n, v->logp);
         } else {
-            nearest_of_block(e, v, e->x + b->at * e->d, b->padded);
+            nearest_of_block(e, v, x, n);
         }
         for (size_t r = 0; r < b->rows; r++)
-            score += e->weight[b->at + r] * v->total[r];
+            score += weight[r] * v->logp[r];
         for (size_t k = 0; k < e->parts; k++) {
-            share_of_part(v, k, b->padded);
-            add_block(e, v, b, k, sums_at(e, chunk, k));
+            for (size_t r = 0; r < n; r++)
+                v->part[r] = weight[r] * v->share[k * n + r];
+            mixture_block_sums(v, k, x, v->part, n, e->kind != EM_NEAREST, sums_at(e, chunk, k));
         }
     }
     e->score[chunk] = score;
@@ -584,7 +596,7 @@ static void cut_blocks(em *e, const patterned *rows, bool holes, em_block *block
     size_t n = e->rows->n, end;
     e->blocks = e->padded = 0;
     for (size_t first = 0; first < n; first = end, e->blocks++) {
-        for (end = first + 1; end < n && end - first < BLOCK_OF_ROWS; end++)
+        for (end = first + 1; end < n && end - first < MIXTURE_BLOCK; end++)
             if (holes && !same_pattern(rows + first, rows + end))
                 break;
         size_t padded = round_up(end - first);
@@ -664,7 +676,7 @@ static void measure_distances(void *context, int thread, size_t item)
     em *e = context;
     const em_block *b = e->block + item;
     size_t n = b->padded;
-    double sum[BLOCK_OF_ROWS] = {0};
+    double sum[MIXTURE_BLOCK] = {0};
     const double *x = e->x + b->at * e->d;
     (void)thread;
     for (size_t j = 0; j < e->d; j++)
@@ -779,10 +791,8 @@ static nicest_status em_open(em *e)
     if (!e->covariance || !e->sums || !e->score || !e->view)
         return fail_memory();
     TRY(mixture_new(&e->m, e->d, e->parts, e->o->diagonal));
-    for (int i = 0; i < e->threads; i++) {
-        TRY(view_open(&e->view[i], e->m, e->block[e->blocks - 1].pattern != NULL));
-        e->view[i]->covariance = e->covariance;
-    }
+    for (int i = 0; i < e->threads; i++)
+        TRY(view_open(&e->view[i], e->m, e->block[0].pattern != NULL, e->covariance));
     return NICEST_OK;
 }
 
@@ -893,7 +903,7 @@ static nicest_status judge_fold(const mixture_rows *rows, const mixture_options 
         status == NICEST_E_DATA) /* no row or no value of a column: this fold says nothing */
         return NICEST_OK;
     TRY_TO(status);
-    TRY_TO(mixture_view_new(&v, m));
+    TRY_TO(mixture_view_new(&v, m, true));
     n = take_fold(rows, o->seed, fold, true, x, weight);
     mixture_evaluate(v, x, n, logp, NULL);
     for (size_t i = 0; i < n; i++) {

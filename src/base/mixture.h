@@ -70,10 +70,10 @@ nicest_status mixture_choose(mixture **out, const mixture_rows *rows, const mixt
 
 /* ------------------------------------------------------------------ use */
 
-/* What one thread needs to look at a mixture: scratch, and the factors of the last pattern of
- * holes. Borrows m, which must not change meanwhile. */
+/* What one thread needs to look at a mixture: scratch, and the factors of one pattern of holes.
+ * Borrows m; `holes`: rows with holes may come. */
 typedef struct mixture_view mixture_view;
-nicest_status mixture_view_new(mixture_view **out, const mixture *m);
+nicest_status mixture_view_new(mixture_view **out, const mixture *m, bool holes);
 void mixture_view_free(mixture_view *v);
 
 /* logp[n] and gradient[n, d] (may be NULL; 0 where missing) of rows x[n, d]: neither depends on the
@@ -86,5 +86,27 @@ void mixture_fill(mixture_view *v, const random_stream *noise, uint64_t number, 
 /* Row `number` of the stream. Deviations from the part's mean are multiplied by `temperature`. */
 void mixture_sample(const mixture *m, random_stream stream, uint64_t number, double temperature,
                     double *x);
+
+/* ------------------------------------------------------------------ blocks of rows
+ *
+ * What the functions above are made of, for callers whose rows lie in columns, x[d, n]: n at most
+ * MIXTURE_BLOCK and a multiple of GAUSSIAN_LANES. Hidden values are finite and not looked at. */
+
+enum { MIXTURE_BLOCK = 128 };
+
+/* The pattern of what follows: columns that are NaN in row[d] are hidden; NULL: none. */
+void mixture_look(mixture_view *v, const double *row);
+/* Says that part k of the mixture has other values than before. */
+void mixture_changed(mixture_view *v, size_t k);
+/* logp[n], and the share that each part has in each row, [parts, n], until the next call. */
+const double *mixture_block(mixture_view *v, const double *x, size_t n, double *logp);
+/* gradient[d, n] by x, right after mixture_block of the same rows. */
+void mixture_block_gradient(mixture_view *v, const double *x, size_t n, double *gradient);
+/* Adds to sums[mixture_sums_size()] the expectations, given what is seen, of share, share y and,
+ * where `squares`, share y y' (of a diagonal mixture its diagonal), y = x - m_k, laid out as a
+ * part. */
+size_t mixture_sums_size(const mixture *m);
+void mixture_block_sums(mixture_view *v, size_t k, const double *x, const double *share, size_t n,
+                        bool squares, double *sums);
 
 #endif

@@ -8,6 +8,7 @@
 
 #include "base/parallel.h"
 #include "base/status.h"
+#include "flow/prior_mixture.h"
 #include "flow/state.h"
 
 /* ------------------------------------------------------------------ the flow */
@@ -22,6 +23,8 @@ static void list_tensors(flow *f)
     for (size_t i = 0; i < f->spec.count; i++) {
         char prefix[32];
         snprintf(prefix, sizeof prefix, "layers.%zu", i);
+        if (class_of(f, i)->remember)
+            strcpy(prefix, "prior");
         if (class_of(f, i)->tensors)
             class_of(f, i)->tensors(f->spec.layers[i], prefix, &f->tensors);
     }
@@ -162,6 +165,7 @@ size_t flow_largest_block(const flow *f)
 typedef struct worker {
     real *block; /* [largest block] */
     real *pairs; /* of batch */
+    void *memo;  /* of the layer that remembers, which is the last */
     arena arena;
 } worker;
 
@@ -259,7 +263,9 @@ static nicest_status prepare_worker(flow_workspace *w, worker *k)
     k->pairs = memory_new(w->bf16 ? BLOCK_ROWS * w->capacity / 2 : 1, sizeof(real));
     if (!k->block || !k->pairs || !arena_open(&k->arena, counting.peak))
         return fail_memory();
-    return NICEST_OK;
+    const layer *last = w->flow->spec.count ? w->flow->spec.layers[w->flow->spec.count - 1] : NULL;
+    bool remembers = last && last->class->remember;
+    return remembers ? last->class->remember(last, w->use >= FLOW_LEARN, &k->memo) : NICEST_OK;
 }
 
 /* The number of layers before `end` that tape. */
@@ -395,6 +401,8 @@ void flow_workspace_free(flow_workspace *w)
     for (int i = 0; w->workers && i < w->threads; i++) {
         memory_free(w->workers[i].block);
         memory_free(w->workers[i].pairs);
+        if (w->workers[i].memo)
+            class_of(w->flow, w->flow->spec.count - 1)->forget(w->workers[i].memo);
         arena_close(&w->workers[i].arena);
     }
     memory_free(w->workers);
@@ -438,16 +446,20 @@ real *flow_block_scratch(flow_workspace *w, int thread)
 /* ------------------------------------------------------------------ a tile on its way */
 
 /* Row `row` of the job, encoded. */
-static void load_row(const flow_workspace *w, size_t row, const double *from, double *encoded,
-                     float *noise)
+static void load_row(const flow_workspace *w, const tile *t, size_t row, const double *from,
+                     double *encoded, float *noise)
 {
     const flow_job *job = w->job;
     const entry *e = &w->flow->entry;
     uint64_t number = job->first_row + row;
     if (job->input == FLOW_PRIOR) {
         entry_given_row(e, job->values ? from : NULL, encoded);
-        prior_sample(w->flow->spec.prior, job->noise, number, job->temperature, encoded,
-                     w->flow->spec.columns);
+        if (w->flow->spec.prior == PRIOR_MIXTURE)
+            prior_mixture_sample(w->flow->spec.layers[w->flow->spec.count - 1], t->memo, job->noise,
+                                 number, job->temperature, encoded);
+        else
+            prior_sample(w->flow->spec.prior, job->noise, number, job->temperature, encoded,
+                         w->flow->spec.columns);
     } else if (job->input == FLOW_STORED) {
         entry_encode_row(e, from, job->noise, number, noise, encoded);
     } else if (job->input == FLOW_CONTINUOUS) {
@@ -523,7 +535,7 @@ static void load_tile(const flow_workspace *w, tile *t, size_t first, double *va
         if (job->source && count > 0)
             job->source->fetch(job->source->context, first + start, count, values);
         for (size_t i = 0; i < count; i++)
-            load_row(w, first + start + i, from + i * e->columns, rows + i * e->width, noise);
+            load_row(w, t, first + start + i, from + i * e->columns, rows + i * e->width, noise);
         memset(rows + count * e->width, 0, (room - count) * e->width * sizeof *rows);
         state_put_rows(t->x, t->padded, start, rows, room, t->columns, e->width);
         if (e->mixed)
@@ -593,7 +605,8 @@ static void restore_row(const flow_workspace *w, const tile *t, size_t r, double
     entry_restore_row(e, encoded, given, latent, row);
 }
 
-/* log p of each row; dx (where wanted) becomes weight * d log p_H / dh. */
+/* log p of each row; dx (where wanted) becomes weight * d log p_H / dh. A mixture was the last
+ * layer, and did both already. */
 static void finish_forward(const flow_workspace *w, tile *t, size_t first, bool backward,
                            double *values)
 {
@@ -602,7 +615,7 @@ static void finish_forward(const flow_workspace *w, tile *t, size_t first, bool 
     size_t used = t->scratch->used, n = t->padded;
     real *h = arena_take(t->scratch, n, sizeof *h);
     double *logp = t->logp, *part = arena_take(t->scratch, n, sizeof *part);
-    for (size_t j = 0; j < t->columns; j++) {
+    for (size_t j = 0; w->flow->spec.prior != PRIOR_MIXTURE && j < t->columns; j++) {
         real *dx = backward ? t->dx + j * n : NULL;
         const real *seen = t->mask ? t->mask + j * n : NULL;
         memset(part, 0, seen ? n * sizeof *part : 0);
@@ -695,6 +708,7 @@ static size_t open_tile(flow_workspace *w, int thread, size_t number, tile *t, d
                 .theta = w->flow->theta,
                 .forms = w->forms,
                 .scratch = &k->arena,
+                .memo = k->memo,
                 .dropout = w->learning ? w->job->dropout : NULL};
     t->padded = goes_back(w) || t->rows > 1 || w->bf16 ? tile_padded(t->rows) : 1;
     k->arena.used = 0;
@@ -878,6 +892,7 @@ static void read_gradient(flow_workspace *w, int thread, const block *which, rea
                .tape = &w->tapes[which->layer],
                .bf16 = w->bf16,
                .pairs = k->pairs,
+               .memo = k->memo,
                .ahead = ahead};
     class_of(w->flow, which->layer)->gradient(w->flow->spec.layers[which->layer], &b, which, g);
 }

@@ -92,6 +92,7 @@ typedef struct tile {
     weight_forms forms;
     bool bf16;
     arena *scratch;
+    void *memo;    /* the thread's, of the layer that remembers */
     real *largest; /* [2]: max |activation| and |delta| of this layer and tile; NULL unless taped */
 } tile;
 
@@ -123,6 +124,7 @@ typedef struct batch {
     const tape *tape; /* this layer's part */
     bool bf16;
     real *pairs;       /* with bf16: [tiles, BLOCK_ROWS, tile / 2] */
+    void *memo;        /* the thread's, of the layer that remembers */
     gemm_ahead *ahead; /* wanted after the gradient; NULL: nothing */
 } batch;
 /* Rows that tile `number` of the batch was computed with, 0 where there is none; its first row is
@@ -184,6 +186,10 @@ typedef struct layer_class {
     nicest_status (*start)(layer *self, const layer_start *s);
     /* Whether tensors that came from a file are ones that this layer can have; NULL: any are. */
     nicest_status (*check)(const layer *self);
+    /* What each thread keeps for this layer from tile to tile; `learns`: gradients by theta will be
+     * asked. At most one layer of a flow remembers: the prior. NULL: nothing. */
+    nicest_status (*remember)(const layer *self, bool learns, void **memo);
+    void (*forget)(void *memo);
     void (*forward)(const layer *self, tile *t);
     void (*inverse)(const layer *self, tile *t);
     /* dx becomes the gradient by the layer's input; deltas go to the tape. */

@@ -7,7 +7,8 @@
 #include "base/random.h"
 #include "flow/layer.h"
 
-typedef enum prior_kind { PRIOR_LOGISTIC, PRIOR_NORMAL } prior_kind;
+/* A mixture is a layer of its own (prior_mixture.h); asked here, it is a standard normal. */
+typedef enum prior_kind { PRIOR_LOGISTIC, PRIOR_NORMAL, PRIOR_MIXTURE } prior_kind;
 
 /* Standard deviation: pi / sqrt(3), or 1. */
 double prior_deviation(prior_kind p);

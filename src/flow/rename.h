@@ -84,6 +84,8 @@
 #define permute_parse        permute_parse_f64
 #define prior_deviation      prior_deviation_f64
 #define prior_log_density    prior_log_density_f64
+#define prior_mixture_parse  prior_mixture_parse_f64
+#define prior_mixture_sample prior_mixture_sample_f64
 #define prior_sample         prior_sample_f64
 #define rule_additive        rule_additive_f64
 #define rule_affine          rule_affine_f64

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/status.h"
+#include "flow/prior_mixture.h"
 
 enum { MAX_LAYERS = 1024, MAX_COLUMNS = 1 << 20 };
 
@@ -58,10 +59,19 @@ static nicest_status append_layer(const spec_line *l, parser *p)
 static nicest_status parse_prior(const spec_line *l, parser *p)
 {
     const char *name = l->words == 2 ? l->word[1] : "";
-    if (strcmp(name, "logistic") && strcmp(name, "normal"))
-        return spec_refuse(l, "expected 'prior logistic' or 'prior normal'");
-    p->spec.prior = strcmp(name, "normal") ? PRIOR_LOGISTIC : PRIOR_NORMAL;
     p->has_prior = true;
+    if (!strncmp(name, "mixture", strlen("mixture"))) {
+        const spec_shape shape = {p->spec.columns, p->spec.context, p->spec.masked};
+        layer *last = NULL;
+        TRY(prior_mixture_parse(l, &shape, p->canonical, &last));
+        p->spec.prior = PRIOR_MIXTURE;
+        if (last)
+            p->spec.layers[p->spec.count++] = last;
+        return last ? NICEST_OK : fail_memory();
+    }
+    if (strcmp(name, "logistic") && strcmp(name, "normal"))
+        return spec_refuse(l, "expected 'prior logistic', 'prior normal' or 'prior mixture:K'");
+    p->spec.prior = strcmp(name, "normal") ? PRIOR_LOGISTIC : PRIOR_NORMAL;
     snprintf(p->canonical, SPEC_LINE, "prior %s", name);
     return NICEST_OK;
 }
@@ -139,7 +149,7 @@ static nicest_status parse_all(const char *text, parser *p)
 nicest_status spec_parse(flow_spec *spec, const char *text)
 {
     parser p = {0};
-    p.spec.layers = memory_new(MAX_LAYERS, sizeof *p.spec.layers);
+    p.spec.layers = memory_new(MAX_LAYERS + 1, sizeof *p.spec.layers);
     nicest_status status = p.spec.layers ? parse_all(text, &p) : fail_memory();
     if (status != NICEST_OK)
         spec_close(&p.spec);

@@ -6,7 +6,7 @@
  *     coupling move=second hidden=1000x5 activation=relu rule=additive
  *     coupling move=first hidden=1000x5
  *     scale
- *     prior logistic                                    # or: normal
+ *     prior logistic                                    # or: normal, mixture:K[:diagonal]
  *
  * 'context N' and 'masked' may follow 'columns'. '#' begins a comment. docs/spec.md has all layers;
  * each is parsed by its own file (grammar.h). Knows no numbers of a trained model. */
@@ -22,7 +22,7 @@ typedef struct flow_spec {
     bool masked;    /* rows may have hidden values */
     layer *categories; /* the first layer, where it is theirs; NULL: there are none */
     prior_kind prior;
-    layer **layers; /* [count], owned */
+    layer **layers; /* [count], owned; a mixture prior is the last */
     size_t count;
     char *text; /* canonical, owned */
 } flow_spec;

@@ -165,13 +165,23 @@ static nicest_status add_couplings(char **spec, const nicest_train_options *o, c
     return NICEST_OK;
 }
 
+static nicest_status check_prior(const char *prior, size_t columns)
+{
+    char *text = memory_format("nicest 1\ncolumns %zu\nprior %s\n", columns, prior);
+    flow_spec probe;
+    nicest_status status = text ? spec_parse(&probe, text) : fail_memory();
+    memory_free(text);
+    if (status == NICEST_OK)
+        spec_close(&probe);
+    return status == NICEST_E_FORMAT ? fail_in(NICEST_E_ARGUMENT, "prior '%.30s'", prior) : status;
+}
+
 static nicest_status write_spec(recipe *r, const nicest_train_options *o, const preset *p,
                                 const recipe_data *data, words *said)
 {
     const char *prior = o->prior ? o->prior : p->prior;
     const char *first = o->preprocess ? o->preprocess : p->preprocess;
-    if (strcmp(prior, "logistic") && strcmp(prior, "normal"))
-        return fail(NICEST_E_ARGUMENT, "prior '%.30s': expected logistic or normal", prior);
+    TRY(check_prior(prior, data->columns));
     bool logit = !strcmp(first, "logit"), standardise = !strcmp(first, "standardise");
     bool marginal = !strcmp(first, "marginal");
     if (!logit && !standardise && !marginal && strcmp(first, "centre") && strcmp(first, "none"))
@@ -193,7 +203,10 @@ static nicest_status write_spec(recipe *r, const nicest_train_options *o, const 
         words_add(said, "one column: nothing to couple; the model is the %s prior, fitted", prior);
     TRY(add_line(&r->spec, "scale"));
     r->centred = !logit && strcmp(first, "none");
-    return add_line(&r->spec, strcmp(prior, "normal") ? "prior logistic" : "prior normal");
+    char *line = memory_format("prior %s", prior);
+    nicest_status status = line ? add_line(&r->spec, line) : fail_memory();
+    memory_free(line);
+    return status;
 }
 
 static nicest_status take_spec(recipe *r, const nicest_train_options *o, const recipe_data *data)
