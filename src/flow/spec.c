@@ -61,7 +61,8 @@ static nicest_status parse_prior(const spec_line *l, parser *p)
     const char *name = l->words == 2 ? l->word[1] : "";
     p->has_prior = true;
     if (!strncmp(name, "mixture", strlen("mixture"))) {
-        const spec_shape shape = {p->spec.columns, p->spec.context, p->spec.masked};
+        const spec_shape shape = {
+            .columns = p->spec.columns, .context = p->spec.context, .masked = p->spec.masked};
         layer *last = NULL;
         TRY(prior_mixture_parse(l, &shape, p->canonical, &last));
         p->spec.prior = PRIOR_MIXTURE;
