@@ -43,8 +43,10 @@ typedef struct subject {
     optimizer optimizer;
     stepper stepper;
     double *rows; /* [many, d] */
-    int threads;
-    bool bf16;
+    /* Use goes through the public functions, as a user's program does. */
+    nicest_workspace *workspace;
+    double *out, *logp; /* [many, d], [many] */
+    nicest_status status;
 } subject;
 
 static char *standard_spec(const standard *s)
@@ -67,71 +69,48 @@ static void fetch_rows(const void *context, size_t first, size_t count, double *
     memcpy(stored, s->rows + first * s->what->columns, count * s->what->columns * sizeof *stored);
 }
 
-static void fill_rows(const subject *s)
-{
-    size_t columns = s->what->columns;
-    for (size_t i = 0; i < s->what->many; i++)
-        random_normal((random_stream){1, RANDOM_USER, 0}, i, s->rows + i * columns, columns);
-    for (size_t i = 0; s->what->levels > 0 && i < s->what->many * columns; i++)
-        s->rows[i] = fmin(floor(fabs(s->rows[i]) * s->what->levels / 4), s->what->levels - 1);
-}
-
-/* Columns of levels become columns of [0, 1). */
-static nicest_status set_entry(flow *f, double levels)
-{
-    for (size_t i = 0; levels > 0 && i < f->entry.columns; i++)
-        f->entry.column[i] = (entry_column){.step = 1, .levels = levels, .unit = 1 / levels};
-    return entry_set(&f->entry);
-}
-
+/* The paper's columns of 256 levels become columns of [0, 1). */
 static nicest_status open_flow(subject *s)
 {
-    char *spec = standard_spec(s->what);
-    flow *f = NULL;
-    nicest_status status = spec ? flow_new(&f, spec, 0) : fail_memory();
+    const standard *what = s->what;
+    size_t d = what->columns;
+    for (size_t i = 0; i < what->many; i++)
+        random_normal((random_stream){1, RANDOM_USER, 0}, i, s->rows + i * d, d);
+    for (size_t i = 0; what->levels > 0 && i < what->many * d; i++)
+        s->rows[i] = fmin(floor(fabs(s->rows[i]) * what->levels / 4), what->levels - 1);
+    char *spec = standard_spec(what);
+    nicest_status status = spec ? flow_new(&s->flow, spec, 0) : fail_memory();
     memory_free(spec);
     TRY(status);
-    flow_rows rows = {fetch_rows, s, s->what->batch};
-    status = set_entry(f, s->what->levels);
+    for (size_t j = 0; what->levels > 0 && j < d; j++)
+        s->flow->entry.column[j] =
+            (entry_column){.step = 1, .levels = what->levels, .unit = 1 / what->levels};
+    flow_rows rows = {fetch_rows, s, what->batch};
+    status = entry_set(&s->flow->entry);
     if (status == NICEST_OK)
-        status = flow_init(f, &rows, 1, 1);
-    if (status != NICEST_OK) {
-        flow_free(f);
-        return status;
-    }
-    s->flow = f;
-    return model_new(&s->model, f);
-}
-
-static nicest_status open_learning(subject *s)
-{
-    optimizer_settings adam = {NICEST_ADAM, 0.9, 0.99, 1e-4, 0, 0};
-    TRY(flow_workspace_new(&s->learn, s->flow, FLOW_LEARN, s->what->batch, s->threads, s->bf16));
-    TRY(optimizer_open(&s->optimizer, &adam, s->flow->theta, s->flow->tensors.trainable));
-    return stepper_open(&s->stepper, s->flow, s->learn, &s->optimizer, 0);
-}
-
-static void close_learning(subject *s)
-{
-    stepper_close(&s->stepper);
-    optimizer_close(&s->optimizer);
-    flow_workspace_free(s->learn);
-    s->learn = NULL;
+        status = flow_init(s->flow, &rows, 1, 1);
+    if (status == NICEST_OK)
+        return model_new(&s->model, s->flow);
+    flow_free(s->flow);
+    return status;
 }
 
 static nicest_status open_subject(subject *s, const standard *what)
 {
-    *s = (subject){.what = what, .rows = memory_new(what->many * what->columns, sizeof *s->rows)};
-    if (!s->rows)
-        return fail_memory();
-    fill_rows(s);
-    return open_flow(s);
+    *s = (subject){.what = what,
+                   .rows = memory_new(what->many * what->columns, sizeof *s->rows),
+                   .out = memory_new(what->many * what->columns, sizeof *s->out),
+                   .logp = memory_new(what->many, sizeof *s->logp)};
+    return s->rows && s->out && s->logp ? open_flow(s) : fail_memory();
 }
 
 static void close_subject(subject *s)
 {
+    nicest_workspace_free(s->workspace);
     nicest_model_free(s->model);
     memory_free(s->rows);
+    memory_free(s->out);
+    memory_free(s->logp);
 }
 
 /* ------------------------------------------------------------------ timing */
@@ -187,28 +166,33 @@ static void run_step(void *context)
 static nicest_status measure_step(subject *s, int threads, bool bf16, double peak, double seconds,
                                   nicest_bench_figure *figure)
 {
-    s->threads = threads;
-    s->bf16 = bf16;
-    nicest_status status = open_learning(s);
+    optimizer_settings adam = {NICEST_ADAM, 0.9, 0.99, 1e-4, 0, 0};
+    nicest_status status =
+        flow_workspace_new(&s->learn, s->flow, FLOW_LEARN, s->what->batch, threads, bf16);
+    if (status == NICEST_OK)
+        status = optimizer_open(&s->optimizer, &adam, s->flow->theta, s->flow->tensors.trainable);
+    if (status == NICEST_OK)
+        status = stepper_open(&s->stepper, s->flow, s->learn, &s->optimizer, 0);
     if (status == NICEST_OK) {
         double parameters = (double)s->flow->tensors.trainable;
-        nicest_bench_figure time = bench_measure(run_step, s, seconds);
-        *figure = bench_rate(time, 1);
-        figure->median = 1e3 * time.median;
-        figure->share = 6e-9 * parameters * (double)s->what->batch / time.median / peak;
+        *figure = bench_measure(run_step, s, seconds);
+        figure->share = 6e-9 * parameters * (double)s->what->batch / figure->median / peak;
+        figure->median *= 1e3;
     }
-    close_learning(s);
+    stepper_close(&s->stepper);
+    optimizer_close(&s->optimizer);
+    flow_workspace_free(s->learn);
+    s->learn = NULL;
     return status;
 }
 
 static nicest_status measure_steps(subject *s, int index, double seconds, nicest_bench_result *r)
 {
+    nicest_bench_figure *one = &r->model[index].step_one_thread_ms;
     TRY(measure_step(s, r->threads, false, r->peak_f32, seconds, &r->model[index].step_ms));
-    if (r->threads == 1)
-        r->model[index].step_one_thread_ms = r->model[index].step_ms;
-    else
-        TRY(measure_step(s, 1, false, r->one_peak_f32, seconds,
-                         &r->model[index].step_one_thread_ms));
+    *one = r->model[index].step_ms;
+    if (r->threads > 1)
+        TRY(measure_step(s, 1, false, r->one_peak_f32, seconds, one));
     if (!gemm_has_bf16())
         return NICEST_OK;
     return measure_step(s, r->threads, true, r->peak_bf16, seconds, &r->model[index].step_bf16_ms);
@@ -216,112 +200,82 @@ static nicest_status measure_steps(subject *s, int index, double seconds, nicest
 
 /* ------------------------------------------------------------------ use */
 
-/* These go through the public functions, as a user's program does. */
-typedef struct use {
-    const subject *s;
-    nicest_workspace *workspace;
-    double *out, *logp; /* [many, d], [many] */
-    nicest_status status;
-} use;
-
-static void note(use *u, nicest_status status)
+static void note(subject *s, nicest_status status)
 {
     if (status != NICEST_OK)
-        u->status = status;
+        s->status = status;
 }
 
 static void run_score(void *context)
 {
-    use *u = context;
-    note(u, nicest_score(u->workspace, u->s->rows, u->s->what->many, 1, u->logp));
+    subject *s = context;
+    note(s, nicest_score(s->workspace, s->rows, s->what->many, 1, s->logp));
 }
 
 static void run_inverse(void *context)
 {
-    use *u = context;
-    note(u, nicest_inverse(u->workspace, u->s->rows, u->s->what->many, u->out, NULL));
+    subject *s = context;
+    note(s, nicest_inverse(s->workspace, s->rows, s->what->many, s->out, NULL));
 }
 
 static void run_sample(void *context)
 {
-    use *u = context;
-    note(u, nicest_sample(u->workspace, u->s->what->many, 1, 0, 1, u->out));
+    subject *s = context;
+    note(s, nicest_sample(s->workspace, s->what->many, 1, 0, 1, s->out));
 }
 
 static void run_gradient(void *context)
 {
-    use *u = context;
-    note(u, nicest_log_prob_gradient(u->workspace, u->s->rows, u->s->what->batch, u->logp, u->out));
+    subject *s = context;
+    note(s, nicest_log_prob_gradient(s->workspace, s->rows, s->what->batch, s->logp, s->out));
 }
 
 enum { ONE_ROW_REPEATS = 50 };
 
 static void run_one_row(void *context)
 {
-    use *u = context;
+    subject *s = context;
     for (int i = 0; i < ONE_ROW_REPEATS; i++)
-        note(u, nicest_score(u->workspace, u->s->rows, 1, 1, u->logp));
+        note(s, nicest_score(s->workspace, s->rows, 1, 1, s->logp));
 }
 
 /* Rows a second of what costs `operations` for each parameter and row. */
-static nicest_bench_figure measure_rows(use *u, void (*run)(void *), size_t rows, double operations,
-                                        double seconds, double peak)
+static nicest_bench_figure measure_rows(subject *s, void (*run)(void *), size_t rows,
+                                        double operations, double seconds, double peak)
 {
-    double parameters = (double)u->s->flow->tensors.trainable;
-    nicest_bench_figure rate = bench_rate(bench_measure(run, u, seconds), (double)rows);
+    double parameters = (double)s->flow->tensors.trainable;
+    nicest_bench_figure rate = bench_rate(bench_measure(run, s, seconds), (double)rows);
     rate.share = 1e-9 * operations * parameters * rate.median / peak;
     return rate;
 }
 
-static nicest_status measure_many(use *u, int index, double seconds, nicest_bench_result *r)
-{
-    const standard *what = u->s->what;
-    TRY(nicest_workspace_new(&u->workspace, u->s->model, what->many, r->threads));
-    r->model[index].score = measure_rows(u, run_score, what->many, 2, seconds, r->peak_f32);
-    r->model[index].inverse = measure_rows(u, run_inverse, what->many, 2, seconds, r->peak_f32);
-    r->model[index].sample = measure_rows(u, run_sample, what->many, 2, seconds, r->peak_f32);
-    r->model[index].gradient = measure_rows(u, run_gradient, what->batch, 4, seconds, r->peak_f32);
-    nicest_workspace_free(u->workspace);
-    u->workspace = NULL;
-    return u->status;
-}
-
 /* A model that no cache holds is read from memory for each row: no program is quicker than that. */
-static double one_row_floor(double parameters, double bandwidth)
+static nicest_status measure_one_row(subject *s, int index, double seconds, nicest_bench_result *r)
 {
     const double cached = 48e6; /* bytes: more than nearly every cache that one core can fill */
-    double size = parameters * sizeof(float);
-    return size > cached ? 1e-3 * size / bandwidth : NAN;
-}
-
-static nicest_status measure_one_row(use *u, int index, double seconds, nicest_bench_result *r)
-{
-    TRY(nicest_workspace_new(&u->workspace, u->s->model, 1, 1));
-    nicest_bench_figure time = bench_measure(run_one_row, u, seconds);
+    double size = (double)s->flow->tensors.trainable * sizeof(float);
     nicest_bench_figure *figure = &r->model[index].one_row_us;
-    double floor_us = one_row_floor((double)u->s->flow->tensors.trainable, r->one_bandwidth);
-    *figure = time;
-    figure->median = 1e6 * time.median / ONE_ROW_REPEATS;
-    figure->share = floor_us / figure->median;
-    r->model[index].one_row_floor_us = floor_us;
-    nicest_workspace_free(u->workspace);
-    u->workspace = NULL;
-    return u->status;
+    TRY(nicest_workspace_new(&s->workspace, s->model, 1, 1));
+    *figure = bench_measure(run_one_row, s, seconds);
+    figure->median *= 1e6 / ONE_ROW_REPEATS;
+    r->model[index].one_row_floor_us = size > cached ? 1e-3 * size / r->one_bandwidth : NAN;
+    figure->share = r->model[index].one_row_floor_us / figure->median;
+    return s->status;
 }
 
-static nicest_status measure_use(const subject *s, int index, double seconds,
-                                 nicest_bench_result *r)
+static nicest_status measure_use(subject *s, int index, double seconds, nicest_bench_result *r)
 {
-    use u = {.s = s,
-             .out = memory_new(s->what->many * s->what->columns, sizeof *u.out),
-             .logp = memory_new(s->what->many, sizeof *u.logp)};
-    nicest_status status = u.out && u.logp ? measure_many(&u, index, seconds, r) : fail_memory();
-    if (status == NICEST_OK)
-        status = measure_one_row(&u, index, seconds, r);
-    nicest_workspace_free(u.workspace);
-    memory_free(u.out);
-    memory_free(u.logp);
-    return status;
+    size_t many = s->what->many;
+    double peak = r->peak_f32;
+    TRY(nicest_workspace_new(&s->workspace, s->model, many, r->threads));
+    r->model[index].score = measure_rows(s, run_score, many, 2, seconds, peak);
+    r->model[index].inverse = measure_rows(s, run_inverse, many, 2, seconds, peak);
+    r->model[index].sample = measure_rows(s, run_sample, many, 2, seconds, peak);
+    r->model[index].gradient = measure_rows(s, run_gradient, s->what->batch, 4, seconds, peak);
+    nicest_workspace_free(s->workspace);
+    s->workspace = NULL;
+    TRY(s->status);
+    return measure_one_row(s, index, seconds, r);
 }
 
 /* ------------------------------------------------------------------ the whole */
@@ -341,15 +295,6 @@ static nicest_status measure_model(int index, double seconds, nicest_bench_resul
     return status;
 }
 
-/* The index of a name, or -1. */
-static int standard_named(const char *name, size_t length)
-{
-    for (int i = 0; i < MODELS; i++)
-        if (strlen(STANDARDS[i].name) == length && memcmp(STANDARDS[i].name, name, length) == 0)
-            return i;
-    return -1;
-}
-
 /* Marks those that `models` names in wanted[MODELS]. */
 static nicest_status choose_models(const char *models, bool *wanted)
 {
@@ -357,12 +302,15 @@ static nicest_status choose_models(const char *models, bool *wanted)
         wanted[i] = models == NULL;
     while (models) {
         size_t length = strcspn(models, ",");
-        int index = standard_named(models, length);
-        if (index < 0)
+        int i = 0;
+        while (i < MODELS && (strlen(STANDARDS[i].name) != length ||
+                              memcmp(STANDARDS[i].name, models, length) != 0))
+            i++;
+        if (i == MODELS)
             return fail(NICEST_E_ARGUMENT,
                         "'%.*s' is no standard model; there are paper256, paper1024, table, toy",
                         (int)(length < 64 ? length : 64), models);
-        wanted[index] = true;
+        wanted[i] = true;
         models = models[length] ? models + length + 1 : NULL;
     }
     return NICEST_OK;
