@@ -161,37 +161,32 @@ static bool parse_size(const char *text, size_t most, size_setting *size)
     return true;
 }
 
-static size_t level_range(const char *what, const char *text, double *levels, size_t most)
+size_t options_levels(const char *what, const char *text, double *levels, size_t most)
 {
     double low, high, step;
     char *end;
+    size_t count = 1;
+    if (!strchr(text, ':')) {
+        for (const char *c = text; *c; c++)
+            count += *c == ',';
+        if (count > most)
+            refuse(STATUS_USAGE, "%s: more than %zu levels", what, most);
+        options_numbers(what, text, levels, count);
+        return count;
+    }
     low = strtod(text, &end);
-    if (end == text || *end != ':')
-        refuse(STATUS_USAGE, "%s: '%s' is not FROM:TO:STEP", what, text);
-    char *second = end + 1;
-    high = strtod(second, &end);
-    if (end == second || *end != ':' || !options_number(end + 1, &step))
+    const char *second = end + 1;
+    bool ranged = end > text && *end == ':';
+    high = ranged ? strtod(second, &end) : 0;
+    if (!ranged || end == second || *end != ':' || !options_number(end + 1, &step))
         refuse(STATUS_USAGE, "%s: '%s' is not FROM:TO:STEP", what, text);
     double steps = step != 0 ? (high - low) / step : (double)INFINITY;
     if (!isfinite(steps) || steps < 0 || steps > (double)most - 1)
         refuse(STATUS_USAGE, "%s: the range '%s' must have between 1 and %zu levels", what, text,
                most);
-    size_t count = (size_t)floor(steps + 1e-9) + 1;
+    count = (size_t)floor(steps + 1e-9) + 1;
     for (size_t i = 0; i < count; i++) /* 0.1 + 0.2 should read 0.3 */
         levels[i] = round((low + (double)i * step) * 1e12) / 1e12;
-    return count;
-}
-
-size_t options_levels(const char *what, const char *text, double *levels, size_t most)
-{
-    if (strchr(text, ':'))
-        return level_range(what, text, levels, most);
-    size_t count = 1;
-    for (const char *c = text; *c; c++)
-        count += *c == ',';
-    if (count > most)
-        refuse(STATUS_USAGE, "%s: more than %zu levels", what, most);
-    options_numbers(what, text, levels, count);
     return count;
 }
 
@@ -342,54 +337,19 @@ static double whole_number(const parser *p, const char *value, double most)
     return number;
 }
 
-static void store_choice(const parser *p, const char *value, const char **at)
+static void check_choice(const parser *p, const char *value)
 {
     const char *choice = p->option->choices;
     size_t length = strlen(value);
     while (*choice) {
         size_t size = strcspn(choice, "|");
-        if (size == length && !strncmp(choice, value, size)) {
-            *at = value;
+        if (size == length && !strncmp(choice, value, size))
             return;
-        }
         choice += size + (choice[size] == '|');
     }
-    char expected[256] = "one of ";
-    snprintf(expected + 7, sizeof expected - 7, "%s", p->option->choices);
+    char expected[256];
+    snprintf(expected, sizeof expected, "one of %s", p->option->choices);
     refuse_value(p, value, expected);
-}
-
-static void store_number(const parser *p, const char *value, void *at)
-{
-    double number;
-    switch (p->option->type) {
-    case OPTION_INTEGER:
-        *(int *)at = (int)whole_number(p, value, 2147483647.0);
-        break;
-    case OPTION_COUNT:
-        number = whole_number(p, value, 9007199254740992.0);
-        if (number < 0)
-            refuse_value(p, value, "a whole number of at least 0");
-        *(size_t *)at = (size_t)number;
-        break;
-    case OPTION_REAL:
-        if (!options_number(value, &number))
-            refuse_value(p, value, "a number");
-        check_range(p, value, number, "a number");
-        *(double *)at = number;
-        break;
-    default:
-        break;
-    }
-}
-
-/* An option that shows no C takes no channels. */
-static void store_size(const parser *p, const char *value, size_setting *size)
-{
-    bool channels = strchr(p->option->argument, 'C') != NULL;
-    if (!parse_size(value, channels ? 3 : 2, size))
-        refuse_value(p, value,
-                     channels ? "a size such as 28x28 or 32x32x3" : "a size such as 200x300");
 }
 
 /* A choice of columns or rows that is said again would silently take the place of the first. */
@@ -408,16 +368,34 @@ static void refuse_again(parser *p)
 static void store(parser *p, const char *value)
 {
     void *at = p->settings + p->option->offset;
+    double number;
+    bool channels; /* an option that shows no C takes none */
     switch (p->option->type) {
     case OPTION_TEXT:
         refuse_again(p);
         *(const char **)at = value;
         break;
+    case OPTION_CHOICE:
+        check_choice(p, value);
+        *(const char **)at = value;
+        break;
     case OPTION_ARGUMENT:
         *(const char **)at = value;
         break;
-    case OPTION_CHOICE:
-        store_choice(p, value, at);
+    case OPTION_INTEGER:
+        *(int *)at = (int)whole_number(p, value, 2147483647.0);
+        break;
+    case OPTION_COUNT:
+        number = whole_number(p, value, 9007199254740992.0);
+        if (number < 0)
+            refuse_value(p, value, "a whole number of at least 0");
+        *(size_t *)at = (size_t)number;
+        break;
+    case OPTION_REAL:
+        if (!options_number(value, &number))
+            refuse_value(p, value, "a number");
+        check_range(p, value, number, "a number");
+        *(double *)at = number;
         break;
     case OPTION_SEED:
         if (!parse_seed(value, at))
@@ -432,10 +410,12 @@ static void store(parser *p, const char *value)
             refuse_value(p, value, "epochs (2), steps (500steps) or a time (30s, 10m, 1h)");
         break;
     case OPTION_SIZE:
-        store_size(p, value, at);
+        channels = strchr(p->option->argument, 'C') != NULL;
+        if (!parse_size(value, channels ? 3 : 2, at))
+            refuse_value(p, value,
+                         channels ? "a size such as 28x28 or 32x32x3" : "a size such as 200x300");
         break;
-    default:
-        store_number(p, value, at);
+    case OPTION_FLAG:
         break;
     }
 }
