@@ -2,7 +2,8 @@
  * write what is no data to standard output, is refused before any work.
  *
  * Owns no option: the tables say which values are files (they are written, or their argument says
- * FILE, DATA, MASK or MODEL, or KIND=LEVELS with data behind its @) and which of these are written. */
+ * FILE, DATA, MASK or MODEL, or KIND=LEVELS with data behind its @) and which of these are written.
+ */
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,24 +20,19 @@ typedef struct named_file {
     const char *text; /* as it was given */
     char path[PATH];  /* without slice and array; "" where it is too long to be one */
     bool exists;
-    struct stat facts;
+    struct stat facts; /* of it, or of the folder that it would be in; zeros where that lacks too */
 } named_file;
-
-static bool is_file(const option *o)
-{
-    static const char *const arguments[] = {"FILE", "DATA", "MASK", "MODEL"};
-    bool named = o->type == OPTION_ARGUMENT || o->written;
-    for (size_t i = 0; i < sizeof arguments / sizeof *arguments && !named; i++)
-        named = o->type == OPTION_TEXT && o->argument && strstr(o->argument, arguments[i]);
-    return named;
-}
 
 /* The file that an option names, or NULL: "morph=0.5@other.npy" names other.npy. */
 static const char *file_of(const option *o, const void *settings)
 {
-    const char *text, *at;
-    bool corruption = o->type == OPTION_TEXT && o->argument && !strcmp(o->argument, "KIND=LEVELS");
-    if (!corruption && !is_file(o))
+    static const char *const arguments[] = {"FILE", "DATA", "MASK", "MODEL"};
+    const char *text, *at, *argument = o->type == OPTION_TEXT && o->argument ? o->argument : "";
+    bool corruption = !strcmp(argument, "KIND=LEVELS");
+    bool named = corruption || o->type == OPTION_ARGUMENT || o->written;
+    for (size_t i = 0; i < sizeof arguments / sizeof *arguments && !named; i++)
+        named = strstr(argument, arguments[i]);
+    if (!named)
         return NULL;
     memcpy(&text, (const char *)settings + o->offset, sizeof text);
     if (!text || !corruption)
@@ -45,10 +41,19 @@ static const char *file_of(const option *o, const void *settings)
     return at ? at + 1 : NULL;
 }
 
+/* "runs/a.csv" -> "a.csv", and in `folder` [PATH + 8] "runs/." */
+static const char *split(const char *path, char *folder)
+{
+    const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
+    snprintf(folder, PATH + 8, "%.*s.", (int)(name - path), path);
+    return name;
+}
+
 /* "rows.npz:x[0:9]" -> "rows.npz", if that is what is there. */
 static named_file name_file(const option *o, const char *text)
 {
     static const char ENDS[] = "[:";
+    char folder[PATH + 8];
     named_file f = {.option = o, .text = text};
     if (strlen(text) >= PATH)
         return f;
@@ -60,6 +65,9 @@ static named_file name_file(const option *o, const char *text)
             *cut = 0;
         f.exists = !stat(f.path, &f.facts);
     }
+    split(f.path, folder);
+    if (!f.exists && stat(folder, &f.facts))
+        memset(&f.facts, 0, sizeof f.facts);
     return f;
 }
 
@@ -75,34 +83,18 @@ static size_t collect(const command *c, const void *settings, named_file *files)
     return count;
 }
 
-/* "runs/a.csv" -> "a.csv", and in `folder` [PATH + 8] "runs/." */
-static const char *split(const char *path, char *folder)
-{
-    const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
-    snprintf(folder, PATH + 8, "%.*s.", (int)(name - path), path);
-    return name;
-}
-
 static bool same_facts(const struct stat *a, const struct stat *b)
 {
-    return a->st_dev == b->st_dev && a->st_ino == b->st_ino;
+    return a->st_ino && a->st_dev == b->st_dev && a->st_ino == b->st_ino;
 }
 
-/* Of files that are not there yet: "a.csv" and "./a.csv". */
-static bool same_place(const char *a, const char *b)
-{
-    char first[PATH + 8], second[PATH + 8];
-    struct stat facts, other;
-    return !strcmp(split(a, first), split(b, second)) && !stat(first, &facts) &&
-           !stat(second, &other) && same_facts(&facts, &other);
-}
-
+/* Also of files that are not there yet: "a.csv" and "./a.csv". */
 static bool same(const named_file *a, const named_file *b)
 {
-    if (a->exists && b->exists)
-        return S_ISREG(a->facts.st_mode) && same_facts(&a->facts, &b->facts);
-    return !a->exists && !b->exists && *a->path && *b->path &&
-           (!strcmp(a->path, b->path) || same_place(a->path, b->path));
+    char folder[PATH + 8];
+    return a->exists == b->exists && same_facts(&a->facts, &b->facts) &&
+           (a->exists ? S_ISREG(a->facts.st_mode)
+                      : !strcmp(split(a->path, folder), split(b->path, folder)));
 }
 
 /* Of a folder its pictures are read, or those of its sub-folders; a table or a model beside them
