@@ -109,7 +109,7 @@ static void print_peaks(const nicest_bench_result *r, double startup)
     printf("threads %d, start of the program %.2f ms\n", r->threads, startup);
 }
 
-static void print_model(const nicest_bench_result *r, size_t i)
+static void print_standard(const nicest_bench_result *r, size_t i)
 {
     if (!isfinite(r->model[i].step_ms.median))
         return;
@@ -136,7 +136,7 @@ static void print_result(const nicest_bench_result *r, double startup)
 {
     print_peaks(r, startup);
     for (size_t i = 0; i < MODELS; i++)
-        print_model(r, i);
+        print_standard(r, i);
 }
 
 /* {"paper256": number, ...} of the double that lies `offset` bytes into each model. */
@@ -190,7 +190,7 @@ static const struct {
     {"one_row_floor_us", OFFSET(one_row_floor_us)},
 };
 
-static json_t *result_json(const nicest_bench_result *r, double startup)
+static json_t *bench_json(const nicest_bench_result *r, double startup)
 {
     json_t *object = json_pack(
         "{s:i, s:o, s:o, s:o, s:o, s:o, s:o}", "threads", r->threads, "peak_f32",
@@ -218,7 +218,7 @@ static int bench_run(void *settings)
     need(status);
     if (!s->shared.quiet)
         print_result(&result, startup);
-    save_and_print_json(&s->shared, result_json(&result, startup));
+    save_and_print_json(&s->shared, bench_json(&result, startup));
     return STATUS_DONE;
 }
 

@@ -47,7 +47,7 @@ static const command *named_command(const char *name)
            nearest ? "; did you mean " : "", nearest ? nearest : "", nearest ? "?" : "");
 }
 
-static json_t *names_json(void)
+static json_t *commands_json(void)
 {
     json_t *names = json_array();
     for (const command *const *c = COMMANDS; *c; c++)
@@ -67,7 +67,7 @@ static int help_run(void *settings)
         options_print_help(c, stdout);
     else
         options_print_overview(stdout);
-    print_json(&s->shared, json_pack("{s:o}", "commands", names_json()));
+    print_json(&s->shared, json_pack("{s:o}", "commands", commands_json()));
     return STATUS_DONE;
 }
 

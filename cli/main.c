@@ -170,7 +170,7 @@ _Noreturn static void refuse_command(const char *name)
 }
 
 /* What is still in the buffer of standard output must arrive too. */
-static int finish(int status)
+static int end_program(int status)
 {
     if (fflush(stdout) || ferror(stdout))
         refuse_stdout();
@@ -200,7 +200,7 @@ int main(int argc, char **argv)
         name = "version";
     if (!strcmp(name, "--help") || !strcmp(name, "-h")) {
         options_print_overview(stdout);
-        return finish(STATUS_DONE);
+        return end_program(STATUS_DONE);
     }
     if (argc < 2) {
         options_print_overview(stderr);
@@ -212,5 +212,5 @@ int main(int argc, char **argv)
                name);
     if (!c)
         refuse_command(name);
-    return finish(run_command(c, argc - 2, argv + 2));
+    return end_program(run_command(c, argc - 2, argv + 2));
 }

@@ -115,7 +115,7 @@ static void close_subject(subject *s)
 
 /* ------------------------------------------------------------------ timing */
 
-static int compare(const void *a, const void *b)
+static int by_time(const void *a, const void *b)
 {
     double x = *(const double *)a, y = *(const double *)b;
     return (x > y) - (x < y);
@@ -133,7 +133,7 @@ nicest_bench_figure bench_measure(void (*run)(void *), void *context, double sec
         run(context);
         times[count++] = parallel_clock() - start;
     }
-    qsort(times, (size_t)count, sizeof *times, compare);
+    qsort(times, (size_t)count, sizeof *times, by_time);
     double median = times[count / 2];
     return (nicest_bench_figure){median, (times[count * 19 / 20] - times[count / 20]) / median,
                                  NAN};
@@ -317,7 +317,7 @@ static nicest_status choose_models(const char *models, bool *wanted)
 }
 
 /* Names and sizes, and no figure yet. */
-static void describe(nicest_bench_result *r, int index)
+static void name_standard(nicest_bench_result *r, int index)
 {
     const nicest_bench_figure none = bench_nothing();
     r->model[index].name = STANDARDS[index].name;
@@ -349,7 +349,7 @@ static nicest_status measure_all(const bool *wanted, double seconds, nicest_tick
     for (int i = 0; i < MODELS; i++) {
         if (tick && tick(context, i, MODELS))
             return fail(NICEST_E_INTERRUPTED, "interrupted");
-        describe(r, i);
+        name_standard(r, i);
         if (wanted[i])
             TRY(measure_model(i, seconds / models, r));
     }

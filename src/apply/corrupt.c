@@ -373,7 +373,7 @@ static nicest_status make_kernel(corruption *c)
     return NICEST_OK;
 }
 
-static nicest_status read_all(const nicest_data *data, double **values)
+static nicest_status read_values(const nicest_data *data, double **values)
 {
     size_t n = nicest_data_rows(data), d = nicest_data_columns(data);
     double *made = d > 0 && n > SIZE_MAX / d ? NULL : memory_new(n * d, sizeof *made);
@@ -387,17 +387,17 @@ static nicest_status read_all(const nicest_data *data, double **values)
     return status;
 }
 
-static nicest_status prepare(corruption *c, const nicest_data *data, const nicest_data *other,
-                             int threads, double **other_values)
+static nicest_status corruption_open(corruption *c, const nicest_data *data,
+                                     const nicest_data *other, int threads, double **other_values)
 {
     threads = threads < 1 ? parallel_available() : threads;
     c->columns = memory_new(c->d, sizeof *c->columns);
     c->scratch = memory_new((size_t)threads * 2, c->d * sizeof *c->scratch);
     if (!c->columns || !c->scratch)
         return fail_memory();
-    TRY(read_all(data, &c->values));
+    TRY(read_values(data, &c->values));
     if (c->kind->apply == morph)
-        TRY(read_all(other, other_values));
+        TRY(read_values(other, other_values));
     c->other = *other_values;
     if (c->kind->apply == blur)
         TRY(make_kernel(c));
@@ -408,7 +408,7 @@ static nicest_status prepare(corruption *c, const nicest_data *data, const nices
     return NICEST_OK;
 }
 
-static void release(corruption *c)
+static void corruption_close(corruption *c)
 {
     memory_free(c->columns);
     memory_free(c->scratch);
@@ -461,8 +461,8 @@ static nicest_status check_level(const corruption_kind *kind, double level)
                 kind->low, kind->high);
 }
 
-static nicest_status check(const corruption *c, const char *name, const nicest_data *data,
-                           const nicest_data *other)
+static nicest_status check_corruption(const corruption *c, const char *name,
+                                      const nicest_data *data, const nicest_data *other)
 {
     if (!c->kind)
         return fail(NICEST_E_ARGUMENT,
@@ -494,16 +494,16 @@ nicest_status nicest_corrupt(nicest_data **out, const nicest_data *data, const c
                     .channels = size[2],
                     .other_rows = other ? nicest_data_rows(other) : 0};
     TRY(model_check_threads(threads));
-    TRY(check(&c, kind, data, other));
+    TRY(check_corruption(&c, kind, data, other));
     c.stream = (random_stream){
         .seed = seed, .purpose = RANDOM_CORRUPT, .draw = (uint32_t)(c.kind - kinds)};
     if (level == 0)
         return same_rows(out, data);
     double *other_values = NULL;
-    nicest_status status = prepare(&c, data, other, threads, &other_values);
+    nicest_status status = corruption_open(&c, data, other, threads, &other_values);
     if (status == NICEST_OK)
         status = nicest_data_replace(out, data, c.values);
     memory_free(other_values);
-    release(&c);
+    corruption_close(&c);
     return status;
 }

@@ -70,7 +70,7 @@ static void hide_missing(const double *stored, size_t n, size_t d, unsigned char
 }
 
 /* One row's pattern goes to all rows. */
-static void repeat(const unsigned char *pattern, size_t n, size_t d, unsigned char *hidden)
+static void repeat_pattern(const unsigned char *pattern, size_t n, size_t d, unsigned char *hidden)
 {
     for (size_t i = 0; i < n; i++)
         memmove(hidden + i * d, pattern, d);
@@ -103,14 +103,14 @@ static nicest_status read_share(const char *text, double *share)
     return NICEST_OK;
 }
 
-static bool ends_with(const char *text, const char *ending)
+static bool has_ending(const char *text, const char *ending)
 {
     size_t length = strlen(text), tail = strlen(ending);
     return length >= tail && strcmp(text + length - tail, ending) == 0;
 }
 
 /* Mean of the colour channels; transparency is not looked at. */
-static unsigned brightness(const nicest_image *image, size_t pixel)
+static unsigned grey_of(const nicest_image *image, size_t pixel)
 {
     const unsigned char *p = image->pixels + pixel * image->channels;
     unsigned colours = image->channels >= 3 ? 3 : 1, sum = 0;
@@ -134,9 +134,9 @@ static nicest_status hide_by_picture(const frame *f, const char *path, size_t n,
         status = fail(NICEST_E_MISMATCH, "%s: the mask is %ux%u, the pictures are %zux%zu", path,
                       image.height, image.width, f->height, f->width);
     for (size_t j = 0; status == NICEST_OK && j < d; j++)
-        pattern[j] = brightness(&image, j / f->channels) >= 128;
+        pattern[j] = grey_of(&image, j / f->channels) >= 128;
     if (status == NICEST_OK)
-        repeat(pattern, n, d, hidden);
+        repeat_pattern(pattern, n, d, hidden);
     memory_free(pattern);
     nicest_image_free(&image);
     return status;
@@ -146,7 +146,7 @@ static nicest_status make_mask(const char *name, const frame *f, bool picture, c
                                size_t n, uint64_t seed, unsigned char *hidden)
 {
     size_t d = f->height * f->width * f->channels, what = 0;
-    bool from_file = ends_with(name, ".png");
+    bool from_file = has_ending(name, ".png");
     while (what < MASKS && (what == AT_RANDOM ? strncmp(name, NAMES[what], strlen(NAMES[what]))
                                               : strcmp(name, NAMES[what])) != 0)
         what++;
@@ -171,7 +171,7 @@ static nicest_status make_mask(const char *name, const frame *f, bool picture, c
         size_t pixel = j / f->channels;
         hidden[j] = hides((mask)what, f, pixel / f->width, pixel % f->width);
     }
-    repeat(hidden, n, d, hidden);
+    repeat_pattern(hidden, n, d, hidden);
     return NICEST_OK;
 }
 

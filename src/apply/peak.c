@@ -128,7 +128,7 @@ static void run_chains(void *context, int thread, size_t item)
     e->work[thread] = e->chains(&e->sink[thread]);
 }
 
-static int bounded(int threads)
+static int team_of(int threads)
 {
     int available = threads > 0 ? threads : parallel_available();
     return available < MOST_TEAM ? available : MOST_TEAM;
@@ -138,7 +138,7 @@ static double best_chains(chain_body *chains, int threads)
 {
     effort e = {.chains = chains};
     double best = 0, begin = parallel_clock();
-    threads = bounded(threads);
+    threads = team_of(threads);
     while (parallel_clock() - begin < TRYING) {
         double sum = 0, start = parallel_clock();
         parallel_each(threads, run_chains, &e);
@@ -200,6 +200,6 @@ void peak_bandwidth(int threads, double *all, double *one)
     for (size_t i = 0; i < BLOCK; i++)
         block[i] = i;
     *one = best_reading(&e, 1);
-    *all = bounded(threads) > 1 ? best_reading(&e, bounded(threads)) : *one;
+    *all = team_of(threads) > 1 ? best_reading(&e, team_of(threads)) : *one;
     memory_free(block);
 }

@@ -231,7 +231,7 @@ struct file_reader {
 };
 
 /* Reads more of the file behind the bytes that are waiting; at the end sets `ended`. */
-static nicest_status refill(file_reader *reader)
+static nicest_status reader_refill(file_reader *reader)
 {
     z_stream *stream = &reader->stream;
     memmove(reader->buffer, stream->next_in, stream->avail_in);
@@ -249,7 +249,7 @@ static nicest_status refill(file_reader *reader)
 static nicest_status look_for_gzip(file_reader *reader, bool *found)
 {
     while (reader->stream.avail_in < 2 && !reader->ended)
-        TRY(refill(reader));
+        TRY(reader_refill(reader));
     *found = is_gzip(reader->stream.next_in, reader->stream.avail_in);
     return NICEST_OK;
 }
@@ -297,7 +297,7 @@ static nicest_status read_plain(file_reader *reader, void *buffer, size_t size, 
 {
     z_stream *stream = &reader->stream;
     if (stream->avail_in == 0 && !reader->ended)
-        TRY(refill(reader));
+        TRY(reader_refill(reader));
     size_t count = stream->avail_in < size ? stream->avail_in : size;
     memcpy(buffer, stream->next_in, count);
     stream->next_in += count;
@@ -317,7 +317,7 @@ static nicest_status skip_padding(file_reader *reader)
         }
         if (stream->avail_in > 0 || reader->ended)
             return NICEST_OK;
-        TRY(refill(reader));
+        TRY(reader_refill(reader));
     }
     return NICEST_OK;
 }
@@ -358,7 +358,7 @@ static nicest_status read_gzip(file_reader *reader, void *buffer, size_t size, s
                 break;
         }
         if (stream->avail_in == 0 && !reader->ended)
-            TRY(refill(reader));
+            TRY(reader_refill(reader));
         int code = inflate(stream, Z_NO_FLUSH);
         if (code == Z_STREAM_END)
             reader->in_member = false;
@@ -452,7 +452,7 @@ static ssize_t write_quietly(int descriptor, const void *bytes, size_t size)
     return done;
 }
 
-static nicest_status flush_bytes(file_writer *writer, const unsigned char *bytes, size_t size)
+static nicest_status writer_put(file_writer *writer, const unsigned char *bytes, size_t size)
 {
     while (size > 0) {
         ssize_t done = write_quietly(writer->descriptor, bytes, size);
@@ -466,11 +466,11 @@ static nicest_status flush_bytes(file_writer *writer, const unsigned char *bytes
     return NICEST_OK;
 }
 
-static nicest_status flush(file_writer *writer)
+static nicest_status writer_flush(file_writer *writer)
 {
     size_t waiting = writer->waiting;
     writer->waiting = 0;
-    return flush_bytes(writer, writer->buffer, waiting);
+    return writer_put(writer, writer->buffer, waiting);
 }
 
 /* Length of the folder part of a path with its slash; 0 where there is none. */
@@ -617,9 +617,9 @@ nicest_status file_writer_write(file_writer *writer, const void *bytes, size_t s
     if (writer->broken != NICEST_OK)
         return fail_broken(writer);
     if (size > BUFFER_SIZE - writer->waiting)
-        writer->broken = flush(writer);
+        writer->broken = writer_flush(writer);
     if (writer->broken == NICEST_OK && size >= BUFFER_SIZE) {
-        writer->broken = flush_bytes(writer, bytes, size);
+        writer->broken = writer_put(writer, bytes, size);
     } else if (writer->broken == NICEST_OK && size > 0) {
         memcpy(writer->buffer + writer->waiting, bytes, size);
         writer->waiting += size;
@@ -647,11 +647,11 @@ static nicest_status close_descriptor(file_writer *writer)
     return close(descriptor) != 0 && errno != EINTR ? fail_errno(writer->path) : NICEST_OK;
 }
 
-static nicest_status finish(file_writer *writer)
+static nicest_status writer_finish(file_writer *writer)
 {
     if (writer->broken != NICEST_OK)
         return fail_broken(writer);
-    TRY(flush(writer));
+    TRY(writer_flush(writer));
     if (writer->target != NULL && fsync(writer->descriptor) != 0)
         return fail_errno(writer->path);
     if (writer->nameless)
@@ -669,7 +669,7 @@ static nicest_status finish(file_writer *writer)
 
 nicest_status file_writer_commit(file_writer *writer)
 {
-    nicest_status status = finish(writer);
+    nicest_status status = writer_finish(writer);
     file_writer_abandon(writer);
     return status;
 }

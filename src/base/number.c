@@ -160,7 +160,7 @@ static double exact_quotient(uint64_t digits, long power)
 }
 
 /* strtod wants the decimal point of the locale at hand. */
-static double read_slowly(const char *text, size_t size)
+static double scan_slowly(const char *text, size_t size)
 {
     const char *point = localeconv()->decimal_point;
     size_t point_size = strlen(point);
@@ -200,7 +200,7 @@ const char *number_scan_places(const char *text, double *value, int *places)
     *places = d.exponent < 0 ? (int)-d.exponent : 0;
     if (d.lengthy || d.exponent > FIVES || d.exponent < -FIVES) {
         *value = !d.lengthy && d.digits == 0 ? (d.negative ? -0.0 : 0.0)
-                                             : read_slowly(text, (size_t)(end - text));
+                                             : scan_slowly(text, (size_t)(end - text));
         return end;
     }
     if (d.digits <= (uint64_t)1 << 53 && d.exponent >= -EXACT_POWER && d.exponent <= EXACT_POWER)

@@ -196,7 +196,7 @@ static void run_team(team_job *job)
     pthread_mutex_unlock(&pool.owner);
 }
 
-static void run(team_job *job)
+static void run_items(team_job *job)
 {
     if (job->threads <= 1 || job->items <= 1 || inside || !team_usable())
         work(job, 0);
@@ -209,7 +209,7 @@ void parallel_for(int threads, size_t items, parallel_body body, void *context)
     if (items < (size_t)(threads > 0 ? threads : 0))
         threads = (int)items;
     team_job job = {body, context, items, threads, false, 0};
-    run(&job);
+    run_items(&job);
 }
 
 void parallel_each(int threads, parallel_body body, void *context)
@@ -217,5 +217,5 @@ void parallel_each(int threads, parallel_body body, void *context)
     if (threads < 1)
         threads = 1;
     team_job job = {body, context, (size_t)threads, threads, true, 0};
-    run(&job);
+    run_items(&job);
 }

@@ -74,7 +74,7 @@ static size_t next_words(random_stream stream, uint64_t row, size_t at, size_t n
     return count;
 }
 
-static void check(random_stream stream, uint64_t row)
+static void check_stream(random_stream stream, uint64_t row)
 {
     assert(stream.purpose < 256);
     assert(row >> 56 == 0);
@@ -96,7 +96,7 @@ static float unit_float(uint32_t word)
 
 void random_uniform(random_stream stream, uint64_t row, float *out, size_t n)
 {
-    check(stream, row);
+    check_stream(stream, row);
     philox_words words;
     for (size_t at = 0, count; at < n; at += count) {
         count = next_words(stream, row, at, n, 4, &words);
@@ -111,7 +111,7 @@ void random_uniform(random_stream stream, uint64_t row, float *out, size_t n)
 
 void random_uniform_double(random_stream stream, uint64_t row, double *out, size_t n)
 {
-    check(stream, row);
+    check_stream(stream, row);
     philox_words words;
     for (size_t at = 0, count; at < n; at += count) {
         count = next_words(stream, row, at, n, 2, &words);
@@ -126,7 +126,7 @@ void random_uniform_double(random_stream stream, uint64_t row, double *out, size
 /* Box-Muller: a block gives the pair of normals of columns 2i and 2i+1. */
 void random_normal(random_stream stream, uint64_t row, double *out, size_t n)
 {
-    check(stream, row);
+    check_stream(stream, row);
     philox_words words;
     for (size_t at = 0, count; at < n; at += count) {
         count = next_words(stream, row, at, n, 2, &words);
@@ -143,7 +143,7 @@ void random_normal(random_stream stream, uint64_t row, double *out, size_t n)
 
 void random_logistic(random_stream stream, uint64_t row, double *out, size_t n)
 {
-    check(stream, row);
+    check_stream(stream, row);
     philox_words words;
     for (size_t at = 0, count; at < n; at += count) {
         count = next_words(stream, row, at, n, 2, &words);
@@ -172,7 +172,7 @@ nicest_status random_check_rows(size_t n)
 
 void random_permutation(random_stream stream, uint32_t *order, size_t n)
 {
-    check(stream, 0);
+    check_stream(stream, 0);
     assert(n <= UINT32_MAX);
     philox_words words;
     for (size_t at = 0, count; at < n; at += count) {

@@ -451,7 +451,7 @@ static nicest_status read_request(toy_request *r, const char *text)
 /* ---------------------------------------------------------------- rows and densities */
 
 /* Uniform and normal numbers come from streams of their own: they must not share any. */
-static void draw_rows(const toy_request *r, double *rows)
+static void draw_toy(const toy_request *r, double *rows)
 {
     random_stream uniform = {r->seed, RANDOM_TOY, 2 * r->stream};
     random_stream normal = {r->seed, RANDOM_TOY, 2 * r->stream + 1};
@@ -470,7 +470,7 @@ nicest_status toy_load(source_table *table, const char *text)
     double *rows = memory_new(request.rows, 2 * sizeof *rows);
     if (rows == NULL)
         return fail_memory();
-    draw_rows(&request, rows);
+    draw_toy(&request, rows);
     *table = (source_table){.kind = "toy",
                             .type = VALUE_F64,
                             .block = rows,

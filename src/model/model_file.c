@@ -67,7 +67,7 @@ static void close_outline(outline *o, const nicest_model *m)
     memory_free(o->tensors);
 }
 
-static void add_vector(outline *o, const char *name, const double *values, size_t count)
+static void add_parameters(outline *o, const char *name, const double *values, size_t count)
 {
     o->tensors[o->count++] = (safetensors_tensor){name, SAFE_F64, 1, {count, 0}, values};
 }
@@ -82,10 +82,10 @@ static void outline_entry(outline *o, const entry *e)
             wanted = wanted || values[j] != 0;
         }
         if (wanted)
-            add_vector(o, ENTRY_PARTS[p].name, values, e->columns);
+            add_parameters(o, ENTRY_PARTS[p].name, values, e->columns);
     }
     if (e->table_count)
-        add_vector(o, TABLE, e->table, e->table_count);
+        add_parameters(o, TABLE, e->table, e->table_count);
 }
 
 static nicest_status outline_arrays(outline *o, const nicest_model *m)
@@ -94,7 +94,7 @@ static nicest_status outline_arrays(outline *o, const nicest_model *m)
         o->extra[i] = memory_format("%s%s", EXTRA, m->array[i].name);
         if (!o->extra[i])
             return fail_memory();
-        add_vector(o, o->extra[i], m->array[i].values, m->array[i].count);
+        add_parameters(o, o->extra[i], m->array[i].values, m->array[i].count);
     }
     return NICEST_OK;
 }
@@ -341,7 +341,7 @@ static nicest_status read_parts(const reading *r)
 /* ------------------------------------------------------------------ reading: all of it */
 
 /* An empty model of the file's spec. */
-static nicest_status make_model(const safetensors *file, nicest_model **out)
+static nicest_status model_of_file(const safetensors *file, nicest_model **out)
 {
     flow *f = NULL;
     const char *spec = safetensors_find_text(file, KEY_SPEC);
@@ -356,7 +356,7 @@ static nicest_status make_model(const safetensors *file, nicest_model **out)
 static nicest_status read_model(const safetensors *file, nicest_model **out)
 {
     reading r = {.file = file};
-    nicest_status status = make_model(file, &r.model);
+    nicest_status status = model_of_file(file, &r.model);
     if (status != NICEST_OK)
         return status;
     r.used = memory_new(safetensors_count(file), sizeof *r.used);

@@ -56,7 +56,7 @@ typedef struct body {
     size_t size;
 } body;
 
-static bool multiply(size_t a, size_t b, size_t *product)
+static bool sizes_product(size_t a, size_t b, size_t *product)
 {
     if (b != 0 && a > SIZE_MAX / b)
         return false;
@@ -69,7 +69,7 @@ static bool tensor_bytes(const safetensors_tensor *t, size_t *bytes)
 {
     *bytes = TYPES[t->type].size;
     for (int i = 0; i < t->rank; i++)
-        if (!multiply(*bytes, t->shape[i], bytes))
+        if (!sizes_product(*bytes, t->shape[i], bytes))
             return false;
     return true;
 }
@@ -95,7 +95,7 @@ static nicest_status refuse(const char *name, const char *sentence)
     return fail(NICEST_E_FORMAT, "tensor '%.80s': %s", name, sentence);
 }
 
-static bool read_type(const json_t *value, safetensors_type *type)
+static bool read_dtype(const json_t *value, safetensors_type *type)
 {
     const char *name = json_string_value(value);
     for (int i = 0; name && i < TYPE_COUNT; i++)
@@ -115,7 +115,7 @@ static bool read_size(const json_t *array, size_t i, size_t *size)
     return number >= 0 && (uint64_t)number <= SIZE_MAX;
 }
 
-static nicest_status read_shape(const json_t *shape, safetensors_tensor *t)
+static nicest_status read_tensor_shape(const json_t *shape, safetensors_tensor *t)
 {
     size_t rank = json_array_size(shape); /* 0 where it is no array */
     if (rank < 1 || rank > MOST_RANK)
@@ -147,9 +147,9 @@ static nicest_status read_tensor(const json_t *item, const body *b, safetensors_
     if (json_object_size(item) != 3 || !type || !json_object_get(item, "shape") ||
         !json_object_get(item, "data_offsets"))
         return refuse(t->name, "expected dtype, shape and data_offsets, and nothing else");
-    if (!read_type(type, &t->type))
+    if (!read_dtype(type, &t->type))
         return refuse(t->name, "its type is none of F32, F64, U8, I64");
-    TRY(read_shape(json_object_get(item, "shape"), t));
+    TRY(read_tensor_shape(json_object_get(item, "shape"), t));
     return read_offsets(json_object_get(item, "data_offsets"), b, t);
 }
 
@@ -208,7 +208,7 @@ static nicest_status align(safetensors *s)
     return NICEST_OK;
 }
 
-static nicest_status read_texts(safetensors *s, json_t *metadata)
+static nicest_status read_metadata(safetensors *s, json_t *metadata)
 {
     const char *name;
     json_t *value;
@@ -255,7 +255,7 @@ static nicest_status read_tensors(safetensors *s, const body *b)
 }
 
 /* Cuts the file in header and body. */
-static nicest_status read_header(safetensors *s, const unsigned char *data, size_t size, body *b)
+static nicest_status read_front(safetensors *s, const unsigned char *data, size_t size, body *b)
 {
     uint64_t length = 0;
     if (size < LENGTH_BYTES)
@@ -277,12 +277,12 @@ static nicest_status read_header(safetensors *s, const unsigned char *data, size
     return NICEST_OK;
 }
 
-static nicest_status read_all(safetensors *s, const unsigned char *data, size_t size)
+static nicest_status read_whole_file(safetensors *s, const unsigned char *data, size_t size)
 {
     body b = {0};
     s->size = size;
-    TRY(read_header(s, data, size, &b));
-    TRY(read_texts(s, json_object_get(s->header, METADATA)));
+    TRY(read_front(s, data, size, &b));
+    TRY(read_metadata(s, json_object_get(s->header, METADATA)));
     return read_tensors(s, &b);
 }
 
@@ -291,7 +291,7 @@ nicest_status safetensors_open_bytes(safetensors **out, const void *bytes, size_
     safetensors *s = memory_new(1, sizeof *s);
     if (!s)
         return fail_memory();
-    nicest_status status = read_all(s, bytes, size);
+    nicest_status status = read_whole_file(s, bytes, size);
     if (status != NICEST_OK)
         safetensors_close(s);
     else
@@ -419,7 +419,7 @@ static nicest_status add_tensor(json_t *header, const safetensors_tensor *t, siz
 }
 
 /* The header as text of *length bytes, padded with spaces to a multiple of 8. */
-static nicest_status dump(const json_t *header, char **text, size_t *length)
+static nicest_status dump_header(const json_t *header, char **text, size_t *length)
 {
     size_t used = json_dumpb(header, NULL, 0, JSON_COMPACT);
     size_t padded = (used + LENGTH_BYTES - 1) / LENGTH_BYTES * LENGTH_BYTES;
@@ -448,7 +448,7 @@ static nicest_status make_header(const safetensors_tensor *tensors, size_t count
     for (size_t i = 0; status == NICEST_OK && i < count; i++)
         status = add_tensor(header, &tensors[i], &end);
     if (status == NICEST_OK)
-        status = dump(header, text, length);
+        status = dump_header(header, text, length);
     json_decref(header);
     return status;
 }
