@@ -257,6 +257,10 @@ static int on_progress(void *context, const nicest_progress *now)
     listener *l = context;
     progress *bar = &l->bar;
     char words[96] = "", train[24] = "", valid[40] = "";
+    if (strcmp(bar->verb, now->stage) != 0) { /* the share begins anew, and so does the time left */
+        bar->verb = now->stage;
+        bar->started = clock_seconds();
+    }
     if (now->event && !bar->shared->quiet) {
         progress_end(bar);
         fprintf(stderr, "%s\n", now->event);
@@ -266,7 +270,8 @@ static int on_progress(void *context, const nicest_progress *now)
         snprintf(train, sizeof train, "train %.4g", now->train_logp);
     if (isfinite(now->valid_logp))
         snprintf(valid, sizeof valid, "  valid %.4g (best %.4g)", now->valid_logp, now->best_logp);
-    snprintf(words, sizeof words, "epoch %zu  %s%s", now->epoch, train, valid);
+    if (*train || *valid)
+        snprintf(words, sizeof words, "epoch %zu  %s%s", now->epoch, train, valid);
     double left = now->total_seconds > 0 ? now->total_seconds - now->seconds : NAN;
     progress_show(bar, now->done, left, now->rate, words);
     return interrupted();
@@ -330,13 +335,16 @@ static void say_result(const train_settings *s, const nicest_train_result *r, co
                        bool given, double bits)
 {
     const shared_settings *shared = &s->shared;
-    char parameters[40], duration[32];
+    char parameters[40], duration[32], after[32], calibrated[64] = "";
     count_text(r->parameters, parameters, sizeof parameters);
     duration_text(r->seconds, duration, sizeof duration);
-    say(shared, "%s: %zu column%s, %s parameter%s; %zu rows, %zu epoch%s, %zu steps in %s%s",
+    duration_text(r->calibration_seconds, after, sizeof after);
+    if (r->test_rows)
+        snprintf(calibrated, sizeof calibrated, ", calibrated in %s", after);
+    say(shared, "%s: %zu column%s, %s parameter%s; %zu rows, %zu epoch%s, %zu steps in %s%s%s",
         s->shared.output, r->columns, r->columns > 1 ? "s" : "", parameters,
         r->parameters > 1 ? "s" : "", r->rows, r->epochs, r->epochs == 1 ? "" : "s", r->steps,
-        duration, r->interrupted ? " (interrupted: the best so far is saved)" : "");
+        duration, calibrated, r->interrupted ? " (interrupted: the best so far is saved)" : "");
     say(shared, "  training rows        %12.4f nats", r->train_logp);
     if (isfinite(r->valid_logp))
         say(shared, "  validation rows      %12.4f nats", r->valid_logp);
@@ -385,10 +393,11 @@ static json_t *result_json(const train_settings *s, const nicest_train_result *r
         json_figure(t->logp), "test_sem", json_figure(t->sem), "bits_per_dim", json_figure(bits));
     json_t *failure = *r->failure ? json_words(r->failure) : json_null();
     json_t *more = json_pack(
-        "{s:o, s:o, s:o, s:I, s:o, s:i, s:b, s:o, s:o}", "true_logp", json_figure(t->true_logp),
+        "{s:o, s:o, s:o, s:I, s:o, s:i, s:b, s:o, s:o, s:f}", "true_logp", json_figure(t->true_logp),
         "gap", json_figure(t->gap), "gap_sem", json_figure(t->gap_sem), "test_rows",
         (json_int_t)t->rows, "gaussian_logp", json_figure(r->gaussian_logp), "retries", r->retries,
-        "interrupted", r->interrupted, "failure", failure, "chosen", lines_json(r->chosen));
+        "interrupted", r->interrupted, "failure", failure, "chosen", lines_json(r->chosen),
+        "calibration_seconds", r->calibration_seconds);
     json_object_update(object, more);
     json_decref(more);
     return object;

@@ -311,12 +311,13 @@ typedef struct nicest_progress {
     double rate;                   /* rows per second */
     double train_logp, valid_logp, best_logp; /* last known; NaN before the first */
     const char *event; /* NULL, or one line worth saying: "diverged: ...; learning rate now 1e-4" */
+    const char *stage; /* "training", then "calibrating", whose `done` begins anew */
 } nicest_progress;
 
 /* Called after validations, and between them about ten times a second; a result other than 0 ends
  * training after this step: the best weights so far are kept; calibration follows, which is not
  * interrupted (calibration_share 0: none). Where few rows are calibrated in folds (nicest_train),
- * it is called for these models too, one after the other. */
+ * it is called for these models too, one after the other; else after each batch of its rows. */
 typedef int (*nicest_progress_function)(void *context, const nicest_progress *progress);
 
 /* nicest_train_defaults fills every field with what means "choose from the data": NULL, 0, NaN or
@@ -369,7 +370,8 @@ typedef struct nicest_train_options {
 
 typedef struct nicest_train_result {
     size_t rows, columns, parameters, epochs, steps;
-    double seconds; /* of training, without calibration */
+    double seconds; /* of training, without calibration, */
+    double calibration_seconds; /* and of that */
     /* Of the saved weights: of at most 10,000 training rows; valid is NaN without validation rows.
      */
     double train_logp, valid_logp;

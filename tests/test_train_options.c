@@ -130,6 +130,39 @@ static void validation_rows_of_ones_own(void **state)
     nicest_data_free(valid);
 }
 
+/* The share of calibration that is done, as it was told; -1 before any. */
+static int follow_calibration(void *context, const nicest_progress *now)
+{
+    double *done = context;
+    if (strcmp(now->stage, "calibrating") != 0) {
+        assert_string_equal(now->stage, "training");
+        assert_true(*done < 0);
+        return 0;
+    }
+    assert_true(now->done >= *done && now->done <= 1);
+    *done = now->done;
+    return 0;
+}
+
+static void calibration_is_told_to_its_end(void **state)
+{
+    (void)state;
+    nicest_data *data = rows("toy:moons,n=2000");
+    nicest_train_options o = quick();
+    nicest_model *model = NULL;
+    nicest_train_result result;
+    double done = -1;
+    o.epochs = 1;
+    o.calibration_share = NAN;
+    o.progress = follow_calibration;
+    o.context = &done;
+    assert_int_equal(nicest_train(&model, data, NULL, &o, &result), NICEST_OK);
+    assert_true(done == 1);
+    assert_true(result.test_rows > 0 && result.calibration_seconds > 0);
+    nicest_model_free(model);
+    nicest_data_free(data);
+}
+
 /* 2^32 rows of one value that is read again and again. */
 static void more_rows_than_have_an_order_are_refused(void **state)
 {
@@ -175,6 +208,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(options_out_of_range_are_refused_by_name),
         cmocka_unit_test(validation_rows_of_ones_own),
+        cmocka_unit_test(calibration_is_told_to_its_end),
         cmocka_unit_test(more_rows_than_have_an_order_are_refused),
         cmocka_unit_test(a_run_chooses_its_length),
     };

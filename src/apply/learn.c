@@ -7,6 +7,7 @@
 
 #include "apply/outlier.h"
 #include "apply/score.h"
+#include "base/parallel.h"
 #include "base/random.h"
 #include "base/status.h"
 #include "model/model.h"
@@ -14,13 +15,42 @@
 
 enum { FOLDS = 5, FEWEST_FOR_FOLDS = 4 * FOLDS };
 
+/* The models of the folds, one after the other. */
+typedef struct folding {
+    const nicest_train_options *told; /* who is told of progress */
+    nicest_train_options options;     /* of a fold */
+    size_t fold;                      /* the one at hand, from 1 */
+} folding;
+
+static int tell_fold(void *context, const nicest_progress *progress)
+{
+    const folding *f = context;
+    nicest_progress now = *progress;
+    now.stage = "calibrating";
+    now.done = ((double)f->fold - 1 + now.done) / FOLDS;
+    now.total_seconds = 0;
+    return f->told->progress(f->told->context, &now);
+}
+
+static int tell_rows(void *context, double done, double total)
+{
+    const nicest_train_options *options = context;
+    nicest_progress now = {.stage = "calibrating", .done = done / total};
+    now.train_logp = now.valid_logp = now.best_logp = NAN;
+    if (options->progress)
+        options->progress(options->context, &now);
+    return 0;
+}
+
 /* A model of one fold: the same options, and as many epochs as the model at hand took, or a fifth
  * of its time. */
 static nicest_status learn_fold(void *context, const nicest_data *rows, nicest_model **model)
 {
+    folding *f = context;
     nicest_trainer *trainer = NULL;
     nicest_train_result result;
-    TRY(trainer_new(&trainer, rows, NULL, context));
+    f->fold++;
+    TRY(trainer_new(&trainer, rows, NULL, &f->options));
     nicest_status status = nicest_trainer_step(trainer, 0, 0, NULL);
     if (status == NICEST_OK)
         status = trainer_model(trainer, model, &result);
@@ -36,12 +66,14 @@ static nicest_status learn_fold(void *context, const nicest_data *rows, nicest_m
 static nicest_status cross_calibrate(nicest_model *model, const nicest_data *train,
                                      const nicest_train_options *options, size_t epochs)
 {
-    nicest_train_options fold = *options;
-    fold.calibration_share = 0;
-    fold.seconds = options->seconds / FOLDS;
-    fold.epochs = epochs ? epochs : 1;
-    fold.checkpoint = fold.resume = fold.log = NULL;
-    return outlier_cross_calibrate(model, train, FOLDS, learn_fold, &fold, options->neighbours != 0,
+    folding f = {.told = options, .options = *options};
+    f.options.calibration_share = 0;
+    f.options.seconds = options->seconds / FOLDS;
+    f.options.epochs = epochs ? epochs : 1;
+    f.options.checkpoint = f.options.resume = f.options.log = NULL;
+    f.options.progress = options->progress ? tell_fold : NULL;
+    f.options.context = &f;
+    return outlier_cross_calibrate(model, train, FOLDS, learn_fold, &f, options->neighbours != 0,
                                    options->seed, options->threads);
 }
 
@@ -70,7 +102,8 @@ static nicest_status calibrate(nicest_model *model, const nicest_trainer *traine
         result->interrupted = 1;
     }
     return outlier_calibrate(model, rows->train, rows->held_out, options->neighbours != 0,
-                             options->seed, options->threads);
+                             options->seed, options->threads, tell_rows,
+                             (void *)(uintptr_t)options);
 }
 
 nicest_status nicest_trainer_new(nicest_trainer **trainer, const nicest_data *train,
@@ -99,7 +132,9 @@ nicest_status nicest_trainer_model(nicest_trainer *trainer, nicest_model **model
     if (!trainer || !model)
         return fail(NICEST_E_ARGUMENT, "the trainer or the place for its model is NULL");
     TRY(trainer_model(trainer, &made, &found));
+    double started = parallel_clock();
     nicest_status status = calibrate(made, trainer, &found);
+    found.calibration_seconds = parallel_clock() - started;
     if (status != NICEST_OK) {
         nicest_model_free(made);
         return status;

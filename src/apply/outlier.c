@@ -35,7 +35,16 @@ enum { FEW_FITTED = 2000, MOST_FITTED = 5000, MANY_PARAMETERS = 1 << 19, MOST_CA
 
 enum { SUBSAMPLE_FIT = 0xf17, SUBSAMPLE_CALIBRATION, SUBSAMPLE_FOLDS };
 
-typedef enum score { LOGP, TYPICALITY, COMPLEXITY, GRADIENT, LATENT, COMBINED, VIEWS, SCORES } score;
+typedef enum score {
+    LOGP,
+    TYPICALITY,
+    COMPLEXITY,
+    GRADIENT,
+    LATENT,
+    COMBINED,
+    VIEWS,
+    SCORES
+} score;
 
 static const char *const score_names[SCORES + 1] = {
     "logp", "typicality", "complexity", "gradient", "latent", "combined", "views", NULL};
@@ -204,7 +213,7 @@ static nicest_status statistic_scores(const nicest_model *model, const nicest_da
     double *statistics = memory_new(n, width * sizeof *statistics);
     nicest_status status = statistics ? NICEST_OK : fail_memory();
     if (status == NICEST_OK)
-        status = statistics_measure(model, data, seed, threads, statistics);
+        status = statistics_measure(model, data, seed, threads, NULL, statistics);
     if (status == NICEST_OK)
         status = scores_from(model, which, statistics, n, threads, scores);
     memory_free(statistics);
@@ -356,18 +365,25 @@ static nicest_status fit_families(nicest_model *model, double *statistics, size_
     return NICEST_OK;
 }
 
+/* Rows that statistics are fitted on, of so many. */
+static size_t rows_to_fit(const nicest_model *model, size_t n)
+{
+    size_t most = nicest_model_parameters(model) < MANY_PARAMETERS ? FEW_FITTED : MOST_FITTED;
+    return n < most ? n : most;
+}
+
 /* `keep`: training rows may stay in the model, as neighbours. */
 static nicest_status fit_statistics(nicest_model *model, const nicest_data *train, bool keep,
-                                    uint64_t seed, int threads)
+                                    uint64_t seed, int threads, row_ticker *ticker)
 {
     nicest_data *some = NULL;
-    size_t most = nicest_model_parameters(model) < MANY_PARAMETERS ? FEW_FITTED : MOST_FITTED;
+    size_t most = rows_to_fit(model, nicest_data_rows(train));
     TRY(subsample(&some, train, most, seed, SUBSAMPLE_FIT));
     size_t n = nicest_data_rows(some), width = statistics_of(model).all.count;
     double *statistics = memory_new(n, width * sizeof *statistics);
     nicest_status status = statistics ? NICEST_OK : fail_memory();
     if (status == NICEST_OK)
-        status = statistics_measure(model, some, seed, threads, statistics);
+        status = statistics_measure(model, some, seed, threads, ticker, statistics);
     if (status == NICEST_OK)
         status = fit_families(model, statistics, n, seed, threads);
     if (status == NICEST_OK)
@@ -424,13 +440,13 @@ static bool available(const nicest_model *model, score which)
 /* Adds the scores of all rows of data under `model`; rows with missing values are left out, and
  * what a file stores is finite. */
 static nicest_status pool_add(pool *p, const nicest_model *model, const nicest_data *data,
-                              uint64_t seed, int threads)
+                              uint64_t seed, int threads, row_ticker *ticker)
 {
     size_t n = nicest_data_rows(data), width = statistics_of(model).all.count;
     double *statistics = memory_new(n, (width + 1) * sizeof *statistics);
     nicest_status status = statistics ? NICEST_OK : fail_memory();
     if (status == NICEST_OK)
-        status = statistics_measure(model, data, seed, threads, statistics);
+        status = statistics_measure(model, data, seed, threads, ticker, statistics);
     double *scores = statistics ? statistics + n * width : NULL;
     for (int which = 0; status == NICEST_OK && which < SCORES; which++) {
         if (!available(model, (score)which))
@@ -505,7 +521,7 @@ static void forget(nicest_model *model)
 }
 
 static nicest_status gather(pool *p, const nicest_model *model, const nicest_data *held_out,
-                            uint64_t seed, int threads)
+                            uint64_t seed, int threads, row_ticker *ticker)
 {
     nicest_data *some = NULL;
     split s;
@@ -517,7 +533,7 @@ static nicest_status gather(pool *p, const nicest_model *model, const nicest_dat
     if (status == NICEST_OK)
         status = pool_open(p, count);
     if (status == NICEST_OK)
-        status = pool_add(p, model, some, seed, threads);
+        status = pool_add(p, model, some, seed, threads, ticker);
     if (status == NICEST_OK && p->count[LOGP] == 0)
         status = fail(NICEST_E_DATA, "calibration: every row has a missing value");
     nicest_data_free(some);
@@ -541,21 +557,25 @@ static nicest_status check_calibration(const nicest_model *model, const nicest_d
 nicest_status nicest_calibrate(nicest_model *model, const nicest_data *train,
                                const nicest_data *held_out, uint64_t seed, int threads)
 {
-    return outlier_calibrate(model, train, held_out, true, seed, threads);
+    return outlier_calibrate(model, train, held_out, true, seed, threads, NULL, NULL);
 }
 
 nicest_status outlier_calibrate(nicest_model *model, const nicest_data *train,
-                                const nicest_data *held_out, bool keep, uint64_t seed, int threads)
+                                const nicest_data *held_out, bool keep, uint64_t seed, int threads,
+                                nicest_tick tick, void *context)
 {
     TRY(check_calibration(model, train, held_out));
     TRY(model_check_threads(threads));
+    double fitted = (double)rows_to_fit(model, nicest_data_rows(train));
+    double held = fmin((double)nicest_data_rows(held_out), MOST_CALIBRATION);
+    row_ticker rows = {tick, context, 0, fitted + held}, *ticker = tick ? &rows : NULL;
     pool p = {0};
     bool begun = train != NULL;
     nicest_status status = NICEST_OK;
     threads = threads < 1 ? parallel_available() : threads;
     if (train)
-        TRY_TO(fit_statistics(model, train, keep, seed, threads));
-    TRY_TO(gather(&p, model, held_out, seed, threads));
+        TRY_TO(fit_statistics(model, train, keep, seed, threads, ticker));
+    TRY_TO(gather(&p, model, held_out, seed, threads, ticker));
     begun = true;
     TRY_TO(pool_store(&p, model, "split"));
 done:
@@ -588,9 +608,9 @@ static nicest_status cross_fold(crossing *c, size_t first, size_t count)
     if (status == NICEST_OK)
         status = c->learn(c->context, others, &model);
     if (status == NICEST_OK)
-        status = fit_statistics(model, others, c->keep, c->seed, c->threads);
+        status = fit_statistics(model, others, c->keep, c->seed, c->threads, NULL);
     if (status == NICEST_OK)
-        status = pool_add(&c->pool, model, inside, c->seed, c->threads);
+        status = pool_add(&c->pool, model, inside, c->seed, c->threads, NULL);
     nicest_model_free(model);
     nicest_data_free(inside);
     nicest_data_free(others);
@@ -623,8 +643,8 @@ static void pool_shuffle(pool *p, uint64_t seed)
 }
 
 nicest_status outlier_cross_calibrate(nicest_model *model, const nicest_data *rows, size_t folds,
-                                      outlier_learn learn, void *context, bool keep,
-                                      uint64_t seed, int threads)
+                                      outlier_learn learn, void *context, bool keep, uint64_t seed,
+                                      int threads)
 {
     crossing c = {.rows = rows,
                   .learn = learn,
@@ -641,7 +661,7 @@ nicest_status outlier_cross_calibrate(nicest_model *model, const nicest_data *ro
         goto done;
     TRY_TO(pool_open(&c.pool, c.split.groups));
     TRY_TO(cross_folds(&c, folds));
-    TRY_TO(fit_statistics(model, rows, keep, seed, c.threads));
+    TRY_TO(fit_statistics(model, rows, keep, seed, c.threads, NULL));
     pool_shuffle(&c.pool, seed);
     TRY_TO(pool_store(&c.pool, model, "cross"));
 done:

@@ -68,6 +68,7 @@ typedef struct pass {
     int threads;
     size_t scratch_size;
     unsigned char *scratch; /* [threads, scratch_size] */
+    row_ticker *ticker;
 } pass;
 
 static void draw_signs(pass *p)
@@ -319,18 +320,23 @@ static nicest_status each_row(pass *p, const nicest_data *data, flow_workspace *
                                     .gradient_norms = p->norms});
         p->out = out + first * (w ? p->layout.all.count : 1);
         parallel_for(p->threads, p->rows, body, p);
+        if (p->ticker) {
+            p->ticker->done += (double)p->rows;
+            p->ticker->tick(p->ticker->context, p->ticker->done, p->ticker->total);
+        }
     }
     return NICEST_OK;
 }
 
 nicest_status statistics_measure(const nicest_model *model, const nicest_data *data, uint64_t seed,
-                                 int threads, double *out)
+                                 int threads, row_ticker *ticker, double *out)
 {
     pass p;
     flow_workspace *w = NULL;
     TRY(nicest_model_fits(model, data));
     nicest_status status = pass_open(&p, model, threads);
     p.out = out;
+    p.ticker = ticker;
     if (status == NICEST_OK)
         status = flow_workspace_new(&w, p.flow, FLOW_GRADIENT, BATCH, p.threads, false);
     if (status == NICEST_OK)

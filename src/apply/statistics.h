@@ -26,10 +26,18 @@ typedef struct statistics_layout {
 
 statistics_layout statistics_of(const nicest_model *model);
 
+/* How far a long work is: of `total` rows `done` are. What the tick answers is not looked at. */
+typedef struct row_ticker {
+    nicest_tick tick;
+    void *context;
+    double done, total;
+} row_ticker;
+
 /* The vectors of all rows, out[n, all.count], with the noise of `seed`. A row with a missing
- * value gives NaN throughout, one that leaves the numbers of the model -infinity. */
+ * value gives NaN throughout, one that leaves the numbers of the model -infinity. `ticker` (NULL:
+ * none) is told of every batch. */
 nicest_status statistics_measure(const nicest_model *model, const nicest_data *data, uint64_t seed,
-                                 int threads, double *out);
+                                 int threads, row_ticker *ticker, double *out);
 
 /* Compressed length in bits of each row's levels, out[n]: deflate, for a picture the better of
  * plain and filtered as PNG does it. A row with a missing value gives NaN. NICEST_E_UNSUPPORTED

@@ -489,6 +489,7 @@ static nicest_progress report(const trainer *t)
 {
     const train_state *s = &t->state;
     nicest_progress p = {
+        .stage = "training",
         .step = (size_t)s->step,
         .epoch = (size_t)s->epoch,
         .seconds = now(t),
