@@ -11,6 +11,7 @@
  * way back and gradients are map.c's. start=whiten begins with the inverse Cholesky factor of the
  * covariance of what the layer sees, shrunk as Ledoit and Wolf (2004) would: then y is uncorrelated
  * and as wide as the prior, and behind a marginal the flow is the Gaussian copula. */
+#include <assert.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -65,24 +66,18 @@ static void linear_prepare(const layer *self, layer_needs *needs)
 
 /* ------------------------------------------------------------------ forward and inverse */
 
-static void flip_state(double *x, size_t d, size_t n)
+/* The columns x[d] of `size` bytes in reverse order; none is larger than a tile's of doubles. */
+static void flip(void *x, size_t d, size_t size)
 {
-    for (size_t j = 0; j < d / 2; j++)
-        for (size_t r = 0; r < n; r++) {
-            double held = x[j * n + r];
-            x[j * n + r] = x[(d - 1 - j) * n + r];
-            x[(d - 1 - j) * n + r] = held;
-        }
-}
-
-static void flip_gradient(real *x, size_t d, size_t n)
-{
-    for (size_t j = 0; j < d / 2; j++)
-        for (size_t r = 0; r < n; r++) {
-            real held = x[j * n + r];
-            x[j * n + r] = x[(d - 1 - j) * n + r];
-            x[(d - 1 - j) * n + r] = held;
-        }
+    char held[2 * GEMM_PANEL * sizeof(double)], *low = x, *high = low + d * size;
+    assert(size <= sizeof held);
+    while (low + size < high) {
+        high -= size;
+        memcpy(held, low, size);
+        memcpy(low, high, size);
+        memcpy(high, held, size);
+        low += size;
+    }
 }
 
 /* out[rows, n] = W x for rows first .. first+rows-1, of the columns before `end`; the block on the
@@ -170,12 +165,12 @@ static void linear_forward(const layer *self, tile *t)
     const linear *c = (const linear *)self;
     for (size_t p = 0; p < c->parts; p++) {
         if (is_flipped(c, p))
-            flip_state(t->x, t->columns, t->padded);
+            flip(t->x, t->columns, t->padded * sizeof *t->x);
         if (t->tape)
             keep_input(c, t, p);
         run_triangle(&c->part[p], p == 0 ? c->log_scale : NULL, t, false);
         if (is_flipped(c, p))
-            flip_state(t->x, t->columns, t->padded);
+            flip(t->x, t->columns, t->padded * sizeof *t->x);
     }
     add_bias(c, t, 1);
     tile_add_logdet(t, c->log_scale, 1);
@@ -187,10 +182,10 @@ static void linear_inverse(const layer *self, tile *t)
     add_bias(c, t, -1);
     for (size_t p = c->parts; p-- > 0;) {
         if (is_flipped(c, p))
-            flip_state(t->x, t->columns, t->padded);
+            flip(t->x, t->columns, t->padded * sizeof *t->x);
         run_triangle(&c->part[p], p == 0 ? c->log_scale : NULL, t, true);
         if (is_flipped(c, p))
-            flip_state(t->x, t->columns, t->padded);
+            flip(t->x, t->columns, t->padded * sizeof *t->x);
     }
     tile_add_logdet(t, c->log_scale, -1);
 }
@@ -206,7 +201,7 @@ static void linear_backward(const layer *self, tile *t)
     for (size_t p = c->parts; p-- > 0;) {
         real *delta = tile_taped(t, 2 * p + 1);
         if (is_flipped(c, p))
-            flip_gradient(t->dx, d, n);
+            flip(t->dx, d, n * sizeof *t->dx);
         memcpy(delta, t->dx, d * n * sizeof *delta);
         tile_note(t, 1, delta, d);
         for (size_t j = 0; p == 0 && j < d; j++) {
@@ -216,7 +211,7 @@ static void linear_backward(const layer *self, tile *t)
         }
         map_backward(&c->part[p], t, delta, GEMM_ADD, GEMM_PLAIN, t->dx);
         if (is_flipped(c, p))
-            flip_gradient(t->dx, d, n);
+            flip(t->dx, d, n * sizeof *t->dx);
     }
     tile_note(t, 1, ds, d);
 }
