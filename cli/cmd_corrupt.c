@@ -118,7 +118,7 @@ static int corrupt_run(void *settings)
     shared_settings beside = s->shared;
     beside.where = NULL;
     nicest_data *other = c->other ? open_data_beside(&beside, c->other) : NULL;
-    need_same_columns(data, "the data to corrupt", other, c->other);
+    other = align_data(&s->shared, data, "the data to corrupt", other, c->other);
     corruption_check(c, data, other);
     for (size_t i = 0; i < c->count; i++)
         (void)files_of(s, c, i, data); /* all are refused before the first is written */

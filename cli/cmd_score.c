@@ -121,8 +121,7 @@ static nicest_reader *open_reader(const scoring *w)
     options.height = options.width = 0; /* of a pipe each row is one, whatever it shows */
     nicest_reader *reader;
     need(nicest_reader_open(&reader, w->s->data, &options));
-    say_note(shared, w->s->data, nicest_reader_note(reader));
-    need_reader_fit(w->model, reader, w->s->data);
+    need_reader_match(shared, w->model, reader, w->s->data);
     nicest_reader_skip_bad(reader, w->s->skip_bad);
     return reader;
 }

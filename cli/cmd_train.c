@@ -451,12 +451,16 @@ static int train_run(void *settings)
     complete_options(s);
     nicest_data *valid = open_valid(s), *data = open_data(&s->shared, s->data);
     nicest_data *test = open_test(s, data, test_text, sizeof test_text);
-    need_same_columns(data, "the training data", valid, s->valid);
-    need_same_columns(data, "the training data", test, test_text);
     nicest_model *first = s->init ? open_model(s->init) : NULL;
+    if (first)
+        data = match_data(&s->shared, first, data, s->data);
+    valid = align_data(&s->shared, data, "the training data", valid, s->valid);
+    test = align_data(&s->shared, data, "the training data", test, test_text);
     s->options.init = first;
     nicest_model *model = learn(s, data, valid, &result);
     say_chosen(&s->shared, result.chosen);
+    if (test)
+        test = match_data(&s->shared, model, test, test_text);
     test_result measured = measure(s, model, interrupted() ? NULL : test, test_text);
     if (!test)
         take_held_out(&measured, &result);

@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "options.h"
 
@@ -56,109 +55,34 @@ nicest_data *open_data_beside(const shared_settings *shared, const char *text)
     return data;
 }
 
-/* A table that a picture model may read: as many columns, and nobody said that they are a picture.
- */
-static bool could_be_picture(const nicest_model *model, const nicest_data *data)
+/* The columns of the model out of data, which is freed; what it has beside them is said. */
+nicest_data *match_data(const shared_settings *shared, const nicest_model *model,
+                               nicest_data *data, const char *text)
 {
-    unsigned height, width, channels, own_height, own_width, own_channels;
-    nicest_model_image(model, &height, &width, &channels);
-    nicest_data_image(data, &own_height, &own_width, &own_channels);
-    return height && !own_height && nicest_data_columns(data) == nicest_model_columns(model);
-}
-
-/* ", and lacks a, b of it" for data that has the model's columns and others beside them; else "".
- */
-static void surplus_text(const nicest_model *model, const nicest_data *data, char *text,
-                         size_t size)
-{
-    size_t d = nicest_model_columns(model), n = nicest_data_columns(data), used = 0, surplus = 0;
-    *text = 0;
-    for (size_t j = 0; j < n; j++) {
-        const char *name = nicest_data_column_name(data, j);
-        size_t k = 0;
-        while (k < d && strcmp(name, nicest_model_column_name(model, k)) != 0)
-            k++;
-        if (k < d)
-            continue;
-        surplus++;
-        used += (size_t)snprintf(text + used, used < size ? size - used : 0, "%s%s",
-                                 surplus > 1 ? "," : "; leave out what it lacks: --drop '", name);
-    }
-    if (!surplus || surplus != n - d || used + 2 > size)
-        *text = 0;
-    else
-        strcat(text, "'");
-}
-
-static void need_fit(const nicest_model *model, const nicest_data *data, const char *text)
-{
-    char surplus[200];
-    if (nicest_model_fits(model, data) == NICEST_OK)
-        return;
-    surplus_text(model, data, surplus, sizeof surplus);
-    refuse(STATUS_FAILED, "%s: %s%s", strcmp(text, "-") != 0 ? text : "standard input",
-           nicest_error(), surplus);
-}
-
-void need_reader_fit(const nicest_model *model, const nicest_reader *reader, const char *text)
-{
-    size_t d = nicest_reader_columns(reader);
-    const char **names = block_new(d, sizeof *names);
-    nicest_data *header; /* what a file of the same names would be, without its rows */
-    for (size_t j = 0; j < d; j++)
-        names[j] = nicest_reader_column_name(reader, j);
-    need(nicest_data_new(&header, NULL, 0, d, names));
-    need_fit(model, header, text);
-    nicest_data_free(header);
-    block_free(names);
-}
-
-/* Standard input, or a pipe by name: what was read of it is gone. */
-static bool read_once(const char *text)
-{
-    struct stat facts;
-    if (!strcmp(text, "-") || !strncmp(text, "-[", 2))
-        return true;
-    return !stat(text, &facts) && S_ISFIFO(facts.st_mode);
-}
-
-/* A model's picture must be said before the data is seen. */
-static nicest_data *open_once(const shared_settings *shared, const nicest_model *model,
-                              const char *text, bool beside)
-{
-    nicest_data_options options = data_options(shared);
-    options.beside = beside;
-    nicest_data *data;
-    bool said = options.height > 0;
-    if (!said)
-        nicest_model_image(model, &options.height, &options.width, &options.channels);
-    nicest_status status = nicest_data_open(&data, text, &options);
-    if (status != NICEST_OK && !said && !strncmp(nicest_error(), "--image", 7))
-        refuse(STATUS_FAILED,
-               "%s; the model is of pictures: leave out other columns by --label "
-               "or --drop",
+    nicest_data *matched;
+    if (nicest_data_match(&matched, model, data) != NICEST_OK)
+        refuse(STATUS_FAILED, "%s: %s", strcmp(text, "-") != 0 ? text : "standard input",
                nicest_error());
-    need(status);
-    say_note(shared, text, nicest_data_note(data));
-    need_fit(model, data, text);
-    return data;
+    nicest_data_free(data);
+    say_note(shared, text, nicest_data_note(matched));
+    return matched;
+}
+
+void need_reader_match(const shared_settings *shared, const nicest_model *model,
+                       nicest_reader *reader, const char *text)
+{
+    const char *place = strcmp(text, "-") != 0 ? text : "standard input";
+    say_note(shared, text, nicest_reader_note(reader));
+    if (nicest_reader_match(reader, model) != NICEST_OK)
+        refuse(STATUS_FAILED, "%s: %s", place, nicest_error());
+    say_note(shared, text, nicest_reader_note(reader));
 }
 
 static nicest_data *open_fitting(const shared_settings *shared, const nicest_model *model,
                                  const char *text, bool beside)
 {
-    shared_settings again = *shared;
-    if (read_once(text))
-        return open_once(shared, model, text, beside);
-    nicest_data *data = open_with(shared, text, beside);
-    if (could_be_picture(model, data)) {
-        nicest_data_free(data);
-        nicest_model_image(model, &again.image.height, &again.image.width, &again.image.channels);
-        data = open_with(&again, text, beside);
-    }
-    say_note(shared, text, nicest_data_note(data));
-    need_fit(model, data, text);
-    return data;
+    nicest_data *data = beside ? open_data_beside(shared, text) : open_data(shared, text);
+    return match_data(shared, model, data, text);
 }
 
 nicest_data *open_data_for(const shared_settings *shared, const nicest_model *model,
@@ -181,36 +105,21 @@ nicest_data *open_other_data(const shared_settings *shared, const nicest_model *
     return open_fitting(&other, model, text, true);
 }
 
-/* Some name is not the one that a column without a name has. */
-static bool has_names(const nicest_data *data)
+nicest_data *align_data(const shared_settings *shared, const nicest_data *like, const char *whose,
+                        nicest_data *other, const char *text)
 {
-    char own[32];
-    for (size_t j = 0; j < nicest_data_columns(data); j++) {
-        snprintf(own, sizeof own, "x%zu", j + 1);
-        if (strcmp(nicest_data_column_name(data, j), own) != 0)
-            return true;
-    }
-    return false;
-}
-
-void need_same_columns(const nicest_data *data, const char *whose, const nicest_data *other,
-                       const char *text)
-{
-    size_t d = nicest_data_columns(data);
+    nicest_data *aligned;
     if (!other)
-        return;
-    if (nicest_data_columns(other) != d)
-        refuse(STATUS_FAILED, "%s: has %zu columns, %s has %zu", text, nicest_data_columns(other),
-               whose, d);
-    if (!has_names(data) || !has_names(other))
-        return;
-    for (size_t j = 0; j < d; j++) {
-        const char *ours = nicest_data_column_name(data, j),
-                   *theirs = nicest_data_column_name(other, j);
-        if (strcmp(ours, theirs) != 0)
-            refuse(STATUS_FAILED, "%s: column %zu is '%.60s' in the data, '%.60s' in %s", text,
-                   j + 1, theirs, ours, whose);
+        return NULL;
+    if (nicest_data_align(&aligned, like, other) != NICEST_OK) {
+        const char *error = nicest_error(), *other_data = strstr(error, "the other data");
+        size_t before = other_data ? (size_t)(other_data - error) : strlen(error);
+        refuse(STATUS_FAILED, "%s: %.*s%s%s", text, (int)before, error, other_data ? whose : "",
+               other_data ? other_data + strlen("the other data") : "");
     }
+    nicest_data_free(other);
+    say_note(shared, text, nicest_data_note(aligned));
+    return aligned;
 }
 
 nicest_model *open_model(const char *path)
@@ -294,9 +203,7 @@ const char **model_names(const nicest_model *model)
 nicest_data *model_data(const nicest_model *model, const double *rows, size_t n)
 {
     nicest_data *data;
-    const char **names = model_names(model);
-    need(nicest_data_new(&data, rows, n, nicest_model_columns(model), names));
-    block_free(names);
+    need(nicest_data_of_model(&data, model, rows, n));
     return data;
 }
 

@@ -14,23 +14,25 @@ nicest_data *open_data(const shared_settings *shared, const char *text);
 /* The same for data beside the DATA of the command: a column of --drop, --label or --where that it
  * has not is passed over. */
 nicest_data *open_data_beside(const shared_settings *shared, const char *text);
-/* As open_data for a model: where the model is of pictures, a table of as many columns is one too;
- * and the data must fit the model. */
+/* The columns of the model out of a DATA argument (nicest_data_match). */
 nicest_data *open_data_for(const shared_settings *shared, const nicest_model *model,
                            const char *text);
-/* Ends the program when rows that come through a pipe do not fit the model. */
-void need_reader_fit(const nicest_model *model, const nicest_reader *reader, const char *text);
+/* The same of data that is open, which this frees. */
+nicest_data *match_data(const shared_settings *shared, const nicest_model *model, nicest_data *data,
+                        const char *text);
+/* The same for rows that come through a pipe; says what was chosen. */
+void need_reader_match(const shared_settings *shared, const nicest_model *model,
+                       nicest_reader *reader, const char *text);
 /* The same for data beside the DATA of the command that may lack columns of --label, --drop and
  * --where; and for rows of another kind, to which --where does not apply. */
 nicest_data *open_more_data(const shared_settings *shared, const nicest_model *model,
                             const char *text);
 nicest_data *open_other_data(const shared_settings *shared, const nicest_model *model,
                              const char *text);
-/* Ends the program when `other`, which `text` opened, has not the columns of `data`: their number,
- * and names where both have some. `whose` is what data is: "the training data". other may be NULL.
- */
-void need_same_columns(const nicest_data *data, const char *whose, const nicest_data *other,
-                       const char *text);
+/* `other`, which `text` opened and this frees, with the columns of `like`; ends the program where it
+ * has not got them. `whose` is what like is: "the training data". NULL stays NULL. */
+nicest_data *align_data(const shared_settings *shared, const nicest_data *like, const char *whose,
+                        nicest_data *other, const char *text);
 nicest_model *open_model(const char *path);
 
 /* All rows [rows, columns]; released by block_free. */

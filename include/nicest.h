@@ -82,6 +82,7 @@ typedef int (*nicest_tick)(void *context, double done, double total);
 /* ---------------------------------------------------------------- data */
 
 typedef struct nicest_data nicest_data;
+typedef struct nicest_model nicest_model;
 
 typedef struct nicest_data_options {
     const char *columns; /* keep these: "a,b,3-7" (names, or numbers from 1); NULL: all */
@@ -136,6 +137,20 @@ NICEST_API size_t nicest_data_rows(const nicest_data *data);
 NICEST_API size_t nicest_data_columns(const nicest_data *data);
 /* "x1", or the name in the file; owned by data. */
 NICEST_API const char *nicest_data_column_name(const nicest_data *data, size_t column);
+/* What the values of a column are. Of a category, the place of its word, 0 .. n-1, in a list that is
+ * in alphabetical order (of bytes); of a time, days since 1970-01-01 (dates), or seconds since then or
+ * since midnight. NaN is missing everywhere. */
+typedef enum nicest_column_kind { NICEST_NUMBER, NICEST_CATEGORY, NICEST_TIME } nicest_column_kind;
+/* Numbers where nothing else is known. */
+NICEST_API nicest_column_kind nicest_data_column_kind(const nicest_data *data, size_t column);
+/* The words of a category [*count], owned by data; else NULL and 0. count may be NULL. */
+NICEST_API const char *const *nicest_data_column_words(const nicest_data *data, size_t column,
+                                                       size_t *count);
+/* How a time is written, "YYYY-MM-DD", "hh:mm", "YYYY-MM-DDThh:mm:ss.fffZ"; else NULL; owned by
+ * data. */
+NICEST_API const char *nicest_data_column_format(const nicest_data *data, size_t column);
+/* The most decimals that a number of the column has in its text; -1: not known. */
+NICEST_API int nicest_data_column_decimals(const nicest_data *data, size_t column);
 /* "csv", "npy", "npz", "idx", "png", "toy", "memory"; static. */
 NICEST_API const char *nicest_data_kind(const nicest_data *data);
 /* Type of a stored value as NumPy names it: "uint8", "float64", ...; static. */
@@ -187,8 +202,12 @@ NICEST_API nicest_status nicest_reader_open(nicest_reader **reader, const char *
 NICEST_API size_t nicest_reader_columns(const nicest_reader *reader);
 /* "x1", or the name in the file, as nicest_data_column_name; owned by reader. */
 NICEST_API const char *nicest_reader_column_name(const nicest_reader *reader, size_t column);
-/* As nicest_data_note; owned by reader. */
+/* As nicest_data_note; owned by reader, until the next call. */
 NICEST_API const char *nicest_reader_note(const nicest_reader *reader);
+/* Before the first row: rows come with the columns and codes of the model, as nicest_data_match does it;
+ * nicest_reader_note then names what else there is. What cannot be such a value is a line that is no
+ * row. */
+NICEST_API nicest_status nicest_reader_match(nicest_reader *reader, const nicest_model *model);
 /* skip != 0: from now on lines that are no row (text, wrong number of fields) are left out instead
  * of being an error. */
 NICEST_API void nicest_reader_skip_bad(nicest_reader *reader, int skip);
@@ -211,7 +230,6 @@ NICEST_API nicest_status nicest_toy_log_density(const char *name, const double *
 
 /* ---------------------------------------------------------------- models */
 
-typedef struct nicest_model nicest_model;
 
 /* A safetensors file written by nicest_model_save. Every size is checked before it is believed. */
 NICEST_API nicest_status nicest_model_load(nicest_model **model, const char *path);
@@ -237,6 +255,15 @@ NICEST_API const char *nicest_model_spec(const nicest_model *model);
 NICEST_API const char *nicest_model_entry(const nicest_model *model, const char *name);
 /* "x1", or the name in the training data; NULL beyond the columns; owned by model. */
 NICEST_API const char *nicest_model_column_name(const nicest_model *model, size_t column);
+/* As nicest_data_column_kind and its neighbours: what the training data had; owned by model. */
+NICEST_API nicest_column_kind nicest_model_column_kind(const nicest_model *model, size_t column);
+/* The same list of words, by which the model has its codes. */
+NICEST_API const char *const *nicest_model_column_words(const nicest_model *model, size_t column,
+                                                        size_t *count);
+/* Of times; else NULL. */
+NICEST_API const char *nicest_model_column_format(const nicest_model *model, size_t column);
+/* Of numbers; -1: not known. */
+NICEST_API int nicest_model_column_decimals(const nicest_model *model, size_t column);
 /* Picture size; all 0 where the columns are not a picture. Any of the three may be NULL. */
 NICEST_API void nicest_model_image(const nicest_model *model, unsigned *height, unsigned *width,
                                    unsigned *channels);
@@ -246,6 +273,26 @@ NICEST_API int nicest_model_quantised(const nicest_model *model, size_t column, 
                                       double *step, double *unit);
 /* -(logp + sum of log unit) / (d log 2) where every column is quantised, else NaN. */
 NICEST_API double nicest_model_bits_per_dim(const nicest_model *model, double logp);
+/* The columns of the model out of data, in the model's order: by name, whatever stands beside them
+ * (nicest_data_note of *out names what neither the model nor its training knew), or by position where
+ * one of the two has no names and both have as many columns. Words get the model's codes; one that it
+ * never saw gets the number of its words, one code beyond the last. Labels stay; a picture model makes a table a
+ * picture. NICEST_E_MISMATCH names a column that is not there, or holds something else. Values are
+ * shared where nothing changes. */
+NICEST_API nicest_status nicest_data_match(nicest_data **out, const nicest_model *model,
+                                           const nicest_data *data);
+/* The same for the columns of other data, as validation data needs it. */
+NICEST_API nicest_status nicest_data_align(nicest_data **out, const nicest_data *like,
+                                           const nicest_data *data);
+/* Columns by number, with their names and kinds; labels stay. */
+NICEST_API nicest_status nicest_data_take(nicest_data **out, const nicest_data *data,
+                                          const size_t *columns, size_t count);
+/* All columns of left, then all of right, of as many rows; labels are those of left. */
+NICEST_API nicest_status nicest_data_beside(nicest_data **out, const nicest_data *left,
+                                            const nicest_data *right);
+/* Rows [n, columns] as data with the names and kinds of the model's columns. */
+NICEST_API nicest_status nicest_data_of_model(nicest_data **out, const nicest_model *model,
+                                              const double *rows, size_t n);
 /* NICEST_OK when data has the model's columns (count, and names where both are named) and, for a
  * picture, its size; otherwise NICEST_E_MISMATCH and a sentence that says what differs. */
 NICEST_API nicest_status nicest_model_fits(const nicest_model *model, const nicest_data *data);

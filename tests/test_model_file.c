@@ -454,6 +454,48 @@ static void specs_of_the_document_are_specs(void **state)
     memory_free(b.data);
 }
 
+/* What columns are, and what training left out, comes back from a file; a damaged entry is refused. */
+static void kinds_of_columns_come_back(void **state)
+{
+    (void)state;
+    char no[] = "no", yes[] = "yes, \"but\"", date[] = "YYYY-MM-DD", *words[] = {no, yes};
+    const column_kind kinds[] = {{NICEST_NUMBER, 2, NULL, NULL, 0},
+                                 {NICEST_CATEGORY, -1, NULL, words, 2},
+                                 {NICEST_TIME, -1, date, NULL, 0}};
+    const char *const names[] = {"a", "b", "c"}, *const left[] = {"id", "note"};
+    nicest_model *again = NULL;
+    nicest_model *model = model_of_text("nicest 1\ncolumns 3\nscale\nprior normal\n", 1);
+    assert_status(model_set_schema(model, names, 0, 0, 0, NULL), NICEST_OK);
+    assert_status(model_set_columns(model, kinds, left, 2), NICEST_OK);
+    assert_status(nicest_model_save(model, path), NICEST_OK);
+    assert_status(nicest_model_load(&again, path), NICEST_OK);
+    size_t count;
+    assert_int_equal(nicest_model_column_decimals(again, 0), 2);
+    assert_int_equal(nicest_model_column_kind(again, 1), NICEST_CATEGORY);
+    assert_string_equal(nicest_model_column_words(again, 1, &count)[1], words[1]);
+    assert_int_equal(count, 2);
+    assert_string_equal(nicest_model_column_format(again, 2), "YYYY-MM-DD");
+    assert_string_equal(model_left(again, &count)[1], "note");
+    assert_int_equal(count, 2);
+    static const char *const damaged[] = {
+        "{\"columns\": [{}, {}, {}]}", "{\"columns\": [{\"kind\": \"number\"}]}",
+        "{\"columns\": [{\"kind\": \"category\", \"words\": [1]}, {\"kind\": \"number\"}, "
+        "{\"kind\": \"number\"}]}",
+        "{\"columns\": [{\"kind\": \"time\"}, {\"kind\": \"number\"}, {\"kind\": \"number\"}]}",
+        "{\"left\": [1]}"};
+    for (size_t i = 0; i < sizeof damaged / sizeof *damaged; i++)
+        assert_error(model_set_entry(again, MODEL_SCHEMA, damaged[i]), NICEST_E_FORMAT, "schema");
+    assert_int_equal(nicest_model_column_kind(again, 1), NICEST_CATEGORY);
+    /* rows of the model come as words and dates */
+    const double rows[] = {1.5, 1, 31};
+    nicest_data *data = NULL;
+    assert_status(nicest_data_of_model(&data, again, rows, 1), NICEST_OK);
+    assert_int_equal(nicest_data_column_kind(data, 2), NICEST_TIME);
+    nicest_data_free(data);
+    nicest_model_free(model);
+    nicest_model_free(again);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -469,6 +511,7 @@ int main(void)
         cmocka_unit_test(changed_headers_are_refused_with_the_reason),
         cmocka_unit_test(numbers_that_are_not_finite_are_refused),
         cmocka_unit_test(memory_is_in_proportion_to_the_file),
+        cmocka_unit_test(kinds_of_columns_come_back),
         cmocka_unit_test(specs_of_the_document_are_specs),
         cmocka_unit_test(save_and_load_leak_nothing_when_memory_fails),
         cmocka_unit_test(setters_leave_a_model_as_it_was_when_memory_fails),

@@ -17,30 +17,23 @@
 #include "base/number.h"
 #include "base/status.h"
 #include "data/dialect.h"
+#include "data/text_column.h"
 
 enum {
     FIRST_CAPACITY = 1 << 20,
     MOST_RECORD = 1 << 28, /* a quote that is never closed must not eat all memory */
-    MOST_CATEGORIES = 10000,
     MOST_FIELDS = 1 << 20,  /* as columns of a model */
     FIRST_VALUES = 1 << 16, /* of the first block of rows */
     SHOWN = 40              /* bytes of a field in an error */
 };
 
 /* What a field is read for. */
-enum { ROLE_DATA = 1, ROLE_LABEL = 2, ROLE_WHERE = 4 };
-
-/* A text label and its number are two spellings of one thing. */
-typedef struct category {
-    char *text; /* NULL: a number */
-    double number;
-} category;
-
-typedef struct categories {
-    category *items;
-    size_t count, capacity;
-    bool textual; /* some label was text: then labels are the places in this list */
-} categories;
+enum {
+    ROLE_DATA = 1,
+    ROLE_LABEL = 2,
+    ROLE_WHERE = 4,
+    ROLE_TEXT = 8 /* data, but no numbers: not for the quick way */
+};
 
 /* A line in the buffer. */
 typedef struct place {
@@ -74,7 +67,8 @@ struct csv_stream {
     size_t *target;      /* [fields]: place in the row */
     selection chosen;
     field_room room;
-    categories labels; /* distinct labels so far, in order of appearance */
+    text_column *column; /* [chosen.count] */
+    text_column label;
 };
 
 /* A row in the making. */
@@ -247,84 +241,6 @@ static nicest_status next_record(csv_stream *s, record *r, bool *got)
     return NICEST_OK;
 }
 
-/* ---------------------------------------------------------------- labels */
-
-static bool same_category(const category *c, bool is_number, double number, const char *text,
-                          size_t size)
-{
-    if (is_number || c->text == NULL)
-        return is_number && c->text == NULL && c->number == number;
-    return strlen(c->text) == size && memcmp(c->text, text, size) == 0;
-}
-
-static nicest_status add_category(csv_stream *s, bool is_number, double number, const char *text,
-                                  size_t size)
-{
-    categories *c = &s->labels;
-    if (c->count == c->capacity) {
-        size_t capacity = c->capacity * 2 + 16;
-        category *moved = memory_resize(c->items, capacity, sizeof *moved);
-        if (moved == NULL)
-            return fail_memory();
-        c->items = moved;
-        c->capacity = capacity;
-    }
-    char *copy = is_number ? NULL : memory_format("%.*s", (int)size, text);
-    if (!is_number && copy == NULL)
-        return fail_memory();
-    c->textual = c->textual || !is_number;
-    c->items[c->count++] = (category){copy, number};
-    return NICEST_OK;
-}
-
-/* *label is the place in the list, or the number itself where the list is full of numbers only. */
-static nicest_status read_label(csv_stream *s, const char *text, size_t size, size_t line,
-                                double *label)
-{
-    double number = 0;
-    *label = NAN;
-    if (field_is_missing(&s->how, text, size))
-        return NICEST_OK;
-    int places;
-    bool is_number = field_is_number(&s->how, text, size, &number, &places);
-    if (is_number && !s->labels.textual) {
-        *label = number;
-        if (s->labels.count > MOST_CATEGORIES) /* measured, not counted: no text may follow */
-            return NICEST_OK;
-    }
-    size_t i = 0;
-    while (i < s->labels.count &&
-           !same_category(&s->labels.items[i], is_number, number, text, size))
-        i++;
-    if (i == s->labels.count && i > MOST_CATEGORIES)
-        return fail(NICEST_E_DATA, "%s:%zu: the label column has text and more than %d values",
-                    s->place, line, MOST_CATEGORIES);
-    if (i == s->labels.count)
-        TRY(add_category(s, is_number, number, text, size));
-    if (s->labels.textual)
-        *label = (double)i;
-    return NICEST_OK;
-}
-
-/* Labels that were read as numbers before the first text appeared become places. */
-static void number_labels(const categories *c, double *labels, size_t count)
-{
-    for (size_t i = 0; i < count; i++) {
-        size_t k = 0;
-        while (k < c->count && (c->items[k].text != NULL || c->items[k].number != labels[i]))
-            k++;
-        if (k < c->count)
-            labels[i] = (double)k;
-    }
-}
-
-static void categories_close(categories *c)
-{
-    for (size_t i = 0; i < c->count; i++)
-        memory_free(c->items[i].text);
-    memory_free(c->items);
-}
-
 /* ---------------------------------------------------------------- a row */
 
 static bool where_matches(const selection *chosen, const char *text, size_t size)
@@ -335,28 +251,33 @@ static bool where_matches(const selection *chosen, const char *text, size_t size
     return strlen(chosen->where_text) == size && memcmp(chosen->where_text, text, size) == 0;
 }
 
+/* The first number with a comma, where none had a point so far. */
+static void learn_comma(csv_stream *s)
+{
+    for (size_t j = 0; j < s->chosen.count; j++)
+        if (s->column[j].decimals > 0)
+            return;
+    s->how.decimal = ',';
+}
+
 static nicest_status read_field(csv_stream *s, size_t column, const char *text, size_t size,
                                 size_t line, row_state *state)
 {
     unsigned role = s->role[column];
+    bool good = true;
     if (role & ROLE_WHERE)
         state->keep = where_matches(&s->chosen, text, size);
+    if ((role & (ROLE_DATA | ROLE_LABEL)) && field_has_comma(&s->how, text, size))
+        learn_comma(s);
     if (role & ROLE_LABEL)
-        TRY(read_label(s, text, size, line, &state->label));
+        TRY(text_column_take(&s->label, &s->how, text, size, line, &state->label, &good));
     if (!(role & ROLE_DATA))
         return NICEST_OK;
-    double *value = &state->row[s->target[column]];
-    int places;
-    *value = NAN;
-    if (field_is_number(&s->how, text, size, value, &places) ||
-        field_is_missing(&s->how, text, size))
-        return NICEST_OK;
-    if (field_has_comma(&s->how, text, size)) {
-        s->how.decimal = ',';
-        if (field_is_number(&s->how, text, size, value, &places))
-            return NICEST_OK;
-    }
-    if (state->bad_column == NO_COLUMN) {
+    text_column *c = &s->column[s->target[column]];
+    TRY(text_column_take(c, &s->how, text, size, line, &state->row[s->target[column]], &good));
+    if (c->content > HOLDS_NUMBERS)
+        s->role[column] |= ROLE_TEXT;
+    if (!good && state->bad_column == NO_COLUMN) {
         size_t shown = size < SHOWN ? size : SHOWN;
         state->bad_column = column;
         memcpy(state->bad_text, text, shown);
@@ -395,13 +316,16 @@ static nicest_status read_quickly(csv_stream *s, const record *r, row_state *sta
     const char *p = r->begin, *end = r->end, *text, *stop;
     const char separator = s->how.separator == ' ' ? '\n' : s->how.separator;
     size_t size, column = 0, fields = s->fields;
+    int places;
     bool quick = !s->how.missing_numbers && s->how.decimal != ',';
     for (;; p++, column++) {
         if (column == fields)
             return fail_fields(s, r, column + 1);
         if (quick && s->role[column] == ROLE_DATA &&
-            (stop = number_scan(p, &state->row[s->target[column]])) != NULL &&
+            (stop = number_scan_places(p, &state->row[s->target[column]], &places)) != NULL &&
             (*stop == separator || stop == end)) {
+            int *most = &s->column[s->target[column]].decimals;
+            *most = places > *most ? places : *most;
             p = stop;
         } else {
             TRY(field_take(&s->how, &s->room, &p, end, &text, &size));
@@ -422,9 +346,11 @@ static const char *column_name(const csv_stream *s, size_t column)
 static nicest_status fail_number(const csv_stream *s, const record *r, const row_state *state)
 {
     const char *name = column_name(s, state->bad_column);
-    return fail(NICEST_E_FORMAT, "%s:%zu: column %zu%s%s%s: '%s' is not a number", s->place,
-                r->line, state->bad_column + 1, name != NULL ? " (" : "", name != NULL ? name : "",
-                name != NULL ? ")" : "", state->bad_text);
+    bool times = s->column[s->target[state->bad_column]].content == HOLDS_TIMES;
+    return fail(NICEST_E_FORMAT, "%s:%zu: column %zu%s%s%s: '%s' is not a %s", s->place, r->line,
+                state->bad_column + 1, name != NULL ? " (" : "", name != NULL ? name : "",
+                name != NULL ? ")" : "", state->bad_text,
+                times ? "time like those before it" : "number");
 }
 
 static nicest_status next_row(csv_stream *s, double *row, double *label, bool *got)
@@ -459,7 +385,11 @@ static nicest_status next_row(csv_stream *s, double *row, double *label, bool *g
 nicest_status csv_next(csv_stream *stream, double *row, bool *got)
 {
     double label;
-    return next_row(stream, row, &label, got);
+    TRY(next_row(stream, row, &label, got));
+    for (size_t j = 0, number; *got && j < stream->chosen.count; j++)
+        if (stream->column[j].words.count > 0 && text_column_is_word(row[j], &number))
+            row[j] = (double)number;
+    return NICEST_OK;
 }
 
 bool csv_would_wait(const csv_stream *s)
@@ -500,8 +430,12 @@ static nicest_status give_roles(csv_stream *s, const nicest_data_options *option
     TRY(selection_make(&s->chosen, &list, options));
     s->role = memory_new(s->fields, 1);
     s->target = memory_new(s->fields, sizeof *s->target);
-    if (s->role == NULL || s->target == NULL)
+    s->column = memory_new(s->chosen.count, sizeof *s->column);
+    if (s->role == NULL || s->target == NULL || s->column == NULL)
         return fail_memory();
+    for (size_t j = 0; j < s->chosen.count; j++)
+        s->column[j] = (text_column){.strict = true, .decimals = -1};
+    s->label = (text_column){.label = true, .decimals = -1};
     for (size_t j = 0; j < s->chosen.count; j++) {
         s->role[s->chosen.columns[j]] = ROLE_DATA;
         s->target[s->chosen.columns[j]] = j;
@@ -769,8 +703,11 @@ void csv_close(csv_stream *stream)
     if (stream == NULL)
         return;
     file_reader_close(stream->file);
+    for (size_t j = 0; stream->column != NULL && j < stream->chosen.count; j++)
+        text_column_close(&stream->column[j]);
+    memory_free(stream->column);
+    text_column_close(&stream->label);
     selection_close(&stream->chosen);
-    categories_close(&stream->labels);
     source_texts_free(stream->names, stream->fields);
     memory_free(stream->role);
     memory_free(stream->target);
@@ -801,6 +738,48 @@ nicest_status csv_column_names(char ***names, const csv_stream *stream)
         if ((*names)[j] == NULL)
             return fail_memory();
     }
+    return NICEST_OK;
+}
+
+nicest_status csv_expect(csv_stream *s, const size_t *columns, const column_kind *kinds,
+                         size_t count)
+{
+    size_t *fields = memory_new(count, sizeof *fields), number;
+    text_column *made = memory_new(count, sizeof *made);
+    nicest_status status = fields != NULL && made != NULL ? NICEST_OK : fail_memory();
+    for (size_t j = 0; status == NICEST_OK && j < count; j++) {
+        const column_kind *k = &kinds[j];
+        fields[j] = s->chosen.columns[columns[j]];
+        made[j] = (text_column){.strict = true, .closed = true, .decimals = -1,
+                                .known = k->word_count, .content = HOLDS_NUMBERS};
+        for (size_t i = 0; i < k->word_count && status == NICEST_OK; i++)
+            status = word_list_add(&made[j].words, k->words[i], strlen(k->words[i]), &number);
+        if (k->kind == NICEST_CATEGORY)
+            made[j].content = HOLDS_WORDS;
+        else if (k->kind == NICEST_TIME && moment_format_read(k->format, &made[j].format))
+            made[j].content = HOLDS_TIMES;
+    }
+    if (status != NICEST_OK) {
+        for (size_t j = 0; made != NULL && j < count; j++)
+            text_column_close(&made[j]);
+        memory_free(fields);
+        memory_free(made);
+        return status;
+    }
+    for (size_t j = 0; j < s->chosen.count; j++) {
+        text_column_close(&s->column[j]);
+        s->role[s->chosen.columns[j]] &= (unsigned char)~ROLE_DATA;
+    }
+    for (size_t j = 0; j < count; j++) {
+        s->role[fields[j]] |= made[j].content == HOLDS_NUMBERS ? ROLE_DATA : ROLE_DATA | ROLE_TEXT;
+        s->target[fields[j]] = j;
+    }
+    memory_free(s->column);
+    memory_free(s->chosen.columns);
+    s->column = made;
+    s->chosen.columns = fields;
+    s->chosen.count = count;
+    s->chosen.all = false;
     return NICEST_OK;
 }
 
@@ -859,10 +838,7 @@ static nicest_status gather_rows(gathered *g, csv_stream *s, slice part)
         double label;
         if (g->rows == g->capacity)
             TRY(make_room(g, s, part.given));
-        bool textual = s->labels.textual;
         TRY(next_row(s, g->values + g->rows * columns, &label, &got));
-        if (s->labels.textual && !textual)
-            number_labels(&s->labels, g->labels, g->rows);
         if (!got)
             return NICEST_OK;
         long long number = (long long)csv_row_number(s);
@@ -903,27 +879,34 @@ static nicest_status choose_names(source_table *t, const csv_stream *s)
     return csv_column_names(&t->names, s);
 }
 
-/* Numbers among text are spelt like it. */
-static nicest_status copy_label_texts(source_table *t, const categories *c)
+/* What the columns are, and the label. */
+static nicest_status settle(source_table *t, csv_stream *s)
 {
-    if (!c->textual)
-        return NICEST_OK;
-    t->label_texts = memory_new(c->count, sizeof *t->label_texts);
-    if (t->label_texts == NULL)
+    column_kind kind = COLUMN_OF_NUMBERS;
+    nicest_status status = NICEST_OK;
+    t->kinds = memory_new(t->columns, sizeof *t->kinds);
+    if (t->kinds == NULL)
         return fail_memory();
-    t->label_text_count = c->count;
-    for (size_t i = 0; i < c->count; i++) {
-        const category *item = &c->items[i]; /* + 0.0: a zero is "0", whatever its sign */
-        t->label_texts[i] = item->text != NULL ? memory_text(item->text)
-                                               : memory_format("%.15g", item->number + 0.0);
-        if (t->label_texts[i] == NULL)
-            return fail_memory();
+    for (size_t j = 0; j < t->columns; j++) {
+        char made[32];
+        const char *name = column_name(s, s->chosen.columns[j]);
+        snprintf(made, sizeof made, "x%zu", s->chosen.columns[j] + 1);
+        TRY(text_column_settle(&s->column[j], (double *)t->block + j, t->columns, t->rows, s->place,
+                               name != NULL ? name : made, &t->kinds[j]));
     }
-    return NICEST_OK;
+    if (t->labels != NULL)
+        TRY(text_column_settle(&s->label, t->labels, 1, t->rows, s->place, "label", &kind));
+    if (kind.words != NULL) {
+        t->label_text_count = kind.word_count;
+        status = source_texts_copy(&t->label_texts, (const char *const *)kind.words,
+                                   kind.word_count);
+        memory_free(kind.words);
+    }
+    return status;
 }
 
 /* Takes the blocks of `g`. */
-static nicest_status make_data(nicest_data **data, gathered *g, const csv_stream *s,
+static nicest_status make_data(nicest_data **data, gathered *g, csv_stream *s,
                                const nicest_data_options *options)
 {
     unsigned size[3] = {0, 0, 0};
@@ -949,7 +932,10 @@ static nicest_status make_data(nicest_data **data, gathered *g, const csv_stream
                                     comma ? "decimal commas" : "")) == NULL)
         status = fail_memory();
     if (status == NICEST_OK)
-        status = copy_label_texts(&table, &s->labels);
+        status = settle(&table, s);
+    if (status == NICEST_OK)
+        status = selection_left(&table.left, &table.left_count, &s->chosen,
+                                &(column_list){s->place, s->names, s->fields, s->fields});
     if (status != NICEST_OK) {
         source_table_close(&table);
         return status;
@@ -964,6 +950,8 @@ nicest_status csv_load(nicest_data **data, const char *path, slice part,
     gathered g = {0};
     TRY(csv_open(&s, path, options));
     file_reader_limit(s->file, FILE_MOST_INFLATED); /* what is streamed needs none */
+    for (size_t j = 0; j < s->chosen.count; j++)
+        s->column[j].strict = false;
     nicest_status status = NICEST_OK;
     TRY_TO(gather_rows(&g, s, part));
     TRY_TO(cut(&g, s, part));

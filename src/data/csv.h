@@ -20,6 +20,10 @@ size_t csv_columns(const csv_stream *stream); /* chosen ones */
 nicest_status csv_column_names(char ***names, const csv_stream *stream);
 /* What was chosen from the first lines and is not the plain default, as one line; or NULL. */
 const char *csv_note(const csv_stream *stream);
+/* Before the first row: only these columns, in this order, each of the kind that stands there; words
+ * beyond those of a category are all of one code behind the last. */
+nicest_status csv_expect(csv_stream *stream, const size_t *columns, const column_kind *kinds,
+                         size_t count);
 /* Number of the last row that was read in the file, from 0. */
 size_t csv_row_number(const csv_stream *stream);
 

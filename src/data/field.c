@@ -6,6 +6,7 @@
 #include "base/memory.h"
 #include "base/number.h"
 #include "base/status.h"
+#include "data/moment.h"
 
 bool field_separates(const dialect *d, char c)
 {
@@ -166,5 +167,10 @@ field_kind field_kind_of(const dialect *d, const char *text, size_t size, double
         return FIELD_NUMBER;
     if (field_has_comma(d, text, size))
         return read_with_comma(text, size, value, places) ? FIELD_NUMBER : FIELD_TEXT;
+    moment_format format;
+    if (moment_read(text, size, value, &format)) {
+        *places = 1;
+        return FIELD_NUMBER;
+    }
     return field_is_missing(d, text, size) ? FIELD_MISSING : FIELD_TEXT;
 }

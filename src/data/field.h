@@ -45,7 +45,8 @@ bool field_is_number(const dialect *d, const char *text, size_t size, double *va
 bool field_has_comma(const dialect *d, const char *text, size_t size);
 
 typedef enum field_kind { FIELD_NUMBER, FIELD_MISSING, FIELD_TEXT } field_kind;
-/* While the decimal sign is not known, "0,5" is a number too. */
+/* As the first lines are looked at: times are numbers, which do not count; and while the decimal sign is
+ * not known, so is "0,5". */
 field_kind field_kind_of(const dialect *d, const char *text, size_t size, double *value,
                          int *places);
 

@@ -224,7 +224,7 @@ static nicest_status add_labels(source_table *t, picture_list *p)
         return fail_memory();
     }
     t->extra_count = 1;
-    t->extras[0] = (source_extra){name, p->label, p->classes.items, p->classes.count};
+    t->extras[0] = (source_extra){name, p->label, p->classes.items, p->classes.count, NULL};
     t->labelled = true;
     p->label = NULL;
     p->classes = (name_list){0};

@@ -9,6 +9,7 @@
 
 #include <math.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 #ifndef NICEST_NO_ZIP
 #include <zip.h>
@@ -18,11 +19,13 @@
 #include "base/status.h"
 #include "data/formats.h"
 #include "data/shape.h"
+#include "data/text_column.h"
 
 enum {
     MOST_HEADER = 1 << 16,
     MOST_RATIO = 1100, /* deflate cannot exceed 1032 */
-    MOST_MEMBERS = 4096
+    MOST_MEMBERS = 4096,
+    MOST_WORD = 1 << 16
 };
 
 #ifndef NICEST_NO_ZIP
@@ -33,6 +36,7 @@ static const char MAGIC[] = "\x93NUMPY";
 /* An array as its header describes it. */
 typedef struct npy_array {
     value_type type;
+    char text; /* 'U' (UTF-32), 'S' (bytes): words of file_value bytes; else 0 */
     bool half; /* 2-byte floats, stored as VALUE_F32 once they are converted */
     bool swap; /* bytes in the other order */
     bool fortran;
@@ -82,6 +86,22 @@ static bool find_type(char kind, char size, value_type *type)
     return false;
 }
 
+/* 'U12', 'S3' */
+static nicest_status read_text_type(npy_array *a, const char *code, bool big, const char *place)
+{
+    size_t width = 0;
+    for (const char *p = code + 1; *p >= '0' && *p <= '9' && width < MOST_WORD; p++)
+        width = width * 10 + (size_t)(*p - '0');
+    if (width == 0 || width >= MOST_WORD)
+        return fail(NICEST_E_FORMAT, "%s: words of %s characters: expected 1 to %d", place,
+                    width == 0 ? "no" : "too many", MOST_WORD - 1);
+    a->text = code[0] == 'U' ? 'U' : 'S';
+    a->file_value = a->text == 'U' ? 4 * width : width;
+    a->swap = a->text == 'U' && big != shape_big_endian_machine();
+    a->type = VALUE_F64;
+    return NICEST_OK;
+}
+
 /* '<f8' */
 static nicest_status read_type(npy_array *a, const char *p, const char *place)
 {
@@ -92,11 +112,18 @@ static nicest_status read_type(npy_array *a, const char *p, const char *place)
     int length = end != NULL ? (int)(end - p - 1) : 0;
     bool ordered = length > 0 && strchr("<>=|", p[1]) != NULL;
     const char *code = p + 1 + ordered;
+    if (length > 1 + ordered && strchr("USa", code[0]) != NULL)
+        return read_text_type(a, code, p[1] == '>', place);
+    if (length == 1 + ordered && code[0] == 'O')
+        return fail(NICEST_E_FORMAT,
+                    "%s: holds Python objects, which only Python can read: expected numbers, or "
+                    "words as numpy.array(..., dtype=str)",
+                    place);
     if (length != 2 + ordered || !find_type(code[0], code[1], &a->type))
-        return fail(
-            NICEST_E_FORMAT,
-            "%s: values of type '%.*s': expected integers, booleans or floats of up to 8 bytes",
-            place, length, p + 1);
+        return fail(NICEST_E_FORMAT,
+                    "%s: values of type '%.*s': expected integers, booleans, floats of up to 8 "
+                    "bytes, or words",
+                    place, length, p + 1);
     a->half = code[0] == 'f' && code[1] == '2';
     a->file_value = (size_t)(code[1] - '0');
     a->swap = a->file_value > 1 && ((p[1] == '>' && !shape_big_endian_machine()) ||
@@ -231,13 +258,84 @@ static nicest_status convert(source_table *t, const npy_array *a, const unsigned
     return NICEST_OK;
 }
 
-/* A whole .npy in `data` becomes the table's values. */
-static nicest_status read_array(source_table *t, const unsigned char *data, size_t size,
+/* One word as UTF-8, without the zeros behind it, into text[file_value + 1]; returns its length. */
+static size_t read_word(const npy_array *a, const unsigned char *from, char *text)
+{
+    size_t used = 0, units = a->text == 'U' ? a->file_value / 4 : a->file_value;
+    for (size_t i = 0; i < units; i++) {
+        uint32_t c = from[i];
+        if (a->text == 'U') {
+            memcpy(&c, from + 4 * i, 4);
+            if (a->swap)
+                c = c >> 24 | (c >> 8 & 0xFF00) | (c << 8 & 0xFF0000) | c << 24;
+        }
+        if (c == 0)
+            break;
+        if (c < 0x80 || a->text == 'S') {
+            text[used++] = (char)c;
+        } else if (c < 0x800) {
+            text[used++] = (char)(0xC0 | c >> 6);
+            text[used++] = (char)(0x80 | (c & 63));
+        } else if (c < 0x10000) {
+            text[used++] = (char)(0xE0 | c >> 12);
+            text[used++] = (char)(0x80 | (c >> 6 & 63));
+            text[used++] = (char)(0x80 | (c & 63));
+        } else {
+            text[used++] = (char)(0xF0 | (c >> 18 & 7));
+            text[used++] = (char)(0x80 | (c >> 12 & 63));
+            text[used++] = (char)(0x80 | (c >> 6 & 63));
+            text[used++] = (char)(0x80 | (c & 63));
+        }
+    }
+    text[used] = '\0';
+    return used;
+}
+
+/* Words, or numbers written as such, column by column into a block of doubles. */
+static nicest_status read_words_of(source_table *t, const npy_array *a, const unsigned char *from,
+                                   bool label, const char *place)
+{
+    static const dialect plain = {.separator = ',', .decimal = '.'};
+    size_t n = a->shape.size[0], d = a->shape.axes > 1 ? a->shape.size[1] : 1;
+    if (a->shape.axes > 2)
+        return fail(NICEST_E_FORMAT, "%s: words in %zu axes: expected 1 or 2", place,
+                    a->shape.axes);
+    char *text = memory_new(a->file_value + 1, 1);
+    double *values = n <= SIZE_MAX / sizeof *values / d ? memory_new(n * d, sizeof *values) : NULL;
+    t->block = values;
+    t->kinds = memory_new(d, sizeof *t->kinds);
+    t->columns = d; /* which kinds_free counts */
+    nicest_status status = text && values && t->kinds ? NICEST_OK : fail_memory();
+    for (size_t j = 0; j < d && status == NICEST_OK; j++) {
+        text_column c = {.decimals = -1, .label = label};
+        bool good;
+        for (size_t i = 0; i < n && status == NICEST_OK; i++) {
+            size_t at = a->fortran ? j * n + i : i * d + j;
+            size_t size = read_word(a, from + at * a->file_value, text);
+            status = text_column_take(&c, &plain, text, size, i + 1, &values[i * d + j], &good);
+        }
+        char name[32];
+        snprintf(name, sizeof name, "x%zu", j + 1);
+        if (status == NICEST_OK)
+            status = text_column_settle(&c, values + j, d, n, place, name, &t->kinds[j]);
+        text_column_close(&c);
+    }
+    memory_free(text);
+    t->values = t->block;
+    return status;
+}
+
+/* A whole .npy in `data` becomes the table's values. `label`: words keep their order. */
+static nicest_status read_array(source_table *t, const unsigned char *data, size_t size, bool label,
                                 const char *place)
 {
     npy_array a;
     TRY(read_header(&a, data, size, place));
     TRY(check_size(&a, size, place));
+    if (a.text) {
+        TRY(shape_table(t, &a.shape, a.type, false));
+        return read_words_of(t, &a, data + a.start, label, place);
+    }
     TRY(shape_table(t, &a.shape, a.type, a.fortran));
     t->values = data + a.start;
     return a.half || a.swap ? convert(t, &a, t->values, size - a.start) : NICEST_OK;
@@ -247,7 +345,7 @@ nicest_status npy_load(source_table *table, const char *path)
 {
     source_table made = {.kind = "npy"};
     TRY(file_load(&made.bytes, path, 0));
-    nicest_status status = read_array(&made, made.bytes.data, made.bytes.size, path);
+    nicest_status status = read_array(&made, made.bytes.data, made.bytes.size, false, path);
     if (status != NICEST_OK) {
         source_table_close(&made);
         return status;
@@ -369,7 +467,8 @@ typedef struct npz_member {
     char *name; /* without ".npy" */
     npy_array array;
     size_t index, size;
-    bool readable; /* an array of numbers */
+    bool readable; /* an array of numbers or words */
+    char *reason;  /* or why not */
 } npz_member;
 
 typedef struct npz {
@@ -400,6 +499,7 @@ static nicest_status add_member(npz *f, size_t index)
     nicest_status status =
         read_header(&m->array, start, size < MOST_HEADER ? size : MOST_HEADER, name);
     m->readable = status == NICEST_OK;
+    m->reason = m->readable ? NULL : memory_format("%s: %s", f->z.path, nicest_error());
     memory_free(start);
     return status == NICEST_E_MEMORY ? status : NICEST_OK;
 }
@@ -420,8 +520,10 @@ static nicest_status list_members(npz *f)
 
 static void npz_close(npz *f)
 {
-    for (size_t i = 0; i < f->count; i++)
+    for (size_t i = 0; i < f->count; i++) {
         memory_free(f->members[i].name);
+        memory_free(f->members[i].reason);
+    }
     memory_free(f->members);
     archive_close(&f->z);
 }
@@ -458,11 +560,12 @@ static nicest_status find_named(const npz *f, const char *array, size_t *found)
 /* The first with two axes, else with more, else with one. */
 static nicest_status find_main(const npz *f, size_t *found)
 {
-    static const int WORTH[] = {0, 1, 3, 2};
+    static const int WORTH[] = {0, 2, 6, 4};
     int best = 0;
     for (size_t i = 0; i < f->count; i++) {
         size_t axes = f->members[i].readable ? f->members[i].array.shape.axes : 0;
         int worth = WORTH[axes < 3 ? axes : 3];
+        worth = f->members[i].array.text && worth > 0 ? 1 : worth; /* words are labels, if they can be */
         if (worth > best) {
             best = worth;
             *found = i;
@@ -472,7 +575,7 @@ static nicest_status find_main(const npz *f, size_t *found)
 }
 
 /* The whole member as a table of its own. */
-static nicest_status load_member(const npz *f, const npz_member *m, source_table *t)
+static nicest_status load_member(const npz *f, const npz_member *m, bool label, source_table *t)
 {
     unsigned char *block;
     char *place = memory_format("%s: %s", f->z.path, m->name);
@@ -481,7 +584,7 @@ static nicest_status load_member(const npz *f, const npz_member *m, source_table
     *t = (source_table){.kind = "npz"};
     nicest_status status = read_member(&f->z, m->index, m->size, true, &block);
     if (status == NICEST_OK) {
-        status = read_array(t, block, m->size, place);
+        status = read_array(t, block, m->size, label, place);
         if (status == NICEST_OK && t->block == NULL)
             t->block = block;
         else
@@ -505,14 +608,21 @@ static bool is_extra(const npz *f, size_t i, size_t main)
 static nicest_status add_extra(const npz *f, const npz_member *m, source_table *t)
 {
     source_table column;
-    TRY(load_member(f, m, &column));
+    TRY(load_member(f, m, true, &column));
     source_extra *extra = &t->extras[t->extra_count];
     extra->name = memory_text(m->name);
     extra->values = memory_new(t->rows, sizeof(double));
     t->extra_count++;
     if (extra->name != NULL && extra->values != NULL)
         source_table_column(&column, 0, extra->values);
+    nicest_status status = NICEST_OK;
+    if (column.kinds != NULL && column.kinds[0].words != NULL) {
+        extra->text_count = column.kinds[0].word_count;
+        status = source_texts_copy(&extra->texts, (const char *const *)column.kinds[0].words,
+                                   extra->text_count);
+    }
     source_table_close(&column);
+    TRY(status);
     return extra->name != NULL && extra->values != NULL ? NICEST_OK : fail_memory();
 }
 
@@ -521,13 +631,20 @@ static nicest_status load_table(npz *f, const char *array, source_table *t)
     size_t main = 0;
     TRY(list_members(f));
     TRY(array != NULL ? find_named(f, array, &main) : find_main(f, &main));
-    TRY(load_member(f, &f->members[main], t));
+    TRY(load_member(f, &f->members[main], false, t));
     t->extras = memory_new(f->count, sizeof *t->extras);
     if (t->extras == NULL)
         return fail_memory();
     for (size_t i = 0; i < f->count; i++) {
-        if (is_extra(f, i, main))
+        if (is_extra(f, i, main)) {
             TRY(add_extra(f, &f->members[i], t));
+        } else if (f->members[i].reason != NULL) { /* whoever asks for it learns why not */
+            source_extra *extra = &t->extras[t->extra_count++];
+            extra->name = memory_text(f->members[i].name);
+            extra->reason = memory_text(f->members[i].reason);
+            if (extra->name == NULL || extra->reason == NULL)
+                return fail_memory();
+        }
     }
     return NICEST_OK;
 }

@@ -4,6 +4,7 @@
  * chosen to the table that a format's reader hands over: columns become offsets, rows become
  * numbers, so values are neither moved nor copied. CSV chooses while it reads. */
 #include <math.h>
+#include <stdint.h>
 #include <string.h>
 #include <strings.h>
 
@@ -11,9 +12,11 @@
 #include "base/status.h"
 #include "data/csv.h"
 #include "data/formats.h"
+#include "data/match.h"
 #include "data/select.h"
 #include "data/source.h"
 #include "data/toy.h"
+#include "model/model.h"
 
 /* ---------------------------------------------------------------- what was chosen */
 
@@ -47,10 +50,26 @@ static nicest_status choose(choice *c)
     TRY(list_columns(t, &names));
     column_list list = {c->place, names, t->columns, t->columns + t->extra_count};
     nicest_status status = selection_make(&c->chosen, &list, c->options);
+    if (status == NICEST_OK)
+        status = selection_left(&c->table->left, &c->table->left_count, &c->chosen, &list);
     memory_free(names);
     if (status == NICEST_OK && t->labelled && c->chosen.label == NO_COLUMN)
         c->chosen.label = t->columns;
     return status;
+}
+
+/* An array that was asked for and cannot be read says why. */
+static nicest_status check_readable(const choice *c)
+{
+    const source_table *t = c->table;
+    for (size_t i = 0; i < t->extra_count; i++) {
+        bool asked = c->chosen.label == t->columns + i || c->chosen.where == t->columns + i;
+        for (size_t j = 0; j < c->chosen.count; j++)
+            asked = asked || c->chosen.columns[j] == t->columns + i;
+        if (asked && t->extras[i].reason != NULL)
+            return fail(NICEST_E_FORMAT, "%s", t->extras[i].reason);
+    }
+    return NICEST_OK;
 }
 
 static void read_column(const source_table *t, size_t column, double *out)
@@ -61,15 +80,27 @@ static void read_column(const source_table *t, size_t column, double *out)
         memcpy(out, t->extras[column - t->columns].values, t->rows * sizeof *out);
 }
 
-/* The number behind a name of a folder. */
+/* The words of a column, or NULL. */
+static char *const *words_of(const source_table *t, size_t column, size_t *count)
+{
+    *count = 0;
+    if (column < t->columns) {
+        *count = t->kinds != NULL ? t->kinds[column].word_count : 0;
+        return t->kinds != NULL ? t->kinds[column].words : NULL;
+    }
+    *count = t->extras[column - t->columns].text_count;
+    return t->extras[column - t->columns].texts;
+}
+
+/* The number behind a word, or behind a name of a folder. */
 static void translate_where(choice *c)
 {
-    const source_table *t = c->table;
-    if (c->chosen.where < t->columns)
-        return;
-    const source_extra *extra = &t->extras[c->chosen.where - t->columns];
-    for (size_t i = 0; i < extra->text_count; i++) {
-        if (strcmp(extra->texts[i], c->chosen.where_text) == 0) {
+    size_t count;
+    char *const *words = words_of(c->table, c->chosen.where, &count);
+    if (words != NULL && c->chosen.where < c->table->columns) /* "7" is a word there, no code */
+        c->chosen.where_is_number = false;
+    for (size_t i = 0; i < count; i++) {
+        if (strcmp(words[i], c->chosen.where_text) == 0) {
             c->chosen.where_is_number = true;
             c->chosen.where_number = (double)i;
             return;
@@ -98,15 +129,6 @@ static nicest_status keep_rows(choice *c)
     return c->kept > 0 ? NICEST_OK : selection_nothing(c->place, c->options->where);
 }
 
-/* Nobody else asks for them: --where was translated before. */
-static void take_label_texts(source_table *t, source_extra *extra)
-{
-    t->label_texts = extra->texts;
-    t->label_text_count = extra->text_count;
-    extra->texts = NULL;
-    extra->text_count = 0;
-}
-
 static nicest_status take_labels(choice *c)
 {
     if (c->chosen.label == NO_COLUMN)
@@ -115,9 +137,12 @@ static nicest_status take_labels(choice *c)
     if (c->table->labels == NULL)
         return fail_memory();
     read_column(c->table, c->chosen.label, c->table->labels);
-    if (c->chosen.label >= c->table->columns)
-        take_label_texts(c->table, &c->table->extras[c->chosen.label - c->table->columns]);
-    return NICEST_OK;
+    size_t count;
+    char *const *words = words_of(c->table, c->chosen.label, &count);
+    if (words == NULL)
+        return NICEST_OK;
+    c->table->label_text_count = count;
+    return source_texts_copy(&c->table->label_texts, (const char *const *)words, count);
 }
 
 /* ---------------------------------------------------------------- columns */
@@ -148,17 +173,17 @@ static nicest_status copy_columns(choice *c)
 {
     source_table *t = c->table;
     size_t n = t->rows, d = c->chosen.count;
-    double *block = n <= (size_t)-1 / sizeof *block / d ? memory_new(n * d, sizeof *block) : NULL;
+    double *cells = n <= (size_t)-1 / sizeof *cells / d ? memory_new(n * d, sizeof *cells) : NULL;
     double *column = memory_new(n, sizeof *column);
-    if (block == NULL || column == NULL) {
-        memory_free(block);
+    if (cells == NULL || column == NULL) {
+        memory_free(cells);
         memory_free(column);
         return fail_memory();
     }
     for (size_t j = 0; j < d; j++) {
         read_column(t, c->chosen.columns[j], column);
         for (size_t i = 0; i < n; i++)
-            block[i * d + j] = column[i];
+            cells[i * d + j] = column[i];
     }
     memory_free(column);
     memory_free(t->offsets);
@@ -166,11 +191,11 @@ static nicest_status copy_columns(choice *c)
     memory_free(t->block);
     file_release(&t->bytes);
     t->bytes = (file_bytes){0};
-    t->block = block;
-    t->values = (unsigned char *)block;
+    t->block = cells;
+    t->values = (unsigned char *)cells;
     t->type = VALUE_F64;
-    t->column_stride = sizeof *block;
-    t->row_stride = d * sizeof *block;
+    t->column_stride = sizeof *cells;
+    t->row_stride = d * sizeof *cells;
     return NICEST_OK;
 }
 
@@ -189,23 +214,54 @@ static nicest_status point_columns(choice *c)
     return NICEST_OK;
 }
 
+/* The kinds of the chosen columns; *kinds stays NULL where all are numbers. */
+static nicest_status choose_kinds(const choice *c, column_kind **kinds)
+{
+    const source_table *t = c->table;
+    bool plain = t->kinds == NULL;
+    for (size_t i = 0, count; i < c->chosen.count && plain; i++)
+        plain = words_of(t, c->chosen.columns[i], &count) == NULL;
+    if (plain)
+        return NICEST_OK;
+    *kinds = memory_new(c->chosen.count, sizeof **kinds);
+    if (*kinds == NULL)
+        return fail_memory();
+    for (size_t i = 0; i < c->chosen.count; i++) {
+        size_t j = c->chosen.columns[i], count;
+        char *const *words = words_of(t, j, &count);
+        column_kind kind = COLUMN_OF_NUMBERS;
+        if (words != NULL)
+            kind = (column_kind){NICEST_CATEGORY, -1, NULL, (char **)(uintptr_t)words, count};
+        else if (j < t->columns && t->kinds != NULL)
+            kind = t->kinds[j];
+        TRY(kinds_copy_one(&(*kinds)[i], &kind));
+    }
+    return NICEST_OK;
+}
+
 static nicest_status take_columns(choice *c)
 {
     source_table *t = c->table;
     bool extras = false;
     char **names = NULL;
+    column_kind *kinds = NULL;
     if (c->chosen.all)
         return NICEST_OK;
     for (size_t i = 0; i < c->chosen.count; i++)
         extras = extras || c->chosen.columns[i] >= t->columns;
     nicest_status status = choose_names(c, &names);
     if (status == NICEST_OK)
+        status = choose_kinds(c, &kinds);
+    if (status == NICEST_OK)
         status = extras ? copy_columns(c) : point_columns(c);
     if (status != NICEST_OK) {
         source_texts_free(names, c->chosen.count);
+        kinds_free(kinds, c->chosen.count);
         return status;
     }
     source_texts_free(t->names, t->columns);
+    kinds_free(t->kinds, t->columns);
+    t->kinds = kinds;
     t->names = names;
     t->columns = c->chosen.count;
     return NICEST_OK;
@@ -221,7 +277,8 @@ static nicest_status take_slice(choice *c, slice part)
     t->values += first * t->row_stride;
     t->rows = count;
     for (size_t i = 0; i < t->extra_count; i++)
-        memmove(t->extras[i].values, t->extras[i].values + first, count * sizeof(double));
+        if (t->extras[i].values != NULL)
+            memmove(t->extras[i].values, t->extras[i].values + first, count * sizeof(double));
     return NICEST_OK;
 }
 
@@ -230,6 +287,7 @@ static nicest_status apply(choice *c, slice part)
     unsigned size[3] = {c->table->height, c->table->width, c->table->channels};
     TRY(take_slice(c, part));
     TRY(choose(c));
+    TRY(check_readable(c));
     TRY(keep_rows(c));
     TRY(take_labels(c));
     TRY(take_columns(c));
@@ -357,6 +415,7 @@ nicest_status nicest_data_open(nicest_data **data, const char *text,
 struct nicest_reader {
     csv_stream *stream;
     char **names; /* [columns] of the stream */
+    char *note;   /* what else there is beside a model's columns, or NULL */
     slice part;
     nicest_data *data;
     size_t row; /* of data */
@@ -413,7 +472,52 @@ void nicest_reader_close(nicest_reader *reader)
     csv_close(reader->stream);
     nicest_data_free(reader->data);
     memory_free(reader->words);
+    memory_free(reader->note);
     memory_free(reader);
+}
+
+/* The names of a stream as a table without rows. */
+static nicest_status match_stream(nicest_reader *reader, const nicest_model *model)
+{
+    size_t d = nicest_model_columns(model), n = csv_columns(reader->stream);
+    nicest_data *header = NULL;
+    char *note = NULL, **names = NULL;
+    size_t *place = memory_new(d, sizeof *place);
+    column_kind *kinds = memory_new(d, sizeof *kinds); /* borrowed ones */
+    nicest_status status = place && kinds ? NICEST_OK : fail_memory();
+    if (status == NICEST_OK)
+        status = nicest_data_new(&header, NULL, 0, n, (const char *const *)reader->names);
+    if (status == NICEST_OK)
+        status = match_reader(model, header, place, &note);
+    for (size_t j = 0; status == NICEST_OK && j < d; j++)
+        kinds[j] = *model_kind(model, j);
+    if (status == NICEST_OK)
+        status = csv_expect(reader->stream, place, kinds, d);
+    if (status == NICEST_OK) {
+        source_texts_free(reader->names, n);
+        reader->names = NULL;
+        status = csv_column_names(&names, reader->stream);
+        reader->names = names;
+    }
+    memory_free(reader->note);
+    reader->note = note;
+    nicest_data_free(header);
+    memory_free(place);
+    memory_free(kinds);
+    return status;
+}
+
+nicest_status nicest_reader_match(nicest_reader *reader, const nicest_model *model)
+{
+    nicest_data *matched;
+    if (reader == NULL || model == NULL)
+        return fail(NICEST_E_ARGUMENT, "a reader and a model are needed");
+    if (reader->stream != NULL)
+        return match_stream(reader, model);
+    TRY(nicest_data_match(&matched, model, reader->data));
+    nicest_data_free(reader->data);
+    reader->data = matched;
+    return NICEST_OK;
 }
 
 size_t nicest_reader_columns(const nicest_reader *reader)
@@ -435,6 +539,8 @@ const char *nicest_reader_note(const nicest_reader *reader)
 {
     if (reader == NULL)
         return NULL;
+    if (reader->note != NULL)
+        return reader->note;
     return reader->data != NULL ? nicest_data_note(reader->data) : csv_note(reader->stream);
 }
 

@@ -14,6 +14,7 @@
 #include "base/status.h"
 #include "data/field.h"
 #include "data/formats.h"
+#include "data/moment.h"
 #include "data/npy.h"
 #include "data/source.h"
 
@@ -78,7 +79,7 @@ static nicest_status flush(text_sink *sink)
 /* Quoted where it must be. */
 static nicest_status put_name(text_sink *sink, const char *name, char separator)
 {
-    bool plain = *name != '\0' && *name != ' ' && name[strlen(name) - 1] != ' ';
+    bool plain = *name != '\0' && *name != ' ' && *name != '#' && name[strlen(name) - 1] != ' ';
     for (const char *p = name; *p != '\0'; p++)
         plain = plain && *p != separator && *p != '"' && *p != '\n' && *p != '\r' && *p != '\t' &&
                 *p != ';' && *p != ',';
@@ -149,6 +150,33 @@ static nicest_status put_numbers(text_sink *sink, const double *row, size_t colu
     return NICEST_OK;
 }
 
+/* Words and times as they were. A hole is empty, but where a line would be: that is none. */
+static nicest_status put_values_as_text(text_sink *sink, const nicest_data *data, const double *row,
+                                        char separator)
+{
+    size_t d = nicest_data_columns(data);
+    const char *hole = d == 1 && nicest_data_labels(data) == NULL ? "nan" : "";
+    for (size_t j = 0; j < d; j++) {
+        moment_format format;
+        char text[MOMENT_SIZE];
+        size_t count;
+        const char *const *words = nicest_data_column_words(data, j, &count);
+        if (j > 0)
+            TRY(put(sink, &separator, 1));
+        if (nicest_data_column_kind(data, j) == NICEST_NUMBER)
+            TRY(put_numbers(sink, row + j, 1, separator));
+        else if (isnan(row[j]))
+            TRY(put(sink, hole, strlen(hole)));
+        else if (words != NULL)
+            TRY(row[j] >= 0 && row[j] < (double)count
+                    ? put_name(sink, words[(size_t)row[j]], separator)
+                    : put(sink, hole, strlen(hole)));
+        else if (moment_format_read(nicest_data_column_format(data, j), &format))
+            TRY(put(sink, text, moment_write(row[j], &format, text)));
+    }
+    return NICEST_OK;
+}
+
 /* As the file said it: a word, or a number. */
 static nicest_status put_label(text_sink *sink, const nicest_data *data, size_t row, char separator)
 {
@@ -188,6 +216,7 @@ typedef struct text_context {
     text_sink *sink;
     const nicest_data *data;
     char separator;
+    bool plain; /* all columns are of numbers */
 } text_context;
 
 static nicest_status put_rows(void *context, size_t first, const double *rows, size_t count)
@@ -195,7 +224,8 @@ static nicest_status put_rows(void *context, size_t first, const double *rows, s
     text_context *c = context;
     size_t d = nicest_data_columns(c->data);
     for (size_t i = 0; i < count; i++) {
-        TRY(put_numbers(c->sink, rows + i * d, d, c->separator));
+        TRY(c->plain ? put_numbers(c->sink, rows + i * d, d, c->separator)
+                     : put_values_as_text(c->sink, c->data, rows + i * d, c->separator));
         TRY(put_label(c->sink, c->data, first + i, c->separator));
         TRY(put(c->sink, "\n", 1));
         if (c->sink->text.size > CHUNK)
@@ -208,7 +238,9 @@ static nicest_status save_text(const nicest_data *data, const char *path, char s
 {
     bool packed = ends_with(path, ".gz");
     text_sink sink = {0};
-    text_context context = {&sink, data, separator};
+    text_context context = {&sink, data, separator, true};
+    for (size_t j = 0; j < nicest_data_columns(data); j++)
+        context.plain = context.plain && nicest_data_column_kind(data, j) == NICEST_NUMBER;
     if (!packed)
         TRY(file_writer_open(&sink.writer, path));
     nicest_status status = put_header(&sink, data, separator);

@@ -245,6 +245,28 @@ void selection_close(selection *s)
     s->columns = NULL;
 }
 
+nicest_status selection_left(char ***left, size_t *count, const selection *s,
+                             const column_list *list)
+{
+    enum { MOST_LEFT = 1000 };
+    size_t others = list->data;
+    char made[32];
+    for (size_t i = 0; i < s->count; i++)
+        others -= s->columns[i] < list->data;
+    if (others == 0 || others > MOST_LEFT)
+        return NICEST_OK;
+    unsigned char *taken = memory_new(list->count, 1);
+    *left = memory_new(others, sizeof **left);
+    bool good = taken != NULL && *left != NULL;
+    for (size_t i = 0; good && i < s->count; i++)
+        taken[s->columns[i]] = 1;
+    for (size_t j = 0; good && j < list->data; j++)
+        if (!taken[j])
+            good = ((*left)[(*count)++] = memory_text(name_of(list, j, made))) != NULL;
+    memory_free(taken);
+    return good ? NICEST_OK : fail_memory();
+}
+
 bool selection_keeps_number(const selection *s, double value)
 {
     return s->where_is_number && value == s->where_number;

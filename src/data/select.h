@@ -34,6 +34,10 @@ typedef struct selection {
 nicest_status selection_make(selection *s, const column_list *list,
                              const nicest_data_options *options);
 void selection_close(selection *s);
+/* Names of the data columns that were not chosen (left[*count], to be freed one by one, also on
+ * failure); none of more than a thousand, which nobody has dropped by name. */
+nicest_status selection_left(char ***left, size_t *count, const selection *s,
+                             const column_list *list);
 /* "--where: no row of FILE has COLUMN=VALUE" */
 nicest_status selection_nothing(const char *place, const char *where);
 /* Does a value of the where-column pass? */

@@ -26,6 +26,8 @@ struct nicest_data {
     source_body *body;
     size_t rows, first;
     size_t *index;  /* row i is row index[i] of the body, or first + i where NULL */
+    char *note;     /* or NULL */
+    unsigned image[3];
     double *labels; /* [rows] or NULL */
 };
 
@@ -158,6 +160,7 @@ static void extra_close(source_extra *extra)
     memory_free(extra->name);
     memory_free(extra->values);
     source_texts_free(extra->texts, extra->text_count);
+    memory_free(extra->reason);
 }
 
 void source_table_close(source_table *table)
@@ -169,6 +172,8 @@ void source_table_close(source_table *table)
     memory_free(table->offsets);
     memory_free(table->labels);
     source_texts_free(table->label_texts, table->label_text_count);
+    kinds_free(table->kinds, table->columns);
+    source_texts_free(table->left, table->left_count);
     memory_free(table->note);
     memory_free(table->block);
     file_release(&table->bytes);
@@ -235,6 +240,11 @@ nicest_status source_from_table(nicest_data **out, source_table *table)
     table->extra_count = 0;
     data->labels = table->labels;
     table->labels = NULL;
+    data->note = table->note;
+    table->note = NULL;
+    data->image[0] = table->height;
+    data->image[1] = table->width;
+    data->image[2] = table->channels;
     data->rows = table->rows;
     data->body = body;
     body->table = *table;
@@ -335,6 +345,35 @@ const char *nicest_data_column_name(const nicest_data *data, size_t column)
     return column < nicest_data_columns(data) ? data->body->table.names[column] : NULL;
 }
 
+static const column_kind *kind_of(const nicest_data *data, size_t column)
+{
+    static const column_kind plain = {NICEST_NUMBER, -1, NULL, NULL, 0};
+    bool known = column < nicest_data_columns(data) && data->body->table.kinds != NULL;
+    return known ? &data->body->table.kinds[column] : &plain;
+}
+
+nicest_column_kind nicest_data_column_kind(const nicest_data *data, size_t column)
+{
+    return kind_of(data, column)->kind;
+}
+
+const char *const *nicest_data_column_words(const nicest_data *data, size_t column, size_t *count)
+{
+    if (count != NULL)
+        *count = kind_of(data, column)->word_count;
+    return (const char *const *)kind_of(data, column)->words;
+}
+
+const char *nicest_data_column_format(const nicest_data *data, size_t column)
+{
+    return kind_of(data, column)->format;
+}
+
+int nicest_data_column_decimals(const nicest_data *data, size_t column)
+{
+    return kind_of(data, column)->decimals;
+}
+
 const char *nicest_data_kind(const nicest_data *data)
 {
     return data != NULL ? data->body->table.kind : NULL;
@@ -353,19 +392,17 @@ value_type source_type(const nicest_data *data)
 void nicest_data_image(const nicest_data *data, unsigned *height, unsigned *width,
                        unsigned *channels)
 {
-    static const source_table none;
-    const source_table *t = data != NULL ? &data->body->table : &none;
     if (height != NULL)
-        *height = t->height;
+        *height = data != NULL ? data->image[0] : 0;
     if (width != NULL)
-        *width = t->width;
+        *width = data != NULL ? data->image[1] : 0;
     if (channels != NULL)
-        *channels = t->channels;
+        *channels = data != NULL ? data->image[2] : 0;
 }
 
 const char *nicest_data_note(const nicest_data *data)
 {
-    return data != NULL ? data->body->table.note : NULL;
+    return data != NULL ? data->note : NULL;
 }
 
 const double *nicest_data_labels(const nicest_data *data)
@@ -394,6 +431,7 @@ void nicest_data_free(nicest_data *data)
         memory_free(data->body);
     }
     memory_free(data->index);
+    memory_free(data->note);
     memory_free(data->labels);
     memory_free(data);
 }
@@ -419,8 +457,7 @@ static void shape_block(source_table *t, value_type type, size_t rows, size_t co
     t->values = t->block;
 }
 
-/* *copies, with as many of them, is for the caller to free, also when memory runs out. */
-static nicest_status copy_texts(char ***copies, const char *const *texts, size_t count)
+nicest_status source_texts_copy(char ***copies, const char *const *texts, size_t count)
 {
     *copies = memory_new(count, sizeof **copies);
     if (*copies == NULL)
@@ -446,7 +483,7 @@ nicest_status nicest_data_new(nicest_data **data, const double *values, size_t n
     if (n > 0)
         memcpy(table.block, values, n * d * sizeof *values);
     nicest_status status =
-        names != NULL ? copy_texts(&table.names, names, table.columns) : NICEST_OK;
+        names != NULL ? source_texts_copy(&table.names, names, table.columns) : NICEST_OK;
     if (status != NICEST_OK) {
         source_table_close(&table);
         return status;
@@ -481,7 +518,7 @@ static nicest_status fill_view(source_table *t, const nicest_view *view)
     if (view->column != NULL)
         TRY(lay_columns(t, view));
     if (view->names != NULL)
-        TRY(copy_texts(&t->names, view->names, view->columns));
+        TRY(source_texts_copy(&t->names, view->names, view->columns));
     if (view->labels == NULL)
         return NICEST_OK;
     t->labels = memory_new(view->rows, sizeof *t->labels);
@@ -565,6 +602,7 @@ nicest_status nicest_data_select(nicest_data **out, const nicest_data *data, con
         return fail_memory();
     made->body = data->body;
     made->rows = count;
+    memcpy(made->image, data->image, sizeof made->image);
     atomic_fetch_add(&made->body->owners, 1);
     nicest_status status = fill_selection(made, data, index, count);
     if (status != NICEST_OK)
@@ -586,6 +624,103 @@ static nicest_status check_not_nan(const nicest_data *data, const double *values
     return NICEST_OK;
 }
 
+static nicest_status copy_kinds(source_table *t, const column_kind *kinds)
+{
+    t->kinds = memory_new(t->columns, sizeof *t->kinds);
+    if (t->kinds == NULL)
+        return fail_memory();
+    for (size_t j = 0; j < t->columns; j++)
+        TRY(kinds_copy_one(&t->kinds[j], &kinds[j]));
+    return NICEST_OK;
+}
+
+static nicest_status copy_labels(source_table *t, const nicest_data *data)
+{
+    const source_table *old = &data->body->table;
+    if (data->labels == NULL)
+        return NICEST_OK;
+    t->labels = memory_new(t->rows, sizeof *t->labels);
+    if (t->labels == NULL)
+        return fail_memory();
+    if (t->rows > 0)
+        memcpy(t->labels, data->labels, t->rows * sizeof *t->labels);
+    t->label_text_count = old->label_text_count;
+    return old->label_texts == NULL
+               ? NICEST_OK
+               : source_texts_copy(&t->label_texts, (const char *const *)old->label_texts,
+                                   old->label_text_count);
+}
+
+nicest_status source_make(nicest_data **out, const source_made *made)
+{
+    size_t n = made->rows, d = made->columns;
+    TRY(check_size(n, d, sizeof *made->block));
+    source_table t = {.kind = made->like != NULL ? made->like->body->table.kind : "memory",
+                      .block = made->block,
+                      .height = made->image[0],
+                      .width = made->image[1],
+                      .channels = made->image[2]};
+    shape_block(&t, VALUE_F64, n, d);
+    nicest_status status = NICEST_OK;
+    if (made->names != NULL)
+        status = source_texts_copy(&t.names, made->names, d);
+    if (status == NICEST_OK && made->kinds != NULL)
+        status = copy_kinds(&t, made->kinds);
+    if (status == NICEST_OK && made->like != NULL)
+        status = copy_labels(&t, made->like);
+    if (status != NICEST_OK) {
+        t.block = NULL; /* it is the caller's until we succeed */
+        source_table_close(&t);
+        return status;
+    }
+    return source_from_table(out, &t);
+}
+
+nicest_status source_share(nicest_data **out, const nicest_data *data, const unsigned image[3])
+{
+    nicest_data *made = memory_new(1, sizeof *made);
+    if (made == NULL)
+        return fail_memory();
+    made->body = data->body;
+    made->rows = data->rows;
+    made->first = data->first;
+    memcpy(made->image, image, sizeof made->image);
+    atomic_fetch_add(&made->body->owners, 1);
+    size_t n = data->rows;
+    bool failed = false;
+    if (data->index != NULL)
+        failed = (made->index = memory_new(n, sizeof *made->index)) == NULL;
+    if (data->labels != NULL && !failed)
+        failed = (made->labels = memory_new(n, sizeof *made->labels)) == NULL;
+    if (failed) {
+        nicest_data_free(made);
+        return fail_memory();
+    }
+    if (data->index != NULL)
+        memcpy(made->index, data->index, n * sizeof *made->index);
+    if (data->labels != NULL)
+        memcpy(made->labels, data->labels, n * sizeof *made->labels);
+    *out = made;
+    return NICEST_OK;
+}
+
+const column_kind *source_kind(const nicest_data *data, size_t column)
+{
+    return kind_of(data, column);
+}
+
+char *const *source_left(const nicest_data *data, size_t *count)
+{
+    *count = data->body->table.left_count;
+    return data->body->table.left;
+}
+
+void source_take_note(nicest_data *data, char *note)
+{
+    memory_free(data->note);
+    data->note = note;
+}
+
 static nicest_status fill_replacement(source_table *t, const nicest_data *data,
                                       const double *values)
 {
@@ -596,18 +731,10 @@ static nicest_status fill_replacement(source_table *t, const nicest_data *data,
     shape_block(t, old->type, data->rows, old->columns);
     value_store(t->type, values, t->rows * t->columns, t->block);
     if (data->body->named)
-        TRY(copy_texts(&t->names, (const char *const *)old->names, t->columns));
-    if (data->labels == NULL)
-        return NICEST_OK;
-    t->labels = memory_new(t->rows, sizeof *t->labels);
-    if (t->labels == NULL)
-        return fail_memory();
-    memcpy(t->labels, data->labels, t->rows * sizeof *t->labels);
-    t->label_text_count = old->label_text_count;
-    return old->label_texts == NULL
-               ? NICEST_OK
-               : copy_texts(&t->label_texts, (const char *const *)old->label_texts,
-                            old->label_text_count);
+        TRY(source_texts_copy(&t->names, (const char *const *)old->names, t->columns));
+    if (old->kinds != NULL)
+        TRY(copy_kinds(t, old->kinds));
+    return copy_labels(t, data);
 }
 
 nicest_status nicest_data_replace(nicest_data **out, const nicest_data *data, const double *values)
@@ -617,8 +744,10 @@ nicest_status nicest_data_replace(nicest_data **out, const nicest_data *data, co
     const source_table *old = &data->body->table;
     if (value_is_integer(old->type))
         TRY(check_not_nan(data, values));
-    source_table table = {
-        .kind = old->kind, .height = old->height, .width = old->width, .channels = old->channels};
+    source_table table = {.kind = old->kind,
+                          .height = data->image[0],
+                          .width = data->image[1],
+                          .channels = data->image[2]};
     nicest_status status = fill_replacement(&table, data, values);
     if (status != NICEST_OK) {
         source_table_close(&table);

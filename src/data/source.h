@@ -10,6 +10,7 @@
 #include <stddef.h>
 
 #include "base/file.h"
+#include "model/kinds.h"
 #include "nicest.h"
 
 typedef enum value_type {
@@ -41,6 +42,7 @@ typedef struct source_extra {
     double *values; /* [rows], owned */
     char **texts;   /* what number 0, 1, ... stands for, or NULL; owned */
     size_t text_count;
+    char *reason; /* why it cannot be read, or NULL; then it has no values; owned */
 } source_extra;
 
 /* What a reader of a format hands over; it owns everything in it. All zero is an empty one. */
@@ -63,15 +65,38 @@ typedef struct source_table {
     double *labels;     /* [rows] or NULL */
     char **label_texts; /* what label 0, 1, ... stands for, or NULL */
     size_t label_text_count;
+    column_kind *kinds; /* [columns], or NULL: numbers */
+    char **left;        /* columns of the source that were left out: their names, or NULL */
+    size_t left_count;
     char *note; /* what was chosen from the file, or NULL */
 } source_table;
 
 void source_table_close(source_table *table);
 void source_texts_free(char **texts, size_t count);
+/* *copies, with as many of them, is for the caller to free, also when memory runs out. */
+nicest_status source_texts_copy(char ***copies, const char *const *texts, size_t count);
 /* One column of the table as doubles. */
 void source_table_column(const source_table *table, size_t column, double *out);
 /* All rows as nicest_data, which takes everything out of the table (also on failure). */
 nicest_status source_from_table(nicest_data **out, source_table *table);
+
+/* What data of its own is made of; all but the block is borrowed. */
+typedef struct source_made {
+    size_t rows, columns;
+    double *block;            /* [rows, columns]; on success the data owns it */
+    const char *const *names; /* or NULL */
+    const column_kind *kinds; /* or NULL */
+    unsigned image[3];
+    const nicest_data *like; /* whose labels its rows have (as many rows), or NULL */
+} source_made;
+nicest_status source_make(nicest_data **out, const source_made *made);
+/* The same rows and values in another handle, as a picture of that size (0: none). */
+nicest_status source_share(nicest_data **out, const nicest_data *data, const unsigned image[3]);
+const column_kind *source_kind(const nicest_data *data, size_t column);
+/* Names of the columns that were left out when it was opened. */
+char *const *source_left(const nicest_data *data, size_t *count);
+/* Gives data another note (memory_free; or NULL). */
+void source_take_note(nicest_data *data, char *note);
 
 /* Stored rows first .. first+count-1 into out[count, columns]; the range must lie inside. Any
  * number of threads at once. */

@@ -2,6 +2,7 @@
 #ifndef NICEST_MODEL_HANDLE_H
 #define NICEST_MODEL_HANDLE_H
 
+#include "model/kinds.h"
 #include "model/model.h"
 
 typedef struct model_entry {
@@ -18,6 +19,10 @@ typedef struct model_stored {
 typedef struct model_schema {
     char **name; /* [columns]: pointers, and behind them the texts: one block */
     unsigned height, width, channels; /* 0: no picture */
+    column_kind *kind;                /* [columns], or NULL: numbers */
+    char **left;                      /* columns that training left out: pointers and texts */
+    size_t left_count;
+    size_t columns;
 } model_schema;
 
 struct nicest_model {

@@ -6,6 +6,7 @@
 #define NICEST_MODEL_MODEL_H
 
 #include "flow/flow.h"
+#include "model/kinds.h"
 #include "nicest.h"
 
 #define MODEL_SCHEMA      "nicest.schema"      /* JSON, written by model_set_schema */
@@ -31,6 +32,13 @@ nicest_status model_set_entry(nicest_model *model, const char *name, const char 
  * Bytes of a name that are not UTF-8 become '?'. */
 nicest_status model_set_schema(nicest_model *model, const char *const *names, unsigned height,
                                unsigned width, unsigned channels, const char *stored_type);
+
+/* Adds to the schema what its columns are (kinds[columns]; may be NULL) and the names of columns that
+ * training left out. model_set_schema takes both away. */
+nicest_status model_set_columns(nicest_model *model, const column_kind *kinds,
+                                const char *const *left, size_t left_count);
+const column_kind *model_kind(const nicest_model *model, size_t column);
+char *const *model_left(const nicest_model *model, size_t *count);
 
 /* Additional arrays that a higher floor stores in the model file ("calibration.scores", ...): F64,
  * copied; count 0 removes. model_array returns NULL where there is none. Any value may be in them,

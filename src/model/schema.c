@@ -1,7 +1,10 @@
 /* schema.c - the entry MODEL_SCHEMA: what the columns are called, and whether they are a picture.
  *
  *     {"names": ["length", "width"] or null, "image": [height, width, channels] or null,
- *      "type": "uint8"}
+ *      "type": "uint8",
+ *      "columns": [{"kind": "number", "decimals": 2}, {"kind": "category", "words": ["no", "yes"]},
+ *                  {"kind": "time", "format": "YYYY-MM-DD"}],
+ *      "left": ["id"]}
  *
  * Owns that JSON both ways. Keys that it does not know are left alone. */
 #include <stdint.h>
@@ -14,7 +17,7 @@
 #include "model/json.h"
 #include "model/utf8.h"
 
-enum { DEFAULT_NAME = 24, MOST_SIDE = 65535 };
+enum { DEFAULT_NAME = 24, MOST_SIDE = 65535, MOST_DECIMALS = 20 };
 
 /* What a column is called that has no name: "x1". */
 static const char *default_name(size_t column, char *text)
@@ -77,6 +80,68 @@ static nicest_status read_image(const json_t *image, size_t columns, model_schem
     return NICEST_OK;
 }
 
+/* The texts of an array; *count is 0 and the result NULL where it is none. */
+static nicest_status read_texts(const json_t *array, const char *what, char ***out, size_t *count)
+{
+    size_t n = json_array_size(array);
+    const char **texts = memory_new(n, sizeof *texts);
+    char **made = NULL;
+    nicest_status status = texts ? NICEST_OK : fail_memory();
+    for (size_t i = 0; status == NICEST_OK && i < n; i++) {
+        texts[i] = json_string_value(json_array_get(array, i));
+        if (!texts[i])
+            status = fail(NICEST_E_FORMAT, "%s: %s: entry %zu is not a text", MODEL_SCHEMA, what,
+                          i + 1);
+    }
+    if (status == NICEST_OK && n && !(made = kinds_words(texts, n)))
+        status = fail_memory();
+    memory_free(texts);
+    if (status == NICEST_OK) {
+        *out = made;
+        *count = n;
+    }
+    return status;
+}
+
+static nicest_status read_kind(const json_t *object, column_kind *kind)
+{
+    const char *name = json_string_value(json_object_get(object, "kind"));
+    const char *format = json_string_value(json_object_get(object, "format"));
+    const json_t *decimals = json_object_get(object, "decimals");
+    *kind = COLUMN_OF_NUMBERS;
+    if (name && !strcmp(name, "number")) {
+        json_int_t most = json_is_integer(decimals) ? json_integer_value(decimals) : -1;
+        kind->decimals = most >= 0 && most <= MOST_DECIMALS ? (int)most : -1;
+        return NICEST_OK;
+    }
+    if (name && !strcmp(name, "time") && format) {
+        kind->kind = NICEST_TIME;
+        kind->format = memory_text(format);
+        return kind->format ? NICEST_OK : fail_memory();
+    }
+    if (!name || strcmp(name, "category"))
+        return fail(NICEST_E_FORMAT, "%s: the kind of a column is none that is known",
+                    MODEL_SCHEMA);
+    TRY(read_texts(json_object_get(object, "words"), "words", &kind->words, &kind->word_count));
+    kind->kind = NICEST_CATEGORY;
+    return NICEST_OK;
+}
+
+static nicest_status read_kinds(const json_t *array, size_t columns, model_schema *s)
+{
+    if (!array || json_is_null(array))
+        return NICEST_OK;
+    if (json_array_size(array) != columns)
+        return fail(NICEST_E_FORMAT, "%s: %zu kinds for %zu columns", MODEL_SCHEMA,
+                    json_array_size(array), columns);
+    s->kind = memory_new(columns, sizeof *s->kind);
+    if (!s->kind)
+        return fail_memory();
+    for (size_t j = 0; j < columns; j++)
+        TRY(read_kind(json_array_get(array, j), &s->kind[j]));
+    return NICEST_OK;
+}
+
 static nicest_status read_object(const json_t *object, size_t columns, model_schema *s)
 {
     const json_t *names = json_object_get(object, "names");
@@ -87,7 +152,10 @@ static nicest_status read_object(const json_t *object, size_t columns, model_sch
     if (names && json_array_size(names) != columns)
         return fail(NICEST_E_FORMAT, "%s: %zu names for %zu columns", MODEL_SCHEMA,
                     json_array_size(names), columns);
+    s->columns = columns;
     TRY(read_image(json_object_get(object, "image"), columns, s));
+    TRY(read_kinds(json_object_get(object, "columns"), columns, s));
+    TRY(read_texts(json_object_get(object, "left"), "left", &s->left, &s->left_count));
     return collect_names(names, columns, &s->name);
 }
 
@@ -108,11 +176,15 @@ nicest_status schema_read(model_schema *schema, const char *text, size_t columns
     json_decref(object);
     if (status == NICEST_OK)
         *schema = fresh;
+    else
+        schema_close(&fresh);
     return status;
 }
 
 void schema_close(model_schema *schema)
 {
+    kinds_free(schema->kind, schema->columns);
+    memory_free(schema->left);
     memory_free(schema->name);
     *schema = (model_schema){0};
 }
@@ -174,4 +246,90 @@ nicest_status model_set_schema(nicest_model *model, const char *const *names, un
     nicest_status status = text ? model_set_entry(model, MODEL_SCHEMA, text) : fail_memory();
     memory_free(text);
     return status;
+}
+
+/* Texts as UTF-8; NULL when memory runs out. */
+static json_t *texts_json(const char *const *texts, size_t count)
+{
+    json_t *array = json_array();
+    for (size_t i = 0; array && i < count; i++)
+        if (json_array_append_new(array, name_json(texts[i], i)) != 0) {
+            json_decref(array);
+            return NULL;
+        }
+    return array;
+}
+
+static json_t *kind_json(const column_kind *k)
+{
+    switch (k->kind) {
+    case NICEST_CATEGORY:
+        return json_pack("{s:s, s:o}", "kind", "category", "words",
+                         texts_json((const char *const *)k->words, k->word_count));
+    case NICEST_TIME:
+        return json_pack("{s:s, s:s}", "kind", "time", "format", k->format);
+    default:
+        return k->decimals < 0 ? json_pack("{s:s}", "kind", "number")
+                               : json_pack("{s:s, s:i}", "kind", "number", "decimals", k->decimals);
+    }
+}
+
+nicest_status model_set_columns(nicest_model *model, const column_kind *kinds,
+                                const char *const *left, size_t left_count)
+{
+    size_t d = model->flow->spec.columns;
+    const char *text = nicest_model_entry(model, MODEL_SCHEMA);
+    json_t *object = NULL, *columns = NULL;
+    TRY(json_read(&object, text ? text : "{}", text ? strlen(text) : 2));
+    bool plain = kinds_are_plain(kinds, d), good = plain || (columns = json_array()) != NULL;
+    for (size_t j = 0; good && !plain && j < d; j++)
+        good = json_array_append_new(columns, kind_json(&kinds[j])) == 0;
+    if (good && !plain)
+        good = json_object_set_new(object, "columns", columns) == 0;
+    else
+        json_decref(columns);
+    if (good && left_count)
+        good = json_object_set_new(object, "left", texts_json(left, left_count)) == 0;
+    if (!good)
+        json_decref(object);
+    char *made = good ? dump(object) : NULL;
+    nicest_status status = made ? model_set_entry(model, MODEL_SCHEMA, made) : fail_memory();
+    memory_free(made);
+    return status;
+}
+
+const column_kind *model_kind(const nicest_model *model, size_t column)
+{
+    static const column_kind plain = {NICEST_NUMBER, -1, NULL, NULL, 0};
+    bool known = column < nicest_model_columns(model) && model->schema.kind;
+    return known ? &model->schema.kind[column] : &plain;
+}
+
+char *const *model_left(const nicest_model *model, size_t *count)
+{
+    *count = model->schema.left_count;
+    return model->schema.left;
+}
+
+nicest_column_kind nicest_model_column_kind(const nicest_model *model, size_t column)
+{
+    return model_kind(model, column)->kind;
+}
+
+const char *const *nicest_model_column_words(const nicest_model *model, size_t column,
+                                             size_t *count)
+{
+    if (count)
+        *count = model_kind(model, column)->word_count;
+    return (const char *const *)model_kind(model, column)->words;
+}
+
+const char *nicest_model_column_format(const nicest_model *model, size_t column)
+{
+    return model_kind(model, column)->format;
+}
+
+int nicest_model_column_decimals(const nicest_model *model, size_t column)
+{
+    return model_kind(model, column)->decimals;
 }

@@ -47,6 +47,8 @@ struct nicest_trainer {
     bool stopped; /* the caller has asked for the end */
     bool ended;   /* and that, or the recipe's own, was reached */
     words said;
+    const nicest_data *given; /* with the columns of words, which are not learnt yet, */
+    nicest_data *numbers[2];  /* and training and validation rows without them; or NULL */
 };
 
 typedef struct nicest_trainer trainer;
@@ -365,6 +367,8 @@ void nicest_trainer_free(nicest_trainer *t)
     memory_free(t->mean);
     memory_free(t->identity);
     memory_free(t->said.text);
+    nicest_data_free(t->numbers[0]);
+    nicest_data_free(t->numbers[1]);
     recipe_close(&t->recipe);
     flow_free(t->flow);
     nicest_data_free(t->rows.train);
@@ -789,6 +793,29 @@ static nicest_status fill_result(trainer *t, double logp)
                 : NICEST_OK;
 }
 
+/* What the columns are, and which ones training left out. */
+static nicest_status describe_columns(const trainer *t, nicest_model *model)
+{
+    const nicest_data *data = t->rows.train, *given = t->given;
+    size_t d = nicest_data_columns(data), n = nicest_data_columns(given), count, left_out = 0;
+    char *const *before = source_left(given, &count);
+    const char **left = memory_new(count + n, sizeof *left);
+    column_kind *kinds = memory_new(d, sizeof *kinds); /* borrowed ones */
+    nicest_status status = left && kinds ? NICEST_OK : fail_memory();
+    for (size_t i = 0; status == NICEST_OK && i < count; i++)
+        left[left_out++] = before[i];
+    for (size_t j = 0; status == NICEST_OK && t->numbers[0] && j < n; j++)
+        if (nicest_data_column_kind(given, j) == NICEST_CATEGORY)
+            left[left_out++] = nicest_data_column_name(given, j);
+    for (size_t j = 0; status == NICEST_OK && j < d; j++)
+        kinds[j] = *source_kind(data, j);
+    if (status == NICEST_OK)
+        status = model_set_columns(model, kinds, left, left_out);
+    memory_free(left);
+    memory_free(kinds);
+    return status;
+}
+
 /* A model of the weights that are in place now. */
 static nicest_status make_model(trainer *t, double logp, nicest_model **model)
 {
@@ -801,6 +828,8 @@ static nicest_status make_model(trainer *t, double logp, nicest_model **model)
     nicest_status status = model_say(made, t->said.text);
     if (status == NICEST_OK)
         status = describe(t, made);
+    if (status == NICEST_OK)
+        status = describe_columns(t, made);
     t->result.chosen = model_said(made);
     if (status == NICEST_OK)
         *model = made;
@@ -833,6 +862,40 @@ nicest_status trainer_model(nicest_trainer *t, nicest_model **model, nicest_trai
     return status;
 }
 
+/* Columns of words are left out of both, and named. */
+static nicest_status leave_words_out(trainer *t, const nicest_data **train,
+                                     const nicest_data **valid)
+{
+    size_t n = nicest_data_columns(*train), kept = 0;
+    size_t *numbers = memory_new(n, sizeof *numbers);
+    char *named = memory_text("");
+    nicest_status status = numbers && named ? NICEST_OK : fail_memory();
+    for (size_t j = 0; status == NICEST_OK && j < n; j++) {
+        if (nicest_data_column_kind(*train, j) != NICEST_CATEGORY) {
+            numbers[kept++] = j;
+            continue;
+        }
+        char *longer = memory_format("%s%s%s", named, *named ? ", " : "",
+                                     nicest_data_column_name(*train, j));
+        memory_free(named);
+        named = longer;
+        status = named ? NICEST_OK : fail_memory();
+    }
+    if (status == NICEST_OK && kept < n) {
+        words_add(&t->said, "columns of words are not learnt yet and left out: %.400s", named);
+        status = kept ? nicest_data_take(&t->numbers[0], *train, numbers, kept)
+                      : fail(NICEST_E_DATA, "all columns hold words, which are not learnt yet: %.400s",
+                             named);
+        if (status == NICEST_OK && *valid)
+            status = nicest_data_take(&t->numbers[1], *valid, numbers, kept);
+        *train = status == NICEST_OK ? t->numbers[0] : *train;
+        *valid = status == NICEST_OK && *valid ? t->numbers[1] : *valid;
+    }
+    memory_free(named);
+    memory_free(numbers);
+    return status;
+}
+
 nicest_status trainer_new(nicest_trainer **out, const nicest_data *train, const nicest_data *valid,
                           const nicest_train_options *options)
 {
@@ -840,8 +903,11 @@ nicest_status trainer_new(nicest_trainer **out, const nicest_data *train, const 
     if (!t)
         return fail_memory();
     t->options = *options;
+    t->given = train;
+    nicest_status status = leave_words_out(t, &train, &valid);
     t->rows.all = train;
-    nicest_status status = prepare(t, train, valid);
+    if (status == NICEST_OK)
+        status = prepare(t, train, valid);
     if (status == NICEST_OK)
         status = begin(t);
     if (status == NICEST_OK && t->said.lacking)

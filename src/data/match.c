@@ -1,0 +1,469 @@
+/* match.c - the columns of one table, found in another: by name, in any order, others beside them.
+ *
+ * Words become the codes of whoever asks, times the unit. Owns what a name means to another file,
+ * and columns side by side. */
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "base/number.h"
+#include "base/status.h"
+#include "data/moment.h"
+#include "data/match.h"
+#include "data/source.h"
+#include "data/text_column.h"
+#include "model/model.h"
+#include "model/utf8.h"
+
+#define NO_PLACE ((size_t)-1)
+
+/* Whose columns are wanted: a model's, or those of other data. */
+typedef struct wanted {
+    const char *whose; /* "the model" */
+    const nicest_model *model;
+    const nicest_data *data;
+    size_t columns;
+    unsigned image[3];
+} wanted;
+
+static const char *wanted_name(const wanted *w, size_t j)
+{
+    return w->model ? nicest_model_column_name(w->model, j) : nicest_data_column_name(w->data, j);
+}
+
+static const column_kind *wanted_kind(const wanted *w, size_t j)
+{
+    return w->model ? model_kind(w->model, j) : source_kind(w->data, j);
+}
+
+/* ---------------------------------------------------------------- names */
+
+static bool is_default_name(const char *name, size_t column)
+{
+    char made[32];
+    snprintf(made, sizeof made, "x%zu", column + 1);
+    return strcmp(name, made) == 0;
+}
+
+/* x1, x7: what readers call the columns of a file without names, also where some were dropped. */
+static bool is_made_name(const char *name)
+{
+    return name[0] == 'x' && name[1] != '\0' && strspn(name + 1, "0123456789") == strlen(name + 1);
+}
+
+/* Names of data, hashed; those that are spelt twice are taken one after another. */
+typedef struct name_index {
+    word_list names;
+    size_t *first, *next; /* [columns]: of a name; of the same name behind a column, or NO_PLACE */
+    unsigned char *taken; /* [columns] */
+    bool named;           /* some column has a name of its own */
+} name_index;
+
+static void index_close(name_index *x)
+{
+    word_list_close(&x->names);
+    memory_free(x->first);
+    memory_free(x->next);
+    memory_free(x->taken);
+}
+
+static nicest_status index_names(name_index *x, const nicest_data *data)
+{
+    size_t n = nicest_data_columns(data);
+    x->first = memory_new(n, sizeof *x->first);
+    x->next = memory_new(n, sizeof *x->next);
+    x->taken = memory_new(n, 1);
+    if (!x->first || !x->next || !x->taken)
+        return fail_memory();
+    for (size_t j = n; j-- > 0;) { /* so that the first of a name comes out first */
+        size_t number, before = x->names.count;
+        char *name = utf8_repaired(nicest_data_column_name(data, j)); /* as a model has it */
+        if (!name)
+            return fail_memory();
+        x->named = x->named || !is_made_name(name);
+        nicest_status status = word_list_add(&x->names, name, strlen(name), &number);
+        memory_free(name);
+        TRY(status);
+        x->next[j] = number < before ? x->first[number] : NO_PLACE;
+        x->first[number] = j;
+    }
+    return NICEST_OK;
+}
+
+static size_t take_name(name_index *x, const char *name)
+{
+    size_t number;
+    if (!word_list_find(&x->names, name, strlen(name), &number))
+        return NO_PLACE;
+    size_t j = x->first[number];
+    while (j != NO_PLACE && x->taken[j])
+        j = x->next[j];
+    if (j != NO_PLACE)
+        x->taken[j] = 1;
+    return j;
+}
+
+/* A name that could be a value gets an x where it is written (data/save.c): 2019 and x2019 are one.
+ */
+static bool could_be_value(const char *name)
+{
+    static const dialect plain = {.separator = ','};
+    double value;
+    return number_read(name, strlen(name), &value) || field_is_missing(&plain, name, strlen(name));
+}
+
+static nicest_status find_name(name_index *x, const char *name, size_t *place)
+{
+    char *repaired = utf8_repaired(name);
+    if (!repaired)
+        return fail_memory();
+    *place = take_name(x, repaired);
+    if (*place == NO_PLACE && *repaired == 'x' && could_be_value(repaired + 1))
+        *place = take_name(x, repaired + 1);
+    if (*place == NO_PLACE && could_be_value(repaired)) {
+        char *written = memory_format("x%s", repaired);
+        if (written)
+            *place = take_name(x, written);
+        memory_free(written);
+    }
+    memory_free(repaired);
+    return NICEST_OK;
+}
+
+/* ", and lacks ..." is for a reader: names as far as a line has room. */
+static void list_names(const nicest_data *data, const unsigned char *taken, char *text, size_t size)
+{
+    size_t used = 0;
+    *text = '\0';
+    for (size_t j = 0; j < nicest_data_columns(data); j++) {
+        const char *name = nicest_data_column_name(data, j);
+        if (taken && taken[j])
+            continue;
+        if (used + strlen(name) + 8 > size) {
+            snprintf(text + used, size - used, ", ...");
+            return;
+        }
+        used += (size_t)snprintf(text + used, size - used, "%s%s", used ? ", " : "", name);
+    }
+}
+
+/* Did training leave this column out too? */
+static nicest_status mark_left(const wanted *w, const nicest_data *data, name_index *x,
+                               size_t *surplus)
+{
+    size_t count = 0, place;
+    char *const *left = w->model ? model_left(w->model, &count) : source_left(w->data, &count);
+    for (size_t i = 0; i < count; i++)
+        TRY(find_name(x, left[i], &place));
+    *surplus = 0;
+    for (size_t j = 0; j < nicest_data_columns(data); j++)
+        *surplus += !x->taken[j];
+    return NICEST_OK;
+}
+
+/* place[columns]: by name; or, where one side has no names and both have as many columns, by
+ * position. *note, a line about columns that are left out, may stay NULL. */
+static nicest_status find_places(const wanted *w, const nicest_data *data, size_t *place,
+                                 char **note)
+{
+    name_index x = {0};
+    size_t n = nicest_data_columns(data), lost = NO_PLACE, surplus = 0, nameless = 0;
+    bool wanted_named = false;
+    char names[300];
+    nicest_status status = NICEST_OK;
+    TRY_TO(index_names(&x, data));
+    for (size_t j = 0; j < w->columns; j++) {
+        wanted_named = wanted_named || !is_made_name(wanted_name(w, j));
+        TRY_TO(find_name(&x, wanted_name(w, j), &place[j]));
+        lost = place[j] == NO_PLACE && lost == NO_PLACE ? j : lost;
+    }
+    TRY_TO(mark_left(w, data, &x, &surplus));
+    for (size_t j = 0; j < n; j++) /* x3 beside x1 and x2 is no other column, but one too many */
+        nameless += !x.taken[j] && is_default_name(nicest_data_column_name(data, j), j);
+    bool bare = !x.named || !wanted_named;
+    if (lost == NO_PLACE && (nameless == 0 || !bare)) {
+        list_names(data, x.taken, names, sizeof names);
+        if (surplus > 0)
+            *note = memory_format("%s not %s: %s", surplus == 1 ? "a column that is" : "columns that are",
+                                  w->model ? "in the model is left out" : "wanted is left out", names);
+    } else if (bare && n == w->columns) {
+        for (size_t j = 0; j < n; j++)
+            place[j] = j;
+    } else if (bare) {
+        status = fail(NICEST_E_MISMATCH, "the data has %zu columns, %s %zu", n, w->whose,
+                      w->columns);
+    } else {
+        list_names(data, NULL, names, sizeof names);
+        status = fail(NICEST_E_MISMATCH, "column '%.60s' of %s is not there; there are %s",
+                      wanted_name(w, lost), w->whose, names);
+    }
+done:
+    index_close(&x);
+    return status;
+}
+
+/* ---------------------------------------------------------------- values */
+
+static bool same_kind(const column_kind *a, const column_kind *b)
+{
+    if (a->kind != b->kind || a->word_count != b->word_count ||
+        (a->format && strcmp(a->format, b->format) != 0))
+        return false;
+    for (size_t i = 0; i < a->word_count; i++)
+        if (strcmp(a->words[i], b->words[i]) != 0)
+            return false;
+    return true;
+}
+
+/* Codes of the data to codes of whoever asks; a word that is new there gets the code behind the
+ * last. Numbers are words as they are spelt. */
+static nicest_status recode(const column_kind *to, const column_kind *from, double *values,
+                            size_t rows, size_t stride)
+{
+    word_list known = {0};
+    double *code = memory_new(from->word_count, sizeof *code);
+    nicest_status status = code ? NICEST_OK : fail_memory();
+    size_t number;
+    for (size_t i = 0; status == NICEST_OK && i < to->word_count; i++)
+        status = word_list_add(&known, to->words[i], strlen(to->words[i]), &number);
+    for (size_t i = 0; status == NICEST_OK && i < from->word_count; i++) {
+        char *word = utf8_repaired(from->words[i]);
+        if (!word) {
+            status = fail_memory();
+            break;
+        }
+        char text[NUMBER_SIZE];
+        double value;
+        bool found = word_list_find(&known, from->words[i], strlen(from->words[i]), &number) ||
+                     word_list_find(&known, word, strlen(word), &number) ||
+                     (number_read(word, strlen(word), &value) &&
+                      word_list_find(&known, text, number_write(value + 0.0, text), &number));
+        memory_free(word);
+        code[i] = (double)(found ? number : to->word_count);
+    }
+    for (size_t i = 0; status == NICEST_OK && i < rows; i++) {
+        double *value = &values[i * stride];
+        char text[NUMBER_SIZE];
+        if (isnan(*value))
+            continue;
+        if (from->kind == NICEST_CATEGORY)
+            *value = *value >= 0 && *value < (double)from->word_count ? code[(size_t)*value]
+                                                                     : (double)to->word_count;
+        else
+            *value = word_list_find(&known, text, number_write(*value, text), &number)
+                         ? (double)number
+                         : (double)to->word_count;
+    }
+    word_list_close(&known);
+    memory_free(code);
+    return status;
+}
+
+static nicest_status convert_column(const wanted *w, size_t j, const column_kind *from,
+                                    double *values, size_t rows)
+{
+    const column_kind *to = wanted_kind(w, j);
+    size_t stride = w->columns, known = 0;
+    moment_format ours, theirs;
+    for (size_t i = 0; i < rows && !known; i++)
+        known = !isnan(values[i * stride]);
+    if (!known || same_kind(to, from))
+        return NICEST_OK;
+    if (to->kind == NICEST_CATEGORY && from->kind != NICEST_TIME)
+        return recode(to, from, values, rows, stride);
+    if (to->kind == NICEST_TIME && from->kind == NICEST_TIME &&
+        moment_format_read(to->format, &ours) && moment_format_read(from->format, &theirs) &&
+        ours.date == theirs.date) {
+        double factor = ours.time == theirs.time ? 1 : ours.time ? 86400 : 1.0 / 86400;
+        for (size_t i = 0; i < rows; i++)
+            values[i * stride] *= factor;
+        return NICEST_OK;
+    }
+    static const char *const HOLDS[] = {"numbers", "words", "times"};
+    if (to->kind == from->kind)
+        return NICEST_OK;
+    return fail(NICEST_E_MISMATCH, "column '%.60s' holds %s%s%.40s%s, %s has %s there",
+                wanted_name(w, j), HOLDS[from->kind], from->word_count ? " ('" : "",
+                from->word_count ? from->words[0] : "", from->word_count ? "', ...)" : "", w->whose,
+                HOLDS[to->kind]);
+}
+
+/* Columns place[count] of data into cells[rows, count]. */
+static void gather_columns(const nicest_data *data, const size_t *place, size_t count,
+                           double *cells, double *row)
+{
+    size_t n = nicest_data_rows(data);
+    for (size_t i = 0; i < n; i++) {
+        source_read(data, i, 1, row);
+        for (size_t j = 0; j < count; j++)
+            cells[i * count + j] = row[place[j]];
+    }
+}
+
+/* Data of columns place[d] with the names and kinds of whoever asks (w == NULL: their own). */
+static nicest_status build(nicest_data **out, const nicest_data *data, const size_t *place,
+                           size_t d, const wanted *w)
+{
+    size_t n = nicest_data_rows(data);
+    double *cells = d > 0 && n <= (size_t)-1 / sizeof *cells / d ? memory_new(n * d, sizeof *cells)
+                                                                : NULL;
+    double *row = memory_new(nicest_data_columns(data), sizeof *row);
+    const char **names = memory_new(d, sizeof *names);
+    column_kind *kinds = memory_new(d, sizeof *kinds); /* borrowed ones */
+    nicest_status status = cells && row && names && kinds ? NICEST_OK : fail_memory();
+    if (status == NICEST_OK)
+        gather_columns(data, place, d, cells, row);
+    for (size_t j = 0; status == NICEST_OK && j < d; j++) {
+        names[j] = w ? wanted_name(w, j) : nicest_data_column_name(data, place[j]);
+        kinds[j] = *(w ? wanted_kind(w, j) : source_kind(data, place[j]));
+        if (w)
+            status = convert_column(w, j, source_kind(data, place[j]), cells + j, n);
+    }
+    source_made made = {.rows = n, .columns = d, .block = cells, .names = names, .kinds = kinds,
+                        .like = data};
+    if (w)
+        memcpy(made.image, w->image, sizeof made.image);
+    if (status == NICEST_OK)
+        status = source_make(out, &made);
+    if (status != NICEST_OK)
+        memory_free(cells);
+    memory_free(row);
+    memory_free(names);
+    memory_free(kinds);
+    return status;
+}
+
+/* ---------------------------------------------------------------- matching */
+
+nicest_status match_reader(const nicest_model *model, const nicest_data *header, size_t *place,
+                           char **note)
+{
+    wanted w = {.whose = "the model", .model = model, .columns = nicest_model_columns(model)};
+    return find_places(&w, header, place, note);
+}
+
+static nicest_status match(nicest_data **out, const wanted *w, const nicest_data *data)
+{
+    unsigned image[3];
+    char *note = NULL;
+    nicest_data *made = NULL;
+    nicest_data_image(data, &image[0], &image[1], &image[2]);
+    if (w->image[0] && image[0] && memcmp(w->image, image, sizeof image) != 0)
+        return fail(NICEST_E_MISMATCH, "the data's pictures are %u x %u x %u, those of %s %u x %u x %u",
+                    image[0], image[1], image[2], w->whose, w->image[0], w->image[1], w->image[2]);
+    size_t *place = memory_new(w->columns, sizeof *place);
+    if (!place)
+        return fail_memory();
+    nicest_status status = find_places(w, data, place, &note);
+    bool same = nicest_data_columns(data) == w->columns;
+    for (size_t j = 0; status == NICEST_OK && same && j < w->columns; j++)
+        same = place[j] == j && same_kind(wanted_kind(w, j), source_kind(data, j));
+    if (status == NICEST_OK)
+        status = same ? source_share(&made, data, w->image[0] ? w->image : image)
+                      : build(&made, data, place, w->columns, w);
+    memory_free(place);
+    if (status != NICEST_OK) {
+        memory_free(note);
+        return status;
+    }
+    source_take_note(made, note);
+    *out = made;
+    return NICEST_OK;
+}
+
+nicest_status nicest_data_match(nicest_data **out, const nicest_model *model,
+                                const nicest_data *data)
+{
+    if (!out || !model || !data)
+        return fail(NICEST_E_ARGUMENT, "a model, data and a place for the result are needed");
+    wanted w = {.whose = "the model", .model = model, .columns = nicest_model_columns(model)};
+    nicest_model_image(model, &w.image[0], &w.image[1], &w.image[2]);
+    return match(out, &w, data);
+}
+
+nicest_status nicest_data_align(nicest_data **out, const nicest_data *like,
+                                const nicest_data *data)
+{
+    if (!out || !like || !data)
+        return fail(NICEST_E_ARGUMENT, "data, other data and a place for the result are needed");
+    wanted w = {.whose = "the other data", .data = like, .columns = nicest_data_columns(like)};
+    nicest_data_image(like, &w.image[0], &w.image[1], &w.image[2]);
+    return match(out, &w, data);
+}
+
+/* ---------------------------------------------------------------- other columns */
+
+nicest_status nicest_data_take(nicest_data **out, const nicest_data *data, const size_t *columns,
+                               size_t count)
+{
+    if (!out || !data || !columns || count == 0)
+        return fail(NICEST_E_ARGUMENT, "data, columns and a place for the result are needed");
+    for (size_t j = 0; j < count; j++)
+        if (columns[j] >= nicest_data_columns(data))
+            return fail(NICEST_E_ARGUMENT, "column %zu was asked of data with %zu columns",
+                        columns[j], nicest_data_columns(data));
+    return build(out, data, columns, count, NULL);
+}
+
+nicest_status nicest_data_beside(nicest_data **out, const nicest_data *left,
+                                 const nicest_data *right)
+{
+    if (!out || !left || !right)
+        return fail(NICEST_E_ARGUMENT, "data, other data and a place for the result are needed");
+    size_t n = nicest_data_rows(left), a = nicest_data_columns(left),
+           b = nicest_data_columns(right), d = a + b;
+    if (nicest_data_rows(right) != n)
+        return fail(NICEST_E_ARGUMENT, "%zu rows cannot stand beside %zu", n,
+                    nicest_data_rows(right));
+    double *cells = n <= (size_t)-1 / sizeof *cells / d ? memory_new(n * d, sizeof *cells) : NULL;
+    const char **names = memory_new(d, sizeof *names);
+    column_kind *kinds = memory_new(d, sizeof *kinds);
+    nicest_status status = cells && names && kinds ? NICEST_OK : fail_memory();
+    for (size_t i = 0; status == NICEST_OK && i < n; i++) {
+        source_read(left, i, 1, cells + i * d);
+        source_read(right, i, 1, cells + i * d + a);
+    }
+    for (size_t j = 0; status == NICEST_OK && j < d; j++) {
+        names[j] = nicest_data_column_name(j < a ? left : right, j < a ? j : j - a);
+        kinds[j] = *source_kind(j < a ? left : right, j < a ? j : j - a);
+    }
+    if (status == NICEST_OK)
+        status = source_make(out, &(source_made){.rows = n, .columns = d, .block = cells,
+                                                 .names = names, .kinds = kinds, .like = left});
+    if (status != NICEST_OK)
+        memory_free(cells);
+    memory_free(names);
+    memory_free(kinds);
+    return status;
+}
+
+nicest_status nicest_data_of_model(nicest_data **out, const nicest_model *model,
+                                   const double *rows, size_t n)
+{
+    if (!out || !model || (!rows && n > 0))
+        return fail(NICEST_E_ARGUMENT, "a model, rows and a place for the result are needed");
+    size_t d = nicest_model_columns(model);
+    source_made made = {.rows = n, .columns = d};
+    if (n > (size_t)-1 / sizeof(double) / d)
+        return fail_memory();
+    made.block = memory_new(n * d, sizeof(double));
+    const char **names = memory_new(d, sizeof *names);
+    column_kind *kinds = memory_new(d, sizeof *kinds);
+    nicest_status status = made.block && names && kinds ? NICEST_OK : fail_memory();
+    for (size_t j = 0; status == NICEST_OK && j < d; j++) {
+        names[j] = nicest_model_column_name(model, j);
+        kinds[j] = *model_kind(model, j);
+    }
+    if (status == NICEST_OK && n > 0)
+        memcpy(made.block, rows, n * d * sizeof *rows);
+    made.names = names;
+    made.kinds = kinds;
+    if (status == NICEST_OK)
+        status = source_make(out, &made);
+    if (status != NICEST_OK)
+        memory_free(made.block);
+    memory_free(names);
+    memory_free(kinds);
+    return status;
+}

@@ -1,0 +1,55 @@
+/* kinds.c - see kinds.h. */
+#include "model/kinds.h"
+
+#include <string.h>
+
+#include "base/memory.h"
+#include "base/status.h"
+
+char **kinds_words(const char *const *texts, size_t count)
+{
+    size_t size = (count + 1) * sizeof(char *);
+    for (size_t i = 0; i < count; i++)
+        size += strlen(texts[i]) + 1;
+    char **words = memory_new(size, 1), *next = words ? (char *)(words + count + 1) : NULL;
+    for (size_t i = 0; words && i < count; i++) {
+        size_t length = strlen(texts[i]) + 1;
+        memcpy(next, texts[i], length);
+        words[i] = next;
+        next += length;
+    }
+    return words;
+}
+
+nicest_status kinds_copy_one(column_kind *copy, const column_kind *kind)
+{
+    column_kind made = {kind->kind, kind->decimals, memory_text(kind->format), NULL, 0};
+    if (kind->words) {
+        made.words = kinds_words((const char *const *)kind->words, kind->word_count);
+        made.word_count = kind->word_count;
+    }
+    if ((kind->format && !made.format) || (kind->words && !made.words)) {
+        memory_free(made.format);
+        memory_free(made.words);
+        return fail_memory();
+    }
+    *copy = made;
+    return NICEST_OK;
+}
+
+void kinds_free(column_kind *kinds, size_t count)
+{
+    for (size_t j = 0; kinds && j < count; j++) {
+        memory_free(kinds[j].format);
+        memory_free(kinds[j].words);
+    }
+    memory_free(kinds);
+}
+
+bool kinds_are_plain(const column_kind *kinds, size_t count)
+{
+    for (size_t j = 0; kinds && j < count; j++)
+        if (kinds[j].kind != NICEST_NUMBER || kinds[j].decimals >= 0)
+            return false;
+    return true;
+}
