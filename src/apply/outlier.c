@@ -472,12 +472,24 @@ static char *describe_score(const char *before, score which, const double *sorte
                          *before ? ", " : "", score_names[which], n, least, median);
 }
 
-static nicest_status write_record(nicest_model *model, const char *method, size_t held,
-                                  const char *scores)
+/* The record says all that is calibrated. */
+static nicest_status describe_calibration(nicest_model *model, const char *method, size_t held)
 {
-    char *text = memory_format("{\"method\": \"%s\", \"held_out_rows\": %zu, \"scores\": {%s}}",
-                               method, held, scores);
+    char *scores = memory_text(""), *text = NULL;
+    size_t n = 0;
+    for (int i = 0; scores && i < SCORES; i++) {
+        const double *sorted = i == TYPICALITY ? NULL : calibration_of(model, (score)i, &n);
+        if (!sorted || n == 0)
+            continue;
+        char *longer = describe_score(scores, (score)i, sorted, n);
+        memory_free(scores);
+        scores = longer;
+    }
+    if (scores)
+        text = memory_format("{\"method\": \"%s\", \"held_out_rows\": %zu, \"scores\": {%s}}",
+                             method, held, scores);
     nicest_status status = text ? model_set_entry(model, MODEL_CALIBRATION, text) : fail_memory();
+    memory_free(scores);
     memory_free(text);
     return status;
 }
@@ -486,25 +498,33 @@ static nicest_status write_record(nicest_model *model, const char *method, size_
  * leaving some out at the end is fair. */
 static nicest_status pool_store(pool *p, nicest_model *model, const char *method)
 {
-    char *scores = memory_text("");
-    nicest_status status = scores ? NICEST_OK : fail_memory();
-    for (int i = 0; status == NICEST_OK && i < SCORES; i++) {
+    for (int i = 0; i < SCORES; i++) {
         size_t n = conformal_rows(p->count[i]);
         conformal_sort(p->scores[i], n);
-        status = i == TYPICALITY
-                     ? NICEST_OK
-                     : model_set_array(model, named("calibration", (score)i).text, p->scores[i], n);
-        if (status != NICEST_OK || n == 0)
-            continue;
-        char *longer = describe_score(scores, (score)i, p->scores[i], n);
-        memory_free(scores);
-        scores = longer;
-        status = scores ? NICEST_OK : fail_memory();
+        if (i != TYPICALITY)
+            TRY(model_set_array(model, named("calibration", (score)i).text, p->scores[i], n));
     }
+    return describe_calibration(model, method, p->count[LOGP]);
+}
+
+nicest_status outlier_calibrate_out_of_fold(nicest_model *model, const char *name,
+                                            const double *scores, size_t n)
+{
+    score which;
+    size_t group, kept = 0;
+    TRY(parse_score(name, &which, &group));
+    double *sorted = memory_new(n, sizeof *sorted);
+    if (!sorted)
+        return fail_memory();
+    for (size_t i = 0; i < n; i++)
+        if (!isnan(scores[i]))
+            sorted[kept++] = fmax(scores[i], -DBL_MAX);
+    conformal_sort(sorted, kept);
+    nicest_status status = kept ? NICEST_OK : fail(NICEST_E_DATA, "calibration: no score");
     if (status == NICEST_OK)
-        status = write_record(model, method, p->count[LOGP], scores);
-    memory_free(scores);
-    return status;
+        status = model_set_array(model, named("calibration", base_of(which)).text, sorted, kept);
+    memory_free(sorted);
+    return status == NICEST_OK ? describe_calibration(model, "cross", kept) : status;
 }
 
 /* A calibration that is in parts of two runs would be worse than none. */

@@ -84,7 +84,8 @@ static void sight_close(sight *s)
     memory_free(s->scratch);
 }
 
-/* Squared distances of x to n values join `square`; how many more of them are below x than above. */
+/* Squared distances of x to n values join `square`; how many more of them are below x than above.
+ */
 VECTOR_CLONES
 static double look(const double *value, size_t n, double x, double *square)
 {
