@@ -212,13 +212,14 @@ static curve_point piece_forward(const piece *p, double t)
                          2 * log(p->s / q) + log(n), (n_slope / n - 2 * q_slope / q) / p->width};
 }
 
-/* The root of the quadratic that lies in [0, 1], without cancellation. */
+/* The root of the quadratic that lies in [0, 1], without cancellation. Slopes of a stranger's file
+ * may underflow in it: then an end. */
 static double piece_inverse(const piece *p, double y)
 {
     double rise = y - p->y, a = p->height * (p->s - p->a) + rise * p->bend;
     double b = p->height * p->a - rise * p->bend, c = -p->s * rise;
-    double root = sqrt(fmax(b * b - 4 * a * c, 0));
-    return to_unit(-2 * c / (b + root));
+    double below = b + sqrt(fmax(b * b - 4 * a * c, 0));
+    return below <= 0 ? rise > 0 : to_unit(-2 * c / below);
 }
 
 /* The piece of the spline that x lies in, by its left ends at[count]. */
@@ -604,9 +605,11 @@ static bool fit_known_levels(const marginal *m, size_t j, const entry_column *e,
                              size_t n, double *count)
 {
     real *frame = m->frame + j * FRAME, *table = m->table + j * m->width;
+    if (!(e->unit > 0))
+        return false;
     double origin = e->offset - e->centre, first = floor((v[0] - origin) / e->unit);
     double span = e->levels > 0 ? e->levels : floor((v[n - 1] - origin) / e->unit) - first + 1;
-    if (!(e->unit > 0 && span <= (double)m->levels))
+    if (!(span <= (double)m->levels))
         return false;
     origin += e->levels > 0 ? 0 : first * e->unit;
     size_t levels = (size_t)span;
@@ -643,7 +646,8 @@ static void fit_column(void *context, int thread, size_t j)
     qsort(v, n, sizeof *v, ascending);
     if (n == 0)
         v[n++] = 0;
-    if (s->entry && fit_known_levels(m, j, &s->entry->column[entry_value(s->entry, j)], v, n, count))
+    if (s->entry &&
+        fit_known_levels(m, j, &s->entry->column[entry_value(s->entry, j)], v, n, count))
         return;
     if (fit_spline(m, frame, table, v, n))
         return;
