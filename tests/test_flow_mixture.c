@@ -117,6 +117,33 @@ static void it_starts_from_rows_with_holes(void **state)
     flow_free(f);
 }
 
+/* Integers, and one row far away that is a part of its own: with other noise it is about as likely.
+ */
+static void noise_is_not_learnt_by_heart(void **state)
+{
+    (void)state;
+    double rows[N * D], logp[N];
+    flow *f = NULL;
+    flow_rows source = {fetch_rows, rows, N};
+    for (size_t i = 0; i < N * D; i++)
+        rows[i] = i / D == 7 ? 500 : floor(10 * all_rows[i]);
+    assert_int_equal(flow_new(&f, HEAD "standardise\nprior mixture:3\n", 0), NICEST_OK);
+    for (size_t j = 0; j < D; j++)
+        f->entry.column[j] = (entry_column){.step = 1, .unit = 1};
+    assert_int_equal(entry_set(&f->entry), NICEST_OK);
+    assert_int_equal(flow_init(f, &source, 1, 2), NICEST_OK);
+    flow_workspace *w = workspace_of(f, FLOW_SCORE, N, 1);
+    flow_run(w, &(flow_job){.input = FLOW_STORED,
+                            .rows = N,
+                            .values = rows,
+                            .noise = {9, RANDOM_SCORE, 0},
+                            .logp = logp});
+    for (size_t i = 0; i < N; i++)
+        assert_true(logp[i] > -40);
+    flow_workspace_free(w);
+    flow_free(f);
+}
+
 /* Whole gradient by theta of one batch. */
 static double learn_batch(const flow *f, flow_use use, const double *x, size_t n, int threads,
                           real *gradient)
@@ -360,6 +387,7 @@ int main(void)
         cmocka_unit_test(it_starts_as_scikit_learns_mixture),
         cmocka_unit_test(rows_with_holes_have_the_marginal),
         cmocka_unit_test(it_starts_from_rows_with_holes),
+        cmocka_unit_test(noise_is_not_learnt_by_heart),
         cmocka_unit_test(bits_depend_on_nothing),
         cmocka_unit_test(gradients_are_differences),
         cmocka_unit_test(a_living_workspace_follows_theta),

@@ -553,6 +553,8 @@ static void maximise_part(void *context, int thread, size_t k)
                 covariance[at] =
                     (count * covariance[at] + prior * e->o->common[at]) / (count + prior);
             covariance[at] += i == j ? ridge_of(e, j) : 0;
+            if (e->o->noise && i == j)
+                covariance[at] += (e->m->diagonal ? 2 : (double)d + 1) / count * e->o->noise[j];
         }
     memcpy(part + 1 + d, covariance, e->size * sizeof *covariance);
     for (size_t j = 0; e->m->diagonal && j < d; j++)

@@ -47,6 +47,8 @@ typedef struct mixture_options {
     const double *common; /* packed covariance of which each part counts `common_rows` rows beside
                              its own (not of diagonal ones); NULL: none */
     double common_rows;
+    const double *noise; /* [d]: variances that noise alone has. A part of few rows would learn
+                            theirs by heart: d + 1 over its rows times them are added; NULL: none */
     uint64_t seed;
     int restarts;     /* 3: k-means++ starts; the likeliest after a few iterations goes on */
     int iterations;   /* 200 */

@@ -965,6 +965,7 @@ typedef struct starter {
     double *x;  /* [d, n]: columns one after the other */
     real *mask; /* the same, of a masked flow */
     real *category; /* [categories, n] */
+    double *noise;  /* [d], where the prior is fitted */
     size_t n, layer;
     flow_rows chosen; /* n of all rows, evenly */
     const flow_rows *all;
@@ -1026,6 +1027,42 @@ static void advance(starter *s, size_t which)
     run_pass(s->w, &s->job, 0, s->n, false, advance_tile, s);
 }
 
+/* The variance that dequantisation noise alone has in each column behind the layers before `end`:
+ * some rows once more with other noise. */
+static nicest_status measure_noise(const starter *s, size_t end, double *variance)
+{
+    enum { NOISY_ROWS = 2048 };
+    const flow *f = s->w->flow;
+    size_t d = f->spec.columns, n = s->n < NOISY_ROWS ? s->n : NOISY_ROWS;
+    starter again = *s;
+    again.n = n;
+    again.chosen = (flow_rows){fetch_chosen, s, n};
+    again.job.rows = n;
+    again.job.source = &again.chosen;
+    again.job.noise.draw--;
+    again.x = memory_new(n, d * sizeof *again.x);
+    again.mask = s->mask ? memory_new(n, d * sizeof *again.mask) : NULL;
+    again.category = memory_new(n, f->entry.categories * sizeof *again.category);
+    bool good = again.x && again.category && (again.mask || !s->mask);
+    if (good)
+        advance(&again, f->spec.count);
+    for (size_t i = 0; good && i < end; i++)
+        if (!class_of(f, i)->starts_as_identity)
+            advance(&again, i);
+    for (size_t j = 0; good && j < d; j++) {
+        double sum = 0;
+        for (size_t r = 0; r < n; r++) {
+            double change = again.x[j * n + r] - s->x[j * s->n + r];
+            sum += change * change / 2;
+        }
+        variance[j] = isfinite(sum) ? sum / (double)n : 0;
+    }
+    memory_free(again.x);
+    memory_free(again.mask);
+    memory_free(again.category);
+    return good ? NICEST_OK : fail_memory();
+}
+
 /* The state passes each layer once: the layers start in order, each from what those before it made
  * of the rows. */
 static nicest_status start_layers(starter *s, flow *f, uint64_t seed, int threads)
@@ -1047,6 +1084,10 @@ static nicest_status start_layers(starter *s, flow *f, uint64_t seed, int thread
                             .prior_deviation = prior_deviation(f->spec.prior),
                             .stream = {seed, RANDOM_INIT, (uint32_t)i},
                             .threads = threads};
+        if (s->noise && class_of(f, i)->remember) {
+            TRY(measure_noise(s, i, s->noise));
+            from.noise = s->noise;
+        }
         TRY(class_of(f, i)->start(f->spec.layers[i], &from));
     }
     return NICEST_OK;
@@ -1062,18 +1103,21 @@ static nicest_status start_from(flow *f, const flow_rows *rows, uint64_t seed, i
     s.x = memory_new(s.n, d * sizeof *s.x);
     s.mask = f->spec.masked ? memory_new(s.n, d * sizeof *s.mask) : NULL;
     s.category = memory_new(s.n, categories * sizeof *s.category);
+    s.noise = f->spec.prior == PRIOR_MIXTURE ? memory_new(d, sizeof *s.noise) : NULL;
     s.chosen = (flow_rows){fetch_chosen, &s, s.n};
     s.job = (flow_job){.input = FLOW_STORED,
                        .rows = s.n,
                        .source = &s.chosen,
                        .noise = {seed, RANDOM_INIT, UINT32_MAX - 1}};
-    bool good = s.x && s.category && (s.mask || !f->spec.masked);
+    bool good = s.x && s.category && (s.mask || !f->spec.masked) &&
+                (s.noise || f->spec.prior != PRIOR_MIXTURE);
     nicest_status status = good ? NICEST_OK : fail_memory();
     if (status == NICEST_OK)
         status = start_layers(&s, f, seed, threads);
     memory_free(s.x);
     memory_free(s.mask);
     memory_free(s.category);
+    memory_free(s.noise);
     flow_workspace_free(s.w);
     return status;
 }

@@ -161,6 +161,7 @@ typedef struct layer_start {
     const real *category; /* [categories, n] classes, -1 unknown */
     const struct entry *entry; /* how the columns were encoded, of the categories and of the first layer
                                 * that sees values; NULL */
+    const double *noise; /* [columns]: variance that dequantisation noise alone has; the prior's only */
     double prior_deviation;    /* standard deviation of the prior */
     random_stream stream;
     int threads;

@@ -436,6 +436,7 @@ static nicest_status prior_start(layer *self, const layer_start *s)
         status = mixture_fit(&m, &(mixture_rows){x, NULL, n, d},
                              &(mixture_options){.parts = p->parts,
                                                 .diagonal = p->diagonal,
+                                                .noise = s->noise,
                                                 .seed = s->stream.seed,
                                                 .threads = s->threads},
                              NULL);
