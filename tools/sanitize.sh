@@ -50,7 +50,7 @@ watched() {
     local wanted=$1 began=$SECONDS status=0
     shift
     TMPDIR=$scratch valgrind --quiet --error-exitcode=9 --leak-check=full --show-leak-kinds=definite,indirect \
-        --errors-for-leak-kinds=definite,indirect "$@" >"$scratch/log" 2>&1 || status=$?
+        --errors-for-leak-kinds=definite,indirect --suppressions=tests/valgrind.supp "$@" >"$scratch/log" 2>&1 || status=$?
     if [ "$status" -eq "$wanted" ]; then
         echo "clean: $(basename "$1") ${*:2:2}, $((SECONDS - began)) s"
     else
