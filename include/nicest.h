@@ -28,6 +28,10 @@
  * in texts have a decimal point: specs and masks cannot be read under a locale whose LC_NUMERIC has
  * a comma.
  *
+ * Two halves. Status, data, models and likelihood are the core that others build on: they change
+ * with a major version only, and structures of options grow at their end. From "training" on, what
+ * stands here may change with a minor version (CHANGELOG.md says how).
+ *
  * Paper: NICE, Dinh, Krueger, Bengio, 2014, arXiv 1410.8516. */
 #ifndef NICEST_H
 #define NICEST_H
@@ -340,6 +344,8 @@ NICEST_API nicest_status nicest_encode(const nicest_model *model, const double *
 /* Continuous rows -> stored rows: quantised columns are rounded down to their level and clamped. */
 NICEST_API nicest_status nicest_decode(const nicest_model *model, const double *continuous,
                                        size_t n, double *stored);
+
+/* ================================================================ from here on: may change */
 
 /* ---------------------------------------------------------------- training */
 

@@ -114,8 +114,13 @@ def encoded(value: object) -> bytes | None:
 
 
 def address(array: np.ndarray | None) -> int | None:
-    """Where the values of an array begin."""
-    return None if array is None else array.ctypes.data
+    """Where the values of an array begin. A quick way for arrays in C order, which a row a call counts."""
+    if array is None:
+        return None
+    try:
+        return ctypes.addressof(ctypes.c_byte.from_buffer(array))
+    except (TypeError, ValueError, BufferError):  # read-only, strided, empty
+        return array.ctypes.data
 
 
 def names(function) -> list[str]:

@@ -15,6 +15,8 @@ if [ -z "$NICEST_TEST_PYTHON" ] && ! "$python" -c 'import pytest, sklearn, panda
         echo "python: no environment with scikit-learn could be made; trying the Python at hand"
         python=python3
     }
+    [ "$python" = python3 ] || # whose tests are skipped where these are not
+        "$python" -m pip install --quiet --retries 1 --timeout 20 pyod 'dask[dataframe]' distributed >>"$folder/venv.log" 2>&1
 fi
 if ! "$python" -c 'import numpy, pytest'; then
     echo "SKIPPED: the Python package is not tested: no Python with NumPy and pytest, and none could be made"

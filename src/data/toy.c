@@ -129,12 +129,12 @@ static void turn(double x, double y, double angle, double *out)
 static void draw_pinwheel(const toy_request *r, const double *u, const double *z, double *row)
 {
     double x = ARM_PLACE + ARM_LENGTH * z[0], y = r->noise * z[1];
-    turn(x, y, 2 * PI * floor(ARMS * u[0]) / ARMS + arm_angle(hypot(x, y)), row);
+    turn(x, y, 2 * PI * floor(ARMS * u[0]) / ARMS + arm_angle(sqrt(x * x + y * y)), row);
 }
 
 static double density_pinwheel(const toy_request *r, double x, double y)
 {
-    double sum = -INFINITY, back[2], angle = arm_angle(hypot(x, y));
+    double sum = -INFINITY, back[2], angle = arm_angle(sqrt(x * x + y * y));
     if (!(angle < 1e9)) /* the radius is beyond 44: no row ever, and no angle of meaning */
         return -INFINITY;
     for (int k = 0; k < ARMS; k++) {
@@ -177,7 +177,7 @@ static double scaled_bessel(double x)
 
 static double density_rings(const toy_request *r, double x, double y)
 {
-    double distance = hypot(x, y), variance = r->noise * r->noise, sum = -INFINITY;
+    double distance = sqrt(x * x + y * y), variance = r->noise * r->noise, sum = -INFINITY;
     for (int k = 1; k <= RINGS; k++) {
         double gap = distance - k;
         double term = -gap * gap / (2 * variance) - log(2 * PI * variance) +

@@ -1,0 +1,108 @@
+#!/usr/bin/env python3
+"""What Python costs beside the C call: the same library, the same rows, in turns.
+
+    python_cost.py [--rows 1000000] [--columns 21]
+
+Prints each figure as a median of several rounds: many rows (float64, float32, a data frame), one row, training,
+and the memory that scoring arrays takes."""
+import argparse
+import ctypes
+import json
+import platform
+import resource
+import statistics
+import time
+
+import numpy as np
+
+import nicest
+from nicest._library import address, check, lib
+
+
+def in_turns(rounds, **calls):
+    """{name: median seconds}, the calls one after the other in each round."""
+    seconds = {name: [] for name in calls}
+    for call in calls.values():
+        call()
+    for _ in range(rounds):
+        for name, call in calls.items():
+            began = time.perf_counter()
+            call()
+            seconds[name].append(time.perf_counter() - began)
+    return {name: statistics.median(s) for name, s in seconds.items()}
+
+
+def many(model, rows, rounds):
+    out = np.empty(len(rows))
+    workspace = ctypes.c_void_p()
+    check(lib.nicest_workspace_new(ctypes.byref(workspace), model._handle, 0, 0))
+    floats = rows.astype(np.float32)
+    found = in_turns(rounds, c=lambda: check(lib.nicest_score(workspace, address(rows), len(rows), 1, address(out))),
+                     python=lambda: model.score(rows), float32=lambda: model.score(floats),
+                     fortran=lambda fortran=np.asfortranarray(rows): model.score(fortran))
+    lib.nicest_workspace_free(workspace)
+    return found
+
+
+def one(model, rows):
+    """Microseconds: the C call in a loop of C's own cannot be had from here, so ctypes' own cost is the lower
+    bound that is measured: an empty call of the library."""
+    out, row, n = np.empty(1), rows[:1].copy(), 2000
+    workspace = ctypes.c_void_p()
+    check(lib.nicest_workspace_new(ctypes.byref(workspace), model._handle, 1, 1))
+    where, into = address(row), address(out)
+
+    def loop(call):
+        return lambda: [call() for _ in range(n)] and None
+    found = in_turns(9, ctypes=loop(lib.nicest_processors),
+                     c=loop(lambda: lib.nicest_score(workspace, where, 1, 1, into)),
+                     python=loop(lambda: model.score(row)))
+    lib.nicest_workspace_free(workspace)
+    return {name: 1e6 * s / n for name, s in found.items()}
+
+
+def memory(model, rows):
+    """KiB that the process's peak grows by while arrays are scored."""
+    grown = {}
+    for name, kind in (("float64", np.float64), ("float32", np.float32)):
+        array = rows.astype(kind)
+        model.score(array[:1000])
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        model.score(array)
+        grown[name] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+    return grown
+
+
+def training(rows, rounds):
+    """Seconds of the same run as one call of the library, and through nicest.train."""
+    from nicest.training import make_options
+    data, keep = nicest.Data(rows), []
+    given = dict(epochs=20, couplings=4, hidden=64, calibration_share=0.0)
+
+    def plain():
+        made = ctypes.c_void_p()
+        options = make_options(given, keep)
+        check(lib.nicest_train(ctypes.byref(made), data._handle, None, ctypes.byref(options), None))
+        lib.nicest_model_free(made)
+    return in_turns(rounds, c=plain, python=lambda: nicest.train(rows, **given))
+
+
+def main():
+    options = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    options.add_argument("--rows", type=int, default=1_000_000)
+    options.add_argument("--columns", type=int, default=21)
+    options.add_argument("--rounds", type=int, default=5)
+    options = options.parse_args()
+    rows = np.random.default_rng(1).normal(size=(options.rows, options.columns))
+    model = nicest.train(rows[:5000], epochs=1, couplings=8, hidden=128, calibration_share=0.0)
+    grown = memory(model, rows)
+    result = {"machine": platform.machine(), "build": nicest.build(), "rows": options.rows,
+              "columns": options.columns, "many_seconds": many(model, rows, options.rounds),
+              "one_row_us": one(model, rows), "peak_growth_kib": grown,
+              "array_kib": {"float64": rows.nbytes // 1024, "float32": rows.nbytes // 2048},
+              "training_seconds": training(rows[:20000], options.rounds)}
+    print(json.dumps(result, indent=1))
+
+
+if __name__ == "__main__":
+    main()
