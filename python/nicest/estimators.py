@@ -213,8 +213,9 @@ class FlowOutlierDetector(OutlierMixin, _FlowBase):
         in the mean over calibrations. A number in (0, 0.5]: that share of the training rows.
     false_alarms : float
         With contamination "auto".
-    rank_by : str
-        What rows are ranked by: one of :func:`nicest.score_names`.
+    rank_by : str, optional
+        What rows are ranked by: one of :func:`nicest.score_names`; None: the model's default, which looks at
+        neighbours among the training rows too where there are enough rows to calibrate that.
     %PARAMETERS%
 
     Attributes
@@ -234,7 +235,7 @@ class FlowOutlierDetector(OutlierMixin, _FlowBase):
 
     _calibration = None
 
-    def __init__(self, *, contamination="auto", false_alarms=0.05, rank_by="logp", preset="auto", couplings=None,
+    def __init__(self, *, contamination="auto", false_alarms=0.05, rank_by=None, preset="auto", couplings=None,
                  hidden=None, activation=None, prior=None, preprocess=None, spec=None, epochs=None, time=None,
                  batch=None, learning_rate=None, optimizer=None, patience=None, valid_share=None, options=None,
                  image=None, warm_start=False, callbacks=None, verbose=False, n_jobs=None, random_state=None):

@@ -109,6 +109,7 @@ class Model:
         model = object.__new__(cls)
         model._handle, model._threads = made, threads
         model._workspaces = _Workspaces(made, threads)
+        model._columns = lib.nicest_model_columns(made)
         model.result = None
         return model
 
@@ -161,7 +162,7 @@ class Model:
     @property
     def columns(self) -> int:
         """Numbers in a row."""
-        return lib.nicest_model_columns(self._handle)
+        return self._columns
 
     @property
     def column_names(self) -> list[str]:
@@ -263,10 +264,15 @@ class Model:
         ndarray (or series, for a data frame) of shape (n,)
             In nats.
         """
-        if type(rows) is np.ndarray and rows.ndim == 2 and rows.dtype == np.float64 and \
-                rows.flags.c_contiguous and rows.shape[1] == self.columns:
-            out = np.empty(len(rows))
-            self._run(lib.nicest_score, len(rows), address(rows), len(rows), seed, address(out))
+        if type(rows) is np.ndarray and rows.dtype == np.float64 and rows.flags.c_contiguous and \
+                rows.shape[1:] == (self._columns,):  # the short way
+            n = len(rows)
+            out = np.empty(n)
+            waiting, workspace = self._workspaces.take(n)
+            status = lib.nicest_score(workspace, address(rows), n, seed, address(out))
+            waiting.append(workspace)
+            if status:
+                check(status)
             return out
         data = as_data(rows)
         out = np.empty(len(data))
@@ -440,30 +446,39 @@ class Model:
 
     # ------------------------------------------------------------ atypical rows
 
-    def outlier_scores(self, rows: Any, *, score: str = "logp", group: int = 1, seed: int = 1) -> Any:
-        """One score a row, higher for more typical rows; :func:`nicest.score_names` lists them."""
-        data = as_data(rows)
+    @property
+    def default_score(self) -> str:
+        """What rows are judged by where nobody says otherwise, as in the program."""
+        return text(lib.nicest_default_score(self._handle))
+
+    def outlier_scores(self, rows: Any, *, score: str | None = None, group: int = 1, seed: int = 1) -> Any:
+        """One score a row, higher for more typical rows; :func:`nicest.score_names` lists them.
+
+        None is the model's :attr:`default_score`, here and below.
+        """
+        data, score = as_data(rows), score or self.default_score
         out = np.empty(len(data))
         check(lib.nicest_outlier_scores(self._handle, data._handle, score.encode(), group, seed,
                                         self._threads, address(out)))
         return like(rows, out, name=score)
 
-    def p_values(self, rows: Any, *, score: str = "logp", seed: int = 1) -> Any:
+    def p_values(self, rows: Any, *, score: str | None = None, seed: int = 1) -> Any:
         """Conformal p-values: of normal rows at most the share p lies at or below p.
 
         Returns
         -------
         ndarray or series of shape (n,)
         """
+        score = score or self.default_score
         scores = np.ascontiguousarray(self.outlier_scores(rows, score=score, seed=seed))
         out = np.empty(len(scores))
         check(lib.nicest_conformal(self._handle, score.encode(), address(scores), len(scores), address(out)))
         return like(rows, out, name="p")
 
-    def threshold(self, rate: float = 0.05, *, score: str = "logp") -> float:
+    def threshold(self, rate: float = 0.05, *, score: str | None = None) -> float:
         """Rows that score below it are the share `rate` of normal rows; -inf where the calibration rows
         are too few to promise that."""
-        found = ctypes.c_double()
+        found, score = ctypes.c_double(), score or self.default_score
         check(lib.nicest_threshold(self._handle, score.encode(), rate, ctypes.byref(found), None))
         return found.value
 

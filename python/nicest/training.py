@@ -157,6 +157,12 @@ class Trainer:
         check(lib.nicest_trainer_progress(self._handle, ctypes.byref(found)))
         return Progress(**as_dict(found))
 
+    def look(self) -> Model:
+        """The best model so far, not calibrated, and soon there."""
+        made = handle()
+        check(lib.nicest_trainer_look(self._handle, ctypes.byref(made)))
+        return Model._of(made, self._threads)
+
     def model(self) -> Model:
         """The best model so far, calibrated; training may go on.
 

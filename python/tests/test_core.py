@@ -158,13 +158,14 @@ def test_p_values_keep_their_promise():
     fresh = nicest.toy("moons", n=4000, seed=9)
     p = model.p_values(fresh)
     assert ((p > 0) & (p <= 1)).all() and np.mean(p <= 0.1) < 0.15
-    below = model.score(fresh) < model.threshold(0.1)
+    below = model.outlier_scores(fresh) < model.threshold(0.1)
     assert abs(below.mean() - np.mean(p <= 0.1)) < 0.02
     before = model.p_values(fresh)
     model.calibrate(nicest.toy("moons", n=2000, seed=11), train=rows)
     assert not np.array_equal(before, model.p_values(fresh))
     assert set(nicest.score_names()) >= {"logp", "typicality"}
     assert np.isfinite(model.outlier_scores(fresh, score="typicality")).all()
+    assert model.default_score in nicest.score_names()
 
 
 def test_holes_are_filled(model, moons):
@@ -202,6 +203,7 @@ def test_pieces_are_the_whole(moons, model):
     run = nicest.Trainer(moons, **QUICK)
     while run.step(steps=5):
         assert run.progress.step % 5 == 0
+    assert not run.look().calibrated
     assert run.model().to_bytes() == model.to_bytes()
 
 
