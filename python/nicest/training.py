@@ -41,7 +41,7 @@ class Progress:
     train_logp: float
     valid_logp: float
     best_logp: float
-    event: str | None
+    stage: str = "training"
 
 
 def train_options() -> list[str]:
@@ -155,7 +155,7 @@ class Trainer:
         """Where the run stands."""
         found = header.nicest_progress()
         check(lib.nicest_trainer_progress(self._handle, ctypes.byref(found)))
-        return Progress(**as_dict(found))
+        return Progress(**{k: v for k, v in as_dict(found).items() if k in Progress.__dataclass_fields__})
 
     def look(self) -> Model:
         """The best model so far, not calibrated, and soon there."""
