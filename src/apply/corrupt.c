@@ -26,6 +26,7 @@ typedef struct corruption_kind {
     double low, high; /* levels it takes */
     bool picture;     /* makes no sense for a table */
     transform apply;
+    bool to_black; /* of a fading */
 } corruption_kind;
 
 typedef struct column_facts {
@@ -125,25 +126,14 @@ static void shear(const corruption *c, size_t row, const double *x, double *y, d
     warp(c, (linear_map){1, c->level, 0, 1}, x, y);
 }
 
-static void towards(const corruption *c, double grey, const double *x, double *y)
+/* Towards mid-grey, or black. */
+static void fade(const corruption *c, size_t row, const double *x, double *y, double *spare)
 {
+    double grey = c->kind->to_black ? c->black : (c->black + c->white) / 2;
+    (void)row;
+    (void)spare;
     for (size_t j = 0; j < c->d; j++)
         y[j] = grey + (1 - c->level) * (x[j] - grey);
-}
-
-static void contrast(const corruption *c, size_t row, const double *x, double *y, double *spare)
-{
-    (void)row;
-    (void)spare;
-    towards(c, (c->black + c->white) / 2, x, y);
-}
-
-static void contrast_black(const corruption *c, size_t row, const double *x, double *y,
-                           double *spare)
-{
-    (void)row;
-    (void)spare;
-    towards(c, c->black, x, y);
 }
 
 static void brightness(const corruption *c, size_t row, const double *x, double *y, double *spare)
@@ -218,16 +208,16 @@ static void morph(const corruption *c, size_t row, const double *x, double *y, d
 }
 
 static const corruption_kind kinds[] = {
-    {"noise", 0, DBL_MAX, false, add_noise},
-    {"rotate", -DBL_MAX, DBL_MAX, true, rotate},
-    {"shear", -1000, 1000, true, shear},
-    {"contrast", 0, 1, true, contrast},
-    {"contrast-black", 0, 1, true, contrast_black},
-    {"brightness", -1, 1, true, brightness},
-    {"blur", 0, BLUR_MOST, true, blur},
-    {"occlusion", 0, 1, true, occlude},
-    {"salt-and-pepper", 0, 1, true, salt_and_pepper},
-    {"morph", 0, 1, false, morph},
+    {"noise", 0, DBL_MAX, false, add_noise, false},
+    {"rotate", -DBL_MAX, DBL_MAX, true, rotate, false},
+    {"shear", -1000, 1000, true, shear, false},
+    {"contrast", 0, 1, true, fade, false},
+    {"contrast-black", 0, 1, true, fade, true},
+    {"brightness", -1, 1, true, brightness, false},
+    {"blur", 0, BLUR_MOST, true, blur, false},
+    {"occlusion", 0, 1, true, occlude, false},
+    {"salt-and-pepper", 0, 1, true, salt_and_pepper, false},
+    {"morph", 0, 1, false, morph, false},
 };
 
 enum { KINDS = sizeof kinds / sizeof kinds[0] };

@@ -36,13 +36,14 @@ typedef struct mixture {
     double deviation;
 } mixture;
 
-/* A part of a curve: t in [low, high] has density `weight(t)` (integral over all parts: 1). */
+/* A curve: t in [low, high] has density 1 / area in each part, or t / area where that is rising. */
 typedef struct curve {
     size_t parts;
     double low, high;
     double speed; /* at most so much length for a unit of t */
+    double area;
+    bool rising;
     void (*point)(size_t part, double t, double *x, double *y);
-    double (*weight)(double t);
 } curve;
 
 struct toy {
@@ -208,28 +209,15 @@ static double density_checkerboard(const toy_request *r, double x, double y)
 
 /* ---------------------------------------------------------------- curves */
 
-static double moons_weight(double t)
-{
-    (void)t;
-    return 1 / (2 * PI);
-}
-
 static void moons_point(size_t part, double t, double *x, double *y)
 {
     *x = part == 0 ? cos(t) : 1 - cos(t);
     *y = part == 0 ? sin(t) : 0.5 - sin(t);
 }
 
-static const curve MOONS = {2, 0, 3.141592653589793, 1, moons_point, moons_weight};
+static const curve MOONS = {2, 0, 3.141592653589793, 1, 2 * 3.141592653589793, false, moons_point};
 
 /* Two arms of one and a half turns; t = 3 pi sqrt(u). */
-static const double SPIRAL_END = 9.42477796076938;
-
-static double spirals_weight(double t)
-{
-    return t / (SPIRAL_END * SPIRAL_END);
-}
-
 static void spirals_point(size_t part, double t, double *x, double *y)
 {
     double side = part == 0 ? 1 : -1;
@@ -237,15 +225,10 @@ static void spirals_point(size_t part, double t, double *x, double *y)
     *y = side * t * sin(t) / 3;
 }
 
-static const curve SPIRALS = {2, 0, 9.42477796076938, 3.2, spirals_point, spirals_weight};
+static const curve SPIRALS = {
+    2, 0, 9.42477796076938, 3.2, 9.42477796076938 * 9.42477796076938, true, spirals_point};
 
 /* One and a half turns, from 3/2 pi to 9/2 pi. */
-static double swissroll_weight(double t)
-{
-    (void)t;
-    return 1 / (3 * PI);
-}
-
 static void swissroll_point(size_t part, double t, double *x, double *y)
 {
     (void)part;
@@ -253,29 +236,19 @@ static void swissroll_point(size_t part, double t, double *x, double *y)
     *y = t * sin(t) / 5;
 }
 
-static const curve SWISSROLL = {1,   4.71238898038469, 14.13716694115407,
-                                2.9, swissroll_point,  swissroll_weight};
+static const curve SWISSROLL = {
+    1, 4.71238898038469, 14.13716694115407, 2.9, 3 * 3.141592653589793, false, swissroll_point};
 
-static void around(const toy_request *r, size_t part, double t, const double *z, double *row)
+/* The swissroll's t goes from low to three times that. */
+static void draw_around(const toy_request *r, const double *u, const double *z, double *row)
 {
-    r->kind->curve->point(part, t, &row[0], &row[1]);
+    const curve *c = r->kind->curve;
+    double t = c->rising    ? c->high * sqrt(u[1])
+               : c->low > 0 ? c->low * (1 + 2 * u[1])
+                            : c->high * u[1];
+    c->point(c->parts > 1 && u[0] >= 0.5, t, &row[0], &row[1]);
     row[0] += r->noise * z[0];
     row[1] += r->noise * z[1];
-}
-
-static void draw_moons(const toy_request *r, const double *u, const double *z, double *row)
-{
-    around(r, u[0] >= 0.5, PI * u[1], z, row);
-}
-
-static void draw_spirals(const toy_request *r, const double *u, const double *z, double *row)
-{
-    around(r, u[0] >= 0.5, SPIRAL_END * sqrt(u[1]), z, row);
-}
-
-static void draw_swissroll(const toy_request *r, const double *u, const double *z, double *row)
-{
-    around(r, 0, 1.5 * PI * (1 + 2 * u[1]), z, row);
 }
 
 /* Gauss-Legendre nodes and weights on [-1, 1]. */
@@ -290,7 +263,8 @@ static void add_panel(mixture *m, const curve *c, size_t part, double middle, do
     for (size_t i = 0; i < NODES; i++) {
         double t = middle + (i % 2 ? half : -half) * NODE[i / 2];
         c->point(part, t, &m->x[m->count], &m->y[m->count]);
-        m->log_weight[m->count++] = log(half * NODE_WEIGHT[i / 2] * c->weight(t));
+        m->log_weight[m->count++] =
+            log(half * NODE_WEIGHT[i / 2] * ((c->rising ? t : 1) / c->area));
     }
 }
 
@@ -345,13 +319,13 @@ static double mixture_log_density(mixture *m, double x, double y)
 
 static const toy TOYS[] = {
     {"parabola", 0, draw_parabola, density_parabola, NULL},
-    {"moons", 0.1, draw_moons, NULL, &MOONS},
+    {"moons", 0.1, draw_around, NULL, &MOONS},
     {"rings", 0.15, draw_rings, density_rings, NULL},
     {"eight-gaussians", 0.5, draw_gaussians, density_gaussians, NULL},
     {"pinwheel", 0.2, draw_pinwheel, density_pinwheel, NULL},
-    {"spirals", 0.1, draw_spirals, NULL, &SPIRALS},
+    {"spirals", 0.1, draw_around, NULL, &SPIRALS},
     {"checkerboard", 0, draw_checkerboard, density_checkerboard, NULL},
-    {"swissroll", 0.2, draw_swissroll, NULL, &SWISSROLL},
+    {"swissroll", 0.2, draw_around, NULL, &SWISSROLL},
 };
 enum { TOY_COUNT = sizeof TOYS / sizeof *TOYS };
 

@@ -1,0 +1,63 @@
+#!/usr/bin/env python3
+"""Each static function of src/ and cli/ has a name that no other file has: a name in a stack, a profile or a
+search then says where it is.
+
+    test_names.py ROOT           prints every name that stands in several files; exit 1 where it is not KNOWN
+    test_names.py --self-test    plants one and fails unless it is found
+
+KNOWN are those that were there when the law came. It only grows shorter."""
+import collections
+import os
+import re
+import sys
+import tempfile
+
+KNOWN = set("""
+add_category add_labels all_finite average_groups base_of by_score by_value calibrate check_output
+check_settings check_size choose choose_box choose_names class_of collect column_name column_of compare
+compare_names counts decode describe distance draw draw_bar draw_curve draw_map drop_alpha dump each_row
+ends_with fill find_type gather grow has_missing is_picture job_of judge judge_rows keep_finite keep_rows
+learn make_room measure measure_columns measure_proof named names_json open_reader prepare print_names ratio
+read_axis read_column read_columns read_header read_row release report run_map run_pass run_tile save_png
+say_detection say_result standardise take take_column tell value_of worse write_file write_level
+""".split())
+NOT_CODE = re.compile(r'/\*.*?\*/|//[^\n]*|"(?:\\.|[^"\\\n])*"', re.S)
+STATIC = re.compile(r"^static\s+(?:[\w\s*]|\([^()]*\))*?\b(\w+)\s*\(", re.M)
+
+
+def places(root):
+    """{name: [files]} of the static functions."""
+    found = collections.defaultdict(set)
+    for top in ("src", "cli"):
+        for folder, _, names in os.walk(os.path.join(root, top)):
+            for name in names:
+                if name.endswith(".c"):
+                    path = os.path.join(folder, name)
+                    with open(path, encoding="utf-8") as file:
+                        for match in STATIC.finditer(NOT_CODE.sub(" ", file.read())):
+                            found[match[1]].add(os.path.relpath(path, root))
+    return found
+
+
+def self_test():
+    with tempfile.TemporaryDirectory() as root:
+        for name, text in (("src/a.c", "static int twin(void)\n{\n}\nint other(void)\n{\n}\n"),
+                           ("cli/b.c", "/* static int other(void) */\nstatic const char *twin(int a,\n  int b)\n{\n}\n")):
+            os.makedirs(os.path.dirname(os.path.join(root, name)))
+            with open(os.path.join(root, name), "w", encoding="utf-8") as file:
+                file.write(text)
+        found = places(root)
+        assert found == {"twin": {"src/a.c", "cli/b.c"}}, found
+
+
+def main():
+    if sys.argv[1:] == ["--self-test"]:
+        return self_test()
+    twins = {name: sorted(files) for name, files in places(sys.argv[1]).items() if len(files) > 1}
+    for name, files in sorted(twins.items()):
+        print(f"{name}: {', '.join(files)}{'' if name in KNOWN else '  <- new: another name, please'}")
+    print(f"{len(twins)} names in several files, {len(KNOWN - set(twins))} of KNOWN may go")
+    return not KNOWN >= set(twins)
+
+
+sys.exit(main())
