@@ -421,12 +421,12 @@ static void test_ahead(void **state)
     real *c = memory_new(o.c_size, sizeof *c);
     memcpy(c, o.first_c, o.c_size * sizeof *c);
     const char *begin = o.b.data;
-    gemm_ahead ahead = {{begin, begin + 7, begin}, {begin + 5000, begin + 7, begin + 1}, 3};
-    s.ahead = &ahead;
+    gemm_prefetch prefetch = {{begin, begin + 7, begin}, {begin + 5000, begin + 7, begin + 1}, 3};
+    s.prefetch = &prefetch;
     gemm_run(&s, o.a.data, o.b.data, o.bias.data, c);
     assert_memory_equal(c, o.c.data, o.c_size * sizeof *c);
-    for (int i = 0; i < ahead.count; i++)
-        assert_true(ahead.next[i] >= ahead.end[i]);
+    for (int i = 0; i < prefetch.count; i++)
+        assert_true(prefetch.next[i] >= prefetch.end[i]);
     memory_free(c);
     operands_free(&o);
 }

@@ -133,8 +133,9 @@ nicest_status flow_set_entry(flow *f, const entry *e)
 {
     entry copy;
     if (!fits_entry(f, e))
-        return fail(NICEST_E_FORMAT, "the spec's number of columns, categories or context is not that of "
-                                     "the entry");
+        return fail(NICEST_E_FORMAT,
+                    "the spec's number of columns, categories or context is not that of "
+                    "the entry");
     if (!entry_copy(&copy, e))
         return fail_memory();
     entry_close(&f->entry);
@@ -481,7 +482,7 @@ static void load_rest(const flow_workspace *w, tile *t, size_t start, size_t cou
         const double *from = class + e->categories;
         bool counts = r < t->rows;
         for (size_t i = 0; i < e->categories; i++)
-            t->category[i * t->padded + r] = counts && class[i] >= 0 ? (real)class[i] : -1;
+            t->category[i * t->padded + r] = counts && class[i] >= 0 ? (real) class[i] : -1;
         for (size_t c = 0; c < e->context; c++)
             context[c * t->padded + r] = (real)from[c];
         t->logp[r] = from[e->context];
@@ -884,7 +885,7 @@ static void recompute_tile(void *context, int thread, size_t number)
 }
 
 static void read_gradient(flow_workspace *w, int thread, const block *which, real *g,
-                          gemm_ahead *ahead)
+                          gemm_prefetch *prefetch)
 {
     worker *k = &w->workers[thread];
     batch b = {.rows = w->rows,
@@ -893,7 +894,7 @@ static void read_gradient(flow_workspace *w, int thread, const block *which, rea
                .bf16 = w->bf16,
                .pairs = k->pairs,
                .memo = k->memo,
-               .ahead = ahead};
+               .prefetch = prefetch};
     class_of(w->flow, which->layer)->gradient(w->flow->spec.layers[which->layer], &b, which, g);
 }
 
@@ -943,12 +944,13 @@ flow_pass flow_learn(flow_workspace *w, const flow_job *job)
     return pass;
 }
 
-void flow_gradient(flow_workspace *w, int thread, const block *which, real *g, gemm_ahead *ahead)
+void flow_gradient(flow_workspace *w, int thread, const block *which, real *g,
+                   gemm_prefetch *prefetch)
 {
     if (keeps_gradient(w))
         memcpy(g, w->gradient + which->offset, which->count * sizeof *g);
     else
-        read_gradient(w, thread, which, g, ahead);
+        read_gradient(w, thread, which, g, prefetch);
 }
 
 real *flow_whole_gradient(flow_workspace *w)
@@ -962,8 +964,8 @@ real *flow_whole_gradient(flow_workspace *w)
 typedef struct starter {
     flow_workspace *w;
     flow_job job;
-    double *x;  /* [d, n]: columns one after the other */
-    real *mask; /* the same, of a masked flow */
+    double *x;      /* [d, n]: columns one after the other */
+    real *mask;     /* the same, of a masked flow */
     real *category; /* [categories, n] */
     double *noise;  /* [d], where the prior is fitted */
     size_t n, layer;

@@ -121,8 +121,9 @@ typedef struct flow_pass {
 } flow_pass;
 
 flow_pass flow_learn(flow_workspace *w, const flow_job *job);
-/* `ahead` (may be NULL) is what the caller wants to find in cache afterwards. */
-void flow_gradient(flow_workspace *w, int thread, const block *which, real *g, gemm_ahead *ahead);
+/* `prefetch` (may be NULL) is what the caller wants to find in cache afterwards. */
+void flow_gradient(flow_workspace *w, int thread, const block *which, real *g,
+                   gemm_prefetch *prefetch);
 /* The way back reads weights in another order, from a copy in the workspace. FLOW_GRADIENT makes it
  * once: theta must not change while it lives. FLOW_LEARN and FLOW_RECOMPUTE make it anew in every
  * pass, unless who changed theta has turned every block since (from any thread, while it is in

@@ -125,7 +125,7 @@ typedef struct batch {
     bool bf16;
     real *pairs;       /* with bf16: [tiles, BLOCK_ROWS, tile / 2] */
     void *memo;        /* the thread's, of the layer that remembers */
-    gemm_ahead *ahead; /* wanted after the gradient; NULL: nothing */
+    gemm_prefetch *prefetch; /* wanted after the gradient; NULL: nothing */
 } batch;
 /* Rows that tile `number` of the batch was computed with, 0 where there is none; its first row is
  * number * tile. */

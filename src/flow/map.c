@@ -245,7 +245,7 @@ void map_gradient(const map *m, const batch *b, size_t input, size_t delta, cons
                             .a_part = rows * m->out,
                             .b_part = rows * map_panels(m->in),
                             .start = last && same ? GEMM_ADD : GEMM_ZERO,
-                            .ahead = last ? NULL : b->ahead};
+                            .prefetch = last ? NULL : b->prefetch};
         add_gradient(b, shape, d + first * m->out + which->row * rows,
                      a + first * map_panels(m->in), g);
     }

@@ -98,19 +98,19 @@ static size_t parts_of(const gemm_shape *s)
 }
 
 /* Bytes that a part of a tile has fetched ahead. */
-static size_t ahead_of_tile(const gemm_shape *s)
+static size_t prefetch_of_tile(const gemm_shape *s)
 {
-    return s->k * AHEAD_BYTES;
+    return s->k * PREFETCH_BYTES;
 }
 
 /* The next piece of what the caller wants later; nothing left: what is in cache anyway. */
-static const char *take_ahead(const gemm_shape *s, const void *otherwise)
+static const char *take_prefetch(const gemm_shape *s, const void *otherwise)
 {
-    gemm_ahead *all = s->ahead;
+    gemm_prefetch *all = s->prefetch;
     for (int i = 0; all && i < all->count; i++)
         if (all->next[i] < all->end[i]) {
             const char *piece = all->next[i];
-            all->next[i] += parts_of(s) * ahead_of_tile(s);
+            all->next[i] += parts_of(s) * prefetch_of_tile(s);
             return piece;
         }
     return otherwise;
@@ -140,7 +140,7 @@ static void run_tile(product *p, size_t row, size_t j, const char *further)
     t->b = p->b + j / GEMM_PANEL * s->b_panel + j % GEMM_PANEL;
     t->c = p->c + row * s->ldc + j;
     t->bias = p->bias ? p->bias + row : NULL;
-    t->ahead = take_ahead(s, t->b);
+    t->prefetch = take_prefetch(s, t->b);
     t->further = further;
     if (vectors * lanes == columns)
         run(t);
@@ -153,7 +153,7 @@ static void run_by_rows(product *p)
 {
     for (size_t row = 0; row < p->shape->m; row += p->rows) {
         const char *next = (const char *)(p->a + (row + p->rows) * p->a_rows);
-        for (size_t j = 0; j < p->shape->n; j += p->across, next += ahead_of_tile(p->shape))
+        for (size_t j = 0; j < p->shape->n; j += p->across, next += prefetch_of_tile(p->shape))
             run_tile(p, row, j, next);
     }
 }
@@ -163,7 +163,7 @@ static void run_by_columns(product *p)
 {
     for (size_t j = 0; j < p->shape->n; j += p->across) {
         const char *next = (const char *)(p->b + (j + p->across) / GEMM_PANEL * p->shape->b_panel);
-        for (size_t row = 0; row < p->shape->m; row += p->rows, next += ahead_of_tile(p->shape))
+        for (size_t row = 0; row < p->shape->m; row += p->rows, next += prefetch_of_tile(p->shape))
             run_tile(p, row, j, next);
     }
 }

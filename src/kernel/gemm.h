@@ -37,11 +37,11 @@ typedef enum gemm_end {
 
 /* Memory that will be wanted after the products that carry it: they have it brought into cache
  * while they multiply, a little with each tile. */
-enum { GEMM_AHEAD = 4 };
-typedef struct gemm_ahead {
-    const char *next[GEMM_AHEAD], *end[GEMM_AHEAD];
+enum { GEMM_PREFETCHES = 4 };
+typedef struct gemm_prefetch {
+    const char *next[GEMM_PREFETCHES], *end[GEMM_PREFETCHES];
     int count;
-} gemm_ahead;
+} gemm_prefetch;
 
 typedef struct gemm_shape {
     size_t m, n, k;         /* all at least 1; with bf16, k counts pairs */
@@ -56,7 +56,7 @@ typedef struct gemm_shape {
     /* A and B hold pairs of bf16 in the place of floats: p = 2q in the low half, 2q + 1 in the high
      * one (gemm_pairs). Products and sums are float. */
     bool bf16;
-    gemm_ahead *ahead; /* NULL: nothing */
+    gemm_prefetch *prefetch; /* NULL: nothing */
 } gemm_shape;
 
 /* Never allocates and never fails. `bias` [m] is read with GEMM_BIAS only. */

@@ -6,14 +6,14 @@
 
 /* A tile that is one vector wide may have twice the rows: so many sums at least keep the units
  * busy. */
-enum { TILE_ROWS = 6, TILE_TALL_ROWS = 12, TILE_MOST_VECTORS = 4, AHEAD_BYTES = 16 };
+enum { TILE_ROWS = 6, TILE_TALL_ROWS = 12, TILE_MOST_VECTORS = 4, PREFETCH_BYTES = 16 };
 
 /* One tile's operands; as in gemm_shape, from the tile's first element on. */
 typedef struct gemm_tile {
     const real *a, *b, *bias;
     real *c;
     size_t a_row, a_step, b_step, ldc, k, parts, a_part, b_part;
-    const char *ahead, *further; /* AHEAD_BYTES of each are fetched in every step of k */
+    const char *prefetch, *further; /* PREFETCH_BYTES of each are fetched in every step of k */
     gemm_start start;
     gemm_end end;
 } gemm_tile;

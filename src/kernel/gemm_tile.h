@@ -88,17 +88,17 @@ TILE_INLINE void TILE(multiply)(const gemm_tile *t, int rows, int vectors)
 {
     TILE(vector) sum[TILE(SUMS)];
     TILE(start)(t, rows, vectors, sum);
-    const char *ahead = t->ahead;
+    const char *prefetch = t->prefetch;
     size_t a_row = t->a_row, a_step = t->a_step, b_step = t->b_step;
     for (size_t part = 0; part < t->parts; part++) {
         const real *a = t->a + part * t->a_part, *b = t->b + part * t->b_part;
         const real *second = rows > TILE_ROWS ? a + TILE_ROWS * a_row : a;
         const char *further = t->further + part * t->b_part * sizeof *b;
         for (size_t p = t->k; p > 0; p--) {
-            __builtin_prefetch(ahead, 0, 2);
+            __builtin_prefetch(prefetch, 0, 2);
             __builtin_prefetch(further, 0, 2);
-            ahead += AHEAD_BYTES;
-            further += AHEAD_BYTES;
+            prefetch += PREFETCH_BYTES;
+            further += PREFETCH_BYTES;
             TILE(step)(a, second, a_row, b, rows, vectors, sum);
             a += a_step;
             second += a_step;

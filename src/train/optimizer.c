@@ -118,7 +118,7 @@ static void blend(float *restrict average, const float *restrict theta, float ke
         average[i] = keep * average[i] + (1 - keep) * theta[i];
 }
 
-static void add_ahead(gemm_ahead *all, const float *vector, size_t offset, size_t count)
+static void add_prefetch(gemm_prefetch *all, const float *vector, size_t offset, size_t count)
 {
     if (!vector)
         return;
@@ -126,13 +126,13 @@ static void add_ahead(gemm_ahead *all, const float *vector, size_t offset, size_
     all->end[all->count++] = (const char *)(vector + offset + count);
 }
 
-gemm_ahead optimizer_reads(const optimizer *o, const float *theta, size_t offset, size_t count)
+gemm_prefetch optimizer_reads(const optimizer *o, const float *theta, size_t offset, size_t count)
 {
-    gemm_ahead all = {.count = 0};
-    add_ahead(&all, theta, offset, count);
-    add_ahead(&all, o->first, offset, count);
-    add_ahead(&all, o->second, offset, count);
-    add_ahead(&all, o->average, offset, count);
+    gemm_prefetch all = {.count = 0};
+    add_prefetch(&all, theta, offset, count);
+    add_prefetch(&all, o->first, offset, count);
+    add_prefetch(&all, o->second, offset, count);
+    add_prefetch(&all, o->average, offset, count);
     return all;
 }
 

@@ -48,7 +48,7 @@ typedef struct optimizer_step {
 /* Begins a step: counts it and derives its numbers. */
 optimizer_step optimizer_begin(optimizer *o, double rate, double gradient_scale);
 /* What optimizer_update will read. */
-gemm_ahead optimizer_reads(const optimizer *o, const float *theta, size_t offset, size_t count);
+gemm_prefetch optimizer_reads(const optimizer *o, const float *theta, size_t offset, size_t count);
 /* theta[offset .. offset+count-1] with its gradient g[count]; weight decay on the first `decays`.
  * Blocks of one step may be updated from several threads at once. */
 void optimizer_update(const optimizer *o, const optimizer_step *step, float *theta, const float *g,

@@ -36,9 +36,9 @@ static void update_block(void *context, int thread, size_t item)
     const block *b = &s->flow->blocks.items[item];
     const float *whole = flow_whole_gradient(s->workspace);
     float *g = flow_block_scratch(s->workspace, thread);
-    gemm_ahead ahead = optimizer_reads(s->optimizer, s->flow->theta, b->offset, b->count);
+    gemm_prefetch prefetch = optimizer_reads(s->optimizer, s->flow->theta, b->offset, b->count);
     if (!whole)
-        flow_gradient(s->workspace, thread, b, g, &ahead);
+        flow_gradient(s->workspace, thread, b, g, &prefetch);
     optimizer_update(s->optimizer, &u->step, s->flow->theta, whole ? whole + b->offset : g,
                      b->offset, b->count, b->decays);
     flow_turn(s->workspace, b);
