@@ -13,6 +13,7 @@ import sys
 import tempfile
 
 KNOWN = set("""
+build describe_columns list_names
 add_category add_labels all_finite average_groups base_of by_score by_value calibrate check_output
 check_settings check_size choose choose_box choose_names class_of collect column_name column_of compare
 compare_names counts decode describe distance draw draw_bar draw_curve draw_map drop_alpha dump each_row

@@ -315,7 +315,7 @@ static double clamp(double v, double low, double high)
 
 /* Quantised data stays quantised. A morph lies between two rows and needs no clamp: at level 1 it
  * is the other row, whatever range that has. */
-static void settle(const corruption *c, double *y)
+static void round_to_steps(const corruption *c, double *y)
 {
     bool bounded = c->kind->apply != morph;
     for (size_t j = 0; j < c->d; j++) {
@@ -341,7 +341,7 @@ static void corrupt_some(void *context, int thread, size_t item)
         double *y = c->values + i * c->d;
         memcpy(x, y, c->d * sizeof *x);
         c->kind->apply(c, i, x, y, x + c->d);
-        settle(c, y);
+        round_to_steps(c, y);
     }
 }
 

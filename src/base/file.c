@@ -523,7 +523,7 @@ static nicest_status follow_links(char **target, const char *path)
 
 /* Gives a temporary file its name: a new one that open() makes, or a link to the file without a
  * name that is open already. */
-static bool take_name(file_writer *writer, const char *name)
+static bool name_file_as(file_writer *writer, const char *name)
 {
     if (!writer->nameless) {
         writer->descriptor = open(name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
@@ -543,7 +543,7 @@ static nicest_status name_temporary(file_writer *writer)
             memory_format("%.*s.nicest-%ld-%u.tmp", folder, writer->target, (long)getpid(), number);
         if (name == NULL)
             return fail_memory();
-        if (take_name(writer, name)) {
+        if (name_file_as(writer, name)) {
             writer->temporary = name;
             writer->nameless = false;
             return NICEST_OK;

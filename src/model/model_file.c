@@ -318,7 +318,7 @@ static nicest_status read_arrays(const reading *r)
     return NICEST_OK;
 }
 
-static nicest_status read_texts(const reading *r)
+static nicest_status read_entries(const reading *r)
 {
     for (size_t i = 0; i < safetensors_text_count(r->file); i++) {
         safetensors_text t = safetensors_get_text(r->file, i);
@@ -335,7 +335,7 @@ static nicest_status read_parts(const reading *r)
     TRY(read_entry(r));
     TRY(read_flow(r));
     TRY(read_arrays(r));
-    return read_texts(r);
+    return read_entries(r);
 }
 
 /* ------------------------------------------------------------------ reading: all of it */
