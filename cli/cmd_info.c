@@ -1,5 +1,4 @@
 /* cmd_info.c - `nicest info`: what a model or a data file holds. */
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -162,64 +161,36 @@ static void show_model(const info_settings *s)
 
 /* ------------------------------------------------------------------ data */
 
-typedef struct column_facts {
-    summary sum;
-    size_t distinct;
-} column_facts;
-
-static column_facts describe(const double *rows, size_t n, size_t d, size_t column, double *spare)
+static json_t *column_json(const nicest_data *data, size_t j, const nicest_column_facts *f)
 {
-    column_facts f = {.sum = summary_new(), .distinct = 0};
-    for (size_t i = 0; i < n; i++)
-        spare[i] = rows[i * d + column];
-    summary_add(&f.sum, spare, n);
-    size_t kept = n;
-    double *sorted = sorted_copy(spare, &kept);
-    for (size_t i = 0; i < kept; i++)
-        f.distinct += !i || sorted[i] != sorted[i - 1];
-    block_free(sorted);
-    return f;
-}
-
-static double deviation(const summary *s)
-{
-    return s->rows > 1 ? sqrt(s->square / (double)(s->rows - 1)) : NAN;
-}
-
-static json_t *column_json(const char *name, const column_facts *f)
-{
-    const summary *s = &f->sum;
-    return json_pack("{s:o, s:o, s:o, s:o, s:o, s:I, s:I}", "name", json_words(name), "min",
-                     json_figure(s->min), "mean", json_figure(s->rows ? s->mean : NAN), "max",
-                     json_figure(s->max), "std", json_figure(deviation(s)), "missing",
-                     (json_int_t)s->missing, "distinct", (json_int_t)f->distinct);
-}
-
-static void print_column(const char *name, const column_facts *f)
-{
-    const summary *s = &f->sum;
-    printf("  %-20.20s %12.6g %12.6g %12.6g %12.6g %8zu %9zu\n", name, s->min, s->mean, s->max,
-           deviation(s), s->missing, f->distinct);
+    bool words = nicest_data_column_kind(data, j) == NICEST_CATEGORY;
+    char least[200], most[200];
+    nicest_data_value_text(data, j, f->least, least, sizeof least);
+    nicest_data_value_text(data, j, f->most, most, sizeof most);
+    return json_pack("{s:o, s:s, s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "name",
+                     json_words(nicest_data_column_name(data, j)), "type", f->what, "missing",
+                     (json_int_t)f->missing, "levels", (json_int_t)f->levels, "distinct",
+                     (json_int_t)f->levels, "least", words ? json_words(least) : json_figure(f->least),
+                     "median", json_figure(f->median), "most",
+                     words ? json_words(most) : json_figure(f->most), "min",
+                     words ? json_null() : json_figure(f->least), "max",
+                     words ? json_null() : json_figure(f->most), "mean", json_figure(f->mean), "std",
+                     json_figure(f->deviation), "advice",
+                     f->advice ? json_string(f->advice) : json_null());
 }
 
 /* A line a column. */
 static json_t *describe_columns(const nicest_data *data, bool print)
 {
-    size_t n = nicest_data_rows(data), d = nicest_data_columns(data);
-    double *rows = read_rows(data), *spare = block_new(n, sizeof *spare);
+    size_t d = nicest_data_columns(data);
+    nicest_column_facts *facts = block_new(d, sizeof *facts);
     json_t *columns = json_array();
+    need(nicest_data_facts(data, facts));
     if (print)
-        printf("  %-20s %12s %12s %12s %12s %8s %9s\n", "column", "min", "mean", "max", "std",
-               "missing", "distinct");
-    for (size_t j = 0; j < d; j++) {
-        column_facts facts = describe(rows, n, d, j, spare);
-        const char *name = nicest_data_column_name(data, j);
-        json_array_append_new(columns, column_json(name, &facts));
-        if (print)
-            print_column(name, &facts);
-    }
-    block_free(rows);
-    block_free(spare);
+        print_facts(data, facts);
+    for (size_t j = 0; j < d; j++)
+        json_array_append_new(columns, column_json(data, j, &facts[j]));
+    block_free(facts);
     return columns;
 }
 
@@ -237,7 +208,7 @@ static void show_data(const info_settings *s)
         if (height)
             printf("picture      %u x %u x %u\n", height, width, channels);
     }
-    json_t *columns = s->shared.verbose ? describe_columns(data, print) : json_null();
+    json_t *columns = s->shared.verbose || !height ? describe_columns(data, print) : json_null();
     print_json(&s->shared,
                json_pack("{s:s, s:I, s:I, s:n, s:n, s:s, s:b, s:o, s:o}", "kind",
                          nicest_data_kind(data), "rows", (json_int_t)nicest_data_rows(data),
@@ -263,8 +234,10 @@ const command INFO_COMMAND = {
     .synopsis = "FILE [-v]",
     .description =
         "Of a model: columns, parameters, layers, and the record of its training. Of data: "
-        "kind, rows, columns, type and picture size; with -v a line for each column. With "
-        "--json the same as one object instead.",
+        "kind, rows, columns, type and picture size, and of a table a line for each column (of "
+        "pictures with -v): what its values are, how many are missing, how many differ, the least, "
+        "the median and the largest (of words the rarest and the most frequent), and whether it "
+        "tells a density nothing. With --json the same as one object instead.",
     .examples = "  nicest info parabola.safetensors\n  nicest info -v wine.csv\n",
     .tables = {INFO_OPTIONS, DATA_OPTIONS, COMMON_OPTIONS},
     .size = sizeof(info_settings),

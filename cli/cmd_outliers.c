@@ -16,6 +16,7 @@ typedef struct outliers_settings {
     size_t group;
     double rate, threshold;
     bool best_f1;
+    const char *keep;
 } outliers_settings;
 
 #define AT(field) offsetof(outliers_settings, field)
@@ -58,6 +59,8 @@ static const option OUTLIERS_OPTIONS[] = {
      .help = "ROC curve"},
     {.name = "pr", .type = OPTION_TEXT, .argument = "FILE", .offset = AT(pr), .written = true,
      .help = "precision-recall curve"},
+    {.group = "Beside", .name = "keep", .type = OPTION_TEXT, .argument = "COLUMNS",
+     .offset = AT(keep), .help = "put these columns of DATA (or all) in front of the results, as they are"},
     {0},
 };
 /* clang-format on */
@@ -124,6 +127,28 @@ static unsigned char truth_of_label(const nicest_data *data, size_t row)
     return label != 0 ? OUTLIER : NORMAL;
 }
 
+/* 0 to 9 are classes, of which none is an outlier. */
+static void check_classes(const outliers_settings *s, const nicest_data *data)
+{
+    enum { MOST = 1000 };
+    size_t classes = 0;
+    bool seen[MOST] = {false};
+    for (size_t i = 0; i < nicest_data_rows(data); i++) {
+        double label = nicest_data_labels(data)[i];
+        if (isnan(label))
+            continue;
+        if (nicest_data_label_text(data, i) || label < 0 || label >= MOST || label != floor(label))
+            return;
+        classes += !seen[(size_t)label];
+        seen[(size_t)label] = true;
+    }
+    if (classes > 2)
+        say(&s->shared,
+            "--label %s: %zu different numbers look like classes, not like outliers: 0 is taken for "
+            "normal and all else for an outlier; rows of one class: --where '%s=3'",
+            s->shared.label, classes, s->shared.label);
+}
+
 /* Words have no zero: unless one of them says so, nothing tells which rows are normal. */
 static void check_labels(const outliers_settings *s, const nicest_data *data)
 {
@@ -142,6 +167,7 @@ static void check_labels(const outliers_settings *s, const nicest_data *data)
                "%s: --label %s: the labels are words ('%.40s', ...) and none is 0 or normal; "
                "rows of one word: --where '%s=%.40s'; normal and other rows apart: --against",
                s->data, s->shared.label, word, s->shared.label, word);
+    check_classes(s, data);
     if (word)
         say(&s->shared, "--label %s: 0 and the word normal are normal, all other words outliers",
             s->shared.label);
@@ -290,6 +316,9 @@ static void check_settings(const outliers_settings *s)
     const char *const paths[] = {s->picture, s->roc, s->pr};
     bool truth = s->against || s->corrupt || s->shared.label;
     check_score("outliers", s->score);
+    if (s->keep && (s->against || s->corrupt))
+        refuse(STATUS_USAGE, "outliers: --keep has the rows of DATA alone: leave --against and "
+                             "--corrupt out");
     if (s->against && s->corrupt)
         refuse(STATUS_USAGE, "outliers: --against and --corrupt exclude each other");
     if (s->best_f1 && (!truth || s->corrupt))
@@ -390,7 +419,8 @@ static void draw_curves(const judge *j, const verdict *v, const nicest_detection
 static void write_rows(const judge *j, const verdict *v, double threshold)
 {
     static const char *const names[] = {"logp", "score", "p", "outlier"};
-    table out = table_open(j->s->shared.output, names, 4);
+    table out = table_beside(j->s->shared.output, names, 4,
+                             open_kept(&j->s->shared, j->s->keep, j->s->data));
     for (size_t i = 0; i < v->n; i++) {
         double score = v->score[i];
         double flagged = isnan(score) || isnan(threshold) ? NAN : score < threshold;

@@ -10,6 +10,7 @@ typedef struct score_settings {
     shared_settings shared;
     const char *model, *data, *score;
     bool skip_bad;
+    const char *keep;
 } score_settings;
 
 #define AT(field) offsetof(score_settings, field)
@@ -26,6 +27,8 @@ static const option SCORE_OPTIONS[] = {
      .help = "the score that p is of; logp is the quickest"},
     {.name = "skip-bad", .type = OPTION_FLAG, .offset = AT(skip_bad),
      .help = "of - : leave out lines that are no rows, and say how many"},
+    {.group = "Beside", .name = "keep", .type = OPTION_TEXT, .argument = "COLUMNS",
+     .offset = AT(keep), .help = "put these columns of DATA (or all) in front of the results, as they are"},
     {0},
 };
 /* clang-format on */
@@ -86,7 +89,8 @@ static void score_chunk(scoring *w, size_t count, double started)
 static void begin_output(scoring *w)
 {
     static const char *const names[] = {"logp", "p"};
-    w->out = table_open(w->s->shared.output, names, w->calibrated ? 2 : 1);
+    w->out = table_beside(w->s->shared.output, names, w->calibrated ? 2 : 1,
+                          open_kept(&w->s->shared, w->s->keep, w->s->data));
 }
 
 /* A few rows are one tile's work: one thread, and products of no more rows than there are. */

@@ -32,6 +32,76 @@ void say_note(const shared_settings *shared, const char *text, const char *note)
         say(shared, "%s: %s", strcmp(text, "-") != 0 ? text : "standard input", note);
 }
 
+/* Columns that are called one after another and are alike. */
+static bool alike(const nicest_column_facts *a, const nicest_column_facts *b)
+{
+    return a->what == b->what && a->advice == b->advice && !a->missing == !b->missing;
+}
+
+void print_facts(const nicest_data *data, const nicest_column_facts *facts)
+{
+    enum { TEXT = 24 };
+    size_t d = nicest_data_columns(data);
+    printf("  %-20s %-13s %8s %8s  %-16s %-16s %s\n", "column", "type", "missing", "levels", "least",
+           "median", "most");
+    for (size_t j = 0; j < d; j++) {
+        const nicest_column_facts *f = &facts[j];
+        char least[TEXT], median[TEXT] = "", most[TEXT];
+        nicest_data_value_text(data, j, f->least, least, sizeof least);
+        nicest_data_value_text(data, j, f->most, most, sizeof most);
+        if (nicest_data_column_kind(data, j) == NICEST_TIME)
+            nicest_data_value_text(data, j, f->median, median, sizeof median);
+        else if (nicest_data_column_kind(data, j) == NICEST_NUMBER)
+            snprintf(median, sizeof median, "%.6g", f->median);
+        printf("  %-20.20s %-13s %8zu %8zu  %-16.16s %-16.16s %s%s%s\n",
+               nicest_data_column_name(data, j), f->what, f->missing, f->levels, least, median, most,
+               f->advice ? "   --drop it: " : "", f->advice ? f->advice : "");
+    }
+}
+
+void say_columns(const shared_settings *shared, const nicest_data *data)
+{
+    size_t n = nicest_data_rows(data), d = nicest_data_columns(data);
+    unsigned height;
+    nicest_data_image(data, &height, NULL, NULL);
+    if (height || shared->quiet || (double)n * (double)d > 2e8)
+        return;
+    nicest_column_facts *facts = block_new(d, sizeof *facts);
+    need(nicest_data_facts(data, facts));
+    for (size_t j = 0, last; j < d; j = last + 1) {
+        const nicest_column_facts *f = &facts[j];
+        char holes[48] = "", levels[48] = "";
+        for (last = j; last + 1 < d && alike(&facts[last + 1], f);)
+            last++;
+        bool one = last == j;
+        if (f->missing && one)
+            snprintf(holes, sizeof holes, ", %zu missing", f->missing);
+        if (one && strcmp(f->what, "numbers") != 0)
+            snprintf(levels, sizeof levels, " (%zu)", f->levels);
+        say(shared, "column %s%s%s: %s%s%s", nicest_data_column_name(data, j), one ? "" : " to ",
+            one ? "" : nicest_data_column_name(data, last), f->what, levels,
+            one ? holes : f->missing ? ", with missing values" : "");
+        for (size_t k = j; k <= last && f->advice; k++)
+            say(shared, "--drop '%s': %s", nicest_data_column_name(data, k), f->advice);
+    }
+    block_free(facts);
+}
+
+nicest_data *open_kept(const shared_settings *shared, const char *keep, const char *text)
+{
+    nicest_data_options options = data_options(shared);
+    nicest_data *data;
+    if (!keep)
+        return NULL;
+    if (!strcmp(text, "-"))
+        refuse(STATUS_USAGE, "--keep: standard input is read only once; give a file");
+    options.columns = strcmp(keep, "all") != 0 ? keep : NULL;
+    options.drop = options.label = NULL;
+    options.height = options.width = options.channels = 0;
+    need(nicest_data_open(&data, text, &options));
+    return data;
+}
+
 static nicest_data *open_with(const shared_settings *shared, const char *text, bool beside)
 {
     nicest_data_options options = data_options(shared);

@@ -9,6 +9,12 @@
 nicest_data_options data_options(const shared_settings *shared);
 /* What was chosen from the file `text`: a nicest_data_note, or NULL. */
 void say_note(const shared_settings *shared, const char *text, const char *note);
+/* A table of what the columns are, on standard output; the same in a few words before training, where
+ * columns that are alike share a line, with advice. */
+void print_facts(const nicest_data *data, const nicest_column_facts *facts);
+void say_columns(const shared_settings *shared, const nicest_data *data);
+/* The columns of --keep ("all", or a list) out of DATA as it is; NULL where keep is NULL. */
+nicest_data *open_kept(const shared_settings *shared, const char *keep, const char *text);
 /* Opens a DATA argument with the options of `shared`. All of these end the program on failure. */
 nicest_data *open_data(const shared_settings *shared, const char *text);
 /* The same for data beside the DATA of the command: a column of --drop, --label or --where that it

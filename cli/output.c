@@ -412,6 +412,15 @@ table table_open(const char *path, const char *const *names, size_t columns)
     return t;
 }
 
+table table_beside(const char *path, const char *const *names, size_t columns, nicest_data *kept)
+{
+    if (!kept)
+        return table_open(path, names, columns);
+    if (path && has_extension(path, ".json"))
+        refuse(STATUS_USAGE, "%s: --keep: expected a table: .csv, .tsv, .npy or .npz", path);
+    return (table){.path = path ? path : "-", .names = names, .columns = columns, .kept = kept};
+}
+
 static void print_row(const table *t, const double *row)
 {
     char text[40];
@@ -464,6 +473,13 @@ void table_close(table *t)
     } else if (t->path) {
         nicest_data *data;
         need(nicest_data_new(&data, t->values, t->rows, t->columns, t->names));
+        if (t->kept) {
+            nicest_data *both;
+            need(nicest_data_beside(&both, t->kept, data));
+            nicest_data_free(data);
+            nicest_data_free(t->kept);
+            data = both;
+        }
         save_data(data, t->path);
         nicest_data_free(data);
     }

@@ -78,6 +78,7 @@ typedef struct table {
     size_t columns, rows, capacity;
     double *values; /* kept when they go to a file */
     bool aligned;   /* on a terminal */
+    nicest_data *kept; /* columns that stand in front of the rows, or NULL; owned */
 } table;
 
 /* Refuses a path whose format is none of .csv .tsv (.gz) .npy .npz .json, with 2. */
@@ -85,6 +86,9 @@ void table_check_path(const char *path);
 /* The same where a picture may stand instead (.png .svg .pdf): `picture` says whether. */
 void check_output_path(const char *path, bool picture);
 table table_open(const char *path, const char *const *names, size_t columns);
+/* Before the first row: these columns in front, one row of theirs to each. The table then appears when it
+ * is closed. kept may be NULL, and becomes the table's. */
+table table_beside(const char *path, const char *const *names, size_t columns, nicest_data *kept);
 void table_add(table *t, const double *rows, size_t count);
 void table_close(table *t); /* writes the file */
 

@@ -288,6 +288,20 @@ NICEST_API nicest_status nicest_data_match(nicest_data **out, const nicest_model
 /* The same for the columns of other data, as validation data needs it. */
 NICEST_API nicest_status nicest_data_align(nicest_data **out, const nicest_data *like,
                                            const nicest_data *data);
+/* What the values of a column are like. */
+typedef struct nicest_column_facts {
+    size_t rows, missing, levels; /* with a value, without, distinct values */
+    double least, median, most;   /* of a category: the rarest word, NaN, the most frequent one */
+    double mean, deviation;       /* NaN of a category */
+    const char *what;             /* "numbers", "whole numbers", "two values", "constant", "words", "text",
+                                     "time", "count", "empty"; static */
+    const char *advice; /* why the column tells a density nothing, "it only counts"; or NULL; static */
+} nicest_column_facts;
+/* Of every column: facts[columns]. */
+NICEST_API nicest_status nicest_data_facts(const nicest_data *data, nicest_column_facts *facts);
+/* A value of the column as a file would show it, into text[size]: a number, a word, a time. */
+NICEST_API void nicest_data_value_text(const nicest_data *data, size_t column, double value,
+                                       char *text, size_t size);
 /* Columns by number, with their names and kinds; labels stay. */
 NICEST_API nicest_status nicest_data_take(nicest_data **out, const nicest_data *data,
                                           const size_t *columns, size_t count);

@@ -275,6 +275,31 @@ static void test_align(void **state)
     nicest_data_free(like);
 }
 
+static void test_facts(void **state)
+{
+    char text[4000] = "id,clock,day,note,kind,flag,x,none\n";
+    static const char *const what[] = {"count", "whole numbers", "time",    "text",
+                                       "words", "two values",    "numbers", "empty"};
+    (void)state;
+    for (int i = 0; i < 25; i++)
+        snprintf(text + strlen(text), sizeof text - strlen(text), "%d,%d,2024-01-%02d,n%d,%s,%d,%g,\n",
+                 1000 + i, i * i + 7, 1 + i * 7 % 25, i * 7, i % 5 ? "a" : "b", i % 2, i * 7 % 25 / 4.0);
+    nicest_data *data = open_plain(put_text("f.csv", text));
+    nicest_column_facts facts[8];
+    assert_int_equal(nicest_data_facts(data, facts), NICEST_OK);
+    for (size_t j = 0; j < 8; j++)
+        assert_string_equal(facts[j].what, what[j]);
+    for (size_t j = 0; j < 8; j++)
+        assert_int_equal(facts[j].advice != NULL, j == 0 || j == 1 || j == 3 || j == 7);
+    char shown[32];
+    nicest_data_value_text(data, 2, facts[2].most, shown, sizeof shown);
+    assert_string_equal(shown, "2024-01-25");
+    nicest_data_value_text(data, 4, facts[4].least, shown, sizeof shown);
+    assert_string_equal(shown, "b");
+    assert_true(facts[6].median == 3 && facts[7].missing == 25 && facts[5].levels == 2);
+    nicest_data_free(data);
+}
+
 static void test_words_without_memory(void **state)
 {
     const nicest_data_options options = {.label = "k"};
@@ -291,6 +316,7 @@ int main(void)
         cmocka_unit_test(test_times),                cmocka_unit_test(test_what_is_no_time),
         cmocka_unit_test(test_calendar),             cmocka_unit_test(test_decimals),
         cmocka_unit_test(test_many_words),           cmocka_unit_test(test_columns_side_by_side),
+        cmocka_unit_test(test_facts),
         cmocka_unit_test(test_align),                cmocka_unit_test(test_words_without_memory)};
     return cmocka_run_group_tests(tests, make_scratch, remove_scratch);
 }

@@ -145,6 +145,13 @@ static void data_is_not_made_of_nothing(void **state)
     WRONG(nicest_data_view(&made, &view));
     view = (nicest_view){.rows = 2, .type = "uint8", .values = rows};
     WRONG(nicest_data_view(&made, &view));
+    nicest_column_facts facts[D];
+    char text[8] = "";
+    WRONG(nicest_data_facts(NULL, facts));
+    WRONG(nicest_data_facts(data, NULL));
+    nicest_data_value_text(NULL, 0, 1, NULL, 0);
+    nicest_data_value_text(NULL, 0, 1.5, text, sizeof text);
+    assert_string_equal(text, "1.5");
     WRONG(nicest_data_match(NULL, model, data));
     WRONG(nicest_data_match(&made, NULL, data));
     WRONG(nicest_data_match(&made, model, NULL));

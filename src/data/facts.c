@@ -1,0 +1,139 @@
+/* facts.c - what the values of each column are like, and columns that tell a density nothing. */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "base/number.h"
+#include "base/status.h"
+#include "data/moment.h"
+#include "data/source.h"
+
+enum { GROUP = 32, CHUNK = 256, FEW_ROWS = 20 };
+
+static int compare_values(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+/* In the order of the rows: does every value exceed the one before it, and by one step? */
+static void look_at_order(const double *values, size_t n, bool *rises, bool *steady, bool *whole)
+{
+    *rises = *steady = *whole = n > 1;
+    for (size_t i = 0; i < n; i++) {
+        *whole = *whole && values[i] == floor(values[i]);
+        if (i == 0)
+            continue;
+        double step = values[i] - values[i - 1], first = values[1] - values[0];
+        *rises = *rises && step > 0;
+        *steady = *steady && fabs(step - first) <= 1e-9 * fabs(values[i]) + 1e-12;
+    }
+}
+
+/* Values without NaN, in the order of the rows; they are sorted here. */
+static void describe(nicest_column_facts *f, const column_kind *kind, double *values, size_t n)
+{
+    bool rises, steady, whole;
+    double sum = 0, square = 0;
+    size_t run = 0, longest = 0, shortest = n + 1;
+    look_at_order(values, n, &rises, &steady, &whole);
+    for (size_t i = 0; i < n; i++)
+        sum += values[i];
+    f->mean = n > 0 ? sum / (double)n : NAN;
+    for (size_t i = 0; i < n; i++)
+        square += (values[i] - f->mean) * (values[i] - f->mean);
+    f->deviation = n > 1 ? sqrt(square / (double)(n - 1)) : NAN;
+    qsort(values, n, sizeof *values, compare_values);
+    f->least = n > 0 ? values[0] : NAN;
+    f->median = n > 0 ? (values[(n - 1) / 2] + values[n / 2]) / 2 : NAN;
+    f->most = n > 0 ? values[n - 1] : NAN;
+    for (size_t i = 0; i < n; i++) {
+        run++;
+        if (i + 1 < n && values[i + 1] == values[i])
+            continue;
+        f->levels++;
+        if (kind->kind == NICEST_CATEGORY && run < shortest)
+            f->least = values[i];
+        if (kind->kind == NICEST_CATEGORY && run > longest)
+            f->most = values[i];
+        shortest = run < shortest ? run : shortest;
+        longest = run > longest ? run : longest;
+        run = 0;
+    }
+    bool counts = kind->kind == NICEST_NUMBER && n >= FEW_ROWS && f->levels == n && whole &&
+                  f->most - f->least == (double)(n - 1);
+    f->advice = NULL;
+    if (n == 0) {
+        f->what = "empty";
+        f->advice = "it has no value";
+    } else if (kind->kind == NICEST_CATEGORY) {
+        bool text = n >= FEW_ROWS && 2 * f->levels > n;
+        f->median = f->mean = f->deviation = NAN;
+        f->what = text ? "text" : f->levels == 1 ? "constant" : "words";
+        f->advice = text ? "it has nearly as many words as rows" : NULL;
+    } else if (counts || (n >= FEW_ROWS && rises && steady)) {
+        f->what = "count";
+        f->advice = "it only counts";
+    } else if (n >= FEW_ROWS && rises && (whole || kind->kind == NICEST_TIME)) {
+        f->what = kind->kind == NICEST_TIME ? "time" : "whole numbers";
+        f->advice = "it only rises, as a clock does";
+    } else {
+        f->what = kind->kind == NICEST_TIME ? "time"
+                  : f->levels == 1          ? "constant"
+                  : f->levels == 2          ? "two values"
+                  : whole                   ? "whole numbers"
+                                            : "numbers";
+    }
+}
+
+nicest_status nicest_data_facts(const nicest_data *data, nicest_column_facts *facts)
+{
+    if (data == NULL || facts == NULL)
+        return fail(NICEST_E_ARGUMENT, "data and a place for its facts are needed");
+    size_t n = nicest_data_rows(data), d = nicest_data_columns(data);
+    size_t wide = d < GROUP ? d : GROUP;
+    double *rows = memory_new(CHUNK * d, sizeof *rows);
+    double *values = n <= (size_t)-1 / sizeof *values / wide ? memory_new(n * wide, sizeof *values)
+                                                             : NULL;
+    nicest_status status = rows != NULL && values != NULL ? NICEST_OK : fail_memory();
+    for (size_t first = 0; status == NICEST_OK && first < d; first += wide) {
+        size_t some = d - first < wide ? d - first : wide, kept[GROUP] = {0};
+        for (size_t at = 0; at < n; at += CHUNK) {
+            size_t count = n - at < CHUNK ? n - at : CHUNK;
+            source_read(data, at, count, rows);
+            for (size_t i = 0; i < count; i++)
+                for (size_t j = 0; j < some; j++)
+                    if (!isnan(rows[i * d + first + j]))
+                        values[j * n + kept[j]++] = rows[i * d + first + j];
+        }
+        for (size_t j = 0; j < some; j++) {
+            nicest_column_facts f = {.rows = kept[j], .missing = n - kept[j]};
+            describe(&f, source_kind(data, first + j), values + j * n, kept[j]);
+            facts[first + j] = f;
+        }
+    }
+    memory_free(rows);
+    memory_free(values);
+    return status;
+}
+
+void nicest_data_value_text(const nicest_data *data, size_t column, double value, char *text,
+                            size_t size)
+{
+    char made[NUMBER_SIZE + MOMENT_SIZE];
+    const char *shown = made;
+    moment_format format;
+    if (text == NULL || size == 0)
+        return;
+    size_t count;
+    const char *const *words = nicest_data_column_words(data, column, &count);
+    const char *pattern = nicest_data_column_format(data, column);
+    number_write(value, made);
+    if (words != NULL && value >= 0 && value < (double)count)
+        shown = words[(size_t)value];
+    else if (pattern != NULL && moment_format_read(pattern, &format))
+        moment_write(value, &format, made);
+    snprintf(text, size, "%s", shown);
+}
