@@ -450,11 +450,11 @@ static int train_run(void *settings)
     say_what_is_replaced(s);
     complete_options(s);
     nicest_data *valid = open_valid(s), *data = open_data(&s->shared, s->data);
-    say_columns(&s->shared, data);
     nicest_data *test = open_test(s, data, test_text, sizeof test_text);
     nicest_model *first = s->init ? open_model(s->init) : NULL;
     if (first)
         data = match_data(&s->shared, first, data, s->data);
+    say_columns(&s->shared, data);
     valid = align_data(&s->shared, data, "the training data", valid, s->valid);
     test = align_data(&s->shared, data, "the training data", test, test_text);
     s->options.init = first;
