@@ -205,7 +205,7 @@ static void mean_card(page *p, const material *m)
         snprintf(text, sizeof text, "%.5g", m->sum.mean);
     else
         snprintf(text, sizeof text, "%.5g &plusmn; %.2g", m->sum.mean,
-                 standard_error(m->logp, m->n));
+                 standard_error(m->logp, NULL, m->n));
     card(p, "mean log-likelihood, nats", text);
 }
 
@@ -904,7 +904,7 @@ static int report_run(void *settings)
     print_json(&s->shared,
                json_pack("{s:o, s:I, s:o, s:o, s:f}", "report", json_words(s->shared.output),
                          "rows", (json_int_t)m.n, "mean", json_figure(m.sum.mean), "sem",
-                         json_figure(standard_error(m.logp, m.n)), "seconds",
+                         json_figure(standard_error(m.logp, NULL, m.n)), "seconds",
                          clock_seconds() - started));
     release(&m);
     return STATUS_DONE;

@@ -45,6 +45,8 @@ typedef struct scoring {
     size_t chunk, row, skipped;
     double *rows, *logp, *p, *lines, *scores, *kept;
     const char *score; /* that p is of */
+    size_t most_kept;
+    double error; /* of the mean, of rows that were kept */
     bool calibrated;
     table out;
     summary sum;
@@ -78,7 +80,7 @@ static void score_chunk(scoring *w, size_t count, double started)
             w->lines[i * columns + 1] = w->p[i];
     }
     summary_add(&w->sum, w->logp, count);
-    if (w->row + count <= MOST_KEPT)
+    if (w->row + count <= w->most_kept)
         memcpy(w->kept + w->row, w->logp, count * sizeof *w->kept);
     table_add(&w->out, w->lines, count);
     w->row += count;
@@ -106,6 +108,9 @@ static void score_file(scoring *w)
 {
     nicest_data *data = open_data_for(&w->s->shared, w->model, w->s->data);
     size_t n = nicest_data_rows(data);
+    const double *weights = nicest_data_weights(data);
+    w->most_kept = weights || n < MOST_KEPT ? n : MOST_KEPT;
+    w->kept = block_new(w->most_kept, sizeof *w->kept);
     open_workspace(w, n);
     begin_output(w);
     while (w->row < n) {
@@ -115,6 +120,10 @@ static void score_file(scoring *w)
         score_chunk(w, count, started);
         progress_show(&w->bar, (double)w->row / (double)n, NAN, (double)w->row / w->seconds, NULL);
     }
+    if (weights)
+        w->sum.mean = weighted_mean(w->kept, weights, n);
+    if (n <= w->most_kept)
+        w->error = standard_error(w->kept, weights, n);
     nicest_data_free(data);
 }
 
@@ -133,6 +142,8 @@ static nicest_reader *open_reader(const scoring *w)
 static void score_pipe(scoring *w)
 {
     nicest_reader *reader = open_reader(w);
+    w->most_kept = MOST_KEPT;
+    w->kept = block_new(MOST_KEPT, sizeof *w->kept);
     open_workspace(w, SIZE_MAX);
     begin_output(w);
     for (;;) {
@@ -148,11 +159,13 @@ static void score_pipe(scoring *w)
         progress_show(&w->bar, 0, INFINITY, (double)w->row / w->seconds, NULL);
     }
     nicest_reader_close(reader);
+    if (w->row <= w->most_kept)
+        w->error = standard_error(w->kept, NULL, w->row);
 }
 
 static double error_of_mean(const scoring *w)
 {
-    return w->row <= MOST_KEPT ? standard_error(w->kept, w->row) : summary_sem(&w->sum);
+    return w->row <= w->most_kept ? w->error : summary_sem(&w->sum);
 }
 
 static void say_summary(const scoring *w, double bits)
@@ -196,6 +209,8 @@ static int score_run(void *settings)
     if (s->skip_bad && !pipe)
         refuse(STATUS_USAGE, "score: --skip-bad is for rows from standard input (-)");
     check_score("score", s->score);
+    if (pipe && s->shared.weights)
+        refuse(STATUS_USAGE, "score: --weights is for rows of a file, not for standard input (-)");
     table_check_path(s->shared.output);
     nicest_model *model = open_model(s->model);
     scoring w = {.s = s, .model = model, .sum = summary_new()};
@@ -207,7 +222,6 @@ static int score_run(void *settings)
     w.p = w.logp + w.chunk;
     w.scores = w.p + w.chunk;
     w.lines = w.scores + w.chunk;
-    w.kept = block_new(MOST_KEPT, sizeof *w.kept);
     w.bar = progress_start(&s->shared, "scoring", "rows/s");
     if (pipe)
         score_pipe(&w);

@@ -297,7 +297,7 @@ static void compare_with_truth(const nicest_data *test, const char *text, const 
         for (size_t i = 0; i < n; i++)
             truth[i] -= logp[i];
         r->gap = summary_of(truth, n).mean;
-        r->gap_sem = standard_error(truth, n);
+        r->gap_sem = standard_error(truth, NULL, n);
     }
     block_free(rows);
     block_free(truth);
@@ -312,7 +312,9 @@ static test_result measure(const train_settings *s, const nicest_model *model,
     double *logp = score_rows(&s->shared, model, test);
     summary all = summary_of(logp, nicest_data_rows(test));
     r.logp = all.mean;
-    r.sem = standard_error(logp, nicest_data_rows(test));
+    if (nicest_data_weights(test))
+        r.logp = weighted_mean(logp, nicest_data_weights(test), nicest_data_rows(test));
+    r.sem = standard_error(logp, nicest_data_weights(test), nicest_data_rows(test));
     r.rows = all.rows;
     r.missing = all.missing;
     if (!s->shared.columns && !s->shared.drop)

@@ -70,7 +70,7 @@ typedef struct shared_settings {
     bool json, quiet, verbose;
     const char *output; /* -o; NULL: standard output */
     /* how DATA is read */
-    const char *columns, *drop, *label, *where;
+    const char *columns, *drop, *label, *where, *weights;
     size_setting image;
     const char *header, *separator, *decimal, *comment, *missing;
     /* of pictures that are written */

@@ -20,6 +20,7 @@ nicest_data_options data_options(const shared_settings *shared)
                                  .columns = shared->columns,
                                  .drop = shared->drop,
                                  .label = shared->label,
+                                 .weights = shared->weights,
                                  .where = shared->where,
                                  .height = shared->image.height,
                                  .width = shared->image.width,
@@ -407,10 +408,21 @@ double summary_sem(const summary *s)
     return sqrt(s->square / (double)(s->rows - 1) / (double)s->rows);
 }
 
-double standard_error(const double *values, size_t count)
+double weighted_mean(const double *values, const double *weights, size_t count)
+{
+    double sum = 0, all = 0;
+    for (size_t i = 0; i < count; i++)
+        if (!isnan(values[i])) {
+            sum += weights && weights[i] == 0 ? 0 : (weights ? weights[i] : 1) * values[i];
+            all += weights ? weights[i] : 1;
+        }
+    return all > 0 ? sum / all : NAN;
+}
+
+double standard_error(const double *values, const double *weights, size_t count)
 {
     double error;
-    need(nicest_standard_error(values, count, &error));
+    need(nicest_standard_error(values, weights, count, &error));
     return error;
 }
 

@@ -97,7 +97,9 @@ summary summary_new(void);
 void summary_add(summary *s, const double *values, size_t count);
 /* Standard error of the mean: of rows, or as nicest_standard_error has it. NaN below 2 rows. */
 double summary_sem(const summary *s);
-double standard_error(const double *values, size_t count);
+double standard_error(const double *values, const double *weights, size_t count);
+/* Weighted (NULL: alike), without NaN; NaN of none. */
+double weighted_mean(const double *values, const double *weights, size_t count);
 summary summary_of(const double *values, size_t count);
 /* Sorted, without NaN and infinities; *count becomes their number. */
 double *sorted_finite(const double *values, size_t *count);

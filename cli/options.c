@@ -43,6 +43,8 @@ const option DATA_OPTIONS[] = {
      .help = "leave these columns out"},
     {.name = "label", .type = OPTION_TEXT, .argument = "COLUMN", .offset = AT(label),
      .help = "this column is a label, not data"},
+    {.name = "weights", .type = OPTION_TEXT, .argument = "COLUMN", .offset = AT(weights),
+     .help = "this column says how often a row counts, in training, figures and calibration"},
     {.name = "where", .type = OPTION_TEXT, .argument = "COLUMN=VALUE", .offset = AT(where),
      .help = "keep only these rows"},
     {.name = "image", .type = OPTION_SIZE, .argument = "HxW[xC]", .offset = AT(image),

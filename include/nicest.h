@@ -101,6 +101,8 @@ typedef struct nicest_data_options {
     const char *comment;   /* lines that begin with this sign are left out; "none": no line is */
     const char *missing;   /* words (numbers too) for a missing value, between commas, beside "", NA,
                               N/A, #N/A, NaN, null, None, <NA>, NaT, ?, . and - */
+    const char *weights;   /* this column says how often a row counts; it is not data. NULL: none.
+                              Not of nicest_reader_open */
     int beside; /* != 0: drop, label and where were said of other data; a column of theirs that is
                  * not here is passed over */
 } nicest_data_options;
@@ -172,6 +174,10 @@ NICEST_API const char *nicest_data_note(const nicest_data *data);
 /* One label a row, owned by data; NULL where there are none. Text labels are numbered 0, 1, ... in
  * order of first appearance. */
 NICEST_API const double *nicest_data_labels(const nicest_data *data);
+/* One weight a row, finite and not negative, owned by data; NULL where none were asked for. They are
+ * frequencies: training maximises sum w log p / sum w, its figures and the calibration weigh rows
+ * by them; they make no more of few rows. */
+NICEST_API const double *nicest_data_weights(const nicest_data *data);
 /* What the file says instead of that number: "setosa". NULL where all labels are numbers, or the
  * row has none; owned by data. */
 NICEST_API const char *nicest_data_label_text(const nicest_data *data, size_t row);
@@ -491,10 +497,12 @@ NICEST_API void nicest_trainer_free(nicest_trainer *trainer);
 
 /* ---------------------------------------------------------------- what a model is for */
 
-/* Standard error of the mean of values[n], NaN left out; NaN below two distinct values. Equal rows
+/* Standard error of the mean of values[n] (weighted; NULL: alike), NaN left out; NaN below two
+ * distinct values. Equal rows
  * have equal scores and are no news of each other: equal values count as one, of their number's
  * weight. Where none repeats it is the usual one. */
-NICEST_API nicest_status nicest_standard_error(const double *values, size_t n, double *error);
+NICEST_API nicest_status nicest_standard_error(const double *values, const double *weights,
+                                               size_t n, double *error);
 /* Log-likelihood of all rows of data, as nicest_score gives it. */
 NICEST_API nicest_status nicest_score_data(const nicest_model *model, const nicest_data *data,
                                            uint64_t seed, int threads, double *logp);

@@ -188,6 +188,38 @@ static void groups_are_dealt(void **state)
     assert_int_equal(conformal_groups(sorted, 4, 0, NAN, groups), NICEST_E_DATA);
 }
 
+/* Alike weights change nothing; others make quantiles of the weighted scores, of no more rows than
+ * the weights are worth. */
+static void weights_never_make_more_of_few_rows(void **state)
+{
+    enum { N = 400 };
+    double scores[N], weights[N], before[N], sum = 0, square = 0, below = 0;
+    (void)state;
+    random_normal((random_stream){3, RANDOM_USER, 0}, 0, scores, N);
+    memcpy(before, scores, sizeof scores);
+    for (size_t i = 0; i < N; i++)
+        weights[i] = 2.5;
+    size_t n = N;
+    assert_int_equal(conformal_weigh(scores, weights, &n), NICEST_OK);
+    assert_int_equal(n, N);
+    assert_memory_equal(scores, before, sizeof scores);
+    for (size_t i = 0; i < N; i++) {
+        weights[i] = scores[i] < 0 ? 3 : 1;
+        sum += weights[i];
+        square += weights[i] * weights[i];
+    }
+    assert_int_equal(conformal_weigh(scores, weights, &n), NICEST_OK);
+    assert_true(n < N && (double)n <= sum * sum / square && n > 200);
+    for (size_t i = 0; i < n; i++)
+        below += scores[i] < 0;
+    assert_near(below / (double)n, 0.75, 0.03);
+    for (size_t i = 0; i < N; i++)
+        weights[i] = i == 0;
+    n = N;
+    assert_int_equal(conformal_weigh(before, weights, &n), NICEST_OK);
+    assert_int_equal(n, 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -199,6 +231,7 @@ int main(void)
         cmocka_unit_test(extremes),
         cmocka_unit_test(calibration_sizes_make_whole_rates),
         cmocka_unit_test(groups_are_dealt),
+        cmocka_unit_test(weights_never_make_more_of_few_rows),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -115,15 +115,15 @@ static void a_standard_error_counts_distinct_rows(void **state)
     static const double same[] = {3, 3, 3}, uneven[] = {0, 0, 0, 4};
     double error, again;
     (void)state;
-    assert_status(nicest_standard_error(rows, 5, &error), NICEST_OK);
+    assert_status(nicest_standard_error(rows, NULL, 5, &error), NICEST_OK);
     assert_true(fabs(error - sqrt(38.0 / 3 / 4)) < 1e-15);
-    assert_status(nicest_standard_error(copies, 8, &again), NICEST_OK);
+    assert_status(nicest_standard_error(copies, NULL, 8, &again), NICEST_OK);
     assert_true(fabs(error - again) < 1e-15);
-    assert_status(nicest_standard_error(uneven, 4, &again), NICEST_OK);
+    assert_status(nicest_standard_error(uneven, NULL, 4, &again), NICEST_OK);
     assert_true(fabs(again - sqrt((3.0 * 3 + 3.0 * 3) * 2) / 4) < 1e-15);
-    assert_status(nicest_standard_error(same, 3, &again), NICEST_OK);
+    assert_status(nicest_standard_error(same, NULL, 3, &again), NICEST_OK);
     assert_true(isnan(again));
-    assert_status(nicest_standard_error(rows, 0, &again), NICEST_OK);
+    assert_status(nicest_standard_error(rows, NULL, 0, &again), NICEST_OK);
     assert_true(isnan(again));
 }
 

@@ -386,9 +386,37 @@ static void test_threads(void **state)
     nicest_data_free(data);
 }
 
+/* A column of weights is no data, and goes where its rows go. */
+static void weights_go_with_their_rows(void **state)
+{
+    const char *path = put_text("weights.csv", "a,w,b\n1,0.5,2\n3,4,4\n5,0,6\n");
+    const nicest_data_options options = {.weights = "w"}, bad = {.weights = "c"};
+    const size_t index[2] = {2, 1};
+    double row[2];
+    nicest_data *data = NULL, *part = NULL;
+    (void)state;
+    assert_int_equal(nicest_data_open(&data, path, &options), NICEST_OK);
+    assert_int_equal(nicest_data_columns(data), 2);
+    assert_string_equal(nicest_data_column_name(data, 1), "b");
+    assert_int_equal(nicest_data_read(data, 1, 1, row), NICEST_OK);
+    assert_true(row[0] == 3 && row[1] == 4 && nicest_data_weights(data)[1] == 4);
+    assert_int_equal(nicest_data_select(&part, data, index, 2), NICEST_OK);
+    assert_true(nicest_data_weights(part)[0] == 0 && nicest_data_weights(part)[1] == 4);
+    nicest_data_free(part);
+    nicest_data_free(data);
+    data = NULL;
+    assert_int_equal(nicest_data_open(&data, path, &bad), NICEST_E_ARGUMENT);
+    path = put_text("light.csv", "a,w\n1,0\n3,0\n");
+    assert_int_equal(nicest_data_open(&data, path, &options), NICEST_E_DATA);
+    path = put_text("below.csv", "a,w\n1,1\n3,-2\n");
+    assert_int_equal(nicest_data_open(&data, path, &options), NICEST_E_DATA);
+    assert_null(data);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(weights_go_with_their_rows),
         cmocka_unit_test(test_new_and_read),   cmocka_unit_test(test_views),
         cmocka_unit_test(test_columns),        cmocka_unit_test(test_beside),
         cmocka_unit_test(test_where),          cmocka_unit_test(test_slices),

@@ -340,10 +340,11 @@ static void outliers_want_scores(void **state)
     WRONG(nicest_conformal(model, "logp", rows, 1, NULL));
     REFUSED(nicest_conformal(model, "logp", rows, 1, out), NICEST_E_DATA);
     WRONG(nicest_forget_neighbours(NULL));
+    assert_null(nicest_data_weights(NULL));
     assert_int_equal(nicest_model_neighbours(NULL), 0);
     assert_string_equal(nicest_default_score(NULL), "logp");
-    WRONG(nicest_standard_error(NULL, 1, out));
-    WRONG(nicest_standard_error(rows, 1, NULL));
+    WRONG(nicest_standard_error(NULL, NULL, 1, out));
+    WRONG(nicest_standard_error(rows, NULL, 1, NULL));
     WRONG(nicest_false_alarms(10, 1.5, out, out));
     WRONG(nicest_false_alarms(10, 0.1, NULL, out));
     WRONG(nicest_threshold(NULL, "logp", 0.1, out, NULL));

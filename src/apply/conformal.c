@@ -44,6 +44,44 @@ double conformal_p(const double *sorted, size_t n, double score)
     return isnan(score) ? NAN : (1 + (double)low) / ((double)n + 1);
 }
 
+typedef struct weighed_score {
+    double score, weight;
+} weighed_score;
+
+static int by_weighed_score(const void *a, const void *b)
+{
+    const weighed_score *x = a, *y = b;
+    return (x->score > y->score) - (x->score < y->score);
+}
+
+nicest_status conformal_weigh(double *scores, const double *weights, size_t *n)
+{
+    double sum = 0, square = 0, below = 0;
+    bool alike = true;
+    for (size_t i = 0; i < *n; i++) {
+        sum += weights[i];
+        square += weights[i] * weights[i];
+        alike = alike && weights[i] == weights[0];
+    }
+    if (alike)
+        return NICEST_OK;
+    weighed_score *all = memory_new(*n, sizeof *all);
+    if (!all)
+        return fail_memory();
+    for (size_t i = 0; i < *n; i++)
+        all[i] = (weighed_score){scores[i], weights[i]};
+    qsort(all, *n, sizeof *all, by_weighed_score);
+    size_t worth = conformal_rows((size_t)(sum * sum / square + 1e-9));
+    for (size_t i = 0, k = 0; k < worth; k++) {
+        while (i + 1 < *n && below + all[i].weight < sum * ((double)k + 0.5) / (double)worth)
+            below += all[i++].weight;
+        scores[k] = all[i].score;
+    }
+    memory_free(all);
+    *n = worth;
+    return NICEST_OK;
+}
+
 /* p <= rate means #not above <= k-1: the score is below the k-th smallest. The small excess
  * forgives rates such as 0.05 that binary numbers miss by a hair. */
 static double flagged_ranks(size_t n, double rate)

@@ -29,6 +29,10 @@ double conformal_threshold(const double *sorted, size_t n, double rate);
 nicest_status conformal_groups(const double *sorted, size_t n, size_t size, double centre,
                                double *groups);
 
+/* Weighted scores[*n] become as many quantiles of their weighted distribution as the weights are
+ * worth, (sum w)^2 / sum w^2 rows and no more: the new *n. Alike weights leave all as it is. */
+nicest_status conformal_weigh(double *scores, const double *weights, size_t *n);
+
 /* Sorts upwards. */
 void conformal_sort(double *values, size_t n);
 

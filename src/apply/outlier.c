@@ -401,7 +401,7 @@ static nicest_status fit_statistics(nicest_model *model, const nicest_data *trai
 /* Scores of calibration rows as they come in, [SCORES][capacity]; a score that the model does not
  * have stays empty. */
 typedef struct pool {
-    double *scores[SCORES];
+    double *scores[SCORES], *weights[SCORES];
     size_t count[SCORES], capacity;
 } pool;
 
@@ -410,7 +410,8 @@ static nicest_status pool_open(pool *p, size_t capacity)
     p->capacity = capacity;
     for (int i = 0; i < SCORES; i++) {
         p->scores[i] = memory_new(capacity, sizeof(double));
-        if (!p->scores[i])
+        p->weights[i] = memory_new(capacity, sizeof(double));
+        if (!p->scores[i] || !p->weights[i])
             return fail_memory();
     }
     return NICEST_OK;
@@ -418,8 +419,10 @@ static nicest_status pool_open(pool *p, size_t capacity)
 
 static void pool_close(pool *p)
 {
-    for (int i = 0; i < SCORES; i++)
+    for (int i = 0; i < SCORES; i++) {
         memory_free(p->scores[i]);
+        memory_free(p->weights[i]);
+    }
 }
 
 /* True when the model can give this score. */
@@ -443,6 +446,7 @@ static nicest_status pool_add(pool *p, const nicest_model *model, const nicest_d
                               uint64_t seed, int threads, row_ticker *ticker)
 {
     size_t n = nicest_data_rows(data), width = statistics_of(model).all.count;
+    const double *weights = nicest_data_weights(data);
     double *statistics = memory_new(n, (width + 1) * sizeof *statistics);
     nicest_status status = statistics ? NICEST_OK : fail_memory();
     if (status == NICEST_OK)
@@ -455,8 +459,10 @@ static nicest_status pool_add(pool *p, const nicest_model *model, const nicest_d
         if (which == VIEWS && status == NICEST_OK)
             status = views_score(model, data, threads, scores);
         for (size_t i = 0; status == NICEST_OK && i < n; i++)
-            if (!isnan(scores[i]) && p->count[which] < p->capacity)
+            if (!isnan(scores[i]) && p->count[which] < p->capacity) {
+                p->weights[which][p->count[which]] = weights ? weights[i] : 1;
                 p->scores[which][p->count[which]++] = fmax(scores[i], -DBL_MAX);
+            }
     }
     memory_free(statistics);
     return status;
@@ -499,7 +505,9 @@ static nicest_status describe_calibration(nicest_model *model, const char *metho
 static nicest_status pool_store(pool *p, nicest_model *model, const char *method)
 {
     for (int i = 0; i < SCORES; i++) {
-        size_t n = conformal_rows(p->count[i]);
+        size_t n = p->count[i];
+        TRY(conformal_weigh(p->scores[i], p->weights[i], &n));
+        n = conformal_rows(n);
         conformal_sort(p->scores[i], n);
         if (i != TYPICALITY)
             TRY(model_set_array(model, named("calibration", (score)i).text, p->scores[i], n));

@@ -910,7 +910,7 @@ static nicest_status make_data(nicest_data **data, gathered *g, csv_stream *s,
                                const nicest_data_options *options)
 {
     unsigned size[3] = {0, 0, 0};
-    TRY(selection_picture(s->place, options, s->chosen.count, false, size));
+    TRY(selection_picture(s->place, options, s->chosen.count - s->chosen.weighted, false, size));
     source_table table = {.kind = "csv",
                           .type = VALUE_F64,
                           .block = g->values,

@@ -291,7 +291,8 @@ static nicest_status apply(choice *c, slice part)
     TRY(keep_rows(c));
     TRY(take_labels(c));
     TRY(take_columns(c));
-    TRY(selection_picture(c->place, c->options, c->chosen.count, c->chosen.all, size));
+    TRY(selection_picture(c->place, c->options, c->chosen.count - c->chosen.weighted,
+                          c->chosen.all, size));
     c->table->height = size[0];
     c->table->width = size[1];
     c->table->channels = size[2];
@@ -405,6 +406,13 @@ nicest_status nicest_data_open(nicest_data **data, const char *text,
         return fail_memory();
     nicest_status status = length == 0 ? fail(NICEST_E_ARGUMENT, "the data has no name")
                                        : open_path(data, path, part, options);
+    if (status == NICEST_OK && options != NULL && options->weights != NULL) {
+        status = source_take_weights(*data, options->weights, path, options->beside != 0);
+        if (status != NICEST_OK) {
+            nicest_data_free(*data);
+            *data = NULL;
+        }
+    }
     memory_free(path);
     return status;
 }

@@ -178,9 +178,21 @@ static nicest_status choose_columns(chooser *c, const column_list *list,
         TRY(visit_list(list, "--drop", o->beside != 0, o->drop, drop_column, c));
     if (c->s->label != NO_COLUMN)
         drop_column(c, c->s->label);
+    size_t weights = NO_COLUMN;
+    if (o != NULL && o->weights != NULL) {
+        size_t length = strlen(o->weights);
+        TRY(find_column(list, "--weights", o->weights, length, &weights));
+        if (weights == NO_COLUMN && !o->beside)
+            return fail_unknown(list, "--weights", o->weights, length);
+        if (weights != NO_COLUMN)
+            drop_column(c, weights);
+    }
     remove_dropped(c);
     if (c->s->count == 0)
         return fail(NICEST_E_ARGUMENT, "%s: no column is left", list->place);
+    if (weights != NO_COLUMN)
+        c->s->columns[c->s->count++] = weights;
+    c->s->weighted = weights != NO_COLUMN;
     c->s->all = c->s->count == list->data;
     for (size_t j = 0; j < c->s->count; j++)
         c->s->all = c->s->all && c->s->columns[j] == j;

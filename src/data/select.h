@@ -24,6 +24,7 @@ typedef struct selection {
     size_t *columns; /* [count], owned */
     size_t count;
     bool all;               /* the data columns as they are */
+    size_t weighted;        /* 1: the last column holds weights, which are no data; else 0 */
     size_t label, where;    /* a column, or NO_COLUMN */
     const char *where_text; /* the value, borrowed from the options */
     bool where_is_number;

@@ -29,6 +29,7 @@ struct nicest_data {
     char *note;     /* or NULL */
     unsigned image[3];
     double *labels; /* [rows] or NULL */
+    double *weights; /* likewise */
 };
 
 /* ---------------------------------------------------------------- stored types */
@@ -410,6 +411,11 @@ const double *nicest_data_labels(const nicest_data *data)
     return data != NULL ? data->labels : NULL;
 }
 
+const double *nicest_data_weights(const nicest_data *data)
+{
+    return data != NULL ? data->weights : NULL;
+}
+
 const char *nicest_data_label_text(const nicest_data *data, size_t row)
 {
     if (row >= nicest_data_rows(data) || data->labels == NULL)
@@ -433,6 +439,7 @@ void nicest_data_free(nicest_data *data)
     memory_free(data->index);
     memory_free(data->note);
     memory_free(data->labels);
+    memory_free(data->weights);
     memory_free(data);
 }
 
@@ -581,6 +588,8 @@ static nicest_status fill_selection(nicest_data *made, const nicest_data *data, 
         return fail_memory();
     if (data->labels != NULL && (made->labels = memory_new(count, sizeof(double))) == NULL)
         return fail_memory();
+    if (data->weights != NULL && (made->weights = memory_new(count, sizeof(double))) == NULL)
+        return fail_memory();
     for (size_t i = 0; i < count; i++) {
         if (index[i] >= data->rows)
             return fail(NICEST_E_ARGUMENT, "row %zu was asked of data with %zu rows", index[i],
@@ -588,6 +597,8 @@ static nicest_status fill_selection(nicest_data *made, const nicest_data *data, 
         made->index[i] = body_row(data, index[i]);
         if (made->labels != NULL)
             made->labels[i] = data->labels[index[i]];
+        if (made->weights != NULL)
+            made->weights[i] = data->weights[index[i]];
     }
     return NICEST_OK;
 }
@@ -651,6 +662,50 @@ static nicest_status copy_labels(source_table *t, const nicest_data *data)
                                    old->label_text_count);
 }
 
+static nicest_status copy_weights(nicest_data *made, const nicest_data *data)
+{
+    if (data->weights == NULL)
+        return NICEST_OK;
+    made->weights = memory_new(data->rows, sizeof *made->weights);
+    if (made->weights == NULL)
+        return fail_memory();
+    memcpy(made->weights, data->weights, data->rows * sizeof *made->weights);
+    return NICEST_OK;
+}
+
+nicest_status source_take_weights(nicest_data *data, const char *name, const char *place,
+                                  bool beside)
+{
+    source_table *t = &data->body->table;
+    size_t d = t->columns, last = d - 1;
+    if (beside && strcmp(nicest_data_column_name(data, last), name) != 0)
+        return NICEST_OK;
+    double sum = 0, *row = memory_new(d, sizeof *row);
+    data->weights = memory_new(data->rows, sizeof *data->weights);
+    nicest_status status = row != NULL && data->weights != NULL ? NICEST_OK : fail_memory();
+    for (size_t i = 0; status == NICEST_OK && i < data->rows; i++) {
+        source_read(data, i, 1, row);
+        data->weights[i] = row[last];
+        sum += row[last];
+        if (!(row[last] >= 0) || isinf(row[last]) || kind_of(data, last)->words != NULL)
+            status = fail(NICEST_E_DATA, "%s: row %zu: --weights %s: expected a number from 0 on",
+                          place, i + 1, name);
+    }
+    if (status == NICEST_OK && !(sum > 0))
+        status = fail(NICEST_E_DATA, "%s: --weights %s: no row has a weight", place, name);
+    memory_free(row);
+    if (status != NICEST_OK)
+        return status;
+    if (t->names != NULL)
+        memory_free(t->names[last]);
+    if (t->kinds != NULL) {
+        memory_free(t->kinds[last].format);
+        memory_free(t->kinds[last].words);
+    }
+    t->columns = last;
+    return NICEST_OK;
+}
+
 nicest_status source_make(nicest_data **out, const source_made *made)
 {
     size_t n = made->rows, d = made->columns;
@@ -673,7 +728,8 @@ nicest_status source_make(nicest_data **out, const source_made *made)
         source_table_close(&t);
         return status;
     }
-    return source_from_table(out, &t);
+    TRY(source_from_table(out, &t));
+    return made->like != NULL ? copy_weights(*out, made->like) : NICEST_OK;
 }
 
 nicest_status source_share(nicest_data **out, const nicest_data *data, const unsigned image[3])
@@ -700,8 +756,12 @@ nicest_status source_share(nicest_data **out, const nicest_data *data, const uns
         memcpy(made->index, data->index, n * sizeof *made->index);
     if (data->labels != NULL)
         memcpy(made->labels, data->labels, n * sizeof *made->labels);
-    *out = made;
-    return NICEST_OK;
+    nicest_status status = copy_weights(made, data);
+    if (status == NICEST_OK)
+        *out = made;
+    else
+        nicest_data_free(made);
+    return status;
 }
 
 const column_kind *source_kind(const nicest_data *data, size_t column)

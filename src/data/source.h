@@ -98,6 +98,11 @@ char *const *source_left(const nicest_data *data, size_t *count);
 /* Gives data another note (memory_free; or NULL). */
 void source_take_note(nicest_data *data, char *note);
 
+/* The last column (of data that nobody else holds) becomes its weights. `beside`: only if it has
+ * that name. NICEST_E_DATA, of `place`, where a weight is negative or no number, or all are 0. */
+nicest_status source_take_weights(nicest_data *data, const char *name, const char *place,
+                                  bool beside);
+
 /* Stored rows first .. first+count-1 into out[count, columns]; the range must lie inside. Any
  * number of threads at once. */
 void source_read(const nicest_data *data, size_t first, size_t count, double *out);

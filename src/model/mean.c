@@ -7,16 +7,22 @@
 #include "base/status.h"
 #include "nicest.h"
 
+typedef struct weighed {
+    double value, weight;
+} weighed;
+
 static int by_score(const void *a, const void *b)
 {
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
+    const weighed *x = a, *y = b;
+    return (x->value > y->value) - (x->value < y->value);
 }
 
 /* Each distinct value is a cluster: the sum of its deviations is one term. */
-nicest_status nicest_standard_error(const double *values, size_t n, double *error)
+nicest_status nicest_standard_error(const double *values, const double *weights, size_t n,
+                                    double *error)
 {
-    double *sorted = memory_new(n, sizeof *sorted), mean = 0, square = 0;
+    weighed *sorted = memory_new(n, sizeof *sorted);
+    double mean = 0, square = 0, all = 0;
     size_t count = 0, distinct = 0;
     if ((n && !values) || !error || !sorted) {
         memory_free(sorted);
@@ -24,18 +30,21 @@ nicest_status nicest_standard_error(const double *values, size_t n, double *erro
     }
     for (size_t i = 0; i < n; i++)
         if (!isnan(values[i]))
-            sorted[count++] = values[i];
+            sorted[count++] = (weighed){values[i], weights ? weights[i] : 1};
     for (size_t i = 0; i < count; i++)
-        mean += sorted[i] / (double)count;
+        all += sorted[i].weight;
+    for (size_t i = 0; i < count; i++)
+        mean += sorted[i].value * (sorted[i].weight / all);
     if (count)
         qsort(sorted, count, sizeof *sorted, by_score);
     for (size_t i = 0, end; i < count; i = end, distinct++) {
-        for (end = i + 1; end < count && sorted[end] == sorted[i];)
-            end++;
-        square += pow((double)(end - i) * (sorted[i] - mean), 2);
+        double weight = 0;
+        for (end = i; end < count && sorted[end].value == sorted[i].value; end++)
+            weight += sorted[end].weight;
+        square += pow(weight * (sorted[i].value - mean), 2);
     }
     memory_free(sorted);
-    double k = (double)distinct, all = (double)count;
+    double k = (double)distinct;
     *error = distinct > 1 ? sqrt(square * k / (k - 1)) / all : NAN;
     return NICEST_OK;
 }

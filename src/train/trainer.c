@@ -34,6 +34,8 @@ struct nicest_trainer {
     train_state state;
     uint32_t *shuffle;  /* [training rows] the permutation of this epoch */
     size_t *order;      /* [batch] rows of the batch at hand */
+    double *weight;     /* [batch] theirs, of mean 1 over the training rows */
+    double mean_weight;
     size_t batches;     /* of an epoch */
     size_t valid_every; /* steps between validations */
     double *valid_logp; /* [most rows that are scored at once] */
@@ -55,11 +57,12 @@ typedef struct nicest_trainer trainer;
 
 /* ------------------------------------------------------------------ rows */
 
-/* Indices of the rows without NaN or infinity, in order; *count of them. */
+/* Indices of the rows without NaN or infinity, whose weight is not 0, in order; *count of them. */
 static nicest_status finite_rows(const nicest_data *data, size_t *index, size_t *count)
 {
     enum { CHUNK = 64 };
     size_t n = nicest_data_rows(data), d = nicest_data_columns(data), kept = 0;
+    const double *weights = nicest_data_weights(data);
     double *rows = memory_new(CHUNK * d, sizeof *rows);
     if (!rows)
         return fail_memory();
@@ -71,7 +74,7 @@ static nicest_status finite_rows(const nicest_data *data, size_t *index, size_t 
             return status;
         }
         for (size_t i = 0; i < some; i++) {
-            bool finite = true;
+            bool finite = !weights || weights[first + i] > 0;
             for (size_t j = 0; j < d; j++)
                 finite = finite && isfinite(rows[i * d + j]);
             if (finite)
@@ -118,8 +121,8 @@ static nicest_status keep_finite(trainer *t, const nicest_data *data, size_t **i
         return fail_memory();
     TRY(finite_rows(data, *index, count));
     if (*count < n)
-        words_add(&t->said, "rows: %zu of %zu have missing or infinite values and are left out",
-                  n - *count, n);
+        words_add(&t->said, "rows: %zu of %zu have missing or infinite values%s and are left out",
+                  n - *count, n, nicest_data_weights(data) ? ", or no weight," : "");
     if (*count >= 2)
         return NICEST_OK;
     size_t column;
@@ -324,9 +327,12 @@ static nicest_status open_run(trainer *t)
     TRY(stepper_open(&t->stepper, t->flow, t->learn, &t->state.optimizer, t->recipe.clip));
     t->shuffle = memory_new(n, sizeof *t->shuffle);
     t->order = memory_new(t->recipe.batch, sizeof *t->order);
+    t->weight = memory_new(t->recipe.batch, sizeof *t->weight);
+    for (size_t i = 0; nicest_data_weights(t->rows.train) && i < n; i++)
+        t->mean_weight += nicest_data_weights(t->rows.train)[i] / (double)n;
     t->valid_logp = memory_new(scored, sizeof *t->valid_logp);
     t->state.best = memory_new(parameters, sizeof(float));
-    if (!t->shuffle || !t->order || !t->valid_logp || !t->state.best)
+    if (!t->shuffle || !t->order || !t->weight || !t->valid_logp || !t->state.best)
         return fail_memory();
     memcpy(t->state.best, t->flow->theta, parameters * sizeof(float));
     t->batches = n / t->recipe.batch;
@@ -362,6 +368,7 @@ void nicest_trainer_free(nicest_trainer *t)
     memory_free(t->state.best);
     memory_free(t->shuffle);
     memory_free(t->order);
+    memory_free(t->weight);
     memory_free(t->valid_logp);
     stepper_close(&t->stepper);
     memory_free(t->mean);
@@ -388,11 +395,14 @@ static double mean_logp(trainer *t, flow_rows rows, size_t most)
                     .source = &rows,
                     .logp = t->valid_logp,
                     .noise = {t->options.seed, RANDOM_SCORE, 0}};
-    double sum = 0;
+    const double *weights = rows.fetch == fetch_plain ? nicest_data_weights(rows.context) : NULL;
+    double sum = 0, all = 0;
     flow_run(t->score, &job);
-    for (size_t i = 0; i < n; i++)
-        sum += t->valid_logp[i];
-    return sum / (double)n;
+    for (size_t i = 0; i < n; i++) {
+        sum += (weights ? weights[i] : 1) * t->valid_logp[i];
+        all += weights ? weights[i] : 1;
+    }
+    return sum / all;
 }
 
 static void swap_vectors(float *a, float *b, size_t n)
@@ -466,13 +476,18 @@ static void shuffle_epoch(trainer *t)
 static flow_pass draw_batch(trainer *t)
 {
     const uint32_t *shuffled = t->shuffle + (size_t)t->state.in_epoch * t->recipe.batch;
-    for (size_t i = 0; i < t->recipe.batch; i++)
+    const double *weights = nicest_data_weights(t->rows.train);
+    for (size_t i = 0; i < t->recipe.batch; i++) {
         t->order[i] = shuffled[i];
+        t->weight[i] = weights ? weights[shuffled[i]] / t->mean_weight : 1;
+    }
     t->moved = shift_share(progress_of(t));
     flow_rows rows = {fetch_batch, t, t->recipe.batch};
     flow_job job = {.input = FLOW_STORED,
                     .rows = t->recipe.batch,
                     .source = &rows,
+                    .weights = weights ? t->weight : NULL,
+                    .total = (double)t->recipe.batch,
                     .noise = {t->options.seed, RANDOM_DEQUANTISE, (uint32_t)t->state.draws}};
     return flow_learn(t->learn, &job);
 }
@@ -767,7 +782,8 @@ static nicest_status test(trainer *t)
     nicest_train_result *r = &t->result;
     r->test_rows = nicest_data_rows(t->rows.held_out);
     r->test_logp = mean_logp(t, plain_rows(t->rows.held_out), r->test_rows);
-    return nicest_standard_error(t->valid_logp, r->test_rows, &r->test_sem);
+    return nicest_standard_error(t->valid_logp, nicest_data_weights(t->rows.held_out),
+                                 r->test_rows, &r->test_sem);
 }
 
 /* Of the weights that are in place now; logp: what they were judged by. */
