@@ -31,7 +31,7 @@
 
 /* Most rows that statistics are fitted on: calibration should take less time than training, whose
  * steps are long where there are many parameters. And most rows that calibrate. */
-enum { FEW_FITTED = 2000, MOST_FITTED = 5000, MANY_PARAMETERS = 1 << 19, MOST_CALIBRATION = 9999 };
+enum { FEW_FITTED = 1000, MOST_FITTED = 5000, MANY_PARAMETERS = 1 << 19, MOST_CALIBRATION = 9999 };
 
 enum { SUBSAMPLE_FIT = 0xf17, SUBSAMPLE_CALIBRATION, SUBSAMPLE_FOLDS };
 
