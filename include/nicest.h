@@ -117,6 +117,18 @@ NICEST_API nicest_status nicest_data_open(nicest_data **data, const char *text,
 /* A copy of n x d values in memory (NaN = missing); names may be NULL. */
 NICEST_API nicest_status nicest_data_new(nicest_data **data, const double *values, size_t n,
                                          size_t d, const char *const *names);
+/* What the values of a column are. Of a category, the place of its word, 0 .. n-1, in a list that is
+ * in alphabetical order (of bytes); of a time, days since 1970-01-01 (dates), or seconds since then or
+ * since midnight. NaN is missing everywhere. */
+typedef enum nicest_column_kind { NICEST_NUMBER, NICEST_CATEGORY, NICEST_TIME } nicest_column_kind;
+/* What a column of a view is; all zero: numbers. Words differ and are in alphabetical order of
+ * bytes; the values of a category are their places, one place more for an unknown word. */
+typedef struct nicest_column {
+    nicest_column_kind kind;
+    const char *const *words; /* [word_count] of a category */
+    size_t word_count;
+    const char *format; /* of a time, as nicest_data_column_format */
+} nicest_column;
 /* Values that lie in the caller's memory, and stay there. All zero is an empty one. */
 typedef struct nicest_view {
     size_t rows, columns;
@@ -127,7 +139,8 @@ typedef struct nicest_view {
                                          (not read with `column`); values need not be aligned */
     unsigned height, width, channels; /* the columns are a picture; 0: not */
     const char *const *names;         /* [columns] or NULL; copied, as are */
-    const double *labels;             /* [rows] or NULL */
+    const double *labels;             /* [rows] or NULL, and */
+    const nicest_column *kinds;       /* [columns] or NULL: numbers */
     void (*release)(void *context);   /* called once, from any thread, when nothing reads the values
                                          any more; not where nicest_data_view fails; may be NULL */
     void *context;
@@ -143,10 +156,6 @@ NICEST_API size_t nicest_data_rows(const nicest_data *data);
 NICEST_API size_t nicest_data_columns(const nicest_data *data);
 /* "x1", or the name in the file; owned by data. */
 NICEST_API const char *nicest_data_column_name(const nicest_data *data, size_t column);
-/* What the values of a column are. Of a category, the place of its word, 0 .. n-1, in a list that is
- * in alphabetical order (of bytes); of a time, days since 1970-01-01 (dates), or seconds since then or
- * since midnight. NaN is missing everywhere. */
-typedef enum nicest_column_kind { NICEST_NUMBER, NICEST_CATEGORY, NICEST_TIME } nicest_column_kind;
 /* Numbers where nothing else is known. */
 NICEST_API nicest_column_kind nicest_data_column_kind(const nicest_data *data, size_t column);
 /* The words of a category [*count], owned by data; else NULL and 0. count may be NULL. */

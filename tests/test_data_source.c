@@ -82,6 +82,40 @@ static void test_views(void **state)
     }
 }
 
+/* Words and times of a view. */
+static void test_view_kinds(void **state)
+{
+    static const double values[] = {0, 10, 1, 20, NAN, 30, 2, 40};
+    static const char *const words[] = {"blue", "red"}, *const twice[] = {"red", "red"};
+    nicest_column kinds[] = {{NICEST_CATEGORY, words, 2, NULL},
+                             {NICEST_TIME, NULL, 0, "YYYY-MM-DD"}};
+    nicest_view view = {.rows = 4,
+                        .columns = 2,
+                        .type = "float64",
+                        .values = values,
+                        .row_stride = 16,
+                        .column_stride = 8,
+                        .kinds = kinds};
+    nicest_data *data = NULL;
+    size_t count = 0;
+    (void)state;
+    assert_int_equal(nicest_data_view(&data, &view), NICEST_OK);
+    assert_int_equal(nicest_data_column_kind(data, 0), NICEST_CATEGORY);
+    assert_string_equal(nicest_data_column_words(data, 0, &count)[1], "red");
+    assert_int_equal(count, 2);
+    assert_string_equal(nicest_data_column_format(data, 1), "YYYY-MM-DD");
+    nicest_data_free(data);
+    data = NULL;
+    kinds[0].word_count = 1; /* 2 is beyond the place of an unknown word */
+    assert_int_equal(nicest_data_view(&data, &view), NICEST_E_ARGUMENT);
+    kinds[0] = (nicest_column){NICEST_CATEGORY, twice, 2, NULL};
+    assert_int_equal(nicest_data_view(&data, &view), NICEST_E_ARGUMENT);
+    kinds[0] = (nicest_column){0};
+    kinds[1].format = "the day";
+    assert_int_equal(nicest_data_view(&data, &view), NICEST_E_ARGUMENT);
+    assert_null(data);
+}
+
 static void test_columns(void **state)
 {
     static const struct {
@@ -415,13 +449,18 @@ static void weights_go_with_their_rows(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(weights_go_with_their_rows),
-        cmocka_unit_test(test_new_and_read),   cmocka_unit_test(test_views),
-        cmocka_unit_test(test_columns),        cmocka_unit_test(test_beside),
-        cmocka_unit_test(test_where),          cmocka_unit_test(test_slices),
-        cmocka_unit_test(test_select),         cmocka_unit_test(test_replace),
-        cmocka_unit_test(test_replace_floats), cmocka_unit_test(test_store),
-        cmocka_unit_test(test_threads)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(weights_go_with_their_rows),
+                                       cmocka_unit_test(test_view_kinds),
+                                       cmocka_unit_test(test_new_and_read),
+                                       cmocka_unit_test(test_views),
+                                       cmocka_unit_test(test_columns),
+                                       cmocka_unit_test(test_beside),
+                                       cmocka_unit_test(test_where),
+                                       cmocka_unit_test(test_slices),
+                                       cmocka_unit_test(test_select),
+                                       cmocka_unit_test(test_replace),
+                                       cmocka_unit_test(test_replace_floats),
+                                       cmocka_unit_test(test_store),
+                                       cmocka_unit_test(test_threads)};
     return cmocka_run_group_tests(tests, make_scratch, remove_scratch);
 }

@@ -170,22 +170,64 @@ def column_names(rows: Any) -> list[str] | None:
     return list(rows.columns) if is_polars(rows) else None
 
 
-def _frame_columns(rows: Any) -> list[np.ndarray]:
-    """Each column of a data frame as an array of numbers."""
-    columns = []
+def _moments(column: np.ndarray) -> tuple[np.ndarray, tuple]:
+    """Dates as days since 1970, others as seconds; NaT is NaN."""
+    missing, seconds = np.isnat(column), column.astype("M8[us]").astype(np.int64) / 1e6
+    days = not np.any(seconds[~missing] % 86400)
+    values = np.where(missing, np.nan, seconds / 86400 if days else seconds)
+    form = "YYYY-MM-DD" if days else "YYYY-MM-DDThh:mm:ss"
+    return values, (header.NICEST_TIME, None, form if days or not np.any(seconds[~missing] % 1) else form + ".ffffff")
+
+
+def _words(column: Sequence[Any], name: Any) -> tuple[np.ndarray, tuple]:
+    """Words as their places in the sorted list of them; None and NaN are missing."""
+    given = [None if w is None or w != w else w for w in column]
+    if not all(w is None or isinstance(w, str) for w in given):
+        raise ArgumentError(f"column '{name}' of the data frame is neither numbers nor words nor times")
+    words = sorted({w.encode() for w in given if w is not None})
+    place = {w.decode(): i for i, w in enumerate(words)}
+    values = np.array([np.nan if w is None else place[w] for w in given], np.float64)
+    return values, (header.NICEST_CATEGORY, words, None)
+
+
+def _frame_columns(rows: Any) -> tuple[list[np.ndarray], list[tuple | None]]:
+    """Each column of a data frame as an array of numbers, and what these numbers are (None: numbers)."""
+    columns, kinds = [], []
     for name in rows.columns:
-        column = rows[name]
-        try:
-            if is_pandas(rows):
-                column = column.to_numpy(dtype=np.float64, na_value=np.nan) if column.hasnans or \
+        column, kind = rows[name], None
+        if is_pandas(rows):
+            pandas = sys.modules["pandas"]
+            if pandas.api.types.is_datetime64_any_dtype(column.dtype):
+                values, kind = _moments(column.dt.tz_localize(None).to_numpy())
+            elif pandas.api.types.is_numeric_dtype(column.dtype):
+                values = column.to_numpy(dtype=np.float64, na_value=np.nan) if column.hasnans or \
                     not isinstance(column.dtype, np.dtype) else column.to_numpy()
             else:
-                column = column.to_numpy()
-            columns.append(_usable(np.asarray(column)))
-        except (TypeError, ValueError):
-            raise ArgumentError(f"column '{name}' of the data frame is not numbers: leave it out, or "
-                                "encode its words as numbers") from None
-    return columns
+                values, kind = _words([None if m else w for w, m in zip(column, column.isna())], name)
+        elif column.dtype.is_numeric() or str(column.dtype) == "Boolean":
+            values = column.to_numpy()
+        elif column.dtype.is_temporal() and str(column.dtype) != "Time":
+            values, kind = _moments(column.to_numpy().astype("M8[us]"))
+        else:
+            values, kind = _words(column.to_list(), name)
+        columns.append(_usable(np.asarray(values)))
+        kinds.append(kind)
+    return columns, kinds
+
+
+def _describe(kinds: list[tuple | None], keep: list[Any]) -> ctypes.Array:
+    """Kinds of columns for the library."""
+    described = (header.nicest_column * len(kinds))()
+    for at, (kind, words, form) in ((described[j], k) for j, k in enumerate(kinds) if k is not None):
+        at.kind = kind
+        if words is not None:
+            texts = (ctypes.c_char_p * len(words))(*words)
+            at.words, at.word_count = ctypes.cast(texts, ctypes.c_void_p), len(words)
+            keep.append(texts)
+        if form is not None:
+            at.format = form.encode()
+    keep.append(described)
+    return described
 
 
 def _usable(array: np.ndarray) -> np.ndarray:
@@ -203,10 +245,13 @@ def _usable(array: np.ndarray) -> np.ndarray:
 
 def _fill(view: header.nicest_view, rows: Any, keep: list[Any]) -> None:
     """Describes the rows; what must stay alive goes into `keep`."""
-    if is_polars(rows) or (is_pandas(rows) and len(set(rows.dtypes)) > 1):
-        columns = _frame_columns(rows)
-        kinds = {c.dtype for c in columns}
-        if len(kinds) == 1 and len({c.strides for c in columns}) == 1:
+    plain = is_pandas(rows) and len(set(rows.dtypes)) == 1 and isinstance(rows.dtypes.iloc[0], np.dtype) and \
+        rows.dtypes.iloc[0].kind in "iufb"
+    if is_polars(rows) or (is_pandas(rows) and rows.shape[1] and not plain):
+        columns, kinds = _frame_columns(rows)
+        if any(kinds):
+            view.kinds = ctypes.cast(_describe(kinds, keep), ctypes.c_void_p)
+        if len({c.dtype for c in columns}) == 1 and len({c.strides for c in columns}) == 1:
             pointers = (ctypes.c_void_p * len(columns))(*[address(c) for c in columns])
             view.column = ctypes.cast(pointers, ctypes.c_void_p)
             view.row_stride = columns[0].strides[0]
@@ -216,8 +261,7 @@ def _fill(view: header.nicest_view, rows: Any, keep: list[Any]) -> None:
             return
         rows = np.column_stack([c.astype(np.float64, copy=False) for c in columns])
     if is_pandas(rows):
-        native = isinstance(rows.dtypes.iloc[0], np.dtype) and rows.dtypes.iloc[0] != object
-        rows = rows.to_numpy() if native else np.column_stack(_frame_columns(rows))
+        rows = rows.to_numpy()
     array = _usable(np.asarray(rows))
     if array.ndim in (3, 4):
         view.height, view.width, view.channels = (*array.shape[1:], 1)[:3]

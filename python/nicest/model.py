@@ -13,7 +13,7 @@ import numpy as np
 
 from . import _header as header
 from ._library import ArgumentError, address, as_dict, check, encoded, handle, lib, names, text
-from .data import Data, as_data, as_rows, like
+from .data import Data, as_data, as_rows, column_names, like
 
 __all__ = ["Model", "Verification", "Imputation", "score_names"]
 
@@ -234,8 +234,14 @@ class Model:
 
     # ------------------------------------------------------------ likelihood and its neighbours
 
+    def _data(self, rows: Any) -> Data:
+        """The columns of the model: by name where the rows have names, words by the model's codes."""
+        data, made = as_data(rows), handle()
+        check(lib.nicest_data_match(ctypes.byref(made), self._handle, data._handle))
+        return Data._of(made, [data])
+
     def _rows(self, rows: Any) -> np.ndarray:
-        rows = as_rows(rows)
+        rows = as_rows(rows) if column_names(rows) is None else self._data(rows).numpy()
         if rows.shape[1] != self.columns:
             raise ArgumentError(f"the rows have {rows.shape[1]} columns, the model {self.columns}")
         return rows
@@ -274,7 +280,7 @@ class Model:
             if status:
                 check(status)
             return out
-        data = as_data(rows)
+        data = self._data(rows)
         out = np.empty(len(data))
         check(lib.nicest_score_data(self._handle, data._handle, seed, self._threads, address(out)))
         return like(rows, out)
@@ -409,7 +415,7 @@ class Model:
         rows : array_like of shape (n, d), optional
             What to measure on; the model's own samples by default.
         """
-        data, found = None if rows is None else as_data(rows), header.nicest_verification()
+        data, found = None if rows is None else self._data(rows), header.nicest_verification()
         check(lib.nicest_verify(self._handle, data and data._handle, seed, self._threads, ctypes.byref(found)))
         fields = as_dict(found)
         return Verification(bool(fields.pop("ok")), **{k: fields[k] for k in
@@ -456,7 +462,7 @@ class Model:
 
         None is the model's :attr:`default_score`, here and below.
         """
-        data, score = as_data(rows), score or self.default_score
+        data, score = self._data(rows), score or self.default_score
         out = np.empty(len(data))
         check(lib.nicest_outlier_scores(self._handle, data._handle, score.encode(), group, seed,
                                         self._threads, address(out)))
@@ -491,7 +497,7 @@ class Model:
         train : array_like of shape (m, d), optional
             Fits the statistics of the scores on these rows too.
         """
-        data, other = as_data(held_out), None if train is None else as_data(train)
+        data, other = self._data(held_out), None if train is None else self._data(train)
         check(lib.nicest_calibrate(self._handle, other and other._handle, data._handle, seed, self._threads))
 
 

@@ -13,6 +13,7 @@
 #include "base/clones.h"
 #include "base/memory.h"
 #include "base/status.h"
+#include "data/moment.h"
 
 /* What handles share; read-only after it is made. */
 typedef struct source_body {
@@ -25,8 +26,8 @@ typedef struct source_body {
 struct nicest_data {
     source_body *body;
     size_t rows, first;
-    size_t *index;  /* row i is row index[i] of the body, or first + i where NULL */
-    char *note;     /* or NULL */
+    size_t *index; /* row i is row index[i] of the body, or first + i where NULL */
+    char *note;    /* or NULL */
     unsigned image[3];
     double *labels; /* [rows] or NULL */
     double *weights; /* likewise */
@@ -519,6 +520,56 @@ static nicest_status lay_columns(source_table *t, const nicest_view *view)
     return NICEST_OK;
 }
 
+/* Words in order, and of every value one of them. */
+static nicest_status check_category(const source_table *t, size_t column, const nicest_column *kind)
+{
+    double most = (double)kind->word_count;
+    for (size_t i = 0; i < kind->word_count; i++)
+        if (!kind->words || !kind->words[i] ||
+            (i > 0 && strcmp(kind->words[i - 1], kind->words[i]) >= 0))
+            return fail(NICEST_E_ARGUMENT, "view: the words of column %zu are not in order",
+                        column + 1);
+    double *values = memory_new(t->rows, sizeof *values);
+    if (values == NULL)
+        return fail_memory();
+    source_table_column(t, column, values);
+    size_t good = 0;
+    while (good < t->rows && (isnan(values[good]) || (values[good] >= 0 && values[good] <= most &&
+                                                      values[good] == floor(values[good]))))
+        good++;
+    memory_free(values);
+    return good == t->rows
+               ? NICEST_OK
+               : fail(NICEST_E_ARGUMENT, "view: row %zu, column %zu: is no place of a word",
+                      good + 1, column + 1);
+}
+
+static nicest_status fill_kinds(source_table *t, const nicest_column *given)
+{
+    t->kinds = memory_new(t->columns, sizeof *t->kinds);
+    if (t->kinds == NULL)
+        return fail_memory();
+    for (size_t j = 0; j < t->columns; j++) {
+        const nicest_column *g = &given[j];
+        moment_format format;
+        column_kind kind = {g->kind, -1, NULL, NULL, 0};
+        if (g->kind == NICEST_CATEGORY) {
+            TRY(check_category(t, j, g));
+            kind.words = (char **)(uintptr_t)g->words;
+            kind.word_count = g->word_count;
+        } else if (g->kind == NICEST_TIME) {
+            if (g->format == NULL || !moment_format_read(g->format, &format))
+                return fail(NICEST_E_ARGUMENT,
+                            "view: column %zu: a time without a format that is one", j + 1);
+            kind.format = (char *)(uintptr_t)g->format;
+        } else if (g->kind != NICEST_NUMBER) {
+            return fail(NICEST_E_ARGUMENT, "view: column %zu: %d is no kind", j + 1, (int)g->kind);
+        }
+        TRY(kinds_copy_one(&t->kinds[j], &kind));
+    }
+    return NICEST_OK;
+}
+
 static nicest_status fill_view(source_table *t, const nicest_view *view)
 {
     t->values = view->values;
@@ -526,6 +577,8 @@ static nicest_status fill_view(source_table *t, const nicest_view *view)
         TRY(lay_columns(t, view));
     if (view->names != NULL)
         TRY(source_texts_copy(&t->names, view->names, view->columns));
+    if (view->kinds != NULL)
+        TRY(fill_kinds(t, view->kinds));
     if (view->labels == NULL)
         return NICEST_OK;
     t->labels = memory_new(view->rows, sizeof *t->labels);
