@@ -7,6 +7,12 @@
  *   continuous rows   what the density is of: the stored value, plus dequantisation noise where a
  *                     column is quantised; an image in full scale: level k with noise u is
  *                     (k+u)/levels
+ *                     In a model of a mixed table a category is its code in stored, continuous and
+ *                     latent rows alike (of words their place in the list, of numbers themselves),
+ *                     and so is a column that follows from another. A value at its mass point is
+ *                     that point in stored and continuous rows, -infinity in latent ones. NaN is
+ *                     missing: a model of a table with holes has the log p of what is seen, given
+ *                     which cells are; infinity is a code that the model does not know
  *   log p             natural logarithm of the density of continuous rows, in nats, in the units
  *                     above
  *   latent            h = forward(x); `inverse` is latent -> data. "backward" is only
@@ -472,7 +478,8 @@ typedef struct nicest_train_result {
 
 /* "Choose from the data" in every field; NULL is left alone. */
 NICEST_API void nicest_train_defaults(nicest_train_options *options);
-/* Learns a model from `train`, whose rows with NaN or infinity are left out. `valid` may be NULL:
+/* Learns a model from `train`. Rows with infinity are left out, and pictures with NaN; so are columns that
+ * only count or rise, and text. `valid` may be NULL:
  * then a share of train is held out; so may options (all chosen) and result. A step whose loss or
  * gradient is not finite is never applied; see docs/training.md for what happens then.
  * NICEST_E_MISMATCH where valid has other columns, names of columns or picture sizes than train. */

@@ -443,7 +443,7 @@ static void test_scales_and_offsets(void **state)
     nicest_data_free(data);
 }
 
-static void test_incomplete_rows_are_left_out(void **state)
+static void test_incomplete_rows_serve_and_infinite_ones_do_not(void **state)
 {
     (void)state;
     double values[2 * 50];
@@ -456,9 +456,10 @@ static void test_incomplete_rows_are_left_out(void **state)
     nicest_train_options options = quick();
     options.valid_share = options.calibration_share = 0;
     nicest_train_result result = train_to(NULL, data, &options);
-    assert_int_equal(result.rows, 48);
+    assert_int_equal(result.rows, 49);
     assert_true(isnan(result.valid_logp) && isnan(result.test_logp));
-    assert_non_null(strstr(result.chosen, "2 of 50"));
+    assert_non_null(strstr(result.chosen, "1 of 50 have infinite"));
+    assert_non_null(strstr(result.chosen, "1 of 49 have missing values"));
     nicest_data_free(data);
 }
 
@@ -550,7 +551,7 @@ int main(void)
         cmocka_unit_test(test_wrong_arguments_cost_no_training),
         cmocka_unit_test(test_learning_beats_the_start_and_the_gaussian),
         cmocka_unit_test(test_scales_and_offsets),
-        cmocka_unit_test(test_incomplete_rows_are_left_out),
+        cmocka_unit_test(test_incomplete_rows_serve_and_infinite_ones_do_not),
         cmocka_unit_test(test_options_are_checked),
         cmocka_unit_test(test_one_column),
         cmocka_unit_test(test_clipping_and_a_free_stack),

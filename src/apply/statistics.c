@@ -247,25 +247,28 @@ static double projected_square(const pass *p, const double *u)
     return calm(total / PROJECTIONS);
 }
 
-static void describe_latent(const pass *p, const double *h, double *scratch, double *out)
-{
-    double *u = scratch, *v = scratch + p->d, *sorted = scratch + 2 * p->d;
-    for (size_t j = 0; j < p->d; j++) {
-        u[j] = stretched(p->flow->spec.prior, h[j]);
-        v[p->place[j]] = u[j];
-    }
-    latent_figures(h, u, p->d, sorted, out);
-    neighbour_products(p, v, out + LATENT_FIGURES);
-    out[LATENT_FIGURES + NEIGHBOURS] = projected_square(p, u);
-}
-
-/* ------------------------------------------------------------------ rows */
-
 static void fill(double *out, size_t n, double value)
 {
     for (size_t i = 0; i < n; i++)
         out[i] = value;
 }
+
+static void describe_latent(const pass *p, const double *h, double *scratch, double *out)
+{
+    double *u = scratch, *v = scratch + p->d, *sorted = scratch + 2 * p->d;
+    size_t values = p->flow->spec.columns;
+    fill(v, p->d, 0);
+    fill(u, p->d, 0);
+    for (size_t j = 0; j < values; j++) {
+        u[j] = stretched(p->flow->spec.prior, h[j]);
+        v[p->place[j]] = u[j];
+    }
+    latent_figures(h, u, values, sorted, out);
+    neighbour_products(p, v, out + LATENT_FIGURES);
+    out[LATENT_FIGURES + NEIGHBOURS] = projected_square(p, u);
+}
+
+/* ------------------------------------------------------------------ rows */
 
 static bool all_finite(const double *x, size_t n)
 {
@@ -275,6 +278,18 @@ static bool all_finite(const double *x, size_t n)
     return true;
 }
 
+/* The latent without what is no value of its own; what is hidden is in the middle. */
+static size_t own_latents(const pass *p, const double *latent, double *h)
+{
+    const entry *e = &p->flow->entry;
+    for (size_t j = 0; j < e->columns; j++)
+        if (e->column[j].role == ENTRY_VALUE && !(e->column[j].given > 0)) {
+            bool hidden = p->flow->spec.masked && !isfinite(latent[j]);
+            h[e->place[j].value] = hidden ? 0 : latent[j];
+        }
+    return e->values;
+}
+
 static void describe_row(void *context, int thread, size_t i)
 {
     const pass *p = context;
@@ -282,15 +297,19 @@ static void describe_row(void *context, int thread, size_t i)
     const double *stored = p->stored + i * p->d, *latent = p->latent + i * p->d;
     double *out = p->out + i * l->all.count;
     unsigned char *scratch = p->scratch + (size_t)thread * p->scratch_size;
-    if (has_missing(stored, p->d)) {
+    if (isnan(p->logp[i]) && has_missing(stored, p->d)) {
         fill(out, l->all.count, NAN);
         return;
     }
     out[l->logp.first] = p->logp[i];
     for (size_t k = 0; k < l->gradient.count; k++)
         out[l->gradient.first + k] = log(p->norms[i * l->gradient.count + k] + 1e-12);
-    if (all_finite(latent, p->d))
-        describe_latent(p, latent, (double *)scratch, out + l->latent.first);
+    double *h = (double *)scratch + 3 * p->d;
+    size_t values = own_latents(p, latent, h);
+    if (!values)
+        fill(out + l->latent.first, l->latent.count, 0);
+    else if (all_finite(h, values))
+        describe_latent(p, h, (double *)scratch, out + l->latent.first);
     else
         out[l->latent.first] = NAN;
     if (l->length.count)

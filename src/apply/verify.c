@@ -178,6 +178,14 @@ static double worse(double a, double b)
     return isnan(a) || isnan(b) ? NAN : fmax(a, b);
 }
 
+/* Whether v of column j has a density: what is hidden, and no value, is no matter of the layers. */
+static bool is_value(const probe *p, size_t j, double v)
+{
+    const flow *f = model_flow_const(p->model);
+    bool own = !(f->entry.column[j].given > 0) && entry_is_value(&f->entry, j, v);
+    return own || (isnan(v) && !f->spec.masked && f->entry.column[j].role == ENTRY_VALUE);
+}
+
 /* |x - inverse(forward(x))|, relative to the column's deviation or the value's own distance from
  * the mean, where that is larger. */
 static nicest_status measure_inverse(const probe *p, double *most)
@@ -187,7 +195,8 @@ static nicest_status measure_inverse(const probe *p, double *most)
     TRY(nicest_inverse(p->workspace, p->latent, p->rows, p->other, NULL));
     for (size_t i = 0; i < p->rows * p->d; i++) {
         double size = fmax(p->deviation[i % p->d], fabs(p->x[i] - p->mean[i % p->d]));
-        *most = worse(*most, fabs(p->x[i] - p->other[i]) / size);
+        if (is_value(p, i % p->d, p->x[i]))
+            *most = worse(*most, fabs(p->x[i] - p->other[i]) / size);
     }
     return NICEST_OK;
 }
@@ -197,13 +206,21 @@ static nicest_status measure_latent(const probe *p, double *most)
 {
     prior_kind prior = model_flow_const(p->model)->spec.prior;
     double *h = p->latent;
-    for (size_t r = 0; r < p->rows; r++)
-        prior_sample(prior, (random_stream){p->seed, RANDOM_VERIFY, 1}, r, 1, h + r * p->d, p->d);
+    const entry *e = &model_flow_const(p->model)->entry;
+    TRY(nicest_forward(p->workspace, p->x, p->rows, h, NULL)); /* for what stands beside values */
+    for (size_t r = 0; r < p->rows; r++) {
+        double *fresh = p->other + r * p->d;
+        prior_sample(prior, (random_stream){p->seed, RANDOM_VERIFY, 1}, r, 1, fresh, e->values);
+        for (size_t j = 0; j < p->d; j++)
+            if (is_value(p, j, p->x[r * p->d + j]))
+                h[r * p->d + j] = fresh[e->place[j].value];
+    }
     *most = 0;
     TRY(nicest_inverse(p->workspace, h, p->rows, p->other, NULL));
     TRY(nicest_forward(p->workspace, p->other, p->rows, p->other, NULL));
     for (size_t i = 0; i < p->rows * p->d; i++)
-        *most = worse(*most, fabs(h[i] - p->other[i]) / prior_deviation(prior));
+        if (is_value(p, i % p->d, p->x[i]))
+            *most = worse(*most, fabs(h[i] - p->other[i]) / prior_deviation(prior));
     return NICEST_OK;
 }
 

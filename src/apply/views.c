@@ -241,6 +241,9 @@ nicest_status views_fit(nicest_model *model, const nicest_data *train, uint64_t 
     double *ranks = NULL;
     sight s = {0};
     views_forget(model);
+    const flow *f = model_flow_const(model);
+    if (f->entry.mixed || f->spec.masked) /* distances of words and holes say nothing */
+        return NICEST_OK;
     TRY(keep_rows(model, train, seed, &kept));
     if (!kept)
         return NICEST_OK;

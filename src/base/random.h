@@ -26,7 +26,8 @@ typedef enum random_purpose {
     RANDOM_VERIFY,     /* probes of verify */
     RANDOM_BOOTSTRAP,  /* resampling for intervals */
     RANDOM_SHIFT,      /* moves of training pictures (draw = step) */
-    RANDOM_USER        /* first free number */
+    RANDOM_USER,       /* first free number */
+    RANDOM_HIDE = 200  /* cells that training hides (draw = step) */
 } random_purpose;
 
 typedef struct random_stream {

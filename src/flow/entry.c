@@ -228,6 +228,11 @@ static bool is_special(const entry *e, size_t j, double v)
            find_state(e, j, v) < (size_t)e->column[j].states;
 }
 
+bool entry_is_value(const entry *e, size_t j, double v)
+{
+    return e->column[j].role == ENTRY_VALUE && isfinite(v) && !is_special(e, j, v);
+}
+
 /* What the column must be by its source, whose value is `v`; NaN where nothing is known. */
 static double followed(const entry *e, size_t j, const double *row)
 {
@@ -335,7 +340,7 @@ bool entry_finish_row(const entry *e, double *stored, bool clamp)
         bool special = e->mixed && is_special(e, j, stored[j]);
         if (c->role != ENTRY_VALUE || c->given > 0 || special || isnan(stored[j]))
             continue;
-        if (c->decimals > 0 && !(c->step > 0)) {
+        if (c->decimals > 0) {
             double whole = pow(10, c->decimals - 1);
             double rounded = rint(stored[j] * whole) / whole;
             stored[j] = isfinite(rounded) ? rounded : stored[j];

@@ -122,6 +122,8 @@ void entry_restore_row(const entry *e, const double *encoded, const double *give
 /* A continuous row brought to the decimals of the file; false where it leaves the bounds of
  * samples, which `clamp` forbids. */
 bool entry_finish_row(const entry *e, double *stored, bool clamp);
+/* Whether v, stored or continuous, is a number that has a density in column j. */
+bool entry_is_value(const entry *e, size_t j, double v);
 /* The column that has place `value` in x. */
 size_t entry_value(const entry *e, size_t value);
 /* The value of x that class c of category i hides, or SIZE_MAX. */

@@ -21,6 +21,7 @@
 #define entry_finish_row     entry_finish_row_f64
 #define entry_given_row      entry_given_row_f64
 #define entry_hides          entry_hides_f64
+#define entry_is_value       entry_is_value_f64
 #define entry_latent_row     entry_latent_row_f64
 #define entry_log_units      entry_log_units_f64
 #define entry_natural        entry_natural_f64
@@ -110,8 +111,8 @@
 #define state_get_rows       state_get_rows_f64
 #define state_narrow         state_narrow_f64
 #define state_put_rows       state_put_rows_f64
-#define state_widen          state_widen_f64
 #define state_subtract       state_subtract_f64
+#define state_widen          state_widen_f64
 #define tensor_add           tensor_add_f64
 #define tile_add_logdet      tile_add_logdet_f64
 #define tile_add_weight      tile_add_weight_f64

@@ -285,6 +285,6 @@ double nicest_model_bits_per_dim(const nicest_model *model, double logp)
 {
     if (!model)
         return NAN;
-    double d = (double)model->flow->spec.columns;
+    double d = (double)model->flow->entry.columns;
     return -(logp + entry_log_units(&model->flow->entry)) / (d * log(2.0));
 }

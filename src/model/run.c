@@ -153,6 +153,26 @@ nicest_status nicest_inverse(nicest_workspace *workspace, const double *latent, 
     return NICEST_OK;
 }
 
+/* Decimals and bounds of the training data: what leaves the bounds is drawn again, at last clamped. */
+static void finish_samples(nicest_workspace *w, flow_job job)
+{
+    enum { TRIES = 64 };
+    const entry *e = &model_flow_const(w->model)->entry;
+    double *rows = job.stored;
+    for (size_t i = 0, n = job.rows; i < n; i++) {
+        double *row = rows + i * e->columns;
+        job.noise.draw = 0;
+        while (!entry_finish_row(e, row, job.noise.draw == TRIES) && job.noise.draw < TRIES) {
+            job.noise.draw++;
+            job.rows = 1;
+            job.first_row += i;
+            job.stored = row;
+            flow_run(w->score, &job);
+            job.first_row -= i;
+        }
+    }
+}
+
 nicest_status nicest_sample(nicest_workspace *workspace, size_t n, uint64_t seed, uint64_t first,
                             double temperature, double *rows)
 {
@@ -161,12 +181,14 @@ nicest_status nicest_sample(nicest_workspace *workspace, size_t n, uint64_t seed
     if (!isfinite(temperature) || temperature < 0)
         return fail(NICEST_E_ARGUMENT, "temperature: expected a number from 0 on, got %g",
                     temperature);
-    flow_run(workspace->score, &(flow_job){.input = FLOW_PRIOR,
-                                           .rows = n,
-                                           .noise = {seed, RANDOM_SAMPLE, 0},
-                                           .first_row = first,
-                                           .temperature = temperature,
-                                           .stored = rows});
+    flow_job job = {.input = FLOW_PRIOR,
+                    .rows = n,
+                    .noise = {seed, RANDOM_SAMPLE, 0},
+                    .first_row = first,
+                    .temperature = temperature,
+                    .stored = rows};
+    flow_run(workspace->score, &job);
+    finish_samples(workspace, job);
     return NICEST_OK;
 }
 

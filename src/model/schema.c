@@ -277,7 +277,7 @@ static json_t *kind_json(const column_kind *k)
 nicest_status model_set_columns(nicest_model *model, const column_kind *kinds,
                                 const char *const *left, size_t left_count)
 {
-    size_t d = model->flow->spec.columns;
+    size_t d = model->flow->entry.columns;
     const char *text = nicest_model_entry(model, MODEL_SCHEMA);
     json_t *object = NULL, *columns = NULL;
     TRY(json_read(&object, text ? text : "{}", text ? strlen(text) : 2));

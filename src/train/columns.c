@@ -143,10 +143,13 @@ static void recognise_table(entry *e, const nicest_data *data, const double *row
                             double *column, words *said)
 {
     for (size_t j = 0; j < e->columns; j++) {
-        value_set s = {.values = column, .total = n};
+        value_set s = {.values = column};
         const char *kind;
         for (size_t i = 0; i < n; i++)
-            column[i] = rows[i * e->columns + j];
+            if (entry_is_value(e, j, rows[i * e->columns + j]))
+                column[s.total++] = rows[i * e->columns + j];
+        if (!s.total)
+            continue;
         sort_values(&s);
         double step = recognise(&s, &kind);
         if (!(step > 0))
@@ -233,16 +236,19 @@ static nicest_status run_pass(const row_pass *p)
 
 /* Sums round a pivot (the first row), so that a large offset costs no digits. */
 typedef struct moments {
-    size_t d, n;
-    double *pivot, *sum, *square;
+    const entry *e;
+    size_t d;
+    double *pivot, *sum, *square, *n;
 } moments;
 
 static void add_row(void *context, const double *row)
 {
     moments *m = context;
-    if (m->n++ == 0)
-        memcpy(m->pivot, row, m->d * sizeof *row);
     for (size_t j = 0; j < m->d; j++) {
+        if (!entry_is_value(m->e, j, row[j]))
+            continue;
+        if (m->n[j]++ == 0)
+            m->pivot[j] = row[j];
         double x = row[j] - m->pivot[j];
         m->sum[j] += x;
         m->square[j] += x * x;
@@ -269,8 +275,12 @@ static nicest_status finish_moments(const moments *m, const nicest_data *data, d
                                     double *deviation)
 {
     for (size_t j = 0; j < m->d; j++) {
-        double centre = m->sum[j] / (double)m->n;
-        double variance = m->square[j] / (double)m->n - centre * centre;
+        mean[j] = 0;
+        deviation[j] = 1;
+        if (m->e->column[j].role != ENTRY_VALUE)
+            continue;
+        double centre = m->sum[j] / m->n[j];
+        double variance = m->square[j] / m->n[j] - centre * centre;
         mean[j] = m->pivot[j] + centre;
         deviation[j] = variance < 0 ? 0 : sqrt(variance); /* NaN stays: squares may overflow */
         TRY(check_column(nicest_data_column_name(data, j), mean[j], deviation[j]));
@@ -282,17 +292,20 @@ nicest_status columns_measure(entry *e, const nicest_data *data, bool centred, d
                               double *deviation)
 {
     size_t d = e->columns;
-    double *block = memory_new(3 * d, sizeof *block);
+    double *block = memory_new(4 * d, sizeof *block);
     if (!block)
         return fail_memory();
-    moments m = {.d = d, .pivot = block, .sum = block + d, .square = block + 2 * d};
+    moments m = {e, d, block, block + d, block + 2 * d, block + 3 * d};
     row_pass pass = {e, data, {1, RANDOM_INIT, UINT32_MAX - 2}, add_row, &m};
     nicest_status status = run_pass(&pass);
     if (status == NICEST_OK)
         status = finish_moments(&m, data, mean, deviation);
     memory_free(block);
-    for (size_t j = 0; status == NICEST_OK && j < d; j++)
-        e->column[j].centre = centred ? mean[j] : 0;
+    for (size_t j = 0; status == NICEST_OK && j < d; j++) {
+        bool given = e->column[j].given > 0 && e->column[j].role == ENTRY_VALUE;
+        e->column[j].centre = centred || given ? mean[j] : 0;
+        e->column[j].factor = given ? 1 / deviation[j] : 0;
+    }
     return status == NICEST_OK ? entry_set(e) : status;
 }
 
@@ -305,17 +318,23 @@ typedef struct rival {
     double sum, log_scale;
 } rival;
 
-/* Standardised first, so that columns of very different scales do not spoil the factorisation. */
-static void standardise_row(rival *g, const double *row)
+/* Standardised first, so that columns of very different scales do not spoil the factorisation; false
+ * where something is missing. */
+static bool standardise_row(rival *g, const double *row)
 {
-    for (size_t j = 0; j < g->d; j++)
+    for (size_t j = 0; j < g->d; j++) {
+        if (isnan(row[j]))
+            return false;
         g->row[j] = (row[j] - g->mean[j]) / g->scale[j];
+    }
+    return true;
 }
 
 static void add_covariance(void *context, const double *row)
 {
     rival *g = context;
-    standardise_row(g, row);
+    if (!standardise_row(g, row))
+        return;
     gaussian_add(g->row, g->d, g->factor);
     g->n++;
 }
@@ -333,7 +352,8 @@ static void factorise(rival *g)
 static void add_log_density(void *context, const double *row)
 {
     rival *g = context;
-    standardise_row(g, row);
+    if (!standardise_row(g, row))
+        return;
     g->sum += gaussian_log_density(g->row, g->zero, g->factor, g->d, g->work) - g->log_scale;
     g->n++;
 }
@@ -366,7 +386,7 @@ nicest_status columns_gaussian(const entry *e, const nicest_data *train, const n
     double work =
         (double)d * (double)d * (double)(nicest_data_rows(train) + nicest_data_rows(test));
     *mean_logp = NAN;
-    if (!nicest_data_rows(test) || d > MOST_COLUMNS || work > MOST_WORK)
+    if (e->mixed || !nicest_data_rows(test) || d > MOST_COLUMNS || work > MOST_WORK)
         return NICEST_OK;
     entry copy;
     double *block = memory_new(gaussian_packed(d) + 5 * d, sizeof *block);

@@ -167,13 +167,50 @@ static nicest_status add_couplings(char **spec, const nicest_train_options *o, c
 
 static nicest_status check_prior(const char *prior, size_t columns)
 {
-    char *text = memory_format("nicest 1\ncolumns %zu\nprior %s\n", columns, prior);
+    char *text = memory_format("nicest 1\ncolumns %zu\nprior %s\n", columns ? columns : 1, prior);
     flow_spec probe;
     nicest_status status = text ? spec_parse(&probe, text) : fail_memory();
     memory_free(text);
     if (status == NICEST_OK)
         spec_close(&probe);
     return status == NICEST_E_FORMAT ? fail_in(NICEST_E_ARGUMENT, "prior '%.30s'", prior) : status;
+}
+
+/* Mixed tables: each value given those before it and the context, also where there is one alone. */
+static nicest_status add_autoregressive(char **spec, const nicest_train_options *o,
+                                        const recipe_data *data)
+{
+    const char *hidden = o->hidden ? o->hidden : data->rows < 1000 ? "32x2" : "64x2";
+    const char *act = o->activation ? o->activation : "silu";
+    for (int i = 0; i < 3; i++) {
+        char *line = memory_format("autoregressive hidden=%s activation=%s rule=spline bins=8",
+                                   hidden, act);
+        nicest_status status = line ? add_line(spec, line) : fail_memory();
+        memory_free(line);
+        TRY(status);
+        if (i < 2 && data->columns > 1)
+            TRY(add_line(spec, "permute reverse"));
+    }
+    return NICEST_OK;
+}
+
+/* What stands between 'columns' and the layers of values. */
+static nicest_status add_shape(char **spec, const recipe_data *data)
+{
+    const char *hidden = data->rows < 1000 ? "32" : "128";
+    char *context = memory_format("context %zu", data->context);
+    char *line = memory_format("categories classes=%s hidden=%s activation=silu",
+                               data->classes ? data->classes : "", hidden);
+    nicest_status status = context && line ? NICEST_OK : fail_memory();
+    if (status == NICEST_OK && data->context)
+        status = add_line(spec, context);
+    if (status == NICEST_OK && data->masked)
+        status = add_line(spec, "masked");
+    if (status == NICEST_OK && data->classes)
+        status = add_line(spec, line);
+    memory_free(context);
+    memory_free(line);
+    return status;
 }
 
 static nicest_status write_spec(recipe *r, const nicest_train_options *o, const preset *p,
@@ -191,17 +228,23 @@ static nicest_status write_spec(recipe *r, const nicest_train_options *o, const 
     r->spec = memory_format("nicest 1\ncolumns %zu\n", data->columns);
     if (!r->spec)
         return fail_memory();
-    if (logit)
+    bool mixed = data->context || data->masked;
+    if (mixed)
+        TRY(add_shape(&r->spec, data));
+    if (logit && data->columns)
         TRY(add_line(&r->spec, "logit margin=1e-06"));
-    if (marginal)
+    if (marginal && data->columns)
         TRY(add_line(&r->spec, "marginal levels=256 knots=32"));
-    if (logit || standardise)
+    if ((logit || standardise) && data->columns)
         TRY(add_line(&r->spec, "standardise"));
-    if (data->columns >= 2)
+    if (mixed && !o->couplings && data->columns && strcmp(p->name, "nice"))
+        TRY(add_autoregressive(&r->spec, o, data));
+    else if (data->columns >= 2)
         TRY(add_couplings(&r->spec, o, p, data));
-    else
+    else if (data->columns)
         words_add(said, "one column: nothing to couple; the model is the %s prior, fitted", prior);
-    TRY(add_line(&r->spec, "scale"));
+    if (data->columns)
+        TRY(add_line(&r->spec, "scale"));
     r->centred = !logit && strcmp(first, "none");
     char *line = memory_format("prior %s", prior);
     nicest_status status = line ? add_line(&r->spec, line) : fail_memory();

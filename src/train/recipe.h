@@ -24,8 +24,11 @@ typedef struct recipe {
 
 /* What the choice may depend on. */
 typedef struct recipe_data {
-    size_t rows, columns;   /* training rows, after the split */
+    size_t rows, columns;   /* training rows, after the split; values that have a density */
     unsigned height, width; /* of the pictures that the rows are; 0: they are none */
+    size_t context;         /* what stands beside the columns (entry.h) */
+    bool masked;            /* values may be hidden */
+    const char *classes;    /* "2,3x4": the classes of the categories; NULL: there are none */
 } recipe_data;
 
 /* Shares of the rows held out for early stopping and for calibration when the user does not say. */

@@ -13,6 +13,7 @@
 #include "train/checkpoint.h"
 #include "train/columns.h"
 #include "train/recipe.h"
+#include "train/roles.h"
 #include "train/shift.h"
 #include "train/split.h"
 #include "train/step.h"
@@ -40,6 +41,7 @@ struct nicest_trainer {
     size_t valid_every; /* steps between validations */
     double *valid_logp; /* [most rows that are scored at once] */
     stepper stepper;
+    bool holes;                /* rows with missing values serve */
     shift shift;               /* augmentation of the training rows, */
     double moved;              /* and the share of the batch at hand that moves */
     double *mean, *deviation;  /* [columns] of the continuous training rows */
@@ -49,16 +51,28 @@ struct nicest_trainer {
     bool stopped; /* the caller has asked for the end */
     bool ended;   /* and that, or the recipe's own, was reached */
     words said;
-    const nicest_data *given; /* with the columns of words, which are not learnt yet, */
-    nicest_data *numbers[2];  /* and training and validation rows without them; or NULL */
+    const nicest_data *given; /* all columns of the training data, */
+    nicest_data *useful[2];   /* and training and validation rows without useless ones; or NULL */
 };
 
 typedef struct nicest_trainer trainer;
 
 /* ------------------------------------------------------------------ rows */
 
-/* Indices of the rows without NaN or infinity, whose weight is not 0, in order; *count of them. */
-static nicest_status finite_rows(const nicest_data *data, size_t *index, size_t *count)
+/* Whether a row can serve: it has no infinity, and no NaN, or with `holes` some value. */
+static bool is_usable(const double *row, size_t d, bool holes)
+{
+    size_t missing = 0;
+    for (size_t j = 0; j < d; j++) {
+        if (isinf(row[j]))
+            return false;
+        missing += isnan(row[j]);
+    }
+    return missing == 0 || (holes && missing < d);
+}
+
+/* Indices of the usable rows, whose weight is not 0, in order; *count of them. */
+static nicest_status usable_rows(const nicest_data *data, bool holes, size_t *index, size_t *count)
 {
     enum { CHUNK = 64 };
     size_t n = nicest_data_rows(data), d = nicest_data_columns(data), kept = 0;
@@ -73,13 +87,9 @@ static nicest_status finite_rows(const nicest_data *data, size_t *index, size_t 
             memory_free(rows);
             return status;
         }
-        for (size_t i = 0; i < some; i++) {
-            bool finite = !weights || weights[first + i] > 0;
-            for (size_t j = 0; j < d; j++)
-                finite = finite && isfinite(rows[i * d + j]);
-            if (finite)
+        for (size_t i = 0; i < some; i++)
+            if ((!weights || weights[first + i] > 0) && is_usable(rows + i * d, d, holes))
                 index[kept++] = first + i;
-        }
     }
     memory_free(rows);
     *count = kept;
@@ -112,6 +122,24 @@ static bool find_empty_column(const nicest_data *data, size_t *column)
     return found;
 }
 
+/* Rows with holes are said; where there are none, none serves in validation either. */
+static nicest_status count_holes(trainer *t, const nicest_data *data, const size_t *index,
+                                 size_t count)
+{
+    size_t d = nicest_data_columns(data), holed = 0;
+    double *row = memory_new(d, sizeof *row);
+    for (size_t i = 0; t->holes && row && i < count; i++) {
+        source_read(data, index[i], 1, row);
+        holed += !is_usable(row, d, false);
+    }
+    memory_free(row);
+    t->holes = holed > 0;
+    if (holed)
+        words_add(&t->said, "rows: %zu of %zu have missing values; log p is that of what is seen, given "
+                            "which cells are", holed, count);
+    return row ? NICEST_OK : fail_memory();
+}
+
 /* Training rows that were left out and why. */
 static nicest_status keep_finite(trainer *t, const nicest_data *data, size_t **index, size_t *count)
 {
@@ -119,14 +147,16 @@ static nicest_status keep_finite(trainer *t, const nicest_data *data, size_t **i
     *index = memory_new(n, sizeof **index);
     if (!*index)
         return fail_memory();
-    TRY(finite_rows(data, *index, count));
+    TRY(usable_rows(data, t->holes, *index, count));
     if (*count < n)
-        words_add(&t->said, "rows: %zu of %zu have missing or infinite values%s and are left out",
-                  n - *count, n, nicest_data_weights(data) ? ", or no weight," : "");
+        words_add(&t->said, "rows: %zu of %zu have %s values%s and are left out", n - *count, n,
+                  t->holes ? "infinite" : "missing or infinite",
+                  nicest_data_weights(data) ? ", or no weight," : "");
+    TRY(count_holes(t, data, *index, *count));
     if (*count >= 2)
         return NICEST_OK;
     size_t column;
-    if (n > 0 && find_empty_column(data, &column))
+    if (n > 0 && !t->holes && find_empty_column(data, &column))
         return fail(NICEST_E_DATA, "column %zu (%s) has no value in any of %zu rows: leave it out",
                     column + 1, nicest_data_column_name(data, column), n);
     return fail(NICEST_E_DATA, "%zu usable row%s of %zu: at least 2 are needed", *count,
@@ -170,7 +200,7 @@ static nicest_status split_valid(trainer *t, const nicest_data *data, bool calib
     random_stream stream = {t->options.seed, RANDOM_SPLIT, 0};
     size_t n = nicest_data_rows(data), count = 0;
     size_t *index = memory_new(n, sizeof *index);
-    nicest_status status = index ? finite_rows(data, index, &count) : fail_memory();
+    nicest_status status = index ? usable_rows(data, t->holes, index, &count) : fail_memory();
     if (status == NICEST_OK && !count)
         status = fail(NICEST_E_DATA, "the validation data has no usable row");
     if (status != NICEST_OK)
@@ -229,11 +259,36 @@ static flow_rows moved_rows(const trainer *t)
     return (flow_rows){fetch_moved, t, nicest_data_rows(t->rows.train)};
 }
 
+/* A share of the rows of a batch lose cells, each row as many as it happens: so nets learn what `hidden`
+ * and `unknown` mean. Where no value can be hidden, categories alone are. */
+static void hide_cells(const trainer *t, size_t first, size_t count, double *stored)
+{
+    enum { MOST = 1024 };
+    static const float SHARE = 0.15f;
+    const entry *e = &t->flow->entry;
+    random_stream stream = {t->options.seed, RANDOM_HIDE, (uint32_t)t->state.draws};
+    float u[MOST + 2];
+    size_t d = e->columns < MOST ? e->columns : MOST;
+    for (size_t i = 0; i < count; i++) {
+        random_uniform(stream, first + i, u, 2);
+        if (u[0] >= SHARE)
+            continue;
+        random_uniform(stream, first + i, u, d + 2);
+        for (size_t j = 0; j < d; j++) {
+            bool value = e->column[j].role == ENTRY_VALUE;
+            if (u[2 + j] < u[1] && (value ? t->flow->spec.masked : e->place[j].classes > 0))
+                stored[i * e->columns + j] = NAN;
+        }
+    }
+}
+
 static void fetch_batch(const void *context, size_t first, size_t count, double *stored)
 {
     const trainer *t = context;
     source_gather(t->rows.train, t->order + first, count, stored);
     shift_pictures(&t->shift, t->moved, (uint32_t)t->state.draws, first, count, stored);
+    if (t->flow->spec.masked || t->flow->spec.categories)
+        hide_cells(t, first, count, stored);
 }
 
 /* ------------------------------------------------------------------ preparation */
@@ -272,13 +327,13 @@ static int choose_threads(const trainer *t)
     return work < 1e6 ? 1 : threads;
 }
 
-static nicest_status make_flow(trainer *t)
+static nicest_status make_flow(trainer *t, entry *e)
 {
     if (t->options.init)
         return go_on_from(t, model_flow_const(t->options.init));
     TRY(flow_new(&t->flow, t->recipe.spec, 0));
-    TRY(columns_recognise(&t->flow->entry, t->rows.train, &t->said));
-    TRY(columns_measure(&t->flow->entry, t->rows.train, t->recipe.centred, t->mean, t->deviation));
+    TRY(columns_measure(e, t->rows.train, t->recipe.centred, t->mean, t->deviation));
+    TRY(flow_set_entry(t->flow, e));
     flow_rows rows = moved_rows(t);
     return flow_init(t->flow, &rows, t->options.seed, choose_threads(t));
 }
@@ -341,20 +396,89 @@ static nicest_status open_run(trainer *t)
     return NICEST_OK;
 }
 
+/* "2,3x4": the classes of the entry's categories, or NULL, also where memory runs out. */
+static char *write_classes(const entry *e)
+{
+    char *text = NULL;
+    size_t run = 0, last = 0;
+    for (size_t j = 0; j <= e->columns; j++) {
+        bool own = j < e->columns && e->place[j].category != SIZE_MAX;
+        size_t classes = own ? e->place[j].classes : 0;
+        if (run && (j == e->columns || (own && classes != last))) {
+            char *longer = memory_format(run > 1 ? "%s%s%zux%zu" : "%s%s%zu", text ? text : "",
+                                         text ? "," : "", last, run);
+            memory_free(text);
+            text = longer;
+            run = 0;
+        }
+        last = own ? classes : last;
+        run += own;
+    }
+    return text;
+}
+
+/* What the columns are; `plain`: values only, as a spec without categories wants them. */
+static nicest_status recognise(trainer *t, entry *e, recipe_data *shape, bool plain)
+{
+    if (t->options.init)
+        return entry_copy(e, &model_flow_const(t->options.init)->entry) ? NICEST_OK : fail_memory();
+    if (!entry_open(e, nicest_data_columns(t->rows.train)))
+        return fail_memory();
+    if (!plain)
+        TRY(roles_choose(e, t->rows.train, t->rows.all, false, &t->said));
+    TRY(columns_recognise(e, t->rows.train, &t->said));
+    if (!plain)
+        TRY(roles_need_masks(e, t->rows.all, &shape->masked));
+    return NICEST_OK;
+}
+
+/* Whether the spec that is given, or the model, has hidden values and categories. */
+static nicest_status read_shape(const nicest_train_options *o, bool *masked, bool *plain)
+{
+    flow_spec parsed;
+    *masked = *plain = false;
+    if (!o->spec && !o->init)
+        return NICEST_OK;
+    TRY(spec_parse(&parsed, o->init ? nicest_model_spec(o->init) : o->spec));
+    *masked = parsed.masked;
+    *plain = !parsed.categories && !parsed.context;
+    spec_close(&parsed);
+    return NICEST_OK;
+}
+
+static nicest_status prepare_entry(trainer *t, entry *e, recipe_data *shape, bool plain)
+{
+    TRY(recognise(t, e, shape, plain));
+    char *classes = write_classes(e);
+    if (e->categories && !classes)
+        return fail_memory();
+    shape->columns = e->values;
+    shape->context = e->context;
+    shape->classes = classes;
+    nicest_status status = recipe_choose(&t->recipe, &t->options, shape, &t->said);
+    memory_free(classes);
+    return status == NICEST_OK ? make_flow(t, e) : status;
+}
+
 static nicest_status prepare(trainer *t, const nicest_data *train, const nicest_data *valid)
 {
     unsigned height, width, channels;
     size_t d = nicest_data_columns(train);
-    TRY(split_rows(t, train, valid));
+    bool masked, plain;
     nicest_data_image(train, &height, &width, &channels);
-    recipe_data shape = {nicest_data_rows(t->rows.train), d, height, width};
-    TRY(recipe_choose(&t->recipe, &t->options, &shape, &t->said));
-    t->shift = (shift){t->recipe.shift, height, width, channels, t->options.seed};
+    TRY(read_shape(&t->options, &masked, &plain));
+    t->holes = !height && (masked || (!t->options.spec && !t->options.init));
+    TRY(split_rows(t, train, valid));
+    recipe_data shape = {.rows = nicest_data_rows(t->rows.train), .height = height, .width = width};
     t->mean = memory_new(2 * d, sizeof *t->mean);
     if (!t->mean)
         return fail_memory();
     t->deviation = t->mean + d;
-    TRY(make_flow(t));
+    entry e = {0};
+    nicest_status status = prepare_entry(t, &e, &shape, plain || height > 0);
+    entry_close(&e);
+    TRY(status);
+    t->shift = (shift){t->recipe.shift, height, width, channels, t->options.seed};
     return open_run(t);
 }
 
@@ -374,8 +498,8 @@ void nicest_trainer_free(nicest_trainer *t)
     memory_free(t->mean);
     memory_free(t->identity);
     memory_free(t->said.text);
-    nicest_data_free(t->numbers[0]);
-    nicest_data_free(t->numbers[1]);
+    nicest_data_free(t->useful[0]);
+    nicest_data_free(t->useful[1]);
     recipe_close(&t->recipe);
     flow_free(t->flow);
     nicest_data_free(t->rows.train);
@@ -820,9 +944,13 @@ static nicest_status describe_columns(const trainer *t, nicest_model *model)
     nicest_status status = left && kinds ? NICEST_OK : fail_memory();
     for (size_t i = 0; status == NICEST_OK && i < count; i++)
         left[left_out++] = before[i];
-    for (size_t j = 0; status == NICEST_OK && t->numbers[0] && j < n; j++)
-        if (nicest_data_column_kind(given, j) == NICEST_CATEGORY)
-            left[left_out++] = nicest_data_column_name(given, j);
+    for (size_t j = 0, i = 0; status == NICEST_OK && j < n; j++) {
+        const char *name = nicest_data_column_name(given, j);
+        if (i < d && !strcmp(name, nicest_data_column_name(data, i)))
+            i++;
+        else
+            left[left_out++] = name;
+    }
     for (size_t j = 0; status == NICEST_OK && j < d; j++)
         kinds[j] = *source_kind(data, j);
     if (status == NICEST_OK)
@@ -878,37 +1006,46 @@ nicest_status trainer_model(nicest_trainer *t, nicest_model **model, nicest_trai
     return status;
 }
 
-/* Columns of words are left out of both, and named. */
-static nicest_status leave_words_out(trainer *t, const nicest_data **train,
-                                     const nicest_data **valid)
+/* Why a column is left out: it only counts or rises, or it is text. NULL: it stays. */
+static const char *left_out_for(const nicest_column_facts *f)
+{
+    bool out = !strcmp(f->what, "count") || !strcmp(f->what, "text") || !strcmp(f->what, "time");
+    return out ? f->advice : NULL;
+}
+
+/* Such columns are left out of training and validation data, and named. */
+static nicest_status leave_out(trainer *t, const nicest_data **train, const nicest_data **valid)
 {
     size_t n = nicest_data_columns(*train), kept = 0;
-    size_t *numbers = memory_new(n, sizeof *numbers);
-    char *named = memory_text("");
-    nicest_status status = numbers && named ? NICEST_OK : fail_memory();
+    unsigned height, width, channels;
+    size_t *place = memory_new(n, sizeof *place);
+    nicest_column_facts *facts = memory_new(n, sizeof *facts);
+    nicest_status status = place && facts ? NICEST_OK : fail_memory();
+    nicest_data_image(*train, &height, &width, &channels);
+    bool all = height || t->options.spec || t->options.init; /* nobody chooses then */
+    if (status == NICEST_OK && !all)
+        status = nicest_data_facts(*train, facts);
     for (size_t j = 0; status == NICEST_OK && j < n; j++) {
-        if (nicest_data_column_kind(*train, j) != NICEST_CATEGORY) {
-            numbers[kept++] = j;
-            continue;
-        }
-        char *longer = memory_format("%s%s%s", named, *named ? ", " : "",
-                                     nicest_data_column_name(*train, j));
-        memory_free(named);
-        named = longer;
-        status = named ? NICEST_OK : fail_memory();
+        const char *why = all ? NULL : left_out_for(&facts[j]);
+        if (why)
+            words_add(&t->said, "column %s: left out, since %s (--drop %s says so too)",
+                      nicest_data_column_name(*train, j), why,
+                      nicest_data_column_name(*train, j));
+        else
+            place[kept++] = j;
     }
-    if (status == NICEST_OK && kept < n) {
-        words_add(&t->said, "columns of words are not learnt yet and left out: %.400s", named);
-        status = kept ? nicest_data_take(&t->numbers[0], *train, numbers, kept)
-                      : fail(NICEST_E_DATA, "all columns hold words, which are not learnt yet: %.400s",
-                             named);
+    if (status == NICEST_OK && kept > 0 && kept < n) {
+        status = nicest_data_take(&t->useful[0], *train, place, kept);
         if (status == NICEST_OK && *valid)
-            status = nicest_data_take(&t->numbers[1], *valid, numbers, kept);
-        *train = status == NICEST_OK ? t->numbers[0] : *train;
-        *valid = status == NICEST_OK && *valid ? t->numbers[1] : *valid;
+            status = nicest_data_take(&t->useful[1], *valid, place, kept);
+        *train = status == NICEST_OK ? t->useful[0] : *train;
+        *valid = status == NICEST_OK && *valid ? t->useful[1] : *valid;
+    } else if (status == NICEST_OK && !kept) {
+        status = fail(NICEST_E_DATA, "no column has anything to learn: numbers only count, times only "
+                                     "rise, words are all different");
     }
-    memory_free(named);
-    memory_free(numbers);
+    memory_free(place);
+    memory_free(facts);
     return status;
 }
 
@@ -920,7 +1057,7 @@ nicest_status trainer_new(nicest_trainer **out, const nicest_data *train, const 
         return fail_memory();
     t->options = *options;
     t->given = train;
-    nicest_status status = leave_words_out(t, &train, &valid);
+    nicest_status status = leave_out(t, &train, &valid);
     t->rows.all = train;
     if (status == NICEST_OK)
         status = prepare(t, train, valid);

@@ -1,0 +1,520 @@
+/* roles.c - see roles.h. Owns the rules: which columns are categories, where a mass point is, which
+ * column is a function of another one. Each needs so much evidence that a table of measurements
+ * keeps its values. */
+#include "train/roles.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "base/status.h"
+#include "data/source.h"
+
+enum {
+    MOST_LEVELS = 64,     /* of numbers that are looked at one by one */
+    CATEGORY_LEVELS = 10, /* at most so many are a category, */
+    ROWS_A_LEVEL = 10,    /* with so many rows each */
+    RARE_WORD = 3,        /* a word of fewer training rows is OTHER */
+    MOST_WORDS = 1000,
+    POINT_ROWS = 20,  /* off a mass point */
+    FOLLOW_ROWS = 10, /* that a function must explain */
+    MOST_PAIRS = 20000,
+    READ_ROWS = 64
+};
+static const double POINT_SHARE = 0.2, POINT_LEAD = 4;
+
+/* The values of one column and how often each occurs; `many`: more than there is room for. */
+typedef struct look {
+    double *level; /* [room + 1], ascending */
+    size_t *count; /* [room + 1] */
+    size_t levels, room, seen, missing;
+    bool many, words;
+    double least, most;
+} look;
+
+static size_t place_in(const double *level, size_t levels, double v)
+{
+    size_t low = 0, high = levels;
+    while (low < high) {
+        size_t middle = (low + high) / 2;
+        if (level[middle] < v)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+static void look_at(look *l, double v)
+{
+    if (!isfinite(v)) {
+        l->missing += isnan(v);
+        return;
+    }
+    l->least = l->seen ? fmin(l->least, v) : v;
+    l->most = l->seen++ ? fmax(l->most, v) : v;
+    if (l->many)
+        return;
+    size_t i = place_in(l->level, l->levels, v);
+    if (i < l->levels && l->level[i] == v) {
+        l->count[i]++;
+        return;
+    }
+    l->many = l->levels == l->room;
+    if (l->many)
+        return;
+    memmove(l->level + i + 1, l->level + i, (l->levels - i) * sizeof *l->level);
+    memmove(l->count + i + 1, l->count + i, (l->levels - i) * sizeof *l->count);
+    l->level[i] = v;
+    l->count[i] = 1;
+    l->levels++;
+}
+
+/* Calls visit(context, row) for every row. */
+static nicest_status visit_rows(const nicest_data *data, void (*visit)(void *, const double *),
+                                void *context)
+{
+    size_t d = nicest_data_columns(data), n = nicest_data_rows(data);
+    double *rows = memory_new(READ_ROWS * d, sizeof *rows);
+    if (!rows)
+        return fail_memory();
+    for (size_t first = 0; first < n; first += READ_ROWS) {
+        size_t count = n - first < READ_ROWS ? n - first : READ_ROWS;
+        source_read(data, first, count, rows);
+        for (size_t i = 0; i < count; i++)
+            visit(context, rows + i * d);
+    }
+    memory_free(rows);
+    return NICEST_OK;
+}
+
+typedef struct looks {
+    look *column;
+    size_t columns;
+    bool words; /* this pass is of the columns of words */
+} looks;
+
+static void look_row(void *context, const double *row)
+{
+    looks *all = context;
+    for (size_t j = 0; j < all->columns; j++)
+        if (all->column[j].words == all->words)
+            look_at(&all->column[j], row[j]);
+}
+
+static void looks_close(looks *all)
+{
+    for (size_t j = 0; all->column && j < all->columns; j++) {
+        memory_free(all->column[j].level);
+        memory_free(all->column[j].count);
+    }
+    memory_free(all->column);
+}
+
+static nicest_status looks_open(looks *all, const nicest_data *train, const nicest_data *data)
+{
+    *all = (looks){.columns = nicest_data_columns(train)};
+    all->column = memory_new(all->columns, sizeof *all->column);
+    if (!all->column)
+        return fail_memory();
+    for (size_t j = 0; j < all->columns; j++) {
+        look *l = &all->column[j];
+        size_t count = 0;
+        nicest_data_column_words(train, j, &count);
+        l->words = nicest_data_column_kind(train, j) == NICEST_CATEGORY;
+        l->room = l->words ? count + 1 : MOST_LEVELS;
+        l->level = memory_new(l->room + 1, sizeof *l->level);
+        l->count = memory_new(l->room + 1, sizeof *l->count);
+        if (!l->level || !l->count)
+            return fail_memory();
+    }
+    TRY(visit_rows(data, look_row, all));
+    all->words = true;
+    return visit_rows(train, look_row, all);
+}
+
+/* ------------------------------------------------------------------ one column */
+
+/* A table that grows column by column. */
+typedef struct chooser {
+    entry *e;
+    const nicest_data *train;
+    looks looks;
+    double *table;
+    size_t used, rows; /* rows: of all data */
+    double unseen;     /* 1 / (n + 2) */
+    bool absence;
+    words *said;
+} chooser;
+
+static const char *name_of(const chooser *c, size_t j)
+{
+    return nicest_data_column_name(c->train, j);
+}
+
+/* Where the most frequent value is of a column of numbers with many others, from a sorted sample.
+ */
+static bool find_point(const look *l, const double *sorted, size_t n, double *point)
+{
+    size_t best = 0, next = 0, distinct = 0;
+    for (size_t i = 0, run; i < n; i += run, distinct++) {
+        for (run = 1; i + run < n && sorted[i + run] == sorted[i];)
+            run++;
+        if (run > best)
+            *point = sorted[i];
+        next = run > best ? best : run > next ? run : next;
+        best = run > best ? run : best;
+    }
+    double share = n ? (double)best / (double)n : 0;
+    return share >= POINT_SHARE && (double)best >= POINT_LEAD * (double)next &&
+           distinct > CATEGORY_LEVELS && (1 - share) * (double)l->seen >= POINT_ROWS;
+}
+
+/* Numbers that repeat by nature: two levels, or a few with many rows each. */
+static bool is_category(const look *l)
+{
+    for (size_t i = 1; !l->words && i < l->levels; i++) /* tables are told apart as floats */
+        if (!((float)l->level[i] > (float)l->level[i - 1]))
+            return false;
+    return l->words || (!l->many && l->levels >= 2 && l->levels <= CATEGORY_LEVELS &&
+                        l->seen >= ROWS_A_LEVEL * l->levels);
+}
+
+static void choose_words(chooser *c, size_t j, const look *l)
+{
+    entry_column *column = &c->e->column[j];
+    size_t rare = 0, first = c->used;
+    for (size_t i = 0; i < l->levels; i++) {
+        bool kept = !l->words || (l->count[i] >= RARE_WORD && c->used - first < MOST_WORDS);
+        if (kept)
+            c->table[c->used++] = l->level[i];
+        else
+            rare += l->count[i];
+    }
+    if (c->used == first) { /* all are rare */
+        rare -= l->count[0];
+        c->table[c->used++] = l->level[0];
+    }
+    size_t kept = c->used - first;
+    if (c->absence && l->missing)
+        c->table[c->used++] = NAN;
+    *column = (entry_column){.role = ENTRY_CATEGORY,
+                             .states = (double)(c->used - first),
+                             .other = l->words ? c->unseen : 0};
+    if (!l->words)
+        words_add(c->said, "column %s: %zu levels, a category", name_of(c, j), kept);
+    else if (rare)
+        words_add(c->said, "column %s: %zu words; others, in %zu rows, share one probability",
+                  name_of(c, j), kept, rare);
+    else
+        words_add(c->said, "column %s: %zu word%s", name_of(c, j), kept, kept == 1 ? "" : "s");
+}
+
+/* Bounds of samples: amounts stay amounts, shares shares. */
+static void bound_samples(entry_column *column, const look *l)
+{
+    if (l->least >= 0 && l->least < l->most) {
+        bool share = l->most == 1 || l->most == 100;
+        column->least = 0;
+        column->most = share ? l->most : HUGE_VAL;
+    } else if (l->most <= 0 && l->least < l->most) {
+        column->least = -HUGE_VAL;
+        column->most = 0;
+    }
+}
+
+static void choose_value(chooser *c, size_t j, const look *l, const double *sorted, size_t n)
+{
+    entry_column *column = &c->e->column[j];
+    int decimals = nicest_data_column_decimals(c->train, j);
+    double point;
+    size_t first = c->used;
+    *column = (entry_column){.decimals = decimals >= 0 && decimals <= 9 ? decimals + 1 : 0};
+    bound_samples(column, l);
+    if (find_point(l, sorted, n, &point)) {
+        c->table[c->used++] = point;
+        words_add(c->said, "column %s: a mass point at %.6g, and values beside it", name_of(c, j),
+                  point);
+    }
+    if (c->absence && l->missing)
+        c->table[c->used++] = NAN;
+    column->states = (double)(c->used - first);
+}
+
+static void choose_constant(chooser *c, size_t j, const look *l)
+{
+    c->table[c->used++] = l->level[0];
+    c->e->column[j] = (entry_column){.role = ENTRY_FOLLOWS, .states = 1, .other = c->unseen};
+    words_add(c->said, "column %s: constant", name_of(c, j));
+}
+
+static int compare_numbers(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+/* The numbers of a column in rows[n, d], ascending. */
+static size_t sort_column(const double *rows, size_t n, size_t d, size_t j, double *sorted)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < n; i++)
+        if (isfinite(rows[i * d + j]))
+            sorted[kept++] = rows[i * d + j];
+    qsort(sorted, kept, sizeof *sorted, compare_numbers);
+    return kept;
+}
+
+static nicest_status choose_all(chooser *c)
+{
+    enum { SAMPLE_ROWS = 20000, SAMPLE_VALUES = 4 << 20 };
+    size_t n = nicest_data_rows(c->train), d = c->looks.columns, some = SAMPLE_VALUES / d + 1;
+    some = n < some ? n : some;
+    some = some < SAMPLE_ROWS ? some : SAMPLE_ROWS;
+    double *rows = memory_new(some * (d + 1), sizeof *rows), *sorted = rows + some * d;
+    if (!rows)
+        return fail_memory();
+    for (size_t i = 0; i < some; i++)
+        source_read(c->train, (size_t)((double)i * (double)n / (double)some), 1, rows + i * d);
+    nicest_status status = NICEST_OK;
+    for (size_t j = 0; j < d; j++) {
+        const look *l = &c->looks.column[j];
+        if (!l->seen)
+            status =
+                fail(NICEST_E_DATA, "column %zu (%s) has no value in any of %zu rows: leave it out",
+                     j + 1, name_of(c, j), c->rows);
+        bool constant = !l->many && l->levels == 1 && !(c->absence && l->missing);
+        if (status != NICEST_OK)
+            continue;
+        if (constant && !l->words)
+            choose_constant(c, j, l);
+        else if (is_category(l) && l->levels)
+            choose_words(c, j, l);
+        else
+            choose_value(c, j, l, sorted, l->many ? sort_column(rows, some, d, j, sorted) : 0);
+    }
+    memory_free(rows);
+    return status;
+}
+
+/* ------------------------------------------------------------------ what follows from another */
+
+/* Whether column `target` is a function of the category `source`: value[state], NaN while unknown.
+ */
+typedef struct pair {
+    size_t source, target;
+    double *value;
+    bool alive;
+} pair;
+
+typedef struct pairs {
+    const chooser *c;
+    pair *pair;
+    size_t count;
+    double *state; /* [columns] of the row at hand: place in the table, NaN unknown, -1 OTHER */
+} pairs;
+
+static double state_in_table(const chooser *c, size_t j, double v)
+{
+    size_t states = (size_t)c->e->column[j].states;
+    const double *table = c->e->table + c->e->place[j].table;
+    size_t at = isnan(v) ? states : place_in(table, states, v);
+    if (isnan(v))
+        return NAN;
+    return at < states && table[at] == v ? (double)at : -1;
+}
+
+static void follow_row(void *context, const double *row)
+{
+    pairs *all = context;
+    for (size_t j = 0; j < all->c->looks.columns; j++)
+        if (all->c->e->column[j].role == ENTRY_CATEGORY)
+            all->state[j] = state_in_table(all->c, j, row[j]);
+    for (size_t i = 0; i < all->count; i++) {
+        pair *p = &all->pair[i];
+        double state = p->alive ? all->state[p->source] : -1, v = row[p->target];
+        if (!p->alive || state == -1 || isnan(v))
+            continue;
+        if (isnan(state))
+            p->alive = false; /* the target knows what the source does not */
+        else if (isnan(p->value[(size_t)state]))
+            p->value[(size_t)state] = v;
+        else
+            p->alive = p->value[(size_t)state] == v;
+    }
+}
+
+static bool may_follow(const chooser *c, size_t source, size_t target)
+{
+    const look *from = &c->looks.column[source], *to = &c->looks.column[target];
+    size_t most = 0, states = (size_t)c->e->column[source].states;
+    for (size_t i = 0; !to->many && i < to->levels; i++)
+        most = to->count[i] > most ? to->count[i] : most;
+    return source != target && c->e->column[source].role == ENTRY_CATEGORY && !to->many &&
+           c->e->column[target].role != ENTRY_FOLLOWS && to->levels > 1 && to->levels <= states &&
+           to->seen - most >= FOLLOW_ROWS && from->seen >= 5 * states;
+}
+
+static bool follows(const pairs *all, size_t source, size_t target)
+{
+    for (size_t i = 0; i < all->count; i++)
+        if (all->pair[i].alive && all->pair[i].source == source && all->pair[i].target == target)
+            return true;
+    return false;
+}
+
+/* The earliest column, itself no follower, that `target` is a function of; of two that say the same
+ * the earlier leads. */
+static const pair *leader_of(const pairs *all, size_t target, bool deep)
+{
+    for (size_t i = 0; i < all->count; i++) {
+        const pair *p = &all->pair[i];
+        if (p->alive && p->target == target &&
+            (p->source < target || !follows(all, target, p->source)) &&
+            (!deep || !leader_of(all, p->source, false)))
+            return p;
+    }
+    return NULL;
+}
+
+/* The tables anew, in the order of the columns, with those of followers. */
+static nicest_status write_followers(chooser *c, const pairs *all)
+{
+    entry *e = c->e;
+    size_t total = 0;
+    const pair **leader = memory_new(e->columns, sizeof *leader);
+    for (size_t j = 0; leader && j < e->columns; j++) {
+        leader[j] = leader_of(all, j, true);
+        total +=
+            leader[j] ? (size_t)e->column[leader[j]->source].states : (size_t)e->column[j].states;
+    }
+    double *table = memory_new(total, sizeof *table), *next = table;
+    if (!leader || !table) {
+        memory_free(leader);
+        memory_free(table);
+        return fail_memory();
+    }
+    for (size_t j = 0; j < e->columns; j++) {
+        const pair *p = leader[j];
+        size_t states = p ? (size_t)e->column[p->source].states : (size_t)e->column[j].states;
+        memcpy(next, p ? p->value : e->table + e->place[j].table, states * sizeof *next);
+        next += states;
+        if (!p)
+            continue;
+        words_add(c->said, "column %s: follows from %s", name_of(c, j), name_of(c, p->source));
+        e->column[j] = (entry_column){.role = ENTRY_FOLLOWS,
+                                      .states = (double)states,
+                                      .source = (double)p->source + 1,
+                                      .other = c->unseen};
+    }
+    memory_free(leader);
+    nicest_status status = entry_table(e, total) ? NICEST_OK : fail_memory();
+    if (status == NICEST_OK)
+        memcpy(e->table, table, total * sizeof *table);
+    memory_free(table);
+    return status == NICEST_OK ? entry_set(e) : status;
+}
+
+static nicest_status find_followers(chooser *c, const nicest_data *data)
+{
+    size_t d = c->looks.columns, count = 0, values = 0;
+    for (size_t i = 0; i < d; i++)
+        for (size_t j = 0; j < d && count <= MOST_PAIRS; j++)
+            if (may_follow(c, i, j)) {
+                count++;
+                values += (size_t)c->e->column[i].states;
+            }
+    if (!count || count > MOST_PAIRS)
+        return NICEST_OK;
+    pairs all = {.c = c};
+    all.pair = memory_new(count, sizeof *all.pair);
+    double *block = memory_new(values + d, sizeof *block), *next = block;
+    nicest_status status = all.pair && block ? NICEST_OK : fail_memory();
+    for (size_t i = 0; status == NICEST_OK && i < d; i++)
+        for (size_t j = 0; j < d; j++)
+            if (may_follow(c, i, j)) {
+                all.pair[all.count++] = (pair){i, j, next, true};
+                for (size_t k = 0; k < (size_t)c->e->column[i].states; k++)
+                    *next++ = NAN;
+            }
+    all.state = next;
+    if (status == NICEST_OK)
+        status = visit_rows(data, follow_row, &all);
+    if (status == NICEST_OK)
+        status = write_followers(c, &all);
+    memory_free(all.pair);
+    memory_free(block);
+    return status;
+}
+
+/* ------------------------------------------------------------------ all */
+
+/* A table of constants alone keeps one as a value, which has noise then. */
+static void keep_something(entry *e)
+{
+    for (size_t j = 0; j < e->columns; j++)
+        if (e->column[j].role != ENTRY_FOLLOWS)
+            return;
+    for (size_t j = 0; j < e->columns; j++)
+        e->column[j] = (entry_column){0};
+}
+
+static nicest_status choose(chooser *c, const nicest_data *train, const nicest_data *all)
+{
+    size_t room = 0;
+    TRY(looks_open(&c->looks, train, all));
+    for (size_t j = 0; j < c->looks.columns; j++)
+        room += c->looks.column[j].levels + 2;
+    c->table = memory_new(room, sizeof *c->table);
+    if (!c->table)
+        return fail_memory();
+    TRY(choose_all(c));
+    keep_something(c->e);
+    c->used = 0;
+    for (size_t j = 0; j < c->e->columns; j++)
+        c->used += (size_t)c->e->column[j].states;
+    if (!entry_table(c->e, c->used))
+        return fail_memory();
+    memcpy(c->e->table, c->table, c->used * sizeof *c->table);
+    TRY(entry_set(c->e));
+    return find_followers(c, train);
+}
+
+nicest_status roles_choose(entry *e, const nicest_data *train, const nicest_data *all, bool absence,
+                           words *said)
+{
+    chooser c = {.e = e,
+                 .train = train,
+                 .unseen = 1 / ((double)nicest_data_rows(train) + 2),
+                 .rows = nicest_data_rows(all),
+                 .absence = absence,
+                 .said = said};
+    nicest_status status = choose(&c, train, all);
+    looks_close(&c.looks);
+    memory_free(c.table);
+    return status;
+}
+
+typedef struct mask_search {
+    const entry *e;
+    bool need;
+} mask_search;
+
+static void search_row(void *context, const double *row)
+{
+    mask_search *s = context;
+    for (size_t j = 0; j < s->e->columns; j++) {
+        const entry_column *c = &s->e->column[j];
+        bool value = c->role == ENTRY_VALUE && !(c->given > 0);
+        s->need = s->need || (value && (isnan(row[j]) || c->states > 0));
+    }
+}
+
+nicest_status roles_need_masks(const entry *e, const nicest_data *all, bool *need)
+{
+    mask_search s = {.e = e};
+    TRY(visit_rows(all, search_row, &s));
+    *need = s.need;
+    return NICEST_OK;
+}
