@@ -82,7 +82,9 @@ def test_words_and_dates_as_in_a_file(tmp_path):
     text = nicest.open(tmp_path / "t.csv")
     mine = nicest.Data(frame)
     assert np.array_equal(mine.numpy(), text.numpy()) and mine.names == text.names
-    assert np.array_equal(nicest.Data(polars.from_pandas(frame)).numpy(), text.numpy())
+    other = polars.DataFrame({"x": frame.x.to_numpy(), "colour": frame.colour.tolist(),
+                              "day": frame.day.dt.date.tolist()})
+    assert np.array_equal(nicest.Data(other).numpy(), text.numpy())
     model = nicest.train(text, **QUICK)
     assert np.array_equal(model.score(frame), model.score(text))
     assert np.array_equal(model.score(frame.astype({"colour": "category"})), model.score(text))
