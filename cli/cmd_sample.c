@@ -105,11 +105,11 @@ static double write_file(const sample_settings *s, const nicest_model *model)
     double started = clock_seconds();
     double *rows = sample_rows(&s->shared, model, s->rows, s->temperature);
     double seconds = clock_seconds() - started;
-    if (is_picture(s->shared.output)) {
+    if (s->shared.output && is_picture(s->shared.output)) {
         draw_samples(s, model, rows, s->shared.output);
     } else {
         nicest_data *data = model_data(model, rows, s->rows);
-        save_data(data, s->shared.output);
+        save_data(data, s->shared.output ? s->shared.output : "-");
         nicest_data_free(data);
     }
     block_free(rows);
@@ -124,6 +124,9 @@ static int sample_run(void *settings)
     nicest_model *model = open_model(s->model);
     check_output(model, path);
     bool stream = !path || !strcmp(path, "-") || has_extension(path, ".json");
+    for (size_t j = 0; j < nicest_model_columns(model); j++) /* words and times need what knows them */
+        stream = stream && ((path && has_extension(path, ".json")) ||
+                            nicest_model_column_kind(model, j) == NICEST_NUMBER);
     double seconds = stream ? write_stream(s, model) : write_file(s, model);
     if (path)
         say(&s->shared, "%s: %zu rows in %.2f s", path, s->rows, seconds);

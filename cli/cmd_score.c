@@ -42,7 +42,8 @@ typedef struct scoring {
     const score_settings *s;
     const nicest_model *model;
     nicest_workspace *workspace;
-    size_t chunk, row, skipped;
+    size_t chunk, row, skipped, impossible;
+    const char *never; /* the first column with a value that never occurs */
     double *rows, *logp, *p, *lines, *scores, *kept;
     const char *score; /* that p is of */
     size_t most_kept;
@@ -78,6 +79,11 @@ static void score_chunk(scoring *w, size_t count, double started)
         w->lines[i * columns] = w->logp[i];
         if (w->calibrated)
             w->lines[i * columns + 1] = w->p[i];
+    }
+    for (size_t i = 0, d = nicest_model_columns(w->model); i < count; i++) {
+        size_t column = isinf(w->logp[i]) ? nicest_model_impossible(w->model, w->rows + i * d) : d;
+        if (column < d && w->impossible++ == 0)
+            w->never = nicest_model_column_name(w->model, column);
     }
     summary_add(&w->sum, w->logp, count);
     if (w->row + count <= w->most_kept)
@@ -173,6 +179,9 @@ static void say_summary(const scoring *w, double bits)
     const shared_settings *shared = &w->s->shared;
     if (w->skipped)
         say(shared, "%zu bad lines were left out", w->skipped);
+    if (w->impossible)
+        say(shared, "%zu row%s impossible: column %s has a value that never occurs (log p -infinity)",
+            w->impossible, w->impossible > 1 ? "s are" : " is", w->never);
     if (w->sum.missing)
         say(shared, "%zu rows have missing values and no log-likelihood (nan)", w->sum.missing);
     if (!w->sum.rows)

@@ -296,6 +296,9 @@ NICEST_API void nicest_model_image(const nicest_model *model, unsigned *height, 
  * values; returns 0 where the column is continuous. */
 NICEST_API int nicest_model_quantised(const nicest_model *model, size_t column, double *levels,
                                       double *step, double *unit);
+/* The first column whose value in this stored row never occurs (a flag of 0.5), so that the row has
+ * log p -infinity; the number of columns where there is none. */
+NICEST_API size_t nicest_model_impossible(const nicest_model *model, const double *row);
 /* -(logp + sum of log unit) / (d log 2) where every column is quantised, else NaN. */
 NICEST_API double nicest_model_bits_per_dim(const nicest_model *model, double logp);
 /* The columns of the model out of data, in the model's order: by name, whatever stands beside them
@@ -420,6 +423,8 @@ typedef struct nicest_train_options {
     const char *hidden;       /* "1000x5", "256,128"; NULL: by preset */
     const char *activation;   /* "relu", "tanh", "silu"; NULL: by preset */
     const char *prior;        /* "logistic", "normal", "mixture:K", "mixture:K:diagonal"; NULL: preset's */
+    const char *absence;      /* "model": which values are missing is learnt too, as categories; "ignore" or
+                                 NULL: log p is given which are seen */
     const char *preprocess;   /* "standardise", "centre", "marginal", "logit", "none"; NULL: by preset */
     size_t batch;             /* 0: by preset */
     double learning_rate;     /* 0: by preset */

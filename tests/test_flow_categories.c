@@ -9,6 +9,7 @@
 enum { D = 7, CLASSES = 3, ROWS = 300 };
 static const char SPEC[] = "nicest 1\ncolumns 2\ncontext 12\nmasked\n"
                            "categories classes=2,4,2 hidden=12 activation=silu\nstandardise\n"
+                           "permute reverse\n"
                            "coupling move=second hidden=8x2 activation=tanh\n"
                            "coupling move=first hidden=8x2 activation=tanh\nscale\nprior normal\n";
 static const double TABLE[] = {0, 1, 4, 5, 0, 1, 10, 11, 15, 7}, OTHER = 0.05;

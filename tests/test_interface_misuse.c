@@ -106,6 +106,8 @@ static void questions_of_nothing_have_an_answer(void **state)
     assert_null(nicest_model_column_name(model, D));
     nicest_model_image(NULL, NULL, &side, NULL);
     assert_int_equal(nicest_model_quantised(NULL, 0, NULL, NULL, NULL), 0);
+    assert_int_equal(nicest_model_impossible(NULL, NULL), 0);
+    assert_int_equal(nicest_model_impossible(model, NULL), D);
     assert_int_equal(nicest_model_quantised(model, D, &level, NULL, NULL), 0);
     assert_true(level == 9);
     assert_true(isnan(nicest_model_bits_per_dim(NULL, 1)));

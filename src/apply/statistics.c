@@ -261,7 +261,7 @@ static void describe_latent(const pass *p, const double *h, double *scratch, dou
     fill(u, p->d, 0);
     for (size_t j = 0; j < values; j++) {
         u[j] = stretched(p->flow->spec.prior, h[j]);
-        v[p->place[j]] = u[j];
+        v[p->flow->order ? j : p->place[j]] = u[j];
     }
     latent_figures(h, u, values, sorted, out);
     neighbour_products(p, v, out + LATENT_FIGURES);

@@ -233,6 +233,14 @@ bool entry_is_value(const entry *e, size_t j, double v)
     return e->column[j].role == ENTRY_VALUE && isfinite(v) && !is_special(e, j, v);
 }
 
+size_t entry_impossible(const entry *e, const double *stored)
+{
+    size_t j = 0;
+    while (j < e->columns && !(e->place[j].classes && class_of(e, j, stored[j]) == IMPOSSIBLE))
+        j++;
+    return j;
+}
+
 /* What the column must be by its source, whose value is `v`; NaN where nothing is known. */
 static double followed(const entry *e, size_t j, const double *row)
 {

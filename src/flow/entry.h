@@ -124,6 +124,9 @@ void entry_restore_row(const entry *e, const double *encoded, const double *give
 bool entry_finish_row(const entry *e, double *stored, bool clamp);
 /* Whether v, stored or continuous, is a number that has a density in column j. */
 bool entry_is_value(const entry *e, size_t j, double v);
+/* The first column whose value has no probability at all in this stored row; `columns` where all may
+ * be. */
+size_t entry_impossible(const entry *e, const double *stored);
 /* The column that has place `value` in x. */
 size_t entry_value(const entry *e, size_t value);
 /* The value of x that class c of category i hides, or SIZE_MAX. */

@@ -82,7 +82,12 @@ static nicest_status build(flow *f, const char *spec_text, size_t most)
         return fail_memory();
     TRY(place_tensors(f));
     list_blocks(f);
-    return f->blocks.failed ? fail_memory() : NICEST_OK;
+    f->order = f->spec.masked ? memory_new(2 * f->spec.columns, sizeof *f->order) : NULL;
+    if (f->blocks.failed || (f->spec.masked && !f->order))
+        return fail_memory();
+    if (f->order)
+        flow_trace(f, f->order);
+    return NICEST_OK;
 }
 
 nicest_status flow_new(flow **out, const char *spec_text, size_t most)
@@ -108,6 +113,7 @@ void flow_free(flow *f)
     memory_free(f->blocks.items);
     memory_free(f->theta);
     memory_free(f->frozen);
+    memory_free(f->order);
     memory_free(f);
 }
 
@@ -470,6 +476,20 @@ static void load_row(const flow_workspace *w, const tile *t, size_t row, const d
     }
 }
 
+/* Rows of the tile from encoded ones; latent ones of a masked flow are put in the latent's order. */
+static void put_values(const flow_workspace *w, tile *t, size_t start, const double *rows,
+                       size_t count)
+{
+    const entry *e = &w->flow->entry;
+    if (!w->flow->order || w->job->input != FLOW_LATENT) {
+        state_put_rows(t->x, t->padded, start, rows, count, t->columns, e->width);
+        return;
+    }
+    for (size_t j = 0; j < t->columns; j++)
+        for (size_t r = 0; r < count; r++)
+            t->x[j * t->padded + start + r] = rows[r * e->width + w->flow->order[j]];
+}
+
 /* Rows start .. start+count-1 of what stands behind the values of encoded rows; unknown classes are
  * -1. Rows that do not count have zeros, and no class. */
 static void load_rest(const flow_workspace *w, tile *t, size_t start, size_t count,
@@ -506,9 +526,14 @@ static void draw_categories(const flow_workspace *w, tile *t, size_t first, floa
     l->class->draw(l, t, u);
     for (size_t i = 0; t->mask && i < count; i++) {
         size_t hidden = entry_hides(&w->flow->entry, i);
-        for (size_t r = 0; hidden != SIZE_MAX && r < t->padded; r++)
+        if (hidden == SIZE_MAX)
+            continue;
+        size_t at = 0; /* in the latent, where samples begin */
+        while (w->flow->order[at] != hidden)
+            at++;
+        for (size_t r = 0; r < t->padded; r++)
             if (t->category[i * t->padded + r] > 0)
-                t->mask[hidden * t->padded + r] = 0;
+                t->mask[at * t->padded + r] = 0;
     }
 }
 
@@ -538,7 +563,7 @@ static void load_tile(const flow_workspace *w, tile *t, size_t first, double *va
         for (size_t i = 0; i < count; i++)
             load_row(w, t, first + start + i, from + i * e->columns, rows + i * e->width, noise);
         memset(rows + count * e->width, 0, (room - count) * e->width * sizeof *rows);
-        state_put_rows(t->x, t->padded, start, rows, room, t->columns, e->width);
+        put_values(w, t, start, rows, room);
         if (e->mixed)
             load_rest(w, t, start, room, rows);
     }
@@ -594,9 +619,11 @@ static void restore_row(const flow_workspace *w, const tile *t, size_t r, double
 {
     const entry *e = &w->flow->entry;
     double *rest = encoded + e->values;
-    state_get_rows(t->x, t->padded, r, encoded, 1, t->columns);
-    for (size_t j = 0; t->mask && j < t->columns; j++)
-        encoded[j] = t->mask[j * t->padded + r] > 0 ? encoded[j] : NAN;
+    for (size_t j = 0; j < t->columns; j++) {
+        bool hidden = t->mask && !(t->mask[j * t->padded + r] > 0);
+        size_t to = latent && w->flow->order ? w->flow->order[j] : j;
+        encoded[to] = hidden ? NAN : t->x[j * t->padded + r];
+    }
     for (size_t i = 0; i < e->categories; i++) {
         real class = t->category[i * t->padded + r];
         *rest++ = class >= 0 ? (double)class : NAN;

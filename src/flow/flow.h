@@ -20,6 +20,8 @@ typedef struct flow {
     real *theta;       /* [tensors.trainable] */
     real *frozen;      /* [tensors.frozen] */
     block_list blocks; /* theta, cut for gradient and optimiser */
+    uint32_t *order;   /* [2 columns] of flow_trace where the flow is masked, else NULL: there latent rows
+                        * have the columns' order, so that what is hidden is so in both */
 } flow;
 
 /* All parameters zero. NICEST_E_FORMAT when the spec is wrong, or wants more than `most` numbers

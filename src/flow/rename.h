@@ -21,6 +21,7 @@
 #define entry_finish_row     entry_finish_row_f64
 #define entry_given_row      entry_given_row_f64
 #define entry_hides          entry_hides_f64
+#define entry_impossible     entry_impossible_f64
 #define entry_is_value       entry_is_value_f64
 #define entry_latent_row     entry_latent_row_f64
 #define entry_log_units      entry_log_units_f64

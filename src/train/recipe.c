@@ -107,6 +107,8 @@ static nicest_status check_options(const nicest_train_options *o)
         return fail(NICEST_E_ARGUMENT, "optimizer: %d is none of nicest_optimizer, nor -1", kind);
     if (precision != NICEST_F32 && precision != NICEST_BF16)
         return fail(NICEST_E_ARGUMENT, "precision: %d is none of nicest_precision", precision);
+    if (o->absence && strcmp(o->absence, "ignore") && strcmp(o->absence, "model"))
+        return fail(NICEST_E_ARGUMENT, "absence '%.30s': expected ignore or model", o->absence);
     if (o->patience < -1)
         return fail(NICEST_E_ARGUMENT, "patience: %d is below -1 (never)", o->patience);
     if (o->couplings < 0 || o->couplings > 512)

@@ -276,6 +276,9 @@ static void hide_cells(const trainer *t, size_t first, size_t count, double *sto
         random_uniform(stream, first + i, u, d + 2);
         for (size_t j = 0; j < d; j++) {
             bool value = e->column[j].role == ENTRY_VALUE;
+            size_t states = (size_t)e->column[j].states;
+            if (states && isnan(e->table[e->place[j].table + states - 1]))
+                continue; /* there to be missing says something */
             if (u[2 + j] < u[1] && (value ? t->flow->spec.masked : e->place[j].classes > 0))
                 stored[i * e->columns + j] = NAN;
         }
@@ -424,8 +427,9 @@ static nicest_status recognise(trainer *t, entry *e, recipe_data *shape, bool pl
         return entry_copy(e, &model_flow_const(t->options.init)->entry) ? NICEST_OK : fail_memory();
     if (!entry_open(e, nicest_data_columns(t->rows.train)))
         return fail_memory();
+    bool absence = t->options.absence && !strcmp(t->options.absence, "model");
     if (!plain)
-        TRY(roles_choose(e, t->rows.train, t->rows.all, false, &t->said));
+        TRY(roles_choose(e, t->rows.train, t->rows.all, absence, &t->said));
     TRY(columns_recognise(e, t->rows.train, &t->said));
     if (!plain)
         TRY(roles_need_masks(e, t->rows.all, &shape->masked));
@@ -1009,8 +1013,7 @@ nicest_status trainer_model(nicest_trainer *t, nicest_model **model, nicest_trai
 /* Why a column is left out: it only counts or rises, or it is text. NULL: it stays. */
 static const char *left_out_for(const nicest_column_facts *f)
 {
-    bool out = !strcmp(f->what, "count") || !strcmp(f->what, "text") || !strcmp(f->what, "time");
-    return out ? f->advice : NULL;
+    return strcmp(f->what, "empty") ? f->advice : NULL;
 }
 
 /* Such columns are left out of training and validation data, and named. */
