@@ -257,6 +257,52 @@ static nicest_status measure_proof(const probe *p, int threads, nicest_verificat
     return NICEST_OK;
 }
 
+enum { GRID = 20000 };
+
+/* The mass of all rows in which the other column, if any, is `other`: the value's numbers that have no
+ * density, and the integral over all others, within 20 deviations. rows[GRID, d], logp[GRID]. */
+static nicest_status add_mass(const probe *p, size_t value, double other, double *rows,
+                              double *logp, double *total)
+{
+    const entry *e = &model_flow_const(p->model)->entry;
+    const double *table = value < p->d ? e->table + e->place[value].table : NULL;
+    size_t special = value < p->d ? (size_t)e->column[value].states : 1, n = special;
+    double width = value < p->d ? 40 * p->deviation[value] / GRID : 0;
+    for (size_t i = 0; i < GRID * p->d; i++) /* what follows is summed out */
+        rows[i] = e->column[i % p->d].role == ENTRY_CATEGORY ? other : NAN;
+    for (size_t i = 0; table && i < special; i++)
+        rows[i * p->d + value] = table[i];
+    for (size_t i = 0; table && n < GRID; i++, n++)
+        rows[n * p->d + value] = p->mean[value] + width * ((double)i + 0.5 - GRID / 2.0);
+    TRY(nicest_log_prob(p->workspace, rows, n, logp));
+    for (size_t i = 0; i < n; i++)
+        *total += exp(logp[i]) * (i < special ? 1 : width);
+    return NICEST_OK;
+}
+
+/* Of one or two columns of a mixed table with at most one value: sums over what has no density. */
+static nicest_status measure_mixed_mass(const probe *p, double *total)
+{
+    const entry *e = &model_flow_const(p->model)->entry;
+    size_t value = p->d, first = e->values && e->column[0].role == ENTRY_VALUE ? 1 : 0;
+    for (size_t j = 0; j < p->d; j++)
+        value = e->column[j].role == ENTRY_VALUE ? j : value;
+    double *rows = memory_new(GRID, (p->d + 1) * sizeof *rows);
+    if (!rows)
+        return fail_memory();
+    nicest_status status = NICEST_OK;
+    const entry_column *c = first < p->d ? &e->column[first] : NULL;
+    size_t states = c && c->role == ENTRY_CATEGORY ? (size_t)c->states : 0;
+    *total = 0;
+    for (size_t i = 0; status == NICEST_OK && i < states; i++)
+        status = add_mass(p, value, e->table[e->place[first].table + i], rows, rows + GRID * p->d,
+                          total);
+    if (status == NICEST_OK && (!states || c->other > 0)) /* OTHER; or nothing to sum over */
+        status = add_mass(p, value, states ? HUGE_VAL : NAN, rows, rows + GRID * p->d, total);
+    memory_free(rows);
+    return status;
+}
+
 static nicest_status measure_integral(const probe *p, int threads, nicest_verification *v)
 {
     v->integral = NAN;
@@ -266,6 +312,17 @@ static nicest_status measure_integral(const probe *p, int threads, nicest_verifi
                  "%zu columns: total mass is measured for 1 or 2", p->d);
         return NICEST_OK;
     }
+    const entry *e = &model_flow_const(p->model)->entry;
+    size_t categories = 0;
+    for (size_t j = 0; j < p->d; j++)
+        categories += e->column[j].role == ENTRY_CATEGORY;
+    if (e->mixed && (e->values > 1 || categories > 1 || e->context > e->own)) {
+        snprintf(v->integral_reason, sizeof v->integral_reason,
+                 "of a mixed table total mass is measured for one value and one category");
+        return NICEST_OK;
+    }
+    if (e->mixed)
+        return measure_mixed_mass(p, &v->integral);
     TRY(nicest_density_integral(p->model, p->seed, threads, NULL, &v->integral));
     if (isnan(v->integral))
         snprintf(v->integral_reason, sizeof v->integral_reason,
