@@ -1,6 +1,7 @@
 /* cmd_sample.c - `nicest sample`: new rows from a model, as data or as a picture. */
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "common.h"
@@ -11,6 +12,7 @@ typedef struct sample_settings {
     const char *model;
     size_t rows;
     double temperature;
+    const char *given;
 } sample_settings;
 
 #define AT(field) offsetof(sample_settings, field)
@@ -21,6 +23,8 @@ static const option SAMPLE_OPTIONS[] = {
      .help = "a model file"},
     {.group = "Sampling", .name = "rows", .letter = 'n', .type = OPTION_COUNT, .argument = "N",
      .low = 1, .high = 1e12, .offset = AT(rows), .help = "rows to draw"},
+    {.name = "given", .type = OPTION_TEXT, .argument = "COLUMN=VALUE,...", .offset = AT(given),
+     .help = "of a model that was trained --given these columns: draw the others given these values"},
     {.name = "temperature", .type = OPTION_REAL, .argument = "T", .low = 0, .high = 1000,
      .offset = AT(temperature),
      .help = "scale of the latent; 1 is the model, less is more typical"},
@@ -76,25 +80,83 @@ static void check_output(const nicest_model *model, const char *path)
                nicest_model_columns(model));
 }
 
+/* The stored value that a text is in a column of the model. */
+static double value_of_text(const nicest_model *model, size_t column, const char *text)
+{
+    size_t words;
+    char *end;
+    const char *const *word = nicest_model_column_words(model, column, &words);
+    for (size_t i = 0; word && i < words; i++)
+        if (!strcmp(word[i], text))
+            return (double)i;
+    double value = strtod(text, &end);
+    if (word || end == text || *end)
+        refuse(STATUS_USAGE, "sample: --given %s: '%s' is no value of that column",
+               nicest_model_column_name(model, column), text);
+    return value;
+}
+
+/* One row with the values of --given, and NaN elsewhere; NULL where nothing is given. */
+static double *read_given(const sample_settings *s, const nicest_model *model)
+{
+    size_t d = nicest_model_columns(model);
+    if (!s->given)
+        return NULL;
+    double *row = block_new(d, sizeof *row);
+    char *text = block_new(strlen(s->given) + 1, 1), *next = text;
+    strcpy(text, s->given);
+    for (size_t j = 0; j < d; j++)
+        row[j] = NAN;
+    while (next) {
+        char *item = next, *equals = strchr(item, '=');
+        size_t j = 0;
+        next = strchr(item, ',');
+        if (next)
+            *next++ = 0;
+        if (!equals)
+            refuse(STATUS_USAGE, "sample: --given '%s': expected COLUMN=VALUE", item);
+        *equals = 0;
+        while (j < d && strcmp(nicest_model_column_name(model, j), item))
+            j++;
+        if (j == d || !nicest_model_given(model, j))
+            refuse(STATUS_USAGE, "sample: --given: the model was not trained --given '%s'", item);
+        row[j] = value_of_text(model, j, equals + 1);
+    }
+    block_free(text);
+    return row;
+}
+
+/* Rows first .. first+n-1. */
+static void draw_rows(const sample_settings *s, nicest_workspace *workspace, const double *given,
+                      size_t d, size_t first, size_t n, double *rows)
+{
+    double *all = given ? block_new(n * d, sizeof *all) : NULL;
+    for (size_t i = 0; all && i < n; i++)
+        memcpy(all + i * d, given, d * sizeof *all);
+    need(nicest_sample_given(workspace, all, n, s->shared.seed, first, s->temperature, rows));
+    block_free(all);
+}
+
 /* Sample number i is the same however many are drawn, and in chunks. */
 static double write_stream(const sample_settings *s, const nicest_model *model)
 {
     size_t d = nicest_model_columns(model), chunk = chunk_rows(d);
     const char **names = model_names(model);
-    double *rows = block_new(chunk * d, sizeof *rows), seconds = 0;
+    double *rows = block_new(chunk * d, sizeof *rows), seconds = 0, *given = read_given(s, model);
     nicest_workspace *workspace;
     need(nicest_workspace_new(&workspace, model, 0, s->shared.threads));
     table out = table_open(s->shared.output, names, d);
     for (size_t first = 0; first < s->rows; first += chunk) {
         size_t count = s->rows - first < chunk ? s->rows - first : chunk;
         double started = clock_seconds();
-        need(nicest_sample(workspace, count, s->shared.seed, first, s->temperature, rows));
+        draw_rows(s, workspace, given, d, first, count, rows);
         seconds += clock_seconds() - started;
         table_add(&out, rows, count);
         stop_if_interrupted();
     }
     table_close(&out);
     nicest_workspace_free(workspace);
+    block_free(given);
     block_free(rows);
     block_free(names);
     return seconds;
@@ -103,7 +165,13 @@ static double write_stream(const sample_settings *s, const nicest_model *model)
 static double write_file(const sample_settings *s, const nicest_model *model)
 {
     double started = clock_seconds();
-    double *rows = sample_rows(&s->shared, model, s->rows, s->temperature);
+    size_t d = nicest_model_columns(model);
+    double *rows = block_new(s->rows * d, sizeof *rows), *given = read_given(s, model);
+    nicest_workspace *workspace;
+    need(nicest_workspace_new(&workspace, model, 0, s->shared.threads));
+    draw_rows(s, workspace, given, d, 0, s->rows, rows);
+    nicest_workspace_free(workspace);
+    block_free(given);
     double seconds = clock_seconds() - started;
     if (s->shared.output && is_picture(s->shared.output)) {
         draw_samples(s, model, rows, s->shared.output);

@@ -53,6 +53,8 @@ static const option TRAIN_OPTIONS[] = {
     {.name = "preprocess", .type = OPTION_CHOICE, .argument = "NAME",
      .offset = AT(options.preprocess), .choices = "standardise|centre|marginal|logit|none",
      .unset = "by preset", .help = "first, fixed layer; its log-determinant counts"},
+    {.name = "given", .type = OPTION_TEXT, .argument = "COLUMNS", .offset = AT(options.given),
+     .help = "a,b: learn the density of the other columns given these"},
     {.name = "absence", .type = OPTION_CHOICE, .argument = "NAME", .offset = AT(options.absence),
      .choices = "ignore|model", .unset = "ignore",
      .help = "model: learn too which values are missing; log p is then that of the whole row"},

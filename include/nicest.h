@@ -296,6 +296,8 @@ NICEST_API void nicest_model_image(const nicest_model *model, unsigned *height, 
  * values; returns 0 where the column is continuous. */
 NICEST_API int nicest_model_quantised(const nicest_model *model, size_t column, double *levels,
                                       double *step, double *unit);
+/* 1 where the density is given this column, else 0. */
+NICEST_API int nicest_model_given(const nicest_model *model, size_t column);
 /* The first column whose value in this stored row never occurs (a flag of 0.5), so that the row has
  * log p -infinity; the number of columns where there is none. */
 NICEST_API size_t nicest_model_impossible(const nicest_model *model, const double *row);
@@ -376,6 +378,11 @@ NICEST_API nicest_status nicest_inverse(nicest_workspace *workspace, const doubl
  * rounded down to their level and clamped. temperature scales the latent (1: the model). */
 NICEST_API nicest_status nicest_sample(nicest_workspace *workspace, size_t n, uint64_t seed,
                                        uint64_t first, double temperature, double *rows);
+/* The same of a model that was trained with given columns: their values are those of given[n, columns], as
+ * stored, NaN where nothing is known; the other columns of `given` are not read. */
+NICEST_API nicest_status nicest_sample_given(nicest_workspace *workspace, const double *given,
+                                             size_t n, uint64_t seed, uint64_t first,
+                                             double temperature, double *rows);
 /* Stored rows -> continuous rows, with the noise that nicest_score gives them. */
 NICEST_API nicest_status nicest_encode(const nicest_model *model, const double *stored, size_t n,
                                        uint64_t seed, double *continuous);
@@ -425,6 +432,7 @@ typedef struct nicest_train_options {
     const char *prior;        /* "logistic", "normal", "mixture:K", "mixture:K:diagonal"; NULL: preset's */
     const char *absence;      /* "model": which values are missing is learnt too, as categories; "ignore" or
                                  NULL: log p is given which are seen */
+    const char *given;        /* "a,b": the density is of the other columns given these; NULL: of all */
     const char *preprocess;   /* "standardise", "centre", "marginal", "logit", "none"; NULL: by preset */
     size_t batch;             /* 0: by preset */
     double learning_rate;     /* 0: by preset */

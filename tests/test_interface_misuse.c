@@ -107,6 +107,9 @@ static void questions_of_nothing_have_an_answer(void **state)
     nicest_model_image(NULL, NULL, &side, NULL);
     assert_int_equal(nicest_model_quantised(NULL, 0, NULL, NULL, NULL), 0);
     assert_int_equal(nicest_model_impossible(NULL, NULL), 0);
+    assert_int_equal(nicest_model_given(NULL, 0), 0);
+    assert_int_equal(nicest_model_given(model, D), 0);
+    assert_int_equal(nicest_sample_given(NULL, NULL, 1, 1, 0, 1, NULL), NICEST_E_ARGUMENT);
     assert_int_equal(nicest_model_impossible(model, NULL), D);
     assert_int_equal(nicest_model_quantised(model, D, &level, NULL, NULL), 0);
     assert_true(level == 9);

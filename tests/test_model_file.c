@@ -216,6 +216,8 @@ static void null_is_an_argument_error(void **state)
     assert_null(nicest_model_column_name(NULL, 0));
     assert_int_equal(nicest_model_quantised(NULL, 0, NULL, NULL, NULL), 0);
     assert_int_equal(nicest_model_impossible(NULL, NULL), 0);
+    assert_int_equal(nicest_model_given(NULL, 0), 0);
+    assert_int_equal(nicest_sample_given(NULL, NULL, 1, 1, 0, 1, NULL), NICEST_E_ARGUMENT);
     assert_true(isnan(nicest_model_bits_per_dim(NULL, 0)));
 }
 

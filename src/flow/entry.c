@@ -514,7 +514,7 @@ void entry_restore_row(const entry *e, const double *encoded, const double *give
         double class = !p->classes               ? 0
                        : p->category == SIZE_MAX ? read_class(context + p->context, p->classes)
                                                  : classes[p->category];
-        row[j] = value_of_class(e, j, class, x, latent);
+        row[j] = value_of_class(e, j, class, x, latent && !(c->given > 0));
     }
     for (size_t j = 0; e->mixed && j < e->columns; j++)
         if (e->column[j].role == ENTRY_FOLLOWS)

@@ -281,6 +281,11 @@ int nicest_model_quantised(const nicest_model *model, size_t column, double *lev
     return 1;
 }
 
+int nicest_model_given(const nicest_model *model, size_t column)
+{
+    return column < nicest_model_columns(model) && model->flow->entry.column[column].given > 0;
+}
+
 size_t nicest_model_impossible(const nicest_model *model, const double *row)
 {
     return model && row ? entry_impossible(&model->flow->entry, row) : nicest_model_columns(model);

@@ -159,6 +159,7 @@ static void finish_samples(nicest_workspace *w, flow_job job)
     enum { TRIES = 64 };
     const entry *e = &model_flow_const(w->model)->entry;
     double *rows = job.stored;
+    const double *given = job.values;
     for (size_t i = 0, n = job.rows; i < n; i++) {
         double *row = rows + i * e->columns;
         job.noise.draw = 0;
@@ -167,6 +168,7 @@ static void finish_samples(nicest_workspace *w, flow_job job)
             job.rows = 1;
             job.first_row += i;
             job.stored = row;
+            job.values = given ? given + i * e->columns : NULL;
             flow_run(w->score, &job);
             job.first_row -= i;
         }
@@ -176,6 +178,12 @@ static void finish_samples(nicest_workspace *w, flow_job job)
 nicest_status nicest_sample(nicest_workspace *workspace, size_t n, uint64_t seed, uint64_t first,
                             double temperature, double *rows)
 {
+    return nicest_sample_given(workspace, NULL, n, seed, first, temperature, rows);
+}
+
+nicest_status nicest_sample_given(nicest_workspace *workspace, const double *given, size_t n,
+                                  uint64_t seed, uint64_t first, double temperature, double *rows)
+{
     TRY(check_pointers(workspace, rows, rows, n));
     TRY(check_numbers(first, n));
     if (!isfinite(temperature) || temperature < 0)
@@ -183,6 +191,7 @@ nicest_status nicest_sample(nicest_workspace *workspace, size_t n, uint64_t seed
                     temperature);
     flow_job job = {.input = FLOW_PRIOR,
                     .rows = n,
+                    .values = given,
                     .noise = {seed, RANDOM_SAMPLE, 0},
                     .first_row = first,
                     .temperature = temperature,

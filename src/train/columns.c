@@ -145,7 +145,7 @@ static void recognise_table(entry *e, const nicest_data *data, const double *row
     for (size_t j = 0; j < e->columns; j++) {
         value_set s = {.values = column};
         const char *kind;
-        for (size_t i = 0; i < n; i++)
+        for (size_t i = 0; i < n && !(e->column[j].given > 0); i++)
             if (entry_is_value(e, j, rows[i * e->columns + j]))
                 column[s.total++] = rows[i * e->columns + j];
         if (!s.total)

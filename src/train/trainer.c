@@ -420,6 +420,29 @@ static char *write_classes(const entry *e)
     return text;
 }
 
+/* The columns of options.given become what the density is given. */
+static nicest_status give_columns(const trainer *t, entry *e)
+{
+    const nicest_data *data = t->rows.train;
+    for (const char *at = t->options.given, *end; *at; at = *end ? end + 1 : end) {
+        size_t length = strcspn(at, ","), j = 0;
+        end = at + length;
+        while (j < e->columns && (strlen(nicest_data_column_name(data, j)) != length ||
+                                  memcmp(nicest_data_column_name(data, j), at, length)))
+            j++;
+        if (j == e->columns)
+            return fail(NICEST_E_ARGUMENT, "given: there is no column '%.*s'", (int)length, at);
+        entry_column *c = &e->column[j];
+        if (c->role == ENTRY_FOLLOWS && c->source > 0)
+            return fail(NICEST_E_ARGUMENT, "given: column %.*s follows from %s: give that", (int)length,
+                        at, nicest_data_column_name(data, (size_t)c->source - 1));
+        c->given = c->role != ENTRY_FOLLOWS;
+    }
+    TRY(entry_set(e));
+    return e->values + e->categories ? NICEST_OK
+                                     : fail(NICEST_E_ARGUMENT, "given: no other column is left");
+}
+
 /* What the columns are; `plain`: values only, as a spec without categories wants them. */
 static nicest_status recognise(trainer *t, entry *e, recipe_data *shape, bool plain)
 {
@@ -430,6 +453,8 @@ static nicest_status recognise(trainer *t, entry *e, recipe_data *shape, bool pl
     bool absence = t->options.absence && !strcmp(t->options.absence, "model");
     if (!plain)
         TRY(roles_choose(e, t->rows.train, t->rows.all, absence, &t->said));
+    if (t->options.given)
+        TRY(give_columns(t, e));
     TRY(columns_recognise(e, t->rows.train, &t->said));
     if (!plain)
         TRY(roles_need_masks(e, t->rows.all, &shape->masked));
