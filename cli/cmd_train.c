@@ -40,13 +40,25 @@ static const option TRAIN_OPTIONS[] = {
     {.group = "Model", .name = "preset", .type = OPTION_CHOICE, .argument = "NAME",
      .offset = AT(options.preset), .choices = "auto|nice|nicest",
      .help = "nice is the paper's model, nicest our best"},
+    {.name = "coupling", .type = OPTION_CHOICE, .argument = "KIND", .offset = AT(options.coupling),
+     .choices = "additive|affine|spline|autoregressive", .unset = "those that win a trial",
+     .help = "how a column moves, given others; any option of couplings ends the trial of stacks"},
     {.name = "couplings", .type = OPTION_INTEGER, .argument = "N", .low = 1, .high = 512,
      .offset = AT(options.couplings), .unset = "by preset", .help = "coupling layers"},
     {.name = "hidden", .type = OPTION_TEXT, .argument = "WIDTHS", .offset = AT(options.hidden),
      .unset = "by preset", .help = "hidden layers of a conditioner: 1000x5 or 256,128"},
+    {.name = "bins", .type = OPTION_INTEGER, .argument = "N", .low = 2, .high = 32,
+     .offset = AT(options.bins), .unset = "8", .help = "of a spline"},
+    {.name = "blocks", .type = OPTION_INTEGER, .argument = "N", .low = 0, .high = 16,
+     .offset = AT(options.blocks), .help = "residual blocks of a conditioner of one hidden width"},
+    {.name = "dropout", .type = OPTION_REAL, .argument = "P", .low = 0, .high = 0.9,
+     .offset = AT(options.dropout), .unset = "by preset", .help = "of hidden units while learning"},
     {.name = "activation", .type = OPTION_CHOICE, .argument = "NAME",
      .offset = AT(options.activation), .choices = "relu|tanh|silu", .unset = "by preset",
      .help = "of the conditioners"},
+    {.name = "linear", .type = OPTION_CHOICE, .argument = "KIND", .offset = AT(options.linear),
+     .choices = "no|lu|cholesky", .unset = "by preset",
+     .help = "a layer behind the couplings that mixes columns; it starts by whitening them"},
     {.name = "prior", .type = OPTION_TEXT, .argument = "NAME", .offset = AT(options.prior),
      .unset = "by preset",
      .help = "density of the latent: logistic, normal, mixture:K, mixture:K:diagonal"},
@@ -69,6 +81,9 @@ static const option TRAIN_OPTIONS[] = {
      .unset = "by epochs", .help = "train for this long instead: 90s, 10m, 1h"},
     {.name = "batch", .type = OPTION_COUNT, .argument = "N", .low = 1, .high = 1e7,
      .offset = AT(options.batch), .unset = "by preset", .help = "rows of a step"},
+    {.name = "accumulate", .type = OPTION_COUNT, .argument = "N", .low = 1, .high = 1e6,
+     .offset = AT(options.accumulate), .unset = "1",
+     .help = "batches whose gradients make one step"},
     {.name = "lr", .type = OPTION_REAL, .argument = "RATE", .low = 0, .high = 1000, .above = true,
      .offset = AT(options.learning_rate), .unset = "by preset", .help = "learning rate"},
     {.name = "warmup", .type = OPTION_REAL, .argument = "SHARE", .low = 0, .high = 1,
@@ -184,10 +199,11 @@ static void check_settings(const train_settings *s)
         refuse(STATUS_USAGE, "train: --init and --spec exclude each other");
     if ((s->spec_file || s->init) &&
         (s->options.couplings || s->options.hidden || s->options.activation || s->options.prior ||
-         s->options.preprocess))
+         s->options.preprocess || s->options.coupling || s->options.bins || s->options.blocks ||
+         !isnan(s->options.dropout) || s->options.linear))
         refuse(STATUS_USAGE,
-               "train: --%s says the whole stack; leave --couplings, --hidden, "
-               "--activation, --prior and --preprocess out",
+               "train: --%s says the whole stack; leave --coupling, --couplings, --hidden, "
+               "--bins, --blocks, --dropout, --activation, --linear, --prior and --preprocess out",
                s->init ? "init" : "spec");
     check_model_path(s->shared.output);
     if (s->options.checkpoint)
@@ -362,6 +378,10 @@ static void say_result(const train_settings *s, const nicest_train_result *r, co
     if (isfinite(r->gaussian_logp) &&
         r->rows > r->columns) /* of fewer rows its covariance is singular */
         say(shared, "  a Gaussian on these  %12.4f nats", r->gaussian_logp);
+    if (isfinite(r->copula_logp))
+        say(shared, "  a Gaussian copula    %12.4f nats", r->copula_logp);
+    if (isfinite(r->mixture_logp))
+        say(shared, "  a Gaussian mixture   %12.4f nats", r->mixture_logp);
     if (t->rows && given && isfinite(t->sem))
         say(shared, "  test rows            %12.4f nats +- %.4f", t->logp, t->sem);
     else if (t->rows && given)
@@ -406,6 +426,12 @@ static json_t *result_json(const train_settings *s, const nicest_train_result *r
         "interrupted", r->interrupted, "failure", failure, "chosen", lines_json(r->chosen),
         "calibration_seconds", r->calibration_seconds);
     json_object_update(object, more);
+    json_object_set_new(object, "references",
+                        json_pack("{s:o, s:o, s:o}", "gaussian", json_figure(r->gaussian_logp),
+                                  "copula", json_figure(r->copula_logp), "mixture",
+                                  json_figure(r->mixture_logp)));
+    json_object_set_new(object, "start", *r->start ? json_words(r->start) : json_null());
+    json_object_set_new(object, "kept_epoch", json_integer((json_int_t)r->kept_epoch));
     json_decref(more);
     return object;
 }

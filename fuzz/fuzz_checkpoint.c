@@ -60,7 +60,7 @@ static void write_again(run *r, const char *identity)
     const char *path = fuzz_path("-again");
     run other;
     open_run(&other);
-    NEED(checkpoint_write(path, r->flow, &r->state, identity) == NICEST_OK);
+    NEED(checkpoint_write(path, r->flow, &r->state, identity, "", "") == NICEST_OK);
     NEED(checkpoint_read(path, other.flow, &other.state, identity) == NICEST_OK);
     NEED(other.state.step == r->state.step && other.state.points == r->state.points);
     NEED(!memcmp(other.flow->theta, r->flow->theta, r->flow->tensors.trainable * sizeof(float)));

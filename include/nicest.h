@@ -426,7 +426,14 @@ typedef struct nicest_train_options {
     const nicest_model *init; /* go on from this model, with its stack and its preprocessing; NULL:
                                  from the start. For an honest calibration it has not learnt from
                                  these rows, or from the same rows with the same seed and shares */
+    const char *coupling;     /* "additive", "affine", "spline", "autoregressive" (spline); NULL: by
+                                 preset. Any option of the couplings switches off the trial of stacks */
     int couplings;            /* 0: by preset */
+    int bins;                 /* of a spline; 0: 8 */
+    int blocks;               /* residual blocks of a conditioner of one width; 0: none */
+    double dropout;           /* of hidden units while training; NaN: by preset */
+    const char *linear;       /* "no", "lu" (from the identity), "cholesky" (a triangle that starts by
+                                 whitening); NULL: by preset */
     const char *hidden;       /* "1000x5", "256,128"; NULL: by preset */
     const char *activation;   /* "relu", "tanh", "silu"; NULL: by preset */
     const char *prior;        /* "logistic", "normal", "mixture:K", "mixture:K:diagonal"; NULL: preset's */
@@ -450,6 +457,7 @@ typedef struct nicest_train_options {
     double warmup;       /* share of the run with rising learning rate; NaN: by preset */
     double final_rate;   /* the cosine ends at this share of the learning rate; NaN: by preset */
     double clip;         /* global gradient norm; 0: none */
+    size_t accumulate;   /* batches whose gradients make one step; 0 and 1: one */
     double average;      /* decay of the weight average, e.g. 0.999; 0: none; NaN: by preset */
     int shift; /* augmentation: training pictures move by up to so many pixels along each axis each
                   time they are drawn; 0: none; -1: by preset. Above 0 only with picture data */
@@ -483,6 +491,10 @@ typedef struct nicest_train_result {
     double gaussian_logp; /* of a full-covariance Gaussian fitted on the training rows, on the same
                              held-out rows (without them: on the validation rows); NaN beyond 1024
                              columns, or where rows times columns squared is above 4e9 */
+    double copula_logp, mixture_logp; /* the same of a Gaussian copula and a mixture of Gaussians;
+                                         NaN where they were not fitted */
+    char start[64];           /* the closed form that training began from: "marginal + Gaussian"; "" */
+    size_t kept_epoch;        /* of the saved weights */
     int interrupted, retries; /* interrupted: by `progress` */
     const char *chosen;       /* what was chosen and why, as lines; owned by the model */
     char failure[256]; /* "", or why a checkpoint or log could not be written: training ended there,

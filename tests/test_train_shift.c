@@ -131,6 +131,8 @@ static nicest_train_options quick(void)
 {
     nicest_train_options o;
     nicest_train_defaults(&o);
+    o.preset = "nice";
+    o.weight_decay = 0.01;
     o.couplings = 2;
     o.hidden = "32";
     o.batch = 100;

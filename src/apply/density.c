@@ -29,6 +29,8 @@ static nicest_status check_columns(const nicest_model *model, const char *who)
 typedef struct grid {
     size_t d, width, height;
     double low[2], size[2]; /* of the box */
+    bool jittered;          /* points anywhere in their cells, so that edges of the density, which
+                             * lie along lines of a grid, do not count for whole lines of it */
 } grid;
 
 static grid grid_of(size_t d, const double *box, size_t width, size_t height)
@@ -50,9 +52,12 @@ static double cell_of(const grid *g)
 static void point_of(const grid *g, size_t number, double *x)
 {
     size_t column = number % g->width, line = number / g->width;
-    x[0] = g->low[0] + ((double)column + 0.5) / (double)g->width * g->size[0];
+    double at[2] = {0.5, 0.5};
+    if (g->jittered)
+        random_uniform_double((random_stream){g->width, RANDOM_VERIFY, 1}, number, at, 2);
+    x[0] = g->low[0] + ((double)column + at[0]) / (double)g->width * g->size[0];
     if (g->d == 2)
-        x[1] = g->low[1] + ((double)(g->height - line) - 0.5) / (double)g->height * g->size[1];
+        x[1] = g->low[1] + ((double)(g->height - line) - at[1]) / (double)g->height * g->size[1];
 }
 
 /* log p of points first .. first+count-1, count at most AT_ONCE; x is scratch of as many points. */
@@ -153,6 +158,7 @@ static double refine(flow_workspace *w, size_t d, const double *box, double *x, 
     double last = NAN;
     for (; side <= most; side *= 2) {
         grid g = grid_of(d, box, side, side);
+        g.jittered = true;
         double mass = mass_of(w, &g, x, logp);
         if (fabs(mass - last) <= 0.002)
             return mass;

@@ -2,13 +2,16 @@
 #include "train/checkpoint.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 
 #include "base/file.h"
 #include "base/memory.h"
 #include "base/status.h"
+#include "model/json.h"
 #include "model/safetensors.h"
+#include "model/utf8.h"
 
 /* The vectors of a run, by name; absent ones are NULL. */
 typedef struct vectors {
@@ -38,19 +41,22 @@ static vectors list_vectors(const flow *f, const train_state *s)
 }
 
 nicest_status checkpoint_write(const char *path, const flow *f, const train_state *s,
-                               const char *identity)
+                               const char *identity, const char *chosen, const char *start)
 {
     vectors v = list_vectors(f, s);
-    char *counters = record_counters(s);
+    char *counters = record_counters(s), *said = utf8_repaired(chosen ? chosen : "");
     safetensors_text texts[] = {
         {"format", "nicest-checkpoint"},
         {"nicest.version", "1"},
         {"nicest.identity", identity},
         {"nicest.counters", counters},
+        {"nicest.start", start},
+        {"nicest.chosen", said},
     };
     nicest_status status =
-        counters ? safetensors_write(path, v.item, v.count, texts, 4) : fail_memory();
+        counters && said ? safetensors_write(path, v.item, v.count, texts, 6) : fail_memory();
     memory_free(counters);
+    memory_free(said);
     return status;
 }
 
@@ -143,6 +149,42 @@ nicest_status checkpoint_read(const char *path, flow *f, train_state *s, const c
     safetensors *file = NULL;
     TRY(safetensors_open(&file, path));
     nicest_status status = restore(file, f, s, identity);
+    safetensors_close(file);
+    return status == NICEST_OK ? status : fail_in(status, "%s", path);
+}
+
+static const char RACE_STAGE[] = "nicest.stage";
+
+nicest_status checkpoint_write_race(const char *path)
+{
+    safetensors_text texts[] = {
+        {"format", "nicest-checkpoint"}, {"nicest.version", "1"}, {RACE_STAGE, "race"}};
+    return safetensors_write(path, NULL, 0, texts, 3);
+}
+
+nicest_status checkpoint_spec(const char *path, char **spec, char **chosen, char *start,
+                              size_t size)
+{
+    safetensors *file = NULL;
+    json_t *identity = NULL;
+    TRY(safetensors_open(&file, path));
+    const char *text = safetensors_find_text(file, "nicest.identity");
+    nicest_status status = NICEST_OK;
+    if (!is_checkpoint(file)) {
+        status = fail(NICEST_E_FORMAT, "it is not a checkpoint");
+    } else if (!safetensors_find_text(file, RACE_STAGE)) {
+        status = text ? json_read(&identity, text, strlen(text)) : NICEST_E_FORMAT;
+        const char *found = json_string_value(json_object_get(identity, "spec"));
+        if (status != NICEST_OK || !found)
+            status = fail(NICEST_E_FORMAT, "its identity cannot be read");
+        else if (!(*spec = memory_text(found)))
+            status = fail_memory();
+        const char *begun = safetensors_find_text(file, "nicest.start");
+        const char *said = safetensors_find_text(file, "nicest.chosen");
+        snprintf(start, size, "%s", begun ? begun : "");
+        *chosen = said && status == NICEST_OK ? memory_text(said) : NULL;
+    }
+    json_decref(identity);
     safetensors_close(file);
     return status == NICEST_OK ? status : fail_in(status, "%s", path);
 }

@@ -13,9 +13,16 @@
 nicest_status checkpoint_prepare(const char *path);
 /* `identity` is a JSON object of what must be the same: options, data, version (record.h). */
 nicest_status checkpoint_write(const char *path, const flow *f, const train_state *s,
-                               const char *identity);
+                               const char *identity, const char *chosen, const char *start);
 /* Fills theta and the state, which must have been opened for the same recipe. NICEST_E_MISMATCH
  * names the first difference of identity; nothing is changed on failure. */
 nicest_status checkpoint_read(const char *path, flow *f, train_state *s, const char *identity);
+
+/* A checkpoint that says no more than that a race is on: a run that goes on from it begins anew. */
+nicest_status checkpoint_write_race(const char *path);
+/* The spec of the run that a checkpoint is of, and what was said of its choices and its start; the first
+ * two are released by memory_free. They stay as they are where the race was not over. */
+nicest_status checkpoint_spec(const char *path, char **spec, char **chosen, char *start,
+                              size_t size);
 
 #endif

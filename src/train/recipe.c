@@ -2,12 +2,16 @@
 #include "train/recipe.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/memory.h"
 #include "base/status.h"
 #include "flow/mlp.h"
 #include "flow/spec.h"
+
+#define MARGINAL_LINE "marginal levels=256 knots=32\n"
+#define WHITEN_LINE   "linear form=triangular start=whiten\n"
 
 void nicest_train_defaults(nicest_train_options *options)
 {
@@ -26,51 +30,45 @@ void nicest_train_defaults(nicest_train_options *options)
         .warmup = NAN,
         .final_rate = NAN,
         .average = NAN,
+        .dropout = NAN,
         .shift = -1,
         .seed = 1,
     };
 }
 
-/* Everything a preset decides. */
+/* Everything a preset decides. `first` and `last` NULL: closed forms are tried. */
 typedef struct preset {
-    const char *name, *hidden, *activation, *prior, *preprocess;
-    int couplings;
+    const char *name;
+    const char *first, *last;
+    stack stack;
     size_t batch, steps; /* steps: how long to train when nobody says */
     double rate, beta1, beta2, epsilon, weight_decay, warmup, final_rate, average;
     unsigned shift; /* of pictures of 16x16 or more */
 } preset;
 
 /* The paper's, section 5.1: 4 couplings of 5 x 1000, logistic prior, Adam 1e-3, beta1 0.9, beta2
- * 0.99
- * ("0.01" there), epsilon 1e-4. Schedule, averaging and weight decay are ours: without decay 15
+ * 0.99 ("0.01" there), epsilon 1e-4. Schedule, averaging and weight decay are ours: without decay 15
  * minutes of MNIST end 130 nats better on training than on validation rows. */
-static const preset NICE_IMAGE = {"nice", "1000x5", "relu", "logistic", "centre", 4,
-                                  256,    8000,     1e-3,   0.9,        0.99,     1e-4,
-                                  1.0,    0.01,     0.01,   0.999,      0};
-static const preset NICE_TABLE = {"nice", "1000x5", "relu", "normal", "standardise", 4,   256,
-                                  8000,   1e-3,     0.9,    0.99,     1e-4,          1.0, 0.01,
-                                  0.01,   0.999,    0};
-/* Shallow conditioners: 2.7 times as many epochs in the same time. Moved pictures: 53 nats of
- * validation on MNIST in 80 epochs. */
-static const preset NICEST_IMAGE = {"nicest", "1000x2", "relu", "logistic", "centre", 4,
-                                    256,      12000,    1e-3,   0.9,        0.99,     1e-4,
-                                    1.0,      0.02,     0.01,   0.999,      1};
-static const preset NICEST_TABLE = {"nicest", "128x2", "silu", "normal", "standardise", 8,    256,
-                                    12000,    2e-3,    0.9,    0.99,     1e-8,          0.01, 0.02,
-                                    0.0,      0.999,   0};
-/* Up to three columns: folding a line or a plane takes many steps, each of them small. Bounded
- * conditioners, because sixteen that grow (SiLU) throw samples of the tails out of every box.
- * Against the table's couplings and rate this halves what is missing of the toys' densities in the
- * same time. */
-static const preset NICEST_FEW = {"nicest", "64x2", "tanh", "normal", "standardise", 16,   256,
-                                  12000,    5e-3,   0.9,    0.99,     1e-8,          0.01, 0.02,
-                                  0.0,      0.999,  0};
+static const preset NICE_IMAGE = {
+    "nice", "",   "scale\nprior logistic\n", {.rule = "additive", .couplings = 4, .hidden = "1000x5", .activation = "relu"},
+    256,    8000, 1e-3, 0.9, 0.99, 1e-4, 1.0, 0.01, 0.01, 0.999, 0};
+static const preset NICE_TABLE = {
+    "nice", "standardise\n", "scale\nprior normal\n", {.rule = "additive", .couplings = 4, .hidden = "1000x5", .activation = "relu"},
+    256,    8000, 1e-3, 0.9, 0.99, 1e-4, 1.0, 0.01, 0.01, 0.999, 0};
+/* Most pixels of most pictures sit at the ends of their scale, so what comes first is each pixel's own
+ * histogram, and last a triangle that starts as the Gaussian copula. */
+static const preset NICEST_IMAGE = {
+    "nicest", MARGINAL_LINE, WHITEN_LINE "prior normal\n", {.rule = "affine", .couplings = 4, .hidden = "1000x2", .activation = "relu"},
+    256, 12000, 1e-3, 0.9, 0.99, 1e-6, 0.3, 0.02, 0.01, 0.999, 1};
+static const preset NICEST_TABLE = {
+    "nicest", NULL, NULL, {.rule = "spline", .couplings = 5, .hidden = "128x2", .activation = "silu", .bins = 8},
+    256, 8000, 1e-3, 0.9, 0.99, 1e-8, 0.01, 0.02, 0.0, 0.999, 0};
 
 static const preset *find_preset(const char *name, const recipe_data *data)
 {
     bool picture = data->height > 0;
     if (!name || !strcmp(name, "auto") || !strcmp(name, "nicest"))
-        return picture ? &NICEST_IMAGE : data->columns <= 3 ? &NICEST_FEW : &NICEST_TABLE;
+        return picture && data->columns >= 256 ? &NICEST_IMAGE : &NICEST_TABLE;
     if (!strcmp(name, "nice"))
         return picture ? &NICE_IMAGE : &NICE_TABLE;
     return NULL;
@@ -88,16 +86,6 @@ void recipe_shares(size_t rows, bool has_valid, double *valid, double *calibrati
 static double or_else(double value, double otherwise)
 {
     return isnan(value) ? otherwise : value;
-}
-
-/* A conditioner that is wide compared with the rows only learns them by heart. */
-static const char *hidden_for(const preset *p, const recipe_data *data)
-{
-    if (data->height)
-        return data->columns >= 256 ? p->hidden : data->columns >= 32 ? "256x2" : "128x2";
-    if (strcmp(p->name, "nicest"))
-        return p->hidden;
-    return data->rows < 1000 ? "64x2" : p->hidden;
 }
 
 static nicest_status check_options(const nicest_train_options *o)
@@ -135,35 +123,62 @@ static nicest_status check_options(const nicest_train_options *o)
     return NICEST_OK;
 }
 
-/* One more line of the spec. */
-static nicest_status add_line(char **spec, const char *line)
+static bool among(const char *text, const char *const *names)
 {
-    char *longer = memory_format("%s%s\n", *spec ? *spec : "", line);
-    if (!longer)
-        return fail_memory();
-    memory_free(*spec);
-    *spec = longer;
-    return NICEST_OK;
+    for (; *names; names++)
+        if (!strcmp(text, *names))
+            return true;
+    return false;
 }
 
-static nicest_status add_couplings(char **spec, const nicest_train_options *o, const preset *p,
-                                   const recipe_data *data)
+/* The couplings: those of the preset, with what the options say. */
+static nicest_status choose_stack(recipe *r, const nicest_train_options *o, const preset *p,
+                                  const recipe_data *data)
 {
-    int couplings = o->couplings ? o->couplings : p->couplings;
-    const char *hidden = o->hidden ? o->hidden : hidden_for(p, data);
-    const char *act = o->activation ? o->activation : p->activation;
+    static const char *const kinds[] = {"additive", "affine", "spline", "autoregressive", NULL};
+    static const char *const activations[] = {"relu", "tanh", "silu", NULL};
+    bool given = o->coupling || o->couplings || o->hidden || o->activation || o->bins ||
+                 o->blocks || !isnan(o->dropout);
     mlp_spec checked;
-    TRY(mlp_parse_hidden(hidden, &checked));
-    if (strcmp(act, "relu") && strcmp(act, "tanh") && strcmp(act, "silu"))
-        return fail(NICEST_E_ARGUMENT, "activation '%.30s': expected relu, tanh or silu", act);
-    TRY(add_line(spec, "permute odd-even"));
-    for (int i = 0; i < couplings; i++) {
-        char *line = memory_format("coupling move=%s hidden=%s activation=%s rule=additive",
-                                   i % 2 ? "first" : "second", hidden, act);
-        nicest_status status = line ? add_line(spec, line) : fail_memory();
-        memory_free(line);
-        TRY(status);
+    r->stack = p->stack;
+    if ((data->context || data->masked) && strcmp(p->name, "nice") && !o->coupling)
+        r->stack = (stack){.rule = "spline", /* each value given those before it and the context */
+                           .autoregressive = 1,
+                           .couplings = 3,
+                           .hidden = "64x2",
+                           .activation = "silu",
+                           .bins = 8};
+    r->race = !given && !p->first && !o->epochs && data->rows >= 16;
+    if (o->coupling && !among(o->coupling, kinds))
+        return fail(NICEST_E_ARGUMENT,
+                    "coupling '%.30s': expected additive, affine, spline or autoregressive",
+                    o->coupling);
+    if (o->activation && !among(o->activation, activations))
+        return fail(NICEST_E_ARGUMENT, "activation '%.30s': expected relu, tanh or silu",
+                    o->activation);
+    if (o->bins && (o->bins < 2 || o->bins > 32))
+        return fail(NICEST_E_ARGUMENT, "bins: %d is not between 2 and 32", o->bins);
+    if (o->blocks < 0 || o->blocks > 16)
+        return fail(NICEST_E_ARGUMENT, "blocks: %d is not between 0 and 16", o->blocks);
+    if (o->dropout < 0 || o->dropout > 0.9)
+        return fail(NICEST_E_ARGUMENT, "dropout: %g is not between 0 and 0.9", o->dropout);
+    if (o->coupling) {
+        r->stack.autoregressive = !strcmp(o->coupling, "autoregressive");
+        r->stack.rule = r->stack.autoregressive ? "spline" : o->coupling;
+        r->stack.couplings = r->stack.autoregressive ? 3 : r->stack.couplings;
     }
+    r->stack.couplings = o->couplings ? o->couplings : r->stack.couplings;
+    r->stack.hidden = o->hidden ? o->hidden : o->blocks ? "128" : r->stack.hidden;
+    if (data->rows < 1000 && !o->hidden && !data->height && strcmp(p->name, "nice"))
+        r->stack.hidden = o->blocks ? "64" : "64x2"; /* wider ones learn so few rows by heart */
+    r->stack.activation = o->activation ? o->activation : r->stack.activation;
+    r->stack.bins = o->bins ? o->bins : r->stack.bins;
+    r->stack.blocks = o->blocks;
+    r->stack.dropout = isnan(o->dropout) ? r->stack.dropout : o->dropout;
+    TRY(mlp_parse_hidden(r->stack.hidden, &checked));
+    if (o->blocks && (r->stack.autoregressive || checked.hidden_count != 1))
+        return fail(NICEST_E_ARGUMENT, "blocks: residual blocks are of couplings with one hidden "
+                                       "width, as --hidden 128");
     return NICEST_OK;
 }
 
@@ -178,80 +193,85 @@ static nicest_status check_prior(const char *prior, size_t columns)
     return status == NICEST_E_FORMAT ? fail_in(NICEST_E_ARGUMENT, "prior '%.30s'", prior) : status;
 }
 
-/* Mixed tables: each value given those before it and the context, also where there is one alone. */
-static nicest_status add_autoregressive(char **spec, const nicest_train_options *o,
-                                        const recipe_data *data)
+static nicest_status choose_first(recipe *r, const nicest_train_options *o, const preset *p)
 {
-    const char *hidden = o->hidden ? o->hidden : data->rows < 1000 ? "32x2" : "64x2";
-    const char *act = o->activation ? o->activation : "silu";
-    for (int i = 0; i < 3; i++) {
-        char *line = memory_format("autoregressive hidden=%s activation=%s rule=spline bins=8",
-                                   hidden, act);
-        nicest_status status = line ? add_line(spec, line) : fail_memory();
-        memory_free(line);
-        TRY(status);
-        if (i < 2 && data->columns > 1)
-            TRY(add_line(spec, "permute reverse"));
+    const char *first = p->first;
+    if (o->preprocess) {
+        const char *const names[] = {"standardise", "centre", "marginal", "logit", "none", NULL};
+        const char *const lines[] = {"standardise\n", "", MARGINAL_LINE,
+                                     "logit margin=1e-06\nstandardise\n", ""};
+        size_t i = 0;
+        while (names[i] && strcmp(o->preprocess, names[i]))
+            i++;
+        if (!names[i])
+            return fail(NICEST_E_ARGUMENT,
+                        "preprocess '%.30s': expected standardise, centre, marginal, logit or none",
+                        o->preprocess);
+        first = lines[i];
     }
-    return NICEST_OK;
+    r->centred = !o->preprocess ||
+                 (strcmp(o->preprocess, "logit") != 0 && strcmp(o->preprocess, "none") != 0);
+    r->first = first ? memory_text(first) : NULL;
+    return first && !r->first ? fail_memory() : NICEST_OK;
+}
+
+static nicest_status choose_last(recipe *r, const nicest_train_options *o, const preset *p,
+                                 const recipe_data *data)
+{
+    const char *linear = o->linear, *prior = o->prior;
+    static const char *const linears[] = {"no", "lu", "cholesky", NULL};
+    if (linear && !among(linear, linears))
+        return fail(NICEST_E_ARGUMENT, "linear '%.30s': expected no, lu or cholesky", linear);
+    if (prior)
+        TRY(check_prior(prior, data->columns));
+    if (!linear && !prior) {
+        r->last = p->last ? memory_text(p->last) : NULL;
+        return p->last && !r->last ? fail_memory() : NICEST_OK;
+    }
+    bool mixture = prior && !strncmp(prior, "mixture:", 8);
+    const char *line = !linear && !strcmp(p->name, "nice") ? "scale\n"
+                       : !linear                           ? mixture ? "" : WHITEN_LINE
+                       : !strcmp(linear, "no")             ? mixture ? "" : "scale\n"
+                       : !strcmp(linear, "lu") ? "linear form=lu start=whiten\n"
+                                               : WHITEN_LINE;
+    const char *usual = p->last && strstr(p->last, "logistic") ? "logistic" : "normal";
+    r->last = memory_format("%sprior %s\n", line, prior ? prior : usual);
+    return r->last ? NICEST_OK : fail_memory();
 }
 
 /* What stands between 'columns' and the layers of values. */
-static nicest_status add_shape(char **spec, const recipe_data *data)
+static nicest_status write_head(recipe *r, const recipe_data *data)
 {
-    const char *hidden = data->rows < 1000 ? "32" : "128";
-    char *context = memory_format("context %zu", data->context);
-    char *line = memory_format("categories classes=%s hidden=%s activation=silu",
-                               data->classes ? data->classes : "", hidden);
-    nicest_status status = context && line ? NICEST_OK : fail_memory();
-    if (status == NICEST_OK && data->context)
-        status = add_line(spec, context);
-    if (status == NICEST_OK && data->masked)
-        status = add_line(spec, "masked");
-    if (status == NICEST_OK && data->classes)
-        status = add_line(spec, line);
-    memory_free(context);
-    memory_free(line);
-    return status;
+    char context[40] = "", *classes = memory_text("");
+    if (data->context)
+        snprintf(context, sizeof context, "context %zu\n", data->context);
+    if (data->classes) {
+        memory_free(classes);
+        classes = memory_format("categories classes=%s hidden=%s activation=silu\n", data->classes,
+                                data->rows < 1000 ? "32" : "128");
+    }
+    r->values = data->columns;
+    r->head = classes ? memory_format("%s%s%s", context, data->masked ? "masked\n" : "", classes)
+                      : NULL;
+    memory_free(classes);
+    return r->head ? NICEST_OK : fail_memory();
 }
 
+/* A recipe whose first and last are known has its spec, unless couplings are raced. */
 static nicest_status write_spec(recipe *r, const nicest_train_options *o, const preset *p,
                                 const recipe_data *data, words *said)
 {
-    const char *prior = o->prior ? o->prior : p->prior;
-    const char *first = o->preprocess ? o->preprocess : p->preprocess;
-    TRY(check_prior(prior, data->columns));
-    bool logit = !strcmp(first, "logit"), standardise = !strcmp(first, "standardise");
-    bool marginal = !strcmp(first, "marginal");
-    if (!logit && !standardise && !marginal && strcmp(first, "centre") && strcmp(first, "none"))
-        return fail(NICEST_E_ARGUMENT,
-                    "preprocess '%.30s': expected standardise, centre, marginal, logit or none",
-                    first);
-    r->spec = memory_format("nicest 1\ncolumns %zu\n", data->columns);
-    if (!r->spec)
-        return fail_memory();
-    bool mixed = data->context || data->masked;
-    if (mixed)
-        TRY(add_shape(&r->spec, data));
-    if (logit && data->columns)
-        TRY(add_line(&r->spec, "logit margin=1e-06"));
-    if (marginal && data->columns)
-        TRY(add_line(&r->spec, "marginal levels=256 knots=32"));
-    if ((logit || standardise) && data->columns)
-        TRY(add_line(&r->spec, "standardise"));
-    if (mixed && !o->couplings && data->columns && strcmp(p->name, "nice"))
-        TRY(add_autoregressive(&r->spec, o, data));
-    else if (data->columns >= 2)
-        TRY(add_couplings(&r->spec, o, p, data));
-    else if (data->columns)
-        words_add(said, "one column: nothing to couple; the model is the %s prior, fitted", prior);
-    if (data->columns)
-        TRY(add_line(&r->spec, "scale"));
-    r->centred = !logit && strcmp(first, "none");
-    char *line = memory_format("prior %s", prior);
-    nicest_status status = line ? add_line(&r->spec, line) : fail_memory();
-    memory_free(line);
-    return status;
+    TRY(write_head(r, data));
+    TRY(choose_stack(r, o, p, data));
+    TRY(choose_first(r, o, p));
+    TRY(choose_last(r, o, p, data));
+    if (!r->first || !r->last || r->race)
+        return NICEST_OK;
+    bool couples = data->columns > 1 || strcmp(p->name, "nice");
+    if (!couples)
+        words_add(said, "one column: nothing to couple; the model is its prior, fitted");
+    r->spec = stack_spec(r->values, r->head, r->first, couples ? &r->stack : NULL, r->last);
+    return r->spec ? NICEST_OK : fail_memory();
 }
 
 static nicest_status take_spec(recipe *r, const nicest_train_options *o, const recipe_data *data)
@@ -299,15 +319,16 @@ static void choose_length(recipe *r, const nicest_train_options *o, const preset
         for (; wanted > 32 && data->rows < 16 * wanted; wanted /= 2)
             ;
     r->batch = wanted < data->rows ? wanted : data->rows;
+    r->accumulate = o->accumulate > 1 ? o->accumulate : 1;
     r->seconds = o->seconds;
     r->epochs = r->seconds > 0 ? 0 : o->epochs;
     if (r->seconds > 0 || r->epochs)
         return;
-    size_t per_epoch = data->rows / r->batch;
-    size_t epochs = (p->steps + per_epoch - 1) / per_epoch;
+    size_t per_epoch = data->rows / r->batch / r->accumulate;
+    size_t epochs = (p->steps + per_epoch - 1) / (per_epoch ? per_epoch : 1);
     r->epochs = epochs < 4 ? 4 : epochs > 1000 ? 1000 : epochs;
-    words_add(said, "epochs: %zu (about %zu steps of %zu rows)", r->epochs, r->epochs * per_epoch,
-              r->batch);
+    words_add(said, "epochs: at most %zu (about %zu steps of %zu rows)", r->epochs,
+              r->epochs * per_epoch, r->batch * r->accumulate);
 }
 
 static void choose_optimizer(recipe *r, const nicest_train_options *o, const preset *p)
@@ -369,5 +390,8 @@ nicest_status recipe_choose(recipe *r, const nicest_train_options *options, cons
 void recipe_close(recipe *r)
 {
     memory_free(r->spec);
-    r->spec = NULL;
+    memory_free(r->head);
+    memory_free(r->first);
+    memory_free(r->last);
+    r->spec = r->head = r->first = r->last = NULL;
 }

@@ -9,13 +9,20 @@
 
 #include "nicest.h"
 #include "train/optimizer.h"
+#include "train/stack.h"
 #include "train/words.h"
 
 typedef struct recipe {
-    const char *preset;   /* "nice", "nicest" or "table" */
-    char *spec;           /* owned */
-    bool centred;         /* the entry subtracts the means (not in front of a logit) */
-    size_t batch, epochs; /* epochs: 0 when a time is given */
+    const char *preset; /* "nice" or "nicest" */
+    char *spec;         /* owned; NULL while the race has to choose it, from */
+    size_t values;      /* columns of the spec */
+    char *head;         /* its lines about context, masks and categories, owned */
+    char *first, *last; /* what comes first and last (stack.h), owned; NULL: all closed forms, */
+    stack stack;        /* and couplings: these, */
+    bool race;          /* or those that win */
+    bool centred;       /* the entry subtracts the means (not in front of a logit) */
+    size_t batch, accumulate;
+    size_t epochs, steps; /* length: one of them, or the time */
     double seconds, rate, warmup, final_rate, clip;
     int patience;   /* in validations; -1: never stops early */
     unsigned shift; /* of training pictures, in pixels; 0: none */

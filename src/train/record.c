@@ -147,7 +147,7 @@ char *record_identity(const recipe *r, const nicest_train_options *options,
                       const nicest_data *held_out)
 {
     json_t *identity =
-        json_pack("{s:s, s:s, s:o, s:o, s:o, s:o}", "version", nicest_version(), "spec", r->spec,
+        json_pack("{s:s, s:s, s:o, s:o, s:o, s:o}", "version", nicest_version(), "spec", r->spec ? r->spec : "",
                   "recipe", recipe_json(r, options), "training data", data_json(train),
                   "validation data", data_json(valid), "held-out data", data_json(held_out));
     if (identity && options->init) {
@@ -263,6 +263,9 @@ static const counter COUNTERS[] = {
     COUNTER(WHOLE, summed),       COUNTER(WHOLE, log_bytes),
     COUNTER(WHOLE, log_checksum), COUNTER(SIZE, stride),
     COUNTER(SIZE, skipped),       COUNTER(WHOLE, optimizer.steps),
+    COUNTER(WHOLE, best_step),    COUNTER(REAL, best_seconds),
+    COUNTER(WHOLE, raced),        COUNTER(REAL, raced_seconds),
+    COUNTER(REAL, copula_logp),   COUNTER(REAL, mixture_logp),
 };
 enum { COUNTER_COUNT = sizeof COUNTERS / sizeof *COUNTERS };
 

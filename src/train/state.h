@@ -28,7 +28,12 @@ typedef struct train_state {
     double start_logp;  /* of the data-initialised model, on training rows */
     double valid_logp, best_logp,
         train_logp;                   /* last, best (of the kept weights), mean since last */
-    uint64_t stale;                   /* validations since the best */
+    uint64_t stale;                   /* validations since the best, which was at */
+    uint64_t best_step;
+    double best_seconds;
+    uint64_t raced;       /* steps that a race took, at the full rate: the schedule begins there, */
+    double raced_seconds; /* and so long */
+    double copula_logp, mixture_logp; /* see nicest_train_result */
     double sum;                       /* of mean log p of the batches since the last validation, */
     uint64_t summed;                  /* and their number */
     uint64_t log_bytes, log_checksum; /* of the log so far: its length, the CRC of its bytes */

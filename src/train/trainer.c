@@ -12,8 +12,10 @@
 #include "model/model.h"
 #include "train/checkpoint.h"
 #include "train/columns.h"
+#include "train/race.h"
 #include "train/recipe.h"
 #include "train/roles.h"
+#include "train/run.h"
 #include "train/shift.h"
 #include "train/split.h"
 #include "train/step.h"
@@ -24,38 +26,6 @@ enum { ABOVE_STEPS = 50, MOST_RETRIES = 8 };
 /* Training rows that the final figure is of, and the start. */
 enum { TRAIN_SCORED = 10000, START_SCORED = 4096 };
 static const double RATE_CUT = 0.1;
-
-struct nicest_trainer {
-    nicest_train_options options;
-    nicest_train_result result; /* what was chosen and what failed; the rest when a model is made */
-    trainer_rows rows;
-    recipe recipe;
-    flow *flow;
-    flow_workspace *learn, *score;
-    train_state state;
-    uint32_t *shuffle;  /* [training rows] the permutation of this epoch */
-    size_t *order;      /* [batch] rows of the batch at hand */
-    double *weight;     /* [batch] theirs, of mean 1 over the training rows */
-    double mean_weight;
-    size_t batches;     /* of an epoch */
-    size_t valid_every; /* steps between validations */
-    double *valid_logp; /* [most rows that are scored at once] */
-    stepper stepper;
-    bool holes;                /* rows with missing values serve */
-    shift shift;               /* augmentation of the training rows, */
-    double moved;              /* and the share of the batch at hand that moves */
-    double *mean, *deviation;  /* [columns] of the continuous training rows */
-    char *identity;            /* where checkpoints are written or read */
-    double clock, told, saved; /* start of this process's part; last progress; last checkpoint */
-    size_t saved_step;
-    bool stopped; /* the caller has asked for the end */
-    bool ended;   /* and that, or the recipe's own, was reached */
-    words said;
-    const nicest_data *given; /* all columns of the training data, */
-    nicest_data *useful[2];   /* and training and validation rows without useless ones; or NULL */
-};
-
-typedef struct nicest_trainer trainer;
 
 /* ------------------------------------------------------------------ rows */
 
@@ -187,6 +157,8 @@ static nicest_status split_training(trainer *t, const nicest_data *data, bool ha
     TRY_TO(split_take(&t->rows.train, &s, data, 0, learn, false));
     TRY_TO(split_take(&t->rows.valid, &s, data, learn, stop, false));
     TRY_TO(split_take(&t->rows.held_out, &s, data, learn + stop, held_out, true));
+    if (learn + stop <= RACE_FOLDS_BELOW)
+        TRY_TO(split_take(&t->rows.both, &s, data, 0, learn + stop, false));
 done:
     split_close(&s);
     memory_free(index);
@@ -242,7 +214,7 @@ static void fetch_plain(const void *context, size_t first, size_t count, double 
     source_read(context, first, count, stored);
 }
 
-static flow_rows plain_rows(const nicest_data *data)
+flow_rows run_rows(const nicest_data *data)
 {
     return (flow_rows){fetch_plain, data, nicest_data_rows(data)};
 }
@@ -289,7 +261,7 @@ static void fetch_batch(const void *context, size_t first, size_t count, double 
 {
     const trainer *t = context;
     source_gather(t->rows.train, t->order + first, count, stored);
-    shift_pictures(&t->shift, t->moved, (uint32_t)t->state.draws, first, count, stored);
+    shift_pictures(&t->shift, t->moved, t->draw, first, count, stored);
     if (t->flow->spec.masked || t->flow->spec.categories)
         hide_cells(t, first, count, stored);
 }
@@ -330,13 +302,10 @@ static int choose_threads(const trainer *t)
     return work < 1e6 ? 1 : threads;
 }
 
-static nicest_status make_flow(trainer *t, entry *e)
+static nicest_status make_flow(trainer *t)
 {
-    if (t->options.init)
-        return go_on_from(t, model_flow_const(t->options.init));
     TRY(flow_new(&t->flow, t->recipe.spec, 0));
-    TRY(columns_measure(e, t->rows.train, t->recipe.centred, t->mean, t->deviation));
-    TRY(flow_set_entry(t->flow, e));
+    TRY(flow_set_entry(t->flow, &t->entry));
     flow_rows rows = moved_rows(t);
     return flow_init(t->flow, &rows, t->options.seed, choose_threads(t));
 }
@@ -352,7 +321,7 @@ static size_t choose_interval(const trainer *t)
 
 static uint64_t total_steps(const trainer *t)
 {
-    return (uint64_t)t->recipe.epochs * t->batches;
+    return t->recipe.steps ? t->recipe.steps : (uint64_t)t->recipe.epochs * t->batches;
 }
 
 /* By default a run stops when a quarter of its validations, at least 20, brought nothing. */
@@ -377,8 +346,8 @@ static nicest_status open_run(trainer *t)
                                           "products (AVX512-BF16); use f32");
     int threads = choose_threads(t);
     flow_use use = t->options.recompute ? FLOW_RECOMPUTE
-                   : t->recipe.clip > 0 ? FLOW_LEARN_WHOLE
-                                        : FLOW_LEARN;
+                   : t->recipe.clip > 0 || t->recipe.accumulate > 1 ? FLOW_LEARN_WHOLE
+                                                                    : FLOW_LEARN;
     TRY(flow_workspace_new(&t->learn, t->flow, use, t->recipe.batch, threads, bf16));
     TRY(flow_workspace_new(&t->score, t->flow, FLOW_SCORE, 0, threads, false));
     TRY(optimizer_open(&t->state.optimizer, &t->recipe.optimizer, t->flow->theta, parameters));
@@ -393,7 +362,10 @@ static nicest_status open_run(trainer *t)
     if (!t->shuffle || !t->order || !t->weight || !t->valid_logp || !t->state.best)
         return fail_memory();
     memcpy(t->state.best, t->flow->theta, parameters * sizeof(float));
-    t->batches = n / t->recipe.batch;
+    t->batches = n / (t->recipe.batch * t->recipe.accumulate);
+    if (!t->batches)
+        return fail(NICEST_E_ARGUMENT, "%zu batches of %zu rows make a step: more than the %zu rows "
+                    "to train on", t->recipe.accumulate, t->recipe.batch, n);
     t->valid_every = choose_interval(t);
     t->recipe.patience = choose_patience(t);
     return NICEST_OK;
@@ -475,18 +447,10 @@ static nicest_status read_shape(const nicest_train_options *o, bool *masked, boo
     return NICEST_OK;
 }
 
-static nicest_status prepare_entry(trainer *t, entry *e, recipe_data *shape, bool plain)
+nicest_status run_open(trainer *t)
 {
-    TRY(recognise(t, e, shape, plain));
-    char *classes = write_classes(e);
-    if (e->categories && !classes)
-        return fail_memory();
-    shape->columns = e->values;
-    shape->context = e->context;
-    shape->classes = classes;
-    nicest_status status = recipe_choose(&t->recipe, &t->options, shape, &t->said);
-    memory_free(classes);
-    return status == NICEST_OK ? make_flow(t, e) : status;
+    TRY(make_flow(t));
+    return open_run(t);
 }
 
 static nicest_status prepare(trainer *t, const nicest_data *train, const nicest_data *valid)
@@ -503,12 +467,26 @@ static nicest_status prepare(trainer *t, const nicest_data *train, const nicest_
     if (!t->mean)
         return fail_memory();
     t->deviation = t->mean + d;
-    entry e = {0};
-    nicest_status status = prepare_entry(t, &e, &shape, plain || height > 0);
-    entry_close(&e);
+    t->state.copula_logp = t->state.mixture_logp = NAN;
+    TRY(recognise(t, &t->entry, &shape, plain || height > 0));
+    char *classes = write_classes(&t->entry);
+    if (t->entry.categories && !classes)
+        return fail_memory();
+    shape.columns = t->entry.values;
+    shape.context = t->entry.context;
+    shape.classes = classes;
+    nicest_status status = recipe_choose(&t->recipe, &t->options, &shape, &t->said);
+    memory_free(classes);
     TRY(status);
     t->shift = (shift){t->recipe.shift, height, width, channels, t->options.seed};
-    return open_run(t);
+    if (t->options.init) {
+        TRY(go_on_from(t, model_flow_const(t->options.init)));
+        return open_run(t);
+    }
+    TRY(columns_measure(&t->entry, t->rows.train, t->recipe.centred, t->mean, t->deviation));
+    if (t->recipe.spec)
+        return run_open(t);
+    return t->options.resume && t->recipe.race ? race_resume(t) : race_run(t);
 }
 
 void nicest_trainer_free(nicest_trainer *t)
@@ -530,10 +508,15 @@ void nicest_trainer_free(nicest_trainer *t)
     nicest_data_free(t->useful[0]);
     nicest_data_free(t->useful[1]);
     recipe_close(&t->recipe);
+    entry_close(&t->entry);
+    nicest_trainer_free(t->closed); /* may have a workspace of t->flow, as t of its flow */
     flow_free(t->flow);
-    nicest_data_free(t->rows.train);
-    nicest_data_free(t->rows.valid);
-    nicest_data_free(t->rows.held_out);
+    if (!t->borrowed) {
+        nicest_data_free(t->rows.train);
+        nicest_data_free(t->rows.valid);
+        nicest_data_free(t->rows.held_out);
+        nicest_data_free(t->rows.both);
+    }
     memory_free(t);
 }
 
@@ -580,9 +563,14 @@ static double judge(trainer *t)
     const nicest_data *rows = t->rows.valid ? t->rows.valid : t->rows.train;
     swap_average(t);
     double logp =
-        mean_logp(t, plain_rows(rows), t->rows.valid ? nicest_data_rows(rows) : START_SCORED);
+        mean_logp(t, run_rows(rows), t->rows.valid ? nicest_data_rows(rows) : START_SCORED);
     swap_average(t);
     return logp;
+}
+
+static double now(const trainer *t)
+{
+    return parallel_clock() - t->clock;
 }
 
 static void keep_best(trainer *t)
@@ -590,59 +578,74 @@ static void keep_best(trainer *t)
     const float *weights = t->state.optimizer.average ? t->state.optimizer.average : t->flow->theta;
     memcpy(t->state.best, weights, t->flow->tensors.trainable * sizeof(float));
     t->state.best_logp = t->state.valid_logp;
+    t->state.best_step = t->state.step;
+    t->state.best_seconds = now(t);
     t->state.stale = 0;
 }
 
 /* ------------------------------------------------------------------ one step */
 
-static double now(const trainer *t)
-{
-    return parallel_clock() - t->clock;
-}
-
 /* Share of the run that is done. */
 static double progress_of(const trainer *t)
 {
-    double done = t->recipe.seconds > 0 ? now(t) / t->recipe.seconds
-                                        : (double)t->state.step / (double)total_steps(t);
+    const train_state *s = &t->state;
+    double done = t->recipe.seconds > 0
+                      ? (now(t) - s->raced_seconds) / (t->recipe.seconds - s->raced_seconds)
+                      : (double)(s->step - s->raced) / (double)(total_steps(t) - s->raced);
     return done < 1 ? done : 1;
 }
 
-/* Warm-up, then a cosine down to the final share. */
+/* Warm-up, then a cosine down to the final share; what won a race goes on at the full rate. */
 static double rate_at(const trainer *t, double done)
 {
     const recipe *r = &t->recipe;
     double rate = r->rate * t->state.rate_factor;
-    if (done < r->warmup)
+    if (t->borrowed) /* in the race: soon the full rate */
+        return rate * fmin((double)(t->state.step + 1) / 100, 1);
+    if (done < r->warmup && !t->state.raced)
         return rate * fmax(done / r->warmup, 1e-3);
-    double x = r->warmup < 1 ? (done - r->warmup) / (1 - r->warmup) : 0;
+    double from = t->state.raced ? 0 : r->warmup;
+    double x = from < 1 ? (done - from) / (1 - from) : 0;
     return rate * (r->final_rate + (1 - r->final_rate) * 0.5 * (1 + cos(acos(-1.0) * x)));
 }
 
-static void shuffle_epoch(trainer *t)
+void run_shuffle(trainer *t)
 {
     random_permutation((random_stream){t->options.seed, RANDOM_SHUFFLE, (uint32_t)t->state.epoch},
                        t->shuffle, nicest_data_rows(t->rows.train));
 }
 
-/* Forward and backward of the next batch. */
+/* Forward and backward of the next batch, or of the batches whose gradients make the next step. */
 static flow_pass draw_batch(trainer *t)
 {
-    const uint32_t *shuffled = t->shuffle + (size_t)t->state.in_epoch * t->recipe.batch;
+    size_t parts = t->recipe.accumulate, size = t->recipe.batch;
+    const uint32_t *shuffled = t->shuffle + (size_t)t->state.in_epoch * size * parts;
     const double *weights = nicest_data_weights(t->rows.train);
-    for (size_t i = 0; i < t->recipe.batch; i++) {
-        t->order[i] = shuffled[i];
-        t->weight[i] = weights ? weights[shuffled[i]] / t->mean_weight : 1;
-    }
+    flow_pass all = {.finite = true, .fault = -1};
     t->moved = shift_share(progress_of(t));
-    flow_rows rows = {fetch_batch, t, t->recipe.batch};
-    flow_job job = {.input = FLOW_STORED,
-                    .rows = t->recipe.batch,
-                    .source = &rows,
-                    .weights = weights ? t->weight : NULL,
-                    .total = (double)t->recipe.batch,
-                    .noise = {t->options.seed, RANDOM_DEQUANTISE, (uint32_t)t->state.draws}};
-    return flow_learn(t->learn, &job);
+    for (size_t part = 0; part < parts && all.finite; part++) {
+        uint32_t draw = (uint32_t)(t->state.draws * parts + part);
+        for (size_t i = 0; i < size; i++) {
+            t->order[i] = shuffled[part * size + i];
+            t->weight[i] = weights ? weights[t->order[i]] / t->mean_weight : 1;
+        }
+        t->draw = draw;
+        flow_rows rows = {fetch_batch, t, size};
+        dropout drop = {t->options.seed, draw};
+        flow_job job = {.input = FLOW_STORED,
+                        .rows = size,
+                        .source = &rows,
+                        .weights = weights ? t->weight : NULL,
+                        .total = (double)(size * parts),
+                        .accumulate = part > 0,
+                        .dropout = &drop,
+                        .noise = {t->options.seed, RANDOM_DEQUANTISE, draw}};
+        flow_pass pass = flow_learn(t->learn, &job);
+        all.mean_logp += pass.mean_logp / (double)parts;
+        all.finite = pass.finite;
+        all.fault = pass.fault;
+    }
+    return all;
 }
 
 static void next_batch(trainer *t)
@@ -652,7 +655,7 @@ static void next_batch(trainer *t)
         return;
     t->state.in_epoch = 0;
     t->state.epoch++;
-    shuffle_epoch(t);
+    run_shuffle(t);
 }
 
 /* ------------------------------------------------------------------ telling, recovering, saving */
@@ -677,7 +680,7 @@ static nicest_progress report(const trainer *t)
     return p;
 }
 
-static void tell(trainer *t, const char *event)
+void run_tell(trainer *t, const char *event)
 {
     nicest_progress p = report(t);
     p.event = event;
@@ -704,7 +707,7 @@ static nicest_status recover(trainer *t, const char *what)
     event = memory_format("diverged at step %zu (%s): back to the best weights, learning rate now "
                           "%.3g",
                           (size_t)s->step, what, t->recipe.rate * s->rate_factor);
-    tell(t, event);
+    run_tell(t, event);
     memory_free(event);
     return NICEST_OK;
 }
@@ -718,7 +721,7 @@ static nicest_status recover_at(trainer *t, int layer_index)
     return recover(t, what);
 }
 
-static nicest_status validate(trainer *t)
+nicest_status run_validate(trainer *t)
 {
     train_state *s = &t->state;
     s->valid_logp = judge(t);
@@ -742,7 +745,8 @@ static nicest_status save_checkpoint(trainer *t)
     t->saved_step = (size_t)t->state.step;
     if (t->options.log) /* a checkpoint counts on the lines before it */
         TRY(record_log_sync(t->options.log));
-    return checkpoint_write(t->options.checkpoint, t->flow, &t->state, t->identity);
+    return checkpoint_write(t->options.checkpoint, t->flow, &t->state, t->identity, t->said.text,
+                            t->result.start);
 }
 
 static bool checkpoint_due(const trainer *t)
@@ -761,10 +765,18 @@ static bool checkpoint_due(const trainer *t)
 
 /* ------------------------------------------------------------------ the loop */
 
+/* Far past the best: no better for 20 validations and a third of the time that there is. */
+static bool is_past(const trainer *t)
+{
+    const train_state *s = &t->state;
+    return t->options.patience == 0 && t->recipe.seconds > 0 && !t->borrowed && t->rows.valid &&
+           s->stale >= 20 && now(t) - s->best_seconds > t->recipe.seconds / 3;
+}
+
 static bool finished(const trainer *t)
 {
     const train_state *s = &t->state;
-    if (t->recipe.patience > 0 && s->stale >= (uint64_t)t->recipe.patience)
+    if ((t->recipe.patience > 0 && s->stale >= (uint64_t)t->recipe.patience) || is_past(t))
         return true;
     return t->recipe.seconds > 0 ? now(t) >= t->recipe.seconds : s->step >= total_steps(t);
 }
@@ -788,10 +800,10 @@ static nicest_status step(trainer *t)
     s->summed++;
     s->step++;
     next_batch(t);
-    return s->step % t->valid_every == 0 ? validate(t) : NICEST_OK;
+    return s->step % t->valid_every == 0 ? run_validate(t) : NICEST_OK;
 }
 
-static nicest_status start_values(trainer *t)
+nicest_status run_start(trainer *t)
 {
     train_state *s = &t->state;
     s->rate_factor = 1;
@@ -821,7 +833,8 @@ static nicest_status begin(trainer *t)
     if (o->checkpoint)
         TRY(checkpoint_prepare(o->checkpoint));
     t->clock = parallel_clock();
-    TRY(start_values(t));
+    if (!t->state.raced)
+        TRY(run_start(t));
     if (o->resume) {
         TRY(checkpoint_read(o->resume, t->flow, &t->state, t->identity));
         TRY(flow_check(t->flow));
@@ -831,7 +844,7 @@ static nicest_status begin(trainer *t)
     t->told = -1;
     t->saved = t->state.seconds;
     t->saved_step = (size_t)t->state.step;
-    shuffle_epoch(t);
+    run_shuffle(t);
     return o->log ? record_log_begin(o->log, &t->state, o->resume != NULL) : NICEST_OK;
 }
 
@@ -858,7 +871,7 @@ static nicest_status learn(trainer *t, size_t steps, double seconds)
     const uint64_t first = t->state.step;
     const double begun = now(t);
     if (begun - t->told > 0.1)
-        tell(t, NULL);
+        run_tell(t, NULL);
     for (;;) {
         t->ended = t->stopped || *failure || finished(t);
         if (t->ended || (steps && t->state.step - first >= steps) ||
@@ -866,7 +879,7 @@ static nicest_status learn(trainer *t, size_t steps, double seconds)
             break;
         TRY(keep_weights(t, step(t)));
         if (t->state.step % t->valid_every == 0 || now(t) - t->told > 0.1)
-            tell(t, NULL);
+            run_tell(t, NULL);
         if (!*failure && checkpoint_due(t))
             TRY(keep_weights(t, save_checkpoint(t)));
     }
@@ -875,7 +888,9 @@ static nicest_status learn(trainer *t, size_t steps, double seconds)
     t->result.interrupted = t->stopped;
     if (t->options.checkpoint && !*failure) /* else the last one stands: it has every line */
         TRY(keep_weights(t, save_checkpoint(t)));
-    return t->state.step % t->valid_every ? keep_weights(t, validate(t)) : NICEST_OK;
+    if (t->state.step % t->valid_every)
+        TRY(keep_weights(t, run_validate(t)));
+    return race_end(t);
 }
 
 nicest_status nicest_trainer_step(nicest_trainer *t, size_t steps, double seconds, int *more)
@@ -934,7 +949,7 @@ static nicest_status test(trainer *t)
 {
     nicest_train_result *r = &t->result;
     r->test_rows = nicest_data_rows(t->rows.held_out);
-    r->test_logp = mean_logp(t, plain_rows(t->rows.held_out), r->test_rows);
+    r->test_logp = mean_logp(t, run_rows(t->rows.held_out), r->test_rows);
     return nicest_standard_error(t->valid_logp, nicest_data_weights(t->rows.held_out),
                                  r->test_rows, &r->test_sem);
 }
@@ -951,8 +966,11 @@ static nicest_status fill_result(trainer *t, double logp)
     r->epochs = (size_t)(s->step / t->batches);
     r->seconds = s->seconds;
     r->retries = s->retries;
-    r->train_logp = mean_logp(t, plain_rows(t->rows.train), TRAIN_SCORED);
+    r->train_logp = mean_logp(t, run_rows(t->rows.train), TRAIN_SCORED);
     r->valid_logp = t->rows.valid ? logp : NAN;
+    r->copula_logp = s->copula_logp;
+    r->mixture_logp = s->mixture_logp;
+    r->kept_epoch = (size_t)(s->best_step / t->batches);
     r->test_logp = r->test_sem = r->gaussian_logp = NAN;
     if (t->rows.held_out)
         TRY(test(t));

@@ -8,10 +8,11 @@
 
 #include "nicest.h"
 
-/* The rows that a run uses; the last two may be NULL. */
+/* The rows that a run uses; all but train may be NULL. */
 typedef struct trainer_rows {
     const nicest_data *all; /* as they were given */
     nicest_data *train, *valid, *held_out;
+    nicest_data *both; /* train and valid together, of a small table; else NULL */
 } trainer_rows;
 
 /* nicest_trainer_new and nicest_trainer_model without their checks and without calibration. */

@@ -1,0 +1,603 @@
+/* race.c - see race.h. Everything is decided by data, options and seed; with a time also by the clock.
+ */
+#include "train/race.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "base/mixture.h"
+#include "base/parallel.h"
+#include "base/status.h"
+#include "flow/proof.h"
+#include "train/checkpoint.h"
+#include "train/split.h"
+
+static const char *const FIRST[] = {"standardise\n", "marginal levels=256 knots=32\n"};
+static const char *const FIRST_NAME[] = {"standardise", "marginal"};
+static const char GAUSSIAN[] = "linear form=triangular start=whiten\nprior normal\n";
+
+/* Steps of the two heats, and the share of a given time that all contestants have in each. */
+enum { HEAT_STEPS = 400, HEATS = 2, FOLDS = 5, MOST_PARTS = 32, FEWEST_ROWS = 32, CHOOSING_ROWS = 8000 };
+static const double HEAT_SHARE = 0.17;
+/* Where EM is not worth its time: n d^2 numbers of one part and iteration. */
+static const double MOST_EM_WORK = 2e9;
+enum { MOST_MIXTURE_COLUMNS = 128 };
+
+/* ------------------------------------------------------------------ contestants */
+
+/* A run of `spec` (owned from now on) on these rows, without checkpoint and progress. */
+static nicest_status contest_open(trainer **out, const trainer *parent, nicest_data *train,
+                                  nicest_data *valid, char *spec)
+{
+    trainer *t = memory_new(1, sizeof *t);
+    size_t n = nicest_data_rows(train);
+    if (!t || !spec) {
+        memory_free(t);
+        memory_free(spec);
+        return fail_memory();
+    }
+    t->options = parent->options;
+    t->options.checkpoint = t->options.resume = t->options.log = NULL;
+    t->options.progress = NULL;
+    t->borrowed = true;
+    t->rows = (trainer_rows){.train = train, .valid = valid};
+    t->recipe = parent->recipe;
+    t->recipe.head = t->recipe.first = t->recipe.last = NULL;
+    t->recipe.spec = spec;
+    t->recipe.patience = -1;
+    t->recipe.seconds = 0;
+    t->recipe.steps = SIZE_MAX; /* as long as the race says */
+    size_t most = n / t->recipe.accumulate;
+    t->recipe.batch = t->recipe.batch < most ? t->recipe.batch : most;
+    t->shift = parent->shift;
+    t->clock = parallel_clock();
+    nicest_status status = entry_copy(&t->entry, &parent->entry) ? NICEST_OK : fail_memory();
+    if (status == NICEST_OK)
+        status = run_open(t);
+    if (status == NICEST_OK)
+        status = run_start(t);
+    if (status != NICEST_OK) {
+        nicest_trainer_free(t);
+        return status;
+    }
+    run_shuffle(t);
+    *out = t;
+    return NICEST_OK;
+}
+
+/* log p, or latent rows, under the weights of a contestant that are in place. */
+static void run_all(trainer *t, const nicest_data *data, double *logp, double *latent)
+{
+    flow_rows rows = run_rows(data);
+    flow_run(t->score, &(flow_job){.input = FLOW_STORED,
+                                   .rows = rows.count,
+                                   .source = &rows,
+                                   .logp = logp,
+                                   .latent = latent,
+                                   .noise = {t->options.seed, RANDOM_SCORE, 0}});
+}
+
+/* ------------------------------------------------------------------ closed forms */
+
+typedef struct closed_form {
+    const char *first, *first_name;
+    char last[96], name[64];
+    double logp; /* mean, of rows that did not fit it; -infinity where it cannot be fitted */
+} closed_form;
+
+/* The first rows, which are in random order: enough to choose a number of parts by. */
+static nicest_status some_of(nicest_data **out, const nicest_data *rows)
+{
+    size_t n = nicest_data_rows(rows), count = n < CHOOSING_ROWS ? n : CHOOSING_ROWS;
+    size_t *index = memory_new(count, sizeof *index);
+    if (!index)
+        return fail_memory();
+    for (size_t i = 0; i < count; i++)
+        index[i] = i;
+    nicest_status status = nicest_data_select(out, rows, index, count);
+    memory_free(index);
+    return status;
+}
+
+/* The number of parts that held-out rows like best, behind `first`; 0 where none can be fitted. */
+static nicest_status choose_parts(const trainer *t, nicest_data *rows, const char *first,
+                                  size_t *parts)
+{
+    size_t n = nicest_data_rows(rows), d = t->recipe.values;
+    double work = (double)n * (double)d * (double)d;
+    trainer *contest = NULL;
+    mixture *found = NULL;
+    *parts = 0;
+    if (d > MOST_MIXTURE_COLUMNS || work > MOST_EM_WORK || n < FEWEST_ROWS)
+        return NICEST_OK;
+    TRY(contest_open(&contest, t, rows, NULL, stack_spec(t->recipe.values, t->recipe.head, first, NULL, "prior normal\n")));
+    double *latent = memory_new(n, d * sizeof *latent);
+    nicest_status status = latent ? NICEST_OK : fail_memory();
+    if (status == NICEST_OK) {
+        run_all(contest, rows, NULL, latent);
+        mixture_rows some = {.x = latent, .n = n, .d = d};
+        mixture_options o = {.seed = t->options.seed, .threads = t->options.threads, .restarts = 1};
+        status = mixture_choose(&found, &some, &o, MOST_PARTS, NULL);
+    }
+    if (status == NICEST_OK)
+        *parts = found->parts;
+    mixture_free(found);
+    memory_free(latent);
+    nicest_trainer_free(contest);
+    return status == NICEST_E_DATA ? NICEST_OK : status;
+}
+
+/* Fits a closed form to some rows; its mean log p of others. One that fails is merely not chosen. */
+static nicest_status fit_closed(const trainer *t, nicest_data *train, nicest_data *valid,
+                                const closed_form *c, trainer **fitted, double *logp)
+{
+    trainer *contest = NULL;
+    nicest_status status =
+        contest_open(&contest, t, train, valid, stack_spec(t->recipe.values, t->recipe.head, c->first, NULL, c->last));
+    *logp = status == NICEST_OK ? contest->state.best_logp : -INFINITY;
+    if (fitted)
+        *fitted = contest;
+    else
+        nicest_trainer_free(contest);
+    return status == NICEST_E_MEMORY ? status : NICEST_OK;
+}
+
+/* Mean log p of rows of five folds, each under a fit to the others. */
+static nicest_status cross_validate(const trainer *t, closed_form *c, size_t count)
+{
+    split s = {0};
+    nicest_data *all = t->rows.both ? t->rows.both : t->rows.train;
+    size_t n = nicest_data_rows(all);
+    TRY(split_open(&s, all, NULL, n, (random_stream){t->options.seed, RANDOM_SPLIT, 1}));
+    nicest_status status = NICEST_OK;
+    for (size_t fold = 0; status == NICEST_OK && fold < FOLDS; fold++) {
+        size_t from = s.groups * fold / FOLDS, to = s.groups * (fold + 1) / FOLDS;
+        nicest_data *out = NULL, *rest = NULL;
+        if (to > from)
+            status = split_take(&out, &s, all, from, to - from, false);
+        if (status == NICEST_OK && out)
+            status = split_leave(&rest, &s, all, from, to - from);
+        for (size_t i = 0; status == NICEST_OK && rest && i < count; i++) {
+            double logp;
+            status = fit_closed(t, rest, out, &c[i], NULL, &logp);
+            c[i].logp += logp * (double)nicest_data_rows(out) / (double)n;
+        }
+        nicest_data_free(out);
+        nicest_data_free(rest);
+    }
+    split_close(&s);
+    return status;
+}
+
+static nicest_status add_closed(const trainer *t, nicest_data *rows, int which, closed_form *c,
+                                size_t *count)
+{
+    const recipe *r = &t->recipe;
+    const char *first = r->first ? r->first : FIRST[which];
+    const char *name = r->first ? "given first layer" : FIRST_NAME[which];
+    size_t parts = 0;
+    if (r->last) {
+        c[*count] = (closed_form){.first = first, .first_name = name};
+        snprintf(c[*count].last, sizeof c->last, "%s", r->last);
+        snprintf(c[(*count)++].name, sizeof c->name, "%s", name);
+        return NICEST_OK;
+    }
+    bool few = nicest_data_rows(rows) < FEWEST_ROWS;
+    if (!strstr(r->head, "masked")) { /* a triangle mixes what is hidden */
+        c[*count] = (closed_form){.first = first, .first_name = name};
+        snprintf(c[*count].last, sizeof c->last, "%s", few ? "scale\nprior normal\n" : GAUSSIAN);
+        snprintf(c[(*count)++].name, sizeof c->name, "%s + Gaussian", name);
+    }
+    nicest_data *some = NULL;
+    TRY(some_of(&some, rows));
+    nicest_status status = choose_parts(t, some, first, &parts);
+    nicest_data_free(some);
+    TRY(status);
+    if (!parts)
+        return NICEST_OK;
+    c[*count] = (closed_form){.first = first, .first_name = name};
+    snprintf(c[*count].last, sizeof c->last, "prior mixture:%zu\n", parts);
+    snprintf(c[(*count)++].name, sizeof c->name, "%s + mixture of %zu", name, parts);
+    return NICEST_OK;
+}
+
+/* Which figure of the result a form is: a Gaussian, a copula, a mixture. */
+static double *reference_of(train_state *r, const closed_form *c)
+{
+    bool marginal = !strcmp(c->first_name, "marginal"), mixed = strstr(c->name, "mixture") != NULL;
+    return marginal ? mixed ? NULL : &r->copula_logp : mixed ? &r->mixture_logp : NULL;
+}
+
+/* Held-out figures of the closed forms, for the result. */
+static nicest_status refer(trainer *t, const closed_form *c, size_t count)
+{
+    nicest_data *rows = t->rows.held_out ? t->rows.held_out : t->rows.valid;
+    for (size_t i = 0; rows && i < count; i++) {
+        double *figure = reference_of(&t->state, &c[i]);
+        if (figure)
+            TRY(fit_closed(t, t->rows.train, rows, &c[i], NULL, figure));
+        if (figure && !isfinite(*figure))
+            *figure = NAN;
+    }
+    return NICEST_OK;
+}
+
+/* The best closed form: tried, said, and fitted to the training rows. */
+static nicest_status choose_closed(trainer *t, closed_form *best, trainer **fitted)
+{
+    closed_form c[4];
+    size_t count = 0, chosen = 0;
+    bool folds = !t->rows.valid || t->rows.both;
+    nicest_data *rows = t->rows.both ? t->rows.both : t->rows.train;
+    char line[512];
+    double logp;
+    bool few = nicest_data_rows(rows) < FEWEST_ROWS; /* too few for a marginal */
+    for (int which = 0; which < (t->recipe.first || few ? 1 : 2); which++)
+        TRY(add_closed(t, rows, which, c, &count));
+    if (folds && count > 1)
+        TRY(cross_validate(t, c, count));
+    for (size_t i = 0; i < count && !folds; i++)
+        TRY(fit_closed(t, t->rows.train, t->rows.valid, &c[i], NULL, &c[i].logp));
+    int used = snprintf(line, sizeof line, "closed forms, nats of %s:",
+                        folds ? "rows left out in five folds" : "validation rows");
+    for (size_t i = 0; i < count; i++) {
+        chosen = c[i].logp > c[chosen].logp ? i : chosen;
+        if (count > 1 && isfinite(c[i].logp))
+            used += snprintf(line + used, sizeof line - (size_t)used, "%s %s %.4g", line[used - 1] == ':' ? "" : ",",
+                             c[i].name, c[i].logp);
+    }
+    if (count > 1)
+        words_add(&t->said, "%s", line);
+    words_add(&t->said, "start: %s", c[chosen].name);
+    snprintf(t->result.start, sizeof t->result.start, "%s", c[chosen].name);
+    TRY(refer(t, c, count));
+    *best = c[chosen];
+    TRY(fit_closed(t, t->rows.train, t->rows.valid, best, fitted, &logp));
+    if (*fitted)
+        return NICEST_OK;
+    return fail(NICEST_E_DATA, "no closed form has a finite log-likelihood on these rows: %s",
+                nicest_error());
+}
+
+/* ------------------------------------------------------------------ heats */
+
+/* What the trainer said of its rows is passed on; false: the caller wants the end. */
+static bool go_on(trainer *t, const char *event)
+{
+    run_tell(t, event);
+    return !t->stopped;
+}
+
+/* One heat of one contestant; a run that diverges is out. */
+static nicest_status run_heat(trainer *t, trainer *contest, double seconds)
+{
+    size_t steps = seconds > 0 ? 0 : HEAT_STEPS;
+    nicest_status status = nicest_trainer_step(contest, steps, seconds, NULL);
+    if (status == NICEST_OK && contest->state.step % contest->valid_every)
+        status = run_validate(contest);
+    (void)t;
+    return status;
+}
+
+static void sort_contest(trainer **contest, const stack **name, size_t count)
+{
+    for (size_t i = 1; i < count; i++)
+        for (size_t k = i; k > 0 && contest[k]->state.best_logp > contest[k - 1]->state.best_logp;
+             k--) {
+            trainer *other = contest[k];
+            const stack *other_name = name[k];
+            contest[k] = contest[k - 1];
+            contest[k - 1] = other;
+            name[k] = name[k - 1];
+            name[k - 1] = other_name;
+        }
+}
+
+/* Every stack behind the closed form, sorted by what it reached; half of them in the second heat. */
+static nicest_status run_heats(trainer *t, const closed_form *c, trainer **contest,
+                               const stack **name, size_t *count)
+{
+    char event[160], stack_text[80];
+    for (int heat = 0; heat < HEATS && !t->stopped; heat++) {
+        size_t from = heat ? *count : STACK_CANDIDATES;
+        double seconds = t->recipe.seconds > 0 ? HEAT_SHARE * t->recipe.seconds / (double)from : 0;
+        for (size_t i = 0; i < from && !t->stopped; i++) {
+            if (!heat) {
+                const stack *s = &STACK_RACE[i];
+                TRY(contest_open(&contest[i], t, t->rows.train, t->rows.valid,
+                                 stack_spec(t->recipe.values, t->recipe.head, c->first, s, c->last)));
+                name[i] = s;
+                *count = i + 1;
+            }
+            nicest_status status = run_heat(t, contest[i], seconds);
+            if (status != NICEST_OK && status != NICEST_E_DIVERGED)
+                return status;
+            stack_name(name[i], stack_text, sizeof stack_text);
+            snprintf(event, sizeof event, "race: %-40s %.5g nats of validation rows after %zu steps",
+                     stack_text, contest[i]->state.best_logp, (size_t)contest[i]->state.step);
+            go_on(t, event);
+        }
+        sort_contest(contest, name, *count);
+        for (size_t keep = heat ? 1 : 2; *count > keep;)
+            nicest_trainer_free(contest[--*count]);
+    }
+    return NICEST_OK;
+}
+
+/* Training goes on with the winner, where it is. */
+static void adopt(trainer *t, trainer *winner)
+{
+    t->flow = winner->flow;
+    t->learn = winner->learn;
+    t->score = winner->score;
+    winner->state.copula_logp = t->state.copula_logp;
+    winner->state.mixture_logp = t->state.mixture_logp;
+    t->state = winner->state;
+    t->stepper = winner->stepper;
+    t->stepper.optimizer = &t->state.optimizer;
+    t->shuffle = winner->shuffle;
+    t->order = winner->order;
+    t->weight = winner->weight;
+    t->mean_weight = winner->mean_weight;
+    t->valid_logp = winner->valid_logp;
+    t->batches = winner->batches;
+    t->valid_every = winner->valid_every;
+    t->recipe.spec = winner->recipe.spec;
+    t->recipe.batch = winner->recipe.batch;
+    t->state.raced = winner->state.step;
+    winner->flow = NULL;
+    winner->learn = winner->score = NULL;
+    winner->state = (train_state){0};
+    winner->stepper = (stepper){0};
+    winner->shuffle = NULL;
+    winner->order = NULL;
+    winner->weight = NULL;
+    winner->valid_logp = NULL;
+    winner->recipe.spec = NULL;
+    nicest_trainer_free(winner);
+}
+
+/* The rows that a run scores at once may be more than those of a contestant, which has no held-out
+ * ones. */
+static nicest_status make_room(trainer *t)
+{
+    size_t most = 0;
+    const nicest_data *parts[] = {t->rows.train, t->rows.valid, t->rows.held_out};
+    for (int i = 0; i < 3; i++)
+        most = parts[i] && nicest_data_rows(parts[i]) > most ? nicest_data_rows(parts[i]) : most;
+    memory_free(t->valid_logp);
+    t->valid_logp = memory_new(most, sizeof *t->valid_logp);
+    return t->valid_logp ? NICEST_OK : fail_memory();
+}
+
+static nicest_status race_stacks(trainer *t, const closed_form *c)
+{
+    trainer *contest[STACK_CANDIDATES] = {NULL};
+    const stack *name[STACK_CANDIDATES];
+    size_t count = 0;
+    char text[80];
+    nicest_status status = run_heats(t, c, contest, name, &count);
+    if (status == NICEST_OK && count > 0) {
+        sort_contest(contest, name, count);
+        stack_name(name[0], text, sizeof text);
+        words_add(&t->said, "couplings: %s (of five that were tried for a while)", text);
+        adopt(t, contest[0]);
+        contest[0] = NULL;
+        status = make_room(t);
+    }
+    for (size_t i = 0; i < STACK_CANDIDATES; i++)
+        if (i < count || status != NICEST_OK)
+            nicest_trainer_free(contest[i]);
+    return status;
+}
+
+nicest_status race_run(trainer *t)
+{
+    closed_form best;
+    double began = parallel_clock();
+    t->clock = began;
+    if (t->options.checkpoint && t->recipe.race) {
+        TRY(checkpoint_prepare(t->options.checkpoint));
+        TRY(checkpoint_write_race(t->options.checkpoint));
+    }
+    if (!t->recipe.values) { /* categories alone */
+        t->recipe.spec = stack_spec(0, t->recipe.head, "", NULL, "prior normal\n");
+        return t->recipe.spec ? run_open(t) : fail_memory();
+    }
+    TRY(choose_closed(t, &best, &t->closed));
+    if (t->recipe.race)
+        TRY(race_stacks(t, &best));
+    if (!t->flow) {
+        t->recipe.spec = stack_spec(t->recipe.values, t->recipe.head, best.first, &t->recipe.stack, best.last);
+        if (!t->recipe.spec)
+            return fail_memory();
+        TRY(run_open(t));
+    }
+    t->state.seconds = parallel_clock() - began;
+    t->state.raced_seconds = t->state.seconds;
+    return NICEST_OK;
+}
+
+/* The spec without its couplings: the closed form that they are in. */
+static char *without_couplings(const char *spec)
+{
+    char *copy = memory_text(spec), *to = copy;
+    for (const char *line = spec, *next; copy && *line; line = next) {
+        size_t length = strcspn(line, "\n");
+        next = line + length + (line[length] != 0);
+        if (!strncmp(line, "coupling ", 9) || !strncmp(line, "permute ", 8) ||
+            !strncmp(line, "autoregressive ", 15) || !strncmp(line, "elementwise ", 12))
+            continue;
+        memcpy(to, line, (size_t)(next - line));
+        to += next - line;
+    }
+    if (copy)
+        *to = 0;
+    return copy;
+}
+
+nicest_status race_resume(trainer *t)
+{
+    char *chosen = NULL;
+    TRY(checkpoint_spec(t->options.resume, &t->recipe.spec, &chosen, t->result.start,
+                        sizeof t->result.start));
+    if (chosen) {
+        memory_free(t->said.text);
+        t->said.text = chosen;
+    }
+    if (!t->recipe.spec) { /* it was written before a race that nobody finished */
+        t->options.resume = NULL;
+        return race_run(t);
+    }
+    TRY(contest_open(&t->closed, t, t->rows.train, t->rows.valid,
+                     without_couplings(t->recipe.spec)));
+    return run_open(t);
+}
+
+/* ------------------------------------------------------------------ the end */
+
+/* Whether the flow in place is proven on a few rows: that they come back to 1e-5 of their columns'
+ * deviation, and, of up to PROVEN_COLUMNS columns, that log-determinant and gradients are right. */
+static nicest_status is_sound(const trainer *t, bool *sound)
+{
+    enum { ROWS = 256, PROVEN_ROWS = 3, PROVEN_COLUMNS = 128 };
+    const nicest_data *data = t->rows.valid ? t->rows.valid : t->rows.train;
+    const flow *f = t->flow;
+    size_t d = nicest_data_columns(data), n = nicest_data_rows(data);
+    n = n < ROWS ? n : ROWS;
+    if (f->entry.mixed || f->spec.masked)
+        return NICEST_OK; /* rows of such tables have no plain latent to come back from */
+    double *x = memory_new(4 * n, d * sizeof *x);
+    float *u = memory_new(d, sizeof *u);
+    if (!x || !u) {
+        memory_free(x);
+        memory_free(u);
+        return fail_memory();
+    }
+    double *latent = x + n * d, *again = latent + n * d, *centred = again + n * d;
+    random_stream noise = {t->options.seed, RANDOM_SCORE, 0};
+    nicest_status status = nicest_data_read(data, 0, n, again);
+    for (size_t i = 0; status == NICEST_OK && i < n; i++)
+        entry_dequantise_row(&f->entry, again + i * d, noise, i, u, x + i * d);
+    if (status == NICEST_OK) {
+        flow_run(t->score, &(flow_job){
+                               .input = FLOW_CONTINUOUS, .rows = n, .values = x, .latent = latent});
+        flow_run(t->score, &(flow_job){.input = FLOW_LATENT,
+                                       .rows = n,
+                                       .values = latent,
+                                       .continuous = again});
+        for (size_t i = 0; i < n * d; i++) {
+            double size = t->deviation[i % d] > 0 ? t->deviation[i % d] : 1;
+            *sound = *sound && !(fabs(again[i] - x[i]) > 1e-5 * size);
+        }
+    }
+    if (status == NICEST_OK && *sound && d <= PROVEN_COLUMNS) {
+        proof found;
+        for (size_t i = 0; i < n * d; i++) {
+            centred[i] = x[i] - f->entry.column[i % d].centre;
+            again[i % d] = t->deviation[i % d] > 0 ? t->deviation[i % d] : 1;
+        }
+        proof_subject subject = {f->spec.text, f->theta, f->frozen, centred,
+                                 n < PROVEN_ROWS ? n : PROVEN_ROWS, again};
+        status = proof_run(&subject, t->options.seed, t->options.threads, &found);
+        *sound = status == NICEST_OK && found.logdet_error <= 1e-6 && found.gradient_error <= 1e-6;
+    }
+    memory_free(u);
+    memory_free(x);
+    return status;
+}
+
+/* The paired gain of the couplings' best weights on validation rows, and its standard error. */
+static nicest_status measure_gain(trainer *t, double *gain, double *error)
+{
+    size_t n = nicest_data_rows(t->rows.valid);
+    double *logp = memory_new(2 * n, sizeof *logp), sum = 0, square = 0;
+    if (!logp)
+        return fail_memory();
+    run_all(t, t->rows.valid, logp, NULL);
+    run_all(t->closed, t->rows.valid, logp + n, NULL);
+    for (size_t i = 0; i < n; i++) {
+        double difference = logp[i] - logp[n + i];
+        difference = isnan(difference) ? 0 : difference; /* both are impossible */
+        sum += difference;
+        square += difference * difference;
+    }
+    *gain = sum / (double)n;
+    *error = n > 1 ? sqrt(fmax(square / (double)n - *gain * *gain, 0) / (double)(n - 1)) : INFINITY;
+    memory_free(logp);
+    return NICEST_OK;
+}
+
+/* Another flow takes the place of the couplings, fitted to `rows`. */
+static nicest_status fall_back(trainer *t, nicest_data *rows, char *spec, double judged)
+{
+    trainer *closed = NULL;
+    TRY(contest_open(&closed, t, rows, t->rows.valid, spec));
+    flow_workspace_free(t->learn); /* nothing is learnt any more */
+    t->learn = NULL;
+    nicest_trainer_free(t->closed);
+    t->closed = closed;
+    flow *couplings = t->flow;
+    flow_workspace *score = t->score;
+    float *best = t->state.best;
+    t->flow = closed->flow;
+    t->score = closed->score;
+    t->state.best = closed->state.best;
+    t->state.best_logp = isnan(judged) ? closed->state.best_logp : judged;
+    closed->flow = couplings;
+    closed->score = score;
+    closed->state.best = best;
+    return NICEST_OK;
+}
+
+/* The best weights are put in place, and back. */
+static nicest_status judge_couplings(trainer *t, bool *sound, double *gain, double *error)
+{
+    size_t bytes = t->flow->tensors.trainable * sizeof *t->flow->theta;
+    float *weights = memory_new(bytes, 1);
+    if (!weights)
+        return fail_memory();
+    memcpy(weights, t->flow->theta, bytes);
+    memcpy(t->flow->theta, t->state.best, bytes);
+    nicest_status status = t->rows.valid ? measure_gain(t, gain, error) : NICEST_OK;
+    if (status == NICEST_OK && *gain > *error)
+        status = is_sound(t, sound);
+    memcpy(t->flow->theta, weights, bytes);
+    memory_free(weights);
+    return status;
+}
+
+nicest_status race_end(trainer *t)
+{
+    double gain = INFINITY, error = 0;
+    bool sound = true;
+    if (t->borrowed || !t->closed || t->judged)
+        return NICEST_OK;
+    t->judged = true;
+    TRY(judge_couplings(t, &sound, &gain, &error));
+    if (sound && gain > error) {
+        if (t->rows.valid)
+            words_add(&t->said, "couplings gain %.4g +- %.2g nats over the closed form", gain,
+                      error);
+        return NICEST_OK;
+    }
+    if (!isfinite(error) || !isfinite(gain))
+        words_add(&t->said, "too few rows to tell whether couplings gain: the closed form stays");
+    else
+        words_add(&t->said, "couplings gain %.4g +- %.2g nats, %s: the closed form stays", gain,
+                  error, sound ? "less than an error" : "but are not proven on these rows");
+    /* of few rows it is fitted to those that served to stop as well */
+    TRY(fall_back(t, t->rows.both ? t->rows.both : t->rows.train,
+                  memory_text(t->closed->recipe.spec), t->closed->state.best_logp));
+    sound = true;
+    TRY(is_sound(t, &sound));
+    if (sound)
+        return NICEST_OK;
+    words_add(&t->said, "the closed form is not proven on these rows either: every column a normal");
+    return fall_back(t, t->rows.train,
+                     stack_spec(t->recipe.values, t->recipe.head, "standardise\n", NULL,
+                                "scale\nprior normal\n"),
+                     NAN);
+}

@@ -1,0 +1,60 @@
+/* run.h - what a trainer is made of; for trainer.c and race.c only. */
+#ifndef NICEST_TRAIN_RUN_H
+#define NICEST_TRAIN_RUN_H
+
+#include "train/recipe.h"
+#include "train/shift.h"
+#include "train/state.h"
+#include "train/step.h"
+#include "train/trainer.h"
+#include "train/words.h"
+
+struct nicest_trainer {
+    nicest_train_options options;
+    nicest_train_result result; /* what was chosen and what failed; the rest when a model is made */
+    trainer_rows rows;
+    bool borrowed; /* the rows are those of another trainer, which runs it in its race */
+    recipe recipe;
+    entry entry; /* how columns are encoded, in every flow that is tried */
+    flow *flow;
+    flow_workspace *learn, *score;
+    train_state state;
+    struct nicest_trainer *closed; /* the closed form that the couplings have to beat; NULL: none */
+    uint32_t *shuffle;             /* [training rows] the permutation of this epoch */
+    size_t *order;                 /* [batch] rows of the batch at hand */
+    double *weight;                /* [batch] theirs, of mean 1 over the training rows */
+    double mean_weight;
+    uint32_t draw; /* number of the batch */
+    size_t batches;                /* steps of an epoch */
+    size_t valid_every;            /* steps between validations */
+    double *valid_logp;            /* [most rows that are scored at once] */
+    stepper stepper;
+    shift shift;               /* augmentation of the training rows, */
+    double moved;              /* and the share of the batch at hand that moves */
+    double *mean, *deviation;  /* [columns] of the continuous training rows */
+    char *identity;            /* where checkpoints are written or read */
+    double clock, told, saved; /* start of this process's part; last progress; last checkpoint */
+    size_t saved_step;
+    bool stopped; /* the caller has asked for the end */
+    bool ended;   /* and that, or the recipe's own, was reached */
+    bool judged;  /* couplings and closed form were compared */
+    words said;
+    bool holes;               /* rows with missing values serve */
+    const nicest_data *given; /* all columns of the training data, */
+    nicest_data *useful[2];   /* and training and validation rows without useless ones; or NULL */
+};
+
+typedef struct nicest_trainer trainer;
+
+/* Makes flow, workspaces and optimiser of recipe.spec and entry. */
+nicest_status run_open(trainer *t);
+/* Judges the start: it becomes the best so far. */
+nicest_status run_start(trainer *t);
+/* The permutation of the epoch at hand. */
+void run_shuffle(trainer *t);
+nicest_status run_validate(trainer *t);
+/* Progress, with `event` where it is not NULL; notes whether the caller wants the end. */
+void run_tell(trainer *t, const char *event);
+flow_rows run_rows(const nicest_data *data);
+
+#endif

@@ -1,0 +1,85 @@
+/* stack.c - see stack.h. */
+#include "train/stack.h"
+
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/memory.h"
+
+/* Widths after Durkan et al. (2019) and zuko's defaults, for minutes of two cores; the small ones with
+ * dropout are for tables of some hundred rows, which wider nets learn by heart. */
+const stack STACK_RACE[STACK_CANDIDATES] = {
+    {.rule = "spline", .couplings = 3, .hidden = "64", .activation = "silu", .bins = 4, .dropout = 0.1},
+    {.rule = "additive", .couplings = 8, .hidden = "128x2", .activation = "silu"},
+    {.rule = "affine", .couplings = 5, .hidden = "128x2", .activation = "silu"},
+    {.rule = "spline", .couplings = 5, .hidden = "128x2", .activation = "silu", .bins = 8},
+    {.rule = "spline",
+     .autoregressive = 1,
+     .couplings = 3,
+     .hidden = "128x2",
+     .activation = "silu",
+     .bins = 8},
+};
+
+/* Appends a line; *spec becomes NULL when memory runs out. */
+static void append(char **spec, const char *line)
+{
+    char *longer = *spec ? memory_format("%s%s", *spec, line) : NULL;
+    memory_free(*spec);
+    *spec = longer;
+}
+
+static void append_coupling(char **spec, const stack *s, size_t columns, bool given, int number)
+{
+    char line[640], rule[64], extra[64] = "";
+    bool first = number % 2 != 0;
+    if (!strcmp(s->rule, "spline"))
+        snprintf(rule, sizeof rule, "rule=spline bins=%d", s->bins ? s->bins : 8);
+    else
+        snprintf(rule, sizeof rule, "rule=%s", s->rule);
+    if (s->blocks && !s->autoregressive)
+        snprintf(extra, sizeof extra, " blocks=%d", s->blocks);
+    if (s->dropout > 0)
+        snprintf(extra + strlen(extra), sizeof extra - strlen(extra), " dropout=%.6g", s->dropout);
+    if (number > 0 && (columns > 2 || s->autoregressive)) {
+        if (s->autoregressive && number % 2)
+            append(spec, "permute reverse\n"); /* the last column is the first to be known */
+        else {
+            snprintf(line, sizeof line, "permute random:%d\n", number);
+            append(spec, line);
+        }
+    }
+    if (columns == 1 && !given)
+        snprintf(line, sizeof line, "elementwise %s\n", rule);
+    else if (s->autoregressive || columns == 1)
+        snprintf(line, sizeof line, "autoregressive hidden=%s activation=%s%s %s\n", s->hidden,
+                 s->activation, extra, rule);
+    else
+        snprintf(line, sizeof line, "coupling move=%s hidden=%s activation=%s%s %s\n",
+                 first ? "first" : "second", s->hidden, s->activation, extra, rule);
+    append(spec, line);
+}
+
+char *stack_spec(size_t columns, const char *head, const char *first, const stack *s,
+                 const char *last)
+{
+    char *spec = memory_format("nicest 1\ncolumns %zu\n%s%s", columns, head, first);
+    int couplings = s && columns ? s->couplings : 0;
+    if (couplings && columns > 2 && !s->autoregressive)
+        append(&spec, "permute odd-even\n");
+    for (int i = 0; i < couplings; i++)
+        append_coupling(&spec, s, columns, strstr(head, "context ") != NULL, i);
+    append(&spec, last);
+    return spec;
+}
+
+void stack_name(const stack *s, char *name, size_t size)
+{
+    int used = snprintf(name, size, "%s%s %d x (%s)", s->autoregressive ? "autoregressive " : "",
+                        s->rule, s->couplings, s->hidden);
+    if (s->bins && !strcmp(s->rule, "spline"))
+        used += snprintf(name + used, size - (size_t)used, ", %d bins", s->bins);
+    if (s->dropout > 0)
+        snprintf(name + used, size - (size_t)used, ", dropout %g", s->dropout);
+}

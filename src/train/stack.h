@@ -1,0 +1,35 @@
+/* stack.h - the flows that training chooses from, as text: what comes first, couplings, what comes
+ * last.
+ *
+ * First: how the columns are brought to one scale (standardise, marginal, ...). Last: a linear layer
+ * or a scaling, and the prior. First and last alone are a closed form: a Gaussian, a Gaussian copula, a
+ * mixture. Couplings between them start as the identity, so that training starts from it. */
+#ifndef NICEST_TRAIN_STACK_H
+#define NICEST_TRAIN_STACK_H
+
+#include <stddef.h>
+
+#include "nicest.h"
+
+typedef struct stack {
+    const char *rule; /* additive, affine, spline */
+    int autoregressive;
+    int couplings; /* 0: none */
+    const char *hidden, *activation;
+    int bins;
+    int blocks; /* residual */
+    double dropout;
+} stack;
+
+enum { STACK_CANDIDATES = 5 };
+/* What the race tries beside nothing, the richest last; `rows` and `columns` bound their width. */
+extern const stack STACK_RACE[STACK_CANDIDATES];
+
+/* A spec of `columns` columns: head (lines about the shape: context, masked), first and last are lines
+ * ended by '\n', or ""; s may be NULL. Released by memory_free; NULL when memory runs out. */
+char *stack_spec(size_t columns, const char *head, const char *first, const stack *s,
+                 const char *last);
+/* "spline 5 x (128x2), 8 bins" */
+void stack_name(const stack *s, char *name, size_t size);
+
+#endif
