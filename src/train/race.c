@@ -113,10 +113,13 @@ static nicest_status choose_parts(const trainer *t, nicest_data *rows, const cha
     if (d > MOST_MIXTURE_COLUMNS || work > MOST_EM_WORK || n < FEWEST_ROWS)
         return NICEST_OK;
     TRY(contest_open(&contest, t, rows, NULL, stack_spec(t->recipe.values, t->recipe.head, first, NULL, "prior normal\n")));
-    double *latent = memory_new(n, d * sizeof *latent);
+    size_t wide = t->entry.columns; /* a latent row has its values where the stored row has them */
+    double *latent = memory_new(n, wide * sizeof *latent);
     nicest_status status = latent ? NICEST_OK : fail_memory();
     if (status == NICEST_OK) {
         run_all(contest, rows, NULL, latent);
+        for (size_t i = 0; i < n * d; i++)
+            latent[i] = latent[i / d * wide + entry_value(&t->entry, i % d)];
         mixture_rows some = {.x = latent, .n = n, .d = d};
         mixture_options o = {.seed = t->options.seed, .threads = t->options.threads, .restarts = 1};
         status = mixture_choose(&found, &some, &o, MOST_PARTS, NULL);
