@@ -101,7 +101,7 @@ nicest_status family_log_density(const double *values, const double *rows, size_
 /* ------------------------------------------------------------------ fitting */
 
 /* Columns to mean 0 and deviation 1, in place; a constant column keeps its unit. */
-static void standardise(double *rows, size_t n, size_t d, double *centre, double *deviation)
+static void standardise_family(double *rows, size_t n, size_t d, double *centre, double *deviation)
 {
     for (size_t j = 0; j < d; j++) {
         double sum = 0, square = 0;
@@ -132,7 +132,7 @@ nicest_status family_fit(const double *rows, size_t n, size_t d, uint64_t seed, 
         goto done;
     double *centre = work + n * d, *mean = centre + 2 * d, *ridge = mean + d;
     memcpy(work, rows, n * d * sizeof *work);
-    standardise(work, n, d, centre, centre + d);
+    standardise_family(work, n, d, centre, centre + d);
     gaussian_moments(work, NULL, n, d, threads, mean, common);
     gaussian_shrink(work, n, d, mean, common);
     for (size_t j = 0; j < d; j++)

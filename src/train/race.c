@@ -198,6 +198,11 @@ static nicest_status add_closed(const trainer *t, nicest_data *rows, int which, 
     nicest_status status = choose_parts(t, some, first, &parts);
     nicest_data_free(some);
     TRY(status);
+    if (!parts && !*count) { /* where nothing else can be fitted: every column a normal */
+        c[*count] = (closed_form){.first = first, .first_name = name};
+        snprintf(c[*count].last, sizeof c->last, "scale\nprior normal\n");
+        snprintf(c[(*count)++].name, sizeof c->name, "%s + independent normals", name);
+    }
     if (!parts)
         return NICEST_OK;
     c[*count] = (closed_form){.first = first, .first_name = name};
@@ -230,7 +235,7 @@ static nicest_status refer(trainer *t, const closed_form *c, size_t count)
 /* The best closed form: tried, said, and fitted to the training rows. */
 static nicest_status choose_closed(trainer *t, closed_form *best, trainer **fitted)
 {
-    closed_form c[4];
+    closed_form c[4] = {0};
     size_t count = 0, chosen = 0;
     bool folds = !t->rows.valid || t->rows.both;
     nicest_data *rows = t->rows.both ? t->rows.both : t->rows.train;

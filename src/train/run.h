@@ -24,6 +24,7 @@ struct nicest_trainer {
     size_t *order;                 /* [batch] rows of the batch at hand */
     double *weight;                /* [batch] theirs, of mean 1 over the training rows */
     double mean_weight;
+    double *sum; /* [training rows] of the weights so far; NULL: all weigh the same */
     uint32_t draw; /* number of the batch */
     size_t batches;                /* steps of an epoch */
     size_t valid_every;            /* steps between validations */

@@ -219,10 +219,27 @@ flow_rows run_rows(const nicest_data *data)
     return (flow_rows){fetch_plain, data, nicest_data_rows(data)};
 }
 
+/* The training row that stands for number `row` of as many equally weighted ones. */
+static size_t row_by_weight(const trainer *t, size_t row)
+{
+    size_t n = nicest_data_rows(t->rows.train), low = 0, high = n - 1;
+    double wanted = ((double)row + 0.5) / (double)n * t->sum[n - 1];
+    while (low < high) {
+        size_t middle = (low + high) / 2;
+        low = t->sum[middle] < wanted ? middle + 1 : low;
+        high = t->sum[middle] < wanted ? high : middle;
+    }
+    return low;
+}
+
 static void fetch_moved(const void *context, size_t first, size_t count, double *stored)
 {
     const trainer *t = context;
-    source_read(t->rows.train, first, count, stored);
+    size_t d = nicest_data_columns(t->rows.train);
+    if (!t->sum)
+        source_read(t->rows.train, first, count, stored);
+    for (size_t i = 0; t->sum && i < count; i++)
+        source_read(t->rows.train, row_by_weight(t, first + i), 1, stored + i * d);
     shift_pictures(&t->shift, 1, UINT32_MAX, first, count, stored);
 }
 
@@ -447,8 +464,24 @@ static nicest_status read_shape(const nicest_train_options *o, bool *masked, boo
     return NICEST_OK;
 }
 
+/* Sums of the weights so far, by which the start chooses its rows. */
+static nicest_status sum_weights(trainer *t)
+{
+    const double *weights = nicest_data_weights(t->rows.train);
+    size_t n = nicest_data_rows(t->rows.train);
+    double sum = 0;
+    if (!weights)
+        return NICEST_OK;
+    memory_free(t->sum);
+    t->sum = memory_new(n, sizeof *t->sum);
+    for (size_t i = 0; t->sum && i < n; i++)
+        t->sum[i] = sum += weights[i];
+    return t->sum ? NICEST_OK : fail_memory();
+}
+
 nicest_status run_open(trainer *t)
 {
+    TRY(sum_weights(t));
     TRY(make_flow(t));
     return open_run(t);
 }
@@ -500,6 +533,7 @@ void nicest_trainer_free(nicest_trainer *t)
     memory_free(t->shuffle);
     memory_free(t->order);
     memory_free(t->weight);
+    memory_free(t->sum);
     memory_free(t->valid_logp);
     stepper_close(&t->stepper);
     memory_free(t->mean);
