@@ -105,10 +105,10 @@ typedef struct nicest_data_options {
     const char *separator; /* one sign, "tab", or "space" (runs of blanks) */
     const char *decimal;   /* "." or "," */
     const char *comment;   /* lines that begin with this sign are left out; "none": no line is */
-    const char *missing;   /* words (numbers too) for a missing value, between commas, beside "", NA,
-                              N/A, #N/A, NaN, null, None, <NA>, NaT, ?, . and - */
-    const char *weights;   /* this column says how often a row counts; it is not data. NULL: none.
-                              Not of nicest_reader_open */
+    const char *missing; /* words (numbers too) for a missing value, between commas, beside "", NA,
+                            N/A, #N/A, NaN, null, None, <NA>, NaT, ?, . and - */
+    const char *weights; /* this column says how often a row counts; it is not data. NULL: none.
+                            Not of nicest_reader_open */
     int beside; /* != 0: drop, label and where were said of other data; a column of theirs that is
                  * not here is passed over */
 } nicest_data_options;
@@ -123,9 +123,9 @@ NICEST_API nicest_status nicest_data_open(nicest_data **data, const char *text,
 /* A copy of n x d values in memory (NaN = missing); names may be NULL. */
 NICEST_API nicest_status nicest_data_new(nicest_data **data, const double *values, size_t n,
                                          size_t d, const char *const *names);
-/* What the values of a column are. Of a category, the place of its word, 0 .. n-1, in a list that is
- * in alphabetical order (of bytes); of a time, days since 1970-01-01 (dates), or seconds since then or
- * since midnight. NaN is missing everywhere. */
+/* What the values of a column are. Of a category, the place of its word, 0 .. n-1, in a list that
+ * is in alphabetical order (of bytes); of a time, days since 1970-01-01 (dates), or seconds since
+ * then or since midnight. NaN is missing everywhere. */
 typedef enum nicest_column_kind { NICEST_NUMBER, NICEST_CATEGORY, NICEST_TIME } nicest_column_kind;
 /* What a column of a view is; all zero: numbers. Words differ and are in alphabetical order of
  * bytes; the values of a category are their places, one place more for an unknown word. */
@@ -189,9 +189,9 @@ NICEST_API const char *nicest_data_note(const nicest_data *data);
 /* One label a row, owned by data; NULL where there are none. Text labels are numbered 0, 1, ... in
  * order of first appearance. */
 NICEST_API const double *nicest_data_labels(const nicest_data *data);
-/* One weight a row, finite and not negative, owned by data; NULL where none were asked for. They are
- * frequencies: training maximises sum w log p / sum w, its figures and the calibration weigh rows
- * by them; they make no more of few rows. */
+/* One weight a row, finite and not negative, owned by data; NULL where none were asked for. They
+ * are frequencies: training maximises sum w log p / sum w, its figures and the calibration weigh
+ * rows by them; they make no more of few rows. */
 NICEST_API const double *nicest_data_weights(const nicest_data *data);
 /* What the file says instead of that number: "setosa". NULL where all labels are numbers, or the
  * row has none; owned by data. */
@@ -229,9 +229,9 @@ NICEST_API size_t nicest_reader_columns(const nicest_reader *reader);
 NICEST_API const char *nicest_reader_column_name(const nicest_reader *reader, size_t column);
 /* As nicest_data_note; owned by reader, until the next call. */
 NICEST_API const char *nicest_reader_note(const nicest_reader *reader);
-/* Before the first row: rows come with the columns and codes of the model, as nicest_data_match does it;
- * nicest_reader_note then names what else there is. What cannot be such a value is a line that is no
- * row. */
+/* Before the first row: rows come with the columns and codes of the model, as nicest_data_match
+ * does it; nicest_reader_note then names what else there is. What cannot be such a value is a line
+ * that is no row. */
 NICEST_API nicest_status nicest_reader_match(nicest_reader *reader, const nicest_model *model);
 /* skip != 0: from now on lines that are no row (text, wrong number of fields) are left out instead
  * of being an error. */
@@ -254,7 +254,6 @@ NICEST_API nicest_status nicest_toy_log_density(const char *name, const double *
                                                 double *logp);
 
 /* ---------------------------------------------------------------- models */
-
 
 /* A safetensors file written by nicest_model_save. Every size is checked before it is believed. */
 NICEST_API nicest_status nicest_model_load(nicest_model **model, const char *path);
@@ -304,11 +303,11 @@ NICEST_API size_t nicest_model_impossible(const nicest_model *model, const doubl
 /* -(logp + sum of log unit) / (d log 2) where every column is quantised, else NaN. */
 NICEST_API double nicest_model_bits_per_dim(const nicest_model *model, double logp);
 /* The columns of the model out of data, in the model's order: by name, whatever stands beside them
- * (nicest_data_note of *out names what neither the model nor its training knew), or by position where
- * one of the two has no names and both have as many columns. Words get the model's codes; one that it
- * never saw gets the number of its words, one code beyond the last. Labels stay; a picture model makes a table a
- * picture. NICEST_E_MISMATCH names a column that is not there, or holds something else. Values are
- * shared where nothing changes. */
+ * (nicest_data_note of *out names what neither the model nor its training knew), or by position
+ * where one of the two has no names and both have as many columns. Words get the model's codes; one
+ * that it never saw gets the number of its words, one code beyond the last. Labels stay; a picture
+ * model makes a table a picture. NICEST_E_MISMATCH names a column that is not there, or holds
+ * something else. Values are shared where nothing changes. */
 NICEST_API nicest_status nicest_data_match(nicest_data **out, const nicest_model *model,
                                            const nicest_data *data);
 /* The same for the columns of other data, as validation data needs it. */
@@ -319,9 +318,10 @@ typedef struct nicest_column_facts {
     size_t rows, missing, levels; /* with a value, without, distinct values */
     double least, median, most;   /* of a category: the rarest word, NaN, the most frequent one */
     double mean, deviation;       /* NaN of a category */
-    const char *what;             /* "numbers", "whole numbers", "two values", "constant", "words", "text",
-                                     "time", "count", "empty"; static */
-    const char *advice; /* why the column tells a density nothing, "it only counts"; or NULL; static */
+    const char *what; /* "numbers", "whole numbers", "two values", "constant", "words", "text",
+                         "time", "count", "empty"; static */
+    const char
+        *advice; /* why the column tells a density nothing, "it only counts"; or NULL; static */
 } nicest_column_facts;
 /* Of every column: facts[columns]. */
 NICEST_API nicest_status nicest_data_facts(const nicest_data *data, nicest_column_facts *facts);
@@ -378,8 +378,8 @@ NICEST_API nicest_status nicest_inverse(nicest_workspace *workspace, const doubl
  * rounded down to their level and clamped. temperature scales the latent (1: the model). */
 NICEST_API nicest_status nicest_sample(nicest_workspace *workspace, size_t n, uint64_t seed,
                                        uint64_t first, double temperature, double *rows);
-/* The same of a model that was trained with given columns: their values are those of given[n, columns], as
- * stored, NaN where nothing is known; the other columns of `given` are not read. */
+/* The same of a model that was trained with given columns: their values are those of given[n,
+ * columns], as stored, NaN where nothing is known; the other columns of `given` are not read. */
 NICEST_API nicest_status nicest_sample_given(nicest_workspace *workspace, const double *given,
                                              size_t n, uint64_t seed, uint64_t first,
                                              double temperature, double *rows);
@@ -432,16 +432,17 @@ typedef struct nicest_train_options {
     int bins;                 /* of a spline; 0: 8 */
     int blocks;               /* residual blocks of a conditioner of one width; 0: none */
     double dropout;           /* of hidden units while training; NaN: by preset */
-    const char *linear;       /* "no", "lu" (from the identity), "cholesky" (a triangle that starts by
-                                 whitening); NULL: by preset */
-    const char *hidden;       /* "1000x5", "256,128"; NULL: by preset */
-    const char *activation;   /* "relu", "tanh", "silu"; NULL: by preset */
-    const char *prior;        /* "logistic", "normal", "mixture:K", "mixture:K:diagonal"; NULL: preset's */
-    const char *absence;      /* "model": which values are missing is learnt too, as categories; "ignore" or
-                                 NULL: log p is given which are seen */
-    const char *given;        /* "a,b": the density is of the other columns given these; NULL: of all */
-    const char *preprocess;   /* "standardise", "centre", "marginal", "logit", "none"; NULL: by preset */
-    size_t batch;             /* 0: by preset */
+    const char *linear;     /* "no", "lu" (from the identity), "cholesky" (a triangle that starts by
+                               whitening); NULL: by preset */
+    const char *hidden;     /* "1000x5", "256,128"; NULL: by preset */
+    const char *activation; /* "relu", "tanh", "silu"; NULL: by preset */
+    const char *prior; /* "logistic", "normal", "mixture:K", "mixture:K:diagonal"; NULL: preset's */
+    const char *absence; /* "model": which values are missing is learnt too, as categories; "ignore"
+                            or NULL: log p is given which are seen */
+    const char *given;   /* "a,b": the density is of the other columns given these; NULL: of all */
+    const char
+        *preprocess; /* "standardise", "centre", "marginal", "logit", "none"; NULL: by preset */
+    size_t batch;    /* 0: by preset */
     double learning_rate;     /* 0: by preset */
     size_t epochs;            /* 0: by preset, from the number of rows */
     double seconds;           /* > 0: train for this long instead of a number of epochs; 0: not.
@@ -464,7 +465,7 @@ typedef struct nicest_train_options {
     nicest_precision precision;
     int neighbours; /* 0: calibration leaves no training row in the model; else (-1) at most 4096,
                        to which the outlier score "views" and the baseline "knn" look */
-    int recompute; /* not 0: compute activations again instead of keeping them; the same bits */
+    int recompute;  /* not 0: compute activations again instead of keeping them; the same bits */
     uint64_t seed;
     int threads;
     const char *checkpoint;    /* write checkpoints here */
@@ -479,7 +480,7 @@ typedef struct nicest_train_options {
 
 typedef struct nicest_train_result {
     size_t rows, columns, parameters, epochs, steps;
-    double seconds; /* of training, without calibration, */
+    double seconds;             /* of training, without calibration, */
     double calibration_seconds; /* and of that */
     /* Of the saved weights: of at most 10,000 training rows; valid is NaN without validation rows.
      */
@@ -493,8 +494,8 @@ typedef struct nicest_train_result {
                              columns, or where rows times columns squared is above 4e9 */
     double copula_logp, mixture_logp; /* the same of a Gaussian copula and a mixture of Gaussians;
                                          NaN where they were not fitted */
-    char start[64];           /* the closed form that training began from: "marginal + Gaussian"; "" */
-    size_t kept_epoch;        /* of the saved weights */
+    char start[64];    /* the closed form that training began from: "marginal + Gaussian"; "" */
+    size_t kept_epoch; /* of the saved weights */
     int interrupted, retries; /* interrupted: by `progress` */
     const char *chosen;       /* what was chosen and why, as lines; owned by the model */
     char failure[256]; /* "", or why a checkpoint or log could not be written: training ended there,
@@ -503,11 +504,11 @@ typedef struct nicest_train_result {
 
 /* "Choose from the data" in every field; NULL is left alone. */
 NICEST_API void nicest_train_defaults(nicest_train_options *options);
-/* Learns a model from `train`. Rows with infinity are left out, and pictures with NaN; so are columns that
- * only count or rise, and text. `valid` may be NULL:
- * then a share of train is held out; so may options (all chosen) and result. A step whose loss or
- * gradient is not finite is never applied; see docs/training.md for what happens then.
- * NICEST_E_MISMATCH where valid has other columns, names of columns or picture sizes than train. */
+/* Learns a model from `train`. Rows with infinity are left out, and pictures with NaN; so are
+ * columns that only count or rise, and text. `valid` may be NULL: then a share of train is held
+ * out; so may options (all chosen) and result. A step whose loss or gradient is not finite is never
+ * applied; see docs/training.md for what happens then. NICEST_E_MISMATCH where valid has other
+ * columns, names of columns or picture sizes than train. */
 NICEST_API nicest_status nicest_train(nicest_model **model, const nicest_data *train,
                                       const nicest_data *valid, const nicest_train_options *options,
                                       nicest_train_result *result);

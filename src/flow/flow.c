@@ -476,9 +476,10 @@ static void load_row(const flow_workspace *w, const tile *t, size_t row, const d
     }
 }
 
-/* Rows of the tile from encoded ones; latent ones of a masked flow are put in the latent's order. */
-static void put_values(const flow_workspace *w, tile *t, size_t start, const double *rows,
-                       size_t count)
+/* Rows of the tile from encoded ones; latent ones of a masked flow are put in the latent's order.
+ */
+static void put_encoded(const flow_workspace *w, tile *t, size_t start, const double *rows,
+                        size_t count)
 {
     const entry *e = &w->flow->entry;
     if (!w->flow->order || w->job->input != FLOW_LATENT) {
@@ -563,7 +564,7 @@ static void load_tile(const flow_workspace *w, tile *t, size_t first, double *va
         for (size_t i = 0; i < count; i++)
             load_row(w, t, first + start + i, from + i * e->columns, rows + i * e->width, noise);
         memset(rows + count * e->width, 0, (room - count) * e->width * sizeof *rows);
-        put_values(w, t, start, rows, room);
+        put_encoded(w, t, start, rows, room);
         if (e->mixed)
             load_rest(w, t, start, room, rows);
     }

@@ -46,12 +46,8 @@ nicest_status checkpoint_write(const char *path, const flow *f, const train_stat
     vectors v = list_vectors(f, s);
     char *counters = record_counters(s), *said = utf8_repaired(chosen ? chosen : "");
     safetensors_text texts[] = {
-        {"format", "nicest-checkpoint"},
-        {"nicest.version", "1"},
-        {"nicest.identity", identity},
-        {"nicest.counters", counters},
-        {"nicest.start", start},
-        {"nicest.chosen", said},
+        {"format", "nicest-checkpoint"}, {"nicest.version", "1"}, {"nicest.identity", identity},
+        {"nicest.counters", counters},   {"nicest.start", start}, {"nicest.chosen", said},
     };
     nicest_status status =
         counters && said ? safetensors_write(path, v.item, v.count, texts, 6) : fail_memory();

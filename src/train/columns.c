@@ -6,9 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/gaussian.h"
 #include "base/memory.h"
 #include "base/status.h"
-#include "base/gaussian.h"
 
 /* Noise of a constant must be seen beside it, and a deviation beside a mean, in double precision:
  * with 2^-32 and 1e-12 of it, rounding a row moves it by less than 1e-6 and 1e-4 deviations. */
@@ -318,8 +318,8 @@ typedef struct rival {
     double sum, log_scale;
 } rival;
 
-/* Standardised first, so that columns of very different scales do not spoil the factorisation; false
- * where something is missing. */
+/* Standardised first, so that columns of very different scales do not spoil the factorisation;
+ * false where something is missing. */
 static bool standardise_row(rival *g, const double *row)
 {
     for (size_t j = 0; j < g->d; j++) {

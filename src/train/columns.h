@@ -14,15 +14,16 @@
  * its mass point; says what was found. */
 nicest_status columns_recognise(entry *e, const nicest_data *data, words *said);
 
-/* Mean and standard deviation of the continuous values of all rows, [columns] each (0 and 1 of what is
- * no value); sets the centres to the means where `centred`, else to 0; those of given values always,
- * with factors. NICEST_E_DATA where a column leaves the range of float. */
+/* Mean and standard deviation of the continuous values of all rows, [columns] each (0 and 1 of what
+ * is no value); sets the centres to the means where `centred`, else to 0; those of given values
+ * always, with factors. NICEST_E_DATA where a column leaves the range of float. */
 nicest_status columns_measure(entry *e, const nicest_data *data, bool centred, double *mean,
                               double *deviation);
 
 /* Mean log density of `test` under the Gaussian with the mean and full covariance of `train` (both
- * dequantised as by the entry), of rows where nothing is missing; NaN where not all columns are values,
- * or it would take too long (more than 1024 columns, or 4e9 for rows times columns squared). */
+ * dequantised as by the entry), of rows where nothing is missing; NaN where not all columns are
+ * values, or it would take too long (more than 1024 columns, or 4e9 for rows times columns
+ * squared). */
 nicest_status columns_gaussian(const entry *e, const nicest_data *train, const nicest_data *test,
                                uint64_t seed, double *mean_logp);
 

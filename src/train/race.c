@@ -1,4 +1,5 @@
-/* race.c - see race.h. Everything is decided by data, options and seed; with a time also by the clock.
+/* race.c - see race.h. Everything is decided by data, options and seed; with a time also by the
+ * clock.
  */
 #include "train/race.h"
 
@@ -19,7 +20,14 @@ static const char *const FIRST_NAME[] = {"standardise", "marginal"};
 static const char GAUSSIAN[] = "linear form=triangular start=whiten\nprior normal\n";
 
 /* Steps of the two heats, and the share of a given time that all contestants have in each. */
-enum { HEAT_STEPS = 400, HEATS = 2, FOLDS = 5, MOST_PARTS = 32, FEWEST_ROWS = 32, CHOOSING_ROWS = 8000 };
+enum {
+    HEAT_STEPS = 400,
+    HEATS = 2,
+    FOLDS = 5,
+    MOST_PARTS = 32,
+    FEWEST_ROWS = 32,
+    CHOOSING_ROWS = 8000
+};
 static const double HEAT_SHARE = 0.17;
 /* Where EM is not worth its time: n d^2 numbers of one part and iteration. */
 static const double MOST_EM_WORK = 2e9;
@@ -112,7 +120,8 @@ static nicest_status choose_parts(const trainer *t, nicest_data *rows, const cha
     *parts = 0;
     if (d > MOST_MIXTURE_COLUMNS || work > MOST_EM_WORK || n < FEWEST_ROWS)
         return NICEST_OK;
-    TRY(contest_open(&contest, t, rows, NULL, stack_spec(t->recipe.values, t->recipe.head, first, NULL, "prior normal\n")));
+    TRY(contest_open(&contest, t, rows, NULL,
+                     stack_spec(t->recipe.values, t->recipe.head, first, NULL, "prior normal\n")));
     size_t wide = t->entry.columns; /* a latent row has its values where the stored row has them */
     double *latent = memory_new(n, wide * sizeof *latent);
     nicest_status status = latent ? NICEST_OK : fail_memory();
@@ -132,13 +141,15 @@ static nicest_status choose_parts(const trainer *t, nicest_data *rows, const cha
     return status == NICEST_E_DATA ? NICEST_OK : status;
 }
 
-/* Fits a closed form to some rows; its mean log p of others. One that fails is merely not chosen. */
+/* Fits a closed form to some rows; its mean log p of others. One that fails is merely not chosen.
+ */
 static nicest_status fit_closed(const trainer *t, nicest_data *train, nicest_data *valid,
                                 const closed_form *c, trainer **fitted, double *logp)
 {
     trainer *contest = NULL;
     nicest_status status =
-        contest_open(&contest, t, train, valid, stack_spec(t->recipe.values, t->recipe.head, c->first, NULL, c->last));
+        contest_open(&contest, t, train, valid,
+                     stack_spec(t->recipe.values, t->recipe.head, c->first, NULL, c->last));
     *logp = status == NICEST_OK ? contest->state.best_logp : -INFINITY;
     if (fitted)
         *fitted = contest;
@@ -253,8 +264,8 @@ static nicest_status choose_closed(trainer *t, closed_form *best, trainer **fitt
     for (size_t i = 0; i < count; i++) {
         chosen = c[i].logp > c[chosen].logp ? i : chosen;
         if (count > 1 && isfinite(c[i].logp))
-            used += snprintf(line + used, sizeof line - (size_t)used, "%s %s %.4g", line[used - 1] == ':' ? "" : ",",
-                             c[i].name, c[i].logp);
+            used += snprintf(line + used, sizeof line - (size_t)used, "%s %s %.4g",
+                             line[used - 1] == ':' ? "" : ",", c[i].name, c[i].logp);
     }
     if (count > 1)
         words_add(&t->said, "%s", line);
@@ -303,7 +314,8 @@ static void sort_contest(trainer **contest, const stack **name, size_t count)
         }
 }
 
-/* Every stack behind the closed form, sorted by what it reached; half of them in the second heat. */
+/* Every stack behind the closed form, sorted by what it reached; half of them in the second heat.
+ */
 static nicest_status run_heats(trainer *t, const closed_form *c, trainer **contest,
                                const stack **name, size_t *count)
 {
@@ -314,8 +326,9 @@ static nicest_status run_heats(trainer *t, const closed_form *c, trainer **conte
         for (size_t i = 0; i < from && !t->stopped; i++) {
             if (!heat) {
                 const stack *s = &STACK_RACE[i];
-                TRY(contest_open(&contest[i], t, t->rows.train, t->rows.valid,
-                                 stack_spec(t->recipe.values, t->recipe.head, c->first, s, c->last)));
+                TRY(contest_open(
+                    &contest[i], t, t->rows.train, t->rows.valid,
+                    stack_spec(t->recipe.values, t->recipe.head, c->first, s, c->last)));
                 name[i] = s;
                 *count = i + 1;
             }
@@ -323,8 +336,9 @@ static nicest_status run_heats(trainer *t, const closed_form *c, trainer **conte
             if (status != NICEST_OK && status != NICEST_E_DIVERGED)
                 return status;
             stack_name(name[i], stack_text, sizeof stack_text);
-            snprintf(event, sizeof event, "race: %-40s %.5g nats of validation rows after %zu steps",
-                     stack_text, contest[i]->state.best_logp, (size_t)contest[i]->state.step);
+            snprintf(event, sizeof event,
+                     "race: %-40s %.5g nats of validation rows after %zu steps", stack_text,
+                     contest[i]->state.best_logp, (size_t)contest[i]->state.step);
             go_on(t, event);
         }
         sort_contest(contest, name, *count);
@@ -418,7 +432,8 @@ nicest_status race_run(trainer *t)
     if (t->recipe.race)
         TRY(race_stacks(t, &best));
     if (!t->flow) {
-        t->recipe.spec = stack_spec(t->recipe.values, t->recipe.head, best.first, &t->recipe.stack, best.last);
+        t->recipe.spec =
+            stack_spec(t->recipe.values, t->recipe.head, best.first, &t->recipe.stack, best.last);
         if (!t->recipe.spec)
             return fail_memory();
         TRY(run_open(t));
@@ -490,12 +505,11 @@ static nicest_status is_sound(const trainer *t, bool *sound)
     for (size_t i = 0; status == NICEST_OK && i < n; i++)
         entry_dequantise_row(&f->entry, again + i * d, noise, i, u, x + i * d);
     if (status == NICEST_OK) {
-        flow_run(t->score, &(flow_job){
-                               .input = FLOW_CONTINUOUS, .rows = n, .values = x, .latent = latent});
-        flow_run(t->score, &(flow_job){.input = FLOW_LATENT,
-                                       .rows = n,
-                                       .values = latent,
-                                       .continuous = again});
+        flow_run(t->score,
+                 &(flow_job){.input = FLOW_CONTINUOUS, .rows = n, .values = x, .latent = latent});
+        flow_run(
+            t->score,
+            &(flow_job){.input = FLOW_LATENT, .rows = n, .values = latent, .continuous = again});
         for (size_t i = 0; i < n * d; i++) {
             double size = t->deviation[i % d] > 0 ? t->deviation[i % d] : 1;
             *sound = *sound && !(fabs(again[i] - x[i]) > 1e-5 * size);
@@ -507,8 +521,8 @@ static nicest_status is_sound(const trainer *t, bool *sound)
             centred[i] = x[i] - f->entry.column[i % d].centre;
             again[i % d] = t->deviation[i % d] > 0 ? t->deviation[i % d] : 1;
         }
-        proof_subject subject = {f->spec.text, f->theta, f->frozen, centred,
-                                 n < PROVEN_ROWS ? n : PROVEN_ROWS, again};
+        proof_subject subject = {
+            f->spec.text, f->theta, f->frozen, centred, n < PROVEN_ROWS ? n : PROVEN_ROWS, again};
         status = proof_run(&subject, t->options.seed, t->options.threads, &found);
         *sound = status == NICEST_OK && found.logdet_error <= 1e-6 && found.gradient_error <= 1e-6;
     }
@@ -603,7 +617,8 @@ nicest_status race_end(trainer *t)
     TRY(is_sound(t, &sound));
     if (sound)
         return NICEST_OK;
-    words_add(&t->said, "the closed form is not proven on these rows either: every column a normal");
+    words_add(&t->said,
+              "the closed form is not proven on these rows either: every column a normal");
     return fall_back(t, t->rows.train,
                      stack_spec(t->recipe.values, t->recipe.head, "standardise\n", NULL,
                                 "scale\nprior normal\n"),

@@ -1,10 +1,11 @@
-/* race.h - which flow is learnt: closed forms first, then stacks of couplings behind the best of them.
+/* race.h - which flow is learnt: closed forms first, then stacks of couplings behind the best of
+ * them.
  *
  * Closed forms are {standardise, marginal} x {Gaussian, mixture}: a Gaussian, a Gaussian copula, a
- * mixture, a mixture behind marginals. Couplings that start as the identity go in between and train for
- * a while; the weaker half is dropped, the rest trains on, the best goes through the whole schedule.
- * Couplings replace the closed form only where their paired gain on validation rows is more than one
- * standard error of it, and their inverse keeps its bound. */
+ * mixture, a mixture behind marginals. Couplings that start as the identity go in between and train
+ * for a while; the weaker half is dropped, the rest trains on, the best goes through the whole
+ * schedule. Couplings replace the closed form only where their paired gain on validation rows is
+ * more than one standard error of it, and their inverse keeps its bound. */
 #ifndef NICEST_TRAIN_RACE_H
 #define NICEST_TRAIN_RACE_H
 

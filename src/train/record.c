@@ -146,10 +146,10 @@ char *record_identity(const recipe *r, const nicest_train_options *options,
                       const nicest_data *train, const nicest_data *valid,
                       const nicest_data *held_out)
 {
-    json_t *identity =
-        json_pack("{s:s, s:s, s:o, s:o, s:o, s:o}", "version", nicest_version(), "spec", r->spec ? r->spec : "",
-                  "recipe", recipe_json(r, options), "training data", data_json(train),
-                  "validation data", data_json(valid), "held-out data", data_json(held_out));
+    json_t *identity = json_pack("{s:s, s:s, s:o, s:o, s:o, s:o}", "version", nicest_version(),
+                                 "spec", r->spec ? r->spec : "", "recipe", recipe_json(r, options),
+                                 "training data", data_json(train), "validation data",
+                                 data_json(valid), "held-out data", data_json(held_out));
     if (identity && options->init) {
         unsigned char *bytes = NULL;
         size_t size = 0;

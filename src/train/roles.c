@@ -72,8 +72,8 @@ static void look_at(look *l, double v)
 }
 
 /* Calls visit(context, row) for every row. */
-static nicest_status visit_rows(const nicest_data *data, void (*visit)(void *, const double *),
-                                void *context)
+static nicest_status visit_all(const nicest_data *data, void (*visit)(void *, const double *),
+                               void *context)
 {
     size_t d = nicest_data_columns(data), n = nicest_data_rows(data);
     double *rows = memory_new(READ_ROWS * d, sizeof *rows);
@@ -129,9 +129,9 @@ static nicest_status looks_open(looks *all, const nicest_data *train, const nice
         if (!l->level || !l->count)
             return fail_memory();
     }
-    TRY(visit_rows(data, look_row, all));
+    TRY(visit_all(data, look_row, all));
     all->words = true;
-    return visit_rows(train, look_row, all);
+    return visit_all(train, look_row, all);
 }
 
 /* ------------------------------------------------------------------ one column */
@@ -148,7 +148,7 @@ typedef struct chooser {
     words *said;
 } chooser;
 
-static const char *name_of(const chooser *c, size_t j)
+static const char *role_name(const chooser *c, size_t j)
 {
     return nicest_data_column_name(c->train, j);
 }
@@ -203,12 +203,12 @@ static void choose_words(chooser *c, size_t j, const look *l)
                              .states = (double)(c->used - first),
                              .other = l->words ? c->unseen : 0};
     if (!l->words)
-        words_add(c->said, "column %s: %zu levels, a category", name_of(c, j), kept);
+        words_add(c->said, "column %s: %zu levels, a category", role_name(c, j), kept);
     else if (rare)
         words_add(c->said, "column %s: %zu words; others, in %zu rows, share one probability",
-                  name_of(c, j), kept, rare);
+                  role_name(c, j), kept, rare);
     else
-        words_add(c->said, "column %s: %zu word%s", name_of(c, j), kept, kept == 1 ? "" : "s");
+        words_add(c->said, "column %s: %zu word%s", role_name(c, j), kept, kept == 1 ? "" : "s");
 }
 
 /* Bounds of samples: amounts stay amounts, shares shares. */
@@ -234,7 +234,7 @@ static void choose_value(chooser *c, size_t j, const look *l, const double *sort
     bound_samples(column, l);
     if (find_point(l, sorted, n, &point)) {
         c->table[c->used++] = point;
-        words_add(c->said, "column %s: a mass point at %.6g, and values beside it", name_of(c, j),
+        words_add(c->said, "column %s: a mass point at %.6g, and values beside it", role_name(c, j),
                   point);
     }
     if (c->absence && l->missing)
@@ -246,7 +246,7 @@ static void choose_constant(chooser *c, size_t j, const look *l)
 {
     c->table[c->used++] = l->level[0];
     c->e->column[j] = (entry_column){.role = ENTRY_FOLLOWS, .states = 1, .other = c->unseen};
-    words_add(c->said, "column %s: constant", name_of(c, j));
+    words_add(c->said, "column %s: constant", role_name(c, j));
 }
 
 static int compare_numbers(const void *a, const void *b)
@@ -283,7 +283,7 @@ static nicest_status choose_all(chooser *c)
         if (!l->seen)
             status =
                 fail(NICEST_E_DATA, "column %zu (%s) has no value in any of %zu rows: leave it out",
-                     j + 1, name_of(c, j), c->rows);
+                     j + 1, role_name(c, j), c->rows);
         bool constant = !l->many && l->levels == 1 && !(c->absence && l->missing);
         if (status != NICEST_OK)
             continue;
@@ -402,7 +402,7 @@ static nicest_status write_followers(chooser *c, const pairs *all)
         next += states;
         if (!p)
             continue;
-        words_add(c->said, "column %s: follows from %s", name_of(c, j), name_of(c, p->source));
+        words_add(c->said, "column %s: follows from %s", role_name(c, j), role_name(c, p->source));
         e->column[j] = (entry_column){.role = ENTRY_FOLLOWS,
                                       .states = (double)states,
                                       .source = (double)p->source + 1,
@@ -440,7 +440,7 @@ static nicest_status find_followers(chooser *c, const nicest_data *data)
             }
     all.state = next;
     if (status == NICEST_OK)
-        status = visit_rows(data, follow_row, &all);
+        status = visit_all(data, follow_row, &all);
     if (status == NICEST_OK)
         status = write_followers(c, &all);
     memory_free(all.pair);
@@ -514,7 +514,7 @@ static void search_row(void *context, const double *row)
 nicest_status roles_need_masks(const entry *e, const nicest_data *all, bool *need)
 {
     mask_search s = {.e = e};
-    TRY(visit_rows(all, search_row, &s));
+    TRY(visit_all(all, search_row, &s));
     *need = s.need;
     return NICEST_OK;
 }

@@ -24,11 +24,11 @@ struct nicest_trainer {
     size_t *order;                 /* [batch] rows of the batch at hand */
     double *weight;                /* [batch] theirs, of mean 1 over the training rows */
     double mean_weight;
-    double *sum; /* [training rows] of the weights so far; NULL: all weigh the same */
-    uint32_t draw; /* number of the batch */
-    size_t batches;                /* steps of an epoch */
-    size_t valid_every;            /* steps between validations */
-    double *valid_logp;            /* [most rows that are scored at once] */
+    double *sum;        /* [training rows] of the weights so far; NULL: all weigh the same */
+    uint32_t draw;      /* number of the batch */
+    size_t batches;     /* steps of an epoch */
+    size_t valid_every; /* steps between validations */
+    double *valid_logp; /* [most rows that are scored at once] */
     stepper stepper;
     shift shift;               /* augmentation of the training rows, */
     double moved;              /* and the share of the batch at hand that moves */

@@ -7,10 +7,15 @@
 
 #include "base/memory.h"
 
-/* Widths after Durkan et al. (2019) and zuko's defaults, for minutes of two cores; the small ones with
- * dropout are for tables of some hundred rows, which wider nets learn by heart. */
+/* Widths after Durkan et al. (2019) and zuko's defaults, for minutes of two cores; the small ones
+ * with dropout are for tables of some hundred rows, which wider nets learn by heart. */
 const stack STACK_RACE[STACK_CANDIDATES] = {
-    {.rule = "spline", .couplings = 3, .hidden = "64", .activation = "silu", .bins = 4, .dropout = 0.1},
+    {.rule = "spline",
+     .couplings = 3,
+     .hidden = "64",
+     .activation = "silu",
+     .bins = 4,
+     .dropout = 0.1},
     {.rule = "additive", .couplings = 8, .hidden = "128x2", .activation = "silu"},
     {.rule = "affine", .couplings = 5, .hidden = "128x2", .activation = "silu"},
     {.rule = "spline", .couplings = 5, .hidden = "128x2", .activation = "silu", .bins = 8},

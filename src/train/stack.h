@@ -1,9 +1,10 @@
 /* stack.h - the flows that training chooses from, as text: what comes first, couplings, what comes
  * last.
  *
- * First: how the columns are brought to one scale (standardise, marginal, ...). Last: a linear layer
- * or a scaling, and the prior. First and last alone are a closed form: a Gaussian, a Gaussian copula, a
- * mixture. Couplings between them start as the identity, so that training starts from it. */
+ * First: how the columns are brought to one scale (standardise, marginal, ...). Last: a linear
+ * layer or a scaling, and the prior. First and last alone are a closed form: a Gaussian, a Gaussian
+ * copula, a mixture. Couplings between them start as the identity, so that training starts from it.
+ */
 #ifndef NICEST_TRAIN_STACK_H
 #define NICEST_TRAIN_STACK_H
 
@@ -25,8 +26,8 @@ enum { STACK_CANDIDATES = 5 };
 /* What the race tries beside nothing, the richest last; `rows` and `columns` bound their width. */
 extern const stack STACK_RACE[STACK_CANDIDATES];
 
-/* A spec of `columns` columns: head (lines about the shape: context, masked), first and last are lines
- * ended by '\n', or ""; s may be NULL. Released by memory_free; NULL when memory runs out. */
+/* A spec of `columns` columns: head (lines about the shape: context, masked), first and last are
+ * lines ended by '\n', or ""; s may be NULL. Released by memory_free; NULL when memory runs out. */
 char *stack_spec(size_t columns, const char *head, const char *first, const stack *s,
                  const char *last);
 /* "spline 5 x (128x2), 8 bins" */

@@ -27,8 +27,8 @@ typedef struct train_state {
     double seconds;     /* of training, validation included */
     double start_logp;  /* of the data-initialised model, on training rows */
     double valid_logp, best_logp,
-        train_logp;                   /* last, best (of the kept weights), mean since last */
-    uint64_t stale;                   /* validations since the best, which was at */
+        train_logp; /* last, best (of the kept weights), mean since last */
+    uint64_t stale; /* validations since the best, which was at */
     uint64_t best_step;
     double best_seconds;
     uint64_t raced;       /* steps that a race took, at the full rate: the schedule begins there, */

@@ -105,8 +105,10 @@ static nicest_status count_holes(trainer *t, const nicest_data *data, const size
     memory_free(row);
     t->holes = holed > 0;
     if (holed)
-        words_add(&t->said, "rows: %zu of %zu have missing values; log p is that of what is seen, given "
-                            "which cells are", holed, count);
+        words_add(&t->said,
+                  "rows: %zu of %zu have missing values; log p is that of what is seen, given "
+                  "which cells are",
+                  holed, count);
     return row ? NICEST_OK : fail_memory();
 }
 
@@ -248,8 +250,8 @@ static flow_rows moved_rows(const trainer *t)
     return (flow_rows){fetch_moved, t, nicest_data_rows(t->rows.train)};
 }
 
-/* A share of the rows of a batch lose cells, each row as many as it happens: so nets learn what `hidden`
- * and `unknown` mean. Where no value can be hidden, categories alone are. */
+/* A share of the rows of a batch lose cells, each row as many as it happens: so nets learn what
+ * `hidden` and `unknown` mean. Where no value can be hidden, categories alone are. */
 static void hide_cells(const trainer *t, size_t first, size_t count, double *stored)
 {
     enum { MOST = 1024 };
@@ -362,7 +364,7 @@ static nicest_status open_run(trainer *t)
         return fail(NICEST_E_UNSUPPORTED, "precision bf16: this processor or build has no bf16 "
                                           "products (AVX512-BF16); use f32");
     int threads = choose_threads(t);
-    flow_use use = t->options.recompute ? FLOW_RECOMPUTE
+    flow_use use = t->options.recompute                             ? FLOW_RECOMPUTE
                    : t->recipe.clip > 0 || t->recipe.accumulate > 1 ? FLOW_LEARN_WHOLE
                                                                     : FLOW_LEARN;
     TRY(flow_workspace_new(&t->learn, t->flow, use, t->recipe.batch, threads, bf16));
@@ -381,8 +383,10 @@ static nicest_status open_run(trainer *t)
     memcpy(t->state.best, t->flow->theta, parameters * sizeof(float));
     t->batches = n / (t->recipe.batch * t->recipe.accumulate);
     if (!t->batches)
-        return fail(NICEST_E_ARGUMENT, "%zu batches of %zu rows make a step: more than the %zu rows "
-                    "to train on", t->recipe.accumulate, t->recipe.batch, n);
+        return fail(NICEST_E_ARGUMENT,
+                    "%zu batches of %zu rows make a step: more than the %zu rows "
+                    "to train on",
+                    t->recipe.accumulate, t->recipe.batch, n);
     t->valid_every = choose_interval(t);
     t->recipe.patience = choose_patience(t);
     return NICEST_OK;
@@ -423,8 +427,8 @@ static nicest_status give_columns(const trainer *t, entry *e)
             return fail(NICEST_E_ARGUMENT, "given: there is no column '%.*s'", (int)length, at);
         entry_column *c = &e->column[j];
         if (c->role == ENTRY_FOLLOWS && c->source > 0)
-            return fail(NICEST_E_ARGUMENT, "given: column %.*s follows from %s: give that", (int)length,
-                        at, nicest_data_column_name(data, (size_t)c->source - 1));
+            return fail(NICEST_E_ARGUMENT, "given: column %.*s follows from %s: give that",
+                        (int)length, at, nicest_data_column_name(data, (size_t)c->source - 1));
         c->given = c->role != ENTRY_FOLLOWS;
     }
     TRY(entry_set(e));
@@ -433,7 +437,7 @@ static nicest_status give_columns(const trainer *t, entry *e)
 }
 
 /* What the columns are; `plain`: values only, as a spec without categories wants them. */
-static nicest_status recognise(trainer *t, entry *e, recipe_data *shape, bool plain)
+static nicest_status recognise_columns(trainer *t, entry *e, recipe_data *shape, bool plain)
 {
     if (t->options.init)
         return entry_copy(e, &model_flow_const(t->options.init)->entry) ? NICEST_OK : fail_memory();
@@ -451,7 +455,7 @@ static nicest_status recognise(trainer *t, entry *e, recipe_data *shape, bool pl
 }
 
 /* Whether the spec that is given, or the model, has hidden values and categories. */
-static nicest_status read_shape(const nicest_train_options *o, bool *masked, bool *plain)
+static nicest_status read_spec_shape(const nicest_train_options *o, bool *masked, bool *plain)
 {
     flow_spec parsed;
     *masked = *plain = false;
@@ -492,7 +496,7 @@ static nicest_status prepare(trainer *t, const nicest_data *train, const nicest_
     size_t d = nicest_data_columns(train);
     bool masked, plain;
     nicest_data_image(train, &height, &width, &channels);
-    TRY(read_shape(&t->options, &masked, &plain));
+    TRY(read_spec_shape(&t->options, &masked, &plain));
     t->holes = !height && (masked || (!t->options.spec && !t->options.init));
     TRY(split_rows(t, train, valid));
     recipe_data shape = {.rows = nicest_data_rows(t->rows.train), .height = height, .width = width};
@@ -501,7 +505,7 @@ static nicest_status prepare(trainer *t, const nicest_data *train, const nicest_
         return fail_memory();
     t->deviation = t->mean + d;
     t->state.copula_logp = t->state.mixture_logp = NAN;
-    TRY(recognise(t, &t->entry, &shape, plain || height > 0));
+    TRY(recognise_columns(t, &t->entry, &shape, plain || height > 0));
     char *classes = write_classes(&t->entry);
     if (t->entry.categories && !classes)
         return fail_memory();
@@ -984,8 +988,8 @@ static nicest_status test(trainer *t)
     nicest_train_result *r = &t->result;
     r->test_rows = nicest_data_rows(t->rows.held_out);
     r->test_logp = mean_logp(t, run_rows(t->rows.held_out), r->test_rows);
-    return nicest_standard_error(t->valid_logp, nicest_data_weights(t->rows.held_out),
-                                 r->test_rows, &r->test_sem);
+    return nicest_standard_error(t->valid_logp, nicest_data_weights(t->rows.held_out), r->test_rows,
+                                 &r->test_sem);
 }
 
 /* Of the weights that are in place now; logp: what they were judged by. */
@@ -1109,8 +1113,7 @@ static nicest_status leave_out(trainer *t, const nicest_data **train, const nice
         const char *why = all ? NULL : left_out_for(&facts[j]);
         if (why)
             words_add(&t->said, "column %s: left out, since %s (--drop %s says so too)",
-                      nicest_data_column_name(*train, j), why,
-                      nicest_data_column_name(*train, j));
+                      nicest_data_column_name(*train, j), why, nicest_data_column_name(*train, j));
         else
             place[kept++] = j;
     }
@@ -1121,8 +1124,9 @@ static nicest_status leave_out(trainer *t, const nicest_data **train, const nice
         *train = status == NICEST_OK ? t->useful[0] : *train;
         *valid = status == NICEST_OK && *valid ? t->useful[1] : *valid;
     } else if (status == NICEST_OK && !kept) {
-        status = fail(NICEST_E_DATA, "no column has anything to learn: numbers only count, times only "
-                                     "rise, words are all different");
+        status =
+            fail(NICEST_E_DATA, "no column has anything to learn: numbers only count, times only "
+                                "rise, words are all different");
     }
     memory_free(place);
     memory_free(facts);
