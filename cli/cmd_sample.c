@@ -127,7 +127,7 @@ static double *read_given(const sample_settings *s, const nicest_model *model)
 }
 
 /* Rows first .. first+n-1. */
-static void sample_rows(const sample_settings *s, nicest_workspace *workspace, const double *given,
+static void write_samples(const sample_settings *s, nicest_workspace *workspace, const double *given,
                       size_t d, size_t first, size_t n, double *rows)
 {
     double *all = given ? block_new(n * d, sizeof *all) : NULL;
@@ -149,7 +149,7 @@ static double write_stream(const sample_settings *s, const nicest_model *model)
     for (size_t first = 0; first < s->rows; first += chunk) {
         size_t count = s->rows - first < chunk ? s->rows - first : chunk;
         double started = clock_seconds();
-        sample_rows(s, workspace, given, d, first, count, rows);
+        write_samples(s, workspace, given, d, first, count, rows);
         seconds += clock_seconds() - started;
         table_add(&out, rows, count);
         stop_if_interrupted();
@@ -169,7 +169,7 @@ static double write_file(const sample_settings *s, const nicest_model *model)
     double *rows = block_new(s->rows * d, sizeof *rows), *given = read_given(s, model);
     nicest_workspace *workspace;
     need(nicest_workspace_new(&workspace, model, 0, s->shared.threads));
-    sample_rows(s, workspace, given, d, 0, s->rows, rows);
+    write_samples(s, workspace, given, d, 0, s->rows, rows);
     nicest_workspace_free(workspace);
     block_free(given);
     double seconds = clock_seconds() - started;
