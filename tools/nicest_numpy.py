@@ -4,7 +4,8 @@
     nicest_numpy.py MODEL.safetensors ROWS.npy      prints one log p a line, in nats
 
 Everything is in double, so figures differ from nicest's in about the sixth digit. Stored rows of
-quantised columns need noise first (nicest.h: nicest_encode). 'permute random' is left out."""
+quantised columns need noise first (nicest.h: nicest_encode). Left out: 'permute random', and what a
+context or a hidden value does (categories, columns that are given)."""
 import json
 import sys
 from statistics import NormalDist
@@ -70,6 +71,46 @@ def marginal(frame, table, x):
     return y, log_slope - np.log(unit)
 
 
+def net(tensor, name, option, depth, a):
+    """The conditioner: maps 0 .. depth-1 with the activation between them, or residual blocks."""
+    run = lambda l, a: a @ tensor(f"{name}.{l}.weight").T + tensor(f"{name}.{l}.bias")
+    f = ACTIVATIONS[option["activation"]]
+    a = run(0, a)
+    if "blocks" in option:
+        for l in range(1, depth - 1, 2):
+            a = a + run(l + 1, f(run(l, f(a))))
+        return run(depth - 1, a)
+    for l in range(1, depth):
+        a = run(l, f(a))
+    return a
+
+
+def rule(option, theta, x):
+    """x [n, d] moved by the parameters of each value, theta [n, d, P]; and log dy/dx."""
+    if option["rule"] == "additive":
+        return x + theta[..., 0], np.zeros(x.shape)
+    box = float(option["bound"])
+    if option["rule"] == "affine":
+        s = box * np.tanh(theta[..., 1] / box)
+        return x * np.exp(s) + theta[..., 0], s
+    bins, softplus = int(option["bins"]), lambda a: np.logaddexp(0, a)
+    edges = []
+    for logit in (theta[..., :bins], theta[..., bins:2 * bins]):
+        share = np.exp(logit - logit.max(-1, keepdims=True))
+        size = 2 * box * (1e-3 + (1 - 1e-3 * bins) * share / share.sum(-1, keepdims=True))
+        edges.append(np.insert(np.cumsum(size, -1), 0, 0, -1) - box)
+    slope = 1e-3 + softplus(theta[..., 2 * bins:] + np.log(np.exp(1 - 1e-3) - 1))
+    slope = np.concatenate([np.ones((*x.shape, 1)), slope, np.ones((*x.shape, 1))], -1)
+    k = np.clip((x[..., None] >= edges[0]).sum(-1) - 1, 0, bins - 1)[..., None]
+    x0, x1, y0, y1, a, b = (np.take_along_axis(v, k + i, -1)[..., 0]
+                            for v in (*edges, slope) for i in (0, 1))
+    inside, s, t = abs(x) <= box, (y1 - y0) / (x1 - x0), np.clip((x - x0) / (x1 - x0), 0, 1)
+    q = s + (a + b - 2 * s) * t * (1 - t)
+    y = y0 + (y1 - y0) * (s * t**2 + a * t * (1 - t)) / q
+    rise = s**2 * (b * t**2 + 2 * s * t * (1 - t) + a * (1 - t)**2) / q**2
+    return np.where(inside, y, x), np.where(inside, np.log(rise), 0)
+
+
 def mixture(x, logit, part, start):
     """log of sum_k softmax(logit)_k N(x; (A'A)^-1): A (x - m) = z, its last map written out by rows."""
     d, terms = x.shape[1], []
@@ -88,6 +129,8 @@ def log_prob(path, rows):
     tensor = lambda name: tensors[name].astype(float)
     x, logdet, d = rows - tensor("entry.centre"), np.zeros(len(rows)), rows.shape[1]
     *layers, prior = metadata["nicest.spec"].splitlines()[2:]
+    masked = layers[:1] == ["masked"]
+    layers = layers[masked:]
     for i, line in enumerate(layers):
         kind, *words = line.split()
         option = dict(word.split("=") for word in words if "=" in word)
@@ -113,15 +156,22 @@ def log_prob(path, rows):
             scale = 1 if option["form"] == "lu" else np.exp(log_scale)
             x = x * scale + x @ tensor(f"layers.{i}.lower.weight").T + tensor(f"layers.{i}.lower.bias")
             logdet = logdet + log_scale.sum()
-        elif kind == "coupling":
-            first, second = slice(0, (d + 1) // 2), slice((d + 1) // 2, d)
-            move, keep = (first, second) if option["move"] == "first" else (second, first)
-            a, depth = x[:, keep], sum(f"layers.{i}.mlp.{l}.bias" in tensors for l in range(65))
-            for l in range(depth):
-                a = a @ tensor(f"layers.{i}.mlp.{l}.weight").T + tensor(f"layers.{i}.mlp.{l}.bias")
-                a = ACTIVATIONS[option["activation"]](a) if l < depth - 1 else a
-            x = x.copy()
-            x[:, move] += a
+        elif kind == "elementwise":
+            theta = tensor(f"layers.{i}.parameters").reshape(d, -1)
+            x, log_slope = rule(option, np.broadcast_to(theta, (len(x), *theta.shape)), x)
+            logdet = logdet + log_slope.sum(1)
+        elif kind in ("coupling", "autoregressive"):
+            name, first, second = f"layers.{i}.mlp", slice(0, (d + 1) // 2), slice((d + 1) // 2, d)
+            move, keep = (first, second) if option.get("move") == "first" else (second, first)
+            if kind == "autoregressive":  # its masks are zeros of the weights
+                move = keep = slice(0, d)
+            a, depth = x[:, keep], sum(f"{name}.{l}.bias" in tensors for l in range(65))
+            if masked and kind == "autoregressive":  # each value, and whether it is hidden: no
+                a = np.stack([a, 0 * a], 2).reshape(len(x), 2 * d)
+            x, moved = x.copy(), x[:, move]
+            theta = net(tensor, name, option, depth, a).reshape(*moved.shape, -1)
+            x[:, move], log_slope = rule(option, theta, moved)
+            logdet = logdet + log_slope.sum(1)
     if prior.startswith("prior mixture"):
         return mixture(x, tensor("prior.logit"), tensor("prior.part"), tensor("prior.start")) + logdet
     density = (-np.abs(x) - 2 * np.log1p(np.exp(-np.abs(x))) if prior == "prior logistic"
