@@ -1,5 +1,5 @@
-/* cmd_inpaint.c - `nicest inpaint`: fills hidden pixels or missing values; shows original, masked
- * and filled side by side. */
+/* cmd_inpaint.c - `nicest inpaint`, and `nicest impute` for what is missing: fills hidden pixels or
+ * missing values; shows original, masked and filled side by side. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -9,7 +9,7 @@
 
 typedef struct inpaint_settings {
     shared_settings shared;
-    const char *model, *data, *mask, *picture, *spread;
+    const char *verb, *model, *data, *mask, *picture, *spread;
     size_t show;
     nicest_inpaint_options options;
 } inpaint_settings;
@@ -31,7 +31,7 @@ static const option INPAINT_OPTIONS[] = {
      .help = "ours, the paper's formula, or the authors' script"},
     {.name = "method", .type = OPTION_CHOICE, .argument = "NAME", .offset = AT(options.method),
      .choices = "map|mean|langevin",
-     .unset = "map for pictures, mean for tables",
+     .unset = "mean; map for pictures without a marginal",
      .help = "the likeliest fill, the mean of what the model holds possible, or samples of it"},
     {.name = "steps", .type = OPTION_COUNT, .argument = "N", .low = 1, .high = 1e9,
      .offset = AT(options.steps), .unset = "by recipe", .help = "of the ascent, or of each chain"},
@@ -55,7 +55,16 @@ static void inpaint_defaults(void *settings)
 {
     inpaint_settings *s = settings;
     nicest_inpaint_defaults(&s->options);
+    s->verb = "inpaint";
     s->show = 10;
+}
+
+static void impute_defaults(void *settings)
+{
+    inpaint_settings *s = settings;
+    inpaint_defaults(s);
+    s->verb = "impute";
+    s->mask = "nan";
 }
 
 /* ------------------------------------------------------------------ the work */
@@ -272,21 +281,22 @@ static void check_settings(const inpaint_settings *s)
         refuse(STATUS_USAGE, "inpaint: --mask MASK is missing: nicest inpaint %s",
                INPAINT_COMMAND.synopsis);
     if (s->options.samples > 1 && !strcmp(s->options.recipe, "default") && !wants_langevin(s))
-        refuse(STATUS_USAGE, "inpaint: --samples %zu needs --method langevin", s->options.samples);
+        refuse(STATUS_USAGE, "%s: --samples %zu needs --method langevin", s->verb,
+               s->options.samples);
     if (s->spread && s->options.samples < 2)
-        refuse(STATUS_USAGE, "inpaint: --spread needs --samples of at least 2");
+        refuse(STATUS_USAGE, "%s: --spread needs --samples of at least 2", s->verb);
     if (s->options.frame_every && !picture_path(s))
-        refuse(STATUS_USAGE, "inpaint: --frames needs --picture FILE.png, .svg or .pdf");
+        refuse(STATUS_USAGE, "%s: --frames needs --picture FILE.png, .svg or .pdf", s->verb);
     if (s->picture && is_picture(s->shared.output))
-        refuse(STATUS_USAGE, "inpaint: -o %s and --picture %s ask for the same picture twice",
+        refuse(STATUS_USAGE, "%s: -o %s and --picture %s ask for the same picture twice", s->verb,
                s->shared.output, s->picture);
     check_data_path(s->shared.output);
     check_data_path(s->spread);
     if (s->spread && idx_axes(s->spread))
-        refuse(STATUS_USAGE,
-               "inpaint: --spread %s: IDX holds bytes, which deviations are not; name a .csv, .npy "
-               "or so",
-               s->spread);
+        refuse(
+            STATUS_USAGE,
+            "%s: --spread %s: IDX holds bytes, which deviations are not; name a .csv, .npy or so",
+            s->verb, s->spread);
     check_picture("inpaint: --picture", s->picture);
     check_picture_options(&s->shared,
                           (const char *const[]){s->shared.output, s->picture, s->spread}, 3);
@@ -300,12 +310,12 @@ static void check_idx(const inpaint_settings *s, const nicest_model *model)
     size_t d = nicest_model_columns(model);
     nicest_model_image(model, &height, &width, &channels);
     if ((wanted == 1 && d != 1) || (wanted > 2 && !height) || (wanted == 3 && channels != 1))
-        refuse(STATUS_USAGE, "inpaint: %s: the rows of %s do not fit %u %s", s->shared.output,
+        refuse(STATUS_USAGE, "%s: %s: the rows of %s do not fit %u %s", s->verb, s->shared.output,
                s->model, wanted, wanted == 1 ? "axis" : "axes");
     for (size_t j = 0; j < d && wanted; j++)
         if (!nicest_model_quantised(model, j, &levels, &step, &unit) || step != floor(step))
-            refuse(STATUS_USAGE, "inpaint: %s holds bytes, and column %s of %s has other numbers",
-                   s->shared.output, nicest_model_column_name(model, j), s->model);
+            refuse(STATUS_USAGE, "%s: %s holds bytes, and column %s of %s has other numbers",
+                   s->verb, s->shared.output, nicest_model_column_name(model, j), s->model);
 }
 
 static void check_model(const inpaint_settings *s, const nicest_model *model)
@@ -313,11 +323,11 @@ static void check_model(const inpaint_settings *s, const nicest_model *model)
     unsigned height, width, channels;
     nicest_model_image(model, &height, &width, &channels);
     if (picture_path(s) && !height)
-        refuse(STATUS_USAGE, "inpaint: %s is not a model of pictures; -o wants .csv, .npy or so",
-               s->model);
+        refuse(STATUS_USAGE, "%s: %s is not a model of pictures; -o wants .csv, .npy or so",
+               s->verb, s->model);
     if (is_picture(s->spread) && !height)
-        refuse(STATUS_USAGE,
-               "inpaint: %s is not a model of pictures; --spread wants .csv, .npy or so", s->model);
+        refuse(STATUS_USAGE, "%s: %s is not a model of pictures; --spread wants .csv, .npy or so",
+               s->verb, s->model);
     check_idx(s, model);
 }
 
@@ -373,5 +383,19 @@ const command INPAINT_COMMAND = {
     .tables = {INPAINT_OPTIONS, PICTURE_OPTIONS, DATA_OPTIONS, OUTPUT_OPTIONS, COMMON_OPTIONS},
     .size = sizeof(inpaint_settings),
     .defaults = inpaint_defaults,
+    .run = inpaint_run,
+};
+
+const command IMPUTE_COMMAND = {
+    .name = "impute",
+    .summary = "fill missing values of a table",
+    .synopsis = "MODEL DATA [-o FILE]",
+    .description =
+        "Fills what is missing with the mean of what the model holds possible, given what the row "
+        "has; values that are there are copied. The same as inpaint --mask nan.",
+    .examples = "  nicest impute wine.safetensors holes.csv -o whole.csv\n",
+    .tables = {INPAINT_OPTIONS, PICTURE_OPTIONS, DATA_OPTIONS, OUTPUT_OPTIONS, COMMON_OPTIONS},
+    .size = sizeof(inpaint_settings),
+    .defaults = impute_defaults,
     .run = inpaint_run,
 };

@@ -574,7 +574,8 @@ NICEST_API nicest_status nicest_density_integral(const nicest_model *model, uint
 
 typedef struct nicest_inpaint_options {
     const char *recipe; /* "default", "paper", "released" */
-    const char *method; /* "map", "mean", "langevin"; NULL: map for pictures, mean for tables */
+    const char *method; /* "map", "mean", "langevin"; NULL: mean, but map for pictures whose model
+                         * does not begin with a marginal */
     size_t steps;       /* 0: by recipe */
     size_t samples;     /* fills of each row (langevin); default 1 */
     uint64_t seed;

@@ -12,11 +12,11 @@
 
 #include <cmocka.h>
 
+#include "base/gaussian.h"
 #include "base/memory.h"
 #include "base/random.h"
 #include "model/model.h"
 #include "nicest.h"
-#include "base/gaussian.h"
 
 enum { D = 4, ROWS = 70, SIDE = 4, PIXELS = SIDE * SIDE };
 
@@ -38,17 +38,31 @@ static nicest_model *gaussian_model(void)
     return model;
 }
 
+/* Dark pictures: half of the pixels have the lowest two levels. */
+static void fetch_dark(const void *context, size_t first, size_t count, double *stored)
+{
+    (void)context;
+    for (size_t i = 0; i < count; i++, stored += PIXELS) {
+        random_uniform_double((random_stream){.seed = 8, .purpose = RANDOM_USER}, first + i, stored,
+                              PIXELS);
+        for (size_t j = 0; j < PIXELS; j++)
+            stored[j] = floor(8 * stored[j] * stored[j]);
+    }
+}
+
+static bool behind_marginal; /* what picture_model has */
+
 /* 4 x 4 pictures of 8 levels, nonlinear. */
 static nicest_model *picture_model(void)
 {
     flow *f = NULL;
     nicest_model *model = NULL;
-    assert_int_equal(flow_new(&f,
-                              "nicest 1\ncolumns 16\npermute odd-even\n"
-                              "coupling move=second hidden=24\ncoupling move=first hidden=24\n"
-                              "scale\nprior logistic\n",
-                              0),
-                     NICEST_OK);
+    char spec[256];
+    snprintf(spec, sizeof spec,
+             "nicest 1\ncolumns 16\n%spermute odd-even\ncoupling move=second hidden=24\n"
+             "coupling move=first hidden=24\nscale\nprior %s\n",
+             behind_marginal ? "marginal\n" : "", behind_marginal ? "normal" : "logistic");
+    assert_int_equal(flow_new(&f, spec, 0), NICEST_OK);
     random_stream stream = {.seed = 6, .purpose = RANDOM_USER};
     random_uniform(stream, 0, f->theta, f->tensors.trainable);
     for (size_t i = 0; i < f->tensors.trainable; i++)
@@ -62,6 +76,14 @@ static nicest_model *picture_model(void)
         deviation[j] = 0.25;
     }
     assert_int_equal(entry_set(&f->entry), NICEST_OK);
+    if (behind_marginal) {
+        flow_rows rows = {.fetch = fetch_dark, .count = 400};
+        real *theta = memory_new(f->tensors.trainable, sizeof *theta);
+        memcpy(theta, f->theta, f->tensors.trainable * sizeof *theta);
+        assert_int_equal(flow_init(f, &rows, 1, 1), NICEST_OK);
+        memcpy(f->theta, theta, f->tensors.trainable * sizeof *theta);
+        memory_free(theta);
+    }
     assert_int_equal(model_new(&model, f), NICEST_OK);
     assert_int_equal(model_set_schema(model, NULL, SIDE, SIDE, 1, "uint8"), NICEST_OK);
     assert_int_equal(model_set_array(model, "columns.mean", mean, PIXELS), NICEST_OK);
@@ -668,6 +690,48 @@ static void refuse(const char *recipe, const char *method, size_t steps, size_t 
     nicest_model_free(model);
 }
 
+/* In x such a density is flat inside each level and zero outside: fills move behind the marginal.
+ */
+static void all_this_holds_behind_a_marginal(void **state)
+{
+    behind_marginal = true;
+    observed_values_are_copied_to_the_bit(state);
+    the_truth_under_the_mask_is_not_used(state);
+    threads_do_not_change_a_bit(state);
+    a_row_does_not_know_its_neighbours(state);
+    the_seed_moves_what_is_random_and_nothing_else(state);
+    nothing_hidden_is_nothing_done(state);
+    frames_show_the_way_to_the_result(state);
+    memory_that_runs_out_is_a_status(state);
+    behind_marginal = false;
+}
+
+static void behind_a_marginal_the_mean_is_nearest(void **state)
+{
+    (void)state;
+    static const char *const methods[] = {NULL, "mean", "map"};
+    double stored[ROWS * PIXELS], filled[3][ROWS * PIXELS];
+    unsigned char hidden[ROWS * PIXELS];
+    nicest_inpaint_result r[3];
+    behind_marginal = true;
+    nicest_model *model = picture_model();
+    behind_marginal = false;
+    nicest_workspace *w = NULL;
+    assert_int_equal(nicest_workspace_new(&w, model, ROWS, 1), NICEST_OK);
+    assert_int_equal(nicest_sample(w, ROWS, 1, 0, 1, stored), NICEST_OK);
+    nicest_mask("random:0.3", stored, ROWS, PIXELS, SIDE, SIDE, 1, 1, hidden);
+    for (int i = 0; i < 3; i++) {
+        nicest_inpaint_options o = chosen("default", methods[i], 0, 1);
+        assert_int_equal(nicest_inpaint(model, stored, ROWS, hidden, &o, filled[i], NULL, &r[i]),
+                         NICEST_OK);
+    }
+    assert_memory_equal(filled[0], filled[1], sizeof filled[0]); /* the default for pictures, too */
+    assert_true(r[1].psnr > r[2].psnr + 0.2 && r[1].psnr > r[1].psnr_mean_fill + 0.5);
+    assert_true(r[1].logp_after > r[1].logp_before && r[2].logp_after > r[1].logp_after);
+    nicest_workspace_free(w);
+    nicest_model_free(model);
+}
+
 static void what_cannot_be_is_refused(void **state)
 {
     (void)state;
@@ -726,6 +790,8 @@ int main(void)
         cmocka_unit_test(frames_show_the_way_to_the_result),
         cmocka_unit_test(an_interruption_leaves_nothing_behind),
         cmocka_unit_test(memory_that_runs_out_is_a_status),
+        cmocka_unit_test(all_this_holds_behind_a_marginal),
+        cmocka_unit_test(behind_a_marginal_the_mean_is_nearest),
         cmocka_unit_test(what_cannot_be_is_refused),
         cmocka_unit_test(absurd_neighbours_do_not_break_a_fill),
     };

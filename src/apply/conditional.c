@@ -5,10 +5,10 @@
 #include <string.h>
 
 #include "apply/outlier.h"
+#include "base/gaussian.h"
 #include "base/memory.h"
 #include "base/parallel.h"
 #include "base/status.h"
-#include "base/gaussian.h"
 
 /* Deviations that remain of a hidden value that the others determine; deviations beyond which an
  * observed value counts no further, as there no straight line is to be trusted. */
@@ -49,13 +49,14 @@ static nicest_status open_covariance(conditional *c, const double *factor,
                                      const unsigned char *hidden, size_t n, size_t most)
 {
     size_t packed = gaussian_packed(c->columns);
-    c->covariance = memory_new(packed, sizeof *c->covariance);
+    c->covariance = factor ? memory_new(packed, sizeof *c->covariance) : c->covariance;
     c->scratch = memory_new((size_t)c->threads, (packed + c->columns) * sizeof *c->scratch);
     size_t room = c->steps ? room_for(c, hidden, n, most) : 0;
     c->room = room ? memory_new(room, sizeof *c->room) : NULL;
     if (!c->covariance || !c->scratch || (room && !c->room))
         return fail_memory();
-    gaussian_square(factor, c->columns, c->covariance);
+    if (factor)
+        gaussian_square(factor, c->columns, c->covariance);
     return NICEST_OK;
 }
 
@@ -63,14 +64,14 @@ static nicest_status open_covariance(conditional *c, const double *factor,
  * correlation times a foreign deviation. */
 static nicest_status open_columns(conditional *c, const nicest_model *model)
 {
-    const double *own = baselines_columns(model);
-    const entry *e = &model_flow_const(model)->entry;
+    const double *own = model ? baselines_columns(model) : NULL;
+    const entry *e = model ? &model_flow_const(model)->entry : NULL;
     c->mean_of = memory_new(2 * c->columns, sizeof *c->mean_of);
     if (!c->mean_of)
         return fail_memory();
     c->deviation_of = c->mean_of + c->columns;
     for (size_t j = 0; j < c->columns; j++) {
-        double middle = e->shift[j] + e->column[j].centre + e->noise[j] / 2;
+        double middle = own ? e->shift[j] + e->column[j].centre + e->noise[j] / 2 : 0;
         c->mean_of[j] = own ? e->gain[j] * own[j] + middle : c->column[j].mean;
         c->deviation_of[j] = own ? e->gain[j] * own[c->columns + j] : c->column[j].deviation;
     }
@@ -80,7 +81,7 @@ static nicest_status open_columns(conditional *c, const nicest_model *model)
 nicest_status conditional_open(conditional *c, const nicest_model *model,
                                const unsigned char *hidden, size_t n, size_t most, bool steps)
 {
-    const double *factor = baselines_factor(model);
+    const double *factor = model ? baselines_factor(model) : NULL;
     nicest_status status = open_columns(c, model);
     c->steps = steps;
     c->order = memory_new(most, c->columns * sizeof *c->order);
@@ -88,7 +89,7 @@ nicest_status conditional_open(conditional *c, const nicest_model *model,
     c->factor = memory_new(most, sizeof *c->factor);
     if (!c->order || !c->observed || !c->factor)
         status = fail_memory();
-    if (status == NICEST_OK && factor)
+    if (status == NICEST_OK && (factor || c->covariance))
         status = open_covariance(c, factor, hidden, n, most);
     if (status != NICEST_OK)
         conditional_close(c);

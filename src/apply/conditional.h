@@ -45,7 +45,9 @@ typedef struct conditional {
 } conditional;
 
 /* Memory for up to `most` rows at a time out of n, hidden[n, columns], `most` by `most`; factors
- * only when `steps`. `c` is all zero but for columns, column and threads. */
+ * only when `steps`. Mean, deviations and C are the model's, or, without one, those of the columns
+ * and c->covariance, which may be given (and goes over). All else of `c` is zero but columns,
+ * column and threads. */
 nicest_status conditional_open(conditional *c, const nicest_model *model,
                                const unsigned char *hidden, size_t n, size_t most, bool steps);
 void conditional_close(conditional *c);

@@ -462,8 +462,21 @@ static void accept_row(fill *f, size_t row, const void *settings)
     }
     if (step->number < step->tuning)
         own[SPEED] *= exp(TUNING * (chance - ACCEPTED) / sqrt(1 + (double)step->number / 20));
-    for (size_t j = 0; f->mean && step->number >= step->tuning && j < d; j++)
-        f->mean[row * d + j] += f->x[row * d + j] / step->count;
+}
+
+static void add_state(fill *f, size_t row, const void *settings)
+{
+    const langevin_step *step = settings;
+    const double *x = f->cut->front ? spare_row(f, PROPOSED_ROW, row) : f->x + row * f->columns;
+    for (size_t j = 0; j < f->columns; j++)
+        f->mean[row * f->columns + j] += x[j] / step->count;
+}
+
+static void add_states(fill *f, const langevin_step *step)
+{
+    if (f->cut->front)
+        cut_inverse(f->cut, f->rows, f->x, f->spare[PROPOSED_ROW]);
+    each_row(f, f->rows, add_state, step);
 }
 
 static void begin_chains(fill *f)
@@ -489,6 +502,8 @@ nicest_status fill_langevin(fill *f, size_t steps)
         each_row(f, f->rows, propose_row, &step);
         evaluate(f, f->rows, f->spare[PROPOSED_ROW], f->logp, f->spare[PROPOSED_SLOPE]);
         each_row(f, f->rows, accept_row, &step);
+        if (f->mean && i >= tuning)
+            add_states(f, &step);
         TRY(tell(f, i + 1));
     }
     f->steps = steps;

@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "apply/conditional.h"
+#include "apply/cut.h"
 #include "flow/flow.h"
 #include "nicest.h"
 
@@ -27,6 +28,7 @@ struct fill {
     size_t columns;
     const fill_column *column; /* [columns] */
     const conditional *given;  /* of the rows at hand, with steps; wanted by fill_langevin */
+    const cut *cut;            /* where it has parts: x is y of it, but in `mean` */
     uint64_t seed;
     fill_watch watch; /* or NULL */
     void *context;    /* for watch */

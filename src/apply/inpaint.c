@@ -2,11 +2,14 @@
  *
  * Owns the recipes, the way of the rows through a fill and the figures about the result. Observed
  * values are copied from the source to the result bit for bit; what the model is asked about is
- * their continuous value, in the middle of its level. How hidden values move is fill.c's. */
+ * their continuous value, in the middle of its level. How hidden values move is fill.c's; where the
+ * flow begins with a marginal, they move behind it (cut.h), and log p that is told is still that
+ * of the whole. */
 #include <math.h>
 #include <string.h>
 
 #include "apply/fill.h"
+#include "base/gaussian.h"
 #include "base/memory.h"
 #include "base/parallel.h"
 #include "base/random.h"
@@ -18,7 +21,8 @@ enum {
     CHAINS_AT_ONCE = 128,
     OWN_SAMPLES = 4096,
     STEPS_MOST = 1 << 30,
-    SAMPLES_MOST = 1 << 19
+    SAMPLES_MOST = 1 << 19,
+    MOST_WHOLE = 1024 /* columns of which a whole covariance is measured */
 };
 
 /* Nats for each hidden value below which ascending further is not worth a gradient; half the
@@ -43,12 +47,16 @@ typedef struct inpainting {
     size_t n, d, batch;
     const nicest_inpaint_options *options;
     plan plan;
+    cut cut;               /* of the flow; its front is NULL where it is not split */
+    flow_workspace *whole; /* to score by */
     fill fill;
     conditional given;
     fill_column *column; /* [d] */
+    fill_column *moved;  /* [d] the same of what the fill moves, where the flow is split */
     double *peak;        /* [d] full scale of a picture's column, stored; 0 for a table */
     double *mean_fill;   /* [d] stored */
-    double *start, *x;   /* [batch, d] continuous: where every sample starts, and is */
+    double *start, *x;   /* [batch, d] where every sample starts, and is: continuous, or y */
+    double *decoded;     /* [batch, d] such rows, continuous */
     double *mean, *top;  /* [batch, d] of the chains, a maximum of each row; METHOD_MEAN only */
     double *top_logp;    /* [batch] of it */
     double *logp;        /* [batch] */
@@ -70,7 +78,13 @@ void nicest_inpaint_defaults(nicest_inpaint_options *options)
 }
 
 /* Steps of an ascent; chains behind a mean and their steps; steps of a sample. */
-enum { ASCENT_STEPS = 200, MEAN_CHAINS = 16, MEAN_STEPS = 50, SAMPLE_STEPS = 200 };
+enum {
+    ASCENT_STEPS = 200,
+    MEAN_CHAINS = 16,
+    PICTURE_CHAINS = 4,
+    MEAN_STEPS = 100,
+    SAMPLE_STEPS = 200
+};
 
 static nicest_status choose_own(plan *p, const char *how)
 {
@@ -144,16 +158,30 @@ static nicest_status check_rows(const inpainting *p)
 
 /* ------------------------------------------------------------------ columns */
 
-/* Mean and deviation of the model's own samples, for a model that does not say those of its rows.
- */
-static nicest_status measure_samples(const inpainting *p, double *mean, double *deviation)
+/* The covariance of standard rows, for the fill. */
+static nicest_status take_covariance(inpainting *p, const double *rows)
+{
+    double *mean = memory_new(p->d, sizeof *mean);
+    double *packed = memory_new(gaussian_packed(p->d), sizeof *packed);
+    p->given.covariance = packed;
+    if (mean && packed) {
+        gaussian_moments(rows, NULL, OWN_SAMPLES, p->d, p->fill.threads, mean, packed);
+        gaussian_shrink(rows, OWN_SAMPLES, p->d, mean, packed);
+    }
+    memory_free(mean);
+    return mean && packed ? NICEST_OK : fail_memory();
+}
+
+/* Mean and deviation of a flow's own samples, for a model that does not say those of its rows; and
+ * of y, with the covariance. */
+static nicest_status measure_samples(inpainting *p, const flow *f, double *mean, double *deviation)
 {
     flow_workspace *w = NULL;
+    bool is_y = f == p->cut.rest;
     double *rows = memory_new(OWN_SAMPLES, p->d * sizeof *rows);
     nicest_status status = rows ? NICEST_OK : fail_memory();
     if (status == NICEST_OK)
-        status = flow_workspace_new(&w, model_flow_const(p->model), FLOW_SCORE, 0, p->fill.threads,
-                                    false);
+        status = flow_workspace_new(&w, f, FLOW_SCORE, 0, p->fill.threads, false);
     if (status == NICEST_OK) {
         flow_job job = {.input = FLOW_PRIOR,
                         .rows = OWN_SAMPLES,
@@ -161,6 +189,8 @@ static nicest_status measure_samples(const inpainting *p, double *mean, double *
                         .noise = {.seed = 1, .purpose = RANDOM_SAMPLE},
                         .continuous = rows};
         flow_run(w, &job);
+        for (size_t i = 0; is_y && i < OWN_SAMPLES * p->d; i++)
+            rows[i] = fmin(fmax(rows[i], -REACH), REACH);
         for (size_t j = 0; j < p->d; j++) {
             double sum = 0, square = 0;
             for (size_t i = 0; i < OWN_SAMPLES; i++)
@@ -169,11 +199,38 @@ static nicest_status measure_samples(const inpainting *p, double *mean, double *
                 square += pow(rows[i * p->d + j] - sum, 2) / OWN_SAMPLES;
             mean[j] = sum;
             deviation[j] = sqrt(square);
+            for (size_t i = 0; is_y && i < OWN_SAMPLES; i++)
+                rows[i * p->d + j] = square > 0 ? (rows[i * p->d + j] - sum) / deviation[j] : 0;
         }
+        if (is_y && p->d <= MOST_WHOLE)
+            status = take_covariance(p, rows);
     }
     flow_workspace_free(w);
     memory_free(rows);
     return status;
+}
+
+/* The columns of y: their ends are those of the columns. */
+static nicest_status prepare_moved(inpainting *p)
+{
+    size_t d = p->d;
+    double *own = memory_new(4 * d, sizeof *own);
+    nicest_status status = own ? measure_samples(p, p->cut.rest, own, own + d) : fail_memory();
+    if (status != NICEST_OK) {
+        memory_free(own);
+        return status;
+    }
+    double *low = own + 2 * d, *high = own + 3 * d;
+    for (size_t j = 0; j < d; j++) {
+        low[j] = p->column[j].low;
+        high[j] = p->column[j].high;
+    }
+    cut_forward(&p->cut, 2, low, low);
+    for (size_t j = 0; j < d; j++)
+        p->moved[j] =
+            (fill_column){own[j], low[j] < high[j] ? own[d + j] : 0, low[j], high[j], false};
+    memory_free(own);
+    return NICEST_OK;
 }
 
 static fill_column column_of(const entry_column *c, double mean, double deviation)
@@ -196,7 +253,8 @@ static nicest_status prepare_columns(inpainting *p)
     double *own = NULL;
     if (!mean || !deviation || means != p->d || deviations != p->d) {
         own = memory_new(p->d, 2 * sizeof *own);
-        nicest_status status = own ? measure_samples(p, own, own + p->d) : fail_memory();
+        nicest_status status =
+            own ? measure_samples(p, model_flow_const(p->model), own, own + p->d) : fail_memory();
         if (status != NICEST_OK) {
             memory_free(own);
             return status;
@@ -219,8 +277,8 @@ static nicest_status prepare_columns(inpainting *p)
 
 /* ------------------------------------------------------------------ rows in and out */
 
-/* Continuous starting rows of the batch: observed values in the middle of their level, hidden ones
- * at the column's mean. */
+/* Starting rows of the batch: observed values in the middle of their level, hidden ones at the
+ * column's mean. */
 static void load_batch(inpainting *p)
 {
     const entry *e = p->entry;
@@ -229,14 +287,25 @@ static void load_batch(inpainting *p)
         double middle = e->shift[j] + e->column[j].centre + e->noise[j] / 2;
         p->start[i] = p->hidden[at] ? p->column[j].mean : e->gain[j] * p->stored[at] + middle;
     }
+    if (p->cut.front)
+        cut_forward(&p->cut, p->fill.rows, p->start, p->start);
 }
 
-/* The rows of `f` as stored values: observed ones are the source's. */
-static void decode(inpainting *p, const fill *f, double *out)
+/* Rows of a fill as continuous ones; what is returned for the last such rows is lost. */
+static const double *continuous_of(const inpainting *p, const double *x)
 {
-    for (size_t i = 0; i < f->rows; i++) {
+    if (!p->cut.front)
+        return x;
+    cut_inverse(&p->cut, p->fill.rows, x, p->decoded);
+    return p->decoded;
+}
+
+/* Continuous rows as stored values: observed ones are the source's. */
+static void decode(inpainting *p, const double *x, double *out)
+{
+    for (size_t i = 0; i < p->fill.rows; i++) {
         size_t at = (p->done + i) * p->d;
-        entry_quantise_row(p->entry, f->x + i * p->d, p->row);
+        entry_quantise_row(p->entry, x + i * p->d, p->row);
         for (size_t j = 0; j < p->d; j++)
             out[at + j] = p->hidden[at + j] ? p->row[j] : p->stored[at + j];
     }
@@ -269,7 +338,7 @@ static int watch(void *context, const fill *f, size_t step)
     size_t at = p->offset + step;
     bool ahead = p->plan.method == METHOD_MEAN && !f->mean; /* not of the fill itself */
     if (p->frame && f->sample == 0 && !ahead && at % o->frame_every == 0) {
-        decode(p, f, p->frame);
+        decode(p, continuous_of(p, f->x), p->frame);
         o->frame(o->context, at, p->frame);
     }
     if (!o->tick)
@@ -282,11 +351,14 @@ static int watch(void *context, const fill *f, size_t step)
 
 /* ------------------------------------------------------------------ the run */
 
-static double sum_of(const double *values, size_t count)
+/* Sum of log p of the batch's continuous rows. */
+static double score_batch(inpainting *p, const double *x)
 {
+    flow_job job = {.input = FLOW_CONTINUOUS, .rows = p->fill.rows, .values = x, .logp = p->logp};
     double sum = 0;
-    for (size_t i = 0; i < count; i++)
-        sum += values[i];
+    flow_run(p->whole, &job);
+    for (size_t i = 0; i < p->fill.rows; i++)
+        sum += p->logp[i];
     return sum;
 }
 
@@ -304,12 +376,12 @@ static nicest_status run_chain(inpainting *p, size_t k)
     return NICEST_OK;
 }
 
-/* The fill's x as sample number k. */
-static void give_sample(inpainting *p, size_t k)
+/* Continuous rows as sample number k. */
+static void give_sample(inpainting *p, const double *x, size_t k)
 {
     double *filled = p->filled + k * p->n * p->d;
-    p->after += sum_of(p->fill.logp, p->fill.rows);
-    decode(p, &p->fill, filled);
+    p->after += score_batch(p, x);
+    decode(p, x, filled);
     add_errors(p, filled);
 }
 
@@ -318,7 +390,7 @@ static nicest_status run_map(inpainting *p)
     fill *f = &p->fill;
     TRY(fill_ascend(f, p->plan.ascent, TOLERANCE));
     p->steps = f->steps > p->steps ? f->steps : p->steps;
-    give_sample(p, 0);
+    give_sample(p, continuous_of(p, f->x), 0);
     return NICEST_OK;
 }
 
@@ -345,10 +417,10 @@ static nicest_status run_mean(inpainting *p)
     memset(p->mean, 0, count * sizeof *p->mean);
     for (size_t k = 0; k < p->plan.chains; k++)
         TRY(run_chain(p, k));
+    const double *seen = continuous_of(p, p->start);
     for (size_t i = 0; i < count; i++)
-        p->x[i] = f->hidden[i] ? p->mean[i] / (double)p->plan.chains : p->start[i];
-    fill_score(f);
-    give_sample(p, 0);
+        p->x[i] = f->hidden[i] ? p->mean[i] / (double)p->plan.chains : seen[i];
+    give_sample(p, p->x, 0);
     return NICEST_OK;
 }
 
@@ -362,8 +434,7 @@ static nicest_status run_batch(inpainting *p)
     f->sample = 0;
     f->x = p->start;
     p->offset = 0;
-    fill_score(f);
-    p->before += sum_of(f->logp, f->rows);
+    p->before += score_batch(p, continuous_of(p, p->start));
     if (p->plan.method != METHOD_WALK)
         conditional_take(&p->given, p->start, f->hidden, f->rows, p->start);
     if (p->plan.method == METHOD_MAP)
@@ -372,7 +443,7 @@ static nicest_status run_batch(inpainting *p)
         return run_mean(p);
     for (size_t k = 0; k < p->plan.samples; k++) {
         TRY(run_chain(p, k));
-        give_sample(p, k);
+        give_sample(p, continuous_of(p, f->x), k);
     }
     return NICEST_OK;
 }
@@ -395,6 +466,8 @@ static nicest_status prepare(inpainting *p)
     size_t most = p->plan.method == METHOD_MAP ? BATCH : CHAINS_AT_ONCE;
     p->batch = frames || n < most ? n : most;
     p->column = take(&status, d, sizeof *p->column);
+    p->moved = take(&status, d, sizeof *p->moved);
+    p->decoded = take(&status, p->batch, d * sizeof *p->decoded);
     p->peak = take(&status, d, sizeof *p->peak);
     p->mean_fill = take(&status, d, sizeof *p->mean_fill);
     p->row = take(&status, d, sizeof *p->row);
@@ -409,22 +482,32 @@ static nicest_status prepare(inpainting *p)
     p->filled = take(&status, samples * n, d * sizeof *p->filled);
     p->frame = frames ? take(&status, n, d * sizeof *p->frame) : NULL;
     TRY(status);
+    const flow *f = model_flow_const(p->model);
+    TRY(cut_open(&p->cut, f, p->fill.threads));
     TRY(prepare_columns(p));
-    p->given.column = p->fill.column = p->column;
+    if (p->cut.front)
+        TRY(prepare_moved(p));
+    p->given.column = p->fill.column = p->cut.front ? p->moved : p->column;
     if (p->plan.method != METHOD_WALK)
-        TRY(conditional_open(&p->given, p->model, p->hidden, n, p->batch,
+        TRY(conditional_open(&p->given, p->cut.front ? NULL : p->model, p->hidden, n, p->batch,
                              p->plan.method != METHOD_MAP));
     p->fill.given = &p->given;
+    p->fill.cut = &p->cut;
     p->fill.logp = p->logp;
     p->fill.watch = watch;
     p->fill.context = p;
-    return fill_open(&p->fill, model_flow_const(p->model), p->batch);
+    TRY(flow_workspace_new(&p->whole, f, FLOW_SCORE, p->batch, p->fill.threads, false));
+    return fill_open(&p->fill, p->cut.front ? p->cut.rest : f, p->batch);
 }
 
 static void release(inpainting *p)
 {
     fill_close(&p->fill);
+    flow_workspace_free(p->whole);
+    cut_close(&p->cut);
     conditional_close(&p->given);
+    memory_free(p->moved);
+    memory_free(p->decoded);
     memory_free(p->mean);
     memory_free(p->top);
     memory_free(p->top_logp);
@@ -503,7 +586,10 @@ nicest_status nicest_inpaint(const nicest_model *model, const double *stored, si
     TRY(model_check_threads(p.options->threads));
     unsigned size[3];
     nicest_model_image(model, &size[0], &size[1], &size[2]);
-    TRY(choose(&p.plan, p.options, size[0] ? "map" : "mean"));
+    bool ascends = size[0] > 0 && !cut_fits(model_flow_const(model));
+    TRY(choose(&p.plan, p.options, ascends ? "map" : "mean"));
+    if (size[0] && p.plan.method == METHOD_MEAN)
+        p.plan.chains = PICTURE_CHAINS;
     TRY(check_rows(&p));
     p.fill.threads = p.options->threads > 0 ? p.options->threads : parallel_available();
     p.fill.columns = p.given.columns = p.d;

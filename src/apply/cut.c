@@ -1,0 +1,67 @@
+/* cut.c - see cut.h. Both parts are made of the flow's spec, a text of one line a layer. */
+#include "apply/cut.h"
+
+#include <string.h>
+
+#include "base/memory.h"
+#include "base/status.h"
+
+bool cut_fits(const flow *f)
+{
+    return f->spec.count > 0 && !f->entry.mixed &&
+           !strcmp(f->spec.layers[0]->class->name, "marginal");
+}
+
+/* The marginal has no parameters, and its constants come first. */
+static nicest_status make_parts(cut *s, const flow *f, const char *text)
+{
+    const char *line = strstr(text, "marginal"), *behind = strchr(line, '\n') + 1;
+    char *front = memory_format("%.*sprior normal\n", (int)(behind - text), text);
+    char *rest = memory_format("%.*s%s", (int)(line - text), text, behind);
+    nicest_status status = front && rest ? NICEST_OK : fail_memory();
+    if (status == NICEST_OK)
+        status = flow_new(&s->front, front, 0);
+    if (status == NICEST_OK)
+        status = flow_new(&s->rest, rest, 0);
+    memory_free(front);
+    memory_free(rest);
+    TRY(status);
+    size_t constants = s->front->tensors.frozen;
+    memcpy(s->front->frozen, f->frozen, constants * sizeof(real));
+    memcpy(s->rest->frozen, f->frozen + constants, s->rest->tensors.frozen * sizeof(real));
+    memcpy(s->rest->theta, f->theta, f->tensors.trainable * sizeof(real));
+    return flow_set_entry(s->front, &f->entry);
+}
+
+nicest_status cut_open(cut *s, const flow *f, int threads)
+{
+    *s = (cut){0};
+    if (!cut_fits(f))
+        return NICEST_OK;
+    nicest_status status = make_parts(s, f, f->spec.text);
+    if (status == NICEST_OK)
+        status = flow_workspace_new(&s->through, s->front, FLOW_SCORE, 0, threads, false);
+    if (status != NICEST_OK)
+        cut_close(s);
+    return status;
+}
+
+void cut_close(cut *s)
+{
+    flow_workspace_free(s->through);
+    flow_free(s->front);
+    flow_free(s->rest);
+    *s = (cut){0};
+}
+
+void cut_forward(const cut *s, size_t rows, const double *from, double *to)
+{
+    flow_job job = {.input = FLOW_CONTINUOUS, .rows = rows, .values = from, .latent = to};
+    flow_run(s->through, &job);
+}
+
+void cut_inverse(const cut *s, size_t rows, const double *from, double *to)
+{
+    flow_job job = {.input = FLOW_LATENT, .rows = rows, .values = from, .continuous = to};
+    flow_run(s->through, &job);
+}
