@@ -17,6 +17,7 @@ typedef struct outliers_settings {
     double rate, threshold;
     bool best_f1;
     const char *keep;
+    int explain;
 } outliers_settings;
 
 #define AT(field) offsetof(outliers_settings, field)
@@ -47,6 +48,9 @@ static const option OUTLIERS_OPTIONS[] = {
     {.name = "neighbours", .type = OPTION_CHOICE, .choices = "yes|no", .argument = "ANSWER",
      .offset = AT(neighbours), .unset = "yes",
      .help = "no: neither look at training rows that the model keeps nor save them again"},
+    {.name = "explain", .type = OPTION_INTEGER, .argument = "K", .low = 0, .high = 1000,
+     .offset = AT(explain), .unset = "3 of tables, 0 of pictures and groups",
+     .help = "the column `why` names up to K columns that made a flagged row unlikely; 0: none"},
     {.group = "Calibration", .name = "calibrate", .type = OPTION_TEXT, .argument = "DATA",
      .offset = AT(calibrate),
      .help = "calibrate anew on these normal rows, which training has not seen"},
@@ -71,6 +75,7 @@ static void outliers_defaults(void *settings)
     s->rate = 0.05;
     s->threshold = NAN;
     s->group = 1;
+    s->explain = -1;
 }
 
 /* ------------------------------------------------------------------ judging rows */
@@ -416,11 +421,110 @@ static void draw_curves(const judge *j, const verdict *v, const nicest_detection
 
 /* ------------------------------------------------------------------ output */
 
-static void write_rows(const judge *j, const verdict *v, double threshold)
+/* A value that need not be one of the file's, in three digits. */
+static void rounded_text(const nicest_data *data, size_t column, double value, char *text,
+                         size_t size)
+{
+    if (nicest_data_column_kind(data, column) != NICEST_NUMBER)
+        nicest_data_value_text(data, column, rint(value), text, size);
+    else
+        snprintf(text, size, fabs(value) < 1000 || fabs(value) > 1e15 ? "%.3g" : "%.0f", value);
+}
+
+/* "x3=17.2 (expected 1.1 to 4 given the others; 7.3 nats); kind=bird (expected dog ...)" */
+static void add_reason(page *out, const nicest_data *data, const nicest_reason *r)
+{
+    char value[80], low[80], high[80], nats[32] = "impossible";
+    size_t words;
+    nicest_data_value_text(data, r->column, r->value, value, sizeof value);
+    if (nicest_data_column_words(data, r->column, &words) && r->value >= (double)words)
+        snprintf(value, sizeof value, "(a new word)");
+    rounded_text(data, r->column, r->low, low, sizeof low);
+    rounded_text(data, r->column, r->high, high, sizeof high);
+    if (isfinite(r->surprise))
+        snprintf(nats, sizeof nats, r->surprise < 1e4 ? "%.1f nats" : "%.3g nats", r->surprise);
+    bool one = !strcmp(low, high);
+    page_add(out, "%s%s=%s (expected %s%s%s given the others; %s)", out->used ? "; " : "",
+             nicest_data_column_name(data, r->column), *value ? value : "missing", low,
+             one ? "" : " to ", one ? "" : high, nats);
+}
+
+static json_t *reason_json(const nicest_data *data, const nicest_reason *r)
+{
+    char value[80], expected[80];
+    bool number = nicest_data_column_kind(data, r->column) == NICEST_NUMBER;
+    nicest_data_value_text(data, r->column, r->value, value, sizeof value);
+    rounded_text(data, r->column, r->expected, expected, sizeof expected);
+    return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o}", "column",
+                     json_words(nicest_data_column_name(data, r->column)), "value",
+                     number ? json_figure(r->value) : json_words(value), "expected",
+                     number ? json_figure(r->expected) : json_words(expected), "low",
+                     json_figure(r->low), "high", json_figure(r->high), "surprise",
+                     json_figure(r->surprise));
+}
+
+/* Why rows are flagged, one text a row ("" of the others); NULL where nobody asks. The first
+ * hundred stand in `list` too. */
+static const char **explain_rows(const judge *j, const nicest_data *data,
+                                 const nicest_data *against, const verdict *v, double threshold,
+                                 json_t *list)
+{
+    enum { MOST_LISTED = 100 };
+    const outliers_settings *s = j->s;
+    size_t d = nicest_model_columns(j->model), m = 0;
+    unsigned height;
+    nicest_model_image(j->model, &height, NULL, NULL);
+    int asked = s->explain >= 0 ? s->explain : height || s->group > 1 ? 0 : 3;
+    size_t most = (size_t)asked < d ? (size_t)asked : d;
+    if (!most)
+        return NULL;
+    const char **why = block_new(v->n + 1, sizeof *why);
+    size_t *row = block_new(v->n + 1, sizeof *row);
+    for (size_t i = 0; i < v->n; i++) {
+        why[i] = "";
+        if (v->score[i] < threshold)
+            row[m++] = i;
+    }
+    double *stored = block_new(m + 1, d * sizeof *stored);
+    size_t *counts = block_new(m + 1, sizeof *counts);
+    nicest_reason *reasons = block_new(m + 1, most * sizeof *reasons);
+    for (size_t i = 0; i < m; i++)
+        need(row[i] < v->first ? nicest_data_read(data, row[i], 1, stored + i * d)
+                               : nicest_data_read(against, row[i] - v->first, 1, stored + i * d));
+    progress bar = progress_start(&s->shared, "explaining", NULL);
+    polite_begin();
+    nicest_status status =
+        nicest_explain(j->model, stored, m, most, fmax(s->rate, 0.05), s->shared.seed,
+                       s->shared.threads, progress_tick, &bar, reasons, counts);
+    progress_end(&bar);
+    polite_end();
+    need(status);
+    for (size_t i = 0; i < m; i++) {
+        const nicest_data *from = row[i] < v->first ? data : against;
+        json_t *columns = json_array();
+        page text = {0};
+        for (size_t k = 0; k < counts[i]; k++) {
+            add_reason(&text, from, &reasons[i * most + k]);
+            json_array_append_new(columns, reason_json(from, &reasons[i * most + k]));
+        }
+        why[row[i]] = text.text ? text.text : "";
+        if (i < MOST_LISTED)
+            json_array_append_new(
+                list, json_pack("{s:I, s:O}", "row", (json_int_t)row[i] + 1, "columns", columns));
+        json_decref(columns);
+    }
+    block_free(stored);
+    block_free(counts);
+    block_free(reasons);
+    block_free(row);
+    return why;
+}
+
+static void write_rows(const judge *j, const verdict *v, double threshold, const char **why)
 {
     static const char *const names[] = {"logp", "score", "p", "outlier"};
-    table out = table_beside(j->s->shared.output, names, 4,
-                             open_kept(&j->s->shared, j->s->keep, j->s->data));
+    table out = table_worded(j->s->shared.output, names, 4,
+                             open_kept(&j->s->shared, j->s->keep, j->s->data), "why", why);
     for (size_t i = 0; i < v->n; i++) {
         double score = v->score[i];
         double flagged = isnan(score) || isnan(threshold) ? NAN : score < threshold;
@@ -428,6 +532,10 @@ static void write_rows(const judge *j, const verdict *v, double threshold)
         table_add(&out, row, 1);
     }
     table_close(&out);
+    for (size_t i = 0; why && i < v->n; i++)
+        if (*why[i])
+            block_free((void *)why[i]);
+    block_free(why);
 }
 
 /* Of rows, or groups. */
@@ -647,10 +755,13 @@ static void judge_once(judge *j, const nicest_data *data)
     verdict v = judge_all(j, data, against);
     nicest_detection found = decide(j, &v);
     check_curves(j, &found);
-    write_rows(j, &v, found.threshold);
+    json_t *reasons = json_array();
+    write_rows(j, &v, found.threshold,
+               explain_rows(j, data, against, &v, found.threshold, reasons));
     say_detection(j, &found, &v);
     json_t *object = detection_json(j, &found, &v);
     json_object_set_new(object, "baselines", baselines_json(j, data, against, &v));
+    json_object_set_new(object, "reasons", reasons);
     json_object_set_new(object, "unlabelled", json_integer((json_int_t)unknown_rows(&v)));
     if (s->picture)
         draw_histograms(j, &v, found.threshold);
@@ -837,8 +948,9 @@ const command OUTLIERS_COMMAND = {
     .summary = "calibrated outlier decisions, precision and recall",
     .synopsis = "MODEL DATA [--against DATA | --label COLUMN | --corrupt KIND=LEVELS] [-o FILE]",
     .description =
-        "Writes logp, score, p (the conformal p-value) and outlier (1: flagged) for each row of "
-        "DATA, then of --against. A score is higher for more typical rows. The threshold keeps "
+        "Writes logp, score, p (the conformal p-value), outlier (1: flagged) and, of tables, why "
+        "(columns that made a flagged row unlikely, with nine tenths of what the others let "
+        "expect) for each row of DATA, then of --against. A score is higher for more typical rows. The threshold keeps "
         "false alarms at or below the rate asked, by rows that training held out. Without --against, "
         "--corrupt and --label all rows count as normal; with the first two --label only sets a "
         "column aside.\n\n"

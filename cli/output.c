@@ -400,7 +400,7 @@ static void print_names(const table *t)
     }
     for (size_t j = 0; j < t->columns; j++)
         printf("%s%14s", j ? " " : "", t->names[j]);
-    putchar('\n');
+    printf("%s%s\n", t->words ? "  " : "", t->words ? t->words_name : "");
 }
 
 table table_open(const char *path, const char *const *names, size_t columns)
@@ -421,7 +421,73 @@ table table_beside(const char *path, const char *const *names, size_t columns, n
     return (table){.path = path ? path : "-", .names = names, .columns = columns, .kept = kept};
 }
 
-static void print_row(const table *t, const double *row)
+table table_worded(const char *path, const char *const *names, size_t columns, nicest_data *kept,
+                   const char *words_name, const char *const *words)
+{
+    bool json = path && has_extension(path, ".json"), screen = !path || !strcmp(path, "-");
+    if (!words || (!json && path && (has_extension(path, ".npy") || has_extension(path, ".npz"))))
+        return table_beside(path, names, columns, kept);
+    if (kept && json)
+        return table_beside(path, names, columns, kept); /* which refuses */
+    table t = {.path = screen ? "-" : path,
+               .names = names,
+               .columns = columns,
+               .kept = kept,
+               .words_name = words_name,
+               .words = words};
+    if (screen && !kept && isatty(STDOUT_FILENO)) {
+        t.path = NULL;
+        t.aligned = true;
+        print_names(&t);
+    }
+    return t;
+}
+
+static int by_text_of_row(const void *a, const void *b)
+{
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+/* The words as data of one column. */
+static nicest_data *words_data(const table *t)
+{
+    const char **sorted = block_new(t->rows + 1, sizeof *sorted);
+    double *places = block_new(t->rows + 1, sizeof *places);
+    size_t count = 0;
+    nicest_data *borrowed, *numbers, *data;
+    for (size_t i = 0; i < t->rows; i++)
+        if (*t->words[i])
+            sorted[count++] = t->words[i];
+    qsort(sorted, count, sizeof *sorted, by_text_of_row);
+    size_t distinct = 0;
+    for (size_t i = 0; i < count; i++)
+        if (!i || strcmp(sorted[i], sorted[distinct - 1]))
+            sorted[distinct++] = sorted[i];
+    for (size_t i = 0; i < t->rows; i++) {
+        const char **found =
+            bsearch(&t->words[i], sorted, distinct, sizeof *sorted, by_text_of_row);
+        places[i] = found ? (double)(found - sorted) : NAN;
+    }
+    nicest_column kind = {.kind = NICEST_CATEGORY, .words = sorted, .word_count = distinct};
+    nicest_view view = {.rows = t->rows,
+                        .columns = 1,
+                        .type = "float64",
+                        .values = places,
+                        .row_stride = sizeof *places,
+                        .column_stride = sizeof *places,
+                        .names = &t->words_name,
+                        .kinds = &kind};
+    need(nicest_data_view(&borrowed, &view));
+    need(nicest_data_new(&numbers, t->values, t->rows, t->columns, t->names));
+    need(nicest_data_beside(&data, numbers, borrowed));
+    nicest_data_free(numbers);
+    nicest_data_free(borrowed);
+    block_free(sorted);
+    block_free(places);
+    return data;
+}
+
+static void print_row(const table *t, const double *row, size_t number)
 {
     char text[40];
     for (size_t j = 0; j < t->columns; j++)
@@ -431,6 +497,8 @@ static void print_row(const table *t, const double *row)
             number_text(row[j], text, sizeof text);
             printf("%s%s", j ? "," : "", text);
         }
+    if (t->words)
+        printf("  %s", t->words[number]);
     if (putchar('\n') == EOF || ferror(stdout))
         refuse_stdout();
 }
@@ -440,7 +508,7 @@ void table_add(table *t, const double *rows, size_t count)
     t->rows += count;
     if (!t->path) {
         for (size_t i = 0; i < count; i++)
-            print_row(t, rows + i * t->columns);
+            print_row(t, rows + i * t->columns, t->rows - count + i);
         return;
     }
     if (t->rows > t->capacity) {
@@ -460,6 +528,12 @@ static void save_table_json(const table *t)
             json_array_append_new(column, json_figure(t->values[i * t->columns + j]));
         json_object_set_new(object, t->names[j], column);
     }
+    if (t->words) {
+        json_t *column = json_array();
+        for (size_t i = 0; i < t->rows; i++)
+            json_array_append_new(column, json_words(t->words[i]));
+        json_object_set_new(object, t->words_name, column);
+    }
     char *text = json_text(object);
     json_decref(object);
     save_text(text, t->path);
@@ -472,7 +546,10 @@ void table_close(table *t)
         save_table_json(t);
     } else if (t->path) {
         nicest_data *data;
-        need(nicest_data_new(&data, t->values, t->rows, t->columns, t->names));
+        if (t->words)
+            data = words_data(t);
+        else
+            need(nicest_data_new(&data, t->values, t->rows, t->columns, t->names));
         if (t->kept) {
             nicest_data *both;
             need(nicest_data_beside(&both, t->kept, data));

@@ -79,6 +79,8 @@ typedef struct table {
     double *values; /* kept when they go to a file */
     bool aligned;   /* on a terminal */
     nicest_data *kept; /* columns that stand in front of the rows, or NULL; owned */
+    const char *words_name;   /* of a last column of words, or NULL: */
+    const char *const *words; /* [rows], "" where there is none */
 } table;
 
 /* Refuses a path whose format is none of .csv .tsv (.gz) .npy .npz .json, with 2. */
@@ -89,6 +91,10 @@ table table_open(const char *path, const char *const *names, size_t columns);
 /* Before the first row: these columns in front, one row of theirs to each. The table then appears when it
  * is closed. kept may be NULL, and becomes the table's. */
 table table_beside(const char *path, const char *const *names, size_t columns, nicest_data *kept);
+/* The same with a column of words behind (words[rows] NULL: without), which .npy and .npz leave
+ * out. */
+table table_worded(const char *path, const char *const *names, size_t columns, nicest_data *kept,
+                   const char *words_name, const char *const *words);
 void table_add(table *t, const double *rows, size_t count);
 void table_close(table *t); /* writes the file */
 

@@ -677,6 +677,26 @@ NICEST_API const char *const *nicest_baseline_names(void);
 NICEST_API nicest_status nicest_baseline_scores(const nicest_model *model, const nicest_data *data,
                                                 const char *baseline, int threads, double *scores);
 
+/* Why a row is unlikely: a column of it, and what was to be expected there given the others. */
+typedef struct nicest_reason {
+    size_t column;
+    double value;     /* stored, as it is in the row */
+    double expected;  /* the median given the other columns; of categories the likeliest */
+    double low, high; /* nine tenths of the values lie there; of categories both are `expected` */
+    double surprise;  /* nats: -log of the probability, given the other columns, of values that are
+                       * at  most as likely as this one; infinity: it is impossible */
+} nicest_reason;
+/* The columns that make each of stored[n, d] unlikely: reasons[n, most], the most surprising first,
+ * counts[n] of them. Columns are hidden, the most surprising ones, until log p of the rest with
+ * these at their medians has a conformal p-value of `enough` (0.05), or `most` (1 to d) are hidden;
+ * at least one, where anything can be said. Where enough > 1, or the model is not calibrated for
+ * log p, always `most`. Missing cells and columns that the density is given are no reasons. seed:
+ * as of nicest_score. tick may be NULL. */
+NICEST_API nicest_status nicest_explain(const nicest_model *model, const double *stored, size_t n,
+                                        size_t most, double enough, uint64_t seed, int threads,
+                                        nicest_tick tick, void *context, nicest_reason *reasons,
+                                        size_t *counts);
+
 typedef struct nicest_detection {
     double auroc, auprc;
     double auroc_low, auroc_high, auprc_low, auprc_high; /* 95 % bootstrap */

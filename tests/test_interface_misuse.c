@@ -287,6 +287,8 @@ static void training_wants_rows_and_sense(void **state)
 
 static void verbs_want_a_model_and_a_place(void **state)
 {
+    nicest_reason reason;
+    size_t count;
     (void)state;
     static const double box[] = {0, 1, 0, 1};
     unsigned char hidden[8 * D] = {0};
@@ -314,6 +316,11 @@ static void verbs_want_a_model_and_a_place(void **state)
     nicest_inpaint_defaults(&o);
     o.threads = -1;
     WRONG(nicest_inpaint(model, rows, 1, hidden, &o, out, NULL, NULL));
+    WRONG(nicest_explain(NULL, rows, 1, 1, 0.05, 1, 1, NULL, NULL, &reason, &count));
+    WRONG(nicest_explain(model, NULL, 1, 1, 0.05, 1, 1, NULL, NULL, &reason, &count));
+    WRONG(nicest_explain(model, rows, 1, 0, 0.05, 1, 1, NULL, NULL, &reason, &count));
+    WRONG(nicest_explain(model, rows, 1, 1, 0.05, 1, -1, NULL, NULL, &reason, &count));
+    WRONG(nicest_explain(model, rows, 1, 1, 0.05, 1, 1, NULL, NULL, NULL, &count));
     WRONG(nicest_mask(NULL, rows, 1, D, 0, 0, 0, 1, hidden));
     WRONG(nicest_mask("even", rows, 1, D, 0, 0, 0, 1, NULL));
     WRONG(nicest_mask("even", rows, 1, 0, 0, 0, 0, 1, hidden));

@@ -18,7 +18,7 @@ from ._library import (ArgumentError, DataError, DivergedError, FileError, Forma
                        InterruptedTrainingError, MismatchError, NicestError, NicestWarning,
                        OutOfMemoryError, UnsupportedError, lib as _lib)
 from .data import Data, open, toy, toy_log_density, toy_names
-from .model import Imputation, Model, Verification, score_names
+from .model import Imputation, Model, Reason, Verification, score_names
 from .training import Progress, Trainer, train, train_options
 
 __version__ = _lib.nicest_version().decode()
@@ -28,7 +28,7 @@ _LATER = {"Flow": "estimators", "FlowOutlierDetector": "estimators", "FlowImpute
 
 __all__ = ["ArgumentError", "Data", "DataError", "DivergedError", "FileError", "FormatError", "Imputation",
            "InterruptedTrainingError", "MismatchError", "Model", "NicestError", "NicestWarning",
-           "OutOfMemoryError", "Progress", "Trainer", "UnsupportedError", "Verification", "build", "open",
+           "OutOfMemoryError", "Progress", "Reason", "Trainer", "UnsupportedError", "Verification", "build", "open",
            "processors", "score_names", "toy", "toy_log_density", "toy_names", "train", "train_options",
            *_LATER]
 

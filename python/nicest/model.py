@@ -15,7 +15,7 @@ from . import _header as header
 from ._library import ArgumentError, address, as_dict, check, encoded, handle, lib, names, text
 from .data import Data, as_data, as_rows, column_names, like
 
-__all__ = ["Model", "Verification", "Imputation", "score_names"]
+__all__ = ["Model", "Verification", "Imputation", "Reason", "score_names"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,6 +48,22 @@ class Imputation:
     filled: Any
     spread: np.ndarray
     summary: Mapping[str, float]
+
+
+@dataclasses.dataclass(frozen=True)
+class Reason:
+    """A column that makes a row unlikely: its value, and nine tenths of what the others let expect.
+
+    `surprise` is in nats: -log of the probability, given the other columns, of values at most as
+    likely as this one. 3 nats are one in twenty.
+    """
+
+    column: str
+    value: float
+    expected: float
+    low: float
+    high: float
+    surprise: float
 
 
 def score_names() -> list[str]:
@@ -480,6 +496,25 @@ class Model:
         out = np.empty(len(scores))
         check(lib.nicest_conformal(self._handle, score.encode(), address(scores), len(scores), address(out)))
         return like(rows, out, name="p")
+
+    def explain(self, rows: Any, *, most: int = 3, enough: float = 0.05, seed: int = 1) -> list[list[Reason]]:
+        """Why rows are unlikely: for each its columns, the most surprising first.
+
+        Parameters
+        ----------
+        rows : array_like of shape (n, d) or data frame
+        most : int
+            Reasons of a row.
+        enough : float
+            No further column is named once the others have this p-value; above 1: always `most`.
+        """
+        values, kinds = self._rows(rows), self.column_names
+        n, most = len(values), min(most, self.columns)
+        found, counts = (header.nicest_reason * (n * most))(), (ctypes.c_size_t * n)()
+        check(lib.nicest_explain(self._handle, address(values), n, most, enough, seed, self._threads,
+                                 header.nicest_tick(), None, found, counts))
+        return [[Reason(kinds[r.column], r.value, r.expected, r.low, r.high, r.surprise)
+                 for r in found[i * most:i * most + counts[i]]] for i in range(n)]
 
     def threshold(self, rate: float = 0.05, *, score: str | None = None) -> float:
         """Rows that score below it are the share `rate` of normal rows; -inf where the calibration rows

@@ -190,6 +190,20 @@ def test_p_values_keep_their_promise():
     assert model.default_score in nicest.score_names()
 
 
+def test_a_shifted_column_is_the_reason():
+    rows = np.random.default_rng(3).normal(size=(1000, 4))
+    model = nicest.train(rows, **QUICK)
+    bad = rows[:8].copy()
+    bad[:, 2] += 9
+    found = model.explain(bad, most=2)
+    assert [len(reasons) for reasons in found].count(0) == 0
+    for row, reasons in zip(bad, found):
+        first = reasons[0]
+        assert first.column == "x3" and first.value == row[2] and first.surprise > 10
+        assert first.low < first.expected < first.high < row[2]
+    assert all(len(reasons) == 2 for reasons in model.explain(bad, most=2, enough=2))
+
+
 def test_holes_are_filled(model, moons):
     rows = moons[:40].copy()
     rows[::2, 1] = np.nan

@@ -1,0 +1,747 @@
+/* explain.c - which columns made a row unlikely.
+ *
+ *     p(x_c | rest) = p(x) / (integral of p(x_c', rest) over x_c')
+ *
+ * One density, one integral a column: over quantiles of the model's own samples, the row's value,
+ * and points where the first ones found the mass. Between two points log p is taken for linear.
+ * Levels and classes are summed. The surprise of a value is -log of the probability of all values
+ * that are at most as likely given the rest: 3 nats are one in twenty, whatever the column's shape.
+ *
+ * A bad column smears over the good ones that depend on it. So columns are hidden one more in each
+ * round, always the most surprising ones given what is left, each replaced by its median given all
+ * others, until the row is usual. Owns no likelihood: that is flow.c. */
+#include <assert.h>
+#include <math.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "base/parallel.h"
+#include "base/status.h"
+#include "model/model.h"
+
+/* What is reported has all points, the search for it half of the first and fewer new ones. */
+enum { SAMPLES = 2048, GRID = 41, BEYOND = 5, NEWLY = 24, AROUND = 8, ROUNDS = 3 };
+enum { SEARCH_NEWLY = 12, SEARCH_AROUND = 4, SEARCH_ROUNDS = 2, MOST_LEVELS = 256 };
+enum { POINTS = GRID + 2 * BEYOND + 1 + ROUNDS * NEWLY, SLICES = 2048, BATCH_ROWS = 8192 };
+enum { CANDIDATES = 5 }; /* columns that are tried in each round */
+
+/* log p of a row as its column takes other values: atoms (levels, classes, mass points), then
+ * points of a density, both upwards. */
+typedef struct slice {
+    size_t row, column, atoms, points;
+    bool own_atom;
+    double own, own_logp;
+    double *x, *logp; /* [room] atoms, then points */
+    double surprise, median, low, high;
+    double excess; /* log p at the median above its mean over the slice */
+} slice;
+
+typedef struct explainer {
+    const nicest_model *model;
+    const entry *entry;
+    flow_workspace *work;
+    int threads;
+    size_t d, room, most, rows;
+    double enough;
+    bool fine, last;            /* what is made now is reported; its last points */
+    double *grid;               /* [d, GRID + 2 BEYOND] */
+    double *typical;            /* [d] the likeliest sample */
+    double *continuous, *clean; /* [cases, d] as it is, and with hidden columns replaced */
+    unsigned char *hidden;      /* [cases, d] */
+    const double *stored;
+    double *rest;                    /* [cases] log p of what is not hidden, up to a constant */
+    bool *done;                      /* [cases] */
+    bool *taken;                     /* [d] */
+    size_t *newest, *origin, *added; /* [cases] */
+    slice *slices;
+    size_t count;
+    double *points;       /* [slices, 2 room] */
+    double *batch, *logp; /* [BATCH_ROWS, d], [BATCH_ROWS] */
+    double **place;       /* [BATCH_ROWS] where a result goes */
+    slice *found;         /* [cases, d] the last slice of each column */
+} explainer;
+
+/* ------------------------------------------------------------------ the points of a slice */
+
+static bool is_level_column(const entry_column *c)
+{
+    return c->role == ENTRY_VALUE && c->step > 0 && c->levels > 0 && c->levels <= MOST_LEVELS;
+}
+
+/* A new point, whose log p is not yet known (NaN), where it belongs. */
+static void slice_point(slice *s, double x)
+{
+    double *at = s->x + s->atoms, *value = s->logp + s->atoms;
+    size_t i = s->points;
+    if (!isfinite(x))
+        return;
+    while (i > 0 && at[i - 1] > x)
+        i--;
+    if (i > 0 && at[i - 1] == x)
+        return;
+    memmove(at + i + 1, at + i, (s->points - i) * sizeof *at);
+    memmove(value + i + 1, value + i, (s->points - i) * sizeof *value);
+    at[i] = x;
+    value[i] = NAN;
+    s->points++;
+}
+
+static void slice_atom(slice *s, double x)
+{
+    s->x[s->atoms] = x;
+    s->logp[s->atoms++] = NAN;
+}
+
+/* Classes and mass points, then levels at the noise that the row has. */
+static void begin_slice(const explainer *e, slice *s, size_t row, size_t column, double *room)
+{
+    const entry_column *c = &e->entry->column[column];
+    const double *table = e->entry->table + e->entry->place[column].table;
+    double own = e->continuous[row * e->d + column];
+    *s = (slice){.row = row, .column = column, .own = own, .x = room, .logp = room + e->room};
+    s->own_atom =
+        c->role != ENTRY_VALUE || !entry_is_value(e->entry, column, own) || is_level_column(c);
+    for (size_t k = 0; k < (size_t)c->states; k++)
+        slice_atom(s, table[k]);
+    if (c->role == ENTRY_CATEGORY && c->other > 0)
+        slice_atom(s, HUGE_VAL);
+    if (is_level_column(c)) {
+        bool value = entry_is_value(e->entry, column, own);
+        double part = value ? (own - c->offset) / c->unit : 0.5;
+        part -= floor(part);
+        for (size_t k = 0; k < (size_t)c->levels; k++) {
+            double x = c->offset + c->unit * ((double)k + part), level[1];
+            *level = c->origin + c->step * (double)k;
+            if (c->states == 0 || entry_is_value(e->entry, column, *level))
+                slice_atom(s, value && fabs(x - own) < 0.5 * c->unit ? own : x);
+        }
+    }
+    bool there = !s->own_atom;
+    for (size_t k = 0; k < s->atoms; k++)
+        there = there || s->x[k] == own || (isnan(own) && isnan(s->x[k]));
+    if (!there)
+        slice_atom(s, own);
+    if (c->role != ENTRY_VALUE || is_level_column(c))
+        return;
+    const double *grid = e->grid + column * (GRID + 2 * BEYOND);
+    for (size_t k = 0; k < GRID; k += e->fine ? 1 : 2)
+        slice_point(s, grid[k]);
+    for (size_t k = 0; k < BEYOND; k += e->fine ? 1 : 2) {
+        slice_point(s, grid[GRID + 2 * k]);
+        slice_point(s, grid[GRID + 2 * k + 1]);
+    }
+    if (!s->own_atom)
+        slice_point(s, own);
+}
+
+/* ------------------------------------------------------------------ masses */
+
+static double add_logs(double a, double b)
+{
+    double high = fmax(a, b), low = fmin(a, b);
+    return low == -HUGE_VAL ? high : high + log1p(exp(low - high));
+}
+
+/* log of the integral of exp(linear from a to b) over a length. */
+static double log_cell(double length, double a, double b)
+{
+    double drop = fmin(fabs(a - b), 1e3), high = fmax(a, b);
+    if (!(length > 0) || high == -HUGE_VAL)
+        return -HUGE_VAL;
+    return high + log(length) + (drop > 1e-9 ? log(-expm1(-drop) / drop) : 0);
+}
+
+/* The part of that cell where it is at most `level`. */
+static double log_cell_below(double length, double a, double b, double level)
+{
+    double low = fmin(a, b), high = fmax(a, b);
+    if (high <= level)
+        return log_cell(length, a, b);
+    if (low >= level)
+        return -HUGE_VAL;
+    return log_cell(length * (low > -HUGE_VAL ? (level - low) / (high - low) : 1), low, level);
+}
+
+/* Where in a cell, from 0 to 1, the share t of its mass lies to the left. */
+static double cell_quantile(double a, double b, double t)
+{
+    double rise = fmin(fmax(b - a, -500), 500);
+    return fabs(rise) < 1e-9 ? t : log1p(t * expm1(rise)) / rise;
+}
+
+/* The value below which `share` of the mass lies: atoms count where they stand. */
+static double slice_quantile(const slice *s, double log_total, double share)
+{
+    const double *x = s->x + s->atoms, *logp = s->logp + s->atoms;
+    double sum = 0;
+    size_t k = 0;
+    for (size_t i = 0; i + 1 < s->points || k < s->atoms; i++) {
+        bool cells = i + 1 < s->points;
+        for (; k < s->atoms && (!cells || s->x[k] <= x[i]); k++) {
+            sum += exp(s->logp[k] - log_total);
+            if (sum >= share)
+                return s->x[k];
+        }
+        if (!cells)
+            break;
+        double mass = exp(log_cell(x[i + 1] - x[i], logp[i], logp[i + 1]) - log_total);
+        if (sum + mass >= share)
+            return x[i] +
+                   (x[i + 1] - x[i]) * cell_quantile(logp[i], logp[i + 1], (share - sum) / mass);
+        sum += mass;
+    }
+    return s->points ? x[s->points - 1] : s->x[s->atoms - 1];
+}
+
+static void sort_atoms(slice *s)
+{
+    for (size_t k = 1; k < s->atoms; k++)
+        for (size_t i = k; i > 0 && !(s->x[i - 1] <= s->x[i] || isnan(s->x[i])); i--) {
+            double x = s->x[i], logp = s->logp[i];
+            s->x[i] = s->x[i - 1], s->logp[i] = s->logp[i - 1];
+            s->x[i - 1] = x, s->logp[i - 1] = logp;
+        }
+}
+
+/* How much likelier a row becomes when a typical value of the column makes way for the median: half
+ * a nat of a Gaussian, more where the density has a peak. */
+static double slice_excess(const slice *s, double total)
+{
+    const double *x = s->x + s->atoms, *logp = s->logp + s->atoms;
+    double mean = 0, median = -HUGE_VAL;
+    for (size_t k = 0; k < s->atoms; k++) {
+        mean += s->logp[k] > -HUGE_VAL ? exp(s->logp[k] - total) * s->logp[k] : 0;
+        median = s->x[k] == s->median ? s->logp[k] : median;
+    }
+    for (size_t i = 0; i + 1 < s->points; i++) {
+        double mass = exp(log_cell(x[i + 1] - x[i], logp[i], logp[i + 1]) - total);
+        double part = (s->median - x[i]) / (x[i + 1] - x[i]);
+        mean += mass > 1e-12 ? mass * (logp[i] + logp[i + 1]) / 2 : 0;
+        if (part >= 0 && part <= 1 && median == -HUGE_VAL)
+            median = logp[i] + part * (logp[i + 1] - logp[i]);
+    }
+    return isfinite(median - mean) ? median - mean : 0;
+}
+
+/* Figures of a slice whose log p are known. NaN where nothing is possible. A hair of `level` lets
+ * rounding not decide on a plateau. */
+static void finish_slice(const explainer *e, slice *s)
+{
+    const double HAIR = 1e-3, *x = s->x + s->atoms, *logp = s->logp + s->atoms;
+    double total = -HUGE_VAL, below = -HUGE_VAL, best = -HUGE_VAL, level = s->own_logp + HAIR;
+    s->median = s->low = s->high = s->own;
+    for (size_t k = 0; k < s->atoms; k++) {
+        total = add_logs(total, s->logp[k]);
+        if (s->own_atom && s->logp[k] <= level)
+            below = add_logs(below, s->logp[k]);
+        if (s->logp[k] > best) {
+            best = s->logp[k];
+            s->median = s->x[k];
+        }
+    }
+    for (size_t i = 0; i + 1 < s->points; i++) {
+        double length = x[i + 1] - x[i];
+        total = add_logs(total, log_cell(length, logp[i], logp[i + 1]));
+        if (!s->own_atom)
+            below = add_logs(below, log_cell_below(length, logp[i], logp[i + 1], level));
+    }
+    s->surprise = total > -HUGE_VAL ? fmax(total - below, 0) : NAN;
+    if (e->entry->column[s->column].role != ENTRY_VALUE) {
+        s->low = s->high = s->median;
+    } else if (total > -HUGE_VAL) {
+        sort_atoms(s);
+        s->median = slice_quantile(s, total, 0.5);
+        s->low = slice_quantile(s, total, 0.05);
+        s->high = slice_quantile(s, total, 0.95);
+    }
+    s->excess = total > -HUGE_VAL ? slice_excess(s, total) : 0;
+}
+
+/* New points where the mass is: in each cell as many as its largest possible share of all, a
+ * quarter of that for its neighbours; and around the row's own value, whose tail is asked for. */
+static void refine_slice(slice *s, size_t newly, size_t around)
+{
+    double made[NEWLY], weight[POINTS], sum = 0, before = 0, high = -HUGE_VAL;
+    size_t cells = s->points > 0 ? s->points - 1 : 0, count = 0, some = newly - around;
+    const double *x = s->x + s->atoms, *logp = s->logp + s->atoms;
+    for (size_t i = 0; i < cells; i++) {
+        weight[i] = log(x[i + 1] - x[i]) + fmax(logp[i], logp[i + 1]);
+        high = fmax(high, weight[i]);
+    }
+    if (high == -HUGE_VAL)
+        return;
+    for (size_t i = 0; i < cells; i++)
+        weight[i] = exp(weight[i] - high);
+    for (size_t i = 0; i < cells; i++)
+        sum += weight[i] + ((i ? weight[i - 1] : 0) + (i + 1 < cells ? weight[i + 1] : 0)) / 4;
+    for (size_t i = 0; i < cells; i++) {
+        double after = before + weight[i] +
+                       ((i ? weight[i - 1] : 0) + (i + 1 < cells ? weight[i + 1] : 0)) / 4;
+        size_t more =
+            (size_t)rint(after / sum * (double)some) - (size_t)rint(before / sum * (double)some);
+        for (size_t k = 0; k < more && count < some; k++)
+            made[count++] = x[i] + (x[i + 1] - x[i]) * (double)(k + 1) / (double)(more + 1);
+        before = after;
+    }
+    if (around && !s->own_atom) {
+        static const double off[AROUND / 2] = {0.1, 0.4, 0.03, 1};
+        double total = -HUGE_VAL;
+        for (size_t i = 0; i < cells; i++)
+            total = add_logs(total, log_cell(x[i + 1] - x[i], logp[i], logp[i + 1]));
+        double width = (slice_quantile(s, total, 0.84) - slice_quantile(s, total, 0.16)) / 2;
+        for (size_t k = 0; k < around / 2; k++) {
+            made[count++] = s->own - off[k] * width;
+            made[count++] = s->own + off[k] * width;
+        }
+    }
+    for (size_t k = 0; k < count; k++)
+        slice_point(s, made[k]);
+}
+
+/* ------------------------------------------------------------------ many slices at once */
+
+static void flush_batch(explainer *e, size_t count)
+{
+    if (!count)
+        return;
+    flow_run(
+        e->work,
+        &(flow_job){.input = FLOW_CONTINUOUS, .rows = count, .values = e->batch, .logp = e->logp});
+    for (size_t i = 0; i < count; i++)
+        *e->place[i] = isnan(e->logp[i]) ? -HUGE_VAL : e->logp[i];
+}
+
+/* log p of all points that have none yet, of all slices in few large batches. */
+static void evaluate_slices(explainer *e)
+{
+    size_t count = 0, d = e->d;
+    for (size_t i = 0; i < e->count; i++) {
+        slice *s = &e->slices[i];
+        for (size_t k = 0; k < s->atoms + s->points; k++) {
+            if (!isnan(s->logp[k]))
+                continue;
+            memcpy(e->batch + count * d, e->clean + s->row * d, d * sizeof *e->batch);
+            e->batch[count * d + s->column] = s->x[k];
+            e->place[count++] = &s->logp[k];
+            if (count == BATCH_ROWS) {
+                flush_batch(e, count);
+                count = 0;
+            }
+        }
+    }
+    flush_batch(e, count);
+}
+
+static void refine_one(void *context, int thread, size_t i)
+{
+    const explainer *e = context;
+    size_t around = e->last ? e->fine ? AROUND : SEARCH_AROUND : 0;
+    (void)thread;
+    refine_slice(&e->slices[i], e->fine ? NEWLY : SEARCH_NEWLY, around);
+}
+
+static void finish_one(void *context, int thread, size_t i)
+{
+    const explainer *e = context;
+    slice *s = &e->slices[i];
+    (void)thread;
+    for (size_t k = 0; k < s->atoms + s->points; k++) {
+        bool atom = k < s->atoms;
+        if (atom == s->own_atom && (s->x[k] == s->own || (isnan(s->x[k]) && isnan(s->own))))
+            s->own_logp = s->logp[k];
+    }
+    finish_slice(e, s);
+    e->found[s->row * e->d + s->column] = *s;
+}
+
+static void run_slices(explainer *e)
+{
+    evaluate_slices(e);
+    for (int left = e->fine ? ROUNDS : SEARCH_ROUNDS; left > 0; left--) {
+        e->last = left == 1;
+        parallel_for(e->threads, e->count, refine_one, e);
+        evaluate_slices(e);
+    }
+    parallel_for(e->threads, e->count, finish_one, e);
+    e->count = 0;
+}
+
+static void ask_slice(explainer *e, size_t row, size_t column)
+{
+    begin_slice(e, &e->slices[e->count], row, column, e->points + e->count * 2 * e->room);
+    e->count++;
+    if (e->count == SLICES)
+        run_slices(e);
+}
+
+/* Whether anything can be said of a cell: not of what is given, nor of a hole. */
+static bool can_surprise(const explainer *e, size_t row, size_t column)
+{
+    const entry_column *c = &e->entry->column[column];
+    double v = e->continuous[row * e->d + column];
+    const double *table = e->entry->table + e->entry->place[column].table;
+    if (c->given > 0)
+        return false;
+    return !isnan(v) || (c->states > 0 && isnan(table[(size_t)c->states - 1]));
+}
+
+/* ------------------------------------------------------------------ rounds */
+
+static void replace_hidden(explainer *e, size_t row)
+{
+    for (size_t j = 0, d = e->d; j < d; j++) {
+        size_t at = row * d + j;
+        e->clean[at] = e->hidden[at] ? e->found[at].median : e->continuous[at];
+    }
+}
+
+static size_t count_cells(const explainer *e, size_t row)
+{
+    size_t count = 0;
+    for (size_t j = 0; j < e->d; j++)
+        count += e->hidden[row * e->d + j];
+    return count;
+}
+
+/* Each hidden column anew, given all others and the replacements so far: the k-th of every row from
+ * `first` on together. One that stands alone is known already. */
+static void sweep_hidden(explainer *e, size_t first, size_t end)
+{
+    for (size_t k = 0; k < e->most; k++) {
+        for (size_t i = first; i < end; i++) {
+            size_t seen = 0;
+            bool wanted = !e->done[i] && (e->fine || count_cells(e, i) > 1);
+            for (size_t j = 0; wanted && j < e->d; j++)
+                if (e->hidden[i * e->d + j] && seen++ == k)
+                    ask_slice(e, i, j);
+        }
+        run_slices(e);
+        for (size_t i = first; i < end; i++)
+            replace_hidden(e, i);
+    }
+}
+
+/* The most surprising column of a row that is neither hidden nor taken; d where there is none. */
+static size_t next_column(const explainer *e, size_t row, const bool *taken)
+{
+    size_t best = e->d;
+    for (size_t j = 0; j < e->d; j++) {
+        const slice *s = &e->found[row * e->d + j];
+        if (!e->hidden[row * e->d + j] && !taken[j] && s->surprise >= 0 &&
+            (best == e->d || s->surprise > e->found[row * e->d + best].surprise))
+            best = j;
+    }
+    return best;
+}
+
+/* log p of a row with the hidden columns at typical values, given the others. */
+static void measure_rest(explainer *e, size_t first, size_t end)
+{
+    size_t d = e->d;
+    flow_run(e->work, &(flow_job){.input = FLOW_CONTINUOUS,
+                                  .rows = end - first,
+                                  .values = e->clean + first * d,
+                                  .logp = e->rest + first});
+    for (size_t i = first; i < end; i++)
+        for (size_t j = 0; j < d; j++)
+            if (e->hidden[i * d + j])
+                e->rest[i] -= e->found[i * d + j].excess;
+}
+
+/* Case `to` becomes the row with column `add` hidden and `drop` (d: none) seen. */
+static void make_trial(explainer *e, size_t to, size_t row, size_t add, size_t drop)
+{
+    size_t d = e->d;
+    memcpy(e->continuous + to * d, e->continuous + row * d, d * sizeof *e->continuous);
+    memcpy(e->hidden + to * d, e->hidden + row * d, d);
+    memcpy(e->found + to * d, e->found + row * d, d * sizeof *e->found);
+    e->hidden[to * d + add] = 1;
+    if (drop < d)
+        e->hidden[to * d + drop] = 0;
+    replace_hidden(e, to);
+    e->done[to] = false;
+}
+
+/* Trials of every row that is not done: the most surprising columns, each in place of each hidden
+ * one (swap), or beside them. The best is taken; of a swap only where the rest becomes likelier. */
+static void try_columns(explainer *e, bool swap)
+{
+    bool *taken = e->taken;
+    size_t d = e->d, cases = e->rows;
+    for (size_t i = 0; i < e->rows; i++) {
+        size_t hidden = count_cells(e, i);
+        if (e->done[i] || (swap && hidden < 2))
+            continue;
+        memset(taken, 0, d * sizeof *taken);
+        for (size_t t = 0; t < (swap || hidden ? CANDIDATES : 1); t++) {
+            size_t j = next_column(e, i, taken);
+            if (j == d)
+                break;
+            taken[j] = true;
+            for (size_t k = 0; k < (swap ? d : 1); k++)
+                if (!swap || (e->hidden[i * d + k] && k != e->newest[i])) {
+                    e->origin[cases] = i;
+                    e->added[cases] = j;
+                    make_trial(e, cases++, i, j, swap ? k : d);
+                }
+        }
+    }
+    sweep_hidden(e, e->rows, cases);
+    measure_rest(e, 0, cases);
+    for (size_t i = 0; !swap && i < e->rows; i++)
+        if (!e->done[i])
+            e->rest[i] = -HUGE_VAL;
+    for (size_t t = e->rows; t < cases; t++) {
+        size_t i = e->origin[t];
+        if (count_cells(e, t) == count_cells(e, i) && !(e->rest[t] > e->rest[i]))
+            continue;
+        memcpy(e->hidden + i * d, e->hidden + t * d, d);
+        memcpy(e->found + i * d, e->found + t * d, d * sizeof *e->found);
+        replace_hidden(e, i);
+        e->rest[i] = e->rest[t];
+        e->newest[i] = e->added[t];
+    }
+}
+
+/* Values that are impossible whatever else is in the row: one alone makes the likeliest sample
+ * impossible. They hide each other from the integral, so they go first. */
+static void hide_impossible(explainer *e)
+{
+    size_t d = e->d;
+    flow_run(e->work, &(flow_job){.input = FLOW_CONTINUOUS,
+                                  .rows = e->rows,
+                                  .values = e->continuous,
+                                  .logp = e->rest});
+    for (size_t i = 0; i < e->rows; i++) {
+        for (size_t j = 0, count = 0; e->rest[i] == -HUGE_VAL && j < d && count < e->most; j++) {
+            memcpy(e->batch, e->typical, d * sizeof *e->batch);
+            e->batch[j] = e->continuous[i * d + j];
+            flow_run(e->work,
+                     &(flow_job){
+                         .input = FLOW_CONTINUOUS, .rows = 1, .values = e->batch, .logp = e->logp});
+            if (!can_surprise(e, i, j) || e->logp[0] > -HUGE_VAL)
+                continue;
+            e->hidden[i * d + j] = 1;
+            e->found[i * d + j].median = e->typical[j];
+            count++;
+        }
+        replace_hidden(e, i);
+    }
+}
+
+/* Rows that are usual by now are done; so are those with as many reasons as wanted. */
+static nicest_status judge_clean(explainer *e)
+{
+    bool calibrated = nicest_calibrated(e->model);
+    flow_run(e->work,
+             &(flow_job){
+                 .input = FLOW_CONTINUOUS, .rows = e->rows, .values = e->clean, .logp = e->rest});
+    for (size_t i = 0; i < e->rows; i++) {
+        double p = 0;
+        size_t hidden = count_cells(e, i);
+        if (calibrated)
+            TRY(nicest_conformal(e->model, "logp", &e->rest[i], 1, &p));
+        e->done[i] = e->done[i] || hidden >= e->most || (hidden > 0 && p >= e->enough);
+    }
+    return NICEST_OK;
+}
+
+/* One more column a round, then perhaps another in place of an earlier one. */
+static nicest_status explain_chunk(explainer *e)
+{
+    for (size_t i = 0; i < e->rows * e->d; i++)
+        e->found[i] = (slice){.surprise = NAN};
+    for (size_t i = 0; i < e->rows; i++)
+        e->newest[i] = e->d;
+    memset(e->done, 0, e->rows * sizeof *e->done);
+    hide_impossible(e);
+    for (size_t round = 0; round < e->most; round++) {
+        TRY(judge_clean(e));
+        for (size_t i = 0; i < e->rows; i++)
+            for (size_t j = 0; j < e->d && !e->done[i]; j++)
+                if (can_surprise(e, i, j))
+                    ask_slice(e, i, j);
+        run_slices(e);
+        try_columns(e, false);
+        if (round > 0)
+            try_columns(e, true);
+    }
+    memset(e->done, 0, e->rows * sizeof *e->done);
+    e->fine = true;
+    sweep_hidden(e, 0, e->rows);
+    e->fine = false;
+    return NICEST_OK;
+}
+
+/* ------------------------------------------------------------------ results */
+
+static int by_reason(const void *a, const void *b)
+{
+    const nicest_reason *x = a, *y = b;
+    if (x->surprise != y->surprise)
+        return x->surprise < y->surprise ? 1 : -1;
+    return (x->column > y->column) - (x->column < y->column);
+}
+
+/* A continuous value of a column as a file has it. */
+static double stored_of(const explainer *e, size_t row, size_t column, double value)
+{
+    double *made = e->batch, *out = e->batch + e->d;
+    memcpy(made, e->clean + row * e->d, e->d * sizeof *made);
+    made[column] = value;
+    entry_quantise_row(e->entry, made, out);
+    return out[column];
+}
+
+static size_t write_reasons(const explainer *e, size_t row, nicest_reason *out)
+{
+    size_t count = 0;
+    for (size_t j = 0; j < e->d; j++) {
+        const slice *s = &e->found[row * e->d + j];
+        if (!e->hidden[row * e->d + j])
+            continue;
+        assert(count < e->most);
+        out[count++] = (nicest_reason){j,
+                                       e->stored[row * e->d + j],
+                                       stored_of(e, row, j, s->median),
+                                       stored_of(e, row, j, s->low),
+                                       stored_of(e, row, j, s->high),
+                                       s->surprise};
+    }
+    qsort(out, count, sizeof *out, by_reason);
+    return count;
+}
+
+/* ------------------------------------------------------------------ making */
+
+static int by_size_of_value(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+/* Quantiles of the model's samples, and some points beyond them on either side. */
+static nicest_status make_grid(explainer *e)
+{
+    static const double beyond[BEYOND] = {0.05, 0.2, 0.6, 2, 6};
+    double *samples = memory_new(SAMPLES, (e->d + 2) * sizeof *samples);
+    if (!samples)
+        return fail_memory();
+    double *logp = samples + SAMPLES * e->d, *sorted = logp + SAMPLES;
+    size_t best = 0;
+    flow_run(e->work, &(flow_job){.input = FLOW_PRIOR,
+                                  .rows = SAMPLES,
+                                  .noise = {1, RANDOM_SAMPLE, 0},
+                                  .temperature = 1,
+                                  .continuous = samples});
+    flow_run(
+        e->work,
+        &(flow_job){.input = FLOW_CONTINUOUS, .rows = SAMPLES, .values = samples, .logp = logp});
+    for (size_t i = 1; i < SAMPLES; i++)
+        best = logp[i] > logp[best] || isnan(logp[best]) ? i : best;
+    memcpy(e->typical, samples + best * e->d, e->d * sizeof *samples);
+    for (size_t j = 0; j < e->d; j++) {
+        double *grid = e->grid + j * (GRID + 2 * BEYOND);
+        size_t n = 0;
+        for (size_t i = 0; i < SAMPLES; i++)
+            if (entry_is_value(e->entry, j, samples[i * e->d + j]))
+                sorted[n++] = samples[i * e->d + j];
+        qsort(sorted, n, sizeof *sorted, by_size_of_value);
+        double least = n ? sorted[0] : 0, range = n ? sorted[n - 1] - least : 0;
+        for (size_t k = 0; k < GRID; k++)
+            grid[k] = n ? sorted[k * (n - 1) / (GRID - 1)] : 0;
+        for (size_t k = 0; k < BEYOND; k++) {
+            grid[GRID + 2 * k] = least - beyond[k] * range;
+            grid[GRID + 2 * k + 1] = least + (1 + beyond[k]) * range;
+        }
+    }
+    memory_free(samples);
+    return NICEST_OK;
+}
+
+static void explainer_close(explainer *e)
+{
+    flow_workspace_free(e->work);
+    memory_free(e->grid);
+    memory_free(e->continuous);
+    memory_free(e->hidden);
+    memory_free(e->rest);
+    memory_free(e->done);
+    memory_free(e->newest);
+    memory_free(e->slices);
+    memory_free(e->points);
+    memory_free(e->batch);
+    memory_free(e->place);
+    memory_free(e->found);
+}
+
+/* Memory for up to `rows` rows at a time. */
+static nicest_status explainer_open(explainer *e, size_t rows)
+{
+    size_t d = e->d, atoms = 1;
+    for (size_t j = 0; j < d; j++) {
+        const entry_column *c = &e->entry->column[j];
+        size_t own = (size_t)c->states + 2 + (is_level_column(c) ? (size_t)c->levels : 0);
+        atoms = own > atoms ? own : atoms;
+    }
+    e->room = POINTS + atoms;
+    TRY(flow_workspace_new(&e->work, model_flow_const(e->model), FLOW_SCORE, 0, e->threads, false));
+    e->grid = memory_new(d, (GRID + 2 * BEYOND + 1) * sizeof *e->grid);
+    size_t cases = rows * (1 + CANDIDATES * e->most);
+    e->continuous = memory_new(2 * cases, d * sizeof *e->continuous);
+    e->hidden = memory_new(cases, d);
+    e->rest = memory_new(cases, sizeof *e->rest);
+    e->done = memory_new(cases + d, sizeof *e->done);
+    e->newest = memory_new(3 * cases, sizeof *e->newest);
+    e->slices = memory_new(SLICES, sizeof *e->slices);
+    e->points = memory_new(SLICES, 2 * e->room * sizeof *e->points);
+    e->batch = memory_new(BATCH_ROWS, (d + 1) * sizeof *e->batch);
+    e->place = memory_new(BATCH_ROWS, sizeof *e->place);
+    e->found = memory_new(cases, d * sizeof *e->found);
+    if (!e->grid || !e->continuous || !e->hidden || !e->rest || !e->done || !e->newest ||
+        !e->slices || !e->points || !e->batch || !e->place || !e->found)
+        return fail_memory();
+    e->typical = e->grid + d * (GRID + 2 * BEYOND);
+    e->clean = e->continuous + cases * d;
+    e->taken = e->done + cases;
+    e->origin = e->newest + cases;
+    e->added = e->origin + cases;
+    e->logp = e->batch + BATCH_ROWS * d;
+    return make_grid(e);
+}
+
+nicest_status nicest_explain(const nicest_model *model, const double *stored, size_t n, size_t most,
+                             double enough, uint64_t seed, int threads, nicest_tick tick,
+                             void *context, nicest_reason *reasons, size_t *counts)
+{
+    if (!model || (n && (!stored || !reasons || !counts)))
+        return fail(NICEST_E_ARGUMENT, "a model, rows and places for reasons are needed");
+    size_t d = nicest_model_columns(model), rows = SLICES / d > 1 ? SLICES / d : 1;
+    if (most < 1 || most > d)
+        return fail(NICEST_E_ARGUMENT, "reasons of a row: expected 1 to %zu, got %zu", d, most);
+    TRY(model_check_threads(threads));
+    explainer e = {.model = model,
+                   .entry = &model_flow_const(model)->entry,
+                   .threads = threads < 1 ? parallel_available() : threads,
+                   .d = d,
+                   .most = most,
+                   .enough = enough};
+    nicest_status status = explainer_open(&e, rows);
+    for (size_t first = 0; status == NICEST_OK && first < n; first += rows) {
+        e.rows = n - first < rows ? n - first : rows;
+        e.stored = stored + first * d;
+        memset(e.hidden, 0, e.rows * d);
+        TRY_TO(nicest_encode(model, e.stored, e.rows, seed, e.continuous));
+        memcpy(e.clean, e.continuous, e.rows * d * sizeof *e.clean);
+        TRY_TO(explain_chunk(&e));
+        for (size_t i = 0; i < e.rows; i++)
+            counts[first + i] = write_reasons(&e, i, reasons + (first + i) * most);
+        if (tick && tick(context, (double)(first + e.rows), (double)n))
+            TRY_TO(fail(NICEST_E_INTERRUPTED, "interrupted after %zu rows", first + e.rows));
+    }
+done:
+    explainer_close(&e);
+    return status;
+}
