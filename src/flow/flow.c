@@ -1152,14 +1152,49 @@ static nicest_status start_from(flow *f, const flow_rows *rows, uint64_t seed, i
     return status;
 }
 
-nicest_status flow_init(flow *f, const flow_rows *rows, uint64_t seed, int threads)
+static void init_layers(flow *f, uint64_t seed)
 {
     vector_fill(f->theta, 0, f->tensors.trainable);
     for (size_t i = 0; i < f->spec.count; i++)
         if (class_of(f, i)->init)
             class_of(f, i)->init(f->spec.layers[i],
                                  (random_stream){seed, RANDOM_INIT, (uint32_t)i});
+}
+
+nicest_status flow_init(flow *f, const flow_rows *rows, uint64_t seed, int threads)
+{
+    init_layers(f, seed);
     return start_from(f, rows, seed, threads);
+}
+
+/* Where a tensor of a layer that the closed form has, too, is there. */
+static const tensor *counterpart(const flow *f, const tensor *t, const flow *closed)
+{
+    char name[sizeof t->name];
+    size_t number = 0, place = 0;
+    int end = 0;
+    snprintf(name, sizeof name, "%s", t->name);
+    if (sscanf(t->name, "layers.%zu.%n", &number, &end) == 1 && end) {
+        for (size_t i = 0; i < number; i++)
+            place += place < closed->spec.count && class_of(f, i) == class_of(closed, place);
+        if (place == closed->spec.count || class_of(f, number) != class_of(closed, place))
+            return NULL; /* a layer between those of the closed form */
+        snprintf(name, sizeof name, "layers.%zu.%s", place, t->name + end);
+    }
+    for (size_t i = 0; i < closed->tensors.count; i++)
+        if (!strcmp(closed->tensors.items[i].name, name))
+            return &closed->tensors.items[i];
+    return NULL;
+}
+
+void flow_init_like(flow *f, const flow *closed, uint64_t seed)
+{
+    init_layers(f, seed);
+    for (size_t i = 0; i < f->tensors.count; i++) {
+        const tensor *t = &f->tensors.items[i], *from = counterpart(f, t, closed);
+        if (from && from->count == t->count)
+            memcpy(*t->slot, *from->slot, t->count * sizeof **t->slot);
+    }
 }
 
 void flow_confine(const flow *f, real *theta)

@@ -44,6 +44,9 @@ typedef struct flow_rows {
  * of very many, evenly chosen ones), layer by layer, in one way through the flow. The entry must be
  * set before. */
 nicest_status flow_init(flow *f, const flow_rows *rows, uint64_t seed, int threads);
+/* The same where `closed` has started: a flow whose layers are some of those of f, in their order, and the
+ * only ones of their kinds. Its values are taken over. */
+void flow_init_like(flow *f, const flow *closed, uint64_t seed);
 /* Whether tensors that came from a file are ones that the layers can have: NICEST_E_FORMAT. */
 nicest_status flow_check(const flow *f);
 /* Sets those elements of a vector like theta to zero that are always zero there. */

@@ -37,6 +37,7 @@
 #define flow_confine         flow_confine_f64
 #define flow_free            flow_free_f64
 #define flow_gradient        flow_gradient_f64
+#define flow_init_like flow_init_like_f64
 #define flow_init            flow_init_f64
 #define flow_largest_block   flow_largest_block_f64
 #define flow_learn           flow_learn_f64

@@ -31,13 +31,16 @@ enum {
 static const double HEAT_SHARE = 0.17;
 /* Where EM is not worth its time: n d^2 numbers of one part and iteration. */
 static const double MOST_EM_WORK = 2e9;
+/* n d^2 times parts that a choice may go up to: some seconds. */
+static const double EM_WORK = 1.6e7;
 enum { MOST_MIXTURE_COLUMNS = 128 };
 
 /* ------------------------------------------------------------------ contestants */
 
-/* A run of `spec` (owned from now on) on these rows, without checkpoint and progress. */
+/* A run of `spec` (owned from now on) on these rows, without checkpoint and progress. It starts from
+ * the rows or, where `like` is the closed form that its couplings are in, from that. */
 static nicest_status contest_open(trainer **out, const trainer *parent, nicest_data *train,
-                                  nicest_data *valid, char *spec)
+                                  nicest_data *valid, char *spec, const flow *like)
 {
     trainer *t = memory_new(1, sizeof *t);
     size_t n = nicest_data_rows(train);
@@ -60,6 +63,7 @@ static nicest_status contest_open(trainer **out, const trainer *parent, nicest_d
     size_t most = n / t->recipe.accumulate;
     t->recipe.batch = t->recipe.batch < most ? t->recipe.batch : most;
     t->shift = parent->shift;
+    t->like = like;
     t->clock = parallel_clock();
     nicest_status status = entry_copy(&t->entry, &parent->entry) ? NICEST_OK : fail_memory();
     if (status == NICEST_OK)
@@ -121,7 +125,8 @@ static nicest_status choose_parts(const trainer *t, nicest_data *rows, const cha
     if (d > MOST_MIXTURE_COLUMNS || work > MOST_EM_WORK || n < FEWEST_ROWS)
         return NICEST_OK;
     TRY(contest_open(&contest, t, rows, NULL,
-                     stack_spec(t->recipe.values, t->recipe.head, first, NULL, "prior normal\n")));
+                     stack_spec(t->recipe.values, t->recipe.head, first, NULL, "prior normal\n"),
+                     NULL));
     size_t wide = t->entry.columns; /* a latent row has its values where the stored row has them */
     double *latent = memory_new(n, wide * sizeof *latent);
     nicest_status status = latent ? NICEST_OK : fail_memory();
@@ -129,9 +134,12 @@ static nicest_status choose_parts(const trainer *t, nicest_data *rows, const cha
         run_all(contest, rows, NULL, latent);
         for (size_t i = 0; i < n * d; i++)
             latent[i] = latent[i / d * wide + entry_value(&t->entry, i % d)];
+        for (size_t i = 0; i < n * d; i++) /* what is hidden */
+            latent[i] = isfinite(latent[i]) ? latent[i] : NAN;
         mixture_rows some = {.x = latent, .n = n, .d = d};
         mixture_options o = {.seed = t->options.seed, .threads = t->options.threads, .restarts = 1};
-        status = mixture_choose(&found, &some, &o, MOST_PARTS, NULL);
+        double most = fmin(fmax(EM_WORK / work, 4), MOST_PARTS);
+        status = mixture_choose(&found, &some, &o, (size_t)most, NULL);
     }
     if (status == NICEST_OK)
         *parts = found->parts;
@@ -149,7 +157,7 @@ static nicest_status fit_closed(const trainer *t, nicest_data *train, nicest_dat
     trainer *contest = NULL;
     nicest_status status =
         contest_open(&contest, t, train, valid,
-                     stack_spec(t->recipe.values, t->recipe.head, c->first, NULL, c->last));
+                     stack_spec(t->recipe.values, t->recipe.head, c->first, NULL, c->last), NULL);
     *logp = status == NICEST_OK ? contest->state.best_logp : -INFINITY;
     if (fitted)
         *fitted = contest;
@@ -230,50 +238,72 @@ static double *reference_of(train_state *r, const closed_form *c)
 }
 
 /* Held-out figures of the closed forms, for the result. */
-static nicest_status refer(trainer *t, const closed_form *c, size_t count)
+static nicest_status refer(trainer *t, const closed_form *c, trainer **fitted, size_t count)
 {
     nicest_data *rows = t->rows.held_out ? t->rows.held_out : t->rows.valid;
-    for (size_t i = 0; rows && i < count; i++) {
-        double *figure = reference_of(&t->state, &c[i]);
-        if (figure)
-            TRY(fit_closed(t, t->rows.train, rows, &c[i], NULL, figure));
-        if (figure && !isfinite(*figure))
-            *figure = NAN;
+    size_t n = rows ? nicest_data_rows(rows) : 0;
+    double *logp = memory_new(n, sizeof *logp);
+    if (!logp)
+        return fail_memory();
+    for (size_t i = 0; n && i < count; i++) {
+        double *figure = reference_of(&t->state, &c[i]), sum = 0;
+        if (!figure || !fitted[i])
+            continue;
+        run_all(fitted[i], rows, logp, NULL);
+        for (size_t r = 0; r < n; r++)
+            sum += logp[r] / (double)n;
+        *figure = isfinite(sum) ? sum : NAN;
     }
+    memory_free(logp);
     return NICEST_OK;
 }
 
-/* The best closed form: tried, said, and fitted to the training rows. */
-static nicest_status choose_closed(trainer *t, closed_form *best, trainer **fitted)
+static void say_closed(trainer *t, const closed_form *c, size_t count, size_t chosen, bool folds)
 {
-    closed_form c[4] = {0};
-    size_t count = 0, chosen = 0;
-    bool folds = !t->rows.valid || t->rows.both;
-    nicest_data *rows = t->rows.both ? t->rows.both : t->rows.train;
     char line[512];
-    double logp;
-    bool few = nicest_data_rows(rows) < FEWEST_ROWS; /* too few for a marginal */
-    for (int which = 0; which < (t->recipe.first || few ? 1 : 2); which++)
-        TRY(add_closed(t, rows, which, c, &count));
-    if (folds && count > 1)
-        TRY(cross_validate(t, c, count));
-    for (size_t i = 0; i < count && !folds; i++)
-        TRY(fit_closed(t, t->rows.train, t->rows.valid, &c[i], NULL, &c[i].logp));
     int used = snprintf(line, sizeof line, "closed forms, nats of %s:",
                         folds ? "rows left out in five folds" : "validation rows");
-    for (size_t i = 0; i < count; i++) {
-        chosen = c[i].logp > c[chosen].logp ? i : chosen;
-        if (count > 1 && isfinite(c[i].logp))
+    for (size_t i = 0; i < count; i++)
+        if (isfinite(c[i].logp))
             used += snprintf(line + used, sizeof line - (size_t)used, "%s %s %.4g",
                              line[used - 1] == ':' ? "" : ",", c[i].name, c[i].logp);
-    }
     if (count > 1)
         words_add(&t->said, "%s", line);
     words_add(&t->said, "start: %s", c[chosen].name);
     snprintf(t->result.start, sizeof t->result.start, "%s", c[chosen].name);
-    TRY(refer(t, c, count));
+}
+
+/* The best closed form: all are fitted to the training rows once, compared, and said. */
+static nicest_status choose_closed(trainer *t, closed_form *best, trainer **fitted)
+{
+    closed_form c[4] = {0};
+    trainer *fit[4] = {NULL};
+    size_t count = 0, chosen = 0;
+    bool folds = !t->rows.valid || t->rows.both;
+    nicest_data *rows = t->rows.both ? t->rows.both : t->rows.train;
+    bool few = nicest_data_rows(rows) < FEWEST_ROWS; /* too few for a marginal */
+    nicest_status status = NICEST_OK;
+    for (int which = 0; which < (t->recipe.first || few ? 1 : 2); which++)
+        TRY(add_closed(t, rows, which, c, &count));
+    if (folds && count > 1)
+        TRY(cross_validate(t, c, count));
+    for (size_t i = 0; status == NICEST_OK && i < count; i++) {
+        double logp;
+        status = fit_closed(t, t->rows.train, t->rows.valid, &c[i], &fit[i], &logp);
+        if (!folds || count == 1 || !fit[i])
+            c[i].logp = logp;
+        chosen = c[i].logp > c[chosen].logp ? i : chosen;
+    }
+    if (status == NICEST_OK)
+        status = refer(t, c, fit, count);
+    if (status == NICEST_OK)
+        say_closed(t, c, count, chosen, folds);
+    for (size_t i = 0; i < count; i++)
+        if (i != chosen || status != NICEST_OK)
+            nicest_trainer_free(fit[i]);
+    TRY(status);
     *best = c[chosen];
-    TRY(fit_closed(t, t->rows.train, t->rows.valid, best, fitted, &logp));
+    *fitted = fit[chosen];
     if (*fitted)
         return NICEST_OK;
     return fail(NICEST_E_DATA, "no closed form has a finite log-likelihood on these rows: %s",
@@ -328,7 +358,8 @@ static nicest_status run_heats(trainer *t, const closed_form *c, trainer **conte
                 const stack *s = &STACK_RACE[i];
                 TRY(contest_open(
                     &contest[i], t, t->rows.train, t->rows.valid,
-                    stack_spec(t->recipe.values, t->recipe.head, c->first, s, c->last)));
+                    stack_spec(t->recipe.values, t->recipe.head, c->first, s, c->last),
+                    t->closed->flow));
                 name[i] = s;
                 *count = i + 1;
             }
@@ -475,7 +506,7 @@ nicest_status race_resume(trainer *t)
         return race_run(t);
     }
     TRY(contest_open(&t->closed, t, t->rows.train, t->rows.valid,
-                     without_couplings(t->recipe.spec)));
+                     without_couplings(t->recipe.spec), NULL));
     return run_open(t);
 }
 
@@ -556,7 +587,7 @@ static nicest_status measure_gain(trainer *t, double *gain, double *error)
 static nicest_status fall_back(trainer *t, nicest_data *rows, char *spec, double judged)
 {
     trainer *closed = NULL;
-    TRY(contest_open(&closed, t, rows, t->rows.valid, spec));
+    TRY(contest_open(&closed, t, rows, t->rows.valid, spec, NULL));
     flow_workspace_free(t->learn); /* nothing is learnt any more */
     t->learn = NULL;
     nicest_trainer_free(t->closed);

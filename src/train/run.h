@@ -16,6 +16,7 @@ struct nicest_trainer {
     bool borrowed; /* the rows are those of another trainer, which runs it in its race */
     recipe recipe;
     entry entry; /* how columns are encoded, in every flow that is tried */
+    const flow *like; /* a closed form whose values the flow starts with; NULL: from the rows */
     flow *flow;
     flow_workspace *learn, *score;
     train_state state;

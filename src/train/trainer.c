@@ -325,6 +325,10 @@ static nicest_status make_flow(trainer *t)
 {
     TRY(flow_new(&t->flow, t->recipe.spec, 0));
     TRY(flow_set_entry(t->flow, &t->entry));
+    if (t->like) {
+        flow_init_like(t->flow, t->like, t->options.seed);
+        return NICEST_OK;
+    }
     flow_rows rows = moved_rows(t);
     return flow_init(t->flow, &rows, t->options.seed, choose_threads(t));
 }
