@@ -98,7 +98,7 @@ static const preset NICEST_IMAGE = {
     0.02,
     0.01,
     0.999,
-    1};
+    0};
 static const preset NICEST_TABLE = {
     "nicest",
     NULL,
