@@ -132,7 +132,7 @@ def test_bytes_files_and_pickles(model, moons, tmp_path):
     with pytest.raises(OSError, match="nowhere"):
         nicest.Model.load(tmp_path / "nowhere.safetensors")
     tensors = model.tensors()
-    assert sum(t.size for n, t in tensors.items() if n[0].isdigit() or "weight" in n) > 0
+    assert sum(t.size for t in tensors.values()) > 0
     with pytest.raises(ValueError):
         next(iter(tensors.values()))[0] = 1
 

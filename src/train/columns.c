@@ -171,8 +171,11 @@ static bool recognise_picture(entry *e, const nicest_data *data, double *rows, s
     bool bytes = !strcmp(nicest_data_type(data), "uint8");
     if (!(step > 0) || s.values[0] < 0 || (!bytes && top / step > 65535))
         return false;
-    step = bytes && top > 16 ? 1 : s.integers ? 1 : step;
-    double levels = bytes && top > 16 ? 256 : round(top / step) + 1;
+    /* bytes have 256 levels, unless all are multiples of more than 1: black and white, steps of 15
+     */
+    bool all = bytes && top > 16 && (step < 2 || s.distinct < 2 || s.values[0] > 0);
+    step = all || (s.integers && !bytes) ? 1 : step;
+    double levels = all ? 256 : round(top / step) + 1;
     for (size_t j = 0; j < e->columns; j++)
         e->column[j] = (entry_column){.step = step, .levels = levels, .unit = 1 / levels};
     words_add(said, "pixels: %.0f levels of step %.6g; level k with noise u is (k+u)/%.0f", levels,

@@ -37,8 +37,8 @@ enum { MOST_MIXTURE_COLUMNS = 128 };
 
 /* ------------------------------------------------------------------ contestants */
 
-/* A run of `spec` (owned from now on) on these rows, without checkpoint and progress. It starts from
- * the rows or, where `like` is the closed form that its couplings are in, from that. */
+/* A run of `spec` (owned from now on) on these rows, without checkpoint and progress. It starts
+ * from the rows or, where `like` is the closed form that its couplings are in, from that. */
 static nicest_status contest_open(trainer **out, const trainer *parent, nicest_data *train,
                                   nicest_data *valid, char *spec, const flow *like)
 {
@@ -356,10 +356,9 @@ static nicest_status run_heats(trainer *t, const closed_form *c, trainer **conte
         for (size_t i = 0; i < from && !t->stopped; i++) {
             if (!heat) {
                 const stack *s = &STACK_RACE[i];
-                TRY(contest_open(
-                    &contest[i], t, t->rows.train, t->rows.valid,
-                    stack_spec(t->recipe.values, t->recipe.head, c->first, s, c->last),
-                    t->closed->flow));
+                TRY(contest_open(&contest[i], t, t->rows.train, t->rows.valid,
+                                 stack_spec(t->recipe.values, t->recipe.head, c->first, s, c->last),
+                                 t->closed->flow));
                 name[i] = s;
                 *count = i + 1;
             }
@@ -505,8 +504,8 @@ nicest_status race_resume(trainer *t)
         t->options.resume = NULL;
         return race_run(t);
     }
-    TRY(contest_open(&t->closed, t, t->rows.train, t->rows.valid,
-                     without_couplings(t->recipe.spec), NULL));
+    TRY(contest_open(&t->closed, t, t->rows.train, t->rows.valid, without_couplings(t->recipe.spec),
+                     NULL));
     return run_open(t);
 }
 
