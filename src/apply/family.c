@@ -65,7 +65,8 @@ static void score_rows(void *context, int thread, size_t item)
     }
     for (size_t i = 0; i < n; i++)
         for (size_t j = 0; j < d; j++) {
-            double value = (rows[(first + i) * p->stride + j] - centre[j]) / deviation[j];
+            double value = rows[(first + i) * p->stride + j] - centre[j];
+            value /= deviation[j] > 0 ? deviation[j] : 1; /* of no use where it is not sound */
             z[i * d + j] = isnan(value) ? HUGE_VAL : value; /* to a mixture NaN is only missing */
         }
     mixture_evaluate(p->view[thread], z, n, p->out + first, NULL);

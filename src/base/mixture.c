@@ -932,10 +932,11 @@ nicest_status mixture_choose(mixture **out, const mixture_rows *rows, const mixt
         trial.parts = parts;
         for (unsigned fold = 0; status == NICEST_OK && fold < folds; fold++)
             status = judge_fold(rows, &trial, fold, space, &sum, &total);
-        bool better = sum / total > highest;
+        double mean = total > 0 ? sum / total : -HUGE_VAL;
+        bool better = mean > highest;
         worse = better ? 0 : worse + 1;
         best = better ? parts : best;
-        highest = better ? sum / total : highest;
+        highest = better ? mean : highest;
         step = parts >= 4 && parts % (4 * step) == 0 ? 2 * step : step; /* 1 2 3 4 6 8 12 16 24 */
         parts += step;
         if (parts > limit)
