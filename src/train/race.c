@@ -15,9 +15,9 @@
 #include "train/checkpoint.h"
 #include "train/split.h"
 
-static const char *const FIRST[] = {"standardise\n", "marginal levels=256 knots=32\n"};
+static const char *const FIRST[] = {"standardise\n", STACK_MARGINAL};
 static const char *const FIRST_NAME[] = {"standardise", "marginal"};
-static const char GAUSSIAN[] = "linear form=triangular start=whiten\nprior normal\n";
+static const char GAUSSIAN[] = STACK_WHITEN "prior normal\n";
 
 /* Steps of the two heats, and the share of a given time that all contestants have in each. */
 enum {
@@ -312,21 +312,13 @@ static nicest_status choose_closed(trainer *t, closed_form *best, trainer **fitt
 
 /* ------------------------------------------------------------------ heats */
 
-/* What the trainer said of its rows is passed on; false: the caller wants the end. */
-static bool go_on(trainer *t, const char *event)
-{
-    run_tell(t, event);
-    return !t->stopped;
-}
-
 /* One heat of one contestant; a run that diverges is out. */
-static nicest_status run_heat(trainer *t, trainer *contest, double seconds)
+static nicest_status run_heat(trainer *contest, double seconds)
 {
     size_t steps = seconds > 0 ? 0 : HEAT_STEPS;
     nicest_status status = nicest_trainer_step(contest, steps, seconds, NULL);
     if (status == NICEST_OK && contest->state.step % contest->valid_every)
         status = run_validate(contest);
-    (void)t;
     return status;
 }
 
@@ -362,14 +354,14 @@ static nicest_status run_heats(trainer *t, const closed_form *c, trainer **conte
                 name[i] = s;
                 *count = i + 1;
             }
-            nicest_status status = run_heat(t, contest[i], seconds);
+            nicest_status status = run_heat(contest[i], seconds);
             if (status != NICEST_OK && status != NICEST_E_DIVERGED)
                 return status;
             stack_name(name[i], stack_text, sizeof stack_text);
             snprintf(event, sizeof event,
                      "race: %-40s %.5g nats of validation rows after %zu steps", stack_text,
                      contest[i]->state.best_logp, (size_t)contest[i]->state.step);
-            go_on(t, event);
+            run_tell(t, event);
         }
         sort_contest(contest, name, *count);
         for (size_t keep = heat ? 1 : 2; *count > keep;)

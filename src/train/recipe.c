@@ -10,8 +10,6 @@
 #include "flow/mlp.h"
 #include "flow/spec.h"
 
-#define MARGINAL_LINE "marginal levels=256 knots=32\n"
-#define WHITEN_LINE   "linear form=triangular start=whiten\n"
 
 void nicest_train_defaults(nicest_train_options *options)
 {
@@ -85,8 +83,8 @@ static const preset NICE_TABLE = {
  * own histogram, and last a triangle that starts as the Gaussian copula. */
 static const preset NICEST_IMAGE = {
     "nicest",
-    MARGINAL_LINE,
-    WHITEN_LINE "prior normal\n",
+    STACK_MARGINAL,
+    STACK_WHITEN "prior normal\n",
     {.rule = "affine", .couplings = 4, .hidden = "1000x2", .activation = "relu"},
     256,
     12000,
@@ -250,7 +248,7 @@ static nicest_status choose_first(recipe *r, const nicest_train_options *o, cons
     const char *first = p->first;
     if (o->preprocess) {
         const char *const names[] = {"standardise", "centre", "marginal", "logit", "none", NULL};
-        const char *const lines[] = {"standardise\n", "", MARGINAL_LINE,
+        const char *const lines[] = {"standardise\n", "", STACK_MARGINAL,
                                      "logit margin=1e-06\nstandardise\n", ""};
         size_t i = 0;
         while (names[i] && strcmp(o->preprocess, names[i]))
@@ -282,10 +280,10 @@ static nicest_status choose_last(recipe *r, const nicest_train_options *o, const
     }
     bool mixture = prior && !strncmp(prior, "mixture:", 8);
     const char *line = !linear && !strcmp(p->name, "nice") ? "scale\n"
-                       : !linear                           ? mixture ? "" : WHITEN_LINE
+                       : !linear                           ? mixture ? "" : STACK_WHITEN
                        : !strcmp(linear, "no")             ? mixture ? "" : "scale\n"
                        : !strcmp(linear, "lu")             ? "linear form=lu start=whiten\n"
-                                                           : WHITEN_LINE;
+                                                           : STACK_WHITEN;
     const char *usual = p->last && strstr(p->last, "logistic") ? "logistic" : "normal";
     r->last = memory_format("%sprior %s\n", line, prior ? prior : usual);
     return r->last ? NICEST_OK : fail_memory();

@@ -12,6 +12,10 @@
 
 #include "nicest.h"
 
+/* Each column a standard normal of its own; what is left of a Gaussian between them. */
+#define STACK_MARGINAL "marginal levels=256 knots=32\n"
+#define STACK_WHITEN   "linear form=triangular start=whiten\n"
+
 typedef struct stack {
     const char *rule; /* additive, affine, spline */
     int autoregressive;
