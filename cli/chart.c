@@ -231,11 +231,28 @@ static void round_ticks(const axis *a, size_t most, ticks *t)
         t->at[t->n++] = k * step + 0.0; /* never -0 */
 }
 
+/* Words, each cut to its share of the axis; of very many every second, third ... */
+static ticks word_ticks(const canvas *c, const axis *a, double length)
+{
+    ticks t = {0};
+    char text[FITTED];
+    size_t step = (a->word_count + TICKS - 1) / TICKS;
+    double room = length * (double)step / (double)a->word_count - 4;
+    for (size_t i = 0; i < a->word_count; i += step) {
+        t.at[t.n] = (double)i;
+        snprintf(t.text[t.n++], sizeof t.text[0], "%.39s",
+                 fitted(c, SMALL, room, a->words[i], text));
+    }
+    return t;
+}
+
 /* At most `most`, and more than `apart` points between two of them; across: letters lie along the
  * axis. */
 static ticks axis_ticks(const canvas *c, const axis *a, double length, bool across)
 {
     ticks t;
+    if (a->words && a->word_count)
+        return word_ticks(c, a, length);
     for (size_t most = TICKS - 2; most > 0; most--) {
         t = (ticks){0};
         if (a->bend > 0)

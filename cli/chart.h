@@ -32,11 +32,13 @@ typedef struct series {
 } series;
 
 typedef struct axis {
-    const char *label; /* may be NULL */
-    double low, high;  /* low == high: chosen from what is drawn */
-    bool may_bend;     /* log-like (asinh) where the values span decades */
-    bool bare;         /* without numbers */
-    double bend;       /* chosen: linear within +-bend; 0: everywhere */
+    const char *label;        /* may be NULL */
+    double low, high;         /* low == high: chosen from what is drawn */
+    bool may_bend;            /* log-like (asinh) where the values span decades */
+    bool bare;                /* without numbers */
+    const char *const *words; /* [word_count]: of the values 0, 1, ...; NULL: numbers */
+    size_t word_count;
+    double bend; /* chosen: linear within +-bend; 0: everywhere */
 } axis;
 
 enum { PANEL_SERIES = 10 };

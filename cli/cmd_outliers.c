@@ -421,34 +421,6 @@ static void draw_curves(const judge *j, const verdict *v, const nicest_detection
 
 /* ------------------------------------------------------------------ output */
 
-/* A value that need not be one of the file's, in three digits. */
-static void rounded_text(const nicest_data *data, size_t column, double value, char *text,
-                         size_t size)
-{
-    if (nicest_data_column_kind(data, column) != NICEST_NUMBER)
-        nicest_data_value_text(data, column, rint(value), text, size);
-    else
-        snprintf(text, size, fabs(value) < 1000 || fabs(value) > 1e15 ? "%.3g" : "%.0f", value);
-}
-
-/* "x3=17.2 (expected 1.1 to 4 given the others; 7.3 nats); kind=bird (expected dog ...)" */
-static void add_reason(page *out, const nicest_data *data, const nicest_reason *r)
-{
-    char value[80], low[80], high[80], nats[32] = "impossible";
-    size_t words;
-    nicest_data_value_text(data, r->column, r->value, value, sizeof value);
-    if (nicest_data_column_words(data, r->column, &words) && r->value >= (double)words)
-        snprintf(value, sizeof value, "(a new word)");
-    rounded_text(data, r->column, r->low, low, sizeof low);
-    rounded_text(data, r->column, r->high, high, sizeof high);
-    if (isfinite(r->surprise))
-        snprintf(nats, sizeof nats, r->surprise < 1e4 ? "%.1f nats" : "%.3g nats", r->surprise);
-    bool one = !strcmp(low, high);
-    page_add(out, "%s%s=%s (expected %s%s%s given the others; %s)", out->used ? "; " : "",
-             nicest_data_column_name(data, r->column), *value ? value : "missing", low,
-             one ? "" : " to ", one ? "" : high, nats);
-}
-
 static json_t *reason_json(const nicest_data *data, const nicest_reason *r)
 {
     char value[80], expected[80];
@@ -628,9 +600,9 @@ static json_t *detection_json(const judge *j, const nicest_detection *d, const v
         "auroc", json_figure(d->auroc), "auprc", json_figure(d->auprc), "threshold",
         json_figure(d->threshold), "false_alarms_asked", j->s->rate, "false_alarms",
         json_figure(d->false_alarms), "false_alarms_low", json_figure(low), "false_alarms_high",
-        json_figure(high), "precision", json_figure(d->precision), "recall",
-        json_figure(d->recall), "f1", json_figure(d->f1), "prevalence", json_figure(d->prevalence),
-        "auroc_interval", interval_json(d->auroc_low, d->auroc_high), "auprc_interval",
+        json_figure(high), "precision", json_figure(d->precision), "recall", json_figure(d->recall),
+        "f1", json_figure(d->f1), "prevalence", json_figure(d->prevalence), "auroc_interval",
+        interval_json(d->auroc_low, d->auroc_high), "auprc_interval",
         interval_json(d->auprc_low, d->auprc_high), "best_threshold",
         json_figure(d->best_threshold), "best_f1", json_figure(d->best_f1), "flagged",
         json_figure(flagged_share(v, d->threshold, j->s->group)), "score", j->s->score,
@@ -802,8 +774,8 @@ static void draw_sweep(const judge *j, const corruption *k, const level_facts *f
                            level,         level + n,      level + 2 * n,
                            level + 3 * n, level + 4 * n,  level + 5 * n};
     for (size_t i = 0; i < n; i++) {
-        const double row[] = {facts[i].level,   facts[i].mean,        facts[i].low,
-                              facts[i].high,    facts[i].found.auroc, facts[i].flagged,
+        const double row[] = {facts[i].level,          facts[i].mean,        facts[i].low,
+                              facts[i].high,           facts[i].found.auroc, facts[i].flagged,
                               facts[i].found.precision};
         for (size_t c = 0; c < 7; c++)
             values[c * n + i] = row[c];

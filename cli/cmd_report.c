@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "common.h"
+#include "detection.h"
 #include "report.h"
 
 typedef struct report_settings {
@@ -179,6 +180,12 @@ static const char *column_name(const material *m, size_t j)
     return name ? name : nicest_data_column_name(m->data, j);
 }
 
+/* Of a category its words; NULL: numbers. */
+static const char *const *words_of_column(const material *m, size_t j, size_t *count)
+{
+    return nicest_model_column_words(m->model, j, count);
+}
+
 /* ------------------------------------------------------------------ what the model is */
 
 static void card(page *p, const char *name, const char *figure)
@@ -243,53 +250,40 @@ static void say_learnt(page *p, const material *m)
 /* The closed forms of the record beside the model, on the same held-out rows. */
 static void say_beside(page *p, const material *m)
 {
-    const json_t *references = json_object_get(m->training, "references"), *value;
+    static const char *const names[] = {"a Gaussian", "a Gaussian copula", "a Gaussian mixture"};
+    const json_t *references = json_object_get(m->training, "references");
+    const json_t *values[] = {json_object_get(m->training, "gaussian_logp"),
+                              json_object_get(references, "copula"),
+                              json_object_get(references, "mixture")};
     double own = record_number(m, "held_out_logp"), best = -INFINITY;
-    const char *key, *best_name = NULL;
-    json_t *known = json_object();
+    size_t count = 0, highest = 0;
     if (isnan(own))
         own = record_number(m, "valid_logp");
-    if (json_is_number(json_object_get(m->training, "gaussian_logp")))
-        json_object_set(known, "gaussian", json_object_get(m->training, "gaussian_logp"));
-    if (json_is_object(references))
-        json_object_update(known, (json_t *)(uintptr_t)references);
-    void *next;
-    json_object_foreach_safe(known, next, key, value)
-    {
-        if (json_is_number(value) && json_number_value(value) > best) {
-            best = json_number_value(value);
-            best_name = key;
+    if (isnan(own))
+        return;
+    page_add(p, "<p>Rows held out of its training have %.5g nats in the mean", own);
+    for (size_t i = 0; i < 3; i++) {
+        double value = json_is_number(values[i]) ? json_number_value(values[i]) : NAN;
+        if (isnan(value))
+            continue;
+        page_add(p, "%s%s %.5g",
+                 count++ ? ", " : ". Closed forms, fitted to the same rows as it: ", names[i],
+                 value);
+        if (value > best) {
+            best = value;
+            highest = i;
         }
     }
-    if (!best_name || isnan(own)) {
-        page_add(p, "<p>No closed form was fitted beside it, so nothing says how much the flow "
-                    "gains.</p>\n");
-        json_decref(known);
-        return;
-    }
-    page_add(p, "<p>On rows held out of its training it reaches %.5g nats a row", own);
-    size_t count = 0;
-    json_object_foreach(known, key, value)
-    {
-        if (!json_is_number(value))
-            continue;
-        page_add(p, "%s the closed form <b>", count++ ? "," : ";");
-        page_text(p, key);
-        page_add(p, "</b> %.5g", json_number_value(value));
-    }
-    if (own > best)
-        page_add(
-            p,
-            ". It is <b>%.3g nats better</b> than the best of these: the rows are %.3g times as "
-            "likely under it.</p>\n",
-            own - best, exp(fmin(own - best, 700)));
+    if (!count)
+        page_add(p,
+                 ". No closed form was fitted beside it, so nothing says how good that is.</p>\n");
+    else if (own > best + 5e-4)
+        page_add(p, ". It is <b>%.3g nats a row better</b> than the best of these.</p>\n",
+                 own - best);
     else
         page_add(
-            p,
-            ". That is <b>no better</b> than %s: a formula without training would do, and what "
-            "the flow adds is not more than chance.</p>\n",
-            best_name);
-    json_decref(known);
+            p, ". That is <b>no better</b> than %s: a formula says as much about such rows.</p>\n",
+            names[highest]);
 }
 
 /* The row whose validation was the best: from its weights the model was made; NULL: unknown. */
@@ -520,6 +514,11 @@ static void add_marginals(page *p, const material *m)
     panel *panels = block_new(m->d, sizeof *panels);
     for (size_t j = 0; j < m->d; j++) {
         panels[j] = (panel){.title = column_name(m, j), .y.bare = true};
+        axis *x = &panels[j].x;
+        if ((x->words = words_of_column(m, j, &x->word_count)) != NULL) {
+            x->low = -0.5;
+            x->high = (double)x->word_count - 0.5;
+        }
         panel_add(&panels[j],
                   (series){SERIES_HISTOGRAM, 0, "data", m->rows + j, .n = m->n, .stride = m->d});
         panel_add(&panels[j], (series){SERIES_OUTLINE, 1, "samples", m->samples + j, .n = SAMPLES,
@@ -531,6 +530,31 @@ static void add_marginals(page *p, const material *m)
     block_free(panels);
 }
 
+/* Two cells: mean and deviation, or of a category its most frequent word. */
+static void moment_cells(page *p, const material *m, size_t j, const double *column, size_t n)
+{
+    size_t words, most = 0, seen = 0;
+    const char *const *names = words_of_column(m, j, &words);
+    summary s = summary_of(column, n);
+    if (!names) {
+        page_add(p, "<td>%.4g</td><td>%.4g</td>", s.mean,
+                 s.rows > 1 ? sqrt(s.square / (double)(s.rows - 1)) : 0);
+        return;
+    }
+    size_t *count = block_new(words + 1, sizeof *count);
+    for (size_t i = 0; i < n; i++)
+        if (column[i] >= 0 && column[i] < (double)words) {
+            count[(size_t)column[i]]++;
+            seen++;
+        }
+    for (size_t k = 1; k < words; k++)
+        most = count[k] > count[most] ? k : most;
+    page_add(p, "<td colspan=\"2\">");
+    page_text(p, words ? names[most] : "");
+    page_add(p, ": %.0f %%</td>", seen ? 100 * (double)count[most] / (double)seen : 0);
+    block_free(count);
+}
+
 static void add_column_table(page *p, const material *m)
 {
     page_add(p,
@@ -539,17 +563,18 @@ static void add_column_table(page *p, const material *m)
     for (size_t j = 0; j < m->d; j++) {
         double *data = column_of(m->rows, m->n, m->d, j);
         double *drawn = column_of(m->samples, SAMPLES, m->d, j);
-        summary a = summary_of(data, m->n), b = summary_of(drawn, SAMPLES);
         page_add(p, "<tr><td>");
         page_text(p, column_name(m, j));
-        page_add(p, "</td><td>%.4g</td><td>%.4g</td><td>%.4g</td><td>%.4g</td><td>%.3f</td></tr>\n",
-                 a.mean, a.rows > 1 ? sqrt(a.square / (double)(a.rows - 1)) : 0, b.mean,
-                 sqrt(b.square / (double)(b.rows - 1)), m->apart[j]);
+        page_add(p, "</td>");
+        moment_cells(p, m, j, data, m->n);
+        moment_cells(p, m, j, drawn, SAMPLES);
+        page_add(p, "<td>%.3f</td></tr>\n", m->apart[j]);
         block_free(data);
         block_free(drawn);
     }
-    page_add(p, "</table></div>\n<p>Distance: the largest difference of the two distribution "
-                "functions, 0 where data and samples are alike.</p>\n");
+    page_add(
+        p, "</table></div>\n<p>Distance: the largest difference of the two distribution "
+           "functions, 0 where data and samples are alike. Of words: the most frequent one.</p>\n");
 }
 
 typedef struct pair {
@@ -592,8 +617,9 @@ static void add_pairs(page *p, const material *m)
     panel panels[PAIRS];
     char caption[200], all[40];
     for (size_t x = 0; x < d; x++)
-        for (size_t y = x + 1; y < d; y++)
-            pairs[count++] = (pair){x, y, correlation(m, x, y)};
+        for (size_t y = x + 1; y < d && !words_of_column(m, x, NULL); y++)
+            if (!words_of_column(m, y, NULL))
+                pairs[count++] = (pair){x, y, correlation(m, x, y)};
     qsort(pairs, count, sizeof *pairs, stronger);
     size_t shown = count < PAIRS ? count : PAIRS;
     for (size_t i = 0; i < shown; i++) {
@@ -609,9 +635,10 @@ static void add_pairs(page *p, const material *m)
              count > shown ? "The pairs of columns with the strongest correlation"
                            : "Pairs of columns",
              m->shown, all);
-    page_chart(p,
-               &(chart){.panels = panels, .count = shown, .across = 3, .least = 160, .aspect = 0.9},
-               caption);
+    if (shown)
+        page_chart(
+            p, &(chart){.panels = panels, .count = shown, .across = 3, .least = 160, .aspect = 0.9},
+            caption);
     block_free(pairs);
 }
 
@@ -720,18 +747,43 @@ static void add_extreme_pictures(page *p, const material *m, size_t count)
     block_free(rows);
 }
 
-static void add_table_row(page *p, const material *m, size_t row, size_t columns)
+static void add_table_row(page *p, const material *m, size_t row, size_t columns,
+                          const nicest_reason *reasons, size_t count)
 {
-    page_add(p, "<tr><td>%zu</td><td>%.5g</td>", row + 1, m->logp[row]);
-    for (size_t j = 0; j < columns; j++)
-        page_add(p, "<td>%.10g</td>", m->rows[row * m->d + j]);
+    char text[80];
+    page why = {0};
+    for (size_t k = 0; k < count; k++)
+        add_reason(&why, m->data, &reasons[k]);
+    page_add(p, "<tr><td>%zu</td><td>%.5g</td><td class=\"why\">", row + 1, m->logp[row]);
+    page_text(p, why.text ? why.text : "");
+    page_add(p, "</td>");
+    block_free(why.text);
+    for (size_t j = 0; j < columns; j++) {
+        double value = m->rows[row * m->d + j];
+        nicest_data_value_text(m->data, j, value, text, sizeof text);
+        page_add(p, "<td>");
+        page_text(p, isnan(value) ? "\xe2\x80\x93" : text);
+        page_add(p, "</td>");
+    }
     page_add(p, "</tr>\n");
 }
 
+/* The likeliest rows, and the least likely ones with reasons. */
 static void add_extreme_table(page *p, const material *m, size_t count)
 {
-    size_t columns = m->d < 12 ? m->d : 12;
-    page_add(p, "<div class=\"scroll\"><table><tr><th>row</th><th>log-likelihood</th>");
+    enum { REASONS = 3 };
+    size_t columns = m->d < 12 ? m->d : 12, most = m->d < REASONS ? m->d : REASONS;
+    size_t counts[EXTREMES], partial = 0;
+    double *rows = block_new(count, m->d * sizeof *rows);
+    nicest_reason *reasons = block_new(count, most * sizeof *reasons);
+    for (size_t i = 0; i < count; i++)
+        memcpy(rows + i * m->d, m->rows + m->order[i] * m->d, m->d * sizeof *rows);
+    for (size_t i = 0; i < m->n * m->d; i++)
+        partial += isnan(m->rows[i]);
+    need(nicest_explain(m->model, rows, count, most, 0.05, m->s->shared.seed, m->s->shared.threads,
+                        NULL, NULL, reasons, counts));
+    page_add(
+        p, "<div class=\"scroll\"><table><tr><th>row</th><th>log p</th><th class=\"why\">why</th>");
     for (size_t j = 0; j < columns; j++) {
         page_add(p, "<th>");
         page_text(p, column_name(m, j));
@@ -739,16 +791,21 @@ static void add_extreme_table(page *p, const material *m, size_t count)
     }
     page_add(p, "</tr>\n");
     for (size_t i = 0; i < count; i++)
-        add_table_row(p, m, m->order[m->ordered - 1 - i], columns);
+        add_table_row(p, m, m->order[i], columns, reasons + i * most, counts[i]);
     for (size_t i = count; i-- > 0;)
-        add_table_row(p, m, m->order[i], columns);
+        add_table_row(p, m, m->order[m->ordered - 1 - i], columns, NULL, 0);
     page_add(p,
-             "</table></div>\n<p>The %zu most likely rows, then the %zu least likely, the "
-             "unlikeliest last; counted from 1 among the rows that were read",
+             "</table></div>\n<p>The %zu least likely rows, the unlikeliest first, with what made "
+             "them so; then the %zu most likely. Rows count from 1",
              count, count);
     if (columns < m->d)
         page_add(p, "; the first %zu of %zu columns", columns, m->d);
-    page_add(p, ".</p>\n");
+    page_add(p, ".%s</p>\n",
+             partial ? " Where values are missing, log p is that of what is seen, "
+                       "and so higher."
+                     : "");
+    block_free(rows);
+    block_free(reasons);
 }
 
 static void add_extremes(page *p, const material *m)
@@ -768,23 +825,31 @@ static void add_extremes(page *p, const material *m)
 static void draw_calibration(page *p, const material *m)
 {
     enum { POINTS = 201 };
-    double x[POINTS], y[POINTS], ends[] = {0, 1}, *values = block_new(m->n, sizeof *values);
+    double x[POINTS], y[POINTS], low[POINTS], high[POINTS], ends[] = {0, 1};
+    double threshold, *values = block_new(m->n, sizeof *values);
+    size_t calibrated = 0;
+    need(nicest_threshold(m->model, "logp", 0.05, &threshold, &calibrated));
     need(nicest_conformal(m->model, "logp", m->logp, m->n, values));
     size_t count = m->n, below = 0;
     double *sorted = sorted_copy(values, &count);
+    double rows = 1 / (1 / (double)(count ? count : 1) + 1 / (double)(calibrated + 1));
     for (size_t i = 0; i < POINTS; i++) {
         x[i] = (double)i / (POINTS - 1);
         while (below < count && sorted[below] <= x[i])
             below++;
         y[i] = (double)below / (double)(count ? count : 1);
+        double sd = sqrt(x[i] * (1 - x[i]) / rows); /* of both counts, to first order */
+        low[i] = fmax(0, x[i] - 1.96 * sd);
+        high[i] = fmin(1, x[i] + 1.96 * sd);
     }
     panel c = {.x = {"false alarms asked for (share of rows)", 0, 1},
                .y = {"rows flagged (share)", 0, 1.005}};
+    panel_add(&c, (series){SERIES_BAND, 6, "95 % by chance", x, low, high, .n = POINTS});
     panel_line(&c, "as promised", 6, ends, ends, 2)->dashed = true;
     panel_line(&c, "this data", 0, x, y, POINTS);
-    page_chart(
-        p, &(chart){.panels = &c, .count = 1, .aspect = 0.6},
-        "On rows like those of the training the curves agree; data with outliers lies above.");
+    page_chart(p, &(chart){.panels = &c, .count = 1, .aspect = 0.6},
+               "On rows like those of the training the curve stays in the band, which says what so "
+               "many rows here and so many calibration rows allow; data with outliers lies above.");
     block_free(sorted);
     block_free(values);
 }

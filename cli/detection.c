@@ -131,3 +131,31 @@ void sweep_panels(panel p[2], const sweep_curve *w, bool picture, double thresho
     if (w->flagged)
         panel_line(&p[1], "flagged (recall)", 1, w->levels, w->flagged, w->n)->markers = true;
 }
+
+/* ------------------------------------------------------------------ reasons */
+
+void rounded_text(const nicest_data *data, size_t column, double value, char *text, size_t size)
+{
+    if (nicest_data_column_kind(data, column) != NICEST_NUMBER)
+        nicest_data_value_text(data, column, rint(value), text, size);
+    else
+        snprintf(text, size, fabs(value) < 1000 || fabs(value) > 1e15 ? "%.3g" : "%.0f", value);
+}
+
+void add_reason(page *out, const nicest_data *data, const nicest_reason *r)
+{
+    char value[80], low[80], high[80], nats[32] = "impossible";
+    size_t words;
+    nicest_data_value_text(data, r->column, r->value, value, sizeof value);
+    if (nicest_data_column_words(data, r->column, &words) && r->value >= (double)words)
+        snprintf(value, sizeof value, "(a new word)");
+    rounded_text(data, r->column, r->low, low, sizeof low);
+    rounded_text(data, r->column, r->high, high, sizeof high);
+    if (isfinite(r->surprise))
+        snprintf(nats, sizeof nats, r->surprise < 1e4 ? "%.1f nats" : "%.3g nats", r->surprise);
+    bool one = !strcmp(low, high);
+    page_add(out, "%s%s=%s (expected %s%s%s%s; %s)", out->used ? "; " : "",
+             nicest_data_column_name(data, r->column), *value ? value : "missing", low,
+             one ? "" : " to ", one ? "" : high,
+             nicest_data_columns(data) > 1 ? " given the others" : "", nats);
+}

@@ -1,5 +1,5 @@
-/* detection.h - what is found, and what is flagged in vain, as the threshold on a score rises; and
- * the panels that show it. */
+/* detection.h - what is found, and what is flagged in vain, as the threshold on a score rises; the
+ * panels that show it; and the words of a reason. */
 #ifndef NICEST_CLI_DETECTION_H
 #define NICEST_CLI_DETECTION_H
 
@@ -35,5 +35,11 @@ typedef struct sweep_curve {
 /* The scores, and the AUROC and share flagged, over the levels. threshold: NaN where there is none.
  */
 void sweep_panels(panel p[2], const sweep_curve *w, bool picture, double threshold);
+
+/* A value that need not be one of the file's, in three digits. */
+void rounded_text(const nicest_data *data, size_t column, double value, char *text, size_t size);
+/* Adds "x3=17.2 (expected 1.1 to 4 given the others; 7.3 nats)", behind "; " where something
+ * stands. */
+void add_reason(page *out, const nicest_data *data, const nicest_reason *r);
 
 #endif

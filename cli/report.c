@@ -34,6 +34,7 @@ static const char STYLE[] =
     "th, td { padding: 0.25rem 0.7rem; text-align: right; border-bottom: 1px solid var(--faint); "
     "}\n"
     "td:not(:first-child) { white-space: nowrap; }\n"
+    "td.why, th.why { text-align: left; white-space: normal; min-width: 15rem; }\n"
     "th:first-child, td:first-child { text-align: left; }\n"
     "pre { background: var(--soft); border-radius: 6px; padding: 0.7rem; overflow-x: auto;\n"
     "  font-size: 0.85rem; }\n"
@@ -427,7 +428,7 @@ static void say_detection(page *p, const report_rows *r, const char *against, do
         page_text(p, name_of(against));
     else
         page_add(p, "the same rows with noise of %g %s (--against takes other data)", level,
-                 r->height ? "of full scale" : "column deviations");
+                 r->height ? "of full scale" : "times the deviation of each column");
     page_add(
         p, "%s</p>\n",
         r->height

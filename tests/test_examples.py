@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 
-GAP, INVERSE = 0.01, 1e-12 # nats: `nicest train toy:parabola,n=20000 --time 20s` has 0.004 (docs/results/first.md)
+GAP, INVERSE = 0.01, 1e-12 # nats: `nicest train toy:parabola,n=20000 --time 20s` has 0.004 (docs/results/toys.md)
 
 
 def run(*words, status=0):

@@ -111,14 +111,15 @@ char *record_training(const train_state *s, const recipe *r, const nicest_train_
     if (!chosen)
         return NULL;
     char *record = dump(json_pack(
-        "{s:o, s:I, s:I, s:I, s:I, s:I, s:i, s:o, s:o, s:o, s:o, s:s, s:[s,s,s,s,s], s:o}",
+        "{s:o, s:I, s:I, s:I, s:I, s:I, s:i, s:o, s:o, s:o, s:o, s:{s:o, s:o}, s:s, s:[s,s,s,s,s], s:o}",
         "recipe", recipe_json(r, options), "rows", (json_int_t)result->rows, "valid_rows",
         (json_int_t)valid_rows, "held_out_rows", (json_int_t)held_out_rows, "epochs",
         (json_int_t)result->epochs, "steps", (json_int_t)result->steps, "retries", result->retries,
         "train_logp", number(result->train_logp), "valid_logp", number(result->valid_logp),
         "held_out_logp", number(result->test_logp), "gaussian_logp", number(result->gaussian_logp),
-        "chosen", chosen, "curve_columns", "step", "epoch", "train_logp", "valid_logp", "rate",
-        "curve", curve_json(s)));
+        "references", "copula", number(result->copula_logp), "mixture",
+        number(result->mixture_logp), "chosen", chosen, "curve_columns", "step", "epoch",
+        "train_logp", "valid_logp", "rate", "curve", curve_json(s)));
     memory_free(chosen);
     return record;
 }

@@ -50,15 +50,15 @@ try "$scratch/c"
 LD_LIBRARY_PATH= "$scratch/c_static"
 try "$scratch/cpp"
 
-# ---- the program of README.md, as it stands there
+# ---- the program of docs/engineer.md, as it stands there
 if [ -x "$build/nicest" ]; then
-    sed -n '/^```c$/,/^```$/p' "$here/../../README.md" | grep -v '^```' >"$scratch/example.c"
+    sed -n '/^```c$/,/^```$/p' "$here/../../docs/engineer.md" | grep -v '^```' >"$scratch/example.c"
     eval '"$cc"' -std=c11 $strict "$flags" '"$scratch/example.c" -o "$scratch/example"' "$shared"
     cd "$scratch"
-    LD_LIBRARY_PATH=$libdir ./example 2>words && { echo "README: no model, and no failure"; exit 1; }
-    grep -q '^parabola.safetensors: ' words || { echo "README: no sentence"; exit 1; }
+    LD_LIBRARY_PATH=$libdir ./example 2>words && { echo "engineer.md: no model, and no failure"; exit 1; }
+    grep -q '^parabola.safetensors: ' words || { echo "engineer.md: no sentence"; exit 1; }
     "$build/nicest" train toy:parabola,n=200 --epochs 1 --hidden 8 -q -o parabola.safetensors
-    LD_LIBRARY_PATH=$libdir ./example | grep '^log p = -[0-9.]* nats$' || { echo "README: no log p"; exit 1; }
+    LD_LIBRARY_PATH=$libdir ./example | grep '^log p = -[0-9.]* nats$' || { echo "engineer.md: no log p"; exit 1; }
     cd - >/dev/null
 fi
 
