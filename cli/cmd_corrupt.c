@@ -2,8 +2,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "options.h"
 #include "picture.h"
+#include "options.h"
 
 typedef struct corrupt_settings {
     shared_settings shared;

@@ -84,8 +84,8 @@ static json_t *model_json(const nicest_model *model)
         (json_int_t)nicest_model_parameters(model), "spec", nicest_model_spec(model), "image",
         picture_json(height, width, channels), "names", names_json(model), "quantised",
         quantised_json(model), "calibrated", nicest_calibrated(model), "neighbours",
-        (json_int_t)nicest_model_neighbours(model), "schema", entry_json(model, "nicest.schema"),
-        "training", training);
+        (json_int_t)nicest_model_neighbours(model), "schema",
+        entry_json(model, "nicest.schema"), "training", training);
     return object;
 }
 
@@ -167,15 +167,16 @@ static json_t *column_json(const nicest_data *data, size_t j, const nicest_colum
     char least[200], most[200];
     nicest_data_value_text(data, j, f->least, least, sizeof least);
     nicest_data_value_text(data, j, f->most, most, sizeof most);
-    return json_pack(
-        "{s:o, s:s, s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "name",
-        json_words(nicest_data_column_name(data, j)), "type", f->what, "missing",
-        (json_int_t)f->missing, "levels", (json_int_t)f->levels, "distinct", (json_int_t)f->levels,
-        "least", words ? json_words(least) : json_figure(f->least), "median",
-        json_figure(f->median), "most", words ? json_words(most) : json_figure(f->most), "min",
-        words ? json_null() : json_figure(f->least), "max",
-        words ? json_null() : json_figure(f->most), "mean", json_figure(f->mean), "std",
-        json_figure(f->deviation), "advice", f->advice ? json_string(f->advice) : json_null());
+    return json_pack("{s:o, s:s, s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "name",
+                     json_words(nicest_data_column_name(data, j)), "type", f->what, "missing",
+                     (json_int_t)f->missing, "levels", (json_int_t)f->levels, "distinct",
+                     (json_int_t)f->levels, "least", words ? json_words(least) : json_figure(f->least),
+                     "median", json_figure(f->median), "most",
+                     words ? json_words(most) : json_figure(f->most), "min",
+                     words ? json_null() : json_figure(f->least), "max",
+                     words ? json_null() : json_figure(f->most), "mean", json_figure(f->mean), "std",
+                     json_figure(f->deviation), "advice",
+                     f->advice ? json_string(f->advice) : json_null());
 }
 
 /* A line a column. */

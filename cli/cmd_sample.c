@@ -127,8 +127,8 @@ static double *read_given(const sample_settings *s, const nicest_model *model)
 }
 
 /* Rows first .. first+n-1. */
-static void write_samples(const sample_settings *s, nicest_workspace *workspace,
-                          const double *given, size_t d, size_t first, size_t n, double *rows)
+static void write_samples(const sample_settings *s, nicest_workspace *workspace, const double *given,
+                      size_t d, size_t first, size_t n, double *rows)
 {
     double *all = given ? block_new(n * d, sizeof *all) : NULL;
     for (size_t i = 0; all && i < n; i++)
@@ -192,8 +192,7 @@ static int sample_run(void *settings)
     nicest_model *model = open_model(s->model);
     check_output(model, path);
     bool stream = !path || !strcmp(path, "-") || has_extension(path, ".json");
-    for (size_t j = 0; j < nicest_model_columns(model);
-         j++) /* words and times need what knows them */
+    for (size_t j = 0; j < nicest_model_columns(model); j++) /* words and times need what knows them */
         stream = stream && ((path && has_extension(path, ".json")) ||
                             nicest_model_column_kind(model, j) == NICEST_NUMBER);
     double seconds = stream ? write_stream(s, model) : write_file(s, model);

@@ -180,8 +180,7 @@ static void say_summary(const scoring *w, double bits)
     if (w->skipped)
         say(shared, "%zu bad lines were left out", w->skipped);
     if (w->impossible)
-        say(shared,
-            "%zu row%s impossible: column %s has a value that never occurs (log p -infinity)",
+        say(shared, "%zu row%s impossible: column %s has a value that never occurs (log p -infinity)",
             w->impossible, w->impossible > 1 ? "s are" : " is", w->never);
     if (w->sum.missing)
         say(shared, "%zu rows have missing values and no log-likelihood (nan)", w->sum.missing);

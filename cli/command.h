@@ -49,16 +49,16 @@ typedef struct option {
     const char *name;  /* without dashes; of an argument as it is printed, "DATA" */
     char letter;       /* 0: none */
     option_type type;
-    const char *argument;               /* "N", "FILE"; NULL for flags and arguments */
-    size_t offset;                      /* of the value in the settings */
-    double low, high;                   /* range of numbers; low == high: any */
-    bool above;                         /* low itself is too low */
-    bool required;                      /* of arguments */
-    bool written;                       /* the value is a file that this command makes */
-    const char *choices;                /* "adam|rmsprop|sgd" */
+    const char *argument; /* "N", "FILE"; NULL for flags and arguments */
+    size_t offset;        /* of the value in the settings */
+    double low, high;     /* range of numbers; low == high: any */
+    bool above;           /* low itself is too low */
+    bool required;        /* of arguments */
+    bool written;         /* the value is a file that this command makes */
+    const char *choices;  /* "adam|rmsprop|sgd" */
     const char *const *(*values)(void); /* texts that a shell may complete; others are allowed */
-    const char *bare;  /* the value where none is attached with =, which is then optional */
-    const char *unset; /* said as default where the value is 0, NaN, NULL or below `low` */
+    const char *bare;     /* the value where none is attached with =, which is then optional */
+    const char *unset;    /* said as default where the value is 0, NaN, NULL or below `low` */
     const char *help;
 } option;
 
@@ -78,10 +78,10 @@ typedef struct shared_settings {
     const char *theme;
 } shared_settings;
 
-extern const option COMMON_OPTIONS[];  /* for every command, */
-enum { COMMON_WORDS = 3 };             /* and from this one on for those that only say something */
-extern const option OUTPUT_OPTIONS[];  /* for commands that write: -o */
-extern const option DATA_OPTIONS[];    /* for commands that read DATA */
+extern const option COMMON_OPTIONS[]; /* for every command, */
+enum { COMMON_WORDS = 3 };            /* and from this one on for those that only say something */
+extern const option OUTPUT_OPTIONS[]; /* for commands that write: -o */
+extern const option DATA_OPTIONS[];   /* for commands that read DATA */
 extern const option PICTURE_OPTIONS[]; /* for commands that draw */
 
 typedef struct command {
@@ -97,8 +97,8 @@ typedef struct command {
 
 enum { SETTINGS_BYTES = 2048 }; /* room for the settings of any command */
 
-extern const command TRAIN_COMMAND, SCORE_COMMAND, SAMPLE_COMMAND, INPAINT_COMMAND, IMPUTE_COMMAND,
-    OUTLIERS_COMMAND, CORRUPT_COMMAND, VERIFY_COMMAND, DENSITY_COMMAND, INFO_COMMAND,
+extern const command TRAIN_COMMAND, SCORE_COMMAND, SAMPLE_COMMAND, INPAINT_COMMAND,
+    IMPUTE_COMMAND, OUTLIERS_COMMAND, CORRUPT_COMMAND, VERIFY_COMMAND, DENSITY_COMMAND, INFO_COMMAND,
     CONVERT_COMMAND, REPORT_COMMAND, BENCH_COMMAND, HELP_COMMAND, VERSION_COMMAND;
 
 /* All commands in the order of the help, ended by NULL. */

@@ -323,8 +323,7 @@ bool has_extension(const char *path, const char *extension)
 
 bool is_picture(const char *path)
 {
-    return has_extension(path, ".png") || has_extension(path, ".svg") ||
-           has_extension(path, ".pdf");
+    return has_extension(path, ".png") || has_extension(path, ".svg") || has_extension(path, ".pdf");
 }
 
 static bool is_table(const char *path)

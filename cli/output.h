@@ -76,9 +76,9 @@ typedef struct table {
     const char *path;         /* NULL: standard output */
     const char *const *names; /* [columns] */
     size_t columns, rows, capacity;
-    double *values;           /* kept when they go to a file */
-    bool aligned;             /* on a terminal */
-    nicest_data *kept;        /* columns that stand in front of the rows, or NULL; owned */
+    double *values; /* kept when they go to a file */
+    bool aligned;   /* on a terminal */
+    nicest_data *kept; /* columns that stand in front of the rows, or NULL; owned */
     const char *words_name;   /* of a last column of words, or NULL: */
     const char *const *words; /* [rows], "" where there is none */
 } table;
@@ -88,8 +88,8 @@ void table_check_path(const char *path);
 /* The same where a picture may stand instead (.png .svg .pdf): `picture` says whether. */
 void check_output_path(const char *path, bool picture);
 table table_open(const char *path, const char *const *names, size_t columns);
-/* Before the first row: these columns in front, one row of theirs to each. The table then appears
- * when it is closed. kept may be NULL, and becomes the table's. */
+/* Before the first row: these columns in front, one row of theirs to each. The table then appears when it
+ * is closed. kept may be NULL, and becomes the table's. */
 table table_beside(const char *path, const char *const *names, size_t columns, nicest_data *kept);
 /* The same with a column of words behind (words[rows] NULL: without), which .npy and .npz leave
  * out. */
