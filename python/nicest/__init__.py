@@ -6,7 +6,7 @@
 (3,)
 
 `nicest.Model` is a trained density, `nicest.train` makes one, `nicest.Data` and `nicest.open` read rows.
-The estimators (`Flow`, `FlowOutlierDetector`, `FlowImputer`), `nicest.pyod` and the displays follow
+The estimators (`Flow`, `FlowOutlierDetector`, `FlowImputer`, `ConditionalFlow`), `nicest.pyod` and the displays follow
 scikit-learn's manners and load it when they are first asked for. Results do not depend on threads.
 """
 from __future__ import annotations
@@ -24,6 +24,7 @@ from .training import Progress, Trainer, train, train_options
 __version__ = _lib.nicest_version().decode()
 
 _LATER = {"Flow": "estimators", "FlowOutlierDetector": "estimators", "FlowImputer": "estimators",
+          "ConditionalFlow": "conditional",
           "DensityDisplay": "displays", "OutlierDisplay": "displays", "LossCurveDisplay": "displays"}
 
 __all__ = ["ArgumentError", "Data", "DataError", "DivergedError", "FileError", "FormatError", "Imputation",

@@ -3,13 +3,13 @@ from __future__ import annotations
 
 import ctypes
 import os
-import sys
 from typing import Any, Sequence
 
 import numpy as np
 
 from . import _header as header
 from ._library import ArgumentError, address, check, encoded, handle, lib, names, text
+from .frames import column_names, frame_columns, is_pandas, is_polars, plain
 
 __all__ = ["Data", "open", "toy", "toy_names", "toy_log_density"]
 
@@ -54,6 +54,9 @@ class Data:
         if names is not None:
             if len(names) != view.columns:
                 raise ArgumentError(f"{len(names)} names for {view.columns} columns")
+            twice = {str(n) for n in names if list(names).count(n) > 1} if len({*names}) < len(names) else ()
+            if twice:
+                raise ArgumentError(f"names of columns stand twice: {', '.join(sorted(twice))}")
             array = (ctypes.c_char_p * len(names))(*[str(n).encode() for n in names])
             view.names = ctypes.cast(array, ctypes.c_void_p)
             self._keep.append(array)
@@ -139,6 +142,12 @@ class Data:
         check(lib.nicest_data_select(ctypes.byref(made), self._handle, address(index), len(index)))
         return Data._of(made, [self])
 
+    def beside(self, other: "Data") -> "Data":
+        """All columns of these rows, then all of the other's as many rows."""
+        made = handle()
+        check(lib.nicest_data_beside(ctypes.byref(made), self._handle, other._handle))
+        return Data._of(made, [self, other])
+
     def save(self, path: str | os.PathLike) -> None:
         """Writes by extension: .csv .tsv (.gz) .npy .npz -idx?-ubyte(.gz) .png."""
         check(lib.nicest_data_save(self._handle, encoded(path)))
@@ -150,70 +159,6 @@ class Data:
 
 
 # ---------------------------------------------------------------- what looks like an array
-
-def is_pandas(rows: Any) -> bool:
-    """A pandas frame, without importing pandas."""
-    pandas = sys.modules.get("pandas")
-    return pandas is not None and isinstance(rows, pandas.DataFrame)
-
-
-def is_polars(rows: Any) -> bool:
-    """A polars frame, without importing polars."""
-    polars = sys.modules.get("polars")
-    return polars is not None and isinstance(rows, polars.DataFrame)
-
-
-def column_names(rows: Any) -> list[str] | None:
-    """Names that a data frame brings; numbers are no names."""
-    if is_pandas(rows) and all(isinstance(c, str) for c in rows.columns):
-        return list(rows.columns)
-    return list(rows.columns) if is_polars(rows) else None
-
-
-def _moments(column: np.ndarray) -> tuple[np.ndarray, tuple]:
-    """Dates as days since 1970, others as seconds; NaT is NaN."""
-    missing, seconds = np.isnat(column), column.astype("M8[us]").astype(np.int64) / 1e6
-    days = not np.any(seconds[~missing] % 86400)
-    values = np.where(missing, np.nan, seconds / 86400 if days else seconds)
-    form = "YYYY-MM-DD" if days else "YYYY-MM-DDThh:mm:ss"
-    return values, (header.NICEST_TIME, None, form if days or not np.any(seconds[~missing] % 1) else form + ".ffffff")
-
-
-def _words(column: Sequence[Any], name: Any) -> tuple[np.ndarray, tuple]:
-    """Words as their places in the sorted list of them; None and NaN are missing."""
-    given = [None if w is None or w != w else w for w in column]
-    if not all(w is None or isinstance(w, str) for w in given):
-        raise ArgumentError(f"column '{name}' of the data frame is neither numbers nor words nor times")
-    words = sorted({w.encode() for w in given if w is not None})
-    place = {w.decode(): i for i, w in enumerate(words)}
-    values = np.array([np.nan if w is None else place[w] for w in given], np.float64)
-    return values, (header.NICEST_CATEGORY, words, None)
-
-
-def _frame_columns(rows: Any) -> tuple[list[np.ndarray], list[tuple | None]]:
-    """Each column of a data frame as an array of numbers, and what these numbers are (None: numbers)."""
-    columns, kinds = [], []
-    for name in rows.columns:
-        column, kind = rows[name], None
-        if is_pandas(rows):
-            pandas = sys.modules["pandas"]
-            if pandas.api.types.is_datetime64_any_dtype(column.dtype):
-                values, kind = _moments(column.dt.tz_localize(None).to_numpy())
-            elif pandas.api.types.is_numeric_dtype(column.dtype):
-                values = column.to_numpy(dtype=np.float64, na_value=np.nan) if column.hasnans or \
-                    not isinstance(column.dtype, np.dtype) else column.to_numpy()
-            else:
-                values, kind = _words([None if m else w for w, m in zip(column, column.isna())], name)
-        elif column.dtype.is_numeric() or str(column.dtype) == "Boolean":
-            values = column.to_numpy()
-        elif column.dtype.is_temporal() and str(column.dtype) != "Time":
-            values, kind = _moments(column.to_numpy().astype("M8[us]"))
-        else:
-            values, kind = _words(column.to_list(), name)
-        columns.append(_usable(np.asarray(values)))
-        kinds.append(kind)
-    return columns, kinds
-
 
 def _describe(kinds: list[tuple | None], keep: list[Any]) -> ctypes.Array:
     """Kinds of columns for the library."""
@@ -245,10 +190,9 @@ def _usable(array: np.ndarray) -> np.ndarray:
 
 def _fill(view: header.nicest_view, rows: Any, keep: list[Any]) -> None:
     """Describes the rows; what must stay alive goes into `keep`."""
-    plain = is_pandas(rows) and len(set(rows.dtypes)) == 1 and isinstance(rows.dtypes.iloc[0], np.dtype) and \
-        rows.dtypes.iloc[0].kind in "iufb"
-    if is_polars(rows) or (is_pandas(rows) and rows.shape[1] and not plain):
-        columns, kinds = _frame_columns(rows)
+    if is_polars(rows) or (is_pandas(rows) and rows.shape[1] and not (plain(rows) and len(set(rows.dtypes)) == 1)):
+        columns, kinds = frame_columns(rows)
+        columns = [_usable(c) for c in columns]
         if any(kinds):
             view.kinds = ctypes.cast(_describe(kinds, keep), ctypes.c_void_p)
         if len({c.dtype for c in columns}) == 1 and len({c.strides for c in columns}) == 1:
@@ -294,21 +238,6 @@ def as_rows(rows: Any) -> np.ndarray:
             rows.flags.c_contiguous:
         return rows
     return as_data(rows).numpy()
-
-
-def like(rows: Any, values: np.ndarray, columns: Sequence[str] | None = None, name: str = "logp") -> Any:
-    """Results in the manner of the rows: a frame or a series with their index, else the array."""
-    if is_pandas(rows):
-        pandas = sys.modules["pandas"]
-        if values.ndim == 1:
-            return pandas.Series(values, index=rows.index, name=name)
-        return pandas.DataFrame(values, index=rows.index, columns=columns)
-    if is_polars(rows):
-        polars = sys.modules["polars"]
-        if values.ndim == 1:
-            return polars.Series(name, values)
-        return polars.DataFrame(values, schema=list(columns) if columns is not None else None)
-    return values
 
 
 # ---------------------------------------------------------------- files and toys

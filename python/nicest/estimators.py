@@ -20,6 +20,7 @@ except ImportError as error:  # pragma: no cover
                       "(nicest.train and nicest.Model need NumPy alone)") from error
 
 from .data import Data
+from .frames import columns_of_model, filled, frame_columns, is_frame, is_pandas, like, plain, reasons_like, table
 from .model import Model
 from .training import train
 
@@ -95,16 +96,15 @@ class _FlowBase(BaseEstimator):
     _OWN = ("preset couplings hidden activation prior preprocess spec epochs time batch learning_rate optimizer "
             "patience valid_share").split()
 
-    def _learn(self, X: np.ndarray) -> Model:
+    def _learn(self, rows: Data, **more: Any) -> Model:
         """Fits `model_` on validated rows."""
         options = {name: getattr(self, name) for name in self._OWN}
         options["calibration_share"] = self._calibration
-        options.update(self.options or {})
+        options.update(self.options or {}, **more)
         first = getattr(self, "model_", None) if self.warm_start else None
         if first is not None:  # its stack is given
             for name in ("couplings", "hidden", "activation", "prior", "preprocess", "spec"):
                 options.pop(name)
-        rows = Data(X, names=getattr(self, "feature_names_in_", None), image=self.image)
         self.model_ = train(rows, seed=self._seed(self.random_state), threads=self._threads(), init=first,
                             callback=self._told(), verbose=bool(self.verbose), **options)
         self.n_iter_ = max(self.model_.result["epochs"], 1)
@@ -127,20 +127,60 @@ class _FlowBase(BaseEstimator):
     def _threads(self) -> int:
         return 0 if self.n_jobs is None or self.n_jobs < 0 else int(self.n_jobs)
 
-    def _validated(self, X, *, reset: bool = False, missing: bool = False) -> np.ndarray:
-        """Rows as an array, as scikit-learn checks them; numbers keep their type."""
+    def _validated(self, X: Any, *, reset: bool = False) -> Any:
+        """Rows as scikit-learn checks them: an array, whose numbers keep their type, or a data frame with columns
+        that an array of numbers cannot hold."""
         if not reset:
             check_is_fitted(self)
+        if is_frame(X) and not plain(X):
+            X = validate_data(self, X, reset=reset, skip_check_array=True)
+            if any(np.isinf(c).any() for c in frame_columns(X)[0]):
+                raise ValueError("Input X contains infinity.")
+            if len(X) < (2 if reset else 1):
+                raise ValueError(f"Found array with {len(X)} sample(s) (shape={X.shape}) while a minimum of "
+                                 f"{2 if reset else 1} is required.")
+            return X
         X = validate_data(self, X, reset=reset, dtype="numeric", ensure_min_samples=2 if reset else 1,
-                          ensure_all_finite="allow-nan" if missing else True)
+                          ensure_all_finite="allow-nan")
         return X.view(np.uint8) if X.dtype == bool else X
 
-    def _data(self, X: np.ndarray) -> Data | np.ndarray:
+    def _fit(self, X: Any) -> Data:
+        """Learns from rows; remembers what kind of frame they were."""
+        self.frame_ = X[:0] if is_frame(X) else None
+        rows = self._data(self._validated(X, reset=True))
+        self._learn(rows)
+        names = rows.names
+        self._places = [names.index(name) for name in self.model_.column_names]
+        return rows
+
+    def _data(self, X: Any) -> Data:
         """For the model, which knows its columns by the names that it was trained with."""
-        names = getattr(self, "feature_names_in_", None)
-        if names is None and X.dtype == np.float64 and X.flags.c_contiguous:
-            return X
-        return Data(X, names=names, image=self.image)
+        return Data(X, names=getattr(self, "feature_names_in_", None), image=self.image)
+
+    def _rows(self, X: Any) -> Data | np.ndarray:
+        """Validated rows for a fitted model."""
+        X = self._validated(X)
+        short = isinstance(X, np.ndarray) and X.dtype == np.float64 and X.shape[1] == self.model_.columns
+        return X if short and X.flags.c_contiguous else self._data(X)
+
+    @staticmethod
+    def _scored(values: np.ndarray) -> np.ndarray:
+        if np.isnan(values).any():
+            raise ValueError("Input X contains NaN, which the density knows nothing of: no row that it learnt from had "
+                             "a missing value. Fill them, or fit on rows that have some.")
+        return values
+
+    def _framed(self, rows: np.ndarray, index: Any = None) -> Any:
+        """Rows of the model in the manner of those that were learnt."""
+        if self.frame_ is None:
+            return rows
+        names = [self.frame_.columns[place] for place in self._places]
+        return table(rows, columns_of_model(self.model_._handle), self.frame_, names, index)
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        return tags
 
 
 @_described
@@ -166,35 +206,34 @@ class Flow(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityMixin, _Flo
 
     def fit(self, X, y=None):
         """Learns the density of X of shape (n_samples, n_features); y is ignored."""
-        self._learn(self._validated(X, reset=True))
-        self._n_features_out = self.n_features_in_
+        self._fit(X)
+        self._n_features_out = self.model_.columns
         return self
 
-    def score_samples(self, X) -> np.ndarray:
+    def score_samples(self, X) -> Any:
         """Log-likelihood of each row, of shape (n_samples,), in nats."""
-        X = self._validated(X)
-        return self.model_.score(self._data(X))
+        return like(X, self._scored(self.model_.score(self._rows(X))))
 
     def score(self, X, y=None) -> float:
         """Mean log-likelihood of the rows, in nats."""
         return float(np.mean(self.score_samples(X)))
 
-    def sample(self, n_samples: int = 1, random_state=None) -> np.ndarray:
-        """New rows, of shape (n_samples, n_features)."""
+    def sample(self, n_samples: int = 1, random_state=None) -> Any:
+        """New rows, of shape (n_samples, n_features); a data frame where one was learnt from."""
         check_is_fitted(self)
         seed = self._seed(self.random_state if random_state is None else random_state)
-        return self.model_.sample(n_samples, seed=seed)
+        return self._framed(self.model_.sample(n_samples, seed=seed))
 
     def transform(self, X) -> np.ndarray:
         """Rows to the latent space, of shape (n_samples, n_features), where they are the prior's."""
-        X = self._validated(X)
-        return self.model_.forward(self.model_.encode(np.asarray(X, np.float64)))[0]
+        X = self._rows(X)
+        return self.model_.forward(self.model_.encode(X))[0]
 
-    def inverse_transform(self, X) -> np.ndarray:
+    def inverse_transform(self, X) -> Any:
         """Latent rows to rows as they were given."""
         check_is_fitted(self)
         latent = np.ascontiguousarray(X, np.float64)
-        return self.model_.decode(self.model_.inverse(latent)[0])
+        return self._framed(self.model_.decode(self.model_.inverse(latent)[0]))
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -255,39 +294,43 @@ class FlowOutlierDetector(OutlierMixin, _FlowBase):
             raise ValueError(f"contamination {share!r}: expected 'auto' or a number in (0, 0.5]")
         if not 0 < self.false_alarms < 1:
             raise ValueError(f"false_alarms {self.false_alarms!r}: expected a number between 0 and 1")
-        X = self._validated(X, reset=True)
-        self._learn(X)
+        rows = self._fit(X)
         if share == "auto":
             self.offset_ = self.model_.threshold(self.false_alarms, score=self.rank_by)
             if not np.isfinite(self.offset_):  # too few rows to promise the rate: nothing seen is flagged
-                self.offset_ = float(np.nextafter(np.min(self._scores(X)), -np.inf))
+                self.offset_ = float(np.nextafter(np.min(self._scores(rows)), -np.inf))
         else:
-            self.offset_ = float(np.percentile(self._scores(X), 100 * share))
+            self.offset_ = float(np.percentile(self._scores(rows), 100 * share))
         return self
 
-    def _scores(self, X: np.ndarray) -> np.ndarray:
+    def _scores(self, rows: Data | np.ndarray) -> np.ndarray:
         if self.rank_by == "logp":
-            return self.model_.score(self._data(X))
-        return self.model_.outlier_scores(self._data(X), score=self.rank_by)
+            return self._scored(self.model_.score(rows))
+        return self._scored(self.model_.outlier_scores(rows, score=self.rank_by))
 
-    def score_samples(self, X) -> np.ndarray:
+    def score_samples(self, X) -> Any:
         """Typicality of each row: higher is more normal."""
-        return self._scores(self._validated(X))
+        return like(X, self._scores(self._rows(X)), name="score")
 
-    def decision_function(self, X) -> np.ndarray:
+    def decision_function(self, X) -> Any:
         """score_samples - offset_: negative for outliers."""
-        return self.score_samples(X) - self.offset_
+        return like(X, self._scores(self._rows(X)) - self.offset_, name="decision")
 
-    def predict(self, X) -> np.ndarray:
+    def predict(self, X) -> Any:
         """-1 for outliers, 1 for the rest."""
-        return np.where(self.decision_function(X) < 0, -1, 1)
+        return like(X, np.where(self._scores(self._rows(X)) < self.offset_, -1, 1), name="prediction")
 
-    def p_values(self, X) -> np.ndarray:
+    def p_values(self, X) -> Any:
         """Conformal p-values, of shape (n_samples,)."""
-        X = self._validated(X)
-        return np.asarray(self.model_.p_values(self._data(X), score=self.rank_by))
+        return like(X, self._scored(self.model_.p_values(self._rows(X), score=self.rank_by)), name="p")
 
-    def select(self, X, fdr: float = 0.1) -> np.ndarray:
+    def explain(self, X, most: int = 3, enough: float = 0.05) -> Any:
+        """The columns that made each row unlikely, the most surprising first: :meth:`nicest.Model.explain`."""
+        rows = self._rows(X)
+        said = self.model_.explain(rows, most=most, enough=enough)
+        return reasons_like(X, said) if is_frame(X) else said
+
+    def select(self, X, fdr: float = 0.1) -> Any:
         """Rows that are called outliers so that of these at most the share `fdr` is normal, in the mean.
 
         Benjamini and Hochberg's procedure on the p-values (valid for conformal p-values: Bates et al., 2023).
@@ -296,20 +339,20 @@ class FlowOutlierDetector(OutlierMixin, _FlowBase):
         -------
         ndarray of bool of shape (n_samples,)
         """
-        p = self.p_values(X)
+        p = np.asarray(self.p_values(X))
         order = np.argsort(p, kind="stable")
         below = np.nonzero(p[order] <= fdr * np.arange(1, len(p) + 1) / len(p))[0]
         chosen = np.zeros(len(p), bool)
         if len(below):
             chosen[order[:below[-1] + 1]] = True
-        return chosen
+        return like(X, chosen, name="outlier")
 
 
 @_described
 class FlowImputer(OneToOneFeatureMixin, TransformerMixin, _FlowBase):
     """Fills missing values given the rest of each row, by the density of whole rows.
 
-    Learns from the rows that have no missing value.
+    Learns from rows with missing values too, where a column has some.
 
     Parameters
     ----------
@@ -346,32 +389,51 @@ class FlowImputer(OneToOneFeatureMixin, TransformerMixin, _FlowBase):
 
     def fit(self, X, y=None):
         """Learns from X of shape (n_samples, n_features), NaN where a value is missing; y is ignored."""
-        self._learn(self._validated(X, reset=True, missing=True))
+        self._fit(X)
         self._draw_seed = self._seed(self.random_state)
         return self
 
-    def _impute(self, X, draws: int, method: str):
-        X = np.ascontiguousarray(self._validated(X, missing=True), np.float64)
-        if not np.isnan(X).any():
-            return np.broadcast_to(X, (draws, *X.shape)), np.zeros(X.shape)
-        done = self.model_.impute(X, method=method, draws=draws, seed=self._draw_seed)
-        filled = done.filled if draws > 1 else done.filled[None]
-        return filled, np.where(np.isnan(X), done.spread, 0)
+    def _impute(self, X: Any, draws: int, method: str) -> tuple[list[Any], np.ndarray]:
+        """Fills of the rows, each of X's kind, and standard deviations [n_samples, n_features]."""
+        X, places = self._validated_kind(X), self._places
+        frame = is_frame(X)
+        known = self.model_._rows(self._data(X))
+        hidden, shape = np.isnan(known), (len(known), self.n_features_in_)
+        if not hidden.any():
+            return [X] * draws, np.zeros(shape)
+        done = self.model_.impute(known, method=method, draws=draws, seed=self._draw_seed)
+        deviations = np.zeros(shape)
+        deviations[:, places] = np.where(hidden, done.spread, 0)
+        fills = []
+        for values in np.reshape(done.filled, (draws, *known.shape)):
+            if frame:
+                fills.append(filled(X, values, columns_of_model(self.model_._handle), places, hidden))
+            else:
+                fills.append(X.copy())
+                fills[-1][:, places] = values
+        return fills, deviations
 
-    def transform(self, X) -> np.ndarray:
-        """The rows with every NaN filled, of shape (n_samples, n_features)."""
-        return self._impute(X, 1, "langevin" if self.sample_posterior else self.method)[0][0].copy()
+    def _validated_kind(self, X: Any) -> Any:
+        """Checked rows: a copy of the frame, or an array of float64."""
+        checked = self._validated(X)
+        return (X.copy() if is_pandas(X) else X.clone()) if is_frame(X) else np.array(checked, np.float64)
 
-    def draws(self, X, n: int = 10) -> np.ndarray:
-        """n fills of every row, of shape (n, n_samples, n_features), drawn given what is seen."""
-        return self._impute(X, n, "langevin")[0]
+    def transform(self, X) -> Any:
+        """The rows with every missing value filled, of shape (n_samples, n_features)."""
+        return self._impute(X, 1, "langevin" if self.sample_posterior else self.method)[0][0]
 
-    def standard_deviations(self, X, n: int = 20) -> np.ndarray:
+    def draws(self, X, n: int = 10) -> Any:
+        """n fills of every row, of shape (n, n_samples, n_features), drawn given what is seen; of a data frame
+        a list of n frames."""
+        fills = self._impute(X, n, "langevin")[0]
+        return fills if is_frame(X) else np.array(fills)
+
+    def standard_deviations(self, X, n: int = 20) -> Any:
         """Over n draws, of shape (n_samples, n_features); 0 where the value is seen."""
-        return self._impute(X, n, "langevin")[1]
+        spread = self._impute(X, n, "langevin")[1]
+        return like(X, spread, list(X.columns) if is_frame(X) else None)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
-        tags.input_tags.allow_nan = True
         tags.transformer_tags.preserves_dtype = []
         return tags

@@ -13,7 +13,8 @@ import numpy as np
 
 from . import _header as header
 from ._library import ArgumentError, address, as_dict, check, encoded, handle, lib, names, text
-from .data import Data, as_data, as_rows, column_names, like
+from .data import Data, as_data, as_rows
+from .frames import columns_of_model, filled, is_frame, like, reasons_like, shown, table
 
 __all__ = ["Model", "Verification", "Imputation", "Reason", "score_names"]
 
@@ -37,7 +38,7 @@ class Imputation:
 
     Attributes
     ----------
-    filled : ndarray of shape (n, d), or (draws, n, d) where draws were asked for
+    filled : ndarray of shape (n, d), or (draws, n, d) where draws were asked for; or data frames
         Stored rows: seen values bit for bit, hidden ones filled.
     spread : ndarray of shape (n, d)
         Standard deviation over the draws, in the units of the column.
@@ -52,17 +53,18 @@ class Imputation:
 
 @dataclasses.dataclass(frozen=True)
 class Reason:
-    """A column that makes a row unlikely: its value, and nine tenths of what the others let expect.
+    """A column that makes a row unlikely: its value, and nine tenths of what the others let expect, as
+    numbers, words or dates.
 
     `surprise` is in nats: -log of the probability, given the other columns, of values at most as
     likely as this one. 3 nats are one in twenty.
     """
 
     column: str
-    value: float
-    expected: float
-    low: float
-    high: float
+    value: Any
+    expected: Any
+    low: Any
+    high: Any
     surprise: float
 
 
@@ -257,10 +259,10 @@ class Model:
         return Data._of(made, [data])
 
     def _rows(self, rows: Any) -> np.ndarray:
-        rows = as_rows(rows) if column_names(rows) is None else self._data(rows).numpy()
-        if rows.shape[1] != self.columns:
-            raise ArgumentError(f"the rows have {rows.shape[1]} columns, the model {self.columns}")
-        return rows
+        if is_frame(rows) or isinstance(rows, Data):
+            return self._data(rows).numpy()
+        found = as_rows(rows)
+        return found if found.shape[1] == self.columns else self._data(found).numpy()
 
     def _run(self, function, rows: int, *arguments: Any) -> None:
         waiting, workspace = self._workspaces.take(rows)
@@ -353,13 +355,17 @@ class Model:
         check(lib.nicest_decode(self._handle, address(values), len(values), address(out)))
         return out
 
-    def sample(self, n: int = 1, *, seed: int = 1, first: int = 0, temperature: float = 1.0) -> np.ndarray:
+    def sample(self, n: int | None = None, *, given: Any = None, seed: int = 1, first: int = 0,
+               temperature: float = 1.0) -> np.ndarray:
         """New rows.
 
         Parameters
         ----------
-        n : int
-            How many.
+        n : int, optional
+            How many: 1, or as many as `given` has.
+        given : array_like of shape (n, d) or data frame, optional
+            Of a model that was trained with the option `given`: rows whose given columns are known. In an
+            array the other columns are not read; a frame may hold the given columns alone.
         seed, first : int
             Rows `first` .. `first` + n - 1 of the stream `seed`: parts of a stream join without a seam.
         temperature : float
@@ -368,11 +374,42 @@ class Model:
         Returns
         -------
         ndarray of shape (n, d)
-            Stored rows.
+            Stored rows; :meth:`frame` makes words and dates of them.
         """
+        known = None if given is None else self._known(given)
+        n = (1 if known is None else len(known)) if n is None else n
+        if known is not None and len(known) != n:
+            raise ArgumentError(f"{n} samples of {len(known)} given rows")
         out = np.empty((n, self.columns))
-        self._run(lib.nicest_sample, n, n, seed, first, temperature, address(out))
+        self._run(lib.nicest_sample_given, n, address(known), n, seed, first, temperature, address(out))
         return out
+
+    @property
+    def given(self) -> list[str]:
+        """Columns that the density is given; log p is that of the others."""
+        return [name for j, name in enumerate(self.column_names) if lib.nicest_model_given(self._handle, j)]
+
+    def _known(self, given: Any) -> np.ndarray:
+        """Rows of the model whose other columns may be missing."""
+        if is_frame(given) and not set(self.column_names) <= set(given.columns):
+            given = Data(given)
+        if isinstance(given, Data):
+            gap = [name for name in self.column_names if name not in set(given.names) | set(self.given)]
+            if gap:
+                given = given.beside(Data(np.full((len(given), len(gap)), np.nan), names=gap))
+        return self._rows(given)
+
+    def frame(self, rows: Any, like: Any = "pandas") -> Any:
+        """Stored rows [n, d] as a data frame, with names, words and dates.
+
+        Parameters
+        ----------
+        rows : array_like of shape (n, d)
+            As :meth:`sample` and :meth:`impute` give them.
+        like : "pandas", "polars" or a data frame
+            The kind of frame; types of its columns where a frame has them.
+        """
+        return table(self._rows(rows), columns_of_model(self._handle), like)
 
     # ------------------------------------------------------------ what a model is for
 
@@ -391,7 +428,7 @@ class Model:
             Default: "map" for pictures, "mean" for tables.
         recipe : {"default", "paper", "released"}
         draws : int
-            Fills of each row, with method "langevin".
+            Fills of each row, with method "langevin"; of a data frame a list of frames.
         steps : int
             0: by recipe.
 
@@ -408,6 +445,7 @@ class Model:
                                   address(mask)))
             cells |= mask.astype(bool)
         elif hidden is not None:
+            hidden = hidden[self.column_names] if is_frame(hidden) else hidden
             cells |= np.asarray(hidden, bool).reshape(n, d)
         options, result = header.nicest_inpaint_options(), header.nicest_inpaint_result()
         lib.nicest_inpaint_defaults(ctypes.byref(options))
@@ -415,11 +453,19 @@ class Model:
         options.samples, options.steps = draws, steps
         options.seed, options.threads = seed, self._threads
         cells = np.ascontiguousarray(cells, np.uint8)
-        filled, spread = np.empty((draws, n, d)), np.empty((n, d))
+        out, spread = np.empty((draws, n, d)), np.empty((n, d))
         check(lib.nicest_inpaint(self._handle, address(values), n, address(cells), ctypes.byref(options),
-                                 address(filled), address(spread), ctypes.byref(result)))
-        one = like(rows, filled[0], self.column_names) if draws == 1 else filled
-        return Imputation(one, spread, MappingProxyType(as_dict(result)))
+                                 address(out), address(spread), ctypes.byref(result)))
+        if is_frame(rows):
+            out = [filled(rows, one, columns_of_model(self._handle), self._places(rows), cells > 0)
+                   for one in out]
+        return Imputation(out[0] if draws == 1 else out, spread, MappingProxyType(as_dict(result)))
+
+    def _places(self, frame: Any) -> list[int]:
+        """Where the model's columns stand in a frame."""
+        names = list(frame.columns)
+        return [names.index(n) for n in self.column_names] if set(self.column_names) <= set(names) else \
+            list(range(self.columns))
 
     inpaint = impute
 
@@ -497,7 +543,7 @@ class Model:
         check(lib.nicest_conformal(self._handle, score.encode(), address(scores), len(scores), address(out)))
         return like(rows, out, name="p")
 
-    def explain(self, rows: Any, *, most: int = 3, enough: float = 0.05, seed: int = 1) -> list[list[Reason]]:
+    def explain(self, rows: Any, *, most: int = 3, enough: float = 0.05, seed: int = 1) -> Any:
         """Why rows are unlikely: for each its columns, the most surprising first.
 
         Parameters
@@ -507,14 +553,24 @@ class Model:
             Reasons of a row.
         enough : float
             No further column is named once the others have this p-value; above 1: always `most`.
+
+        Returns
+        -------
+        list of lists of Reason
+            Of a data frame: a frame with a line for each reason, under the row's index (polars: its number in
+            the column "row").
         """
-        values, kinds = self._rows(rows), self.column_names
+        values, columns = self._rows(rows), columns_of_model(self._handle)
         n, most = len(values), min(most, self.columns)
         found, counts = (header.nicest_reason * (n * most))(), (ctypes.c_size_t * n)()
         check(lib.nicest_explain(self._handle, address(values), n, most, enough, seed, self._threads,
                                  header.nicest_tick(), None, found, counts))
-        return [[Reason(kinds[r.column], r.value, r.expected, r.low, r.high, r.surprise)
-                 for r in found[i * most:i * most + counts[i]]] for i in range(n)]
+
+        def reason(r: header.nicest_reason) -> Reason:
+            column = columns[r.column]
+            return Reason(column.name, *(shown(column, v) for v in (r.value, r.expected, r.low, r.high)), r.surprise)
+        said = [[reason(r) for r in found[i * most:i * most + counts[i]]] for i in range(n)]
+        return reasons_like(rows, said) if is_frame(rows) else said
 
     def threshold(self, rate: float = 0.05, *, score: str | None = None) -> float:
         """Rows that score below it are the share `rate` of normal rows; -inf where the calibration rows

@@ -278,15 +278,20 @@ def test_callbacks(moons):
 
 
 def test_ctrl_c_keeps_the_best_weights(moons):
-    timer = threading.Timer(0.5, lambda: os.kill(os.getpid(), signal.SIGINT))
-    timer.start()
-    began = time.time()
+    begun = threading.Event()
+
+    def interrupt():  # once training is on its way, from outside
+        begun.wait(60)
+        time.sleep(0.05)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    threading.Thread(target=interrupt).start()
     with pytest.warns(nicest.NicestWarning, match="interrupted"):
-        model = nicest.train(moons, time="60s", couplings=2, hidden=8)
-    assert time.time() - began < 20
+        model = nicest.train(moons, time="1000s", couplings=2, hidden=8, callback=lambda now: begun.set())
     assert model.result["interrupted"] and np.isfinite(model.score(moons)).all()
-    run = nicest.Trainer(moons, time="60s", couplings=2, hidden=8)
-    threading.Timer(0.3, lambda: os.kill(os.getpid(), signal.SIGINT)).start()
+    begun.clear()
+    run = nicest.Trainer(moons, time="1000s", couplings=2, hidden=8, callback=lambda now: begun.set())
+    threading.Thread(target=interrupt).start()
     with pytest.raises(KeyboardInterrupt):
         run.step()
     step = run.progress.step

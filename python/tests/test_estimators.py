@@ -19,7 +19,8 @@ SMALL = dict(epochs=3, couplings=2, hidden=8)
 
 
 @parametrize_with_checks([nicest.Flow(**SMALL), nicest.FlowOutlierDetector(**SMALL),
-                          nicest.FlowOutlierDetector(contamination=0.1, **SMALL), nicest.FlowImputer(**SMALL)])
+                          nicest.FlowOutlierDetector(contamination=0.1, **SMALL), nicest.FlowImputer(**SMALL),
+                          nicest.ConditionalFlow(n_draws=16, **SMALL)])
 def test_scikit_learns_own_checks(estimator, check):
     check(estimator)
 
