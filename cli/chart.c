@@ -197,25 +197,6 @@ static void tick_text(const axis *a, double value, char *out, size_t size)
         snprintf(out, size, "%s%.*g", minus, axis_digits(a->low, a->high, 5), magnitude);
 }
 
-/* Powers of ten in the log-like part, and 0. */
-static void bent_ticks(const axis *a, size_t most, ticks *t)
-{
-    int first = (int)ceil(log10(a->bend) - 1e-9);
-    int last = (int)floor(log10(fmax(fabs(a->low), fabs(a->high))) + 1e-9);
-    int sides = (a->low < 0) + (a->high > 0), step = 1;
-    while ((last - first) / step * sides + 1 > (int)most)
-        step++;
-    int lowest = last - (last - first) / step * step;
-    for (int power = last; power >= lowest && t->n < TICKS; power -= step)
-        if (-pow(10, power) >= a->low && -pow(10, power) <= a->high)
-            t->at[t->n++] = -pow(10, power);
-    if (a->low <= 0 && a->high >= 0 && t->n < TICKS)
-        t->at[t->n++] = 0;
-    for (int power = lowest; power <= last && t->n < TICKS; power += step)
-        if (pow(10, power) >= a->low && pow(10, power) <= a->high)
-            t->at[t->n++] = pow(10, power);
-}
-
 /* Round numbers: steps of 1, 2 or 5 times a power of ten. */
 static void round_ticks(const axis *a, size_t most, ticks *t)
 {
@@ -255,9 +236,23 @@ static ticks axis_ticks(const canvas *c, const axis *a, double length, bool acro
         return word_ticks(c, a, length);
     for (size_t most = TICKS - 2; most > 0; most--) {
         t = (ticks){0};
-        if (a->bend > 0)
-            bent_ticks(a, most, &t);
-        else
+        if (a->bend > 0) {
+            /* Powers of ten in the log-like part, and 0. */
+            int first = (int)ceil(log10(a->bend) - 1e-9);
+            int last = (int)floor(log10(fmax(fabs(a->low), fabs(a->high))) + 1e-9);
+            int sides = (a->low < 0) + (a->high > 0), step = 1;
+            while ((last - first) / step * sides + 1 > (int)most)
+                step++;
+            int lowest = last - (last - first) / step * step;
+            for (int power = last; power >= lowest && t.n < TICKS; power -= step)
+                if (-pow(10, power) >= a->low && -pow(10, power) <= a->high)
+                    t.at[t.n++] = -pow(10, power);
+            if (a->low <= 0 && a->high >= 0 && t.n < TICKS)
+                t.at[t.n++] = 0;
+            for (int power = lowest; power <= last && t.n < TICKS; power += step)
+                if (pow(10, power) >= a->low && pow(10, power) <= a->high)
+                    t.at[t.n++] = pow(10, power);
+        } else
             round_ticks(a, most, &t);
         bool fits = t.n <= most + 1;
         double before = -INFINITY;
@@ -388,8 +383,9 @@ typedef struct binning {
     double density[PANEL_SERIES][MOST_BINS]; /* of each series; of a bent axis shares */
 } binning;
 
-static void choose_bins(const panel *p, const axis *x, binning *b)
+static void fill_bins(const panel *p, const axis *x, binning *b)
 {
+    memset(b->density, 0, sizeof b->density);
     size_t most = 0;
     bool whole = !x->bend;
     for (size_t k = 0; k < p->count; k++)
@@ -403,12 +399,6 @@ static void choose_bins(const panel *p, const axis *x, binning *b)
     b->width = whole ? fmax(1, ceil(span / wanted)) : span / rint(wanted);
     b->low = whole ? b->width * floor((low + 0.5) / b->width) - 0.5 : low;
     b->n = (size_t)fmin(ceil((high - b->low) / b->width - 1e-9), MOST_BINS);
-}
-
-static void fill_bins(const panel *p, const axis *x, binning *b)
-{
-    memset(b->density, 0, sizeof b->density);
-    choose_bins(p, x, b);
     for (size_t k = 0; k < p->count; k++) {
         const series *s = &p->series[k];
         size_t counted = 0;
@@ -421,15 +411,6 @@ static void fill_bins(const panel *p, const axis *x, binning *b)
         for (size_t i = 0; i < b->n && counted; i++)
             b->density[k][i] /= (double)counted * (x->bend > 0 ? 1 : b->width);
     }
-}
-
-static double peak_density(const binning *b)
-{
-    double peak = 0;
-    for (size_t k = 0; k < PANEL_SERIES; k++)
-        for (size_t i = 0; i < b->n; i++)
-            peak = fmax(peak, b->density[k][i]);
-    return peak;
 }
 
 /* ------------------------------------------------------------------ series */
@@ -525,25 +506,6 @@ static void draw_band(const area *a, const series *s)
     cairo_fill(cr);
 }
 
-static void draw_histogram(const area *a, const series *s, const double *density)
-{
-    cairo_t *cr = a->c->cr;
-    double low = bent(&a->x, a->x.low), unit = a->width / (bent(&a->x, a->x.high) - low);
-    double left = a->left + (a->bins.low - low) * unit, width = a->bins.width * unit;
-    cairo_move_to(cr, left, at_y(a, 0));
-    for (size_t i = 0; i < a->bins.n; i++) {
-        cairo_line_to(cr, left + (double)i * width, at_y(a, density[i]));
-        cairo_line_to(cr, left + (double)(i + 1) * width, at_y(a, density[i]));
-    }
-    cairo_line_to(cr, left + (double)a->bins.n * width, at_y(a, 0));
-    cairo_set_line_width(cr, s->kind == SERIES_OUTLINE ? 1.6 : 0.8);
-    use_ink(a->c, s->ink, 0.35);
-    if (s->kind == SERIES_HISTOGRAM)
-        cairo_fill_preserve(cr);
-    use_ink(a->c, s->ink, 1);
-    cairo_stroke(cr);
-}
-
 static void draw_level(const area *a, const series *s)
 {
     static const double dashes[] = {5, 4};
@@ -586,9 +548,23 @@ static void draw_series(const area *a, size_t k)
         draw_dots(a, s);
         break;
     case SERIES_HISTOGRAM:
-    case SERIES_OUTLINE:
-        draw_histogram(a, s, a->bins.density[k]);
-        break;
+    case SERIES_OUTLINE: {
+        cairo_t *cr = a->c->cr;
+        double low = bent(&a->x, a->x.low), unit = a->width / (bent(&a->x, a->x.high) - low);
+        double left = a->left + (a->bins.low - low) * unit, width = a->bins.width * unit;
+        cairo_move_to(cr, left, at_y(a, 0));
+        for (size_t i = 0; i < a->bins.n; i++) {
+            cairo_line_to(cr, left + (double)i * width, at_y(a, a->bins.density[k][i]));
+            cairo_line_to(cr, left + (double)(i + 1) * width, at_y(a, a->bins.density[k][i]));
+        }
+        cairo_line_to(cr, left + (double)a->bins.n * width, at_y(a, 0));
+        cairo_set_line_width(cr, s->kind == SERIES_OUTLINE ? 1.6 : 0.8);
+        use_ink(a->c, s->ink, 0.35);
+        if (s->kind == SERIES_HISTOGRAM)
+            cairo_fill_preserve(cr);
+        use_ink(a->c, s->ink, 1);
+        cairo_stroke(cr);
+    } break;
     case SERIES_VERTICAL:
     case SERIES_HORIZONTAL:
         draw_level(a, s);
@@ -598,21 +574,7 @@ static void draw_series(const area *a, size_t k)
     }
 }
 
-static void draw_marks(const area *a)
-{
-    for (size_t k = 0; k < a->p->count; k++) {
-        const series *s = &a->p->series[k];
-        if (s->kind == SERIES_MARK && isfinite(s->at[0]) && isfinite(s->at[1]))
-            draw_ring(a->c, at_x(a, s->at[0]), at_y(a, s->at[1]), s->ink);
-    }
-}
-
 /* ------------------------------------------------------------------ densities */
-
-static double map_share(const panel *p, double value)
-{
-    return (value - p->map_low) / (p->map_high - p->map_low);
-}
 
 /* An image of the given bytes: rgb[height, width, 3 or 1]. */
 static cairo_surface_t *surface_of(const unsigned char *bytes, size_t width, size_t height,
@@ -666,12 +628,6 @@ static double contour_level(const panel *p, const double *sorted, size_t n, doub
     return sorted[0];
 }
 
-/* Where a line between two values crosses the level, 0..1. */
-static double crossing(double from, double to, double level)
-{
-    return (level - from) / (to - from);
-}
-
 /* Marching squares over the middles of the cells: the crossed sides of a square are joined in
  * pairs, of a saddle as they come. */
 static void trace_contour(const area *a, double level)
@@ -688,7 +644,8 @@ static void trace_contour(const area *a, double level)
                 double from = corner[side], to = corner[(side + 1) % 4];
                 if ((from > level) == (to > level) || !isfinite(from) || !isfinite(to))
                     continue;
-                double t = crossing(from, to, level);
+                /* Where a line between two values crosses the level, 0..1. */
+                double t = (level - from) / (to - from);
                 double x = side == 0 ? t : side == 1 ? 1 : side == 2 ? 1 - t : 0;
                 double y = side == 0 ? 0 : side == 1 ? t : side == 2 ? 1 : 1 - t;
                 if (crossed++ % 2)
@@ -708,7 +665,7 @@ static void draw_map(const area *a)
     size_t cells = p->map_width * p->map_height, n = cells;
     unsigned char *rgb = block_new(cells, 3);
     for (size_t i = 0; i < cells; i++)
-        viridis(map_share(p, p->map[i]), rgb + 3 * i);
+        viridis((p->map[i] - p->map_low) / (p->map_high - p->map_low), rgb + 3 * i);
     draw_surface(a->c, surface_of(rgb, p->map_width, p->map_height, 3), a->left, a->top, a->width,
                  a->height, true);
     block_free(rgb);
@@ -721,23 +678,6 @@ static void draw_map(const area *a)
 }
 
 enum { BAR_GAP = 14, BAR_WIDTH = 14 };
-
-/* The colour bar at the right of the area; returns nothing: room for it was left. */
-static void draw_bar(const area *a)
-{
-    enum { STEPS = 128 };
-    unsigned char rgb[3 * STEPS];
-    axis scale = {.low = a->p->map_low, .high = a->p->map_high};
-    double left = a->left + a->width + BAR_GAP;
-    for (size_t i = 0; i < STEPS; i++)
-        viridis(1 - ((double)i + 0.5) / STEPS, rgb + 3 * i);
-    draw_surface(a->c, surface_of(rgb, 1, STEPS, 3), left, a->top, BAR_WIDTH, a->height, true);
-    ticks t = axis_ticks(a->c, &scale, a->height, false);
-    for (size_t i = 0; i < t.n; i++) {
-        double y = a->top + a->height * (1 - place(&scale, t.at[i]));
-        draw_text(a->c, left + BAR_WIDTH + 5, y + 4, SMALL, START, MUTED, t.text[i]);
-    }
-}
 
 static double bar_room(const canvas *c, const panel *p)
 {
@@ -832,19 +772,6 @@ static void count_beyond(area *a)
     }
 }
 
-/* "off the axes: ← 12, ↑ 3"; "" where all is shown. */
-static void beyond_text(const area *a, char *out, size_t size)
-{
-    static const char *const arrows[] = {"\xe2\x86\x90", "\xe2\x86\x92", "\xe2\x86\x93",
-                                         "\xe2\x86\x91"};
-    size_t used = 0;
-    *out = 0;
-    for (size_t i = 0; i < 4; i++)
-        if (a->beyond[i])
-            used += (size_t)snprintf(out + used, size - used, "%s%s %zu",
-                                     used ? ", " : "off the axes: ", arrows[i], a->beyond[i]);
-}
-
 /* A small mark at each edge beyond which there is more. */
 static void draw_beyond(const area *a)
 {
@@ -885,30 +812,6 @@ static void draw_grid(const area *a, const ticks *t, bool upright)
     }
 }
 
-static void fit_panel(area *a)
-{
-    extent x = extent_of(a->p, false), y = extent_of(a->p, true);
-    a->x = a->p->x;
-    a->y = a->p->y;
-    for (size_t k = 0; k < a->p->count; k++)
-        a->histogram = a->histogram || counts_values(&a->p->series[k]);
-    fit_axis(&a->x, &x, a->histogram);
-    if (a->histogram) {
-        fill_bins(a->p, &a->x, &a->bins);
-        double peak = peak_density(&a->bins);
-        if (!a->x.bend) { /* whole bins */
-            a->x.low = fmin(a->x.low, a->bins.low);
-            a->x.high = fmax(a->x.high, a->bins.low + (double)a->bins.n * a->bins.width);
-        }
-        if (!(a->y.high > a->y.low))
-            a->y.high = peak > 0 ? 1.06 * peak : 1;
-        block_free(y.values);
-    } else {
-        fit_axis(&a->y, &y, false);
-    }
-    count_beyond(a);
-}
-
 /* Words over the area: title, legend, what is upwards, and at the right the bar's label or what
  * lies off the axes. Returns where the area begins. */
 static double panel_words(const area *a, double left, double y, double width, bool draw)
@@ -921,7 +824,16 @@ static double panel_words(const area *a, double left, double y, double width, bo
     if (p->title && draw)
         draw_text(c, left, y + 14, TITLE, START, TEXT, fitted(c, TITLE, width, p->title, text));
     y = legend(c, p, left, y + (p->title ? 22 : 0), width, draw);
-    beyond_text(a, beyond, sizeof beyond);
+    /* "off the axes: ← 12, ↑ 3"; "" where all is shown. */
+    size_t size = sizeof beyond;
+    static const char *const arrows[] = {"\xe2\x86\x90", "\xe2\x86\x92", "\xe2\x86\x93",
+                                         "\xe2\x86\x91"};
+    size_t used = 0;
+    *beyond = 0;
+    for (size_t i = 0; i < 4; i++)
+        if (a->beyond[i])
+            used += (size_t)snprintf(beyond + used, size - used, "%s%s %zu",
+                                     used ? ", " : "off the axes: ", arrows[i], a->beyond[i]);
     const char *right = p->map && p->map_label ? p->map_label : beyond;
     double room = width - (*right ? text_width(c, SMALL, right) + 12 : 0);
     if (draw && label)
@@ -946,12 +858,29 @@ static void draw_area(const area *a, const ticks *up, const ticks *across)
         draw_series(a, k);
     draw_beyond(a);
     cairo_restore(c->cr);
-    draw_marks(a); /* whole at the edge, too */
+    for (size_t k = 0; k < a->p->count; k++) {
+        const series *s = &a->p->series[k];
+        if (s->kind == SERIES_MARK && isfinite(s->at[0]) && isfinite(s->at[1]))
+            draw_ring(a->c, at_x(a, s->at[0]), at_y(a, s->at[1]), s->ink);
+    }
     use_ink(c, MUTED, 1);
     cairo_set_line_width(c->cr, 1);
     draw_line(c, a->left, a->top + a->height, a->left + a->width, a->top + a->height);
-    if (a->p->map)
-        draw_bar(a);
+    if (a->p->map) {
+        /* The colour bar at the right; room for it was left. */
+        enum { STEPS = 128 };
+        unsigned char rgb[3 * STEPS];
+        axis scale = {.low = a->p->map_low, .high = a->p->map_high};
+        double left = a->left + a->width + BAR_GAP;
+        for (size_t i = 0; i < STEPS; i++)
+            viridis(1 - ((double)i + 0.5) / STEPS, rgb + 3 * i);
+        draw_surface(a->c, surface_of(rgb, 1, STEPS, 3), left, a->top, BAR_WIDTH, a->height, true);
+        ticks t = axis_ticks(a->c, &scale, a->height, false);
+        for (size_t i = 0; i < t.n; i++) {
+            double y = a->top + a->height * (1 - place(&scale, t.at[i]));
+            draw_text(a->c, left + BAR_WIDTH + 5, y + 4, SMALL, START, MUTED, t.text[i]);
+        }
+    }
     if (a->p->x.label)
         draw_text(c, a->left + a->width / 2, a->top + a->height + (a->p->x.bare ? 15 : 31), SMALL,
                   MIDDLE, MUTED, fitted(c, SMALL, a->width, a->p->x.label, text));
@@ -965,7 +894,29 @@ static double axes_panel(const canvas *c, const panel *p, double left, double to
     area *a = block_new(1, sizeof *a);
     double widest = 0, edge = bar_room(c, p) + 4;
     *a = (area){.c = c, .p = p};
-    fit_panel(a);
+    extent x = extent_of(a->p, false), y = extent_of(a->p, true);
+    a->x = a->p->x;
+    a->y = a->p->y;
+    for (size_t k = 0; k < a->p->count; k++)
+        a->histogram = a->histogram || counts_values(&a->p->series[k]);
+    fit_axis(&a->x, &x, a->histogram);
+    if (a->histogram) {
+        fill_bins(a->p, &a->x, &a->bins);
+        double peak = 0;
+        for (size_t k = 0; k < PANEL_SERIES; k++)
+            for (size_t i = 0; i < a->bins.n; i++)
+                peak = fmax(peak, a->bins.density[k][i]);
+        if (!a->x.bend) { /* whole bins */
+            a->x.low = fmin(a->x.low, a->bins.low);
+            a->x.high = fmax(a->x.high, a->bins.low + (double)a->bins.n * a->bins.width);
+        }
+        if (!(a->y.high > a->y.low))
+            a->y.high = peak > 0 ? 1.06 * peak : 1;
+        block_free(y.values);
+    } else {
+        fit_axis(&a->y, &y, false);
+    }
+    count_beyond(a);
     a->top = panel_words(a, left, top, width, draw);
     ticks up = p->y.bare ? (ticks){0} : axis_ticks(c, &a->y, 0.8 * width * aspect, false);
     for (size_t i = 0; i < up.n; i++)
@@ -1185,24 +1136,6 @@ void check_picture(const char *what, const char *path)
     check_writable(path);
 }
 
-static void save_png(cairo_surface_t *s, const char *path)
-{
-    nicest_image image;
-    const unsigned char *data = cairo_image_surface_get_data(s);
-    size_t stride = (size_t)cairo_image_surface_get_stride(s);
-    need(nicest_image_new(&image, (unsigned)cairo_image_surface_get_width(s),
-                          (unsigned)cairo_image_surface_get_height(s), 3));
-    for (size_t j = 0; j < image.height; j++)
-        for (size_t i = 0; i < image.width; i++) {
-            uint32_t word;
-            memcpy(&word, data + j * stride + 4 * i, 4);
-            for (size_t k = 0; k < 3; k++)
-                image.pixels[3 * (j * image.width + i) + k] = (unsigned char)(word >> (16 - 8 * k));
-        }
-    save_image(&image, path);
-    nicest_image_free(&image);
-}
-
 double picture_scale(const shared_settings *shared)
 {
     return shared->scale > 0 ? shared->scale : 2;
@@ -1239,7 +1172,21 @@ void chart_save(const chart *ch, const shared_settings *shared, const char *path
         cairo_surface_t *s = cairo_image_surface_create(
             CAIRO_FORMAT_RGB24, (int)lrint(width * scale), (int)lrint(height * scale));
         draw_all(s, ch, width, height, &c, scale);
-        save_png(s, path);
+        nicest_image image;
+        const unsigned char *data = cairo_image_surface_get_data(s);
+        size_t stride = (size_t)cairo_image_surface_get_stride(s);
+        need(nicest_image_new(&image, (unsigned)cairo_image_surface_get_width(s),
+                              (unsigned)cairo_image_surface_get_height(s), 3));
+        for (size_t j = 0; j < image.height; j++)
+            for (size_t i = 0; i < image.width; i++) {
+                uint32_t word;
+                memcpy(&word, data + j * stride + 4 * i, 4);
+                for (size_t k = 0; k < 3; k++)
+                    image.pixels[3 * (j * image.width + i) + k] =
+                        (unsigned char)(word >> (16 - 8 * k));
+            }
+        save_image(&image, path);
+        nicest_image_free(&image);
         cairo_surface_destroy(s);
     }
     block_free(bytes.text);

@@ -122,15 +122,6 @@ static bool is(const named_file *f, const char *name)
     return !strcmp(f->option->name, name);
 }
 
-/* A run goes on in its own checkpoint; a model may be calibrated in place; convert may put a table
- * back where it was. */
-static bool allowed(const command *c, const named_file *written, const named_file *other)
-{
-    return (is(written, "checkpoint") && is(other, "resume")) ||
-           (is(written, "save") && is(other, "MODEL")) ||
-           (c == &CONVERT_COMMAND && other->option->type == OPTION_ARGUMENT);
-}
-
 /* "DATA", "-o", "--log" */
 static const char *spoken(const option *o, char *text, size_t size)
 {
@@ -146,7 +137,10 @@ static const char *spoken(const option *o, char *text, size_t size)
 static void refuse_clash(const command *c, const named_file *written, const named_file *other)
 {
     char ours[64], theirs[64];
-    if (same(written, other) && !allowed(c, written, other))
+    if (same(written, other) &&
+        !((is(written, "checkpoint") && is(other, "resume")) ||
+          (is(written, "save") && is(other, "MODEL")) ||
+          (c == &CONVERT_COMMAND && other->option->type == OPTION_ARGUMENT)))
         refuse(STATUS_USAGE, "%s: %s %s would overwrite %s; name another file", c->name,
                spoken(written->option, ours, sizeof ours), written->text,
                spoken(other->option, theirs, sizeof theirs));

@@ -56,18 +56,6 @@ static double run_once(void)
     return 1e3 * (clock_seconds() - started);
 }
 
-static double measure_startup(void)
-{
-    enum { TIMES = 15 };
-    double times[TIMES];
-    for (size_t i = 0; i < TIMES; i++)
-        times[i] = run_once();
-    size_t count = TIMES;
-    double *sorted = sorted_copy(times, &count), median = quantile(sorted, count, 0.5);
-    block_free(sorted);
-    return median;
-}
-
 /* ------------------------------------------------------------------ output */
 
 /* What bf16 brings to the paper's step of 1024 rows. */
@@ -99,16 +87,6 @@ static void print_figure(const char *what, int digits, const nicest_bench_figure
     printf("  spread %5.1f%%\n", 100 * f->spread);
 }
 
-static void print_peaks(const nicest_bench_result *r, double startup)
-{
-    printf("%-20s %12s %12s\n", "peaks", "1 thread", "all threads");
-    printf("  %-18s %12.1f %12.1f GFLOP/s\n", "f32", r->one_peak_f32, r->peak_f32);
-    if (isfinite(r->peak_bf16))
-        printf("  %-18s %12.1f %12.1f GFLOP/s\n", "bf16", r->one_peak_bf16, r->peak_bf16);
-    printf("  %-18s %12.1f %12.1f GB/s\n", "memory", r->one_bandwidth, r->bandwidth);
-    printf("threads %d, start of the program %.2f ms\n", r->threads, startup);
-}
-
 static void print_standard(const nicest_bench_result *r, size_t i)
 {
     if (!isfinite(r->model[i].step_ms.median))
@@ -130,13 +108,6 @@ static void print_standard(const nicest_bench_result *r, size_t i)
     if (isfinite(r->model[i].one_row_floor_us))
         printf("  %-18s %14.2f us: the parameters read once from memory\n", "  its floor",
                r->model[i].one_row_floor_us);
-}
-
-static void print_result(const nicest_bench_result *r, double startup)
-{
-    print_peaks(r, startup);
-    for (size_t i = 0; i < MODELS; i++)
-        print_standard(r, i);
 }
 
 /* {"paper256": number, ...} of the double that lies `offset` bytes into each model. */
@@ -210,14 +181,29 @@ static int bench_run(void *settings)
     const bench_settings *s = settings;
     nicest_bench_result result;
     check_json_path(&s->shared);
-    double startup = measure_startup();
+    enum { TIMES = 15 };
+    double times[TIMES];
+    for (size_t i = 0; i < TIMES; i++)
+        times[i] = run_once();
+    size_t count = TIMES;
+    double *sorted = sorted_copy(times, &count), startup = quantile(sorted, count, 0.5);
+    block_free(sorted);
     progress bar = progress_start(&s->shared, "measuring", NULL);
     nicest_status status =
         nicest_bench(s->models, s->shared.threads, s->seconds, progress_tick, &bar, &result);
     progress_end(&bar);
     need(status);
-    if (!s->shared.quiet)
-        print_result(&result, startup);
+    if (!s->shared.quiet) {
+        printf("%-20s %12s %12s\n", "peaks", "1 thread", "all threads");
+        printf("  %-18s %12.1f %12.1f GFLOP/s\n", "f32", result.one_peak_f32, result.peak_f32);
+        if (isfinite(result.peak_bf16))
+            printf("  %-18s %12.1f %12.1f GFLOP/s\n", "bf16", result.one_peak_bf16,
+                   result.peak_bf16);
+        printf("  %-18s %12.1f %12.1f GB/s\n", "memory", result.one_bandwidth, result.bandwidth);
+        printf("threads %d, start of the program %.2f ms\n", result.threads, startup);
+        for (size_t i = 0; i < MODELS; i++)
+            print_standard(&result, i);
+    }
     save_and_print_json(&s->shared, bench_json(&result, startup));
     return STATUS_DONE;
 }

@@ -2,8 +2,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "picture.h"
 #include "options.h"
+#include "picture.h"
 
 typedef struct corrupt_settings {
     shared_settings shared;
@@ -49,30 +49,6 @@ static void level_path(const char *path, double level, bool only, char *out, siz
                  path + length + (percent != NULL));
 }
 
-/* No level writes over what is read, nor over what another has written. */
-static void check_paths(const corrupt_settings *s, const corruption *c)
-{
-    char path[4096];
-    for (size_t i = 0; i < c->count; i++) {
-        for (size_t j = 0; j < i; j++)
-            if (c->levels[i] == c->levels[j])
-                refuse(STATUS_USAGE, "corrupt: --with %s: level %g is there twice", s->with,
-                       c->levels[i]);
-        level_path(s->shared.output, c->levels[i], c->count == 1, path, sizeof path);
-        refuse_output_clash(&CORRUPT_COMMAND, s, path);
-        check_data_path(path);
-    }
-}
-
-static void check_settings(const corrupt_settings *s, const corruption *c)
-{
-    if (!s->shared.output && c->count > 1)
-        refuse(STATUS_USAGE, "corrupt: %zu levels need -o OUT", c->count);
-    check_picture_options(&s->shared, &s->shared.output, 1);
-    if (s->shared.output)
-        check_paths(s, c);
-}
-
 /* The file of one level, or "-"; its file of labels, or "". */
 typedef struct level_files {
     char path[4096], labels[4096];
@@ -113,7 +89,22 @@ static int corrupt_run(void *settings)
         refuse(STATUS_USAGE, "corrupt: --with KIND=LEVEL is missing: nicest corrupt %s",
                CORRUPT_COMMAND.synopsis);
     corruption_parse(c, "--with", s->with);
-    check_settings(s, c);
+    if (!s->shared.output && c->count > 1)
+        refuse(STATUS_USAGE, "corrupt: %zu levels need -o OUT", c->count);
+    check_picture_options(&s->shared, &s->shared.output, 1);
+    if (s->shared.output) {
+        /* No level writes over what is read, nor over what another has written. */
+        char path[4096];
+        for (size_t i = 0; i < c->count; i++) {
+            for (size_t j = 0; j < i; j++)
+                if (c->levels[i] == c->levels[j])
+                    refuse(STATUS_USAGE, "corrupt: --with %s: level %g is there twice", s->with,
+                           c->levels[i]);
+            level_path(s->shared.output, c->levels[i], c->count == 1, path, sizeof path);
+            refuse_output_clash(&CORRUPT_COMMAND, s, path);
+            check_data_path(path);
+        }
+    }
     nicest_data *data = open_data(&s->shared, s->data);
     shared_settings beside = s->shared;
     beside.where = NULL;

@@ -39,48 +39,39 @@ typedef struct density_map {
     double integral;
 } density_map;
 
-/* Where nearly all of the samples lie, and a little more. */
-static void box_of_samples(const density_settings *s, const nicest_model *model, density_map *m)
-{
-    enum { SAMPLES = 20000 };
-    double *rows = sample_rows(&s->shared, model, SAMPLES, 1);
-    /* as the density sees them */
-    need(nicest_encode(model, rows, SAMPLES, s->shared.seed, rows));
-    double *column = block_new(SAMPLES, sizeof *column);
-    for (size_t k = 0; k < m->d; k++) {
-        size_t count = SAMPLES;
-        for (size_t i = 0; i < SAMPLES; i++)
-            column[i] = rows[i * m->d + k];
-        double *sorted = sorted_copy(column, &count);
-        double low = quantile(sorted, count, 0.001), high = quantile(sorted, count, 0.999);
-        double margin = high > low ? 0.15 * (high - low) : 1;
-        m->box[2 * k] = low - margin;
-        m->box[2 * k + 1] = high + margin;
-        block_free(sorted);
-    }
-    block_free(rows);
-    block_free(column);
-}
-
-static void choose_box(const density_settings *s, const nicest_model *model, density_map *m)
-{
-    if (s->box)
-        options_numbers("--box", s->box, m->box, 2 * m->d);
-    else
-        box_of_samples(s, model, m);
-    for (size_t k = 0; k < m->d; k++)
-        if (!(m->box[2 * k] < m->box[2 * k + 1]))
-            refuse(STATUS_USAGE, "density: --box: %g is not below %g", m->box[2 * k],
-                   m->box[2 * k + 1]);
-}
-
 static density_map measure(const density_settings *s, const nicest_model *model, bool picture)
 {
     density_map m = {.d = nicest_model_columns(model)};
     size_t standard = picture ? 400 : 100;
     m.width = s->grid.width ? s->grid.width : m.d == 1 ? 10 * standard : standard;
     m.height = m.d == 1 ? 1 : s->grid.height ? s->grid.height : standard;
-    choose_box(s, model, &m);
+    if (s->box)
+        options_numbers("--box", s->box, m.box, 2 * m.d);
+    else {
+        /* Where nearly all of the samples lie, and a little more. */
+        enum { SAMPLES = 20000 };
+        double *rows = sample_rows(&s->shared, model, SAMPLES, 1);
+        /* as the density sees them */
+        need(nicest_encode(model, rows, SAMPLES, s->shared.seed, rows));
+        double *column = block_new(SAMPLES, sizeof *column);
+        for (size_t k = 0; k < m.d; k++) {
+            size_t count = SAMPLES;
+            for (size_t i = 0; i < SAMPLES; i++)
+                column[i] = rows[i * m.d + k];
+            double *sorted = sorted_copy(column, &count);
+            double low = quantile(sorted, count, 0.001), high = quantile(sorted, count, 0.999);
+            double margin = high > low ? 0.15 * (high - low) : 1;
+            m.box[2 * k] = low - margin;
+            m.box[2 * k + 1] = high + margin;
+            block_free(sorted);
+        }
+        block_free(rows);
+        block_free(column);
+    }
+    for (size_t k = 0; k < m.d; k++)
+        if (!(m.box[2 * k] < m.box[2 * k + 1]))
+            refuse(STATUS_USAGE, "density: --box: %g is not below %g", m.box[2 * k],
+                   m.box[2 * k + 1]);
     need(nicest_density_integral(model, s->shared.seed, s->shared.threads, NULL, &m.integral));
     m.logp = block_new(m.width * m.height, sizeof *m.logp);
     need(nicest_density_grid(model, m.box, m.width, m.height, s->shared.threads, m.logp));
@@ -112,15 +103,6 @@ static void write_table(const density_settings *s, const nicest_model *model, co
         }
     table_close(&out);
     block_free(model_columns);
-}
-
-/* logp[height, width] as it is. */
-static void write_array(const density_settings *s, const density_map *m)
-{
-    nicest_data *data;
-    need(nicest_data_new(&data, m->logp, m->height, m->width, NULL));
-    save_data(data, s->shared.output);
-    nicest_data_free(data);
 }
 
 /* ------------------------------------------------------------------ pictures */
@@ -215,9 +197,13 @@ static int density_run(void *settings)
         draw_map(s, model, &m);
     else if (picture)
         draw_curve(s, model, &m);
-    else if (path && m.d == 2 && (has_extension(path, ".npy") || has_extension(path, ".npz")))
-        write_array(s, &m);
-    else
+    else if (path && m.d == 2 && (has_extension(path, ".npy") || has_extension(path, ".npz"))) {
+        /* logp[height, width] as it is. */
+        nicest_data *data;
+        need(nicest_data_new(&data, m.logp, m.height, m.width, NULL));
+        save_data(data, s->shared.output);
+        nicest_data_free(data);
+    } else
         write_table(s, model, &m);
     say(&s->shared, "density between %.4g and %.4g; total mass %.5g", exp(low), exp(high),
         m.integral);

@@ -72,23 +72,6 @@ static json_t *quantised_json(const nicest_model *model)
     return json_integer((json_int_t)count);
 }
 
-static json_t *model_json(const nicest_model *model)
-{
-    unsigned height, width, channels;
-    nicest_model_image(model, &height, &width, &channels);
-    json_t *training = entry_json(model, "nicest.training");
-    json_t *rows = json_object_get(training, "rows");
-    json_t *object = json_pack(
-        "{s:s, s:O, s:I, s:I, s:s, s:o, s:o, s:o, s:b, s:I, s:o, s:o}", "kind", "model", "rows",
-        rows ? rows : json_null(), "columns", (json_int_t)nicest_model_columns(model), "parameters",
-        (json_int_t)nicest_model_parameters(model), "spec", nicest_model_spec(model), "image",
-        picture_json(height, width, channels), "names", names_json(model), "quantised",
-        quantised_json(model), "calibrated", nicest_calibrated(model), "neighbours",
-        (json_int_t)nicest_model_neighbours(model), "schema",
-        entry_json(model, "nicest.schema"), "training", training);
-    return object;
-}
-
 static void print_indented(const char *text)
 {
     while (*text) {
@@ -96,34 +79,6 @@ static void print_indented(const char *text)
         printf("  %.*s\n", (int)length, text);
         text += length + (text[length] == '\n');
     }
-}
-
-static void print_training(const json_t *training)
-{
-    static const char *const figures[] = {
-        "rows",    "valid_rows", "held_out_rows", "epochs",        "steps",
-        "retries", "train_logp", "valid_logp",    "held_out_logp", "gaussian_logp"};
-    if (!json_is_object(training))
-        return;
-    puts("training");
-    for (size_t i = 0; i < sizeof figures / sizeof *figures; i++) {
-        const json_t *value = json_object_get(training, figures[i]);
-        if (json_is_number(value))
-            printf("  %-14s %.8g\n", figures[i], json_number_value(value));
-    }
-    const json_t *chosen = json_object_get(training, "chosen");
-    if (json_is_string(chosen))
-        print_indented(json_string_value(chosen));
-}
-
-static void print_names(const nicest_model *model)
-{
-    fputs("names       ", stdout);
-    for (size_t j = 0; j < nicest_model_columns(model); j++) {
-        const char *name = nicest_model_column_name(model, j);
-        printf("%s %s", j ? "," : "", name ? name : "?");
-    }
-    putchar('\n');
 }
 
 static void print_model(const info_settings *s, const nicest_model *model, const json_t *object)
@@ -142,21 +97,31 @@ static void print_model(const info_settings *s, const nicest_model *model, const
     if (nicest_model_neighbours(model))
         printf("neighbours   %zu training rows are in this file (--neighbours no)\n",
                nicest_model_neighbours(model));
-    if (s->shared.verbose || (!height && nicest_model_columns(model) <= 32))
-        print_names(model);
+    if (s->shared.verbose || (!height && nicest_model_columns(model) <= 32)) {
+        fputs("names       ", stdout);
+        for (size_t j = 0; j < nicest_model_columns(model); j++) {
+            const char *name = nicest_model_column_name(model, j);
+            printf("%s %s", j ? "," : "", name ? name : "?");
+        }
+        putchar('\n');
+    }
     puts("spec");
     print_indented(nicest_model_spec(model));
-    print_training(json_object_get(object, "training"));
-}
-
-static void show_model(const info_settings *s)
-{
-    nicest_model *model = open_model(s->file);
-    json_t *object = model_json(model);
-    if (!s->shared.quiet && !s->shared.json)
-        print_model(s, model, object);
-    print_json(&s->shared, object);
-    nicest_model_free(model);
+    const json_t *training = json_object_get(object, "training");
+    static const char *const figures[] = {
+        "rows",    "valid_rows", "held_out_rows", "epochs",        "steps",
+        "retries", "train_logp", "valid_logp",    "held_out_logp", "gaussian_logp"};
+    if (!json_is_object(training))
+        return;
+    puts("training");
+    for (size_t i = 0; i < sizeof figures / sizeof *figures; i++) {
+        const json_t *value = json_object_get(training, figures[i]);
+        if (json_is_number(value))
+            printf("  %-14s %.8g\n", figures[i], json_number_value(value));
+    }
+    const json_t *chosen = json_object_get(training, "chosen");
+    if (json_is_string(chosen))
+        print_indented(json_string_value(chosen));
 }
 
 /* ------------------------------------------------------------------ data */
@@ -167,16 +132,15 @@ static json_t *column_json(const nicest_data *data, size_t j, const nicest_colum
     char least[200], most[200];
     nicest_data_value_text(data, j, f->least, least, sizeof least);
     nicest_data_value_text(data, j, f->most, most, sizeof most);
-    return json_pack("{s:o, s:s, s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "name",
-                     json_words(nicest_data_column_name(data, j)), "type", f->what, "missing",
-                     (json_int_t)f->missing, "levels", (json_int_t)f->levels, "distinct",
-                     (json_int_t)f->levels, "least", words ? json_words(least) : json_figure(f->least),
-                     "median", json_figure(f->median), "most",
-                     words ? json_words(most) : json_figure(f->most), "min",
-                     words ? json_null() : json_figure(f->least), "max",
-                     words ? json_null() : json_figure(f->most), "mean", json_figure(f->mean), "std",
-                     json_figure(f->deviation), "advice",
-                     f->advice ? json_string(f->advice) : json_null());
+    return json_pack(
+        "{s:o, s:s, s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "name",
+        json_words(nicest_data_column_name(data, j)), "type", f->what, "missing",
+        (json_int_t)f->missing, "levels", (json_int_t)f->levels, "distinct", (json_int_t)f->levels,
+        "least", words ? json_words(least) : json_figure(f->least), "median",
+        json_figure(f->median), "most", words ? json_words(most) : json_figure(f->most), "min",
+        words ? json_null() : json_figure(f->least), "max",
+        words ? json_null() : json_figure(f->most), "mean", json_figure(f->mean), "std",
+        json_figure(f->deviation), "advice", f->advice ? json_string(f->advice) : json_null());
 }
 
 /* A line a column. */
@@ -194,37 +158,52 @@ static json_t *describe_columns(const nicest_data *data, bool print)
     return columns;
 }
 
-static void show_data(const info_settings *s)
-{
-    nicest_data *data = open_data(&s->shared, s->file);
-    unsigned height, width, channels;
-    bool print = !s->shared.quiet && !s->shared.json;
-    nicest_data_image(data, &height, &width, &channels);
-    if (print) {
-        printf("data         %s\nkind         %s\nrows         %zu\ncolumns      %zu\n"
-               "type         %s\nlabels       %s\n",
-               s->file, nicest_data_kind(data), nicest_data_rows(data), nicest_data_columns(data),
-               nicest_data_type(data), nicest_data_labels(data) ? "yes" : "no");
-        if (height)
-            printf("picture      %u x %u x %u\n", height, width, channels);
-    }
-    json_t *columns = s->shared.verbose || !height ? describe_columns(data, print) : json_null();
-    print_json(&s->shared,
-               json_pack("{s:s, s:I, s:I, s:n, s:n, s:s, s:b, s:o, s:o}", "kind",
-                         nicest_data_kind(data), "rows", (json_int_t)nicest_data_rows(data),
-                         "columns", (json_int_t)nicest_data_columns(data), "parameters", "spec",
-                         "type", nicest_data_type(data), "labels", nicest_data_labels(data) != NULL,
-                         "image", picture_json(height, width, channels), "column_facts", columns));
-    nicest_data_free(data);
-}
-
 static int info_run(void *settings)
 {
     const info_settings *s = settings;
-    if (is_model(s->file))
-        show_model(s);
-    else
-        show_data(s);
+    if (is_model(s->file)) {
+        nicest_model *model = open_model(s->file);
+        unsigned height, width, channels;
+        nicest_model_image(model, &height, &width, &channels);
+        json_t *training = entry_json(model, "nicest.training");
+        json_t *rows = json_object_get(training, "rows");
+        json_t *object = json_pack(
+            "{s:s, s:O, s:I, s:I, s:s, s:o, s:o, s:o, s:b, s:I, s:o, s:o}", "kind", "model", "rows",
+            rows ? rows : json_null(), "columns", (json_int_t)nicest_model_columns(model),
+            "parameters", (json_int_t)nicest_model_parameters(model), "spec",
+            nicest_model_spec(model), "image", picture_json(height, width, channels), "names",
+            names_json(model), "quantised", quantised_json(model), "calibrated",
+            nicest_calibrated(model), "neighbours", (json_int_t)nicest_model_neighbours(model),
+            "schema", entry_json(model, "nicest.schema"), "training", training);
+        if (!s->shared.quiet && !s->shared.json)
+            print_model(s, model, object);
+        print_json(&s->shared, object);
+        nicest_model_free(model);
+    } else {
+        nicest_data *data = open_data(&s->shared, s->file);
+        unsigned height, width, channels;
+        bool print = !s->shared.quiet && !s->shared.json;
+        nicest_data_image(data, &height, &width, &channels);
+        if (print) {
+            printf("data         %s\nkind         %s\nrows         %zu\ncolumns      %zu\n"
+                   "type         %s\nlabels       %s\n",
+                   s->file, nicest_data_kind(data), nicest_data_rows(data),
+                   nicest_data_columns(data), nicest_data_type(data),
+                   nicest_data_labels(data) ? "yes" : "no");
+            if (height)
+                printf("picture      %u x %u x %u\n", height, width, channels);
+        }
+        json_t *columns =
+            s->shared.verbose || !height ? describe_columns(data, print) : json_null();
+        print_json(&s->shared,
+                   json_pack("{s:s, s:I, s:I, s:n, s:n, s:s, s:b, s:o, s:o}", "kind",
+                             nicest_data_kind(data), "rows", (json_int_t)nicest_data_rows(data),
+                             "columns", (json_int_t)nicest_data_columns(data), "parameters", "spec",
+                             "type", nicest_data_type(data), "labels",
+                             nicest_data_labels(data) != NULL, "image",
+                             picture_json(height, width, channels), "column_facts", columns));
+        nicest_data_free(data);
+    }
     return STATUS_DONE;
 }
 

@@ -116,13 +116,6 @@ static int on_tick(void *context, double done, double total)
     return progress_tick(&((filling *)context)->bar, done, total);
 }
 
-static void open_film(filling *w)
-{
-    w->film = (film){.rows = w->n < w->s->show ? w->n : w->s->show, .d = w->d, .skip = 1};
-    for (size_t i = 0; i < FRAMES && w->s->options.frame_every; i++)
-        w->film.frame[i] = block_new(w->film.rows * w->d, sizeof(double));
-}
-
 static void fill(filling *w)
 {
     nicest_inpaint_options options = w->s->options;
@@ -163,27 +156,22 @@ static void save_filled(const filling *w, const char *path)
     block_free(index);
 }
 
-/* As a picture from black, which is none, to white, the largest there is. */
-static void draw_spread(const filling *w)
-{
-    char title[80];
-    picture_format format = picture_format_of(w->model, w->spread, w->n * w->d);
-    format.black = format.white = 0;
-    for (size_t i = 0; i < w->n * w->d; i++)
-        format.white = fmax(format.white, w->spread[i]);
-    snprintf(title, sizeof title, "Standard deviation; white is %.4g", format.white);
-    say(&w->s->shared, "%s: white is a standard deviation of %.4g", w->s->spread, format.white);
-    format.white = format.white > 0 ? format.white : 1;
-    pictures_save(&w->s->shared, &format, w->spread, w->n, 0, &(panel){.title = title},
-                  w->s->spread);
-}
-
 static void save_spread(const filling *w)
 {
     if (!w->s->spread)
         return;
     if (is_picture(w->s->spread)) {
-        draw_spread(w);
+        /* As a picture from black, which is none, to white, the largest there is. */
+        char title[80];
+        picture_format format = picture_format_of(w->model, w->spread, w->n * w->d);
+        format.black = format.white = 0;
+        for (size_t i = 0; i < w->n * w->d; i++)
+            format.white = fmax(format.white, w->spread[i]);
+        snprintf(title, sizeof title, "Standard deviation; white is %.4g", format.white);
+        say(&w->s->shared, "%s: white is a standard deviation of %.4g", w->s->spread, format.white);
+        format.white = format.white > 0 ? format.white : 1;
+        pictures_save(&w->s->shared, &format, w->spread, w->n, 0, &(panel){.title = title},
+                      w->s->spread);
         return;
     }
     nicest_data *data = model_data(w->model, w->spread, w->n);
@@ -270,17 +258,13 @@ static const char *picture_path(const inpaint_settings *s)
     return is_picture(s->shared.output) ? s->shared.output : s->picture;
 }
 
-static bool wants_langevin(const inpaint_settings *s)
-{
-    return s->options.method && !strcmp(s->options.method, "langevin");
-}
-
 static void check_settings(const inpaint_settings *s)
 {
     if (!s->mask)
         refuse(STATUS_USAGE, "inpaint: --mask MASK is missing: nicest inpaint %s",
                INPAINT_COMMAND.synopsis);
-    if (s->options.samples > 1 && !strcmp(s->options.recipe, "default") && !wants_langevin(s))
+    if (s->options.samples > 1 && !strcmp(s->options.recipe, "default") &&
+        !(s->options.method && !strcmp(s->options.method, "langevin")))
         refuse(STATUS_USAGE, "%s: --samples %zu needs --method langevin", s->verb,
                s->options.samples);
     if (s->spread && s->options.samples < 2)
@@ -318,8 +302,13 @@ static void check_idx(const inpaint_settings *s, const nicest_model *model)
                    s->verb, s->shared.output, nicest_model_column_name(model, j), s->model);
 }
 
-static void check_model(const inpaint_settings *s, const nicest_model *model)
+static int inpaint_run(void *settings)
 {
+    const inpaint_settings *s = settings;
+    const char *output = s->shared.output ? s->shared.output : "-";
+    char labels[4096];
+    check_settings(s);
+    nicest_model *model = open_model(s->model);
     unsigned height, width, channels;
     nicest_model_image(model, &height, &width, &channels);
     if (picture_path(s) && !height)
@@ -329,16 +318,6 @@ static void check_model(const inpaint_settings *s, const nicest_model *model)
         refuse(STATUS_USAGE, "%s: %s is not a model of pictures; --spread wants .csv, .npy or so",
                s->verb, s->model);
     check_idx(s, model);
-}
-
-static int inpaint_run(void *settings)
-{
-    const inpaint_settings *s = settings;
-    const char *output = s->shared.output ? s->shared.output : "-";
-    char labels[4096];
-    check_settings(s);
-    nicest_model *model = open_model(s->model);
-    check_model(s, model);
     filling w = {.s = s, .model = model, .data = open_data_for(&s->shared, model, s->data)};
     labels_file(w.data, output, labels, sizeof labels);
     w.n = nicest_data_rows(w.data);
@@ -347,7 +326,9 @@ static int inpaint_run(void *settings)
     w.hidden = block_new(w.n * w.d, 1);
     w.filled = block_new(w.n * w.d * s->options.samples, sizeof *w.filled);
     w.spread = s->spread ? block_new(w.n * w.d, sizeof *w.spread) : NULL;
-    open_film(&w);
+    w.film = (film){.rows = w.n < w.s->show ? w.n : w.s->show, .d = w.d, .skip = 1};
+    for (size_t i = 0; i < FRAMES && w.s->options.frame_every; i++)
+        w.film.frame[i] = block_new(w.film.rows * w.d, sizeof(double));
     fill(&w);
     if (picture_path(s))
         draw(&w, picture_path(s));

@@ -205,17 +205,6 @@ static void judge_rows(const judge *j, const nicest_data *data, verdict *v, size
     stop_if_interrupted();
 }
 
-/* All rows of DATA, then all of --against. */
-static verdict judge_all(const judge *j, const nicest_data *data, const nicest_data *against)
-{
-    size_t n = nicest_data_rows(data), m = against ? nicest_data_rows(against) : 0;
-    verdict v = verdict_new(n + m, n);
-    judge_rows(j, data, &v, 0, false);
-    if (against)
-        judge_rows(j, against, &v, n, true);
-    return v;
-}
-
 /* Row i begins its group: the rows of one share a score, which counts once (and a truth:
  * check_settings). */
 static bool counts(const verdict *v, size_t i, size_t group)
@@ -314,35 +303,6 @@ static void say_calibration(const judge *j)
             "a share of %g or more of the calibration %s is impossible to the model: nothing is "
             "less likely, and no row is flagged",
             s->rate, what);
-}
-
-static void check_settings(const outliers_settings *s)
-{
-    const char *const paths[] = {s->picture, s->roc, s->pr};
-    bool truth = s->against || s->corrupt || s->shared.label;
-    check_score("outliers", s->score);
-    if (s->keep && (s->against || s->corrupt))
-        refuse(STATUS_USAGE, "outliers: --keep has the rows of DATA alone: leave --against and "
-                             "--corrupt out");
-    if (s->against && s->corrupt)
-        refuse(STATUS_USAGE, "outliers: --against and --corrupt exclude each other");
-    if (s->best_f1 && (!truth || s->corrupt))
-        refuse(STATUS_USAGE, "outliers: --best-f1 needs --against or --label");
-    if (s->best_f1 && !isnan(s->threshold))
-        refuse(STATUS_USAGE, "outliers: --best-f1 and --threshold exclude each other");
-    if ((s->roc || s->pr) && (!truth || s->corrupt))
-        refuse(STATUS_USAGE, "outliers: --roc and --pr need --against or --label");
-    if (s->group > 1 && by_label(s))
-        refuse(STATUS_USAGE, "outliers: groups would mix the labels; use --group with --against");
-    if (s->save && !s->calibrate)
-        refuse(STATUS_USAGE, "outliers: --save needs --calibrate");
-    if (s->save)
-        check_model_path(s->save);
-    table_check_path(s->shared.output);
-    check_picture("outliers: --picture", s->picture);
-    check_picture("outliers: --roc", s->roc);
-    check_picture("outliers: --pr", s->pr);
-    check_picture_options(&s->shared, paths, sizeof paths / sizeof *paths);
 }
 
 static void calibrate(const judge *j)
@@ -674,29 +634,6 @@ static void say_truth(const judge *j, const nicest_detection *d)
             d->auroc_low, d->auroc_high, d->auprc, d->auprc_low, d->auprc_high);
 }
 
-static void say_detection(const judge *j, const nicest_detection *d, const verdict *v)
-{
-    const shared_settings *shared = &j->s->shared;
-    char rows[64], asked[ASKED_SIZE];
-    rows_text(summary_of(v->score, v->n).rows, v->n, rows, sizeof rows);
-    if (isnan(d->threshold))
-        say(shared, "%s: there is no threshold of %s, so none is flagged", rows, j->s->score);
-    else
-        say(shared, "%s: %.2f %%%s score below the threshold %.6g of %s%s", rows,
-            100 * flagged_share(v, d->threshold, j->s->group),
-            j->s->group > 1 ? " of the groups" : "", d->threshold, j->s->score,
-            j->has_truth || !isfinite(d->threshold) ? "" : asked_text(j, asked));
-    if (j->has_truth)
-        say_truth(j, d);
-}
-
-/* Their curves have no points without both kinds of rows. */
-static void check_curves(const judge *j, const nicest_detection *d)
-{
-    if ((j->s->roc || j->s->pr) && one_kind(d))
-        refuse(STATUS_FAILED, "--roc and --pr need outliers and normal rows: %s", one_kind(d));
-}
-
 /* nicest_detect takes NaN as "the best": where nothing can be flagged, -infinity asks for that. */
 static nicest_detection decide(const judge *j, const verdict *v)
 {
@@ -724,13 +661,31 @@ static void judge_once(judge *j, const nicest_data *data)
     const outliers_settings *s = j->s;
     nicest_data *against = s->against ? open_other_data(&s->shared, j->model, s->against) : NULL;
     j->has_truth = against || s->shared.label;
-    verdict v = judge_all(j, data, against);
+    /* All rows of DATA, then all of --against. */
+    size_t n = nicest_data_rows(data), m = against ? nicest_data_rows(against) : 0;
+    verdict v = verdict_new(n + m, n);
+    judge_rows(j, data, &v, 0, false);
+    if (against)
+        judge_rows(j, against, &v, n, true);
     nicest_detection found = decide(j, &v);
-    check_curves(j, &found);
+    /* Their curves have no points without both kinds of rows. */
+    if ((j->s->roc || j->s->pr) && one_kind(&found))
+        refuse(STATUS_FAILED, "--roc and --pr need outliers and normal rows: %s", one_kind(&found));
     json_t *reasons = json_array();
     write_rows(j, &v, found.threshold,
                explain_rows(j, data, against, &v, found.threshold, reasons));
-    say_detection(j, &found, &v);
+    const shared_settings *shared = &j->s->shared;
+    char rows[64], asked[ASKED_SIZE];
+    rows_text(summary_of(v.score, v.n).rows, v.n, rows, sizeof rows);
+    if (isnan(found.threshold))
+        say(shared, "%s: there is no threshold of %s, so none is flagged", rows, j->s->score);
+    else
+        say(shared, "%s: %.2f %%%s score below the threshold %.6g of %s%s", rows,
+            100 * flagged_share(&v, found.threshold, j->s->group),
+            j->s->group > 1 ? " of the groups" : "", found.threshold, j->s->score,
+            j->has_truth || !isfinite(found.threshold) ? "" : asked_text(j, asked));
+    if (j->has_truth)
+        say_truth(j, &found);
     json_t *object = detection_json(j, &found, &v);
     json_object_set_new(object, "baselines", baselines_json(j, data, against, &v));
     json_object_set_new(object, "reasons", reasons);
@@ -842,16 +797,6 @@ static level_facts judge_level(const judge *j, const nicest_data *data, const co
     return f;
 }
 
-static void write_level(table *out, const level_facts *f)
-{
-    double row[] = {f->level,        f->mean,
-                    f->low,          f->high,
-                    f->flagged,      f->found.auroc,
-                    f->found.auprc,  f->found.precision,
-                    f->found.recall, f->found.prevalence};
-    table_add(out, row, 1);
-}
-
 static void judge_sweep(judge *j, const nicest_data *data)
 {
     static const char *const names[] = {"level", "mean",  "low",       "high",   "flagged",
@@ -869,7 +814,13 @@ static void judge_sweep(judge *j, const nicest_data *data)
     table out = table_open(s->shared.output, names, 10);
     for (size_t i = 0; i < k->count; i++) {
         facts[i] = judge_level(j, data, k, other, i, &v);
-        write_level(&out, &facts[i]);
+        const level_facts *f = &facts[i];
+        double row[] = {f->level,        f->mean,
+                        f->low,          f->high,
+                        f->flagged,      f->found.auroc,
+                        f->found.auprc,  f->found.precision,
+                        f->found.recall, f->found.prevalence};
+        table_add(&out, row, 1);
         json_array_append_new(lines, level_json(&facts[i]));
     }
     table_close(&out);
@@ -895,7 +846,31 @@ static void judge_sweep(judge *j, const nicest_data *data)
 static int outliers_run(void *settings)
 {
     outliers_settings *s = settings;
-    check_settings(s);
+    const char *const paths[] = {s->picture, s->roc, s->pr};
+    bool truth = s->against || s->corrupt || s->shared.label;
+    check_score("outliers", s->score);
+    if (s->keep && (s->against || s->corrupt))
+        refuse(STATUS_USAGE, "outliers: --keep has the rows of DATA alone: leave --against and "
+                             "--corrupt out");
+    if (s->against && s->corrupt)
+        refuse(STATUS_USAGE, "outliers: --against and --corrupt exclude each other");
+    if (s->best_f1 && (!truth || s->corrupt))
+        refuse(STATUS_USAGE, "outliers: --best-f1 needs --against or --label");
+    if (s->best_f1 && !isnan(s->threshold))
+        refuse(STATUS_USAGE, "outliers: --best-f1 and --threshold exclude each other");
+    if ((s->roc || s->pr) && (!truth || s->corrupt))
+        refuse(STATUS_USAGE, "outliers: --roc and --pr need --against or --label");
+    if (s->group > 1 && by_label(s))
+        refuse(STATUS_USAGE, "outliers: groups would mix the labels; use --group with --against");
+    if (s->save && !s->calibrate)
+        refuse(STATUS_USAGE, "outliers: --save needs --calibrate");
+    if (s->save)
+        check_model_path(s->save);
+    table_check_path(s->shared.output);
+    check_picture("outliers: --picture", s->picture);
+    check_picture("outliers: --roc", s->roc);
+    check_picture("outliers: --pr", s->pr);
+    check_picture_options(&s->shared, paths, sizeof paths / sizeof *paths);
     judge j = {.s = s, .model = open_model(s->model)};
     nicest_data *data = open_data_for(&s->shared, j.model, s->data);
     check_labels(s, data);

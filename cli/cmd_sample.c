@@ -67,19 +67,6 @@ static void draw_samples(const sample_settings *s, const nicest_model *model, co
 
 /* ------------------------------------------------------------------ the command */
 
-static void check_output(const nicest_model *model, const char *path)
-{
-    unsigned height, width, channels;
-    nicest_model_image(model, &height, &width, &channels);
-    bool picture = is_picture(path);
-    check_output_path(path, true);
-    if (picture && !height && nicest_model_columns(model) > 2)
-        refuse(STATUS_USAGE,
-               "sample: a picture needs a model of pictures or of 1 or 2 columns; this "
-               "one has %zu columns",
-               nicest_model_columns(model));
-}
-
 /* The stored value that a text is in a column of the model. */
 static double value_of_text(const nicest_model *model, size_t column, const char *text)
 {
@@ -127,8 +114,8 @@ static double *read_given(const sample_settings *s, const nicest_model *model)
 }
 
 /* Rows first .. first+n-1. */
-static void write_samples(const sample_settings *s, nicest_workspace *workspace, const double *given,
-                      size_t d, size_t first, size_t n, double *rows)
+static void write_samples(const sample_settings *s, nicest_workspace *workspace,
+                          const double *given, size_t d, size_t first, size_t n, double *rows)
 {
     double *all = given ? block_new(n * d, sizeof *all) : NULL;
     for (size_t i = 0; all && i < n; i++)
@@ -190,9 +177,18 @@ static int sample_run(void *settings)
     const char *path = s->shared.output;
     check_picture_options(&s->shared, &path, 1);
     nicest_model *model = open_model(s->model);
-    check_output(model, path);
+    unsigned height, width, channels;
+    nicest_model_image(model, &height, &width, &channels);
+    bool picture = is_picture(path);
+    check_output_path(path, true);
+    if (picture && !height && nicest_model_columns(model) > 2)
+        refuse(STATUS_USAGE,
+               "sample: a picture needs a model of pictures or of 1 or 2 columns; this "
+               "one has %zu columns",
+               nicest_model_columns(model));
     bool stream = !path || !strcmp(path, "-") || has_extension(path, ".json");
-    for (size_t j = 0; j < nicest_model_columns(model); j++) /* words and times need what knows them */
+    for (size_t j = 0; j < nicest_model_columns(model);
+         j++) /* words and times need what knows them */
         stream = stream && ((path && has_extension(path, ".json")) ||
                             nicest_model_column_kind(model, j) == NICEST_NUMBER);
     double seconds = stream ? write_stream(s, model) : write_file(s, model);

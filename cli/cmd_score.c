@@ -55,25 +55,21 @@ typedef struct scoring {
     progress bar;
 } scoring;
 
-static void find_p_values(scoring *w, size_t count)
-{
-    const double *scores = w->logp;
-    if (strcmp(w->score, "logp")) {
-        nicest_data *data = model_data(w->model, w->rows, count);
-        need(nicest_outlier_scores(w->model, data, w->score, 1, w->s->shared.seed,
-                                   w->s->shared.threads, w->scores));
-        nicest_data_free(data);
-        scores = w->scores;
-    }
-    need(nicest_conformal(w->model, w->score, scores, count, w->p));
-}
-
 static void score_chunk(scoring *w, size_t count, double started)
 {
     size_t columns = w->calibrated ? 2 : 1;
     need(nicest_score(w->workspace, w->rows, count, w->s->shared.seed, w->logp));
-    if (w->calibrated)
-        find_p_values(w, count);
+    if (w->calibrated) {
+        const double *scores = w->logp;
+        if (strcmp(w->score, "logp")) {
+            nicest_data *data = model_data(w->model, w->rows, count);
+            need(nicest_outlier_scores(w->model, data, w->score, 1, w->s->shared.seed,
+                                       w->s->shared.threads, w->scores));
+            nicest_data_free(data);
+            scores = w->scores;
+        }
+        need(nicest_conformal(w->model, w->score, scores, count, w->p));
+    }
     w->seconds += clock_seconds() - started;
     for (size_t i = 0; i < count; i++) {
         w->lines[i * columns] = w->logp[i];
@@ -133,7 +129,7 @@ static void score_file(scoring *w)
     nicest_data_free(data);
 }
 
-static nicest_reader *open_reader(const scoring *w)
+static void score_pipe(scoring *w)
 {
     const shared_settings *shared = &w->s->shared;
     nicest_data_options options = data_options(shared);
@@ -142,12 +138,6 @@ static nicest_reader *open_reader(const scoring *w)
     need(nicest_reader_open(&reader, w->s->data, &options));
     need_reader_match(shared, w->model, reader, w->s->data);
     nicest_reader_skip_bad(reader, w->s->skip_bad);
-    return reader;
-}
-
-static void score_pipe(scoring *w)
-{
-    nicest_reader *reader = open_reader(w);
     w->most_kept = MOST_KEPT;
     w->kept = block_new(MOST_KEPT, sizeof *w->kept);
     open_workspace(w, SIZE_MAX);
@@ -180,7 +170,8 @@ static void say_summary(const scoring *w, double bits)
     if (w->skipped)
         say(shared, "%zu bad lines were left out", w->skipped);
     if (w->impossible)
-        say(shared, "%zu row%s impossible: column %s has a value that never occurs (log p -infinity)",
+        say(shared,
+            "%zu row%s impossible: column %s has a value that never occurs (log p -infinity)",
             w->impossible, w->impossible > 1 ? "s are" : " is", w->never);
     if (w->sum.missing)
         say(shared, "%zu rows have missing values and no log-likelihood (nan)", w->sum.missing);
@@ -195,20 +186,6 @@ static void say_summary(const scoring *w, double bits)
     say(shared, "%s: mean log-likelihood %.6g nats%s%s", rows, w->sum.mean, sem, density);
     if (w->calibrated)
         say(shared, "p is that of the score %s", w->score);
-}
-
-static void report(const scoring *w)
-{
-    double mean = w->sum.rows ? w->sum.mean : NAN, bits = nicest_model_bits_per_dim(w->model, mean);
-    say_summary(w, bits);
-    print_json(&w->s->shared,
-               json_pack("{s:I, s:o, s:o, s:o, s:o, s:o, s:f, s:o, s:I, s:I, s:b, s:s?}", "rows",
-                         (json_int_t)w->row, "mean", json_figure(mean), "sem",
-                         json_figure(error_of_mean(w)), "min", json_figure(w->sum.min), "max",
-                         json_figure(w->sum.max), "bits_per_dim", json_figure(bits), "seconds",
-                         w->seconds, "rows_per_second", json_figure((double)w->row / w->seconds),
-                         "missing", (json_int_t)w->sum.missing, "skipped", (json_int_t)w->skipped,
-                         "calibrated", w->calibrated, "score", w->calibrated ? w->score : NULL));
 }
 
 static int score_run(void *settings)
@@ -238,7 +215,16 @@ static int score_run(void *settings)
         score_file(&w);
     progress_end(&w.bar);
     table_close(&w.out);
-    report(&w);
+    double mean = w.sum.rows ? w.sum.mean : NAN, bits = nicest_model_bits_per_dim(w.model, mean);
+    say_summary(&w, bits);
+    print_json(&w.s->shared,
+               json_pack("{s:I, s:o, s:o, s:o, s:o, s:o, s:f, s:o, s:I, s:I, s:b, s:s?}", "rows",
+                         (json_int_t)w.row, "mean", json_figure(mean), "sem",
+                         json_figure(error_of_mean(&w)), "min", json_figure(w.sum.min), "max",
+                         json_figure(w.sum.max), "bits_per_dim", json_figure(bits), "seconds",
+                         w.seconds, "rows_per_second", json_figure((double)w.row / w.seconds),
+                         "missing", (json_int_t)w.sum.missing, "skipped", (json_int_t)w.skipped,
+                         "calibrated", w.calibrated, "score", w.calibrated ? w.score : NULL));
     nicest_workspace_free(w.workspace);
     block_free(w.rows);
     block_free(w.logp);

@@ -240,19 +240,6 @@ static nicest_data *open_valid(train_settings *s)
     return NULL;
 }
 
-/* "toy:NAME,n=100,seed=2[0:50]" -> the same with 100,000 rows of another stream. */
-static void toy_test_text(const char *text, char *test, size_t size)
-{
-    size_t length = strcspn(text, "["), used = 0;
-    bool stream_1 = strstr(text, "stream=1") != NULL;
-    char copy[512];
-    snprintf(copy, sizeof copy, "%.*s", (int)(length < 500 ? length : 500), text);
-    for (char *part = strtok(copy, ","); part; part = strtok(NULL, ","))
-        if (strncmp(part, "n=", 2) && strncmp(part, "stream=", 7))
-            used += (size_t)snprintf(test + used, size - used, "%s%s", used ? "," : "", part);
-    snprintf(test + used, size - used, ",n=100000,stream=%d", stream_1 ? 2 : 1);
-}
-
 /* What the model is measured on; *text becomes its DATA argument. */
 static nicest_data *open_test(const train_settings *s, const nicest_data *data, char *text,
                               size_t size)
@@ -260,8 +247,17 @@ static nicest_data *open_test(const train_settings *s, const nicest_data *data, 
     *text = 0;
     if (s->test)
         snprintf(text, size, "%s", s->test);
-    else if (!strcmp(nicest_data_kind(data), "toy"))
-        toy_test_text(s->data, text, size);
+    else if (!strcmp(nicest_data_kind(data), "toy")) {
+        /* "toy:NAME,n=100,seed=2[0:50]" -> the same with 100,000 rows of another stream. */
+        size_t length = strcspn(s->data, "["), used = 0;
+        bool stream_1 = strstr(s->data, "stream=1") != NULL;
+        char copy[512];
+        snprintf(copy, sizeof copy, "%.*s", (int)(length < 500 ? length : 500), s->data);
+        for (char *part = strtok(copy, ","); part; part = strtok(NULL, ","))
+            if (strncmp(part, "n=", 2) && strncmp(part, "stream=", 7))
+                used += (size_t)snprintf(text + used, size - used, "%s%s", used ? "," : "", part);
+        snprintf(text + used, size - used, ",n=100000,stream=%d", stream_1 ? 2 : 1);
+    }
     return *text ? open_data_beside(&s->shared, text) : NULL;
 }
 
@@ -342,14 +338,6 @@ static test_result measure(const train_settings *s, const nicest_model *model,
         compare_with_truth(test, text, logp, &r);
     block_free(logp);
     return r;
-}
-
-/* Without test data: the rows that were held out for calibration, if there were any. */
-static void take_held_out(test_result *t, const nicest_train_result *r)
-{
-    t->rows = r->test_rows;
-    t->logp = r->test_rows ? r->test_logp : NAN;
-    t->sem = r->test_rows ? r->test_sem : NAN;
 }
 
 /* ------------------------------------------------------------------ words */
@@ -436,13 +424,6 @@ static json_t *result_json(const train_settings *s, const nicest_train_result *r
     return object;
 }
 
-static void say_chosen(const shared_settings *shared, const char *chosen)
-{
-    size_t length = strlen(chosen);
-    if (length)
-        say(shared, "%.*s", (int)(length - (chosen[length - 1] == '\n')), chosen);
-}
-
 static nicest_model *learn(train_settings *s, const nicest_data *data, const nicest_data *valid,
                            nicest_train_result *result)
 {
@@ -492,12 +473,18 @@ static int train_run(void *settings)
     test = align_data(&s->shared, data, "the training data", test, test_text);
     s->options.init = first;
     nicest_model *model = learn(s, data, valid, &result);
-    say_chosen(&s->shared, result.chosen);
+    size_t length = strlen(result.chosen);
+    if (length)
+        say(&s->shared, "%.*s", (int)(length - (result.chosen[length - 1] == '\n')), result.chosen);
     if (test)
         test = match_data(&s->shared, model, test, test_text);
     test_result measured = measure(s, model, interrupted() ? NULL : test, test_text);
-    if (!test)
-        take_held_out(&measured, &result);
+    if (!test) {
+        /* Without test data: the rows that were held out for calibration, if there were any. */
+        measured.rows = result.test_rows;
+        measured.logp = result.test_rows ? result.test_logp : NAN;
+        measured.sem = result.test_rows ? result.test_sem : NAN;
+    }
     double bits =
         nicest_model_bits_per_dim(model, measured.rows ? measured.logp : result.valid_logp);
     say_result(s, &result, &measured, test != NULL, bits);

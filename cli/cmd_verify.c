@@ -27,31 +27,6 @@ static void say_figure(const shared_settings *shared, const char *name, double f
         figure <= bound ? "ok: at most" : "MISSED:", bound);
 }
 
-static void say_verification(const shared_settings *shared, const nicest_verification *v)
-{
-    say_figure(shared, "inverse(forward(x)) - x, relative", v->inverse_max, 1e-5);
-    say_figure(shared, "forward(inverse(h)) - h, in prior std", v->latent_max, 1e-4);
-    say_figure(shared, "log-determinant against a Jacobian", v->logdet_max_error, 1e-6);
-    say_figure(shared, "gradients against differences", v->gradient_max_error, 1e-6);
-    if (isnan(v->integral))
-        say(shared, "  %-42s not measured: %s", "total mass", v->integral_reason);
-    else
-        say(shared, "  %-42s %10.6f  %s 1 +- 0.01", "total mass", v->integral,
-            fabs(v->integral - 1) <= 0.01 ? "ok:" : "MISSED:");
-    say(shared,
-        v->ok ? "the model is a density" : "the model is NOT a density within these bounds");
-}
-
-static json_t *verification_json(const nicest_verification *v)
-{
-    return json_pack(
-        "{s:o, s:o, s:o, s:o, s:o, s:o, s:b}", "inverse_max", json_figure(v->inverse_max),
-        "latent_max", json_figure(v->latent_max), "logdet_max_error",
-        json_figure(v->logdet_max_error), "gradient_max_error", json_figure(v->gradient_max_error),
-        "integral", json_figure(v->integral), "integral_reason",
-        isnan(v->integral) ? json_string(v->integral_reason) : json_null(), "ok", v->ok);
-}
-
 static int verify_run(void *settings)
 {
     const verify_settings *s = settings;
@@ -60,8 +35,26 @@ static int verify_run(void *settings)
     nicest_model *model = open_model(s->model);
     nicest_data *data = s->data ? open_data_for(&s->shared, model, s->data) : NULL;
     need(nicest_verify(model, data, s->shared.seed, s->shared.threads, &result));
-    say_verification(&s->shared, &result);
-    save_and_print_json(&s->shared, verification_json(&result));
+    say_figure(&s->shared, "inverse(forward(x)) - x, relative", result.inverse_max, 1e-5);
+    say_figure(&s->shared, "forward(inverse(h)) - h, in prior std", result.latent_max, 1e-4);
+    say_figure(&s->shared, "log-determinant against a Jacobian", result.logdet_max_error, 1e-6);
+    say_figure(&s->shared, "gradients against differences", result.gradient_max_error, 1e-6);
+    if (isnan(result.integral))
+        say(&s->shared, "  %-42s not measured: %s", "total mass", result.integral_reason);
+    else
+        say(&s->shared, "  %-42s %10.6f  %s 1 +- 0.01", "total mass", result.integral,
+            fabs(result.integral - 1) <= 0.01 ? "ok:" : "MISSED:");
+    say(&s->shared,
+        result.ok ? "the model is a density" : "the model is NOT a density within these bounds");
+    save_and_print_json(
+        &s->shared,
+        json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:b}", "inverse_max",
+                  json_figure(result.inverse_max), "latent_max", json_figure(result.latent_max),
+                  "logdet_max_error", json_figure(result.logdet_max_error), "gradient_max_error",
+                  json_figure(result.gradient_max_error), "integral", json_figure(result.integral),
+                  "integral_reason",
+                  isnan(result.integral) ? json_string(result.integral_reason) : json_null(), "ok",
+                  result.ok));
     nicest_data_free(data);
     nicest_model_free(model);
     return result.ok ? STATUS_DONE : STATUS_FAILED;

@@ -44,21 +44,6 @@ static void on_lost_page(int number)
     _exit(STATUS_FAILED);
 }
 
-static void handle_signals(void)
-{
-    struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
-    sigemptyset(&action.sa_mask);
-    sigaction(SIGINT, &action, NULL);
-    sigaction(SIGTERM, &action, NULL);
-    struct sigaction before; /* nohup ignores it, and shall */
-    if (!sigaction(SIGHUP, NULL, &before) && before.sa_handler != SIG_IGN)
-        sigaction(SIGHUP, &action, NULL);
-    action.sa_handler = on_lost_page;
-    sigaction(SIGBUS, &action, NULL);
-    action.sa_handler = SIG_IGN;
-    sigaction(SIGPIPE, &action, NULL);
-}
-
 /* They nest: writing a file inside polite work does not end the politeness. */
 void polite_begin(void)
 {
@@ -83,16 +68,11 @@ void stop_if_interrupted(void)
 
 /* ------------------------------------------------------------------ errors */
 
-/* A progress bar may stand on the line. */
-static void begin_error_line(void)
-{
-    fputs(isatty(STDERR_FILENO) ? "\r\033[Knicest: " : "nicest: ", stderr);
-}
-
 _Noreturn void refuse(int status, const char *format, ...)
 {
     va_list arguments;
-    begin_error_line();
+    /* A progress bar may stand on the line. */
+    fputs(isatty(STDERR_FILENO) ? "\r\033[Knicest: " : "nicest: ", stderr);
     va_start(arguments, format);
     vfprintf(stderr, format, arguments);
     va_end(arguments);
@@ -107,18 +87,13 @@ _Noreturn void refuse_stdout(void)
     refuse(STATUS_FAILED, "standard output: %s", strerror(errno));
 }
 
-static bool pipe_broke(void)
-{
-    return strstr(nicest_error(), strerror(EPIPE)) != NULL;
-}
-
 void need(nicest_status status)
 {
     if (status == NICEST_OK)
         return;
     if (status == NICEST_E_INTERRUPTED)
         exit(STATUS_INTERRUPTED);
-    if (status == NICEST_E_IO && pipe_broke())
+    if (status == NICEST_E_IO && (strstr(nicest_error(), strerror(EPIPE)) != NULL))
         exit(STATUS_FAILED);
     refuse(status == NICEST_E_ARGUMENT ? STATUS_USAGE : STATUS_FAILED, "%s",
            *nicest_error() ? nicest_error() : nicest_status_name(status));
@@ -195,7 +170,17 @@ static int run_command(const command *c, int count, char **words)
 
 int main(int argc, char **argv)
 {
-    handle_signals();
+    struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
+    sigemptyset(&action.sa_mask);
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+    struct sigaction before; /* nohup ignores it, and shall */
+    if (!sigaction(SIGHUP, NULL, &before) && before.sa_handler != SIG_IGN)
+        sigaction(SIGHUP, &action, NULL);
+    action.sa_handler = on_lost_page;
+    sigaction(SIGBUS, &action, NULL);
+    action.sa_handler = SIG_IGN;
+    sigaction(SIGPIPE, &action, NULL);
     const char *name = argc > 1 ? argv[1] : "";
     if (!strcmp(name, "--version"))
         name = "version";

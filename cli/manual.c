@@ -49,20 +49,6 @@ static void print_roff_option(FILE *out, const option *o, const void *settings)
     fputc('\n', out);
 }
 
-static void print_example_lines(FILE *out, const char *text)
-{
-    fputs(".SH EXAMPLES\n.nf\n", out);
-    while (*text) {
-        size_t length = strcspn(text, "\n");
-        char line[256];
-        snprintf(line, sizeof line, "%.*s", (int)length, text);
-        print_roff(out, line);
-        fputc('\n', out);
-        text += length + (text[length] == '\n');
-    }
-    fputs(".fi\n", out);
-}
-
 static void print_status_section(FILE *out)
 {
     fputs(".SH EXIT STATUS\n0 done; 1 the work failed; 2 the command line was wrong; 130 "
@@ -91,20 +77,20 @@ static void print_command_page(const command *c, FILE *out)
         print_roff_option(out, o, settings);
     }
     print_status_section(out);
-    if (c->examples)
-        print_example_lines(out, c->examples);
-    fputs(".SH SEE ALSO\n.BR nicest (1)\n", out);
-}
-
-/* `help` and `version` have no page of their own (cmake/ManPages.cmake). */
-static void print_command_names(FILE *out)
-{
-    for (const command *const *c = COMMANDS; *c; c++) {
-        bool page = strcmp((*c)->name, "help") && strcmp((*c)->name, "version");
-        fprintf(out, page ? ".TP\n.BR nicest\\-%s (1)\n" : ".TP\n.B nicest %s\n", (*c)->name);
-        print_roff(out, (*c)->summary);
-        fputc('\n', out);
+    if (c->examples) {
+        const char *text = c->examples;
+        fputs(".SH EXAMPLES\n.nf\n", out);
+        while (*text) {
+            size_t length = strcspn(text, "\n");
+            char line[256];
+            snprintf(line, sizeof line, "%.*s", (int)length, text);
+            print_roff(out, line);
+            fputc('\n', out);
+            text += length + (text[length] == '\n');
+        }
+        fputs(".fi\n", out);
     }
+    fputs(".SH SEE ALSO\n.BR nicest (1)\n", out);
 }
 
 static void print_program_page(FILE *out)
@@ -114,7 +100,13 @@ static void print_program_page(FILE *out)
             "numeric data with normalizing flows\n.SH SYNOPSIS\n.B nicest\nCOMMAND ...\n"
             ".SH COMMANDS\n",
             nicest_version());
-    print_command_names(out);
+    /* `help` and `version` have no page of their own (cmake/ManPages.cmake). */
+    for (const command *const *c = COMMANDS; *c; c++) {
+        bool page = strcmp((*c)->name, "help") && strcmp((*c)->name, "version");
+        fprintf(out, page ? ".TP\n.BR nicest\\-%s (1)\n" : ".TP\n.B nicest %s\n", (*c)->name);
+        print_roff(out, (*c)->summary);
+        fputc('\n', out);
+    }
     fputs(".SH DATA\nOne argument: toy:NAME[,n=10000][,seed=1], FILE.csv or FILE.tsv (also .gz), "
           "FILE.npy, FILE.npz[:ARRAY], *\\-idx?\\-ubyte[.gz], a folder of PNGs, or \\- (CSV on "
           "standard input). A slice [0:1000] may follow.\n",
@@ -153,12 +145,6 @@ static void print_toys(FILE *out, const char *toy)
 {
     for (const char *const *name = nicest_toy_names(); *name; name++)
         fprintf(out, "%s%s%s", name == nicest_toy_names() ? "" : " ", toy, *name);
-}
-
-static void command_names(FILE *out)
-{
-    for (const command *const *c = COMMANDS; *c; c++)
-        fprintf(out, "%s%s", c == COMMANDS ? "" : " ", (*c)->name);
 }
 
 static void bash_command(FILE *out, const command *c)
@@ -200,7 +186,8 @@ static void print_bash(FILE *out)
         bash_command(out, *c);
     fputs("    esac\n    if [[ ${#words[@]} -eq 2 || $previous == help ]]; then\n        values='",
           out);
-    command_names(out);
+    for (const command *const *c = COMMANDS; *c; c++)
+        fprintf(out, "%s%s", c == COMMANDS ? "" : " ", (*c)->name);
     fputs(" --help --version'\n"
           "    elif [[ -z $values && $current == -* ]]; then\n        values=$options\n"
           "    elif [[ -z $values && $current == t* ]]; then\n        values=$toys\n    fi\n"
@@ -249,32 +236,6 @@ static void zsh_option(FILE *out, const option *o)
     fputc('\'', out);
 }
 
-static void print_zsh(FILE *out)
-{
-    fputs("#compdef nicest\n_nicest_data() {\n    compadd -- ", out);
-    print_toys(out, "toy:");
-    fputs("\n    _files\n}\n_nicest() {\n    if (( CURRENT == 2 )); then\n        local -a names\n"
-          "        names=(",
-          out);
-    for (const command *const *c = COMMANDS; *c; c++) {
-        fprintf(out, "\n            '%s:", (*c)->name);
-        print_quoted(out, (*c)->summary, ":");
-        fputc('\'', out);
-    }
-    fputs(")\n        _describe command names\n        return\n    fi\n"
-          "    local verb=$words[2]\n    shift words\n    (( CURRENT-- ))\n    case $verb in\n",
-          out);
-    for (const command *const *c = COMMANDS; *c; c++) {
-        fprintf(out, "    %s)\n        _arguments", (*c)->name);
-        FOR_OPTIONS(*c, o)
-        zsh_option(out, o);
-        fputs(" ;;\n", out);
-    }
-    fputs("    esac\n}\nif [[ $funcstack[1] == _nicest ]]; then\n    _nicest \"$@\"\nelse\n"
-          "    compdef _nicest nicest\nfi\n",
-          out);
-}
-
 static void fish_option(FILE *out, const command *c, const option *o)
 {
     fprintf(out, "complete -c nicest -n '__fish_seen_subcommand_from %s'", c->name);
@@ -302,24 +263,42 @@ static void fish_option(FILE *out, const command *c, const option *o)
     fputs("'\n", out);
 }
 
-static void print_fish(FILE *out)
-{
-    for (const command *const *c = COMMANDS; *c; c++) {
-        fprintf(out, "complete -c nicest -n __fish_use_subcommand -x -a %s -d '", (*c)->name);
-        print_quoted(out, (*c)->summary, "");
-        fputs("'\n", out);
-        FOR_OPTIONS(*c, o)
-        if (o->type != OPTION_ARGUMENT || o->values || is_data(o))
-            fish_option(out, *c, o);
-    }
-}
-
 void manual_print_completion(const char *shell, FILE *out)
 {
     if (!strcmp(shell, "bash"))
         print_bash(out);
-    else if (!strcmp(shell, "zsh"))
-        print_zsh(out);
-    else
-        print_fish(out);
+    else if (!strcmp(shell, "zsh")) {
+        fputs("#compdef nicest\n_nicest_data() {\n    compadd -- ", out);
+        print_toys(out, "toy:");
+        fputs(
+            "\n    _files\n}\n_nicest() {\n    if (( CURRENT == 2 )); then\n        local -a names\n"
+            "        names=(",
+            out);
+        for (const command *const *c = COMMANDS; *c; c++) {
+            fprintf(out, "\n            '%s:", (*c)->name);
+            print_quoted(out, (*c)->summary, ":");
+            fputc('\'', out);
+        }
+        fputs(")\n        _describe command names\n        return\n    fi\n"
+              "    local verb=$words[2]\n    shift words\n    (( CURRENT-- ))\n    case $verb in\n",
+              out);
+        for (const command *const *c = COMMANDS; *c; c++) {
+            fprintf(out, "    %s)\n        _arguments", (*c)->name);
+            FOR_OPTIONS(*c, o)
+            zsh_option(out, o);
+            fputs(" ;;\n", out);
+        }
+        fputs("    esac\n}\nif [[ $funcstack[1] == _nicest ]]; then\n    _nicest \"$@\"\nelse\n"
+              "    compdef _nicest nicest\nfi\n",
+              out);
+    } else {
+        for (const command *const *c = COMMANDS; *c; c++) {
+            fprintf(out, "complete -c nicest -n __fish_use_subcommand -x -a %s -d '", (*c)->name);
+            print_quoted(out, (*c)->summary, "");
+            fputs("'\n", out);
+            FOR_OPTIONS(*c, o)
+            if (o->type != OPTION_ARGUMENT || o->values || is_data(o))
+                fish_option(out, *c, o);
+        }
+    }
 }

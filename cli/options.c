@@ -476,28 +476,12 @@ static void take_letters(parser *p, int count, char **words, int *i)
     }
 }
 
-static void take_argument(parser *p, char *word, size_t *arguments)
-{
-    p->option = find_argument(p->command, (*arguments)++);
-    if (!p->option)
-        refuse(STATUS_USAGE, "%s: '%s' is one argument too many: nicest %s %s", p->command->name,
-               word, p->command->name, p->command->synopsis);
-    snprintf(p->shown, sizeof p->shown, "%s", p->option->name);
-    store(p, word);
-}
-
 static bool asks_for_help(int count, char **words)
 {
     for (int i = 0; i < count && strcmp(words[i], "--"); i++)
         if (!strcmp(words[i], "--help") || !strcmp(words[i], "-h"))
             return true;
     return false;
-}
-
-/* "-" is standard input, "-[0:9]" a slice of it. */
-static bool is_operand(const char *word)
-{
-    return word[0] != '-' || !word[1] || word[1] == '[';
 }
 
 bool options_parse(const command *c, int count, char **words, void *settings)
@@ -511,9 +495,14 @@ bool options_parse(const command *c, int count, char **words, void *settings)
         const char *word = words[i];
         if (!options_ended && !strcmp(word, "--"))
             options_ended = true;
-        else if (options_ended || is_operand(word))
-            take_argument(&p, words[i], &arguments);
-        else if (word[1] == '-')
+        else if (options_ended || (word[0] != '-' || !word[1] || word[1] == '[')) {
+            p.option = find_argument(p.command, arguments++);
+            if (!p.option)
+                refuse(STATUS_USAGE, "%s: '%s' is one argument too many: nicest %s %s",
+                       p.command->name, words[i], p.command->name, p.command->synopsis);
+            snprintf(p.shown, sizeof p.shown, "%s", p.option->name);
+            store(&p, words[i]);
+        } else if (word[1] == '-')
             take_long(&p, count, words, &i);
         else
             take_letters(&p, count, words, &i);
@@ -634,9 +623,14 @@ static void print_option(FILE *out, const option *o, const void *settings)
     print_wrapped(out, text, LEFT);
 }
 
-/* Paragraphs, divided by an empty line in the text. */
-static void print_paragraphs(FILE *out, const char *text)
+void options_print_help(const command *c, FILE *out)
 {
+    max_align_t settings[SETTINGS_BYTES / sizeof(max_align_t)];
+    options_defaults(c, settings);
+    fprintf(out, "nicest %s - %s\n\nUsage: nicest %s %s\n\n", c->name, c->summary, c->name,
+            c->synopsis);
+    /* Paragraphs, divided by an empty line in the text. */
+    const char *text = c->description;
     char paragraph[1024];
     while (*text) {
         const char *end = strstr(text, "\n\n");
@@ -646,15 +640,6 @@ static void print_paragraphs(FILE *out, const char *text)
         fputc('\n', out);
         text += length + (end ? 2 : 0);
     }
-}
-
-void options_print_help(const command *c, FILE *out)
-{
-    max_align_t settings[SETTINGS_BYTES / sizeof(max_align_t)];
-    options_defaults(c, settings);
-    fprintf(out, "nicest %s - %s\n\nUsage: nicest %s %s\n\n", c->name, c->summary, c->name,
-            c->synopsis);
-    print_paragraphs(out, c->description);
     const char *heading = "";
     FOR_OPTIONS(c, o)
     {

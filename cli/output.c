@@ -141,22 +141,6 @@ int terminal_width(void)
     return !ioctl(STDERR_FILENO, TIOCGWINSZ, &size) && size.ws_col ? size.ws_col : 80;
 }
 
-static void draw_bar(progress *p, double share, const char *rate, const char *left,
-                     const char *words)
-{
-    enum { WIDTH = 20 };
-    char bar[WIDTH + 1], line[512];
-    int full = (int)(share * WIDTH + 0.5);
-    for (int i = 0; i < WIDTH; i++)
-        bar[i] = i < full ? '#' : '.';
-    bar[WIDTH] = 0;
-    snprintf(line, sizeof line, "%s [%s] %3.0f %%%s  %s left%s%s", p->verb, bar, 100 * share, rate,
-             left, words && *words ? "  " : "", words ? words : "");
-    fprintf(stderr, "\r\033[K%.*s", terminal_width() - 1, line);
-    fflush(stderr);
-    p->drawn = true;
-}
-
 void progress_show(progress *p, double share, double left, double rate, const char *words)
 {
     double now = clock_seconds(), between = p->bar ? 0.2 : 10;
@@ -172,9 +156,19 @@ void progress_show(progress *p, double share, double left, double rate, const ch
         left = share > 0 ? (now - p->started) * (1 - share) / share : NAN;
     rate_text(p, rate, rate_words, sizeof rate_words);
     duration_text(left, left_words, sizeof left_words);
-    if (p->bar)
-        draw_bar(p, share, rate_words, left_words, words);
-    else
+    if (p->bar) {
+        enum { WIDTH = 20 };
+        char bar[WIDTH + 1], line[512];
+        int full = (int)(share * WIDTH + 0.5);
+        for (int i = 0; i < WIDTH; i++)
+            bar[i] = i < full ? '#' : '.';
+        bar[WIDTH] = 0;
+        snprintf(line, sizeof line, "%s [%s] %3.0f %%%s  %s left%s%s", p->verb, bar, 100 * share,
+                 rate_words, left_words, words && *words ? "  " : "", words ? words : "");
+        fprintf(stderr, "\r\033[K%.*s", terminal_width() - 1, line);
+        fflush(stderr);
+        p->drawn = true;
+    } else
         fprintf(stderr, "%s: %.0f %%%s  %s left%s%s\n", p->verb, 100 * share, rate_words,
                 left_words, words && *words ? "  " : "", words ? words : "");
 }
@@ -323,7 +317,8 @@ bool has_extension(const char *path, const char *extension)
 
 bool is_picture(const char *path)
 {
-    return has_extension(path, ".png") || has_extension(path, ".svg") || has_extension(path, ".pdf");
+    return has_extension(path, ".png") || has_extension(path, ".svg") ||
+           has_extension(path, ".pdf");
 }
 
 static bool is_table(const char *path)
@@ -487,28 +482,25 @@ static nicest_data *words_data(const table *t)
     return data;
 }
 
-static void print_row(const table *t, const double *row, size_t number)
-{
-    char text[40];
-    for (size_t j = 0; j < t->columns; j++)
-        if (t->aligned) {
-            printf("%s%14.8g", j ? " " : "", row[j]);
-        } else {
-            number_text(row[j], text, sizeof text);
-            printf("%s%s", j ? "," : "", text);
-        }
-    if (t->words)
-        printf("  %s", t->words[number]);
-    if (putchar('\n') == EOF || ferror(stdout))
-        refuse_stdout();
-}
-
 void table_add(table *t, const double *rows, size_t count)
 {
     t->rows += count;
     if (!t->path) {
-        for (size_t i = 0; i < count; i++)
-            print_row(t, rows + i * t->columns, t->rows - count + i);
+        for (size_t i = 0; i < count; i++) {
+            const double *row = rows + i * t->columns;
+            char text[40];
+            for (size_t j = 0; j < t->columns; j++)
+                if (t->aligned) {
+                    printf("%s%14.8g", j ? " " : "", row[j]);
+                } else {
+                    number_text(row[j], text, sizeof text);
+                    printf("%s%s", j ? "," : "", text);
+                }
+            if (t->words)
+                printf("  %s", t->words[t->rows - count + i]);
+            if (putchar('\n') == EOF || ferror(stdout))
+                refuse_stdout();
+        }
         return;
     }
     if (t->rows > t->capacity) {
@@ -518,32 +510,27 @@ void table_add(table *t, const double *rows, size_t count)
     memcpy(t->values + (t->rows - count) * t->columns, rows, count * t->columns * sizeof *rows);
 }
 
-/* {"logp": [...], "p": [...]} */
-static void save_table_json(const table *t)
-{
-    json_t *object = json_object();
-    for (size_t j = 0; j < t->columns; j++) {
-        json_t *column = json_array();
-        for (size_t i = 0; i < t->rows; i++)
-            json_array_append_new(column, json_figure(t->values[i * t->columns + j]));
-        json_object_set_new(object, t->names[j], column);
-    }
-    if (t->words) {
-        json_t *column = json_array();
-        for (size_t i = 0; i < t->rows; i++)
-            json_array_append_new(column, json_words(t->words[i]));
-        json_object_set_new(object, t->words_name, column);
-    }
-    char *text = json_text(object);
-    json_decref(object);
-    save_text(text, t->path);
-    free(text);
-}
-
 void table_close(table *t)
 {
     if (t->path && has_extension(t->path, ".json")) {
-        save_table_json(t);
+        /* {"logp": [...], "p": [...]} */
+        json_t *object = json_object();
+        for (size_t j = 0; j < t->columns; j++) {
+            json_t *column = json_array();
+            for (size_t i = 0; i < t->rows; i++)
+                json_array_append_new(column, json_figure(t->values[i * t->columns + j]));
+            json_object_set_new(object, t->names[j], column);
+        }
+        if (t->words) {
+            json_t *column = json_array();
+            for (size_t i = 0; i < t->rows; i++)
+                json_array_append_new(column, json_words(t->words[i]));
+            json_object_set_new(object, t->words_name, column);
+        }
+        char *text = json_text(object);
+        json_decref(object);
+        save_text(text, t->path);
+        free(text);
     } else if (t->path) {
         nicest_data *data;
         if (t->words)

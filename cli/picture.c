@@ -37,27 +37,6 @@ static unsigned char shade(const picture_format *f, double value)
     return (unsigned char)(255 * (share > 0 ? share < 1 ? share : 1 : 0) + 0.5);
 }
 
-/* One pixel of the grid: a part of tile `tile`. */
-static void grid_pixel(const picture_format *f, const double *row, size_t y, size_t x,
-                       unsigned char *out, unsigned channels)
-{
-    const double *pixel = row + (y * f->width + x) * f->channels;
-    for (unsigned k = 0; k < channels; k++) {
-        double value = pixel[k < f->channels ? k : 0];
-        out[k] = isnan(value) ? MISSING[k] : shade(f, value);
-    }
-}
-
-static void grid_tile(nicest_image *image, const picture_format *f, const double *row, size_t left,
-                      size_t top, size_t scale)
-{
-    for (size_t y = 0; y < f->height * scale; y++)
-        for (size_t x = 0; x < f->width * scale; x++)
-            grid_pixel(f, row, y / scale, x / scale,
-                       image->pixels + ((top + y) * image->width + left + x) * image->channels,
-                       image->channels);
-}
-
 static bool has_missing(const double *values, size_t count)
 {
     for (size_t i = 0; i < count; i++)
@@ -93,9 +72,21 @@ nicest_image picture_grid(const picture_format *f, const double *rows, size_t n,
     unsigned channels = f->channels >= 3 || has_missing(rows, n * d) ? 3 : 1;
     need(nicest_image_new(&image, (unsigned)width, (unsigned)height, channels));
     memset(image.pixels, 96, width * height * image.channels);
-    for (size_t i = 0; i < n; i++)
-        grid_tile(&image, f, rows + i * d, gap + i % across * (f->width * scale + gap),
-                  gap + i / across * (f->height * scale + gap), scale);
+    for (size_t i = 0; i < n; i++) {
+        const double *row = rows + i * d;
+        size_t left = gap + i % across * (f->width * scale + gap);
+        size_t top = gap + i / across * (f->height * scale + gap);
+        for (size_t y = 0; y < f->height * scale; y++)
+            for (size_t x = 0; x < f->width * scale; x++) {
+                unsigned char *out =
+                    image.pixels + ((top + y) * image.width + left + x) * image.channels;
+                const double *pixel = row + ((y / scale) * f->width + (x / scale)) * f->channels;
+                for (unsigned k = 0; k < image.channels; k++) {
+                    double value = pixel[k < f->channels ? k : 0];
+                    out[k] = isnan(value) ? MISSING[k] : shade(f, value);
+                }
+            }
+    }
     return image;
 }
 

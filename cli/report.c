@@ -137,29 +137,6 @@ static strip strip_of(const report_rows *r, const char *mask)
     return s;
 }
 
-static void add_strips(page *p, const report_rows *r)
-{
-    static const char *const masks[] = {"top", "right", "even", "random:0.75"};
-    static const char *const headings[] = {"data", "seen", "filled"};
-    strip strips[4];
-    panel panels[4];
-    bool line = r->height == 1 || r->width == 1; /* of which no half is upper, or right */
-    size_t first = line ? 3 : 0;
-    for (size_t i = first; i < 4; i++) {
-        strips[i] = strip_of(r, masks[i]);
-        panels[i] = (panel){.title = strips[i].title,
-                            .image = &strips[i].image,
-                            .headings = headings,
-                            .heading_count = 3,
-                            .headings_left = true};
-    }
-    page_chart(p, &(chart){.panels = panels + first, .count = 4 - first, .across = 2},
-               "What was hidden, and how near the fill came: PSNR of the hidden pixels (higher is "
-               "closer), beside that of filling in the mean of the training rows.");
-    for (size_t i = first; i < 4; i++)
-        nicest_image_free(&strips[i].image);
-}
-
 static void say_filled(page *p, const nicest_inpaint_result *found, size_t n)
 {
     if (isnan(found->rmse)) { /* chance has hidden none of a few */
@@ -173,20 +150,6 @@ static void say_filled(page *p, const nicest_inpaint_result *found, size_t n)
         "the column: <b>%.3f</b>; with the column's mean %.3f. Mean log-likelihood: %.4g before "
         "(mean fill), %.4g after.</p>\n",
         n, found->rmse, found->rmse_mean_fill, found->logp_before, found->logp_after);
-}
-
-/* A fifth of the values of a table, hidden at random. */
-static void add_filled_table(page *p, const report_rows *r)
-{
-    size_t n = fewer(r->n, FILLED);
-    double *filled = block_new(n * r->d, sizeof *filled);
-    double *rows = spread_rows(r->rows, r->n, r->d, n);
-    unsigned char *hidden = block_new(n * r->d, 1);
-    nicest_inpaint_result found = fill(r, rows, n, "random:0.2", filled, hidden);
-    say_filled(p, &found, n);
-    block_free(rows);
-    block_free(hidden);
-    block_free(filled);
 }
 
 void report_filled(page *p, const report_rows *r)
@@ -203,10 +166,39 @@ void report_filled(page *p, const report_rows *r)
         page_add(p, "<p>One column alone cannot be filled from others.</p>\n");
         return;
     }
-    if (r->height)
-        add_strips(p, r);
-    else
-        add_filled_table(p, r);
+    if (r->height) {
+        static const char *const masks[] = {"top", "right", "even", "random:0.75"};
+        static const char *const headings[] = {"data", "seen", "filled"};
+        strip strips[4];
+        panel panels[4];
+        bool line = r->height == 1 || r->width == 1; /* of which no half is upper, or right */
+        size_t first = line ? 3 : 0;
+        for (size_t i = first; i < 4; i++) {
+            strips[i] = strip_of(r, masks[i]);
+            panels[i] = (panel){.title = strips[i].title,
+                                .image = &strips[i].image,
+                                .headings = headings,
+                                .heading_count = 3,
+                                .headings_left = true};
+        }
+        page_chart(
+            p, &(chart){.panels = panels + first, .count = 4 - first, .across = 2},
+            "What was hidden, and how near the fill came: PSNR of the hidden pixels (higher is "
+            "closer), beside that of filling in the mean of the training rows.");
+        for (size_t i = first; i < 4; i++)
+            nicest_image_free(&strips[i].image);
+    } else {
+        /* A fifth of the values of a table, hidden at random. */
+        size_t n = fewer(r->n, FILLED);
+        double *filled = block_new(n * r->d, sizeof *filled);
+        double *rows = spread_rows(r->rows, r->n, r->d, n);
+        unsigned char *hidden = block_new(n * r->d, 1);
+        nicest_inpaint_result found = fill(r, rows, n, "random:0.2", filled, hidden);
+        say_filled(p, &found, n);
+        block_free(rows);
+        block_free(hidden);
+        block_free(filled);
+    }
 }
 
 /* ------------------------------------------------------------------ corruptions */
@@ -233,20 +225,6 @@ typedef struct whole_rows {
     double logp[SWEPT];
     size_t index[SWEPT], n;
 } whole_rows;
-
-static void take_whole(const report_rows *r, whole_rows *some)
-{
-    size_t known = count_known(r->logp, r->n), seen = 0;
-    size_t wanted = fewer(known, SWEPT);
-    some->n = 0;
-    for (size_t i = 0; i < r->n && some->n < wanted; i++) {
-        if (isnan(r->logp[i]) || seen++ != spread_row(some->n, wanted, known))
-            continue;
-        some->index[some->n] = i;
-        some->logp[some->n++] = r->logp[i];
-    }
-    need(nicest_data_select(&some->data, r->data, some->index, some->n));
-}
 
 /* A table's level is in deviations of its columns: of all rows, as `corrupt` and `outliers` count
  * them. */
@@ -318,25 +296,6 @@ static swept run_sweep(const report_rows *r, const whole_rows *some, const sweep
     return found;
 }
 
-static void draw_sweeps(page *p, const report_rows *r, const sweep *sweeps, const swept *found,
-                        size_t kinds)
-{
-    panel pairs[2 * KINDS], all[KINDS];
-    double threshold;
-    if (nicest_threshold(r->model, "logp", 0.05, &threshold, NULL) != NICEST_OK)
-        threshold = NAN;
-    for (size_t i = 0; i < kinds; i++) {
-        const swept *f = &found[i];
-        sweep_panels(pairs + 2 * i,
-                     &(sweep_curve){sweeps[i].kind, "log p, nats", LEVELS, sweeps[i].levels,
-                                    f->mean, f->low, f->high, f->auroc, NULL},
-                     r->height > 0, threshold);
-        all[i] = pairs[2 * i];
-    }
-    page_chart(p, &(chart){.panels = all, .count = kinds, .across = kinds > 1 ? 2 : 1},
-               "Rows that are corrupted ever more. The threshold is that of 5 % false alarms.");
-}
-
 static void add_sweep_table(page *p, const sweep *s, const swept *found)
 {
     page_add(p, "<div class=\"scroll\"><table><tr><th>%s</th>", s->kind);
@@ -360,10 +319,32 @@ void report_corrupted(page *p, const report_rows *r)
         say_none_whole(p, "the data");
         return;
     }
-    take_whole(r, &some);
+    size_t known = count_known(r->logp, r->n), seen = 0;
+    size_t wanted = fewer(known, SWEPT);
+    some.n = 0;
+    for (size_t i = 0; i < r->n && some.n < wanted; i++) {
+        if (isnan(r->logp[i]) || seen++ != spread_row(some.n, wanted, known))
+            continue;
+        some.index[some.n] = i;
+        some.logp[some.n++] = r->logp[i];
+    }
+    need(nicest_data_select(&some.data, r->data, some.index, some.n));
     for (size_t i = 0; i < kinds; i++)
         found[i] = run_sweep(r, &some, &sweeps[i]);
-    draw_sweeps(p, r, sweeps, found, kinds);
+    panel pairs[2 * KINDS], all[KINDS];
+    double threshold;
+    if (nicest_threshold(r->model, "logp", 0.05, &threshold, NULL) != NICEST_OK)
+        threshold = NAN;
+    for (size_t i = 0; i < kinds; i++) {
+        const swept *f = &found[i];
+        sweep_panels(pairs + 2 * i,
+                     &(sweep_curve){sweeps[i].kind, "log p, nats", LEVELS, sweeps[i].levels,
+                                    f->mean, f->low, f->high, f->auroc, NULL},
+                     r->height > 0, threshold);
+        all[i] = pairs[2 * i];
+    }
+    page_chart(p, &(chart){.panels = all, .count = kinds, .across = kinds > 1 ? 2 : 1},
+               "Rows that are corrupted ever more. The threshold is that of 5 % false alarms.");
     for (size_t i = 0; i < kinds; i++)
         add_sweep_table(p, &sweeps[i], &found[i]);
     page_add(
@@ -377,45 +358,6 @@ void report_corrupted(page *p, const report_rows *r)
 }
 
 /* ------------------------------------------------------------------ outliers */
-
-/* By `combined`, where the model has it; else false. */
-static bool judge_combined(const report_rows *r, const nicest_data *other, judged *j)
-{
-    const shared_settings *s = r->shared;
-    size_t m = nicest_data_rows(other);
-    double *scores = block_new(r->n + m, sizeof *scores);
-    bool done = nicest_outlier_scores(r->model, r->data, "combined", 1, s->seed, s->threads,
-                                      scores) == NICEST_OK &&
-                nicest_outlier_scores(r->model, other, "combined", 1, s->seed, s->threads,
-                                      scores + r->n) == NICEST_OK;
-    if (done)
-        *j = judge(r, scores, r->n, scores + r->n, m);
-    block_free(scores);
-    return done;
-}
-
-static void draw_detection(page *p, const judged *all, size_t count)
-{
-    panel panels[2];
-    detection_words words[2];
-    detection_panels(panels, all->found.prevalence);
-    for (size_t i = count; i-- > 0;)
-        detection_add(panels, &all[i].curve, &all[i].found, i ? "combined" : "log p", i ? 2 : 0,
-                      0.05, &words[i]);
-    page_chart(p, &(chart){.panels = panels, .count = 2, .across = 2, .aspect = 0.9},
-               "Rings: the threshold at which 5 % of the normal rows are flagged.");
-}
-
-/* How log p, and combined where there is one, tell the rows from others. */
-static void add_detection(page *p, const report_rows *r, const nicest_data *other,
-                          const double *logp)
-{
-    judged all[2] = {judge(r, r->logp, r->n, logp, nicest_data_rows(other))};
-    size_t count = judge_combined(r, other, &all[1]) ? 2 : 1;
-    draw_detection(p, all, count);
-    for (size_t i = 0; i < count; i++)
-        block_free(all[i].curve.recall);
-}
 
 static void say_detection(page *p, const report_rows *r, const char *against, double level)
 {
@@ -453,7 +395,30 @@ void report_detection(page *p, const report_rows *r, const char *against)
                             r->shared->threads));
     double *logp = score_rows(r->shared, r->model, other);
     if (count_known(logp, nicest_data_rows(other))) {
-        add_detection(p, r, other, logp);
+        /* How log p, and combined where there is one, tell the rows from others. */
+        judged all[2] = {judge(r, r->logp, r->n, logp, nicest_data_rows(other))};
+        /* By `combined`, where the model has it; else false. */
+        const shared_settings *s = r->shared;
+        size_t m = nicest_data_rows(other);
+        double *scores = block_new(r->n + m, sizeof *scores);
+        bool done = nicest_outlier_scores(r->model, r->data, "combined", 1, s->seed, s->threads,
+                                          scores) == NICEST_OK &&
+                    nicest_outlier_scores(r->model, other, "combined", 1, s->seed, s->threads,
+                                          scores + r->n) == NICEST_OK;
+        if (done)
+            all[1] = judge(r, scores, r->n, scores + r->n, m);
+        block_free(scores);
+        size_t count = done ? 2 : 1;
+        panel panels[2];
+        detection_words words[2];
+        detection_panels(panels, all->found.prevalence);
+        for (size_t i = count; i-- > 0;)
+            detection_add(panels, &all[i].curve, &all[i].found, i ? "combined" : "log p", i ? 2 : 0,
+                          0.05, &words[i]);
+        page_chart(p, &(chart){.panels = panels, .count = 2, .across = 2, .aspect = 0.9},
+                   "Rings: the threshold at which 5 % of the normal rows are flagged.");
+        for (size_t i = 0; i < count; i++)
+            block_free(all[i].curve.recall);
         say_detection(p, r, against, level);
     } else {
         say_none_whole(p, against ? name_of(against) : "the data");

@@ -38,32 +38,6 @@ void watch_check(const shared_settings *shared, const char *path)
         check_writable(path);
 }
 
-/* Where the middle of some rows lies, so that the picture stays while the model moves. */
-static void choose_box(watch *w, const nicest_data *data)
-{
-    enum { BLOCKS = 20, ROWS = 500 };
-    size_t rows = nicest_data_rows(data), each = rows < BLOCKS * ROWS ? rows : ROWS;
-    size_t blocks = each == rows ? 1 : BLOCKS;
-    double *some = block_new(blocks * each * w->d, sizeof *some);
-    double *column = block_new(blocks * each, sizeof *column);
-    for (size_t i = 0; i < blocks; i++)
-        need(nicest_data_read(data, i * (rows - each) / (blocks > 1 ? blocks - 1 : 1), each,
-                              some + i * each * w->d));
-    for (size_t k = 0; k < w->d; k++) {
-        size_t n = blocks * each;
-        for (size_t i = 0; i < n; i++)
-            column[i] = some[i * w->d + k];
-        double *sorted = sorted_finite(column, &n);
-        double low = quantile(sorted, n, 0.005), high = quantile(sorted, n, 0.995);
-        double room = high > low ? 0.15 * (high - low) : 1;
-        w->box[2 * k] = n ? low - room : -1;
-        w->box[2 * k + 1] = n ? high + room : 1;
-        block_free(sorted);
-    }
-    block_free(some);
-    block_free(column);
-}
-
 watch *watch_open(const shared_settings *shared, const char *path, const nicest_data *data)
 {
     if (!path)
@@ -74,8 +48,30 @@ watch *watch_open(const shared_settings *shared, const char *path, const nicest_
     w->d = nicest_data_columns(data);
     w->started = clock_seconds();
     nicest_data_image(data, &w->height, &w->width, &w->channels);
-    if (w->d <= 2)
-        choose_box(w, data);
+    if (w->d <= 2) {
+        /* Where the middle of some rows lies, so that the picture stays while the model moves. */
+        enum { BLOCKS = 20, ROWS = 500 };
+        size_t rows = nicest_data_rows(data), each = rows < BLOCKS * ROWS ? rows : ROWS;
+        size_t blocks = each == rows ? 1 : BLOCKS;
+        double *some = block_new(blocks * each * w->d, sizeof *some);
+        double *column = block_new(blocks * each, sizeof *column);
+        for (size_t i = 0; i < blocks; i++)
+            need(nicest_data_read(data, i * (rows - each) / (blocks > 1 ? blocks - 1 : 1), each,
+                                  some + i * each * w->d));
+        for (size_t k = 0; k < w->d; k++) {
+            size_t n = blocks * each;
+            for (size_t i = 0; i < n; i++)
+                column[i] = some[i * w->d + k];
+            double *sorted = sorted_finite(column, &n);
+            double low = quantile(sorted, n, 0.005), high = quantile(sorted, n, 0.995);
+            double room = high > low ? 0.15 * (high - low) : 1;
+            w->box[2 * k] = n ? low - room : -1;
+            w->box[2 * k + 1] = n ? high + room : 1;
+            block_free(sorted);
+        }
+        block_free(some);
+        block_free(column);
+    }
     return w;
 }
 
@@ -161,31 +157,6 @@ static void add_model(const watch *w, page *p)
         block_free(x);
         block_free(values);
     }
-}
-
-static void draw_page(const watch *w, const nicest_progress *now, bool ended)
-{
-    static const char again[] = "<meta http-equiv=\"refresh\" content=\"2\">\n";
-    char duration[32];
-    page p = page_open("training", ended ? "" : again);
-    duration_text(now->seconds, duration, sizeof duration);
-    page_add(&p, "<h1>%s</h1>\n<p>Epoch %zu, step %zu, %s; %.0f %% of the run is done.",
-             ended ? "Trained" : "Training", now->epoch, now->step, duration, 100 * now->done);
-    if (isfinite(now->best_logp))
-        page_add(&p, " The best validation so far: <b>%.5g nats</b>.", now->best_logp);
-    page_add(&p, "%s</p>\n", ended ? "" : " This page loads itself again.");
-    panel c = {.title = "Mean log-likelihood", .x.label = "epoch", .y.label = "mean log p, nats"};
-    panel_line(&c, "training rows", 0, w->epoch, w->train, w->n);
-    if (w->n && isfinite(w->valid[w->n - 1]))
-        panel_line(&c, "validation rows", 1, w->epoch, w->valid, w->n);
-    page_chart(&p, &(chart){.panels = &c, .count = 1, .aspect = 0.4}, NULL);
-    if (w->model)
-        add_model(w, &p);
-    if (!w->height && w->d > 2)
-        page_add(&p, "<p>Of more than two columns only the curves are drawn.</p>\n");
-    page_add(&p, "</body>\n</html>\n");
-    need(nicest_file_write(w->path, p.text, p.used)); /* whole, or as it was */
-    block_free(p.text);
 }
 
 /* ------------------------------------------------------------------ the terminal */
@@ -336,8 +307,30 @@ void watch_show(watch *w, nicest_trainer *trainer, const nicest_progress *now, b
     }
     if (terminal)
         draw_terminal(w);
-    else
-        draw_page(w, now, ended);
+    else {
+        static const char again[] = "<meta http-equiv=\"refresh\" content=\"2\">\n";
+        char duration[32];
+        page p = page_open("training", ended ? "" : again);
+        duration_text(now->seconds, duration, sizeof duration);
+        page_add(&p, "<h1>%s</h1>\n<p>Epoch %zu, step %zu, %s; %.0f %% of the run is done.",
+                 ended ? "Trained" : "Training", now->epoch, now->step, duration, 100 * now->done);
+        if (isfinite(now->best_logp))
+            page_add(&p, " The best validation so far: <b>%.5g nats</b>.", now->best_logp);
+        page_add(&p, "%s</p>\n", ended ? "" : " This page loads itself again.");
+        panel c = {
+            .title = "Mean log-likelihood", .x.label = "epoch", .y.label = "mean log p, nats"};
+        panel_line(&c, "training rows", 0, w->epoch, w->train, w->n);
+        if (w->n && isfinite(w->valid[w->n - 1]))
+            panel_line(&c, "validation rows", 1, w->epoch, w->valid, w->n);
+        page_chart(&p, &(chart){.panels = &c, .count = 1, .aspect = 0.4}, NULL);
+        if (w->model)
+            add_model(w, &p);
+        if (!w->height && w->d > 2)
+            page_add(&p, "<p>Of more than two columns only the curves are drawn.</p>\n");
+        page_add(&p, "</body>\n</html>\n");
+        need(nicest_file_write(w->path, p.text, p.used)); /* whole, or as it was */
+        block_free(p.text);
+    }
     w->spent += clock_seconds() - time;
     w->next = clock_seconds() + (terminal ? 0.3 : 1);
 }

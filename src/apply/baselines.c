@@ -13,10 +13,10 @@
 #include "apply/outlier.h"
 #include "apply/statistics.h"
 #include "apply/views.h"
+#include "base/gaussian.h"
 #include "base/memory.h"
 #include "base/parallel.h"
 #include "base/status.h"
-#include "base/gaussian.h"
 
 enum { WHOLE_COVARIANCE = 1024, BATCH = 512 };
 
@@ -68,22 +68,6 @@ static void mean_and_deviation(const double *x, size_t n, size_t stride, double 
     for (size_t i = 0; i < n; i++)
         square += (x[i * stride] - *mean) * (x[i * stride] - *mean);
     *deviation = sqrt(square / (double)n);
-}
-
-/* Columns to mean 0, deviation 1. A constant column's deviation is that of a level, or a millionth
- * of its value: a row that differs there is far away. */
-static void standardise(const nicest_model *model, double *rows, size_t n, size_t d,
-                        double *columns)
-{
-    for (size_t j = 0; j < d; j++) {
-        double levels, step, unit, *mean = columns + j, *deviation = columns + d + j;
-        mean_and_deviation(rows + j, n, d, mean, deviation);
-        bool quantised = nicest_model_quantised(model, j, &levels, &step, &unit);
-        double least = quantised ? step / sqrt(12) : 1e-6 * fmax(fabs(*mean), 1e-6);
-        *deviation = fmax(*deviation, least);
-        for (size_t i = 0; i < n; i++)
-            rows[i * d + j] = (rows[i * d + j] - *mean) / *deviation;
-    }
 }
 
 static nicest_status fit_gaussian(nicest_model *model, const double *rows, size_t n, size_t d,
@@ -159,7 +143,17 @@ nicest_status baselines_fit(nicest_model *model, const nicest_data *data, int th
         goto done;
     TRY_TO(read_complete(data, rows, &n));
     TRY_TO(fit_mean(model, rows, n, d));
-    standardise(model, rows, n, d, columns);
+    /* Columns to mean 0, deviation 1. A constant column's deviation is that of a level, or a
+     * millionth of its value: a row that differs there is far away. */
+    for (size_t j = 0; j < d; j++) {
+        double levels, step, unit, *mean = columns + j, *deviation = columns + d + j;
+        mean_and_deviation(rows + j, n, d, mean, deviation);
+        bool quantised = nicest_model_quantised(model, j, &levels, &step, &unit);
+        double least = quantised ? step / sqrt(12) : 1e-6 * fmax(fabs(*mean), 1e-6);
+        *deviation = fmax(*deviation, least);
+        for (size_t i = 0; i < n; i++)
+            rows[i * d + j] = (rows[i * d + j] - *mean) / *deviation;
+    }
     TRY_TO(model_set_array(model, ARRAY_COLUMNS, columns, 2 * d));
     TRY_TO(fit_gaussian(model, rows, n, d, threads));
     TRY_TO(fit_lengths(model, data, threads));

@@ -49,20 +49,6 @@ typedef struct subject {
     nicest_status status;
 } subject;
 
-static char *standard_spec(const standard *s)
-{
-    char *text = memory_format("nicest 1\ncolumns %zu\npermute odd-even\n", s->columns);
-    for (int i = 0; text && i < 4; i++) {
-        char *longer = memory_format("%scoupling move=%s hidden=%s\n", text,
-                                     i % 2 ? "first" : "second", s->hidden);
-        memory_free(text);
-        text = longer;
-    }
-    char *whole = text ? memory_format("%sscale\nprior %s\n", text, s->prior) : NULL;
-    memory_free(text);
-    return whole;
-}
-
 static void fetch_rows(const void *context, size_t first, size_t count, double *stored)
 {
     const subject *s = context;
@@ -78,7 +64,15 @@ static nicest_status open_flow(subject *s)
         random_normal((random_stream){1, RANDOM_USER, 0}, i, s->rows + i * d, d);
     for (size_t i = 0; what->levels > 0 && i < what->many * d; i++)
         s->rows[i] = fmin(floor(fabs(s->rows[i]) * what->levels / 4), what->levels - 1);
-    char *spec = standard_spec(what);
+    char *text = memory_format("nicest 1\ncolumns %zu\npermute odd-even\n", what->columns);
+    for (int i = 0; text && i < 4; i++) {
+        char *longer = memory_format("%scoupling move=%s hidden=%s\n", text,
+                                     i % 2 ? "first" : "second", what->hidden);
+        memory_free(text);
+        text = longer;
+    }
+    char *spec = text ? memory_format("%sscale\nprior %s\n", text, what->prior) : NULL;
+    memory_free(text);
     nicest_status status = spec ? flow_new(&s->flow, spec, 0) : fail_memory();
     memory_free(spec);
     TRY(status);
@@ -93,24 +87,6 @@ static nicest_status open_flow(subject *s)
         return model_new(&s->model, s->flow);
     flow_free(s->flow);
     return status;
-}
-
-static nicest_status open_subject(subject *s, const standard *what)
-{
-    *s = (subject){.what = what,
-                   .rows = memory_new(what->many * what->columns, sizeof *s->rows),
-                   .out = memory_new(what->many * what->columns, sizeof *s->out),
-                   .logp = memory_new(what->many, sizeof *s->logp)};
-    return s->rows && s->out && s->logp ? open_flow(s) : fail_memory();
-}
-
-static void close_subject(subject *s)
-{
-    nicest_workspace_free(s->workspace);
-    nicest_model_free(s->model);
-    memory_free(s->rows);
-    memory_free(s->out);
-    memory_free(s->logp);
 }
 
 /* ------------------------------------------------------------------ timing */
@@ -249,20 +225,6 @@ static nicest_bench_figure measure_rows(subject *s, void (*run)(void *), size_t 
     return rate;
 }
 
-/* A model that no cache holds is read from memory for each row: no program is quicker than that. */
-static nicest_status measure_one_row(subject *s, int index, double seconds, nicest_bench_result *r)
-{
-    const double cached = 48e6; /* bytes: more than nearly every cache that one core can fill */
-    double size = (double)s->flow->tensors.trainable * sizeof(float);
-    nicest_bench_figure *figure = &r->model[index].one_row_us;
-    TRY(nicest_workspace_new(&s->workspace, s->model, 1, 1));
-    *figure = bench_measure(run_one_row, s, seconds);
-    figure->median *= 1e6 / ONE_ROW_REPEATS;
-    r->model[index].one_row_floor_us = size > cached ? 1e-3 * size / r->one_bandwidth : NAN;
-    figure->share = r->model[index].one_row_floor_us / figure->median;
-    return s->status;
-}
-
 static nicest_status measure_use(subject *s, int index, double seconds, nicest_bench_result *r)
 {
     size_t many = s->what->many;
@@ -275,7 +237,17 @@ static nicest_status measure_use(subject *s, int index, double seconds, nicest_b
     nicest_workspace_free(s->workspace);
     s->workspace = NULL;
     TRY(s->status);
-    return measure_one_row(s, index, seconds, r);
+    /* A model that no cache holds is read from memory for each row: no program is quicker than
+     * that. */
+    const double cached = 48e6; /* bytes: more than nearly every cache that one core can fill */
+    double size = (double)s->flow->tensors.trainable * sizeof(float);
+    nicest_bench_figure *figure = &r->model[index].one_row_us;
+    TRY(nicest_workspace_new(&s->workspace, s->model, 1, 1));
+    *figure = bench_measure(run_one_row, s, seconds);
+    figure->median *= 1e6 / ONE_ROW_REPEATS;
+    r->model[index].one_row_floor_us = size > cached ? 1e-3 * size / r->one_bandwidth : NAN;
+    figure->share = r->model[index].one_row_floor_us / figure->median;
+    return s->status;
 }
 
 /* ------------------------------------------------------------------ the whole */
@@ -284,14 +256,23 @@ static nicest_status measure_model(int index, double seconds, nicest_bench_resul
 {
     enum { FIGURES = 8 };
     subject s;
-    nicest_status status = open_subject(&s, &STANDARDS[index]);
+    const standard *what = &STANDARDS[index];
+    s = (subject){.what = what,
+                  .rows = memory_new(what->many * what->columns, sizeof *s.rows),
+                  .out = memory_new(what->many * what->columns, sizeof *s.out),
+                  .logp = memory_new(what->many, sizeof *s.logp)};
+    nicest_status status = s.rows && s.out && s.logp ? open_flow(&s) : fail_memory();
     if (status == NICEST_OK) {
         r->model[index].parameters = s.flow->tensors.trainable;
         status = measure_steps(&s, index, seconds / FIGURES, r);
     }
     if (status == NICEST_OK)
         status = measure_use(&s, index, seconds / FIGURES, r);
-    close_subject(&s);
+    nicest_workspace_free(s.workspace);
+    nicest_model_free(s.model);
+    memory_free(s.rows);
+    memory_free(s.out);
+    memory_free(s.logp);
     return status;
 }
 
@@ -316,40 +297,30 @@ static nicest_status choose_models(const char *models, bool *wanted)
     return NICEST_OK;
 }
 
-/* Names and sizes, and no figure yet. */
-static void name_standard(nicest_bench_result *r, int index)
-{
-    const nicest_bench_figure none = bench_nothing();
-    r->model[index].name = STANDARDS[index].name;
-    r->model[index].columns = STANDARDS[index].columns;
-    r->model[index].batch = STANDARDS[index].batch;
-    r->model[index].step_ms = r->model[index].step_one_thread_ms = none;
-    r->model[index].step_bf16_ms = r->model[index].one_row_us = none;
-    r->model[index].score = r->model[index].inverse = none;
-    r->model[index].sample = r->model[index].gradient = none;
-    r->model[index].one_row_floor_us = NAN;
-}
-
-static void measure_peaks(nicest_bench_result *r)
-{
-    r->one_peak_f32 = peak_f32(1);
-    r->one_peak_bf16 = peak_bf16(1);
-    r->peak_f32 = r->threads > 1 ? peak_f32(r->threads) : r->one_peak_f32;
-    r->peak_bf16 = r->threads > 1 ? peak_bf16(r->threads) : r->one_peak_bf16;
-    peak_bandwidth(r->threads, &r->bandwidth, &r->one_bandwidth);
-}
-
 static nicest_status measure_all(const bool *wanted, double seconds, nicest_tick tick,
                                  void *context, nicest_bench_result *r)
 {
     int models = 0;
     for (int i = 0; i < MODELS; i++)
         models += wanted[i];
-    measure_peaks(r);
+    r->one_peak_f32 = peak_f32(1);
+    r->one_peak_bf16 = peak_bf16(1);
+    r->peak_f32 = r->threads > 1 ? peak_f32(r->threads) : r->one_peak_f32;
+    r->peak_bf16 = r->threads > 1 ? peak_bf16(r->threads) : r->one_peak_bf16;
+    peak_bandwidth(r->threads, &r->bandwidth, &r->one_bandwidth);
     for (int i = 0; i < MODELS; i++) {
         if (tick && tick(context, i, MODELS))
             return fail(NICEST_E_INTERRUPTED, "interrupted");
-        name_standard(r, i);
+        /* Names and sizes, and no figure yet. */
+        const nicest_bench_figure none = bench_nothing();
+        r->model[i].name = STANDARDS[i].name;
+        r->model[i].columns = STANDARDS[i].columns;
+        r->model[i].batch = STANDARDS[i].batch;
+        r->model[i].step_ms = r->model[i].step_one_thread_ms = none;
+        r->model[i].step_bf16_ms = r->model[i].one_row_us = none;
+        r->model[i].score = r->model[i].inverse = none;
+        r->model[i].sample = r->model[i].gradient = none;
+        r->model[i].one_row_floor_us = NAN;
         if (wanted[i])
             TRY(measure_model(i, seconds / models, r));
     }

@@ -240,19 +240,6 @@ static const corruption_kind *find_kind(const char *name)
 
 /* ------------------------------------------------------------------ what the data is like */
 
-/* One more value of a column; mean and square are running (Welford). */
-static void look_at_value(column_facts *facts, double v)
-{
-    if (!isfinite(v))
-        return;
-    double off = v - facts->mean;
-    facts->mean += off / ++facts->count;
-    facts->square += off * (v - facts->mean);
-    facts->low = fmin(facts->low, v);
-    facts->high = fmax(facts->high, v);
-    facts->whole = facts->whole && v == floor(v);
-}
-
 /* Some neighbouring columns, row by row as they lie in memory. */
 static void look_at_some(void *context, int thread, size_t item)
 {
@@ -263,8 +250,19 @@ static void look_at_some(void *context, int thread, size_t item)
     for (size_t j = begin; j < end; j++)
         c->columns[j] = (column_facts){.low = INFINITY, .high = -INFINITY, .whole = true};
     for (size_t i = 0; i < c->n; i++)
-        for (size_t j = begin; j < end; j++)
-            look_at_value(&c->columns[j], c->values[i * c->d + j]);
+        for (size_t j = begin; j < end; j++) {
+            /* One more value of a column; mean and square are running (Welford). */
+            column_facts *facts = &c->columns[j];
+            double v = c->values[i * c->d + j];
+            if (isfinite(v)) {
+                double off = v - facts->mean;
+                facts->mean += off / ++facts->count;
+                facts->square += off * (v - facts->mean);
+                facts->low = fmin(facts->low, v);
+                facts->high = fmax(facts->high, v);
+                facts->whole = facts->whole && v == floor(v);
+            }
+        }
     for (size_t j = begin; j < end; j++)
         if (c->columns[j].count > 0)
             c->columns[j].deviation = sqrt(c->columns[j].square / c->columns[j].count);
@@ -313,25 +311,6 @@ static double clamp(double v, double low, double high)
     return fmin(fmax(v, low), high);
 }
 
-/* Quantised data stays quantised. A morph lies between two rows and needs no clamp: at level 1 it
- * is the other row, whatever range that has. */
-static void round_to_steps(const corruption *c, double *y)
-{
-    bool bounded = c->kind->apply != morph;
-    for (size_t j = 0; j < c->d; j++) {
-        const column_facts *column = &c->columns[j];
-        double step = c->height ? c->step : (double)column->whole;
-        if (isnan(y[j]))
-            continue;
-        if (step > 0)
-            y[j] = step == 1 ? nearbyint(y[j]) : nearbyint(y[j] / step) * step;
-        if (bounded && c->height)
-            y[j] = clamp(y[j], c->black, c->white);
-        else if (bounded && column->whole)
-            y[j] = clamp(y[j], column->low, column->high);
-    }
-}
-
 static void corrupt_some(void *context, int thread, size_t item)
 {
     const corruption *c = context;
@@ -341,26 +320,22 @@ static void corrupt_some(void *context, int thread, size_t item)
         double *y = c->values + i * c->d;
         memcpy(x, y, c->d * sizeof *x);
         c->kind->apply(c, i, x, y, x + c->d);
-        round_to_steps(c, y);
+        /* Quantised data stays quantised. A morph lies between two rows and needs no clamp: at
+         * level 1 it is the other row, whatever range that has. */
+        bool bounded = c->kind->apply != morph;
+        for (size_t j = 0; j < c->d; j++) {
+            const column_facts *column = &c->columns[j];
+            double step = c->height ? c->step : (double)column->whole;
+            if (isnan(y[j]))
+                continue;
+            if (step > 0)
+                y[j] = step == 1 ? nearbyint(y[j]) : nearbyint(y[j] / step) * step;
+            if (bounded && c->height)
+                y[j] = clamp(y[j], c->black, c->white);
+            else if (bounded && column->whole)
+                y[j] = clamp(y[j], column->low, column->high);
+        }
     }
-}
-
-/* Weights of a Gaussian out to four deviations; the two sides of each distance share one number. */
-static nicest_status make_kernel(corruption *c)
-{
-    c->radius = (size_t)ceil(4 * c->level);
-    c->kernel = memory_new(c->radius + 1, sizeof *c->kernel);
-    if (!c->kernel)
-        return fail_memory();
-    double sum = 0;
-    for (size_t r = 0; r <= c->radius; r++) {
-        double z = (double)r / c->level;
-        c->kernel[r] = exp(-z * z / 2);
-        sum += r ? 2 * c->kernel[r] : c->kernel[r];
-    }
-    for (size_t r = 0; r <= c->radius; r++)
-        c->kernel[r] /= sum;
-    return NICEST_OK;
 }
 
 static nicest_status read_values(const nicest_data *data, double **values)
@@ -389,8 +364,22 @@ static nicest_status corruption_open(corruption *c, const nicest_data *data,
     if (c->kind->apply == morph)
         TRY(read_values(other, other_values));
     c->other = *other_values;
-    if (c->kind->apply == blur)
-        TRY(make_kernel(c));
+    if (c->kind->apply == blur) {
+        /* Weights of a Gaussian out to four deviations; the two sides of each distance share one
+         * number. */
+        c->radius = (size_t)ceil(4 * c->level);
+        c->kernel = memory_new(c->radius + 1, sizeof *c->kernel);
+        if (!c->kernel)
+            return fail_memory();
+        double sum = 0;
+        for (size_t r = 0; r <= c->radius; r++) {
+            double z = (double)r / c->level;
+            c->kernel[r] = exp(-z * z / 2);
+            sum += r ? 2 * c->kernel[r] : c->kernel[r];
+        }
+        for (size_t r = 0; r <= c->radius; r++)
+            c->kernel[r] /= sum;
+    }
     parallel_for(threads, (c->d + COLUMNS_PER_ITEM - 1) / COLUMNS_PER_ITEM, look_at_some, c);
     if (c->height)
         look_at_picture(c, nicest_data_type(data));
@@ -404,20 +393,6 @@ static void corruption_close(corruption *c)
     memory_free(c->scratch);
     memory_free(c->values);
     memory_free(c->kernel);
-}
-
-/* The same values under another handle, to the bit. */
-static nicest_status same_rows(nicest_data **out, const nicest_data *data)
-{
-    size_t n = nicest_data_rows(data);
-    size_t *index = memory_new(n, sizeof *index);
-    if (!index)
-        return fail_memory();
-    for (size_t i = 0; i < n; i++)
-        index[i] = i;
-    nicest_status status = nicest_data_select(out, data, index, n);
-    memory_free(index);
-    return status;
 }
 
 /* ------------------------------------------------------------------ checks */
@@ -487,8 +462,18 @@ nicest_status nicest_corrupt(nicest_data **out, const nicest_data *data, const c
     TRY(check_corruption(&c, kind, data, other));
     c.stream = (random_stream){
         .seed = seed, .purpose = RANDOM_CORRUPT, .draw = (uint32_t)(c.kind - kinds)};
-    if (level == 0)
-        return same_rows(out, data);
+    if (level == 0) {
+        /* The same values under another handle, to the bit. */
+        size_t n = nicest_data_rows(data);
+        size_t *index = memory_new(n, sizeof *index);
+        if (!index)
+            return fail_memory();
+        for (size_t i = 0; i < n; i++)
+            index[i] = i;
+        nicest_status status = nicest_data_select(out, data, index, n);
+        memory_free(index);
+        return status;
+    }
     double *other_values = NULL;
     nicest_status status = corruption_open(&c, data, other, threads, &other_values);
     if (status == NICEST_OK)

@@ -71,9 +71,12 @@ static void log_density(flow_workspace *w, const grid *g, size_t first, size_t c
 
 /* ------------------------------------------------------------------ on a grid */
 
-static nicest_status check_grid(const nicest_model *model, const double *box, size_t width,
-                                size_t height)
+nicest_status nicest_density_grid(const nicest_model *model, const double *box, size_t width,
+                                  size_t height, int threads, double *logp)
 {
+    if (!model || !box || !logp)
+        return fail(NICEST_E_ARGUMENT, "density grid: a model, a box and room for the result");
+    TRY(model_check_threads(threads));
     size_t d = nicest_model_columns(model);
     TRY(check_columns(model, "a density grid"));
     for (size_t j = 0; j < d; j++)
@@ -82,16 +85,6 @@ static nicest_status check_grid(const nicest_model *model, const double *box, si
                         box[2 * j], box[2 * j + 1]);
     if (width < 1 || (d == 2 && (height < 1 || height > SIZE_MAX / sizeof(double) / width)))
         return fail(NICEST_E_ARGUMENT, "density grid: its size is %zu x %zu", width, height);
-    return NICEST_OK;
-}
-
-nicest_status nicest_density_grid(const nicest_model *model, const double *box, size_t width,
-                                  size_t height, int threads, double *logp)
-{
-    if (!model || !box || !logp)
-        return fail(NICEST_E_ARGUMENT, "density grid: a model, a box and room for the result");
-    TRY(model_check_threads(threads));
-    TRY(check_grid(model, box, width, height));
     grid g = grid_of(nicest_model_columns(model), box, width, height);
     double *x = memory_new(AT_ONCE * g.d, sizeof *x);
     flow_workspace *w = NULL;
@@ -110,47 +103,6 @@ nicest_status nicest_density_grid(const nicest_model *model, const double *box, 
 
 /* ------------------------------------------------------------------ in total */
 
-/* The box of own samples, widened by half of its size on each side. */
-static void measure_box(flow_workspace *w, size_t d, uint64_t seed, double *x, double *box)
-{
-    for (size_t j = 0; j < d; j++) {
-        box[2 * j] = INFINITY;
-        box[2 * j + 1] = -INFINITY;
-    }
-    for (size_t first = 0; first < SAMPLES; first += AT_ONCE) {
-        size_t left = SAMPLES - first, count = left < AT_ONCE ? left : AT_ONCE;
-        flow_run(w, &(flow_job){.input = FLOW_PRIOR,
-                                .rows = count,
-                                .first_row = first,
-                                .noise = {seed, RANDOM_VERIFY, 0},
-                                .temperature = 1,
-                                .continuous = x});
-        for (size_t i = 0; i < count * d; i++) {
-            double *range = box + 2 * (i % d);
-            range[0] = x[i] < range[0] ? x[i] : range[0];
-            range[1] = x[i] > range[1] ? x[i] : range[1];
-        }
-    }
-    for (size_t j = 0; j < d; j++) {
-        double half = (box[2 * j + 1] - box[2 * j]) / 2;
-        box[2 * j] -= half;
-        box[2 * j + 1] += half;
-    }
-}
-
-static double mass_of(flow_workspace *w, const grid *g, double *x, double *logp)
-{
-    size_t points = g->width * g->height;
-    double sum = 0;
-    for (size_t first = 0; first < points; first += AT_ONCE) {
-        size_t left = points - first, count = left < AT_ONCE ? left : AT_ONCE;
-        log_density(w, g, first, count, x, logp);
-        for (size_t i = 0; i < count; i++)
-            sum += exp(logp[i]);
-    }
-    return sum * cell_of(g);
-}
-
 /* Grids of twice as many lines each time, until two of them agree; NaN where none do. */
 static double refine(flow_workspace *w, size_t d, const double *box, double *x, double *logp)
 {
@@ -159,7 +111,15 @@ static double refine(flow_workspace *w, size_t d, const double *box, double *x, 
     for (; side <= most; side *= 2) {
         grid g = grid_of(d, box, side, side);
         g.jittered = true;
-        double mass = mass_of(w, &g, x, logp);
+        size_t points = g.width * g.height;
+        double sum = 0;
+        for (size_t first = 0; first < points; first += AT_ONCE) {
+            size_t left = points - first, count = left < AT_ONCE ? left : AT_ONCE;
+            log_density(w, &g, first, count, x, logp);
+            for (size_t i = 0; i < count; i++)
+                sum += exp(logp[i]);
+        }
+        double mass = sum * cell_of(&g);
         if (fabs(mass - last) <= 0.002)
             return mass;
         last = mass;
@@ -182,7 +142,30 @@ nicest_status nicest_density_integral(const nicest_model *model, uint64_t seed, 
         x ? flow_workspace_new(&w, model_flow_const(model), FLOW_SCORE, 0, threads, false)
           : fail_memory();
     if (status == NICEST_OK) {
-        measure_box(w, d, seed, x, measured);
+        /* The box of own samples, widened by half of its size on each side. */
+        for (size_t j = 0; j < d; j++) {
+            measured[2 * j] = INFINITY;
+            measured[2 * j + 1] = -INFINITY;
+        }
+        for (size_t first = 0; first < SAMPLES; first += AT_ONCE) {
+            size_t left = SAMPLES - first, count = left < AT_ONCE ? left : AT_ONCE;
+            flow_run(w, &(flow_job){.input = FLOW_PRIOR,
+                                    .rows = count,
+                                    .first_row = first,
+                                    .noise = {seed, RANDOM_VERIFY, 0},
+                                    .temperature = 1,
+                                    .continuous = x});
+            for (size_t i = 0; i < count * d; i++) {
+                double *range = measured + 2 * (i % d);
+                range[0] = x[i] < range[0] ? x[i] : range[0];
+                range[1] = x[i] > range[1] ? x[i] : range[1];
+            }
+        }
+        for (size_t j = 0; j < d; j++) {
+            double half = (measured[2 * j + 1] - measured[2 * j]) / 2;
+            measured[2 * j] -= half;
+            measured[2 * j + 1] += half;
+        }
         *integral = refine(w, d, measured, x, x + AT_ONCE * d);
         if (box)
             memcpy(box, measured, 2 * d * sizeof *box);

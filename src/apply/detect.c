@@ -40,10 +40,16 @@ static int by_score(const void *a, const void *b)
     return (x->number > y->number) - (x->number < y->number);
 }
 
-/* run_of[i] is the run that row i falls into. */
-static void cut_runs(curve *c, const row *rows, const unsigned char *outlier, size_t n,
-                     size_t *run_of)
+static nicest_status sort_rows(curve *c, const double *scores, const unsigned char *outlier,
+                               size_t n, size_t *run_of)
 {
+    row *rows = memory_new(n, sizeof *rows);
+    if (!rows)
+        return fail_memory();
+    for (size_t i = 0; i < n; i++)
+        rows[i] = (row){scores[i], i};
+    qsort(rows, n, sizeof *rows, by_score);
+    /* run_of[i] is the run that row i falls into. */
     for (size_t i = 0; i < n; i++) {
         if (i == 0 || rows[i].score != rows[i - 1].score)
             c->runs[c->count++] = (run){.score = rows[i].score};
@@ -57,18 +63,6 @@ static void cut_runs(curve *c, const row *rows, const unsigned char *outlier, si
         c->outliers += c->runs[i].outliers;
         c->normals += c->runs[i].normals;
     }
-}
-
-static nicest_status sort_rows(curve *c, const double *scores, const unsigned char *outlier,
-                               size_t n, size_t *run_of)
-{
-    row *rows = memory_new(n, sizeof *rows);
-    if (!rows)
-        return fail_memory();
-    for (size_t i = 0; i < n; i++)
-        rows[i] = (row){scores[i], i};
-    qsort(rows, n, sizeof *rows, by_score);
-    cut_runs(c, rows, outlier, n, run_of);
     memory_free(rows);
     return NICEST_OK;
 }
@@ -129,23 +123,6 @@ static double threshold_after(const curve *c, size_t i)
     return middle > here && middle <= next ? middle : next;
 }
 
-/* The lowest threshold with the highest F1. */
-static void find_best(const curve *c, nicest_detection *d)
-{
-    double found = 0, flagged = 0;
-    d->best_f1 = c->outliers > 0 ? 0 : NAN;
-    d->best_threshold = c->outliers > 0 ? -HUGE_VAL : NAN;
-    for (size_t i = 0; i < c->count; i++) {
-        found += c->runs[i].outliers;
-        flagged += c->runs[i].outliers + c->runs[i].normals;
-        double f1 = ratio(2 * found, flagged + c->outliers);
-        if (f1 > d->best_f1) {
-            d->best_f1 = f1;
-            d->best_threshold = threshold_after(c, i);
-        }
-    }
-}
-
 /* ------------------------------------------------------------------ intervals */
 
 /* Repetitions: a thousand, fewer for so many rows that it would take long, never below 200. */
@@ -174,18 +151,6 @@ static void redraw_kind(bootstrap *b, size_t repetition, int kind)
             run *r = &b->again.runs[b->run_of[kind][drawn]];
             *(kind ? &r->outliers : &r->normals) += 1;
         }
-    }
-}
-
-static void repeat(bootstrap *b)
-{
-    for (size_t i = 0; i < b->repetitions; i++) {
-        for (size_t r = 0; r < b->again.count; r++)
-            b->again.runs[r] = (run){0};
-        redraw_kind(b, i, 0);
-        redraw_kind(b, i, 1);
-        b->area[0][i] = area_roc(&b->again);
-        b->area[1][i] = average_precision(&b->again);
     }
 }
 
@@ -242,7 +207,14 @@ static nicest_status find_intervals(const curve *c, const unsigned char *outlier
             int kind = outlier[i] != 0;
             b.run_of[kind][b.count[kind]++] = run_of[i];
         }
-        repeat(&b);
+        for (size_t i = 0; i < b.repetitions; i++) {
+            for (size_t r = 0; r < b.again.count; r++)
+                b.again.runs[r] = (run){0};
+            redraw_kind(&b, i, 0);
+            redraw_kind(&b, i, 1);
+            b.area[0][i] = area_roc(&b.again);
+            b.area[1][i] = average_precision(&b.again);
+        }
         interval(b.area[0], b.repetitions, &d->auroc_low, &d->auroc_high);
         interval(b.area[1], b.repetitions, &d->auprc_low, &d->auprc_high);
     }
@@ -252,8 +224,8 @@ static nicest_status find_intervals(const curve *c, const unsigned char *outlier
 
 /* ------------------------------------------------------------------ all of it */
 
-static nicest_status check(const double *scores, const unsigned char *outlier, size_t n,
-                           const nicest_detection *result)
+nicest_status nicest_detect(const double *scores, const unsigned char *outlier, size_t n,
+                            double threshold, uint64_t seed, nicest_detection *result)
 {
     if (!scores || !outlier || !result)
         return fail(NICEST_E_ARGUMENT, "scores, labels and a place for the result are needed");
@@ -262,13 +234,6 @@ static nicest_status check(const double *scores, const unsigned char *outlier, s
     for (size_t i = 0; i < n; i++)
         if (isnan(scores[i]))
             return fail(NICEST_E_DATA, "row %zu has no score (NaN)", i + 1);
-    return NICEST_OK;
-}
-
-nicest_status nicest_detect(const double *scores, const unsigned char *outlier, size_t n,
-                            double threshold, uint64_t seed, nicest_detection *result)
-{
-    TRY(check(scores, outlier, n, result));
     nicest_detection d = {0};
     curve c = {.runs = memory_new(n, sizeof(run))};
     size_t *run_of = memory_new(n, sizeof *run_of);
@@ -279,7 +244,19 @@ nicest_status nicest_detect(const double *scores, const unsigned char *outlier, 
     d.auroc = area_roc(&c);
     d.auprc = average_precision(&c);
     d.prevalence = c.outliers / (double)n;
-    find_best(&c, &d);
+    /* The lowest threshold with the highest F1. */
+    double found = 0, flagged = 0;
+    d.best_f1 = c.outliers > 0 ? 0 : NAN;
+    d.best_threshold = c.outliers > 0 ? -HUGE_VAL : NAN;
+    for (size_t i = 0; i < c.count; i++) {
+        found += c.runs[i].outliers;
+        flagged += c.runs[i].outliers + c.runs[i].normals;
+        double f1 = ratio(2 * found, flagged + c.outliers);
+        if (f1 > d.best_f1) {
+            d.best_f1 = f1;
+            d.best_threshold = threshold_after(&c, i);
+        }
+    }
     measure_at(&c, isnan(threshold) ? d.best_threshold : threshold, &d);
     TRY_TO(find_intervals(&c, outlier, n, run_of, seed, &d));
     *result = d;

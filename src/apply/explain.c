@@ -423,19 +423,6 @@ static void sweep_hidden(explainer *e, size_t first, size_t end)
     }
 }
 
-/* The most surprising column of a row that is neither hidden nor taken; d where there is none. */
-static size_t next_column(const explainer *e, size_t row, const bool *taken)
-{
-    size_t best = e->d;
-    for (size_t j = 0; j < e->d; j++) {
-        const slice *s = &e->found[row * e->d + j];
-        if (!e->hidden[row * e->d + j] && !taken[j] && s->surprise >= 0 &&
-            (best == e->d || s->surprise > e->found[row * e->d + best].surprise))
-            best = j;
-    }
-    return best;
-}
-
 /* log p of a row with the hidden columns at typical values, given the others. */
 static void measure_rest(explainer *e, size_t first, size_t end)
 {
@@ -476,7 +463,15 @@ static void try_columns(explainer *e, bool swap)
             continue;
         memset(taken, 0, d * sizeof *taken);
         for (size_t t = 0; t < (swap || hidden ? CANDIDATES : 1); t++) {
-            size_t j = next_column(e, i, taken);
+            /* The most surprising column of a row that is neither hidden nor taken; d where there
+             * is none. */
+            size_t j = e->d;
+            for (size_t c = 0; c < e->d; c++) {
+                const slice *s = &e->found[i * e->d + c];
+                if (!e->hidden[i * e->d + c] && !taken[c] && s->surprise >= 0 &&
+                    (j == e->d || s->surprise > e->found[i * e->d + j].surprise))
+                    j = c;
+            }
             if (j == d)
                 break;
             taken[j] = true;
@@ -531,23 +526,6 @@ static void hide_impossible(explainer *e)
     }
 }
 
-/* Rows that are usual by now are done; so are those with as many reasons as wanted. */
-static nicest_status judge_clean(explainer *e)
-{
-    bool calibrated = nicest_calibrated(e->model);
-    flow_run(e->work,
-             &(flow_job){
-                 .input = FLOW_CONTINUOUS, .rows = e->rows, .values = e->clean, .logp = e->rest});
-    for (size_t i = 0; i < e->rows; i++) {
-        double p = 0;
-        size_t hidden = count_cells(e, i);
-        if (calibrated)
-            TRY(nicest_conformal(e->model, "logp", &e->rest[i], 1, &p));
-        e->done[i] = e->done[i] || hidden >= e->most || (hidden > 0 && p >= e->enough);
-    }
-    return NICEST_OK;
-}
-
 /* One more column a round, then perhaps another in place of an earlier one. */
 static nicest_status explain_chunk(explainer *e)
 {
@@ -558,7 +536,19 @@ static nicest_status explain_chunk(explainer *e)
     memset(e->done, 0, e->rows * sizeof *e->done);
     hide_impossible(e);
     for (size_t round = 0; round < e->most; round++) {
-        TRY(judge_clean(e));
+        /* Rows that are usual by now are done; so are those with as many reasons as wanted. */
+        bool calibrated = nicest_calibrated(e->model);
+        flow_run(e->work, &(flow_job){.input = FLOW_CONTINUOUS,
+                                      .rows = e->rows,
+                                      .values = e->clean,
+                                      .logp = e->rest});
+        for (size_t i = 0; i < e->rows; i++) {
+            double p = 0;
+            size_t hidden = count_cells(e, i);
+            if (calibrated)
+                TRY(nicest_conformal(e->model, "logp", &e->rest[i], 1, &p));
+            e->done[i] = e->done[i] || hidden >= e->most || (hidden > 0 && p >= e->enough);
+        }
         for (size_t i = 0; i < e->rows; i++)
             for (size_t j = 0; j < e->d && !e->done[i]; j++)
                 if (can_surprise(e, i, j))

@@ -86,20 +86,6 @@ enum {
     SAMPLE_STEPS = 200
 };
 
-static nicest_status choose_own(plan *p, const char *how)
-{
-    if (strcmp(how, "map") == 0)
-        *p = (plan){.method = METHOD_MAP, .ascent = ASCENT_STEPS, .chains = 1};
-    else if (strcmp(how, "mean") == 0)
-        *p = (plan){.method = METHOD_MEAN,
-                    .ascent = ASCENT_STEPS,
-                    .steps = MEAN_STEPS,
-                    .chains = MEAN_CHAINS};
-    else
-        *p = (plan){.method = METHOD_LANGEVIN, .steps = SAMPLE_STEPS};
-    return NICEST_OK;
-}
-
 static nicest_status choose_method(plan *p, const char *recipe, const char *how)
 {
     static const char *const hows[] = {"map", "mean", "langevin"};
@@ -108,8 +94,18 @@ static nicest_status choose_method(plan *p, const char *recipe, const char *how)
         known++;
     if (known == 3)
         return fail(NICEST_E_ARGUMENT, "method '%s' is not known: map, mean or langevin", how);
-    if (strcmp(recipe, "default") == 0)
-        return choose_own(p, how);
+    if (strcmp(recipe, "default") == 0) {
+        if (strcmp(how, "map") == 0)
+            *p = (plan){.method = METHOD_MAP, .ascent = ASCENT_STEPS, .chains = 1};
+        else if (strcmp(how, "mean") == 0)
+            *p = (plan){.method = METHOD_MEAN,
+                        .ascent = ASCENT_STEPS,
+                        .steps = MEAN_STEPS,
+                        .chains = MEAN_CHAINS};
+        else
+            *p = (plan){.method = METHOD_LANGEVIN, .steps = SAMPLE_STEPS};
+        return NICEST_OK;
+    }
     if (strcmp(recipe, "paper") == 0)
         *p = (plan){.method = METHOD_WALK, .rule = {1, true}, .steps = 1000};
     else if (strcmp(recipe, "released") == 0)
@@ -141,18 +137,6 @@ static nicest_status choose(plan *p, const nicest_inpaint_options *o, const char
                     "several",
                     p->samples);
     p->chains = p->chains ? p->chains : p->samples;
-    return NICEST_OK;
-}
-
-static nicest_status check_rows(const inpainting *p)
-{
-    for (size_t i = 0; i < p->n * p->d; i++)
-        if (!p->hidden[i] && !isfinite(p->stored[i]))
-            return fail(NICEST_E_DATA, "row %zu: column %zu (%s) %s", i / p->d + 1, i % p->d + 1,
-                        nicest_model_column_name(p->model, i % p->d),
-                        isnan(p->stored[i])
-                            ? "has no value and is not hidden: mask it, or use mask nan"
-                            : "is infinite: a value that is to be filled must be missing");
     return NICEST_OK;
 }
 
@@ -233,18 +217,6 @@ static nicest_status prepare_moved(inpainting *p)
     return NICEST_OK;
 }
 
-static fill_column column_of(const entry_column *c, double mean, double deviation)
-{
-    fill_column column = {.mean = isfinite(mean) ? mean : c->centre,
-                          .deviation = isfinite(deviation) ? fmax(deviation, 0) : 0,
-                          .bounded = c->levels > 0};
-    column.deviation = fmax(column.deviation, c->unit / sqrt(12.0));
-    column.low = column.bounded ? c->offset : column.mean - REACH * column.deviation;
-    column.high =
-        column.bounded ? c->offset + c->levels * c->unit : column.mean + REACH * column.deviation;
-    return column;
-}
-
 static nicest_status prepare_columns(inpainting *p)
 {
     size_t means = 0, deviations = 0;
@@ -266,7 +238,14 @@ static nicest_status prepare_columns(inpainting *p)
     nicest_model_image(p->model, &size[0], &size[1], &size[2]);
     for (size_t j = 0; j < p->d; j++) {
         const entry_column *c = &p->entry->column[j];
-        p->column[j] = column_of(c, mean[j], deviation[j]);
+        fill_column column = {.mean = isfinite(mean[j]) ? mean[j] : c->centre,
+                              .deviation = isfinite(deviation[j]) ? fmax(deviation[j], 0) : 0,
+                              .bounded = c->levels > 0};
+        column.deviation = fmax(column.deviation, c->unit / sqrt(12.0));
+        column.low = column.bounded ? c->offset : column.mean - REACH * column.deviation;
+        column.high = column.bounded ? c->offset + c->levels * c->unit
+                                     : column.mean + REACH * column.deviation;
+        p->column[j] = column;
         p->row[j] = p->column[j].mean;
         p->peak[j] = !size[0] ? 0 : c->levels > 1 ? c->step * (c->levels - 1) : 1;
     }
@@ -276,20 +255,6 @@ static nicest_status prepare_columns(inpainting *p)
 }
 
 /* ------------------------------------------------------------------ rows in and out */
-
-/* Starting rows of the batch: observed values in the middle of their level, hidden ones at the
- * column's mean. */
-static void load_batch(inpainting *p)
-{
-    const entry *e = p->entry;
-    for (size_t i = 0; i < p->fill.rows * p->d; i++) {
-        size_t j = i % p->d, at = p->done * p->d + i;
-        double middle = e->shift[j] + e->column[j].centre + e->noise[j] / 2;
-        p->start[i] = p->hidden[at] ? p->column[j].mean : e->gain[j] * p->stored[at] + middle;
-    }
-    if (p->cut.front)
-        cut_forward(&p->cut, p->fill.rows, p->start, p->start);
-}
 
 /* Rows of a fill as continuous ones; what is returned for the last such rows is lost. */
 static const double *continuous_of(const inpainting *p, const double *x)
@@ -428,7 +393,16 @@ static nicest_status run_mean(inpainting *p)
 static nicest_status run_batch(inpainting *p)
 {
     fill *f = &p->fill;
-    load_batch(p);
+    /* Starting rows of the batch: observed values in the middle of their level, hidden ones at the
+     * column's mean. */
+    const entry *e = p->entry;
+    for (size_t i = 0; i < p->fill.rows * p->d; i++) {
+        size_t j = i % p->d, at = p->done * p->d + i;
+        double middle = e->shift[j] + e->column[j].centre + e->noise[j] / 2;
+        p->start[i] = p->hidden[at] ? p->column[j].mean : e->gain[j] * p->stored[at] + middle;
+    }
+    if (p->cut.front)
+        cut_forward(&p->cut, p->fill.rows, p->start, p->start);
     f->first = p->done;
     f->hidden = p->hidden + p->done * p->d;
     f->sample = 0;
@@ -590,7 +564,13 @@ nicest_status nicest_inpaint(const nicest_model *model, const double *stored, si
     TRY(choose(&p.plan, p.options, ascends ? "map" : "mean"));
     if (size[0] && p.plan.method == METHOD_MEAN)
         p.plan.chains = PICTURE_CHAINS;
-    TRY(check_rows(&p));
+    for (size_t i = 0; i < p.n * p.d; i++)
+        if (!p.hidden[i] && !isfinite(p.stored[i]))
+            return fail(NICEST_E_DATA, "row %zu: column %zu (%s) %s", i / p.d + 1, i % p.d + 1,
+                        nicest_model_column_name(p.model, i % p.d),
+                        isnan(p.stored[i])
+                            ? "has no value and is not hidden: mask it, or use mask nan"
+                            : "is infinite: a value that is to be filled must be missing");
     p.fill.threads = p.options->threads > 0 ? p.options->threads : parallel_available();
     p.fill.columns = p.given.columns = p.d;
     p.given.threads = p.fill.threads;

@@ -63,20 +63,6 @@ static nicest_status learn_fold(void *context, const nicest_data *rows, nicest_m
     return status;
 }
 
-static nicest_status cross_calibrate(nicest_model *model, const nicest_data *train,
-                                     const nicest_train_options *options, size_t epochs)
-{
-    folding f = {.told = options, .options = *options};
-    f.options.calibration_share = 0;
-    f.options.seconds = options->seconds / FOLDS;
-    f.options.epochs = epochs ? epochs : 1;
-    f.options.checkpoint = f.options.resume = f.options.log = NULL;
-    f.options.progress = options->progress ? tell_fold : NULL;
-    f.options.context = &f;
-    return outlier_cross_calibrate(model, train, FOLDS, learn_fold, &f, options->neighbours != 0,
-                                   options->seed, options->threads);
-}
-
 /* Held-out rows that are too few to promise 5 % are joined by all others, fold by fold. */
 static nicest_status calibrate(nicest_model *model, const nicest_trainer *trainer,
                                nicest_train_result *result)
@@ -90,7 +76,16 @@ static nicest_status calibrate(nicest_model *model, const nicest_trainer *traine
                nicest_data_rows(rows->all) >= FEWEST_FOR_FOLDS && !result->interrupted &&
                !*result->failure;
     if (few) {
-        nicest_status status = cross_calibrate(model, rows->all, options, result->epochs);
+        folding f = {.told = options, .options = *options};
+        f.options.calibration_share = 0;
+        f.options.seconds = options->seconds / FOLDS;
+        f.options.epochs = result->epochs ? result->epochs : 1;
+        f.options.checkpoint = f.options.resume = f.options.log = NULL;
+        f.options.progress = options->progress ? tell_fold : NULL;
+        f.options.context = &f;
+        nicest_status status =
+            outlier_cross_calibrate(model, rows->all, FOLDS, learn_fold, &f,
+                                    options->neighbours != 0, options->seed, options->threads);
         TRY(model_say(model, status != NICEST_E_INTERRUPTED
                                  ? "few rows to calibrate on: cross-conformal, five more models "
                                    "learn from four fifths\n"

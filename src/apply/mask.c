@@ -62,13 +62,6 @@ static bool hides(mask what, const frame *f, size_t y, size_t x)
     }
 }
 
-static void hide_missing(const double *stored, size_t n, size_t d, unsigned char *hidden)
-{
-    for (size_t i = 0; stored && i < n * d; i++)
-        if (isnan(stored[i]))
-            hidden[i] = 1;
-}
-
 /* One row's pattern goes to all rows. */
 static void repeat_pattern(const unsigned char *pattern, size_t n, size_t d, unsigned char *hidden)
 {
@@ -92,21 +85,6 @@ static nicest_status hide_at_random(const frame *f, double share, uint64_t seed,
     }
     memory_free(u);
     return NICEST_OK;
-}
-
-static nicest_status read_share(const char *text, double *share)
-{
-    double value;
-    if (!number_read(text, strlen(text), &value) || !(value >= 0 && value <= 1))
-        return fail(NICEST_E_ARGUMENT, "mask 'random:%s': a share from 0 to 1 should follow", text);
-    *share = value;
-    return NICEST_OK;
-}
-
-static bool has_ending(const char *text, const char *ending)
-{
-    size_t length = strlen(text), tail = strlen(ending);
-    return length >= tail && strcmp(text + length - tail, ending) == 0;
 }
 
 /* Mean of the colour channels; transparency is not looked at. */
@@ -146,7 +124,8 @@ static nicest_status make_mask(const char *name, const frame *f, bool picture, c
                                size_t n, uint64_t seed, unsigned char *hidden)
 {
     size_t d = f->height * f->width * f->channels, what = 0;
-    bool from_file = has_ending(name, ".png");
+    size_t length = strlen(name), tail = strlen(".png");
+    bool from_file = length >= tail && strcmp(name + length - tail, ".png") == 0;
     while (what < MASKS && (what == AT_RANDOM ? strncmp(name, NAMES[what], strlen(NAMES[what]))
                                               : strcmp(name, NAMES[what])) != 0)
         what++;
@@ -162,7 +141,12 @@ static nicest_status make_mask(const char *name, const frame *f, bool picture, c
         return hide_by_picture(f, name, n, hidden);
     if (what == AT_RANDOM) {
         double share = 0;
-        TRY(read_share(name + strlen(NAMES[what]), &share));
+        const char *text = name + strlen(NAMES[what]);
+        double value;
+        if (!number_read(text, strlen(text), &value) || !(value >= 0 && value <= 1))
+            return fail(NICEST_E_ARGUMENT, "mask 'random:%s': a share from 0 to 1 should follow",
+                        text);
+        share = value;
         return hide_at_random(f, share, seed, n, hidden);
     }
     if (what == MISSING && !stored)
@@ -187,6 +171,8 @@ nicest_status nicest_mask(const char *name, const double *stored, size_t n, size
                     width, channels, d);
     frame f = picture ? (frame){height, width, channels} : (frame){1, d, 1};
     TRY(make_mask(name, &f, picture, stored, n, seed, hidden));
-    hide_missing(stored, n, d, hidden);
+    for (size_t i = 0; stored && i < n * d; i++)
+        if (isnan(stored[i]))
+            hidden[i] = 1;
     return NICEST_OK;
 }

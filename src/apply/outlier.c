@@ -206,44 +206,25 @@ static nicest_status complexity_scores(const nicest_model *model, const nicest_d
     return status;
 }
 
-static nicest_status statistic_scores(const nicest_model *model, const nicest_data *data,
-                                      score which, uint64_t seed, int threads, double *scores)
-{
-    size_t n = nicest_data_rows(data), width = statistics_of(model).all.count;
-    double *statistics = memory_new(n, width * sizeof *statistics);
-    nicest_status status = statistics ? NICEST_OK : fail_memory();
-    if (status == NICEST_OK)
-        status = statistics_measure(model, data, seed, threads, NULL, statistics);
-    if (status == NICEST_OK)
-        status = scores_from(model, which, statistics, n, threads, scores);
-    memory_free(statistics);
-    return status;
-}
-
 /* Single rows; typicality is log p here, and becomes itself with its group. */
 static nicest_status row_scores(const nicest_model *model, const nicest_data *data, score which,
                                 uint64_t seed, int threads, double *scores)
 {
-    if (which >= GRADIENT && which <= COMBINED)
-        return statistic_scores(model, data, which, seed, threads, scores);
+    if (which >= GRADIENT && which <= COMBINED) {
+        size_t n = nicest_data_rows(data), width = statistics_of(model).all.count;
+        double *statistics = memory_new(n, width * sizeof *statistics);
+        nicest_status status = statistics ? NICEST_OK : fail_memory();
+        if (status == NICEST_OK)
+            status = statistics_measure(model, data, seed, threads, NULL, statistics);
+        if (status == NICEST_OK)
+            status = scores_from(model, which, statistics, n, threads, scores);
+        memory_free(statistics);
+        return status;
+    }
     TRY(nicest_score_data(model, data, seed, threads, scores));
     if (which == VIEWS)
         return views_score(model, data, threads, scores);
     return which == COMPLEXITY ? complexity_scores(model, data, threads, scores) : NICEST_OK;
-}
-
-/* Rows in groups of `size`, each with the mean of its rows; the last group is the last rows. */
-static void average_groups(double *scores, size_t n, size_t size, double *single)
-{
-    memcpy(single, scores, n * sizeof *single);
-    for (size_t at = 0; at < n; at += size) {
-        size_t first = at + size <= n ? at : n - size;
-        double sum = 0;
-        for (size_t i = 0; i < size; i++)
-            sum += single[first + i];
-        for (size_t i = at; i < first + size; i++)
-            scores[i] = sum / (double)size;
-    }
 }
 
 static nicest_status group_scores(const nicest_model *model, score which, size_t group,
@@ -258,7 +239,17 @@ static nicest_status group_scores(const nicest_model *model, score which, size_t
         double *single = memory_new(n, sizeof *single);
         if (!single)
             return fail_memory();
-        average_groups(scores, n, group, single);
+        /* Rows in groups of `size`, each with the mean of its rows; the last group is the last
+         * rows. */
+        memcpy(single, scores, n * sizeof *single);
+        for (size_t at = 0; at < n; at += group) {
+            size_t first = at + group <= n ? at : n - group;
+            double sum = 0;
+            for (size_t i = 0; i < group; i++)
+                sum += single[first + i];
+            for (size_t i = at; i < first + group; i++)
+                scores[i] = sum / (double)group;
+        }
         memory_free(single);
     }
     for (size_t i = 0; which == TYPICALITY && i < n; i++)
@@ -313,20 +304,6 @@ static nicest_status subsample(nicest_data **out, const nicest_data *data, size_
     return status;
 }
 
-/* Keeps the rows of statistics[n, width] that are finite; returns their number. */
-static size_t keep_finite(double *statistics, size_t n, size_t width)
-{
-    size_t count = 0;
-    for (size_t i = 0; i < n; i++) {
-        bool whole = true;
-        for (size_t j = 0; j < width; j++)
-            whole = whole && isfinite(statistics[i * width + j]);
-        if (whole)
-            memmove(statistics + count++ * width, statistics + i * width, width * sizeof(double));
-    }
-    return count;
-}
-
 static nicest_status fit_family(nicest_model *model, score which, const double *statistics,
                                 size_t n, uint64_t seed, int threads)
 {
@@ -352,7 +329,17 @@ static nicest_status fit_families(nicest_model *model, double *statistics, size_
                                   int threads)
 {
     statistics_layout l = statistics_of(model);
-    n = keep_finite(statistics, n, l.all.count);
+    /* Keeps the rows of statistics[n, width] that are finite; returns their number. */
+    size_t count = 0;
+    for (size_t i = 0; i < n; i++) {
+        bool whole = true;
+        for (size_t j = 0; j < l.all.count; j++)
+            whole = whole && isfinite(statistics[i * l.all.count + j]);
+        if (whole)
+            memmove(statistics + count++ * l.all.count, statistics + i * l.all.count,
+                    l.all.count * sizeof(double));
+    }
+    n = count;
     if (n < 2)
         return fail(NICEST_E_DATA, "%zu rows with a finite log p are too few to fit scores on", n);
     double usual = 0;
@@ -468,16 +455,6 @@ static nicest_status pool_add(pool *p, const nicest_model *model, const nicest_d
     return status;
 }
 
-/* A score's part of the record: where the middle and the low end of its calibration lie. */
-static char *describe_score(const char *before, score which, const double *sorted, size_t n)
-{
-    char least[NUMBER_SIZE], median[NUMBER_SIZE]; /* JSON whatever the locale */
-    least[number_write(sorted[0], least)] = 0;
-    median[number_write(sorted[n / 2], median)] = 0;
-    return memory_format("%s%s\"%s\": {\"rows\": %zu, \"least\": %s, \"median\": %s}", before,
-                         *before ? ", " : "", score_names[which], n, least, median);
-}
-
 /* The record says all that is calibrated. */
 static nicest_status describe_calibration(nicest_model *model, const char *method, size_t held)
 {
@@ -487,7 +464,14 @@ static nicest_status describe_calibration(nicest_model *model, const char *metho
         const double *sorted = i == TYPICALITY ? NULL : calibration_of(model, (score)i, &n);
         if (!sorted || n == 0)
             continue;
-        char *longer = describe_score(scores, (score)i, sorted, n);
+        /* A score's part of the record: where the middle and the low end of its calibration lie. */
+        score which = (score)i;
+        char least[NUMBER_SIZE], median[NUMBER_SIZE]; /* JSON whatever the locale */
+        least[number_write(sorted[0], least)] = 0;
+        median[number_write(sorted[n / 2], median)] = 0;
+        char *longer =
+            memory_format("%s%s\"%s\": {\"rows\": %zu, \"least\": %s, \"median\": %s}", scores,
+                          *scores ? ", " : "", score_names[which], n, least, median);
         memory_free(scores);
         scores = longer;
     }
@@ -568,20 +552,6 @@ static nicest_status gather(pool *p, const nicest_model *model, const nicest_dat
     return status;
 }
 
-static nicest_status check_calibration(const nicest_model *model, const nicest_data *train,
-                                       const nicest_data *held_out)
-{
-    if (!model || !held_out)
-        return fail(NICEST_E_ARGUMENT, "a model and rows to calibrate on are needed");
-    TRY(nicest_model_fits(model, held_out));
-    if (train)
-        TRY(nicest_model_fits(model, train));
-    if (nicest_data_rows(held_out) == 0)
-        return fail(NICEST_E_DATA, "calibration: no rows");
-    TRY(random_check_rows(nicest_data_rows(train)));
-    return random_check_rows(nicest_data_rows(held_out));
-}
-
 nicest_status nicest_calibrate(nicest_model *model, const nicest_data *train,
                                const nicest_data *held_out, uint64_t seed, int threads)
 {
@@ -592,7 +562,15 @@ nicest_status outlier_calibrate(nicest_model *model, const nicest_data *train,
                                 const nicest_data *held_out, bool keep, uint64_t seed, int threads,
                                 nicest_tick tick, void *context)
 {
-    TRY(check_calibration(model, train, held_out));
+    if (!model || !held_out)
+        return fail(NICEST_E_ARGUMENT, "a model and rows to calibrate on are needed");
+    TRY(nicest_model_fits(model, held_out));
+    if (train)
+        TRY(nicest_model_fits(model, train));
+    if (nicest_data_rows(held_out) == 0)
+        return fail(NICEST_E_DATA, "calibration: no rows");
+    TRY(random_check_rows(nicest_data_rows(train)));
+    TRY(random_check_rows(nicest_data_rows(held_out)));
     TRY(model_check_threads(threads));
     double fitted = (double)rows_to_fit(model, nicest_data_rows(train));
     double held = fmin((double)nicest_data_rows(held_out), MOST_CALIBRATION);
@@ -626,48 +604,29 @@ typedef struct crossing {
     pool pool;
 } crossing;
 
-static nicest_status cross_fold(crossing *c, size_t first, size_t count)
-{
-    nicest_data *inside = NULL, *others = NULL;
-    nicest_model *model = NULL;
-    nicest_status status = split_leave(&others, &c->split, c->rows, first, count);
-    if (status == NICEST_OK)
-        status = split_take(&inside, &c->split, c->rows, first, count, true);
-    if (status == NICEST_OK)
-        status = c->learn(c->context, others, &model);
-    if (status == NICEST_OK)
-        status = fit_statistics(model, others, c->keep, c->seed, c->threads, NULL);
-    if (status == NICEST_OK)
-        status = pool_add(&c->pool, model, inside, c->seed, c->threads, NULL);
-    nicest_model_free(model);
-    nicest_data_free(inside);
-    nicest_data_free(others);
-    return status;
-}
-
 static nicest_status cross_folds(crossing *c, size_t folds)
 {
     size_t n = c->split.groups;
     for (size_t k = 0; k < folds; k++) {
         size_t first = n * k / folds, end = n * (k + 1) / folds;
-        TRY(cross_fold(c, first, end - first));
+        size_t count = end - first;
+        nicest_data *inside = NULL, *others = NULL;
+        nicest_model *model = NULL;
+        nicest_status status = split_leave(&others, &c->split, c->rows, first, count);
+        if (status == NICEST_OK)
+            status = split_take(&inside, &c->split, c->rows, first, count, true);
+        if (status == NICEST_OK)
+            status = c->learn(c->context, others, &model);
+        if (status == NICEST_OK)
+            status = fit_statistics(model, others, c->keep, c->seed, c->threads, NULL);
+        if (status == NICEST_OK)
+            status = pool_add(&c->pool, model, inside, c->seed, c->threads, NULL);
+        nicest_model_free(model);
+        nicest_data_free(inside);
+        nicest_data_free(others);
+        TRY(status);
     }
     return NICEST_OK;
-}
-
-/* The pool is in the order of folds, so what conformal_rows leaves out must be drawn, not the tail.
- */
-static void pool_shuffle(pool *p, uint64_t seed)
-{
-    for (int i = 0; i < SCORES; i++)
-        for (size_t j = p->count[i]; j > 1; j--) {
-            double u;
-            random_uniform_double((random_stream){seed, RANDOM_SPLIT, SUBSAMPLE_FOLDS}, j, &u, 1);
-            size_t other = (size_t)(u * (double)j);
-            double kept = p->scores[i][j - 1];
-            p->scores[i][j - 1] = p->scores[i][other];
-            p->scores[i][other] = kept;
-        }
 }
 
 nicest_status outlier_cross_calibrate(nicest_model *model, const nicest_data *rows, size_t folds,
@@ -690,7 +649,18 @@ nicest_status outlier_cross_calibrate(nicest_model *model, const nicest_data *ro
     TRY_TO(pool_open(&c.pool, c.split.groups));
     TRY_TO(cross_folds(&c, folds));
     TRY_TO(fit_statistics(model, rows, keep, seed, c.threads, NULL));
-    pool_shuffle(&c.pool, seed);
+    /* The pool is in the order of folds, so what conformal_rows leaves out must be drawn, not the
+     * tail.
+     */
+    for (int i = 0; i < SCORES; i++)
+        for (size_t j = c.pool.count[i]; j > 1; j--) {
+            double u;
+            random_uniform_double((random_stream){seed, RANDOM_SPLIT, SUBSAMPLE_FOLDS}, j, &u, 1);
+            size_t other = (size_t)(u * (double)j);
+            double kept = c.pool.scores[i][j - 1];
+            c.pool.scores[i][j - 1] = c.pool.scores[i][other];
+            c.pool.scores[i][other] = kept;
+        }
     TRY_TO(pool_store(&c.pool, model, "cross"));
 done:
     if (status != NICEST_OK)
@@ -701,15 +671,6 @@ done:
 }
 
 /* ------------------------------------------------------------------ decisions */
-
-/* What a file holds is finite: the least of all stands for -infinity, which new rows may have. */
-static double *with_infinities(const double *stored, size_t n)
-{
-    double *scores = memory_new(n, sizeof *scores);
-    for (size_t i = 0; scores && i < n; i++)
-        scores[i] = stored[i] > -DBL_MAX ? stored[i] : -HUGE_VAL;
-    return scores;
-}
 
 /* Sorted calibration scores of single rows or groups: *owned is released by the caller, and NULL
  * where the model's own array serves. */
@@ -730,7 +691,12 @@ static nicest_status calibration_scores(const nicest_model *model, const char *n
         return NICEST_OK;
     if (which == TYPICALITY)
         TRY(usual_logp(model, &usual));
-    double *single = with_infinities(stored, rows);
+    /* What a file holds is finite: the least of all stands for -infinity, which new rows may have.
+     */
+    double *scores = memory_new(rows, sizeof *scores);
+    for (size_t i = 0; scores && i < rows; i++)
+        scores[i] = stored[i] > -DBL_MAX ? stored[i] : -HUGE_VAL;
+    double *single = scores;
     if (group == 1 && which != TYPICALITY) {
         *sorted = *owned = single;
         return single ? NICEST_OK : fail_memory();

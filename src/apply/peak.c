@@ -95,11 +95,6 @@ __attribute__((target("avx512f,avx512bf16"))) static double chains_avx512_bf16(f
     return 2.0 * 2 * 16 * 14 * ROUNDS;
 }
 
-static chain_body *chains_bf16(void)
-{
-    __builtin_cpu_init();
-    return __builtin_cpu_supports("avx512bf16") ? chains_avx512_bf16 : NULL;
-}
 #else
 static chain_body *chains_f32(void)
 {
@@ -157,7 +152,8 @@ double peak_f32(int threads)
 
 double peak_bf16(int threads)
 {
-    chain_body *chains = chains_bf16();
+    __builtin_cpu_init();
+    chain_body *chains = __builtin_cpu_supports("avx512bf16") ? chains_avx512_bf16 : NULL;
     return chains ? best_chains(chains, threads) : NAN;
 }
 

@@ -71,16 +71,6 @@ typedef struct pass {
     row_ticker *ticker;
 } pass;
 
-static void draw_signs(pass *p)
-{
-    for (size_t k = 0; k < PROJECTIONS; k++) {
-        float *sign = p->signs + k * p->d;
-        random_uniform((random_stream){0, RANDOM_SPLIT, 0x51f}, k, sign, p->d);
-        for (size_t j = 0; j < p->d; j++)
-            sign[j] = sign[j] < 0.5f ? -1 : 1;
-    }
-}
-
 static nicest_status pass_open(pass *p, const nicest_model *model, int threads)
 {
     *p = (pass){.model = model,
@@ -101,7 +91,12 @@ static nicest_status pass_open(pass *p, const nicest_model *model, int threads)
     p->scratch = memory_new((size_t)p->threads, p->scratch_size);
     if (!p->place || !p->signs || !p->stored || !p->latent || !p->logp || !p->norms || !p->scratch)
         return fail_memory();
-    draw_signs(p);
+    for (size_t k = 0; k < PROJECTIONS; k++) {
+        float *sign = p->signs + k * p->d;
+        random_uniform((random_stream){0, RANDOM_SPLIT, 0x51f}, k, sign, p->d);
+        for (size_t j = 0; j < p->d; j++)
+            sign[j] = sign[j] < 0.5f ? -1 : 1;
+    }
     flow_trace(p->flow, p->place);
     return NICEST_OK;
 }
@@ -119,10 +114,11 @@ static void pass_close(pass *p)
 
 /* ------------------------------------------------------------------ compressed length */
 
-/* Levels of one row as bytes: one a column, or a plane of high bytes before one of low bytes.
- * Returns their number. */
-static size_t pack_levels(const pass *p, const double *stored, unsigned char *bytes)
+/* The thread's scratch holds the bytes (at most 2 d), then the filtered picture. */
+static double compressed_bits(const pass *p, const double *stored, unsigned char *scratch)
 {
+    /* Levels of one row as bytes: one a column, or a plane of high bytes before one of low bytes.
+     * Returns their number. */
     bool wide = false;
     for (size_t j = 0; j < p->d; j++)
         wide = wide || p->flow->entry.column[j].levels > 256;
@@ -130,17 +126,11 @@ static size_t pack_levels(const pass *p, const double *stored, unsigned char *by
         const entry_column *c = &p->flow->entry.column[j];
         double level = fmin(fmax(round((stored[j] - c->origin) / c->step), 0), c->levels - 1);
         unsigned whole = (unsigned)level;
-        bytes[j] = (unsigned char)(wide ? whole >> 8 : whole);
+        scratch[j] = (unsigned char)(wide ? whole >> 8 : whole);
         if (wide)
-            bytes[p->d + j] = (unsigned char)whole;
+            scratch[p->d + j] = (unsigned char)whole;
     }
-    return wide ? 2 * p->d : p->d;
-}
-
-/* The thread's scratch holds the bytes (at most 2 d), then the filtered picture. */
-static double compressed_bits(const pass *p, const double *stored, unsigned char *scratch)
-{
-    size_t size = pack_levels(p, stored, scratch);
+    size_t size = wide ? 2 * p->d : p->d;
     size_t best = file_deflated_size(scratch, size);
     if (p->height && size == p->d) {
         unsigned char *filtered = scratch + 2 * p->d;
@@ -167,44 +157,10 @@ static int by_value(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-/* F(h) of the prior, stretched: mean 0, variance 1 where the model is right. */
-static double stretched(prior_kind kind, double h)
-{
-    double f = kind == PRIOR_LOGISTIC ? tanh(h / 2) : erf(h / sqrt(2));
-    return sqrt(3) * f;
-}
-
 /* log(1 + x) for x >= 0, and for overflow a large number instead of infinity. */
 static double calm(double x)
 {
     return x < 1e300 ? log1p(x) : 691;
-}
-
-/* Size and shape: mean square, mean size and fourth power of h; mean and mean square of u; largest
- * h; Kolmogorov and Smirnov's distance of u from uniform. `sorted` is scratch [d]. */
-static void latent_figures(const double *h, const double *u, size_t d, double *sorted, double *out)
-{
-    double square = 0, size = 0, fourth = 0, mean = 0, u_square = 0, largest = 0, distance = 0;
-    for (size_t j = 0; j < d; j++) {
-        double h2 = h[j] * h[j];
-        square += h2;
-        size += fabs(h[j]);
-        fourth += h2 * h2;
-        largest = fmax(largest, fabs(h[j]));
-        mean += u[j];
-        u_square += u[j] * u[j];
-    }
-    memcpy(sorted, u, d * sizeof *sorted);
-    qsort(sorted, d, sizeof *sorted, by_value);
-    for (size_t j = 0; j < d; j++) {
-        double f = (1 + sorted[j] / sqrt(3)) / 2;
-        distance = fmax(distance, fmax(f - (double)j / (double)d, (double)(j + 1) / (double)d - f));
-    }
-    double n = (double)d;
-    const double figures[LATENT_FIGURES] = {calm(square / n), calm(size / n), calm(fourth / n),
-                                            mean / n,         u_square / n,   calm(largest),
-                                            calm(distance)};
-    memcpy(out, figures, sizeof figures);
 }
 
 /* Mean product of values `dy` rows and `dx` columns apart; v in the order of the data's columns. */
@@ -260,10 +216,35 @@ static void describe_latent(const pass *p, const double *h, double *scratch, dou
     fill(v, p->d, 0);
     fill(u, p->d, 0);
     for (size_t j = 0; j < values; j++) {
-        u[j] = stretched(p->flow->spec.prior, h[j]);
+        /* F(h) of the prior, stretched: mean 0, variance 1 where the model is right. */
+        double f = p->flow->spec.prior == PRIOR_LOGISTIC ? tanh(h[j] / 2) : erf(h[j] / sqrt(2));
+        u[j] = sqrt(3) * f;
         v[p->flow->order ? j : p->place[j]] = u[j];
     }
-    latent_figures(h, u, values, sorted, out);
+    /* Size and shape: mean square, mean size and fourth power of h; mean and mean square of u;
+     * largest h; Kolmogorov and Smirnov's distance of u from uniform. `sorted` is scratch [d]. */
+    double square = 0, size = 0, fourth = 0, mean = 0, u_square = 0, largest = 0, distance = 0;
+    for (size_t j = 0; j < values; j++) {
+        double h2 = h[j] * h[j];
+        square += h2;
+        size += fabs(h[j]);
+        fourth += h2 * h2;
+        largest = fmax(largest, fabs(h[j]));
+        mean += u[j];
+        u_square += u[j] * u[j];
+    }
+    memcpy(sorted, u, values * sizeof *sorted);
+    qsort(sorted, values, sizeof *sorted, by_value);
+    for (size_t j = 0; j < values; j++) {
+        double f = (1 + sorted[j] / sqrt(3)) / 2;
+        distance = fmax(distance,
+                        fmax(f - (double)j / (double)values, (double)(j + 1) / (double)values - f));
+    }
+    double n = (double)values;
+    const double figures[LATENT_FIGURES] = {calm(square / n), calm(size / n), calm(fourth / n),
+                                            mean / n,         u_square / n,   calm(largest),
+                                            calm(distance)};
+    memcpy(out, figures, sizeof figures);
     neighbour_products(p, v, out + LATENT_FIGURES);
     out[LATENT_FIGURES + NEIGHBOURS] = projected_square(p, u);
 }
@@ -276,18 +257,6 @@ static bool all_finite(const double *x, size_t n)
         if (!isfinite(x[i]))
             return false;
     return true;
-}
-
-/* The latent without what is no value of its own; what is hidden is in the middle. */
-static size_t own_latents(const pass *p, const double *latent, double *h)
-{
-    const entry *e = &p->flow->entry;
-    for (size_t j = 0; j < e->columns; j++)
-        if (e->column[j].role == ENTRY_VALUE && !(e->column[j].given > 0)) {
-            bool hidden = p->flow->spec.masked && !isfinite(latent[j]);
-            h[e->place[j].value] = hidden ? 0 : latent[j];
-        }
-    return e->values;
 }
 
 static void describe_row(void *context, int thread, size_t i)
@@ -305,7 +274,14 @@ static void describe_row(void *context, int thread, size_t i)
     for (size_t k = 0; k < l->gradient.count; k++)
         out[l->gradient.first + k] = log(p->norms[i * l->gradient.count + k] + 1e-12);
     double *h = (double *)scratch + 3 * p->d;
-    size_t values = own_latents(p, latent, h);
+    /* The latent without what is no value of its own; what is hidden is in the middle. */
+    const entry *e = &p->flow->entry;
+    for (size_t j = 0; j < e->columns; j++)
+        if (e->column[j].role == ENTRY_VALUE && !(e->column[j].given > 0)) {
+            bool hidden = p->flow->spec.masked && !isfinite(latent[j]);
+            h[e->place[j].value] = hidden ? 0 : latent[j];
+        }
+    size_t values = e->values;
     if (!values)
         fill(out + l->latent.first, l->latent.count, 0);
     else if (all_finite(h, values))

@@ -74,30 +74,6 @@ static size_t spread(size_t i, size_t count, size_t total)
     return (size_t)((double)i / (double)count * (double)total);
 }
 
-/* Rows of the data, spread over all of it, or own samples. */
-static nicest_status fill_rows(probe *p, size_t total, size_t rows)
-{
-    for (size_t i = 0; p->data && i < rows; i++)
-        TRY(read_row(p, spread(i, rows, total), p->x + i * p->d));
-    if (!p->data) {
-        TRY(nicest_sample(p->workspace, rows, p->seed, 0, 1, p->x));
-        TRY(nicest_encode(p->model, p->x, rows, p->seed, p->x));
-    }
-    return NICEST_OK;
-}
-
-static void swap_rows(const probe *p, double *logp, size_t i, size_t k)
-{
-    double *a = p->x + i * p->d, *b = p->x + k * p->d, keep = logp[i];
-    logp[i] = logp[k];
-    logp[k] = keep;
-    for (size_t j = 0; j < p->d; j++) {
-        keep = a[j];
-        a[j] = b[j];
-        b[j] = keep;
-    }
-}
-
 /* In front those whose log p is nearest to the median: differences say nothing of a row where the
  * density is so steep that no step is small. */
 static void usual_rows_first(const probe *p, double *logp)
@@ -110,24 +86,15 @@ static void usual_rows_first(const probe *p, double *logp)
         for (size_t i = k; i < p->rows; i++)
             if (fabs(logp[i] - median) < fabs(logp[nearest] - median))
                 nearest = i;
-        swap_rows(p, logp, nearest, k);
-    }
-}
-
-/* Keeps the rows that have a density: no missing value, and inside of the model's support. */
-static nicest_status keep_usable(probe *p, size_t rows)
-{
-    double *logp = p->latent;
-    TRY(nicest_log_prob(p->workspace, p->x, rows, logp));
-    for (size_t i = 0; i < rows; i++)
-        if (isfinite(logp[i])) {
-            logp[p->rows] = logp[i];
-            memmove(p->x + p->rows++ * p->d, p->x + i * p->d, p->d * sizeof *p->x);
+        double *a = p->x + nearest * p->d, *b = p->x + k * p->d, keep = logp[nearest];
+        logp[nearest] = logp[k];
+        logp[k] = keep;
+        for (size_t j = 0; j < p->d; j++) {
+            keep = a[j];
+            a[j] = b[j];
+            b[j] = keep;
         }
-    if (p->rows == 0)
-        return fail(NICEST_E_DATA, "verify: none of %zu rows has a density under the model", rows);
-    usual_rows_first(p, logp);
-    return NICEST_OK;
+    }
 }
 
 /* Adds a row to running means and sums of squares (in `deviation`); one with missing values is
@@ -184,21 +151,6 @@ static bool is_value(const probe *p, size_t j, double v)
     const flow *f = model_flow_const(p->model);
     bool own = !(f->entry.column[j].given > 0) && entry_is_value(&f->entry, j, v);
     return own || (isnan(v) && !f->spec.masked && f->entry.column[j].role == ENTRY_VALUE);
-}
-
-/* |x - inverse(forward(x))|, relative to the column's deviation or the value's own distance from
- * the mean, where that is larger. */
-static nicest_status measure_inverse(const probe *p, double *most)
-{
-    *most = 0;
-    TRY(nicest_forward(p->workspace, p->x, p->rows, p->latent, NULL));
-    TRY(nicest_inverse(p->workspace, p->latent, p->rows, p->other, NULL));
-    for (size_t i = 0; i < p->rows * p->d; i++) {
-        double size = fmax(p->deviation[i % p->d], fabs(p->x[i] - p->mean[i % p->d]));
-        if (is_value(p, i % p->d, p->x[i]))
-            *most = worse(*most, fabs(p->x[i] - p->other[i]) / size);
-    }
-    return NICEST_OK;
 }
 
 /* |h - forward(inverse(h))| for h from the prior, in its standard deviations. */
@@ -259,8 +211,8 @@ static nicest_status measure_proof(const probe *p, int threads, nicest_verificat
 
 enum { GRID = 20000 };
 
-/* The mass of all rows in which the other column, if any, is `other`: the value's numbers that have no
- * density, and the integral over all others, within 20 deviations. rows[GRID, d], logp[GRID]. */
+/* The mass of all rows in which the other column, if any, is `other`: the value's numbers that have
+ * no density, and the integral over all others, within 20 deviations. rows[GRID, d], logp[GRID]. */
 static nicest_status add_mass(const probe *p, size_t value, double other, double *rows,
                               double *logp, double *total)
 {
@@ -330,13 +282,6 @@ static nicest_status measure_integral(const probe *p, int threads, nicest_verifi
     return NICEST_OK;
 }
 
-static int within_bounds(const nicest_verification *v)
-{
-    bool mass = isnan(v->integral) || fabs(v->integral - 1) <= INTEGRAL_BOUND;
-    return v->inverse_max <= INVERSE_BOUND && v->latent_max <= LATENT_BOUND &&
-           v->logdet_max_error <= LOGDET_BOUND && v->gradient_max_error <= GRADIENT_BOUND && mass;
-}
-
 static nicest_status measure(probe *p, int threads, nicest_verification *v)
 {
     size_t total = p->data ? nicest_data_rows(p->data) : ROWS, most = MOST_NUMBERS / p->d + 1;
@@ -345,14 +290,41 @@ static nicest_status measure(probe *p, int threads, nicest_verification *v)
     if (rows == 0)
         return fail(NICEST_E_DATA, "verify: the data has no rows");
     TRY(probe_open(p, rows, threads));
-    TRY(fill_rows(p, total, rows));
-    TRY(keep_usable(p, rows));
+    /* Rows of the data, spread over all of it, or own samples. */
+    for (size_t i = 0; p->data && i < rows; i++)
+        TRY(read_row(p, spread(i, rows, total), p->x + i * p->d));
+    if (!p->data) {
+        TRY(nicest_sample(p->workspace, rows, p->seed, 0, 1, p->x));
+        TRY(nicest_encode(p->model, p->x, rows, p->seed, p->x));
+    }
+    /* Keeps the rows that have a density: no missing value, and inside of the model's support. */
+    double *logp = p->latent;
+    TRY(nicest_log_prob(p->workspace, p->x, rows, logp));
+    for (size_t i = 0; i < rows; i++)
+        if (isfinite(logp[i])) {
+            logp[p->rows] = logp[i];
+            memmove(p->x + p->rows++ * p->d, p->x + i * p->d, p->d * sizeof *p->x);
+        }
+    if (p->rows == 0)
+        return fail(NICEST_E_DATA, "verify: none of %zu rows has a density under the model", rows);
+    usual_rows_first(p, logp);
     TRY(measure_columns(p, total));
-    TRY(measure_inverse(p, &v->inverse_max));
+    /* |x - inverse(forward(x))|, relative to the column's deviation or the value's own distance
+     * from the mean, where that is larger. */
+    v->inverse_max = 0;
+    TRY(nicest_forward(p->workspace, p->x, p->rows, p->latent, NULL));
+    TRY(nicest_inverse(p->workspace, p->latent, p->rows, p->other, NULL));
+    for (size_t i = 0; i < p->rows * p->d; i++) {
+        double size = fmax(p->deviation[i % p->d], fabs(p->x[i] - p->mean[i % p->d]));
+        if (is_value(p, i % p->d, p->x[i]))
+            v->inverse_max = worse(v->inverse_max, fabs(p->x[i] - p->other[i]) / size);
+    }
     TRY(measure_latent(p, &v->latent_max));
     TRY(measure_proof(p, threads, v));
     TRY(measure_integral(p, threads, v));
-    v->ok = within_bounds(v);
+    bool mass = isnan(v->integral) || fabs(v->integral - 1) <= INTEGRAL_BOUND;
+    v->ok = v->inverse_max <= INVERSE_BOUND && v->latent_max <= LATENT_BOUND &&
+            v->logdet_max_error <= LOGDET_BOUND && v->gradient_max_error <= GRADIENT_BOUND && mass;
     return NICEST_OK;
 }
 

@@ -111,26 +111,20 @@ static bool all_finite(const float *values, size_t count)
     return true;
 }
 
-static nicest_status check_vectors(const safetensors *file, const vectors *v)
-{
-    for (size_t i = 0; i < v->count; i++) {
-        safetensors_tensor t = safetensors_find(file, v->item[i].name);
-        if (!t.data || t.type != SAFE_F32 || t.rank != 1 || t.shape[0] != v->item[i].shape[0])
-            return fail(NICEST_E_FORMAT, "its array '%s' is missing or of another shape",
-                        v->item[i].name);
-        if (!all_finite(t.data, t.shape[0]))
-            return fail(NICEST_E_FORMAT, "its array '%s' holds what is not a finite number",
-                        v->item[i].name);
-    }
-    return NICEST_OK;
-}
-
 static nicest_status restore(const safetensors *file, flow *f, train_state *s, const char *identity)
 {
     vectors v = list_vectors(f, s);
     const char *counters = safetensors_find_text(file, "nicest.counters");
     TRY(check_identity(file, identity));
-    TRY(check_vectors(file, &v));
+    for (size_t i = 0; i < v.count; i++) {
+        safetensors_tensor t = safetensors_find(file, v.item[i].name);
+        if (!t.data || t.type != SAFE_F32 || t.rank != 1 || t.shape[0] != v.item[i].shape[0])
+            return fail(NICEST_E_FORMAT, "its array '%s' is missing or of another shape",
+                        v.item[i].name);
+        if (!all_finite(t.data, t.shape[0]))
+            return fail(NICEST_E_FORMAT, "its array '%s' holds what is not a finite number",
+                        v.item[i].name);
+    }
     if (!counters)
         return fail(NICEST_E_FORMAT, "it has no counters");
     TRY(record_read_counters(counters, s));

@@ -131,35 +131,6 @@ static nicest_status sample_rows(const nicest_data *data, double **rows, size_t 
     return NICEST_OK;
 }
 
-static void quantise_column(entry_column *c, const value_set *s, double step, bool on_grid)
-{
-    c->step = c->unit = step;
-    c->origin = c->offset = on_grid ? s->values[0] : 0;
-    c->levels = 0;
-}
-
-/* Each column of a table on its own. */
-static void recognise_table(entry *e, const nicest_data *data, const double *rows, size_t n,
-                            double *column, words *said)
-{
-    for (size_t j = 0; j < e->columns; j++) {
-        value_set s = {.values = column};
-        const char *kind;
-        for (size_t i = 0; i < n && !(e->column[j].given > 0); i++)
-            if (entry_is_value(e, j, rows[i * e->columns + j]))
-                column[s.total++] = rows[i * e->columns + j];
-        if (!s.total)
-            continue;
-        sort_values(&s);
-        double step = recognise(&s, &kind);
-        if (!(step > 0))
-            continue;
-        quantise_column(&e->column[j], &s, step, kind[0] != 'r');
-        words_add(said, "column %s: %s (%zu values); noise of width %.6g is added",
-                  nicest_data_column_name(data, j), kind, s.distinct, step);
-    }
-}
-
 /* A picture has one scale: level k with noise u is (k + u) / levels. */
 static bool recognise_picture(entry *e, const nicest_data *data, double *rows, size_t n,
                               words *said)
@@ -199,8 +170,28 @@ nicest_status columns_recognise(entry *e, const nicest_data *data, words *said)
             TRY(sample_rows(data, &rows, &n)); /* the first sample was sorted */
     }
     column = memory_new(n, sizeof *column);
-    if (column && !done)
-        recognise_table(e, data, rows, n, column, said);
+    if (column && !done) {
+        /* Each column of a table on its own. */
+        for (size_t j = 0; j < e->columns; j++) {
+            value_set s = {.values = column};
+            const char *kind;
+            for (size_t i = 0; i < n && !(e->column[j].given > 0); i++)
+                if (entry_is_value(e, j, rows[i * e->columns + j]))
+                    column[s.total++] = rows[i * e->columns + j];
+            if (!s.total)
+                continue;
+            sort_values(&s);
+            double step = recognise(&s, &kind);
+            if (!(step > 0))
+                continue;
+            entry_column *c = &e->column[j];
+            c->step = c->unit = step;
+            c->origin = c->offset = (kind[0] != 'r') ? s.values[0] : 0;
+            c->levels = 0;
+            words_add(said, "column %s: %s (%zu values); noise of width %.6g is added",
+                      nicest_data_column_name(data, j), kind, s.distinct, step);
+        }
+    }
     memory_free(rows);
     memory_free(column);
     return column ? entry_set(e) : fail_memory();
@@ -258,22 +249,6 @@ static void add_row(void *context, const double *row)
     }
 }
 
-/* A column that no arithmetic of ours can hold is refused by its name. */
-static nicest_status check_column(const char *name, double mean, double deviation)
-{
-    if (!(deviation < (double)FLT_MAX / 1e3) || !(fabs(mean) < DBL_MAX / 1e3))
-        return fail(NICEST_E_DATA,
-                    "column %s: its values leave the range of single precision; "
-                    "scale the column",
-                    name);
-    if (deviation < (double)FLT_MIN || deviation < fabs(mean) * LEAST_SPREAD)
-        return fail(NICEST_E_DATA,
-                    "column %s: its values lie within %.3g of %.17g, closer than double "
-                    "precision can tell apart; subtract an offset or scale the column",
-                    name, deviation, mean);
-    return NICEST_OK;
-}
-
 static nicest_status finish_moments(const moments *m, const nicest_data *data, double *mean,
                                     double *deviation)
 {
@@ -286,7 +261,18 @@ static nicest_status finish_moments(const moments *m, const nicest_data *data, d
         double variance = m->square[j] / m->n[j] - centre * centre;
         mean[j] = m->pivot[j] + centre;
         deviation[j] = variance < 0 ? 0 : sqrt(variance); /* NaN stays: squares may overflow */
-        TRY(check_column(nicest_data_column_name(data, j), mean[j], deviation[j]));
+        /* A column that no arithmetic of ours can hold is refused by its name. */
+        const char *name = nicest_data_column_name(data, j);
+        if (!(deviation[j] < (double)FLT_MAX / 1e3) || !(fabs(mean[j]) < DBL_MAX / 1e3))
+            return fail(NICEST_E_DATA,
+                        "column %s: its values leave the range of single precision; "
+                        "scale the column",
+                        name);
+        if (deviation[j] < (double)FLT_MIN || deviation[j] < fabs(mean[j]) * LEAST_SPREAD)
+            return fail(NICEST_E_DATA,
+                        "column %s: its values lie within %.3g of %.17g, closer than double "
+                        "precision can tell apart; subtract an offset or scale the column",
+                        name, deviation[j], mean[j]);
     }
     return NICEST_OK;
 }
@@ -342,16 +328,6 @@ static void add_covariance(void *context, const double *row)
     g->n++;
 }
 
-/* A small ridge (1e-6 of the unit variance) keeps singular covariances usable. */
-static void factorise(rival *g)
-{
-    for (size_t i = 0; i < gaussian_packed(g->d); i++)
-        g->factor[i] /= (double)g->n;
-    for (size_t j = 0; j < g->d; j++)
-        g->factor[gaussian_column(g->d, j)] += 1e-6;
-    gaussian_factor(g->factor, g->d, 1e-6);
-}
-
 static void add_log_density(void *context, const double *row)
 {
     rival *g = context;
@@ -371,7 +347,12 @@ static nicest_status fit_rival(rival *g, entry *e, const nicest_data *train,
     }
     row_pass fit = {e, train, {seed, RANDOM_INIT, UINT32_MAX - 2}, add_covariance, g};
     TRY(run_pass(&fit));
-    factorise(g);
+    /* A small ridge (1e-6 of the unit variance) keeps singular covariances usable. */
+    for (size_t i = 0; i < gaussian_packed(g->d); i++)
+        g->factor[i] /= (double)g->n;
+    for (size_t j = 0; j < g->d; j++)
+        g->factor[gaussian_column(g->d, j)] += 1e-6;
+    gaussian_factor(g->factor, g->d, 1e-6);
     g->n = 0;
     row_pass score = {e, test, {seed, RANDOM_SCORE, 0}, add_log_density, g};
     return run_pass(&score);

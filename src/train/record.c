@@ -165,19 +165,14 @@ char *record_identity(const recipe *r, const nicest_train_options *options,
     return identity ? dump(identity) : NULL;
 }
 
-/* Past the lines that two texts have in common: a spec differs in one of many. */
-static void skip_common_lines(const char **a, const char **b)
-{
-    for (size_t n; (n = strcspn(*a, "\n")), (*a)[n] && !strncmp(*a, *b, n + 1);) {
-        *a += n + 1;
-        *b += n + 1;
-    }
-}
-
 /* The lines of a text in which it differs. */
 static char *say_lines(const char *place, const char *theirs, const char *ours)
 {
-    skip_common_lines(&theirs, &ours);
+    /* Past the lines that two texts have in common: a spec differs in one of many. */
+    for (size_t n; (n = strcspn(theirs, "\n")), theirs[n] && !strncmp(theirs, ours, n + 1);) {
+        theirs += n + 1;
+        ours += n + 1;
+    }
     return memory_format("%s was '%.*s', is '%.*s'", place, (int)strcspn(theirs, "\n"), theirs,
                          (int)strcspn(ours, "\n"), ours);
 }

@@ -33,23 +33,6 @@ static int by_key(const void *a, const void *b)
     return (x->place > y->place) - (x->place < y->place);
 }
 
-static void find_keys(search *s)
-{
-    for (size_t first = 0; first < s->count; first += CHUNK) {
-        size_t some = s->count - first < CHUNK ? s->count - first : CHUNK;
-        source_gather(s->data, s->index + first, some, s->values);
-        for (size_t i = 0; i < some; i++) {
-            uint64_t key = 0;
-            for (size_t j = 0; j < s->columns; j++)
-                key = random_fold(key, s->values[i * s->columns + j]);
-            s->sorted[first + i] = (keyed){key, first + i};
-        }
-    }
-    qsort(s->sorted, s->count, sizeof *s->sorted, by_key);
-    for (size_t i = 0; i < s->count; i++)
-        s->distinct += i == 0 || s->sorted[i].key != s->sorted[i - 1].key;
-}
-
 /* Of the distinct rows, does some column have half as many values? Each value sets a bit of its
  * column's; m (1 - exp(-k/m)) of m bits are set by k values. */
 static nicest_status half_distinct(const search *s, bool *found)
@@ -79,42 +62,40 @@ static nicest_status half_distinct(const search *s, bool *found)
     return status;
 }
 
-/* Share of pairs of rows that are equal, to that of independent columns, from random pairs. */
-static nicest_status coincidence(const search *s, double *ratio)
-{
-    double equal = 0, expected = 1, n = (double)s->count;
-    double *same = memory_new(s->columns, sizeof *same);
-    double *row = memory_new(2 * s->columns, sizeof *row);
-    nicest_status status = same && row ? NICEST_OK : fail_memory();
-    for (size_t i = 0, run = 0; i < s->count; i++, run++) {
-        run = i > 0 && s->sorted[i].key == s->sorted[i - 1].key ? run : 0;
-        equal += 2 * (double)run / (n * (n - 1));
-    }
-    for (size_t i = 0; status == NICEST_OK && i < PAIRS; i++) {
-        double u[2];
-        random_uniform_double((random_stream){s->stream.seed, RANDOM_SPLIT, UINT32_MAX}, i, u, 2);
-        size_t a = (size_t)(u[0] * n), b = (size_t)(u[1] * (n - 1));
-        size_t pair[2] = {s->index[a], s->index[b + (b >= a)]};
-        source_gather(s->data, pair, 2, row);
-        for (size_t j = 0; j < s->columns; j++)
-            same[j] += random_fold(0, row[j]) == random_fold(0, row[s->columns + j]);
-    }
-    for (size_t j = 0; status == NICEST_OK && j < s->columns; j++)
-        expected *= (same[j] + 1) / (PAIRS + 1);
-    *ratio = equal / expected;
-    memory_free(same);
-    memory_free(row);
-    return status;
-}
-
 static nicest_status are_copies(const search *s, bool *copies)
 {
     double ratio = 0;
     *copies = false;
     if (s->distinct < s->count)
         TRY(half_distinct(s, copies));
-    if (*copies)
-        TRY(coincidence(s, &ratio));
+    if (*copies) {
+        /* Share of pairs of rows that are equal, to that of independent columns, from random pairs.
+         */
+        double equal = 0, expected = 1, n = (double)s->count;
+        double *same = memory_new(s->columns, sizeof *same);
+        double *row = memory_new(2 * s->columns, sizeof *row);
+        nicest_status status = same && row ? NICEST_OK : fail_memory();
+        for (size_t i = 0, run = 0; i < s->count; i++, run++) {
+            run = i > 0 && s->sorted[i].key == s->sorted[i - 1].key ? run : 0;
+            equal += 2 * (double)run / (n * (n - 1));
+        }
+        for (size_t i = 0; status == NICEST_OK && i < PAIRS; i++) {
+            double u[2];
+            random_uniform_double((random_stream){s->stream.seed, RANDOM_SPLIT, UINT32_MAX}, i, u,
+                                  2);
+            size_t a = (size_t)(u[0] * n), b = (size_t)(u[1] * (n - 1));
+            size_t pair[2] = {s->index[a], s->index[b + (b >= a)]};
+            source_gather(s->data, pair, 2, row);
+            for (size_t j = 0; j < s->columns; j++)
+                same[j] += random_fold(0, row[j]) == random_fold(0, row[s->columns + j]);
+        }
+        for (size_t j = 0; status == NICEST_OK && j < s->columns; j++)
+            expected *= (same[j] + 1) / (PAIRS + 1);
+        ratio = equal / expected;
+        memory_free(same);
+        memory_free(row);
+        TRY(status);
+    }
     *copies = ratio > 2;
     return NICEST_OK;
 }
@@ -172,7 +153,19 @@ nicest_status split_open(split *out, const nicest_data *data, const size_t *inde
     for (size_t i = 0; own && i < count; i++)
         own[i] = i;
     if (status == NICEST_OK) {
-        find_keys(&s);
+        for (size_t first = 0; first < s.count; first += CHUNK) {
+            size_t some = s.count - first < CHUNK ? s.count - first : CHUNK;
+            source_gather(s.data, s.index + first, some, s.values);
+            for (size_t i = 0; i < some; i++) {
+                uint64_t key = 0;
+                for (size_t j = 0; j < s.columns; j++)
+                    key = random_fold(key, s.values[i * s.columns + j]);
+                s.sorted[first + i] = (keyed){key, first + i};
+            }
+        }
+        qsort(s.sorted, s.count, sizeof *s.sorted, by_key);
+        for (size_t i = 0; i < s.count; i++)
+            s.distinct += i == 0 || s.sorted[i].key != s.sorted[i - 1].key;
         status = are_copies(&s, &copies);
     }
     if (status == NICEST_OK)

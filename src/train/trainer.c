@@ -250,39 +250,35 @@ static flow_rows moved_rows(const trainer *t)
     return (flow_rows){fetch_moved, t, nicest_data_rows(t->rows.train)};
 }
 
-/* A share of the rows of a batch lose cells, each row as many as it happens: so nets learn what
- * `hidden` and `unknown` mean. Where no value can be hidden, categories alone are. */
-static void hide_cells(const trainer *t, size_t first, size_t count, double *stored)
-{
-    enum { MOST = 1024 };
-    static const float SHARE = 0.15f;
-    const entry *e = &t->flow->entry;
-    random_stream stream = {t->options.seed, RANDOM_HIDE, (uint32_t)t->state.draws};
-    float u[MOST + 2];
-    size_t d = e->columns < MOST ? e->columns : MOST;
-    for (size_t i = 0; i < count; i++) {
-        random_uniform(stream, first + i, u, 2);
-        if (u[0] >= SHARE)
-            continue;
-        random_uniform(stream, first + i, u, d + 2);
-        for (size_t j = 0; j < d; j++) {
-            bool value = e->column[j].role == ENTRY_VALUE;
-            size_t states = (size_t)e->column[j].states;
-            if (states && isnan(e->table[e->place[j].table + states - 1]))
-                continue; /* there to be missing says something */
-            if (u[2 + j] < u[1] && (value ? t->flow->spec.masked : e->place[j].classes > 0))
-                stored[i * e->columns + j] = NAN;
-        }
-    }
-}
-
 static void fetch_batch(const void *context, size_t first, size_t count, double *stored)
 {
     const trainer *t = context;
     source_gather(t->rows.train, t->order + first, count, stored);
     shift_pictures(&t->shift, t->moved, t->draw, first, count, stored);
-    if (t->flow->spec.masked || t->flow->spec.categories)
-        hide_cells(t, first, count, stored);
+    if (t->flow->spec.masked || t->flow->spec.categories) {
+        /* A share of the rows of a batch lose cells, each row as many as it happens: so nets learn
+         * what `hidden` and `unknown` mean. Where no value can be hidden, categories alone are. */
+        enum { MOST = 1024 };
+        static const float SHARE = 0.15f;
+        const entry *e = &t->flow->entry;
+        random_stream stream = {t->options.seed, RANDOM_HIDE, (uint32_t)t->state.draws};
+        float u[MOST + 2];
+        size_t d = e->columns < MOST ? e->columns : MOST;
+        for (size_t i = 0; i < count; i++) {
+            random_uniform(stream, first + i, u, 2);
+            if (u[0] >= SHARE)
+                continue;
+            random_uniform(stream, first + i, u, d + 2);
+            for (size_t j = 0; j < d; j++) {
+                bool value = e->column[j].role == ENTRY_VALUE;
+                size_t states = (size_t)e->column[j].states;
+                if (states && isnan(e->table[e->place[j].table + states - 1]))
+                    continue; /* there to be missing says something */
+                if (u[2 + j] < u[1] && (value ? t->flow->spec.masked : e->place[j].classes > 0))
+                    stored[i * e->columns + j] = NAN;
+            }
+        }
+    }
 }
 
 /* ------------------------------------------------------------------ preparation */
@@ -299,18 +295,6 @@ static nicest_status copy_flow(flow **out, const flow *f)
     else
         flow_free(made);
     return status;
-}
-
-/* As it was, its centres too; mean and deviation are those of the rows at hand. */
-static nicest_status go_on_from(trainer *t, const flow *f)
-{
-    TRY(copy_flow(&t->flow, f));
-    entry *e = &t->flow->entry;
-    size_t bytes = e->columns * sizeof *e->column;
-    TRY(columns_measure(e, t->rows.train, false, t->mean, t->deviation));
-    memcpy(e->column, f->entry.column, bytes);
-    words_add(&t->said, "start: the weights and the preprocessing of the given model");
-    return entry_set(e);
 }
 
 /* One thread is faster where a step is a few microseconds of work. */
@@ -331,15 +315,6 @@ static nicest_status make_flow(trainer *t)
     }
     flow_rows rows = moved_rows(t);
     return flow_init(t->flow, &rows, t->options.seed, choose_threads(t));
-}
-
-/* Validation takes at most a tenth of the time: its rows cost a third of a step's. */
-static size_t choose_interval(const trainer *t)
-{
-    size_t rows = t->rows.valid ? nicest_data_rows(t->rows.valid) : 0;
-    size_t steps = (10 * rows + 3 * t->recipe.batch - 1) / (3 * t->recipe.batch);
-    steps = steps > t->batches ? steps : t->batches;
-    return steps > 20 ? steps : 20;
 }
 
 static uint64_t total_steps(const trainer *t)
@@ -391,7 +366,11 @@ static nicest_status open_run(trainer *t)
                     "%zu batches of %zu rows make a step: more than the %zu rows "
                     "to train on",
                     t->recipe.accumulate, t->recipe.batch, n);
-    t->valid_every = choose_interval(t);
+    /* Validation takes at most a tenth of the time: its rows cost a third of a step's. */
+    size_t rows = t->rows.valid ? nicest_data_rows(t->rows.valid) : 0;
+    size_t steps = (10 * rows + 3 * t->recipe.batch - 1) / (3 * t->recipe.batch);
+    steps = steps > t->batches ? steps : t->batches;
+    t->valid_every = steps > 20 ? steps : 20;
     t->recipe.patience = choose_patience(t);
     return NICEST_OK;
 }
@@ -542,7 +521,15 @@ static nicest_status prepare(trainer *t, const nicest_data *train, const nicest_
     TRY(status);
     t->shift = (shift){t->recipe.shift, height, width, channels, t->options.seed};
     if (t->options.init) {
-        TRY(go_on_from(t, model_flow_const(t->options.init)));
+        /* As it was, its centres too; mean and deviation are those of the rows at hand. */
+        const flow *f = model_flow_const(t->options.init);
+        TRY(copy_flow(&t->flow, f));
+        entry *e = &t->flow->entry;
+        size_t bytes = e->columns * sizeof *e->column;
+        TRY(columns_measure(e, t->rows.train, false, t->mean, t->deviation));
+        memcpy(e->column, f->entry.column, bytes);
+        words_add(&t->said, "start: the weights and the preprocessing of the given model");
+        TRY(entry_set(e));
         return open_run(t);
     }
     TRY(columns_measure(&t->entry, t->rows.train, t->recipe.centred, t->mean, t->deviation));
@@ -775,15 +762,6 @@ static nicest_status recover(trainer *t, const char *what)
     return NICEST_OK;
 }
 
-static nicest_status recover_at(trainer *t, int layer_index)
-{
-    char what[96] = "the loss is not finite";
-    if (layer_index >= 0)
-        snprintf(what, sizeof what, "the loss or its gradient is not finite, layer %d: %s",
-                 layer_index, t->flow->spec.layers[layer_index]->class->name);
-    return recover(t, what);
-}
-
 nicest_status run_validate(trainer *t)
 {
     train_state *s = &t->state;
@@ -851,7 +829,11 @@ static nicest_status step(trainer *t)
     flow_pass pass = draw_batch(t);
     if (!pass.finite) {
         next_batch(t);
-        return recover_at(t, pass.fault);
+        char what[96] = "the loss is not finite";
+        if (pass.fault >= 0)
+            snprintf(what, sizeof what, "the loss or its gradient is not finite, layer %d: %s",
+                     pass.fault, t->flow->spec.layers[pass.fault]->class->name);
+        return recover(t, what);
     }
     s->above = pass.mean_logp < s->start_logp ? s->above + 1 : 0;
     if (s->above >= ABOVE_STEPS) {
