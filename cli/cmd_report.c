@@ -80,29 +80,6 @@ static int by_logp(const void *a, const void *b)
     return (x->row > y->row) - (x->row < y->row);
 }
 
-static void rank_rows(material *m)
-{
-    ranked *list = block_new(m->n, sizeof *list);
-    for (size_t i = 0; i < m->n; i++)
-        if (!isnan(m->logp[i]))
-            list[m->ordered++] = (ranked){m->logp[i], i};
-    qsort(list, m->ordered, sizeof *list, by_logp);
-    m->order = block_new(m->n, sizeof *m->order);
-    for (size_t i = 0; i < m->ordered; i++)
-        m->order[i] = list[i].row;
-    block_free(list);
-}
-
-static void score_samples(material *m)
-{
-    nicest_workspace *workspace;
-    m->samples = sample_rows(&m->s->shared, m->model, SAMPLES, 1);
-    m->samples_logp = block_new(SAMPLES, sizeof *m->samples_logp);
-    need(nicest_workspace_new(&workspace, m->model, 0, m->s->shared.threads));
-    need(nicest_score(workspace, m->samples, SAMPLES, m->s->shared.seed, m->samples_logp));
-    nicest_workspace_free(workspace);
-}
-
 static double *column_of(const double *rows, size_t n, size_t d, size_t j)
 {
     double *column = block_new(n, sizeof *column);
@@ -128,18 +105,6 @@ static double distance(const double *a, size_t n, const double *b, size_t m)
     return n && m ? most : 0;
 }
 
-static void compare_columns(material *m)
-{
-    m->apart = block_new(m->d, sizeof *m->apart);
-    for (size_t j = 0; j < m->d && !m->height; j++) {
-        double *data = column_of(m->rows, m->n, m->d, j);
-        double *samples = column_of(m->samples, SAMPLES, m->d, j);
-        m->apart[j] = distance(data, m->n, samples, SAMPLES);
-        block_free(data);
-        block_free(samples);
-    }
-}
-
 static material gather(const report_settings *s)
 {
     material m = {.s = s, .model = open_model(s->model)};
@@ -154,9 +119,29 @@ static material gather(const report_settings *s)
     m.logp = score_rows(&s->shared, m.model, m.data);
     m.sum = summary_of(m.logp, m.n);
     m.training = training ? json_from_text(training) : NULL;
-    score_samples(&m);
-    rank_rows(&m);
-    compare_columns(&m);
+    nicest_workspace *workspace;
+    m.samples = sample_rows(&m.s->shared, m.model, SAMPLES, 1);
+    m.samples_logp = block_new(SAMPLES, sizeof *m.samples_logp);
+    need(nicest_workspace_new(&workspace, m.model, 0, m.s->shared.threads));
+    need(nicest_score(workspace, m.samples, SAMPLES, m.s->shared.seed, m.samples_logp));
+    nicest_workspace_free(workspace);
+    ranked *list = block_new(m.n, sizeof *list);
+    for (size_t i = 0; i < m.n; i++)
+        if (!isnan(m.logp[i]))
+            list[m.ordered++] = (ranked){m.logp[i], i};
+    qsort(list, m.ordered, sizeof *list, by_logp);
+    m.order = block_new(m.n, sizeof *m.order);
+    for (size_t i = 0; i < m.ordered; i++)
+        m.order[i] = list[i].row;
+    block_free(list);
+    m.apart = block_new(m.d, sizeof *m.apart);
+    for (size_t j = 0; j < m.d && !m.height; j++) {
+        double *data = column_of(m.rows, m.n, m.d, j);
+        double *samples = column_of(m.samples, SAMPLES, m.d, j);
+        m.apart[j] = distance(data, m.n, samples, SAMPLES);
+        block_free(data);
+        block_free(samples);
+    }
     return m;
 }
 
@@ -222,29 +207,6 @@ static double record_number(const material *m, const char *key)
 {
     const json_t *value = json_object_get(m->training, key);
     return json_is_number(value) ? json_number_value(value) : NAN;
-}
-
-static void say_learnt(page *p, const material *m)
-{
-    char columns[40], parameters[40], rows[40];
-    double learnt = record_number(m, "rows"), epochs = record_number(m, "epochs");
-    count_text(m->d, columns, sizeof columns);
-    count_text(nicest_model_parameters(m->model), parameters, sizeof parameters);
-    page_add(p, "<p>The model is a density of %s %s", columns,
-             m->height   ? "pixels"
-             : m->d == 1 ? "column"
-                         : "columns");
-    for (size_t j = 0; j < m->d && !m->height && m->d <= 12; j++) {
-        page_add(p, j ? j + 1 == m->d ? " and " : ", " : " (");
-        page_text(p, column_name(m, j));
-    }
-    page_add(p, "%s, with %s parameters", !m->height && m->d <= 12 ? ")" : "", parameters);
-    if (learnt > 0) {
-        count_text((size_t)learnt, rows, sizeof rows);
-        page_add(p, ". It was learnt from %s rows in %g epoch%s", rows, epochs,
-                 epochs == 1 ? "" : "s");
-    }
-    page_add(p, ".</p>\n");
 }
 
 /* The closed forms of the record beside the model, on the same held-out rows. */
@@ -399,7 +361,25 @@ static void add_summary(page *p, const material *m)
     page_add(p, "</h1>\n<p>on ");
     page_text(p, name_of(m->s->data));
     page_add(p, "</p>\n");
-    say_learnt(p, m);
+    char columns[40], parameters[40], rows[40];
+    double learnt = record_number(m, "rows"), epochs = record_number(m, "epochs");
+    count_text(m->d, columns, sizeof columns);
+    count_text(nicest_model_parameters(m->model), parameters, sizeof parameters);
+    page_add(p, "<p>The model is a density of %s %s", columns,
+             m->height   ? "pixels"
+             : m->d == 1 ? "column"
+                         : "columns");
+    for (size_t j = 0; j < m->d && !m->height && m->d <= 12; j++) {
+        page_add(p, j ? j + 1 == m->d ? " and " : ", " : " (");
+        page_text(p, column_name(m, j));
+    }
+    page_add(p, "%s, with %s parameters", !m->height && m->d <= 12 ? ")" : "", parameters);
+    if (learnt > 0) {
+        count_text((size_t)learnt, rows, sizeof rows);
+        page_add(p, ". It was learnt from %s rows in %g epoch%s", rows, epochs,
+                 epochs == 1 ? "" : "s");
+    }
+    page_add(p, ".</p>\n");
     say_beside(p, m);
     say_careful(p, m);
     page_add(p, "<div class=\"cards\">\n");
@@ -409,14 +389,6 @@ static void add_summary(page *p, const material *m)
     figure_card(p, "bits per dimension", nicest_model_bits_per_dim(m->model, m->sum.mean), "");
     card(p, "outlier decisions", nicest_calibrated(m->model) ? "calibrated" : "not calibrated");
     page_add(p, "</div>\n");
-}
-
-static void add_spec(page *p, const material *m)
-{
-    heading(p, "Layers");
-    page_add(p, "<pre>");
-    page_text(p, nicest_model_spec(m->model));
-    page_add(p, "</pre>\n");
 }
 
 /* ------------------------------------------------------------------ training */
@@ -438,38 +410,33 @@ static size_t curve_column(const json_t *curve, size_t column, double *x, double
     return n;
 }
 
-static void draw_curve(page *p, const material *m, const json_t *curve)
-{
-    size_t most = json_array_size(curve);
-    double *x = block_new(4 * most, sizeof *x), *y = x + most, *vx = y + most, *vy = vx + most;
-    size_t n = curve_column(curve, 2, x, y), v = curve_column(curve, 3, vx, vy);
-    const json_t *kept = kept_point(m);
-    char name[80];
-    panel c = {.x.label = "epoch", .y.label = "mean log p, nats"};
-    panel_line(&c, "training rows", 0, x, y, n);
-    if (v)
-        panel_line(&c, "validation rows", 1, vx, vy, v);
-    if (kept) {
-        double epoch = json_number_value(json_array_get(kept, 1));
-        const json_t *valid = json_array_get(kept, 3);
-        snprintf(name, sizeof name, "kept: epoch %.4g", epoch);
-        panel_add(&c,
-                  (series){SERIES_MARK, 1, name,
-                           .at = {epoch, json_is_number(valid) ? json_number_value(valid) : NAN}});
-    }
-    page_chart(p, &(chart){.panels = &c, .count = 1, .aspect = 0.5},
-               "Mean log-likelihood while the model learned.");
-    block_free(x);
-}
-
 static void add_training(page *p, const material *m)
 {
     const json_t *curve = json_object_get(m->training, "curve");
     const json_t *chosen = json_object_get(m->training, "chosen");
     heading(p, "Training");
-    if (json_array_size(curve))
-        draw_curve(p, m, curve);
-    else
+    if (json_array_size(curve)) {
+        size_t most = json_array_size(curve);
+        double *x = block_new(4 * most, sizeof *x), *y = x + most, *vx = y + most, *vy = vx + most;
+        size_t n = curve_column(curve, 2, x, y), v = curve_column(curve, 3, vx, vy);
+        const json_t *kept = kept_point(m);
+        char name[80];
+        panel c = {.x.label = "epoch", .y.label = "mean log p, nats"};
+        panel_line(&c, "training rows", 0, x, y, n);
+        if (v)
+            panel_line(&c, "validation rows", 1, vx, vy, v);
+        if (kept) {
+            double epoch = json_number_value(json_array_get(kept, 1));
+            const json_t *valid = json_array_get(kept, 3);
+            snprintf(name, sizeof name, "kept: epoch %.4g", epoch);
+            panel_add(&c, (series){SERIES_MARK, 1, name,
+                                   .at = {epoch,
+                                          json_is_number(valid) ? json_number_value(valid) : NAN}});
+        }
+        page_chart(p, &(chart){.panels = &c, .count = 1, .aspect = 0.5},
+                   "Mean log-likelihood while the model learned.");
+        block_free(x);
+    } else
         page_add(p, "<p>The model file has no training curve.</p>\n");
     if (json_is_string(chosen)) {
         page_add(p, "<pre>");
@@ -495,39 +462,6 @@ static void add_picture_pair(page *p, const material *m, const double *rows[2], 
     page_chart(p, &(chart){.panels = panels, .count = 2, .across = 2}, NULL);
     for (size_t i = 0; i < 2; i++)
         nicest_image_free(&images[i]);
-}
-
-static void add_pictures(page *p, const material *m)
-{
-    char left[96], all[40];
-    size_t n = m->n < 64 ? m->n : 64;
-    double *rows = spread_rows(m->rows, m->n, m->d, n);
-    count_text(m->n, all, sizeof all);
-    snprintf(left, sizeof left, "Data: %zu of %s rows", n, all);
-    add_picture_pair(p, m, (const double *[]){rows, m->samples}, n, left, "Samples of the model");
-    block_free(rows);
-}
-
-/* Every column on its own: data and samples. */
-static void add_marginals(page *p, const material *m)
-{
-    panel *panels = block_new(m->d, sizeof *panels);
-    for (size_t j = 0; j < m->d; j++) {
-        panels[j] = (panel){.title = column_name(m, j), .y.bare = true};
-        axis *x = &panels[j].x;
-        if ((x->words = words_of_column(m, j, &x->word_count)) != NULL) {
-            x->low = -0.5;
-            x->high = (double)x->word_count - 0.5;
-        }
-        panel_add(&panels[j],
-                  (series){SERIES_HISTOGRAM, 0, "data", m->rows + j, .n = m->n, .stride = m->d});
-        panel_add(&panels[j], (series){SERIES_OUTLINE, 1, "samples", m->samples + j, .n = SAMPLES,
-                                       .stride = m->d});
-    }
-    page_chart(
-        p, &(chart){.panels = panels, .count = m->d, .across = m->d < 4 ? m->d : 4, .least = 160},
-        "Each column: its distribution in the data and in samples of the model.");
-    block_free(panels);
 }
 
 /* Two cells: mean and deviation, or of a category its most frequent word. */
@@ -689,7 +623,14 @@ static void add_samples(page *p, const material *m)
 {
     heading(p, "Samples beside data");
     if (m->height) {
-        add_pictures(p, m);
+        char left[96], all[40];
+        size_t n = m->n < 64 ? m->n : 64;
+        double *rows = spread_rows(m->rows, m->n, m->d, n);
+        count_text(m->n, all, sizeof all);
+        snprintf(left, sizeof left, "Data: %zu of %s rows", n, all);
+        add_picture_pair(p, m, (const double *[]){rows, m->samples}, n, left,
+                         "Samples of the model");
+        block_free(rows);
         return;
     }
     if (m->d == 2)
@@ -697,7 +638,24 @@ static void add_samples(page *p, const material *m)
     else if (m->d > 2)
         add_pairs(p, m);
     heading(p, "Columns");
-    add_marginals(p, m);
+    /* Every column on its own: data and samples. */
+    panel *panels = block_new(m->d, sizeof *panels);
+    for (size_t j = 0; j < m->d; j++) {
+        panels[j] = (panel){.title = column_name(m, j), .y.bare = true};
+        axis *x = &panels[j].x;
+        if ((x->words = words_of_column(m, j, &x->word_count)) != NULL) {
+            x->low = -0.5;
+            x->high = (double)x->word_count - 0.5;
+        }
+        panel_add(&panels[j],
+                  (series){SERIES_HISTOGRAM, 0, "data", m->rows + j, .n = m->n, .stride = m->d});
+        panel_add(&panels[j], (series){SERIES_OUTLINE, 1, "samples", m->samples + j, .n = SAMPLES,
+                                       .stride = m->d});
+    }
+    page_chart(
+        p, &(chart){.panels = panels, .count = m->d, .across = m->d < 4 ? m->d : 4, .least = 160},
+        "Each column: its distribution in the data and in samples of the model.");
+    block_free(panels);
     add_column_table(p, m);
 }
 
@@ -734,18 +692,6 @@ static void add_likelihoods(page *p, const material *m)
 }
 
 /* ------------------------------------------------------------------ typical rows */
-
-static void add_extreme_pictures(page *p, const material *m, size_t count)
-{
-    double *rows = block_new(2 * count * m->d, sizeof *rows), *low = rows + count * m->d;
-    for (size_t i = 0; i < count; i++) {
-        memcpy(rows + i * m->d, m->rows + m->order[m->ordered - 1 - i] * m->d, m->d * sizeof *rows);
-        memcpy(low + i * m->d, m->rows + m->order[i] * m->d, m->d * sizeof *rows);
-    }
-    add_picture_pair(p, m, (const double *[]){rows, low}, count, "The most likely rows",
-                     "The least likely rows");
-    block_free(rows);
-}
 
 static void add_table_row(page *p, const material *m, size_t row, size_t columns,
                           const nicest_reason *reasons, size_t count)
@@ -814,9 +760,17 @@ static void add_extremes(page *p, const material *m)
     heading(p, "Most and least likely rows");
     if (!count)
         page_add(p, "<p>There are fewer than two rows with a log-likelihood.</p>\n");
-    else if (m->height)
-        add_extreme_pictures(p, m, count);
-    else
+    else if (m->height) {
+        double *rows = block_new(2 * count * m->d, sizeof *rows), *low = rows + count * m->d;
+        for (size_t i = 0; i < count; i++) {
+            memcpy(rows + i * m->d, m->rows + m->order[m->ordered - 1 - i] * m->d,
+                   m->d * sizeof *rows);
+            memcpy(low + i * m->d, m->rows + m->order[i] * m->d, m->d * sizeof *rows);
+        }
+        add_picture_pair(p, m, (const double *[]){rows, low}, count, "The most likely rows",
+                         "The least likely rows");
+        block_free(rows);
+    } else
         add_extreme_table(p, m, count);
 }
 
@@ -852,17 +806,6 @@ static void draw_calibration(page *p, const material *m)
                "many rows here and so many calibration rows allow; data with outliers lies above.");
     block_free(sorted);
     block_free(values);
-}
-
-static void add_calibration(page *p, const material *m)
-{
-    heading(p, "Calibration");
-    if (!m->ordered)
-        page_add(p, "<p>No row of the data has a log-likelihood, so there are no p-values.</p>\n");
-    else if (nicest_calibrated(m->model))
-        draw_calibration(p, m);
-    else
-        page_add(p, "<p>The model is not calibrated, so there are no p-values.</p>\n");
 }
 
 static void proof_row(page *p, const char *name, double figure, bool ok, const char *bound)
@@ -936,8 +879,10 @@ static void add_uses(page *p, const material *m)
 
 /* ------------------------------------------------------------------ the command */
 
-static void check_settings(const report_settings *s)
+static int report_run(void *settings)
 {
+    const report_settings *s = settings;
+    double started = clock_seconds();
     const char *path = s->shared.output;
     if (!path)
         refuse(STATUS_USAGE, "report: -o FILE.html is missing: nicest report %s",
@@ -945,13 +890,6 @@ static void check_settings(const report_settings *s)
     if (!has_extension(path, ".html"))
         refuse(STATUS_USAGE, "report: %s: expected a name that ends in .html", path);
     check_writable(path);
-}
-
-static int report_run(void *settings)
-{
-    const report_settings *s = settings;
-    double started = clock_seconds();
-    check_settings(s);
     material m = gather(s);
     page p = page_open(name_of(s->model), "");
     add_summary(&p, &m);
@@ -959,10 +897,19 @@ static int report_run(void *settings)
     add_likelihoods(&p, &m);
     add_extremes(&p, &m);
     add_uses(&p, &m);
-    add_calibration(&p, &m);
+    heading(&p, "Calibration");
+    if (!m.ordered)
+        page_add(&p, "<p>No row of the data has a log-likelihood, so there are no p-values.</p>\n");
+    else if (nicest_calibrated(m.model))
+        draw_calibration(&p, &m);
+    else
+        page_add(&p, "<p>The model is not calibrated, so there are no p-values.</p>\n");
     add_proof(&p, &m);
     add_training(&p, &m);
-    add_spec(&p, &m);
+    heading(&p, "Layers");
+    page_add(&p, "<pre>");
+    page_text(&p, nicest_model_spec(m.model));
+    page_add(&p, "</pre>\n");
     size_t bytes = p.used;
     page_close(&p, s->shared.output);
     say(&s->shared, "%s: %zu rows, %zu kB", s->shared.output, m.n, bytes / 1000);
