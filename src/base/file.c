@@ -254,37 +254,32 @@ static nicest_status look_for_gzip(file_reader *reader, bool *found)
     return NICEST_OK;
 }
 
-static nicest_status reader_begin(file_reader *reader, const char *path)
-{
-    reader->path = memory_text(strcmp(path, "-") == 0 ? "standard input" : path);
-    if (reader->path == NULL)
-        return fail_memory();
-    if (strcmp(path, "-") != 0) {
-        reader->descriptor = open(path, O_RDONLY | O_CLOEXEC);
-        if (reader->descriptor < 0)
-            return fail_errno(path);
-    }
-    struct stat info;
-    if (fstat(reader->descriptor, &info) != 0)
-        return fail_errno(reader->path);
-    if (S_ISDIR(info.st_mode))
-        return fail(NICEST_E_IO, "%s: is a folder, not a file", reader->path);
-    reader->stream = new_stream();
-    reader->stream.next_in = reader->buffer;
-    TRY(look_for_gzip(reader, &reader->gzip));
-    if (reader->gzip && inflateInit2(&reader->stream, GZIP_WINDOW) != Z_OK)
-        return fail_memory();
-    reader->in_member = reader->gzip;
-    reader->most = UINT64_MAX;
-    return NICEST_OK;
-}
-
 nicest_status file_reader_open(file_reader **reader, const char *path)
 {
-    file_reader *made = memory_new(1, sizeof *made);
-    if (made == NULL)
-        return fail_memory();
-    nicest_status status = reader_begin(made, path);
+    file_reader *made;
+    TRY_NEW(made, 1);
+    nicest_status status = NICEST_OK;
+    made->path = memory_text(strcmp(path, "-") == 0 ? "standard input" : path);
+    if (made->path == NULL)
+        TRY_TO(fail_memory());
+    if (strcmp(path, "-") != 0) {
+        made->descriptor = open(path, O_RDONLY | O_CLOEXEC);
+        if (made->descriptor < 0)
+            TRY_TO(fail_errno(path));
+    }
+    struct stat info;
+    if (fstat(made->descriptor, &info) != 0)
+        TRY_TO(fail_errno(made->path));
+    if (S_ISDIR(info.st_mode))
+        TRY_TO(fail(NICEST_E_IO, "%s: is a folder, not a file", made->path));
+    made->stream = new_stream();
+    made->stream.next_in = made->buffer;
+    TRY_TO(look_for_gzip(made, &made->gzip));
+    if (made->gzip && inflateInit2(&made->stream, GZIP_WINDOW) != Z_OK)
+        TRY_TO(fail_memory());
+    made->in_member = made->gzip;
+    made->most = UINT64_MAX;
+done:
     if (status != NICEST_OK) {
         file_reader_close(made);
         return status;
@@ -594,9 +589,8 @@ static nicest_status writer_begin(file_writer *writer, const char *path)
 
 nicest_status file_writer_open(file_writer **writer, const char *path)
 {
-    file_writer *made = memory_new(1, sizeof *made);
-    if (made == NULL)
-        return fail_memory();
+    file_writer *made;
+    TRY_NEW(made, 1);
     made->descriptor = -1;
     nicest_status status = writer_begin(made, path);
     if (status != NICEST_OK) {
@@ -627,16 +621,6 @@ nicest_status file_writer_write(file_writer *writer, const void *bytes, size_t s
     return writer->broken;
 }
 
-/* Makes the new name itself safe against a crash. Not every file system can: best effort. */
-static void sync_folder(const char *target)
-{
-    int descriptor = open_folder(target, O_RDONLY);
-    if (descriptor >= 0) {
-        (void)fsync(descriptor);
-        close(descriptor);
-    }
-}
-
 /* Closes the descriptor, whatever else happens; late write errors come out here. */
 static nicest_status close_descriptor(file_writer *writer)
 {
@@ -661,7 +645,12 @@ static nicest_status writer_finish(file_writer *writer)
         return NICEST_OK;
     if (rename(writer->temporary, writer->target) != 0)
         return fail_errno(writer->path);
-    sync_folder(writer->target);
+    /* Makes the new name itself safe against a crash. Not every file system can: best effort. */
+    int descriptor = open_folder(writer->target, O_RDONLY);
+    if (descriptor >= 0) {
+        (void)fsync(descriptor);
+        close(descriptor);
+    }
     memory_free(writer->temporary);
     writer->temporary = NULL; /* it is the file now: abandon must not remove it */
     return NICEST_OK;

@@ -26,6 +26,10 @@ void memory_free(void *block);
  * it counts as a call. */
 bool memory_available(size_t bytes);
 
+/* Sets a pointer to `count` zeroed elements, or returns fail_memory(). */
+#define TRY_NEW(pointer, count)                                                                    \
+    TRY(((pointer) = memory_new(count, sizeof *(pointer))) != NULL ? NICEST_OK : fail_memory())
+
 /* For tests: allocations so far and blocks alive; fail the n-th call from now (n >= 1; 0 = never).
  */
 size_t memory_calls(void);

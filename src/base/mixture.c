@@ -44,9 +44,8 @@ static double *part_at(const mixture *m, size_t k)
 
 nicest_status mixture_new(mixture **out, size_t columns, size_t parts, bool diagonal)
 {
-    mixture *m = memory_new(1, sizeof *m);
-    if (!m)
-        return fail_memory();
+    mixture *m;
+    TRY_NEW(m, 1);
     *m = (mixture){columns, parts, diagonal, NULL};
     m->part = memory_new(parts, mixture_part_size(columns, diagonal) * sizeof *m->part);
     if (!m->part) {
@@ -102,9 +101,8 @@ static nicest_status view_open(mixture_view **out, const mixture *m, bool holes,
 {
     size_t d = m->columns, parts = m->parts, packed = holes ? gaussian_packed(d) : 0;
     size_t whole = m->diagonal ? 0 : parts, blocks = (3 * d + parts + 2) * MIXTURE_BLOCK;
-    mixture_view *v = memory_new(1, sizeof *v);
-    if (!v)
-        return fail_memory();
+    mixture_view *v;
+    TRY_NEW(v, 1);
     *v = (mixture_view){.m = m, .covariance = covariance, .seen = d};
     v->hole = memory_new(d + parts, 1);
     v->order = memory_new(d, sizeof *v->order);
@@ -798,19 +796,6 @@ static nicest_status em_open(em *e)
     return NICEST_OK;
 }
 
-static void em_close(em *e)
-{
-    for (int i = 0; e->view && i < e->threads; i++)
-        mixture_view_free(e->view[i]);
-    memory_free(e->view);
-    memory_free(e->block);
-    memory_free(e->x);
-    memory_free(e->weight);
-    memory_free(e->covariance);
-    memory_free(e->sums);
-    memory_free(e->score);
-}
-
 /* The best of several starts, each taken some iterations far; the parts and covariances of the best
  * so far wait in `best`. */
 static double best_start(em *e, int restarts, double *best)
@@ -851,7 +836,15 @@ nicest_status mixture_fit(mixture **out, const mixture_rows *rows, const mixture
     *out = e.m;
     e.m = NULL;
 done:
-    em_close(&e);
+    for (int i = 0; e.view && i < e.threads; i++)
+        mixture_view_free(e.view[i]);
+    memory_free(e.view);
+    memory_free(e.block);
+    memory_free(e.x);
+    memory_free(e.weight);
+    memory_free(e.covariance);
+    memory_free(e.sums);
+    memory_free(e.score);
     mixture_free(e.m);
     memory_free(best);
     return status;

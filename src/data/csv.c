@@ -175,16 +175,6 @@ static const char *record_end(csv_stream *s, bool *quoted, bool *open)
     return *quoted ? quoted_end(s, start, end, open) : feed;
 }
 
-static size_t count_lines(const char *p, const char *end)
-{
-    size_t lines = 0;
-    while ((p = memchr(p, '\n', (size_t)(end - p))) != NULL) {
-        lines++;
-        p++;
-    }
-    return lines;
-}
-
 /* The next record, blank ones included; *got is false at the end of the file. */
 static nicest_status take_record(csv_stream *s, record *r, bool *got)
 {
@@ -204,8 +194,15 @@ static nicest_status take_record(csv_stream *s, record *r, bool *got)
     }
     *got = s->start < s->end;
     *r = (record){s->buffer + s->start, end, s->line, quoted};
-    if (quoted)
-        s->line += count_lines(r->begin, end);
+    if (quoted) {
+        const char *p = r->begin;
+        size_t lines = 0;
+        while ((p = memchr(p, '\n', (size_t)(end - p))) != NULL) {
+            lines++;
+            p++;
+        }
+        s->line += lines;
+    }
     s->line++;
     s->start = (size_t)(end - s->buffer) + (end < s->buffer + s->end);
     s->scanned = s->start;
@@ -411,9 +408,7 @@ static nicest_status read_names(csv_stream *s, const record *r)
 {
     const char *p = r->begin, *text;
     size_t size;
-    s->names = memory_new(s->fields, sizeof *s->names);
-    if (s->names == NULL)
-        return fail_memory();
+    TRY_NEW(s->names, s->fields);
     for (size_t j = 0; j < s->fields; j++, p++) {
         TRY(field_take(&s->how, &s->room, &p, r->end, &text, &size));
         s->names[j] =
@@ -677,9 +672,8 @@ static nicest_status read_start(csv_stream *s, const char *path, const nicest_da
 
 nicest_status csv_open(csv_stream **stream, const char *path, const nicest_data_options *options)
 {
-    csv_stream *s = memory_new(1, sizeof *s);
-    if (s == NULL)
-        return fail_memory();
+    csv_stream *s;
+    TRY_NEW(s, 1);
     nicest_status status = NICEST_OK;
     s->capacity = FIRST_CAPACITY;
     s->line = 1;
@@ -728,9 +722,7 @@ size_t csv_columns(const csv_stream *stream)
 nicest_status csv_column_names(char ***names, const csv_stream *stream)
 {
     size_t count = stream->chosen.count;
-    *names = memory_new(count, sizeof **names);
-    if (*names == NULL)
-        return fail_memory();
+    TRY_NEW(*names, count);
     for (size_t j = 0; j < count; j++) {
         size_t field = stream->chosen.columns[j];
         (*names)[j] = stream->names != NULL ? memory_text(stream->names[field])
@@ -884,9 +876,7 @@ static nicest_status settle(source_table *t, csv_stream *s)
 {
     column_kind kind = COLUMN_OF_NUMBERS;
     nicest_status status = NICEST_OK;
-    t->kinds = memory_new(t->columns, sizeof *t->kinds);
-    if (t->kinds == NULL)
-        return fail_memory();
+    TRY_NEW(t->kinds, t->columns);
     for (size_t j = 0; j < t->columns; j++) {
         char made[32];
         const char *name = column_name(s, s->chosen.columns[j]);

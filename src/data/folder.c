@@ -87,13 +87,6 @@ typedef struct picture_list {
     double *label; /* [paths] where there are classes */
 } picture_list;
 
-static void pictures_close(picture_list *p)
-{
-    list_close(&p->paths);
-    list_close(&p->classes);
-    memory_free(p->label);
-}
-
 static nicest_status add_folder(picture_list *p, const char *path)
 {
     name_list names = {0};
@@ -136,21 +129,6 @@ static nicest_status find_pictures(picture_list *p, const char *path)
 }
 
 /* ---------------------------------------------------------------- rows */
-
-/* RGBA on black becomes RGB, in place. */
-static void drop_alpha(nicest_image *image)
-{
-    size_t count = (size_t)image->width * image->height;
-    if (image->channels != 4)
-        return;
-    for (size_t i = 0; i < count; i++) {
-        unsigned alpha = image->pixels[4 * i + 3];
-        for (size_t c = 0; c < 3; c++)
-            image->pixels[3 * i + c] =
-                (unsigned char)((image->pixels[4 * i + c] * alpha + 127) / 255);
-    }
-    image->channels = 3;
-}
 
 /* The first picture says what all must be. */
 static nicest_status make_block(source_table *t, const nicest_image *image, size_t rows)
@@ -200,7 +178,17 @@ static nicest_status add_picture(source_table *t, const picture_list *p, size_t 
     const char *path = p->paths.items[row];
     TRY(check_depth(path));
     TRY(nicest_image_read(&image, path));
-    drop_alpha(&image);
+    /* RGBA on black becomes RGB, in place. */
+    size_t count = (size_t)image.width * image.height;
+    if (image.channels == 4) {
+        for (size_t i = 0; i < count; i++) {
+            unsigned alpha = image.pixels[4 * i + 3];
+            for (size_t c = 0; c < 3; c++)
+                image.pixels[3 * i + c] =
+                    (unsigned char)((image.pixels[4 * i + c] * alpha + 127) / 255);
+        }
+        image.channels = 3;
+    }
     nicest_status status = NICEST_OK;
     if (row == 0)
         status = make_block(t, &image, p->paths.count);
@@ -240,7 +228,9 @@ nicest_status png_load(source_table *table, const char *path)
         status = add_picture(&made, &p, i);
     if (status == NICEST_OK && p.label != NULL)
         status = add_labels(&made, &p);
-    pictures_close(&p);
+    list_close(&p.paths);
+    list_close(&p.classes);
+    memory_free(p.label);
     if (status != NICEST_OK)
         source_table_close(&made);
     else

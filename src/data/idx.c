@@ -56,10 +56,16 @@ static nicest_status read_header(const file_bytes *file, const char *path, shape
     return bytes > 0 ? NICEST_OK : fail(NICEST_E_DATA, "%s: holds no values", path);
 }
 
-/* Values in the order of this machine. */
-static nicest_status take_values(source_table *t, const shape *s)
+static nicest_status load(source_table *t, const char *path)
 {
-    size_t size = value_size(t->type), header = 4 + 4 * s->axes, bytes = t->bytes.size - header;
+    shape s;
+    value_type type = VALUE_U8;
+    TRY(file_load(&t->bytes, path, 0));
+    TRY(read_header(&t->bytes, path, &s, &type));
+    TRY(shape_table(t, &s, type, false));
+    t->kind = "idx";
+    /* Values in the order of this machine. */
+    size_t size = value_size(t->type), header = 4 + 4 * s.axes, bytes = t->bytes.size - header;
     t->values = t->bytes.data + header;
     if (size == 1 || shape_big_endian_machine())
         return NICEST_OK;
@@ -72,17 +78,6 @@ static nicest_status take_values(source_table *t, const shape *s)
     file_release(&t->bytes);
     t->bytes = (file_bytes){0};
     return NICEST_OK;
-}
-
-static nicest_status load(source_table *t, const char *path)
-{
-    shape s;
-    value_type type = VALUE_U8;
-    TRY(file_load(&t->bytes, path, 0));
-    TRY(read_header(&t->bytes, path, &s, &type));
-    TRY(shape_table(t, &s, type, false));
-    t->kind = "idx";
-    return take_values(t, &s);
 }
 
 /* ---------------------------------------------------------------- labels beside the images */

@@ -145,28 +145,6 @@ static void work_close(png_work *w, bool reading)
 
 /* ---------------------------------------------------------------- reading */
 
-/* To 8 bits, without palettes; transparency becomes alpha. */
-static void normalise(png_work *w)
-{
-    png_set_scale_16(w->png);
-    png_set_palette_to_rgb(w->png);
-    if (png_get_bit_depth(w->png, w->info) < 8 &&
-        png_get_color_type(w->png, w->info) == PNG_COLOR_TYPE_GRAY)
-        png_set_expand_gray_1_2_4_to_8(w->png);
-    if (png_get_valid(w->png, w->info, PNG_INFO_tRNS))
-        png_set_tRNS_to_alpha(w->png);
-    png_set_interlace_handling(w->png);
-    png_read_update_info(w->png, w->info);
-}
-
-/* Refuses what the bytes of the file cannot inflate to. An interlaced picture needs no less. */
-static void check_claim(png_work *w)
-{
-    size_t row = png_get_rowbytes(w->png, w->info), height = png_get_image_height(w->png, w->info);
-    if (row + 1 > w->in_size * MOST_RATIO / height)
-        png_error(w->png, "it claims more pixels than it can hold");
-}
-
 static void make_rows(png_work *w)
 {
     size_t width = png_get_image_width(w->png, w->info), bytes;
@@ -197,22 +175,24 @@ static bool decode_steps(png_work *w)
     png_set_keep_unknown_chunks(w->png, PNG_HANDLE_CHUNK_NEVER, NULL, -1);
     png_set_read_fn(w->png, w, read_bytes);
     png_read_info(w->png, w->info);
-    check_claim(w);
-    normalise(w);
+    /* Refuses what the bytes of the file cannot inflate to. An interlaced picture needs no less. */
+    size_t row = png_get_rowbytes(w->png, w->info), height = png_get_image_height(w->png, w->info);
+    if (row + 1 > w->in_size * MOST_RATIO / height)
+        png_error(w->png, "it claims more pixels than it can hold");
+    /* To 8 bits, without palettes; transparency becomes alpha. */
+    png_set_scale_16(w->png);
+    png_set_palette_to_rgb(w->png);
+    if (png_get_bit_depth(w->png, w->info) < 8 &&
+        png_get_color_type(w->png, w->info) == PNG_COLOR_TYPE_GRAY)
+        png_set_expand_gray_1_2_4_to_8(w->png);
+    if (png_get_valid(w->png, w->info, PNG_INFO_tRNS))
+        png_set_tRNS_to_alpha(w->png);
+    png_set_interlace_handling(w->png);
+    png_read_update_info(w->png, w->info);
     make_rows(w);
     png_read_image(w->png, w->rows);
     png_read_end(w->png, NULL);
     return true;
-}
-
-/* Grey with alpha, drawn on black. */
-static void drop_alpha(png_work *w)
-{
-    size_t count = (size_t)w->image.width * w->image.height;
-    for (size_t i = 0; i < count; i++) {
-        unsigned grey = w->gray_alpha[2 * i], alpha = w->gray_alpha[2 * i + 1];
-        w->image.pixels[i] = (unsigned char)((grey * alpha + 127) / 255);
-    }
 }
 
 static nicest_status decode(nicest_image *image, const file_bytes *bytes, const char *path)
@@ -224,8 +204,14 @@ static nicest_status decode(nicest_image *image, const file_bytes *bytes, const 
                                      take_memory, give_memory);
     w.info = w.png != NULL ? png_create_info_struct(w.png) : NULL;
     bool made = w.info != NULL, good = made && decode_steps(&w);
-    if (good && w.gray_alpha != NULL)
-        drop_alpha(&w);
+    if (good && w.gray_alpha != NULL) {
+        /* Grey with alpha, drawn on black. */
+        size_t count = (size_t)w.image.width * w.image.height;
+        for (size_t i = 0; i < count; i++) {
+            unsigned grey = w.gray_alpha[2 * i], alpha = w.gray_alpha[2 * i + 1];
+            w.image.pixels[i] = (unsigned char)((grey * alpha + 127) / 255);
+        }
+    }
     work_close(&w, true);
     if (!good) {
         nicest_image_free(&w.image);

@@ -60,14 +60,6 @@ typedef struct name_index {
     bool named;           /* some column has a name of its own */
 } name_index;
 
-static void index_close(name_index *x)
-{
-    word_list_close(&x->names);
-    memory_free(x->first);
-    memory_free(x->next);
-    memory_free(x->taken);
-}
-
 static nicest_status index_names(name_index *x, const nicest_data *data)
 {
     size_t n = nicest_data_columns(data);
@@ -199,7 +191,10 @@ static nicest_status find_places(const wanted *w, const nicest_data *data, size_
                       wanted_name(w, lost), w->whose, names);
     }
 done:
-    index_close(&x);
+    word_list_close(&x.names);
+    memory_free(x.first);
+    memory_free(x.next);
+    memory_free(x.taken);
     return status;
 }
 
@@ -352,9 +347,8 @@ static nicest_status match(nicest_data **out, const wanted *w, const nicest_data
     if (w->image[0] && image[0] && memcmp(w->image, image, sizeof image) != 0)
         return fail(NICEST_E_MISMATCH, "the data's pictures are %u x %u x %u, those of %s %u x %u x %u",
                     image[0], image[1], image[2], w->whose, w->image[0], w->image[1], w->image[2]);
-    size_t *place = memory_new(w->columns, sizeof *place);
-    if (!place)
-        return fail_memory();
+    size_t *place;
+    TRY_NEW(place, w->columns);
     nicest_status status = find_places(w, data, place, &note);
     bool same = nicest_data_columns(data) == w->columns;
     for (size_t j = 0; status == NICEST_OK && same && j < w->columns; j++)

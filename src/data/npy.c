@@ -166,16 +166,6 @@ static nicest_status read_shape(npy_array *a, const char *p, const char *place)
     return NICEST_OK;
 }
 
-static nicest_status read_words(npy_array *a, const char *words, const char *place)
-{
-    const char *fortran = find_key(words, "fortran_order");
-    TRY(read_type(a, find_key(words, "descr"), place));
-    if (fortran == NULL || (strncmp(fortran, "True", 4) != 0 && strncmp(fortran, "False", 5) != 0))
-        return fail(NICEST_E_FORMAT, "%s: damaged header: its order of axes cannot be read", place);
-    a->fortran = *fortran == 'T';
-    return read_shape(a, find_key(words, "shape"), place);
-}
-
 /* Magic, version and dictionary in the first `size` bytes of a file. */
 static nicest_status read_header(npy_array *a, const unsigned char *data, size_t size,
                                  const char *place)
@@ -198,36 +188,21 @@ static nicest_status read_header(npy_array *a, const unsigned char *data, size_t
     char *words = memory_format("%.*s", (int)length, (const char *)data + prefix);
     if (words == NULL)
         return fail_memory();
-    nicest_status status = read_words(a, words, place);
+    nicest_status status = NICEST_OK;
+    const char *fortran = find_key(words, "fortran_order");
+    TRY_TO(read_type(a, find_key(words, "descr"), place));
+    if (fortran == NULL || (strncmp(fortran, "True", 4) != 0 && strncmp(fortran, "False", 5) != 0))
+        TRY_TO(
+            fail(NICEST_E_FORMAT, "%s: damaged header: its order of axes cannot be read", place));
+    a->fortran = *fortran == 'T';
+    status = read_shape(a, find_key(words, "shape"), place);
+done:
     memory_free(words);
     a->start = prefix + length;
     return status;
 }
 
-/* The claimed values against the bytes that are there. */
-static nicest_status check_size(const npy_array *a, size_t size, const char *place)
-{
-    size_t bytes;
-    if (!shape_bytes(&a->shape, a->file_value, &bytes))
-        return fail(NICEST_E_FORMAT, "%s: its shape claims more bytes than can be", place);
-    if (bytes != size - a->start)
-        return fail(NICEST_E_FORMAT, "%s: its shape claims %zu bytes of values, there are %zu",
-                    place, bytes, size - a->start);
-    return bytes > 0 ? NICEST_OK : fail(NICEST_E_DATA, "%s: holds no values", place);
-}
-
 /* ---------------------------------------------------------------- values */
-
-static float widen_half(unsigned bits)
-{
-    int exponent = (int)(bits >> 10 & 31);
-    float fraction = (float)(bits & 1023), size;
-    if (exponent == 31)
-        size = (bits & 1023) != 0 ? (float)NAN : (float)INFINITY;
-    else
-        size = exponent == 0 ? ldexpf(fraction, -24) : ldexpf(fraction + 1024, exponent - 25);
-    return bits & 0x8000 ? -size : size;
-}
 
 static void widen_halves(const unsigned char *from, size_t count, bool swap, float *out)
 {
@@ -236,7 +211,13 @@ static void widen_halves(const unsigned char *from, size_t count, bool swap, flo
         memcpy(&bits, from + 2 * i, 2);
         if (swap)
             bits = (uint16_t)(bits >> 8 | bits << 8);
-        out[i] = widen_half(bits);
+        int exponent = (int)(bits >> 10 & 31);
+        float fraction = (float)(bits & 1023), size;
+        if (exponent == 31)
+            size = (bits & 1023) != 0 ? (float)NAN : (float)INFINITY;
+        else
+            size = exponent == 0 ? ldexpf(fraction, -24) : ldexpf(fraction + 1024, exponent - 25);
+        out[i] = bits & 0x8000 ? -size : size;
     }
 }
 
@@ -331,7 +312,14 @@ static nicest_status read_array(source_table *t, const unsigned char *data, size
 {
     npy_array a;
     TRY(read_header(&a, data, size, place));
-    TRY(check_size(&a, size, place));
+    /* The claimed values against the bytes that are there. */
+    size_t bytes;
+    if (!shape_bytes(&a.shape, a.file_value, &bytes))
+        return fail(NICEST_E_FORMAT, "%s: its shape claims more bytes than can be", place);
+    if (bytes != size - a.start)
+        return fail(NICEST_E_FORMAT, "%s: its shape claims %zu bytes of values, there are %zu",
+                    place, bytes, size - a.start);
+    TRY(bytes > 0 ? NICEST_OK : fail(NICEST_E_DATA, "%s: holds no values", place));
     if (a.text) {
         TRY(shape_table(t, &a.shape, a.type, false));
         return read_words_of(t, &a, data + a.start, label, place);
@@ -374,33 +362,6 @@ static nicest_status fail_zip(const char *path, zip_error_t *error)
         fail(NICEST_E_FORMAT, "%s: damaged zip file (%s)", path, zip_error_strerror(error));
     zip_error_fini(error);
     return status;
-}
-
-static nicest_status archive_open(archive *z, const char *path)
-{
-    zip_error_t error;
-    zip_error_init(&error);
-    *z = (archive){path, {0}, NULL};
-    TRY(file_load(&z->bytes, path, 0));
-    zip_source_t *source = zip_source_buffer_create(z->bytes.data, z->bytes.size, 0, &error);
-    if (source == NULL) {
-        file_release(&z->bytes);
-        return fail_zip(path, &error);
-    }
-    z->zip = zip_open_from_source(source, ZIP_RDONLY, &error);
-    if (z->zip == NULL) {
-        zip_source_free(source);
-        file_release(&z->bytes);
-        return fail_zip(path, &error);
-    }
-    zip_error_fini(&error);
-    return NICEST_OK;
-}
-
-static void archive_close(archive *z)
-{
-    zip_discard(z->zip);
-    file_release(&z->bytes);
 }
 
 /* Reads `size` bytes, all of them. */
@@ -477,56 +438,6 @@ typedef struct npz {
     size_t count;
     uint64_t packed; /* bytes of all members so far, as they are in the file */
 } npz;
-
-/* A member that is no array of numbers only matters when somebody asks for it. */
-static nicest_status add_member(npz *f, size_t index)
-{
-    unsigned char *start;
-    size_t size = 0, length;
-    const char *name = zip_get_name(f->z.zip, index, 0);
-    length = name != NULL ? strlen(name) : 0;
-    if (length < 5 || strcmp(name + length - 4, ".npy") != 0)
-        return NICEST_OK;
-    TRY(member_size(&f->z, index, &f->packed, &size));
-    npz_member *m = &f->members[f->count];
-    m->index = index;
-    m->size = size;
-    m->name = memory_format("%.*s", (int)length - 4, name);
-    if (m->name == NULL)
-        return fail_memory();
-    f->count++;
-    TRY(read_member(&f->z, index, size < MOST_HEADER ? size : MOST_HEADER, false, &start));
-    nicest_status status =
-        read_header(&m->array, start, size < MOST_HEADER ? size : MOST_HEADER, name);
-    m->readable = status == NICEST_OK;
-    m->reason = m->readable ? NULL : memory_format("%s: %s", f->z.path, nicest_error());
-    memory_free(start);
-    return status == NICEST_E_MEMORY ? status : NICEST_OK;
-}
-
-static nicest_status list_members(npz *f)
-{
-    zip_int64_t count = zip_get_num_entries(f->z.zip, 0);
-    if (count < 1 || count > MOST_MEMBERS)
-        return fail(NICEST_E_FORMAT, "%s: holds %lld members, expected 1 to %d", f->z.path,
-                    (long long)count, MOST_MEMBERS);
-    f->members = memory_new((size_t)count, sizeof *f->members);
-    if (f->members == NULL)
-        return fail_memory();
-    for (size_t i = 0; i < (size_t)count; i++)
-        TRY(add_member(f, i));
-    return NICEST_OK;
-}
-
-static void npz_close(npz *f)
-{
-    for (size_t i = 0; i < f->count; i++) {
-        memory_free(f->members[i].name);
-        memory_free(f->members[i].reason);
-    }
-    memory_free(f->members);
-    archive_close(&f->z);
-}
 
 /* "X, y" as far as a line has room. */
 static void list_names(const npz *f, char *text, size_t size)
@@ -629,12 +540,38 @@ static nicest_status add_extra(const npz *f, const npz_member *m, source_table *
 static nicest_status load_table(npz *f, const char *array, source_table *t)
 {
     size_t main = 0;
-    TRY(list_members(f));
+    zip_int64_t count = zip_get_num_entries(f->z.zip, 0);
+    if (count < 1 || count > MOST_MEMBERS)
+        return fail(NICEST_E_FORMAT, "%s: holds %lld members, expected 1 to %d", f->z.path,
+                    (long long)count, MOST_MEMBERS);
+    TRY_NEW(f->members, (size_t)count);
+    for (size_t i = 0; i < (size_t)count; i++) {
+        /* A member that is no array of numbers only matters when somebody asks for it. */
+        unsigned char *start;
+        size_t size = 0, length;
+        const char *name = zip_get_name(f->z.zip, i, 0);
+        length = name != NULL ? strlen(name) : 0;
+        if (!(length < 5 || strcmp(name + length - 4, ".npy") != 0)) {
+            TRY(member_size(&f->z, i, &f->packed, &size));
+            npz_member *m = &f->members[f->count];
+            m->index = i;
+            m->size = size;
+            m->name = memory_format("%.*s", (int)length - 4, name);
+            if (m->name == NULL)
+                return fail_memory();
+            f->count++;
+            TRY(read_member(&f->z, i, size < MOST_HEADER ? size : MOST_HEADER, false, &start));
+            nicest_status status =
+                read_header(&m->array, start, size < MOST_HEADER ? size : MOST_HEADER, name);
+            m->readable = status == NICEST_OK;
+            m->reason = m->readable ? NULL : memory_format("%s: %s", f->z.path, nicest_error());
+            memory_free(start);
+            TRY(status == NICEST_E_MEMORY ? status : NICEST_OK);
+        }
+    }
     TRY(array != NULL ? find_named(f, array, &main) : find_main(f, &main));
     TRY(load_member(f, &f->members[main], false, t));
-    t->extras = memory_new(f->count, sizeof *t->extras);
-    if (t->extras == NULL)
-        return fail_memory();
+    TRY_NEW(t->extras, f->count);
     for (size_t i = 0; i < f->count; i++) {
         if (is_extra(f, i, main)) {
             TRY(add_extra(f, &f->members[i], t));
@@ -653,9 +590,31 @@ nicest_status npz_load(source_table *table, const char *path, const char *array)
 {
     npz f = {0};
     source_table made = {0};
-    TRY(archive_open(&f.z, path));
+    archive *z = &f.z;
+    zip_error_t error;
+    zip_error_init(&error);
+    *z = (archive){path, {0}, NULL};
+    TRY(file_load(&z->bytes, path, 0));
+    zip_source_t *source = zip_source_buffer_create(z->bytes.data, z->bytes.size, 0, &error);
+    if (source == NULL) {
+        file_release(&z->bytes);
+        return fail_zip(path, &error);
+    }
+    z->zip = zip_open_from_source(source, ZIP_RDONLY, &error);
+    if (z->zip == NULL) {
+        zip_source_free(source);
+        file_release(&z->bytes);
+        return fail_zip(path, &error);
+    }
+    zip_error_fini(&error);
     nicest_status status = load_table(&f, array, &made);
-    npz_close(&f);
+    for (size_t i = 0; i < f.count; i++) {
+        memory_free(f.members[i].name);
+        memory_free(f.members[i].reason);
+    }
+    memory_free(f.members);
+    zip_discard(f.z.zip);
+    file_release(&f.z.bytes);
     if (status != NICEST_OK)
         source_table_close(&made);
     else

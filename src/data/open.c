@@ -32,9 +32,8 @@ typedef struct choice {
 /* Names of columns and extras in one list; only the list itself is new. */
 static nicest_status list_columns(const source_table *t, char ***names)
 {
-    char **list = memory_new(t->columns + t->extra_count, sizeof *list);
-    if (list == NULL)
-        return fail_memory();
+    char **list;
+    TRY_NEW(list, t->columns + t->extra_count);
     for (size_t j = 0; j < t->columns; j++)
         list[j] = t->names != NULL ? t->names[j] : NULL;
     for (size_t j = 0; j < t->extra_count; j++)
@@ -56,20 +55,6 @@ static nicest_status choose(choice *c)
     if (status == NICEST_OK && t->labelled && c->chosen.label == NO_COLUMN)
         c->chosen.label = t->columns;
     return status;
-}
-
-/* An array that was asked for and cannot be read says why. */
-static nicest_status check_readable(const choice *c)
-{
-    const source_table *t = c->table;
-    for (size_t i = 0; i < t->extra_count; i++) {
-        bool asked = c->chosen.label == t->columns + i || c->chosen.where == t->columns + i;
-        for (size_t j = 0; j < c->chosen.count; j++)
-            asked = asked || c->chosen.columns[j] == t->columns + i;
-        if (asked && t->extras[i].reason != NULL)
-            return fail(NICEST_E_FORMAT, "%s", t->extras[i].reason);
-    }
-    return NICEST_OK;
 }
 
 static void read_column(const source_table *t, size_t column, double *out)
@@ -106,27 +91,6 @@ static void translate_where(choice *c)
             return;
         }
     }
-}
-
-static nicest_status keep_rows(choice *c)
-{
-    size_t n = c->table->rows;
-    if (c->chosen.where == NO_COLUMN)
-        return NICEST_OK;
-    double *values = memory_new(n, sizeof *values);
-    c->rows = memory_new(n, sizeof *c->rows);
-    if (values == NULL || c->rows == NULL) {
-        memory_free(values);
-        return fail_memory();
-    }
-    translate_where(c);
-    read_column(c->table, c->chosen.where, values);
-    for (size_t i = 0; i < n; i++) {
-        if (selection_keeps_number(&c->chosen, values[i]))
-            c->rows[c->kept++] = i;
-    }
-    memory_free(values);
-    return c->kept > 0 ? NICEST_OK : selection_nothing(c->place, c->options->where);
 }
 
 static nicest_status take_labels(choice *c)
@@ -202,9 +166,8 @@ static nicest_status copy_columns(choice *c)
 static nicest_status point_columns(choice *c)
 {
     source_table *t = c->table;
-    size_t *offsets = memory_new(c->chosen.count, sizeof *offsets);
-    if (offsets == NULL)
-        return fail_memory();
+    size_t *offsets;
+    TRY_NEW(offsets, c->chosen.count);
     for (size_t i = 0; i < c->chosen.count; i++) {
         size_t j = c->chosen.columns[i];
         offsets[i] = t->offsets != NULL ? t->offsets[j] : j * t->column_stride;
@@ -223,9 +186,7 @@ static nicest_status choose_kinds(const choice *c, column_kind **kinds)
         plain = words_of(t, c->chosen.columns[i], &count) == NULL;
     if (plain)
         return NICEST_OK;
-    *kinds = memory_new(c->chosen.count, sizeof **kinds);
-    if (*kinds == NULL)
-        return fail_memory();
+    TRY_NEW(*kinds, c->chosen.count);
     for (size_t i = 0; i < c->chosen.count; i++) {
         size_t j = c->chosen.columns[i], count;
         char *const *words = words_of(t, j, &count);
@@ -287,8 +248,32 @@ static nicest_status apply(choice *c, slice part)
     unsigned size[3] = {c->table->height, c->table->width, c->table->channels};
     TRY(take_slice(c, part));
     TRY(choose(c));
-    TRY(check_readable(c));
-    TRY(keep_rows(c));
+    /* An array that was asked for and cannot be read says why. */
+    const source_table *t = c->table;
+    for (size_t i = 0; i < t->extra_count; i++) {
+        bool asked = c->chosen.label == t->columns + i || c->chosen.where == t->columns + i;
+        for (size_t j = 0; j < c->chosen.count; j++)
+            asked = asked || c->chosen.columns[j] == t->columns + i;
+        if (asked && t->extras[i].reason != NULL)
+            return fail(NICEST_E_FORMAT, "%s", t->extras[i].reason);
+    }
+    size_t n = c->table->rows;
+    if (!(c->chosen.where == NO_COLUMN)) {
+        double *values = memory_new(n, sizeof *values);
+        c->rows = memory_new(n, sizeof *c->rows);
+        if (values == NULL || c->rows == NULL) {
+            memory_free(values);
+            return fail_memory();
+        }
+        translate_where(c);
+        read_column(c->table, c->chosen.where, values);
+        for (size_t i = 0; i < n; i++) {
+            if (selection_keeps_number(&c->chosen, values[i]))
+                c->rows[c->kept++] = i;
+        }
+        memory_free(values);
+        TRY(c->kept > 0 ? NICEST_OK : selection_nothing(c->place, c->options->where));
+    }
     TRY(take_labels(c));
     TRY(take_columns(c));
     TRY(selection_picture(c->place, c->options, c->chosen.count - c->chosen.weighted,
@@ -297,28 +282,6 @@ static nicest_status apply(choice *c, slice part)
     c->table->width = size[1];
     c->table->channels = size[2];
     return NICEST_OK;
-}
-
-/* Takes the table, also on failure. */
-static nicest_status finish(nicest_data **data, source_table *table, const char *place, slice part,
-                            const nicest_data_options *options)
-{
-    choice c = {table, place, options, {0}, NULL, 0};
-    nicest_data *whole = NULL;
-    nicest_status status = apply(&c, part);
-    if (status == NICEST_OK)
-        status = source_from_table(&whole, table);
-    else
-        source_table_close(table);
-    if (status == NICEST_OK && c.rows != NULL) {
-        status = nicest_data_select(data, whole, c.rows, c.kept);
-        nicest_data_free(whole);
-    } else if (status == NICEST_OK) {
-        *data = whole;
-    }
-    selection_close(&c.chosen);
-    memory_free(c.rows);
-    return status;
 }
 
 /* ---------------------------------------------------------------- the argument */
@@ -389,7 +352,23 @@ static nicest_status open_path(nicest_data **data, char *path, slice part,
     } else {
         return csv_load(data, path, part, options);
     }
-    return finish(data, &table, path, part, options);
+    /* Takes the table, also on failure. */
+    choice c = {&table, path, options, {0}, NULL, 0};
+    nicest_data *whole = NULL;
+    nicest_status status = apply(&c, part);
+    if (status == NICEST_OK)
+        status = source_from_table(&whole, &table);
+    else
+        source_table_close(&table);
+    if (status == NICEST_OK && c.rows != NULL) {
+        status = nicest_data_select(data, whole, c.rows, c.kept);
+        nicest_data_free(whole);
+    } else if (status == NICEST_OK) {
+        *data = whole;
+    }
+    selection_close(&c.chosen);
+    memory_free(c.rows);
+    return status;
 }
 
 nicest_status nicest_data_open(nicest_data **data, const char *text,
@@ -460,9 +439,8 @@ nicest_status nicest_reader_open(nicest_reader **reader, const char *text,
 {
     if (reader == NULL || text == NULL)
         return fail(NICEST_E_ARGUMENT, "a DATA argument and a place for the reader are needed");
-    nicest_reader *made = memory_new(1, sizeof *made);
-    if (made == NULL)
-        return fail_memory();
+    nicest_reader *made;
+    TRY_NEW(made, 1);
     nicest_status status = open_reader(made, text, options);
     if (status != NICEST_OK)
         nicest_reader_close(made);
@@ -484,44 +462,40 @@ void nicest_reader_close(nicest_reader *reader)
     memory_free(reader);
 }
 
-/* The names of a stream as a table without rows. */
-static nicest_status match_stream(nicest_reader *reader, const nicest_model *model)
-{
-    size_t d = nicest_model_columns(model), n = csv_columns(reader->stream);
-    nicest_data *header = NULL;
-    char *note = NULL, **names = NULL;
-    size_t *place = memory_new(d, sizeof *place);
-    column_kind *kinds = memory_new(d, sizeof *kinds); /* borrowed ones */
-    nicest_status status = place && kinds ? NICEST_OK : fail_memory();
-    if (status == NICEST_OK)
-        status = nicest_data_new(&header, NULL, 0, n, (const char *const *)reader->names);
-    if (status == NICEST_OK)
-        status = match_reader(model, header, place, &note);
-    for (size_t j = 0; status == NICEST_OK && j < d; j++)
-        kinds[j] = *model_kind(model, j);
-    if (status == NICEST_OK)
-        status = csv_expect(reader->stream, place, kinds, d);
-    if (status == NICEST_OK) {
-        source_texts_free(reader->names, n);
-        reader->names = NULL;
-        status = csv_column_names(&names, reader->stream);
-        reader->names = names;
-    }
-    memory_free(reader->note);
-    reader->note = note;
-    nicest_data_free(header);
-    memory_free(place);
-    memory_free(kinds);
-    return status;
-}
-
 nicest_status nicest_reader_match(nicest_reader *reader, const nicest_model *model)
 {
     nicest_data *matched;
     if (reader == NULL || model == NULL)
         return fail(NICEST_E_ARGUMENT, "a reader and a model are needed");
-    if (reader->stream != NULL)
-        return match_stream(reader, model);
+    if (reader->stream != NULL) {
+        /* The names of a stream as a table without rows. */
+        size_t d = nicest_model_columns(model), n = csv_columns(reader->stream);
+        nicest_data *header = NULL;
+        char *note = NULL, **names = NULL;
+        size_t *place = memory_new(d, sizeof *place);
+        column_kind *kinds = memory_new(d, sizeof *kinds); /* borrowed ones */
+        nicest_status status = place && kinds ? NICEST_OK : fail_memory();
+        if (status == NICEST_OK)
+            status = nicest_data_new(&header, NULL, 0, n, (const char *const *)reader->names);
+        if (status == NICEST_OK)
+            status = match_reader(model, header, place, &note);
+        for (size_t j = 0; status == NICEST_OK && j < d; j++)
+            kinds[j] = *model_kind(model, j);
+        if (status == NICEST_OK)
+            status = csv_expect(reader->stream, place, kinds, d);
+        if (status == NICEST_OK) {
+            source_texts_free(reader->names, n);
+            reader->names = NULL;
+            status = csv_column_names(&names, reader->stream);
+            reader->names = names;
+        }
+        memory_free(reader->note);
+        reader->note = note;
+        nicest_data_free(header);
+        memory_free(place);
+        memory_free(kinds);
+        return status;
+    }
     TRY(nicest_data_match(&matched, model, reader->data));
     nicest_data_free(reader->data);
     reader->data = matched;

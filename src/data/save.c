@@ -118,23 +118,6 @@ static const char *label_name(const nicest_data *data)
     return "label";
 }
 
-static nicest_status put_header(text_sink *sink, const nicest_data *data, char separator)
-{
-    bool prefix = looks_like_row(data);
-    for (size_t j = 0; j < nicest_data_columns(data); j++) {
-        if (j > 0)
-            TRY(put(sink, &separator, 1));
-        if (prefix)
-            TRY(put(sink, "x", 1));
-        TRY(put_name(sink, nicest_data_column_name(data, j), separator));
-    }
-    if (nicest_data_labels(data) != NULL) {
-        TRY(put(sink, &separator, 1));
-        TRY(put_name(sink, label_name(data), separator));
-    }
-    return put(sink, "\n", 1);
-}
-
 static nicest_status put_numbers(text_sink *sink, const double *row, size_t columns, char separator)
 {
     size_t room = columns * (NUMBER_SIZE + 1), used = 0;
@@ -199,9 +182,8 @@ static nicest_status visit_rows(const nicest_data *data, rows_visitor visit, voi
 {
     size_t n = nicest_data_rows(data), d = nicest_data_columns(data);
     size_t some = d < VALUES ? VALUES / d : 1;
-    double *rows = memory_new(some * d, sizeof *rows);
-    if (rows == NULL)
-        return fail_memory();
+    double *rows;
+    TRY_NEW(rows, some * d);
     nicest_status status = NICEST_OK;
     for (size_t first = 0; first < n && status == NICEST_OK; first += some) {
         size_t count = n - first < some ? n - first : some;
@@ -243,7 +225,21 @@ static nicest_status save_text(const nicest_data *data, const char *path, char s
         context.plain = context.plain && nicest_data_column_kind(data, j) == NICEST_NUMBER;
     if (!packed)
         TRY(file_writer_open(&sink.writer, path));
-    nicest_status status = put_header(&sink, data, separator);
+    nicest_status status = NICEST_OK;
+    bool prefix = looks_like_row(data);
+    for (size_t j = 0; j < nicest_data_columns(data); j++) {
+        if (j > 0)
+            TRY_TO(put(&sink, &separator, 1));
+        if (prefix)
+            TRY_TO(put(&sink, "x", 1));
+        TRY_TO(put_name(&sink, nicest_data_column_name(data, j), separator));
+    }
+    if (nicest_data_labels(data) != NULL) {
+        TRY_TO(put(&sink, &separator, 1));
+        TRY_TO(put_name(&sink, label_name(data), separator));
+    }
+    status = put(&sink, "\n", 1);
+done:
     if (status == NICEST_OK)
         status = flush(&sink);
     if (status == NICEST_OK)
@@ -265,11 +261,24 @@ static bool is_normal(const char *word)
     return strcmp(word, "normal") == 0 || strcmp(word, "0") == 0;
 }
 
-/* Numbers for a format that has no words: 0 for the words `normal` and `0`, which are normal where
- * outliers are judged, and 1, 2, ... for others as they appear. place: [codes], all 0. */
-static void number_words(double *numbers, const nicest_data *data, size_t *place)
+/* [rows], to be freed; numbers stay as they are. */
+static nicest_status label_numbers(double **out, const nicest_data *data)
 {
+    size_t n = nicest_data_rows(data), codes = 0;
     const double *labels = nicest_data_labels(data);
+    double *numbers;
+    TRY_NEW(numbers, n);
+    memcpy(numbers, labels, n * sizeof *numbers);
+    for (size_t i = 0; i < n; i++)
+        if (nicest_data_label_text(data, i) != NULL && labels[i] >= (double)codes)
+            codes = (size_t)labels[i] + 1;
+    size_t *place = codes > 0 ? memory_new(codes, sizeof *place) : NULL;
+    if (codes > 0 && place == NULL) {
+        memory_free(numbers);
+        return fail_memory();
+    }
+    /* Numbers for a format that has no words: 0 for the words `normal` and `0`, which are normal
+     * where outliers are judged, and 1, 2, ... for others as they appear. place: [codes], all 0. */
     size_t others = 0;
     for (size_t i = 0; i < nicest_data_rows(data); i++) {
         const char *word = nicest_data_label_text(data, i);
@@ -280,26 +289,6 @@ static void number_words(double *numbers, const nicest_data *data, size_t *place
             *mine = ++others;
         numbers[i] = (double)*mine;
     }
-}
-
-/* [rows], to be freed; numbers stay as they are. */
-static nicest_status label_numbers(double **out, const nicest_data *data)
-{
-    size_t n = nicest_data_rows(data), codes = 0;
-    const double *labels = nicest_data_labels(data);
-    double *numbers = memory_new(n, sizeof *numbers);
-    if (numbers == NULL)
-        return fail_memory();
-    memcpy(numbers, labels, n * sizeof *numbers);
-    for (size_t i = 0; i < n; i++)
-        if (nicest_data_label_text(data, i) != NULL && labels[i] >= (double)codes)
-            codes = (size_t)labels[i] + 1;
-    size_t *place = codes > 0 ? memory_new(codes, sizeof *place) : NULL;
-    if (codes > 0 && place == NULL) {
-        memory_free(numbers);
-        return fail_memory();
-    }
-    number_words(numbers, data, place);
     memory_free(place);
     *out = numbers;
     return NICEST_OK;
@@ -362,34 +351,6 @@ static nicest_status make_label_npy(byte_buffer *out, const nicest_data *data)
     return status != NICEST_OK ? status : p != NULL ? NICEST_OK : fail_memory();
 }
 
-static nicest_status save_npy(const nicest_data *data, const char *path)
-{
-    byte_buffer bytes = {0};
-    nicest_status status = make_npy(&bytes, data);
-    if (status == NICEST_OK)
-        status = write_file(path, &bytes);
-    byte_buffer_close(&bytes);
-    return status;
-}
-
-static nicest_status save_npz(const nicest_data *data, const char *path)
-{
-    byte_buffer values = {0}, labels = {0}, archive = {0};
-    zip_member members[2] = {{"X.npy", &values}, {"label.npy", &labels}};
-    bool labelled = nicest_data_labels(data) != NULL;
-    nicest_status status = make_npy(&values, data);
-    if (status == NICEST_OK && labelled)
-        status = make_label_npy(&labels, data);
-    if (status == NICEST_OK)
-        status = zip_pack(&archive, members, labelled ? 2 : 1);
-    if (status == NICEST_OK)
-        status = write_file(path, &archive);
-    byte_buffer_close(&values);
-    byte_buffer_close(&labels);
-    byte_buffer_close(&archive);
-    return status;
-}
-
 /* ---------------------------------------------------------------- IDX */
 
 /* The digit in "-idx3-ubyte", or 0. */
@@ -428,35 +389,6 @@ static void put_big(unsigned char *p, size_t value)
 {
     for (int i = 0; i < 4; i++)
         p[i] = (unsigned char)(value >> (24 - 8 * i));
-}
-
-static nicest_status put_idx_header(byte_buffer *out, const size_t *size, unsigned axes)
-{
-    unsigned char *p = byte_buffer_take(out, 4 + 4 * axes);
-    if (p == NULL)
-        return fail_memory();
-    memcpy(p, "\0\0\x08", 3);
-    p[3] = (unsigned char)axes;
-    for (unsigned i = 0; i < axes; i++)
-        put_big(p + 4 + 4 * i, size[i]);
-    return NICEST_OK;
-}
-
-static nicest_status choose_axes(const nicest_data *data, const char *path, unsigned axes,
-                                 size_t size[4])
-{
-    unsigned height, width, channels;
-    nicest_data_image(data, &height, &width, &channels);
-    size[0] = nicest_data_rows(data);
-    size[1] = axes > 2 ? height : nicest_data_columns(data);
-    size[2] = width;
-    size[3] = channels;
-    if ((axes == 1 && size[1] != 1) || (axes > 2 && height == 0) || (axes == 3 && channels != 1))
-        return fail(NICEST_E_MISMATCH, "%s: %zu columns (%ux%ux%u) do not fit %u axes", path,
-                    nicest_data_columns(data), height, width, channels, axes);
-    if (size[0] > UINT32_MAX || size[1] > UINT32_MAX)
-        return fail(NICEST_E_MISMATCH, "%s: an axis of IDX is at most 4294967295", path);
-    return NICEST_OK;
 }
 
 static nicest_status labels_are_bytes(bool *bytes, const nicest_data *data)
@@ -555,11 +487,29 @@ static nicest_status save_idx(const nicest_data *data, const char *path, unsigne
     char *beside;
     byte_buffer bytes = {0};
     byte_check check = {data, path};
-    TRY(choose_axes(data, path, axes, size));
+    unsigned height, width, channels;
+    nicest_data_image(data, &height, &width, &channels);
+    size[0] = nicest_data_rows(data);
+    size[1] = axes > 2 ? height : nicest_data_columns(data);
+    size[2] = width;
+    size[3] = channels;
+    if ((axes == 1 && size[1] != 1) || (axes > 2 && height == 0) || (axes == 3 && channels != 1))
+        return fail(NICEST_E_MISMATCH, "%s: %zu columns (%ux%ux%u) do not fit %u axes", path,
+                    nicest_data_columns(data), height, width, channels, axes);
+    if (size[0] > UINT32_MAX || size[1] > UINT32_MAX)
+        return fail(NICEST_E_MISMATCH, "%s: an axis of IDX is at most 4294967295", path);
     if (source_type(data) != VALUE_U8)
         TRY(visit_rows(data, check_bytes, &check));
     TRY(find_labels_file(&beside, data, path));
-    nicest_status status = put_idx_header(&bytes, size, axes);
+    nicest_status status = NICEST_OK;
+    unsigned char *p = byte_buffer_take(&bytes, 4 + 4 * axes);
+    if (p == NULL)
+        TRY_TO(fail_memory());
+    memcpy(p, "\0\0\x08", 3);
+    p[3] = (unsigned char)axes;
+    for (unsigned i = 0; i < axes; i++)
+        put_big(p + 4 + 4 * i, size[i]);
+done:
     if (status == NICEST_OK)
         status = put_values(&bytes, data, VALUE_U8);
     bool there = beside != NULL && file_exists(beside);
@@ -599,40 +549,22 @@ static nicest_status widen_range(void *context, size_t first, const double *rows
     return NICEST_OK;
 }
 
-static void draw_picture(grid *g, size_t number, const double *row)
-{
-    size_t top = number / g->across * (g->height + GAP);
-    size_t left = number % g->across * (g->width + GAP);
-    for (size_t y = 0; y < g->height; y++) {
-        unsigned char *line = g->image.pixels + ((top + y) * g->image.width + left) * g->channels;
-        for (size_t x = 0; x < g->width * g->channels; x++) {
-            double level = (row[y * g->width * g->channels + x] - g->low) * g->scale;
-            line[x] = (unsigned char)(level >= 0 ? (level < 255 ? level + 0.5 : 255) : 0);
-        }
-    }
-}
-
 static nicest_status draw_rows(void *context, size_t first, const double *rows, size_t count)
 {
     grid *g = context;
-    for (size_t i = 0; i < count; i++)
-        draw_picture(g, first + i, rows + i * g->height * g->width * g->channels);
-    return NICEST_OK;
-}
-
-/* Bytes are shown as they are, unless they are 0 and 1; other values from the least to the
- * largest. */
-static nicest_status choose_levels(grid *g, const nicest_data *data)
-{
-    range r = {INFINITY, -(double)INFINITY, nicest_data_columns(data)};
-    g->low = 0;
-    g->scale = 1;
-    TRY(visit_rows(data, widen_range, &r));
-    if (source_type(data) == VALUE_U8 && r.high > 1)
-        return NICEST_OK;
-    if (r.high > r.low && isfinite(r.high - r.low)) {
-        g->low = r.low;
-        g->scale = 255 / (r.high - r.low);
+    for (size_t i = 0; i < count; i++) {
+        size_t number = first + i;
+        const double *row = rows + i * g->height * g->width * g->channels;
+        size_t top = number / g->across * (g->height + GAP);
+        size_t left = number % g->across * (g->width + GAP);
+        for (size_t y = 0; y < g->height; y++) {
+            unsigned char *line =
+                g->image.pixels + ((top + y) * g->image.width + left) * g->channels;
+            for (size_t x = 0; x < g->width * g->channels; x++) {
+                double level = (row[y * g->width * g->channels + x] - g->low) * g->scale;
+                line[x] = (unsigned char)(level >= 0 ? (level < 255 ? level + 0.5 : 255) : 0);
+            }
+        }
     }
     return NICEST_OK;
 }
@@ -653,7 +585,18 @@ static nicest_status save_png(const nicest_data *data, const char *path)
     if (across_pixels > MOST_SIDE || down_pixels > MOST_SIDE)
         return fail(NICEST_E_MISMATCH, "%s: %zu pictures of %ux%u are too many for one grid", path,
                     n, height, width);
-    TRY(choose_levels(&g, data));
+    /* Bytes are shown as they are, unless they are 0 and 1; other values from the least to the
+     * largest. */
+    range r = {INFINITY, -(double)INFINITY, nicest_data_columns(data)};
+    g.low = 0;
+    g.scale = 1;
+    TRY(visit_rows(data, widen_range, &r));
+    if (!(source_type(data) == VALUE_U8 && r.high > 1)) {
+        if (r.high > r.low && isfinite(r.high - r.low)) {
+            g.low = r.low;
+            g.scale = 255 / (r.high - r.low);
+        }
+    }
     TRY(nicest_image_new(&g.image, (unsigned)across_pixels, (unsigned)down_pixels, channels));
     nicest_status status = visit_rows(data, draw_rows, &g);
     if (status == NICEST_OK)
@@ -675,10 +618,30 @@ nicest_status nicest_data_save(const nicest_data *data, const char *path)
         return save_text(data, path, ',');
     if (ends_with(path, ".tsv") || ends_with(path, ".tsv.gz"))
         return save_text(data, path, '\t');
-    if (ends_with(path, ".npy"))
-        return save_npy(data, path);
-    if (ends_with(path, ".npz"))
-        return save_npz(data, path);
+    if (ends_with(path, ".npy")) {
+        byte_buffer bytes = {0};
+        nicest_status status = make_npy(&bytes, data);
+        if (status == NICEST_OK)
+            status = write_file(path, &bytes);
+        byte_buffer_close(&bytes);
+        return status;
+    }
+    if (ends_with(path, ".npz")) {
+        byte_buffer values = {0}, labels = {0}, archive = {0};
+        zip_member members[2] = {{"X.npy", &values}, {"label.npy", &labels}};
+        bool labelled = nicest_data_labels(data) != NULL;
+        nicest_status status = make_npy(&values, data);
+        if (status == NICEST_OK && labelled)
+            status = make_label_npy(&labels, data);
+        if (status == NICEST_OK)
+            status = zip_pack(&archive, members, labelled ? 2 : 1);
+        if (status == NICEST_OK)
+            status = write_file(path, &archive);
+        byte_buffer_close(&values);
+        byte_buffer_close(&labels);
+        byte_buffer_close(&archive);
+        return status;
+    }
     if (ends_with(path, ".png"))
         return save_png(data, path);
     return fail(NICEST_E_ARGUMENT,

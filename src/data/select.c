@@ -155,16 +155,6 @@ static void drop_column(void *context, size_t column)
     c->taken[column] = 2;
 }
 
-static void remove_dropped(chooser *c)
-{
-    size_t kept = 0;
-    for (size_t i = 0; i < c->s->count; i++) {
-        if (c->taken[c->s->columns[i]] != 2)
-            c->s->columns[kept++] = c->s->columns[i];
-    }
-    c->s->count = kept;
-}
-
 static nicest_status choose_columns(chooser *c, const column_list *list,
                                     const nicest_data_options *o)
 {
@@ -187,7 +177,12 @@ static nicest_status choose_columns(chooser *c, const column_list *list,
         if (weights != NO_COLUMN)
             drop_column(c, weights);
     }
-    remove_dropped(c);
+    size_t kept = 0;
+    for (size_t i = 0; i < c->s->count; i++) {
+        if (c->taken[c->s->columns[i]] != 2)
+            c->s->columns[kept++] = c->s->columns[i];
+    }
+    c->s->count = kept;
     if (c->s->count == 0)
         return fail(NICEST_E_ARGUMENT, "%s: no column is left", list->place);
     if (weights != NO_COLUMN)

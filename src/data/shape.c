@@ -51,9 +51,7 @@ static void find_picture(source_table *t, const shape *s, bool *first)
 static nicest_status find_offsets(source_table *t, const shape *s, const size_t *stride, bool first)
 {
     static const size_t LAST_FIRST[] = {1, 3, 2};
-    t->offsets = memory_new(t->columns, sizeof *t->offsets);
-    if (t->offsets == NULL)
-        return fail_memory();
+    TRY_NEW(t->offsets, t->columns);
     for (size_t j = 0; j < t->columns; j++) {
         size_t left = j, offset = 0;
         for (size_t i = s->axes - 1, k = 0; i > 0; i--, k++) {

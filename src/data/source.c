@@ -200,9 +200,7 @@ static nicest_status name_columns(source_table *t, bool *named)
 {
     *named = t->names != NULL && t->columns > 0 && t->names[0] != NULL;
     if (t->names == NULL)
-        t->names = memory_new(t->columns, sizeof *t->names);
-    if (t->names == NULL)
-        return fail_memory();
+        TRY_NEW(t->names, t->columns);
     for (size_t j = 0; j < t->columns; j++) {
         if (t->names[j] == NULL)
             t->names[j] = memory_format("x%zu", j + 1);
@@ -467,9 +465,7 @@ static void shape_block(source_table *t, value_type type, size_t rows, size_t co
 
 nicest_status source_texts_copy(char ***copies, const char *const *texts, size_t count)
 {
-    *copies = memory_new(count, sizeof **copies);
-    if (*copies == NULL)
-        return fail_memory();
+    TRY_NEW(*copies, count);
     for (size_t i = 0; i < count; i++) {
         (*copies)[i] = memory_text(texts[i]);
         if ((*copies)[i] == NULL && texts[i] != NULL)
@@ -499,27 +495,6 @@ nicest_status nicest_data_new(nicest_data **data, const double *values, size_t n
     return source_from_table(data, &table);
 }
 
-/* Columns wherever they lie, as distances from the lowest of them. */
-static nicest_status lay_columns(source_table *t, const nicest_view *view)
-{
-    uintptr_t lowest = UINTPTR_MAX;
-    t->offsets = memory_new(view->columns, sizeof *t->offsets);
-    if (t->offsets == NULL)
-        return fail_memory();
-    for (size_t j = 0; j < view->columns; j++) {
-        uintptr_t at = (uintptr_t)view->column[j];
-        if (at == 0 && view->rows > 0)
-            return fail(NICEST_E_ARGUMENT, "view: column %zu is NULL", j + 1);
-        if (at < lowest) {
-            lowest = at;
-            t->values = view->column[j];
-        }
-    }
-    for (size_t j = 0; j < view->columns; j++)
-        t->offsets[j] = (size_t)((uintptr_t)view->column[j] - lowest);
-    return NICEST_OK;
-}
-
 /* Words in order, and of every value one of them. */
 static nicest_status check_category(const source_table *t, size_t column, const nicest_column *kind)
 {
@@ -529,9 +504,8 @@ static nicest_status check_category(const source_table *t, size_t column, const 
             (i > 0 && strcmp(kind->words[i - 1], kind->words[i]) >= 0))
             return fail(NICEST_E_ARGUMENT, "view: the words of column %zu are not in order",
                         column + 1);
-    double *values = memory_new(t->rows, sizeof *values);
-    if (values == NULL)
-        return fail_memory();
+    double *values;
+    TRY_NEW(values, t->rows);
     source_table_column(t, column, values);
     size_t good = 0;
     while (good < t->rows && (isnan(values[good]) || (values[good] >= 0 && values[good] <= most &&
@@ -546,9 +520,7 @@ static nicest_status check_category(const source_table *t, size_t column, const 
 
 static nicest_status fill_kinds(source_table *t, const nicest_column *given)
 {
-    t->kinds = memory_new(t->columns, sizeof *t->kinds);
-    if (t->kinds == NULL)
-        return fail_memory();
+    TRY_NEW(t->kinds, t->columns);
     for (size_t j = 0; j < t->columns; j++) {
         const nicest_column *g = &given[j];
         moment_format format;
@@ -573,34 +545,31 @@ static nicest_status fill_kinds(source_table *t, const nicest_column *given)
 static nicest_status fill_view(source_table *t, const nicest_view *view)
 {
     t->values = view->values;
-    if (view->column != NULL)
-        TRY(lay_columns(t, view));
+    if (view->column != NULL) {
+        /* Columns wherever they lie, as distances from the lowest of them. */
+        uintptr_t lowest = UINTPTR_MAX;
+        TRY_NEW(t->offsets, view->columns);
+        for (size_t j = 0; j < view->columns; j++) {
+            uintptr_t at = (uintptr_t)view->column[j];
+            if (at == 0 && view->rows > 0)
+                return fail(NICEST_E_ARGUMENT, "view: column %zu is NULL", j + 1);
+            if (at < lowest) {
+                lowest = at;
+                t->values = view->column[j];
+            }
+        }
+        for (size_t j = 0; j < view->columns; j++)
+            t->offsets[j] = (size_t)((uintptr_t)view->column[j] - lowest);
+    }
     if (view->names != NULL)
         TRY(source_texts_copy(&t->names, view->names, view->columns));
     if (view->kinds != NULL)
         TRY(fill_kinds(t, view->kinds));
     if (view->labels == NULL)
         return NICEST_OK;
-    t->labels = memory_new(view->rows, sizeof *t->labels);
-    if (t->labels == NULL)
-        return fail_memory();
+    TRY_NEW(t->labels, view->rows);
     if (view->rows > 0)
         memcpy(t->labels, view->labels, view->rows * sizeof *t->labels);
-    return NICEST_OK;
-}
-
-static nicest_status check_view(const nicest_view *view, value_type type)
-{
-    if (type == VALUE_TYPES)
-        return fail(NICEST_E_ARGUMENT,
-                    "view: the type is none of uint8 to int64, float32, float64");
-    TRY(check_size(view->rows, view->columns, value_size(type)));
-    if (view->values == NULL && view->column == NULL && view->rows > 0)
-        return fail(NICEST_E_ARGUMENT, "view: values or columns are needed");
-    double pixels = (double)view->height * view->width * view->channels;
-    if ((view->height | view->width | view->channels) && pixels != (double)view->columns)
-        return fail(NICEST_E_ARGUMENT, "view: a picture of %ux%ux%u is not %zu columns",
-                    view->height, view->width, view->channels, view->columns);
     return NICEST_OK;
 }
 
@@ -611,7 +580,16 @@ nicest_status nicest_data_view(nicest_data **data, const nicest_view *view)
         return fail(NICEST_E_ARGUMENT, "a view with a type and a place for the data are needed");
     while (type < VALUE_TYPES && strcmp(view->type, KINDS[type].name) != 0)
         type++;
-    TRY(check_view(view, type));
+    if (type == VALUE_TYPES)
+        return fail(NICEST_E_ARGUMENT,
+                    "view: the type is none of uint8 to int64, float32, float64");
+    TRY(check_size(view->rows, view->columns, value_size(type)));
+    if (view->values == NULL && view->column == NULL && view->rows > 0)
+        return fail(NICEST_E_ARGUMENT, "view: values or columns are needed");
+    double pixels = (double)view->height * view->width * view->channels;
+    if ((view->height | view->width | view->channels) && pixels != (double)view->columns)
+        return fail(NICEST_E_ARGUMENT, "view: a picture of %ux%ux%u is not %zu columns",
+                    view->height, view->width, view->channels, view->columns);
     source_table table = {.kind = "memory",
                           .type = type,
                           .rows = view->rows,
@@ -636,9 +614,7 @@ nicest_status nicest_data_view(nicest_data **data, const nicest_view *view)
 static nicest_status fill_selection(nicest_data *made, const nicest_data *data, const size_t *index,
                                     size_t count)
 {
-    made->index = memory_new(count, sizeof *made->index);
-    if (made->index == NULL)
-        return fail_memory();
+    TRY_NEW(made->index, count);
     if (data->labels != NULL && (made->labels = memory_new(count, sizeof(double))) == NULL)
         return fail_memory();
     if (data->weights != NULL && (made->weights = memory_new(count, sizeof(double))) == NULL)
@@ -661,9 +637,8 @@ nicest_status nicest_data_select(nicest_data **out, const nicest_data *data, con
 {
     if (out == NULL || data == NULL || (index == NULL && count > 0))
         return fail(NICEST_E_ARGUMENT, "data, row numbers and a place for the result are needed");
-    nicest_data *made = memory_new(1, sizeof *made);
-    if (made == NULL)
-        return fail_memory();
+    nicest_data *made;
+    TRY_NEW(made, 1);
     made->body = data->body;
     made->rows = count;
     memcpy(made->image, data->image, sizeof made->image);
@@ -690,9 +665,7 @@ static nicest_status check_not_nan(const nicest_data *data, const double *values
 
 static nicest_status copy_kinds(source_table *t, const column_kind *kinds)
 {
-    t->kinds = memory_new(t->columns, sizeof *t->kinds);
-    if (t->kinds == NULL)
-        return fail_memory();
+    TRY_NEW(t->kinds, t->columns);
     for (size_t j = 0; j < t->columns; j++)
         TRY(kinds_copy_one(&t->kinds[j], &kinds[j]));
     return NICEST_OK;
@@ -703,9 +676,7 @@ static nicest_status copy_labels(source_table *t, const nicest_data *data)
     const source_table *old = &data->body->table;
     if (data->labels == NULL)
         return NICEST_OK;
-    t->labels = memory_new(t->rows, sizeof *t->labels);
-    if (t->labels == NULL)
-        return fail_memory();
+    TRY_NEW(t->labels, t->rows);
     if (t->rows > 0)
         memcpy(t->labels, data->labels, t->rows * sizeof *t->labels);
     t->label_text_count = old->label_text_count;
@@ -719,9 +690,7 @@ static nicest_status copy_weights(nicest_data *made, const nicest_data *data)
 {
     if (data->weights == NULL)
         return NICEST_OK;
-    made->weights = memory_new(data->rows, sizeof *made->weights);
-    if (made->weights == NULL)
-        return fail_memory();
+    TRY_NEW(made->weights, data->rows);
     memcpy(made->weights, data->weights, data->rows * sizeof *made->weights);
     return NICEST_OK;
 }
@@ -787,9 +756,8 @@ nicest_status source_make(nicest_data **out, const source_made *made)
 
 nicest_status source_share(nicest_data **out, const nicest_data *data, const unsigned image[3])
 {
-    nicest_data *made = memory_new(1, sizeof *made);
-    if (made == NULL)
-        return fail_memory();
+    nicest_data *made;
+    TRY_NEW(made, 1);
     made->body = data->body;
     made->rows = data->rows;
     made->first = data->first;
@@ -834,22 +802,6 @@ void source_take_note(nicest_data *data, char *note)
     data->note = note;
 }
 
-static nicest_status fill_replacement(source_table *t, const nicest_data *data,
-                                      const double *values)
-{
-    const source_table *old = &data->body->table;
-    t->block = memory_new(data->rows * old->columns, value_size(old->type));
-    if (t->block == NULL)
-        return fail_memory();
-    shape_block(t, old->type, data->rows, old->columns);
-    value_store(t->type, values, t->rows * t->columns, t->block);
-    if (data->body->named)
-        TRY(source_texts_copy(&t->names, (const char *const *)old->names, t->columns));
-    if (old->kinds != NULL)
-        TRY(copy_kinds(t, old->kinds));
-    return copy_labels(t, data);
-}
-
 nicest_status nicest_data_replace(nicest_data **out, const nicest_data *data, const double *values)
 {
     if (out == NULL || data == NULL || (values == NULL && data->rows > 0))
@@ -861,7 +813,18 @@ nicest_status nicest_data_replace(nicest_data **out, const nicest_data *data, co
                           .height = data->image[0],
                           .width = data->image[1],
                           .channels = data->image[2]};
-    nicest_status status = fill_replacement(&table, data, values);
+    nicest_status status = NICEST_OK;
+    table.block = memory_new(data->rows * old->columns, value_size(old->type));
+    if (table.block == NULL)
+        TRY_TO(fail_memory());
+    shape_block(&table, old->type, data->rows, old->columns);
+    value_store(table.type, values, table.rows * table.columns, table.block);
+    if (data->body->named)
+        TRY_TO(source_texts_copy(&table.names, (const char *const *)old->names, table.columns));
+    if (old->kinds != NULL)
+        TRY_TO(copy_kinds(&table, old->kinds));
+    status = copy_labels(&table, data);
+done:
     if (status != NICEST_OK) {
         source_table_close(&table);
         return status;

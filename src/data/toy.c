@@ -424,19 +424,6 @@ static nicest_status read_request(toy_request *r, const char *text)
 
 /* ---------------------------------------------------------------- rows and densities */
 
-/* Uniform and normal numbers come from streams of their own: they must not share any. */
-static void draw_toy(const toy_request *r, double *rows)
-{
-    random_stream uniform = {r->seed, RANDOM_TOY, 2 * r->stream};
-    random_stream normal = {r->seed, RANDOM_TOY, 2 * r->stream + 1};
-    for (size_t i = 0; i < r->rows; i++) {
-        double u[4], z[2];
-        random_uniform_double(uniform, i, u, 4);
-        random_normal(normal, i, z, 2);
-        r->kind->draw(r, u, z, rows + 2 * i);
-    }
-}
-
 nicest_status toy_load(source_table *table, const char *text)
 {
     toy_request request;
@@ -444,7 +431,15 @@ nicest_status toy_load(source_table *table, const char *text)
     double *rows = memory_new(request.rows, 2 * sizeof *rows);
     if (rows == NULL)
         return fail_memory();
-    draw_toy(&request, rows);
+    /* Uniform and normal numbers come from streams of their own: they must not share any. */
+    random_stream uniform = {request.seed, RANDOM_TOY, 2 * request.stream};
+    random_stream normal = {request.seed, RANDOM_TOY, 2 * request.stream + 1};
+    for (size_t i = 0; i < request.rows; i++) {
+        double u[4], z[2];
+        random_uniform_double(uniform, i, u, 4);
+        random_normal(normal, i, z, 2);
+        request.kind->draw(&request, u, z, rows + 2 * i);
+    }
     *table = (source_table){.kind = "toy",
                             .type = VALUE_F64,
                             .block = rows,

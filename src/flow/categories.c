@@ -55,24 +55,6 @@ static void categories_init(layer *self, random_stream stream)
     mlp_init(&((categories *)self)->net, stream);
 }
 
-/* Biases are logarithms of frequencies with a row more that is all classes alike, but for OTHER. */
-static void start_category(const categories *c, const layer_start *s, size_t i, real *bias)
-{
-    size_t classes = c->classes[i], named = classes - (c->other[i] > 0);
-    double n = 0;
-    for (size_t k = 0; k < classes; k++) {
-        double count = 0;
-        for (size_t r = 0; r < s->n; r++)
-            count += s->category[i * s->n + r] == (real)k;
-        bias[k] = (real)count;
-        n += count;
-    }
-    for (size_t k = 0; k < classes; k++) {
-        double share = ((double)bias[k] + (k < named ? 1 / (double)named : 0)) / (n + 1);
-        bias[k] = (real)log(fmax(share, 1e-9));
-    }
-}
-
 static nicest_status categories_start(layer *self, const layer_start *s)
 {
     categories *c = (categories *)self;
@@ -80,8 +62,24 @@ static nicest_status categories_start(layer *self, const layer_start *s)
     for (size_t j = 0; j < s->entry->columns; j++)
         if (s->entry->place[j].category != SIZE_MAX)
             c->other[s->entry->place[j].category] = (real)s->entry->column[j].other;
-    for (size_t i = 0; i < c->count; i++)
-        start_category(c, s, i, last->bias + c->output_end[i] - c->classes[i]);
+    for (size_t i = 0; i < c->count; i++) {
+        /* Biases are logarithms of frequencies with a row more that is all classes alike, but for
+         * OTHER. */
+        real *bias = last->bias + c->output_end[i] - c->classes[i];
+        size_t classes = c->classes[i], named = classes - (c->other[i] > 0);
+        double n = 0;
+        for (size_t k = 0; k < classes; k++) {
+            double count = 0;
+            for (size_t r = 0; r < s->n; r++)
+                count += s->category[i * s->n + r] == (real)k;
+            bias[k] = (real)count;
+            n += count;
+        }
+        for (size_t k = 0; k < classes; k++) {
+            double share = ((double)bias[k] + (k < named ? 1 / (double)named : 0)) / (n + 1);
+            bias[k] = (real)log(fmax(share, 1e-9));
+        }
+    }
     return NICEST_OK;
 }
 

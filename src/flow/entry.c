@@ -120,30 +120,6 @@ static bool role_sound(const entry *e, const entry_column *c, const double *tabl
     return source ? source->role == ENTRY_CATEGORY && source->states == c->states : c->states == 1;
 }
 
-/* Own categories come first in the context, in the order of the columns. */
-static void place_columns(entry *e)
-{
-    e->values = e->categories = e->context = e->own = 0;
-    for (int given = 0; given < 2; given++) {
-        for (size_t j = 0; j < e->columns; j++) {
-            const entry_column *c = &e->column[j];
-            entry_place *p = &e->place[j];
-            if ((c->given > 0) != (given > 0))
-                continue;
-            size_t states = c->role == ENTRY_FOLLOWS ? 0 : (size_t)c->states;
-            p->classes = states ? states + (c->role == ENTRY_VALUE || c->other > 0) : 0;
-            if (c->role == ENTRY_VALUE)
-                p->value = given ? e->context++ : e->values++;
-            p->context = e->context;
-            p->category = p->classes && !given ? e->categories++ : SIZE_MAX;
-            e->context += p->classes ? p->classes + 1 : 0;
-            e->mixed = e->mixed || given || p->classes || c->role == ENTRY_FOLLOWS;
-        }
-        e->own = given ? e->own : e->context;
-    }
-    e->width = e->values + e->categories + e->context + 1;
-}
-
 nicest_status entry_set(entry *e)
 {
     size_t used = 0;
@@ -169,7 +145,26 @@ nicest_status entry_set(entry *e)
         e->noise[j] = c->unit;
         e->quantised = e->quantised || c->step > 0;
     }
-    place_columns(e);
+    /* Own categories come first in the context, in the order of the columns. */
+    e->values = e->categories = e->context = e->own = 0;
+    for (int given = 0; given < 2; given++) {
+        for (size_t j = 0; j < e->columns; j++) {
+            const entry_column *c = &e->column[j];
+            entry_place *p = &e->place[j];
+            if ((c->given > 0) != (given > 0))
+                continue;
+            size_t states = c->role == ENTRY_FOLLOWS ? 0 : (size_t)c->states;
+            p->classes = states ? states + (c->role == ENTRY_VALUE || c->other > 0) : 0;
+            if (c->role == ENTRY_VALUE)
+                p->value = given ? e->context++ : e->values++;
+            p->context = e->context;
+            p->category = p->classes && !given ? e->categories++ : SIZE_MAX;
+            e->context += p->classes ? p->classes + 1 : 0;
+            e->mixed = e->mixed || given || p->classes || c->role == ENTRY_FOLLOWS;
+        }
+        e->own = given ? e->own : e->context;
+    }
+    e->width = e->values + e->categories + e->context + 1;
     return NICEST_OK;
 }
 

@@ -18,39 +18,6 @@ static const layer_class *class_of(const flow *f, size_t i)
     return f->spec.layers[i]->class;
 }
 
-static void list_tensors(flow *f)
-{
-    for (size_t i = 0; i < f->spec.count; i++) {
-        char prefix[32];
-        snprintf(prefix, sizeof prefix, "layers.%zu", i);
-        if (class_of(f, i)->remember)
-            strcpy(prefix, "prior");
-        if (class_of(f, i)->tensors)
-            class_of(f, i)->tensors(f->spec.layers[i], prefix, &f->tensors);
-    }
-}
-
-static void list_blocks(flow *f)
-{
-    for (size_t i = 0; i < f->spec.count; i++)
-        if (class_of(f, i)->blocks)
-            class_of(f, i)->blocks(f->spec.layers[i], i, &f->tensors, &f->blocks);
-}
-
-/* Gives every layer its pointers into the two vectors. */
-static nicest_status place_tensors(flow *f)
-{
-    f->theta = memory_new(f->tensors.trainable, sizeof(real));
-    f->frozen = memory_new(f->tensors.frozen, sizeof(real));
-    if (!f->theta || !f->frozen)
-        return fail_memory();
-    for (size_t i = 0; i < f->tensors.count; i++) {
-        tensor *t = &f->tensors.items[i];
-        *t->slot = (t->trainable ? f->theta : f->frozen) + t->offset;
-    }
-    return NICEST_OK;
-}
-
 static const size_t *classes_of(const flow *f, size_t *count)
 {
     const layer *l = f->spec.categories;
@@ -71,7 +38,14 @@ static bool open_entry(flow *f)
 static nicest_status build(flow *f, const char *spec_text, size_t most)
 {
     TRY(spec_parse(&f->spec, spec_text));
-    list_tensors(f);
+    for (size_t i = 0; i < f->spec.count; i++) {
+        char prefix[32];
+        snprintf(prefix, sizeof prefix, "layers.%zu", i);
+        if (class_of(f, i)->remember)
+            strcpy(prefix, "prior");
+        if (class_of(f, i)->tensors)
+            class_of(f, i)->tensors(f->spec.layers[i], prefix, &f->tensors);
+    }
     if (f->tensors.failed)
         return fail_memory();
     if (most && (f->spec.columns > most || f->spec.context > most || f->tensors.trainable > most ||
@@ -80,8 +54,18 @@ static nicest_status build(flow *f, const char *spec_text, size_t most)
                     f->tensors.trainable + f->tensors.frozen);
     if (!open_entry(f))
         return fail_memory();
-    TRY(place_tensors(f));
-    list_blocks(f);
+    /* Gives every layer its pointers into the two vectors. */
+    f->theta = memory_new(f->tensors.trainable, sizeof(real));
+    f->frozen = memory_new(f->tensors.frozen, sizeof(real));
+    if (!f->theta || !f->frozen)
+        return fail_memory();
+    for (size_t i = 0; i < f->tensors.count; i++) {
+        tensor *t = &f->tensors.items[i];
+        *t->slot = (t->trainable ? f->theta : f->frozen) + t->offset;
+    }
+    for (size_t i = 0; i < f->spec.count; i++)
+        if (class_of(f, i)->blocks)
+            class_of(f, i)->blocks(f->spec.layers[i], i, &f->tensors, &f->blocks);
     f->order = f->spec.masked ? memory_new(2 * f->spec.columns, sizeof *f->order) : NULL;
     if (f->blocks.failed || (f->spec.masked && !f->order))
         return fail_memory();
@@ -92,9 +76,8 @@ static nicest_status build(flow *f, const char *spec_text, size_t most)
 
 nicest_status flow_new(flow **out, const char *spec_text, size_t most)
 {
-    flow *f = memory_new(1, sizeof *f);
-    if (!f)
-        return fail_memory();
+    flow *f;
+    TRY_NEW(f, 1);
     nicest_status status = build(f, spec_text, most);
     if (status != NICEST_OK)
         flow_free(f);
@@ -363,37 +346,32 @@ static bool keeps_gradient(const flow_workspace *w)
     return w->use >= FLOW_LEARN_WHOLE;
 }
 
-static nicest_status prepare_all(flow_workspace *w)
-{
-    size_t layers = w->flow->spec.count, tiles = tiles_of(w->rows, w->tile);
-    w->workers = memory_new((size_t)w->threads, sizeof *w->workers);
-    w->row_logp = memory_new(w->use >= FLOW_LEARN ? w->rows : 1, sizeof *w->row_logp);
-    w->largest = memory_new(tiles * layers * 2, sizeof *w->largest);
-    w->gradient = memory_new(keeps_gradient(w) ? w->flow->tensors.trainable : 0, sizeof(real));
-    if (!w->workers || !w->row_logp || !w->largest || !w->gradient)
-        return fail_memory();
-    if (w->use != FLOW_SCORE)
-        TRY(lay_tapes(w));
-    if (w->use == FLOW_GRADIENT)
-        turn_all(w);
-    for (int i = 0; i < w->threads; i++)
-        TRY(prepare_worker(w, &w->workers[i]));
-    return NICEST_OK;
-}
-
 nicest_status flow_workspace_new(flow_workspace **out, const flow *f, flow_use use, size_t rows,
                                  int threads, bool bf16)
 {
-    flow_workspace *w = memory_new(1, sizeof *w);
-    if (!w)
-        return fail_memory();
+    flow_workspace *w;
+    TRY_NEW(w, 1);
     w->flow = f;
     w->use = use;
     w->threads = threads < 1 ? parallel_available() : threads;
     w->rows = rows ? rows : (size_t)w->threads * FLOW_LONG_TILE;
     w->tile = choose_tile(f, w->rows, w->threads);
     w->bf16 = bf16 && use != FLOW_SCORE;
-    nicest_status status = prepare_all(w);
+    nicest_status status = NICEST_OK;
+    size_t layers = w->flow->spec.count, tiles = tiles_of(w->rows, w->tile);
+    w->workers = memory_new((size_t)w->threads, sizeof *w->workers);
+    w->row_logp = memory_new(w->use >= FLOW_LEARN ? w->rows : 1, sizeof *w->row_logp);
+    w->largest = memory_new(tiles * layers * 2, sizeof *w->largest);
+    w->gradient = memory_new(keeps_gradient(w) ? w->flow->tensors.trainable : 0, sizeof(real));
+    if (!w->workers || !w->row_logp || !w->largest || !w->gradient)
+        TRY_TO(fail_memory());
+    if (w->use != FLOW_SCORE)
+        TRY_TO(lay_tapes(w));
+    if (w->use == FLOW_GRADIENT)
+        turn_all(w);
+    for (int i = 0; i < w->threads; i++)
+        TRY_TO(prepare_worker(w, &w->workers[i]));
+done:
     if (status != NICEST_OK)
         flow_workspace_free(w);
     else
@@ -538,15 +516,6 @@ static void draw_categories(const flow_workspace *w, tile *t, size_t first, floa
     }
 }
 
-/* NaN in a masked flow: the value is hidden. */
-static void load_mask(tile *t)
-{
-    for (size_t i = 0; i < t->columns * t->padded; i++) {
-        t->mask[i] = (real)!isnan(t->x[i]);
-        t->x[i] = isnan(t->x[i]) ? 0 : t->x[i];
-    }
-}
-
 /* Fills t->x, mask and context from what the job gives; zeros where there is no row. `values` is
  * room for twice ROWS_AT_ONCE rows. */
 static void load_tile(const flow_workspace *w, tile *t, size_t first, double *values, float *noise)
@@ -568,8 +537,13 @@ static void load_tile(const flow_workspace *w, tile *t, size_t first, double *va
         if (e->mixed)
             load_rest(w, t, start, room, rows);
     }
-    if (t->mask)
-        load_mask(t);
+    if (t->mask) {
+        /* NaN in a masked flow: the value is hidden. */
+        for (size_t i = 0; i < t->columns * t->padded; i++) {
+            t->mask[i] = (real)!isnan(t->x[i]);
+            t->x[i] = isnan(t->x[i]) ? 0 : t->x[i];
+        }
+    }
     if (job->input == FLOW_PRIOR && e->categories)
         draw_categories(w, t, first, noise);
 }
@@ -588,30 +562,6 @@ static void select_tape(const flow_workspace *w, tile *t, size_t layer_index, si
 {
     t->tape = goes_back(w) ? &w->tapes[layer_index] : NULL;
     t->largest = w->learning ? w->largest + (number * w->flow->spec.count + layer_index) * 2 : NULL;
-}
-
-static void forward_tile(const flow_workspace *w, tile *t, size_t number)
-{
-    for (size_t i = 0; i < w->flow->spec.count; i++) {
-        select_tape(w, t, i, number);
-        class_of(w->flow, i)->forward(w->flow->spec.layers[i], t);
-    }
-}
-
-static void inverse_tile(const flow_workspace *w, tile *t)
-{
-    t->tape = NULL;
-    for (size_t i = w->flow->spec.count; i-- > 0;)
-        class_of(w->flow, i)->inverse(w->flow->spec.layers[i], t);
-}
-
-/* t->dx holds the prior's part already. */
-static void backward_tile(const flow_workspace *w, tile *t, size_t number)
-{
-    for (size_t i = w->flow->spec.count; i-- > 0;) {
-        select_tape(w, t, i, number);
-        class_of(w->flow, i)->backward(w->flow->spec.layers[i], t);
-    }
 }
 
 /* Row r of the tile back to a row of the entry's columns; `encoded` is scratch. */
@@ -702,17 +652,6 @@ static void give_gradient(const flow_workspace *w, const tile *t, size_t first)
     }
 }
 
-static void give_norms(const flow_workspace *w, tile *t, size_t first)
-{
-    size_t parts = flow_norms(w->flow);
-    double *norms = w->job->gradient_norms + first * parts;
-    for (size_t i = 0; i < w->flow->spec.count; i++)
-        if (class_of(w->flow, i)->norms) {
-            t->tape = &w->tapes[i];
-            norms += class_of(w->flow, i)->norms(w->flow->spec.layers[i], t, norms, parts);
-        }
-}
-
 /* The objective is -sum weight log p / the sum of all weights, or log p itself where nobody learns.
  */
 static void weigh_rows(const flow_workspace *w, tile *t, size_t first)
@@ -781,16 +720,33 @@ static void run_tile(void *context, int thread, size_t number)
     bool backward = goes_back(w);
     load_tile(w, &t, first, values, noise);
     if (job->input == FLOW_LATENT || job->input == FLOW_PRIOR) {
-        inverse_tile(w, &t);
+        t.tape = NULL;
+        for (size_t i = w->flow->spec.count; i-- > 0;)
+            class_of(w->flow, i)->inverse(w->flow->spec.layers[i], &t);
         finish_inverse(w, &t, first, values);
         return;
     }
-    forward_tile(w, &t, number);
+    for (size_t i = 0; i < w->flow->spec.count; i++) {
+        select_tape(w, &t, i, number);
+        class_of(w->flow, i)->forward(w->flow->spec.layers[i], &t);
+    }
     finish_forward(w, &t, first, backward, values);
-    if (backward)
-        backward_tile(w, &t, number);
-    if (job->gradient_norms)
-        give_norms(w, &t, first);
+    if (backward) {
+        /* t->dx holds the prior's part already. */
+        for (size_t i = w->flow->spec.count; i-- > 0;) {
+            select_tape(w, &t, i, number);
+            class_of(w->flow, i)->backward(w->flow->spec.layers[i], &t);
+        }
+    }
+    if (job->gradient_norms) {
+        size_t parts = flow_norms(w->flow);
+        double *norms = w->job->gradient_norms + first * parts;
+        for (size_t i = 0; i < w->flow->spec.count; i++)
+            if (class_of(w->flow, i)->norms) {
+                t.tape = &w->tapes[i];
+                norms += class_of(w->flow, i)->norms(w->flow->spec.layers[i], &t, norms, parts);
+            }
+    }
     if (job->gradient)
         give_gradient(w, &t, first);
     mark_impossible(w, &t, first, values, noise);
@@ -938,16 +894,6 @@ static void keep_gradient(void *context, int thread, size_t item)
         vector_add_scaled(kept, g, 1, which->count);
 }
 
-static void learn_by_layers(flow_workspace *w, const flow_job *job)
-{
-    run_pass(w, job, 0, job->rows, true, keep_tile, w);
-    for (size_t i = w->flow->spec.count; i-- > 0;) {
-        w->layer = i;
-        run_pass(w, job, 0, job->rows, true, recompute_tile, w);
-        parallel_for(w->threads, w->flow->blocks.count, keep_gradient, w);
-    }
-}
-
 flow_pass flow_learn(flow_workspace *w, const flow_job *job)
 {
     size_t tiles = tiles_of(job->rows, w->tile);
@@ -955,9 +901,14 @@ flow_pass flow_learn(flow_workspace *w, const flow_job *job)
     w->accumulate = job->accumulate;
     memset(w->largest, 0, tiles * w->flow->spec.count * 2 * sizeof *w->largest);
     turn_before_pass(w);
-    if (w->use == FLOW_RECOMPUTE)
-        learn_by_layers(w, job);
-    else
+    if (w->use == FLOW_RECOMPUTE) {
+        run_pass(w, job, 0, job->rows, true, keep_tile, w);
+        for (size_t i = w->flow->spec.count; i-- > 0;) {
+            w->layer = i;
+            run_pass(w, job, 0, job->rows, true, recompute_tile, w);
+            parallel_for(w->threads, w->flow->blocks.count, keep_gradient, w);
+        }
+    } else
         run_pass(w, job, 0, job->rows, true, run_tile, w);
     if (w->use == FLOW_LEARN_WHOLE)
         parallel_for(w->threads, w->flow->blocks.count, keep_gradient, w);

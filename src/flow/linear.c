@@ -134,20 +134,6 @@ static void run_triangle(const map *m, const real *log_scale, tile *t, bool solv
     t->scratch->used = used;
 }
 
-static void keep_input(const linear *c, tile *t, size_t p)
-{
-    size_t used = t->scratch->used, d = t->columns, n = t->padded;
-    real *a = arena_take(t->scratch, d * n, sizeof *a);
-    state_narrow(a, t->x, d * n);
-    tile_note(t, 0, a, d);
-    map_keep(&c->part[p], t, tile_taped(t, 2 * p), a);
-    for (size_t j = 0; p == 0 && j < d; j++)
-        vector_scale(a + j * n, (real)exp((double)c->log_scale[j]), n);
-    if (p == 0)
-        memcpy(tile_taped(t, 2 * c->parts), a, d * n * sizeof *a);
-    t->scratch->used = used;
-}
-
 static bool is_flipped(const linear *c, size_t p)
 {
     return p + 1 < c->parts;
@@ -166,8 +152,18 @@ static void linear_forward(const layer *self, tile *t)
     for (size_t p = 0; p < c->parts; p++) {
         if (is_flipped(c, p))
             flip(t->x, t->columns, t->padded * sizeof *t->x);
-        if (t->tape)
-            keep_input(c, t, p);
+        if (t->tape) {
+            size_t used = t->scratch->used, d = t->columns, n = t->padded;
+            real *a = arena_take(t->scratch, d * n, sizeof *a);
+            state_narrow(a, t->x, d * n);
+            tile_note(t, 0, a, d);
+            map_keep(&c->part[p], t, tile_taped(t, 2 * p), a);
+            for (size_t j = 0; p == 0 && j < d; j++)
+                vector_scale(a + j * n, (real)exp((double)c->log_scale[j]), n);
+            if (p == 0)
+                memcpy(tile_taped(t, 2 * c->parts), a, d * n * sizeof *a);
+            t->scratch->used = used;
+        }
         run_triangle(&c->part[p], p == 0 ? c->log_scale : NULL, t, false);
         if (is_flipped(c, p))
             flip(t->x, t->columns, t->padded * sizeof *t->x);
@@ -370,9 +366,8 @@ static nicest_status linear_start(layer *self, const layer_start *s)
     size_t d = self->columns, packed = gaussian_packed(d);
     if (!c->whitens)
         return NICEST_OK;
-    double *space = memory_new(2 * packed + 2 * d + d * START_ROWS, sizeof *space);
-    if (!space)
-        return fail_memory();
+    double *space;
+    TRY_NEW(space, 2 * packed + 2 * d + d * START_ROWS);
     whitening w = {.start = s, .d = d, .sums = space, .mean = space + 2 * packed};
     w.deviation = w.mean + d;
     w.z = w.deviation + d;

@@ -56,13 +56,6 @@ void tile_note(tile *t, int which, const real *x, size_t width)
 /* In bf16 the weights are pairs already, and the other operand is rounded on its way into a
  * product. Floats come out; the double twin has none of it. */
 #ifndef NICEST_DOUBLE
-static const real *pair_operand(tile *t, const float *a, size_t in)
-{
-    float *pairs = arena_take(t->scratch, (in + 1) / 2 * t->padded, sizeof *a);
-    gemm_pair_rows(pairs, a, in, t->padded, t->padded);
-    return pairs;
-}
-
 static void add_gradient_bf16(const batch *b, gemm_shape s, const float *delta, const float *a,
                               float *g)
 {
@@ -123,8 +116,11 @@ void map_keep(const map *m, tile *t, real *panels, const real *a)
 const real *map_operand(const map *m, tile *t, const real *a)
 {
 #ifndef NICEST_DOUBLE
-    if (t->bf16)
-        return pair_operand(t, a, m->in);
+    if (t->bf16) {
+        float *pairs = arena_take(t->scratch, (m->in + 1) / 2 * t->padded, sizeof *a);
+        gemm_pair_rows(pairs, a, m->in, t->padded, t->padded);
+        return pairs;
+    }
 #endif
     (void)m, (void)t;
     return a;
@@ -256,18 +252,6 @@ void map_gradient(const map *m, const batch *b, size_t input, size_t delta, cons
         g[weights + o] = (real)batch_sum(b, d, m->out, o);
 }
 
-/* tile_squares of what lies in panels, [width / 64, padded, 64]. */
-static void panel_squares(const tile *t, const real *panels, size_t width, double *sum)
-{
-    for (size_t r = 0; r < t->rows; r++) {
-        sum[r] = 0;
-        for (size_t j = 0; j < width; j += GEMM_PANEL) {
-            const real *part = panels + j * t->padded + r * GEMM_PANEL;
-            sum[r] += vector_dot(part, part, GEMM_PANEL);
-        }
-    }
-}
-
 /* With limits, |a|^2 ends for each output where its limit is. */
 static double limited_norm(const map *m, const tile *t, const real *panels, const real *delta,
                            size_t r)
@@ -293,7 +277,15 @@ void map_norms(const map *m, const tile *t, const real *panels, const real *delt
                size_t stride)
 {
     double a[2 * GEMM_PANEL], d[2 * GEMM_PANEL];
-    panel_squares(t, panels, map_panels(m->in), a);
+    /* tile_squares of what lies in panels, [width / 64, padded, 64]. */
+    size_t width = map_panels(m->in);
+    for (size_t r = 0; r < t->rows; r++) {
+        a[r] = 0;
+        for (size_t j = 0; j < width; j += GEMM_PANEL) {
+            const real *part = panels + j * t->padded + r * GEMM_PANEL;
+            a[r] += vector_dot(part, part, GEMM_PANEL);
+        }
+    }
     tile_squares(t, delta, m->out, d);
     for (size_t r = 0; r < t->rows; r++)
         norms[r * stride] = m->limit ? limited_norm(m, t, panels, delta, r)

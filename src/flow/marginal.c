@@ -533,22 +533,6 @@ static real fit_tail(real *tail, const double *v, size_t n, bool is_upper, doubl
     return (real)(float)slope;
 }
 
-/* Slopes at the knots between the ends: from the quantiles halfway to the neighbours, so that a
- * knot beside a jump of the density keeps its own; no further than the slopes of the two pieces. */
-static void fit_slopes(const double *v, size_t n, const double *x, const double *y, size_t count,
-                       real *slope)
-{
-    for (size_t k = 1; k + 1 < count; k++) {
-        double before = (y[k] - y[k - 1]) / (x[k] - x[k - 1]), here = normal_cdf(y[k]);
-        double after = (y[k + 1] - y[k]) / (x[k + 1] - x[k]), limit = fmax(before, after);
-        double low = (here + normal_cdf(y[k - 1])) / 2, high = (here + normal_cdf(y[k + 1])) / 2;
-        double width = sorted_quantile(v, n, high) - sorted_quantile(v, n, low);
-        double rise = normal_quantile(high) - normal_quantile(low);
-        bool is_steep = !(rise < limit * width);
-        slope[k] = (real)(float)(is_steep ? limit : fmax(rise / width, fmin(before, after)));
-    }
-}
-
 /* A spline through quantiles of the sorted v[n], with tails; false: all values are one. v becomes
  * that of the unit. */
 static bool fit_spline(const marginal *m, real *frame, real *table, double *v, size_t n)
@@ -569,7 +553,18 @@ static bool fit_spline(const marginal *m, real *frame, real *table, double *v, s
         table[k] = (real)(float)x[k];
         table[count + k] = (real)(float)y[k];
     }
-    fit_slopes(v, n, x, y, count, slope);
+    /* Slopes at the knots between the ends: from the quantiles halfway to the neighbours, so that a
+     * knot beside a jump of the density keeps its own; no further than the slopes of the two
+     * pieces. */
+    for (size_t k = 1; k + 1 < count; k++) {
+        double before = (y[k] - y[k - 1]) / (x[k] - x[k - 1]), here = normal_cdf(y[k]);
+        double after = (y[k + 1] - y[k]) / (x[k + 1] - x[k]), limit = fmax(before, after);
+        double low = (here + normal_cdf(y[k - 1])) / 2, high = (here + normal_cdf(y[k + 1])) / 2;
+        double width = sorted_quantile(v, n, high) - sorted_quantile(v, n, low);
+        double rise = normal_quantile(high) - normal_quantile(low);
+        bool is_steep = !(rise < limit * width);
+        slope[k] = (real)(float)(is_steep ? limit : fmax(rise / width, fmin(before, after)));
+    }
     slope[0] = fit_tail(frame + LOWER_TAIL, v, n, false, x[0], y[0], (y[1] - y[0]) / (x[1] - x[0]));
     slope[last] = fit_tail(frame + UPPER_TAIL, v, n, true, x[last], y[last],
                            (y[last] - y[last - 1]) / (x[last] - x[last - 1]));

@@ -119,25 +119,6 @@ static size_t inputs_before(const mlp *m, const mlp_spec *spec, size_t columns, 
     return columns ? spec->input_end[columns - 1] : 0;
 }
 
-/* Limits of map l: how many units of the layer below have a degree that row o may read. */
-static void fill_limits(const mlp *m, const mlp_spec *spec, size_t l, size_t d, size_t *limit)
-{
-    const map *w = &m->map[l];
-    bool last = l + 1 == m->count;
-    size_t per_output = m->map[m->count - 1].out / d, column = 0; /* of output o */
-    for (size_t o = 0, read = 0; o < w->out; o++) {
-        column = spec->output_end ? column : o / per_output;
-        while (last && spec->output_end && o >= spec->output_end[column])
-            column++;
-        size_t most = last ? column : degree(m, o, w->out, d);
-        if (l == 0)
-            read = inputs_before(m, spec, most, d);
-        while (l > 0 && read < w->in && degree(m, read, w->in, d) <= most)
-            read++;
-        limit[o] = last && most == 0 && !m->context.in ? 0 : read;
-    }
-}
-
 static bool mask_maps(mlp *m, const mlp_spec *spec, size_t d)
 {
     size_t rows = 0;
@@ -146,7 +127,21 @@ static bool mask_maps(mlp *m, const mlp_spec *spec, size_t d)
     m->limit = memory_new(rows, sizeof *m->limit);
     size_t *limit = m->limit;
     for (size_t l = 0; limit && l < m->count; limit += m->map[l++].out) {
-        fill_limits(m, spec, l, d, limit);
+        /* Limits of map l: how many units of the layer below have a degree that row o may read. */
+        const map *w = &m->map[l];
+        bool last = l + 1 == m->count;
+        size_t per_output = m->map[m->count - 1].out / d, column = 0; /* of output o */
+        for (size_t o = 0, read = 0; o < w->out; o++) {
+            column = spec->output_end ? column : o / per_output;
+            while (last && spec->output_end && o >= spec->output_end[column])
+                column++;
+            size_t most = last ? column : degree(m, o, w->out, d);
+            if (l == 0)
+                read = inputs_before(m, spec, most, d);
+            while (l > 0 && read < w->in && degree(m, read, w->in, d) <= most)
+                read++;
+            limit[o] = last && most == 0 && !m->context.in ? 0 : read;
+        }
         m->map[l].limit = limit;
     }
     return m->limit != NULL;

@@ -51,17 +51,6 @@ static nicest_status jacobian_open(jacobian *j, size_t d, size_t width)
     return good ? NICEST_OK : fail_memory();
 }
 
-static void jacobian_close(jacobian *j)
-{
-    memory_free(j->matrix);
-    memory_free(j->last);
-    memory_free(j->doubt);
-    memory_free(j->near);
-    memory_free(j->far);
-    memory_free(j->latent);
-    memory_free(j->columns);
-}
-
 /* Keeps the differences by one column if they agree better with those of the last step than those
  * that are there did with theirs. A hidden column is that of the identity. */
 static void keep_surer(const prover *p, jacobian *j, size_t column, const double *pair,
@@ -166,7 +155,13 @@ static nicest_status prove_logdet(const prover *p, double *error)
         double numerical = log_abs_det(j.matrix, p->d);
         most = worse(most, fabs(numerical - analytic) / fmax(1, fabs(analytic)));
     }
-    jacobian_close(&j);
+    memory_free(j.matrix);
+    memory_free(j.last);
+    memory_free(j.doubt);
+    memory_free(j.near);
+    memory_free(j.far);
+    memory_free(j.latent);
+    memory_free(j.columns);
     if (status == NICEST_OK)
         *error = most;
     return status;
@@ -315,25 +310,22 @@ static nicest_status prove_gradient(const prover *p, double *error)
 
 /* ------------------------------------------------------------------ the whole */
 
-static nicest_status prover_open(prover *p, int threads)
-{
-    const proof_subject *s = p->subject;
-    TRY(flow_new(&p->f, s->spec_text, 0));
-    for (size_t i = 0; i < p->f->tensors.trainable; i++)
-        p->f->theta[i] = (double)s->theta[i];
-    for (size_t i = 0; i < p->f->tensors.frozen; i++)
-        p->f->frozen[i] = (double)s->frozen[i];
-    p->d = p->f->spec.columns;
-    p->width = p->f->entry.columns;
-    TRY(flow_workspace_new(&p->score, p->f, FLOW_SCORE, 0, threads, false));
-    return flow_workspace_new(&p->learn, p->f, FLOW_LEARN, 1, 1, false);
-}
-
 nicest_status proof_run(const proof_subject *subject, uint64_t seed, int threads, proof *out)
 {
     prover p = {.subject = subject, .seed = seed};
     proof found = {0};
-    nicest_status status = prover_open(&p, threads);
+    nicest_status status = NICEST_OK;
+    const proof_subject *s = p.subject;
+    TRY_TO(flow_new(&p.f, s->spec_text, 0));
+    for (size_t i = 0; i < p.f->tensors.trainable; i++)
+        p.f->theta[i] = (double)s->theta[i];
+    for (size_t i = 0; i < p.f->tensors.frozen; i++)
+        p.f->frozen[i] = (double)s->frozen[i];
+    p.d = p.f->spec.columns;
+    p.width = p.f->entry.columns;
+    TRY_TO(flow_workspace_new(&p.score, p.f, FLOW_SCORE, 0, threads, false));
+    status = flow_workspace_new(&p.learn, p.f, FLOW_LEARN, 1, 1, false);
+done:
     if (status == NICEST_OK)
         status = prove_logdet(&p, &found.logdet_error);
     if (status == NICEST_OK)

@@ -77,16 +77,6 @@ static nicest_status parse_prior(const spec_line *l, parser *p)
     return NICEST_OK;
 }
 
-static nicest_status append_text(parser *p)
-{
-    char *text = memory_format("%s%s\n", p->spec.text ? p->spec.text : "", p->canonical);
-    if (!text)
-        return fail_memory();
-    memory_free(p->spec.text);
-    p->spec.text = text;
-    return NICEST_OK;
-}
-
 /* 'context N' or 'masked', which stand before the layers; false: the line is neither. */
 static bool parse_shape(const spec_line *l, parser *p, nicest_status *status)
 {
@@ -130,7 +120,12 @@ static nicest_status parse_line(const spec_line *l, parser *p, int which)
     } else {
         TRY(append_layer(l, p));
     }
-    return append_text(p);
+    char *text = memory_format("%s%s\n", p->spec.text ? p->spec.text : "", p->canonical);
+    if (!text)
+        return fail_memory();
+    memory_free(p->spec.text);
+    p->spec.text = text;
+    return NICEST_OK;
 }
 
 static nicest_status parse_all(const char *text, parser *p)

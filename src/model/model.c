@@ -83,25 +83,6 @@ static size_t find_entry(const nicest_model *m, const char *name, bool *there)
     return i;
 }
 
-static nicest_status check_entry(const char *name, const char *text)
-{
-    static const char *const own[] = {"format", "nicest.version", "nicest.spec"};
-    for (size_t i = 0; i < sizeof own / sizeof *own; i++)
-        if (!strcmp(name, own[i]))
-            return fail(NICEST_E_ARGUMENT, "the entry '%s' belongs to the file itself", name);
-    if (!utf8_valid(name) || (text && !utf8_valid(text)))
-        return fail(NICEST_E_ARGUMENT, "the entry '%.80s' is not UTF-8", name);
-    return NICEST_OK;
-}
-
-static void remove_entry(nicest_model *m, size_t place)
-{
-    memory_free(m->entry[place].name);
-    memory_free(m->entry[place].text);
-    m->entries--;
-    memmove(m->entry + place, m->entry + place + 1, (m->entries - place) * sizeof *m->entry);
-}
-
 static nicest_status insert_entry(nicest_model *m, size_t place, const char *name, char *text)
 {
     if (m->entries == MODEL_MOST_ENTRIES)
@@ -131,14 +112,22 @@ static nicest_status put_entry(nicest_model *m, const char *name, const char *te
             memory_free(copy);
         return status;
     } else if (there) {
-        remove_entry(m, place);
+        memory_free(m->entry[place].name);
+        memory_free(m->entry[place].text);
+        m->entries--;
+        memmove(m->entry + place, m->entry + place + 1, (m->entries - place) * sizeof *m->entry);
     }
     return NICEST_OK;
 }
 
 nicest_status model_set_entry(nicest_model *model, const char *name, const char *text)
 {
-    TRY(check_entry(name, text));
+    static const char *const own[] = {"format", "nicest.version", "nicest.spec"};
+    for (size_t i = 0; i < sizeof own / sizeof *own; i++)
+        if (!strcmp(name, own[i]))
+            return fail(NICEST_E_ARGUMENT, "the entry '%s' belongs to the file itself", name);
+    if (!utf8_valid(name) || (text && !utf8_valid(text)))
+        return fail(NICEST_E_ARGUMENT, "the entry '%.80s' is not UTF-8", name);
     if (strcmp(name, MODEL_SCHEMA))
         return put_entry(model, name, text);
     model_schema fresh = {0};
@@ -171,14 +160,6 @@ static size_t array_place(const nicest_model *m, const char *name, bool *there)
     return i;
 }
 
-static void remove_array(nicest_model *m, size_t place)
-{
-    memory_free(m->array[place].name);
-    memory_free(m->array[place].values);
-    m->arrays--;
-    memmove(m->array + place, m->array + place + 1, (m->arrays - place) * sizeof *m->array);
-}
-
 static nicest_status insert_array(nicest_model *m, size_t place, const model_stored *item)
 {
     if (m->arrays == MODEL_MOST_ENTRIES)
@@ -206,8 +187,13 @@ nicest_status model_set_array(nicest_model *model, const char *name, const doubl
         }
         memcpy(item.values, values, count * sizeof *values);
     }
-    if (there)
-        remove_array(model, place);
+    if (there) {
+        memory_free(model->array[place].name);
+        memory_free(model->array[place].values);
+        model->arrays--;
+        memmove(model->array + place, model->array + place + 1,
+                (model->arrays - place) * sizeof *model->array);
+    }
     nicest_status status = count ? insert_array(model, place, &item) : NICEST_OK;
     if (status != NICEST_OK) {
         memory_free(item.name);

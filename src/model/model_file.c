@@ -58,63 +58,9 @@ typedef struct outline {
     char **extra;  /* [arrays] names in the file */
 } outline;
 
-static void close_outline(outline *o, const nicest_model *m)
-{
-    for (size_t i = 0; o->extra && i < m->arrays; i++)
-        memory_free(o->extra[i]);
-    memory_free(o->extra);
-    memory_free(o->parts);
-    memory_free(o->tensors);
-}
-
 static void add_parameters(outline *o, const char *name, const double *values, size_t count)
 {
     o->tensors[o->count++] = (safetensors_tensor){name, SAFE_F64, 1, {count, 0}, values};
-}
-
-static void outline_entry(outline *o, const entry *e)
-{
-    for (size_t p = 0; p < PARTS; p++) {
-        double *values = o->parts + p * e->columns;
-        bool wanted = p < NEEDED_PARTS;
-        for (size_t j = 0; j < e->columns; j++) {
-            values[j] = *part_of(&e->column[j], p);
-            wanted = wanted || values[j] != 0;
-        }
-        if (wanted)
-            add_parameters(o, ENTRY_PARTS[p].name, values, e->columns);
-    }
-    if (e->table_count)
-        add_parameters(o, TABLE, e->table, e->table_count);
-}
-
-static nicest_status outline_arrays(outline *o, const nicest_model *m)
-{
-    for (size_t i = 0; i < m->arrays; i++) {
-        o->extra[i] = memory_format("%s%s", EXTRA, m->array[i].name);
-        if (!o->extra[i])
-            return fail_memory();
-        add_parameters(o, o->extra[i], m->array[i].values, m->array[i].count);
-    }
-    return NICEST_OK;
-}
-
-static void outline_flow(outline *o, const flow *f)
-{
-    for (size_t i = 0; i < f->tensors.count; i++) {
-        const tensor *t = &f->tensors.items[i];
-        o->tensors[o->count++] =
-            (safetensors_tensor){t->name, SAFE_F32, t->rank, {t->shape[0], t->shape[1]}, *t->slot};
-    }
-}
-
-static void outline_texts(outline *o, const nicest_model *m)
-{
-    o->texts[o->text_count++] = (safetensors_text){KEY_FORMAT, FORMAT};
-    o->texts[o->text_count++] = (safetensors_text){KEY_VERSION, VERSION};
-    o->texts[o->text_count++] = (safetensors_text){KEY_SPEC, m->flow->spec.text};
-    for (size_t i = 0; i < m->entries; i++)
-        o->texts[o->text_count++] = (safetensors_text){m->entry[i].name, m->entry[i].text};
 }
 
 /* F64 first: so all data is aligned without padding. */
@@ -126,10 +72,34 @@ static nicest_status make_outline(outline *o, const nicest_model *m)
     o->extra = memory_new(m->arrays, sizeof *o->extra);
     if (!o->tensors || !o->parts || !o->extra)
         return fail_memory();
-    outline_texts(o, m);
-    outline_entry(o, &f->entry);
-    TRY(outline_arrays(o, m));
-    outline_flow(o, f);
+    o->texts[o->text_count++] = (safetensors_text){KEY_FORMAT, FORMAT};
+    o->texts[o->text_count++] = (safetensors_text){KEY_VERSION, VERSION};
+    o->texts[o->text_count++] = (safetensors_text){KEY_SPEC, m->flow->spec.text};
+    for (size_t i = 0; i < m->entries; i++)
+        o->texts[o->text_count++] = (safetensors_text){m->entry[i].name, m->entry[i].text};
+    for (size_t p = 0; p < PARTS; p++) {
+        double *values = o->parts + p * f->entry.columns;
+        bool wanted = p < NEEDED_PARTS;
+        for (size_t j = 0; j < f->entry.columns; j++) {
+            values[j] = *part_of(&f->entry.column[j], p);
+            wanted = wanted || values[j] != 0;
+        }
+        if (wanted)
+            add_parameters(o, ENTRY_PARTS[p].name, values, f->entry.columns);
+    }
+    if (f->entry.table_count)
+        add_parameters(o, TABLE, f->entry.table, f->entry.table_count);
+    for (size_t i = 0; i < m->arrays; i++) {
+        o->extra[i] = memory_format("%s%s", EXTRA, m->array[i].name);
+        if (!o->extra[i])
+            return fail_memory();
+        add_parameters(o, o->extra[i], m->array[i].values, m->array[i].count);
+    }
+    for (size_t i = 0; i < f->tensors.count; i++) {
+        const tensor *t = &f->tensors.items[i];
+        o->tensors[o->count++] =
+            (safetensors_tensor){t->name, SAFE_F32, t->rank, {t->shape[0], t->shape[1]}, *t->slot};
+    }
     return NICEST_OK;
 }
 
@@ -137,16 +107,19 @@ static nicest_status make_outline(outline *o, const nicest_model *m)
 static nicest_status save(const nicest_model *model, const char *path, unsigned char **bytes,
                           size_t *size)
 {
-    outline *o = memory_new(1, sizeof *o);
-    if (!o)
-        return fail_memory();
+    outline *o;
+    TRY_NEW(o, 1);
     nicest_status status = make_outline(o, model);
     if (status == NICEST_OK && path)
         status = safetensors_write(path, o->tensors, o->count, o->texts, o->text_count);
     else if (status == NICEST_OK)
         status =
             safetensors_write_bytes(bytes, size, o->tensors, o->count, o->texts, o->text_count);
-    close_outline(o, model);
+    for (size_t i = 0; o->extra && i < model->arrays; i++)
+        memory_free(o->extra[i]);
+    memory_free(o->extra);
+    memory_free(o->parts);
+    memory_free(o->tensors);
     memory_free(o);
     return status;
 }
@@ -168,47 +141,11 @@ nicest_status nicest_model_save_bytes(const nicest_model *model, unsigned char *
 
 /* ------------------------------------------------------------------ reading: before the flow */
 
-static nicest_status check_version(const safetensors *file)
-{
-    const char *format = safetensors_find_text(file, KEY_FORMAT);
-    const char *version = safetensors_find_text(file, KEY_VERSION);
-    if (!format || strcmp(format, FORMAT) || !version)
-        return fail(NICEST_E_FORMAT, "not a model of nicest: its metadata does not say so");
-    if (strcmp(version, VERSION))
-        return fail(NICEST_E_UNSUPPORTED,
-                    "model format version %.20s; this program reads version %s", version, VERSION);
-    return NICEST_OK;
-}
-
 /* The shape of a vector in the file, or 0. */
 static size_t vector_length(const safetensors *file, const char *name)
 {
     safetensors_tensor t = safetensors_find(file, name);
     return t.data && t.type == SAFE_F64 && t.rank == 1 ? t.shape[0] : 0;
-}
-
-/* A layer without tensors, such as a permutation, costs memory for each column although it is one
- * line of text. So the number of columns must be the one that the file has numbers for, and what
- * all lines may cost stays below 16 times the file's size. */
-static nicest_status check_proportion(const safetensors *file, const char *spec)
-{
-    static const char start[] = "nicest 1\ncolumns ";
-    char *end = NULL;
-    size_t lines = 0, columns = vector_length(file, ENTRY_PARTS[0].name);
-    if (!columns)
-        return fail(NICEST_E_FORMAT, "tensor '%s' is missing, or not a vector of F64",
-                    ENTRY_PARTS[0].name);
-    if (strncmp(spec, start, sizeof start - 1))
-        return fail(NICEST_E_FORMAT, "the spec does not begin with 'nicest 1' and 'columns N'");
-    if (strtoull(spec + sizeof start - 1, &end, 10) > columns || *end != '\n')
-        return fail(NICEST_E_FORMAT, "the spec's number of columns is more than that of '%s', %zu",
-                    ENTRY_PARTS[0].name, columns);
-    for (const char *at = spec; (at = strchr(at, '\n')); at++)
-        lines++;
-    if (lines > safetensors_size(file) / columns * (16 / sizeof(uint32_t)))
-        return fail(NICEST_E_FORMAT, "%zu layers of %zu columns are out of proportion to the file",
-                    lines, columns);
-    return NICEST_OK;
 }
 
 /* ------------------------------------------------------------------ reading: tensors */
@@ -238,28 +175,6 @@ static nicest_status take(const reading *r, const safetensors_tensor *wanted, co
     return NICEST_OK;
 }
 
-static nicest_status read_columns(const reading *r, entry *e)
-{
-    for (size_t p = 0; p < PARTS; p++) {
-        const void *values;
-        if (p >= NEEDED_PARTS && !safetensors_find(r->file, ENTRY_PARTS[p].name).data)
-            continue;
-        TRY(take(r, &(safetensors_tensor){ENTRY_PARTS[p].name, SAFE_F64, 1, {e->columns, 0}, NULL},
-                 &values));
-        for (size_t j = 0; j < e->columns; j++)
-            *part_of(&e->column[j], p) = ((const double *)values)[j];
-    }
-    size_t count = vector_length(r->file, TABLE);
-    if (count) {
-        const void *values;
-        TRY(take(r, &(safetensors_tensor){TABLE, SAFE_F64, 1, {count, 0}, NULL}, &values));
-        if (!entry_table(e, count))
-            return fail_memory();
-        memcpy(e->table, values, count * sizeof *e->table);
-    }
-    return entry_set(e);
-}
-
 /* In place of the spec's natural entry, with which it must agree. */
 static nicest_status read_entry(const reading *r)
 {
@@ -267,7 +182,27 @@ static nicest_status read_entry(const reading *r)
     flow *f = r->model->flow;
     if (!entry_open(&e, vector_length(r->file, ENTRY_PARTS[0].name)))
         return fail_memory();
-    nicest_status status = read_columns(r, &e);
+    nicest_status status = NICEST_OK;
+    for (size_t p = 0; p < PARTS; p++) {
+        const void *values;
+        if (p >= NEEDED_PARTS && !safetensors_find(r->file, ENTRY_PARTS[p].name).data)
+            continue;
+        TRY_TO(take(r,
+                    &(safetensors_tensor){ENTRY_PARTS[p].name, SAFE_F64, 1, {e.columns, 0}, NULL},
+                    &values));
+        for (size_t j = 0; j < e.columns; j++)
+            *part_of(&e.column[j], p) = ((const double *)values)[j];
+    }
+    size_t count = vector_length(r->file, TABLE);
+    if (count) {
+        const void *values;
+        TRY_TO(take(r, &(safetensors_tensor){TABLE, SAFE_F64, 1, {count, 0}, NULL}, &values));
+        if (!entry_table(&e, count))
+            TRY_TO(fail_memory());
+        memcpy(e.table, values, count * sizeof *e.table);
+    }
+    status = entry_set(&e);
+done:
     if (status == NICEST_OK)
         status = flow_set_entry(f, &e);
     entry_close(&e);
@@ -286,8 +221,9 @@ static nicest_status check_finite(const char *name, const float *values, size_t 
     return NICEST_OK;
 }
 
-static nicest_status read_flow(const reading *r)
+static nicest_status read_parts(const reading *r)
 {
+    TRY(read_entry(r));
     flow *f = r->model->flow;
     for (size_t i = 0; i < f->tensors.count; i++) {
         const tensor *t = &f->tensors.items[i];
@@ -298,12 +234,8 @@ static nicest_status read_flow(const reading *r)
         TRY(check_finite(t->name, values, t->count));
         memcpy(*t->slot, values, t->count * sizeof(float));
     }
-    return flow_check(f);
-}
-
-/* What is left must be arrays of higher floors. */
-static nicest_status read_arrays(const reading *r)
-{
+    TRY(flow_check(f));
+    /* What is left must be arrays of higher floors. */
     const size_t prefix = sizeof EXTRA - 1;
     for (size_t i = 0; i < safetensors_count(r->file); i++) {
         safetensors_tensor t = safetensors_get(r->file, i);
@@ -315,11 +247,6 @@ static nicest_status read_arrays(const reading *r)
             return fail(NICEST_E_FORMAT, "tensor '%.80s' is not a vector of F64", t.name);
         TRY(model_set_array(r->model, t.name + prefix, t.data, t.shape[0]));
     }
-    return NICEST_OK;
-}
-
-static nicest_status read_entries(const reading *r)
-{
     for (size_t i = 0; i < safetensors_text_count(r->file); i++) {
         safetensors_text t = safetensors_get_text(r->file, i);
         if (!strcmp(t.name, KEY_FORMAT) || !strcmp(t.name, KEY_VERSION) ||
@@ -330,14 +257,6 @@ static nicest_status read_entries(const reading *r)
     return NICEST_OK;
 }
 
-static nicest_status read_parts(const reading *r)
-{
-    TRY(read_entry(r));
-    TRY(read_flow(r));
-    TRY(read_arrays(r));
-    return read_entries(r);
-}
-
 /* ------------------------------------------------------------------ reading: all of it */
 
 /* An empty model of the file's spec. */
@@ -345,10 +264,34 @@ static nicest_status model_of_file(const safetensors *file, nicest_model **out)
 {
     flow *f = NULL;
     const char *spec = safetensors_find_text(file, KEY_SPEC);
-    TRY(check_version(file));
+    const char *format = safetensors_find_text(file, KEY_FORMAT);
+    const char *version = safetensors_find_text(file, KEY_VERSION);
+    if (!format || strcmp(format, FORMAT) || !version)
+        return fail(NICEST_E_FORMAT, "not a model of nicest: its metadata does not say so");
+    if (strcmp(version, VERSION))
+        return fail(NICEST_E_UNSUPPORTED,
+                    "model format version %.20s; this program reads version %s", version, VERSION);
     if (!spec)
         return fail(NICEST_E_FORMAT, "its metadata has no '%s'", KEY_SPEC);
-    TRY(check_proportion(file, spec));
+    /* A layer without tensors, such as a permutation, costs memory for each column although it is
+     * one line of text. So the number of columns must be the one that the file has numbers for, and
+     * what all lines may cost stays below 16 times the file's size. */
+    static const char start[] = "nicest 1\ncolumns ";
+    char *end = NULL;
+    size_t lines = 0, columns = vector_length(file, ENTRY_PARTS[0].name);
+    if (!columns)
+        return fail(NICEST_E_FORMAT, "tensor '%s' is missing, or not a vector of F64",
+                    ENTRY_PARTS[0].name);
+    if (strncmp(spec, start, sizeof start - 1))
+        return fail(NICEST_E_FORMAT, "the spec does not begin with 'nicest 1' and 'columns N'");
+    if (strtoull(spec + sizeof start - 1, &end, 10) > columns || *end != '\n')
+        return fail(NICEST_E_FORMAT, "the spec's number of columns is more than that of '%s', %zu",
+                    ENTRY_PARTS[0].name, columns);
+    for (const char *at = spec; (at = strchr(at, '\n')); at++)
+        lines++;
+    if (lines > safetensors_size(file) / columns * (16 / sizeof(uint32_t)))
+        return fail(NICEST_E_FORMAT, "%zu layers of %zu columns are out of proportion to the file",
+                    lines, columns);
     TRY(flow_new(&f, spec, safetensors_size(file) / sizeof(float)));
     return model_new(out, f);
 }

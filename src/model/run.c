@@ -38,9 +38,8 @@ nicest_status nicest_workspace_new(nicest_workspace **workspace, const nicest_mo
     if (!workspace || !model)
         return fail(NICEST_E_ARGUMENT, "a workspace needs a model");
     TRY(model_check_threads(threads));
-    nicest_workspace *w = memory_new(1, sizeof *w);
-    if (!w)
-        return fail_memory();
+    nicest_workspace *w;
+    TRY_NEW(w, 1);
     w->model = model;
     w->threads = threads ? threads : parallel_available();
     w->rows = rows;
@@ -81,13 +80,6 @@ static nicest_status check_pointers(const void *handle, const void *in, const vo
         return fail(NICEST_E_ARGUMENT, "the workspace or model is NULL");
     if (n && (!in || !out))
         return fail(NICEST_E_ARGUMENT, "the rows or the place for results is NULL");
-    return NICEST_OK;
-}
-
-static nicest_status check_numbers(uint64_t first, size_t n)
-{
-    if (first > MOST_ROWS || n > MOST_ROWS - first)
-        return fail(NICEST_E_ARGUMENT, "rows are numbered below 2^56");
     return NICEST_OK;
 }
 
@@ -185,7 +177,8 @@ nicest_status nicest_sample_given(nicest_workspace *workspace, const double *giv
                                   uint64_t seed, uint64_t first, double temperature, double *rows)
 {
     TRY(check_pointers(workspace, rows, rows, n));
-    TRY(check_numbers(first, n));
+    if (first > MOST_ROWS || n > MOST_ROWS - first)
+        return fail(NICEST_E_ARGUMENT, "rows are numbered below 2^56");
     if (!isfinite(temperature) || temperature < 0)
         return fail(NICEST_E_ARGUMENT, "temperature: expected a number from 0 on, got %g",
                     temperature);
@@ -209,9 +202,8 @@ nicest_status nicest_encode(const nicest_model *model, const double *stored, siz
     TRY(check_pointers(model, stored, continuous, n));
     const entry *e = &model_flow_const(model)->entry;
     size_t d = e->columns;
-    float *noise = memory_new(d, sizeof *noise);
-    if (!noise)
-        return fail_memory();
+    float *noise;
+    TRY_NEW(noise, d);
     for (size_t i = 0; i < n; i++)
         entry_dequantise_row(e, stored + i * d, (random_stream){seed, RANDOM_SCORE, 0}, 0, noise,
                              continuous + i * d);

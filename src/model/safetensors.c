@@ -127,8 +127,16 @@ static nicest_status read_tensor_shape(const json_t *shape, safetensors_tensor *
     return NICEST_OK;
 }
 
-static nicest_status read_offsets(const json_t *offsets, const body *b, safetensors_tensor *t)
+static nicest_status read_tensor(const json_t *item, const body *b, safetensors_tensor *t)
 {
+    const json_t *type = json_object_get(item, "dtype");
+    if (json_object_size(item) != 3 || !type || !json_object_get(item, "shape") ||
+        !json_object_get(item, "data_offsets"))
+        return refuse(t->name, "expected dtype, shape and data_offsets, and nothing else");
+    if (!read_dtype(type, &t->type))
+        return refuse(t->name, "its type is none of F32, F64, U8, I64");
+    TRY(read_tensor_shape(json_object_get(item, "shape"), t));
+    const json_t *offsets = json_object_get(item, "data_offsets");
     size_t begin, end, bytes;
     if (json_array_size(offsets) != 2 || !read_size(offsets, 0, &begin) ||
         !read_size(offsets, 1, &end) || begin > end)
@@ -139,18 +147,6 @@ static nicest_status read_offsets(const json_t *offsets, const body *b, safetens
         return refuse(t->name, "its shape and its data_offsets do not agree");
     t->data = b->data + begin;
     return NICEST_OK;
-}
-
-static nicest_status read_tensor(const json_t *item, const body *b, safetensors_tensor *t)
-{
-    const json_t *type = json_object_get(item, "dtype");
-    if (json_object_size(item) != 3 || !type || !json_object_get(item, "shape") ||
-        !json_object_get(item, "data_offsets"))
-        return refuse(t->name, "expected dtype, shape and data_offsets, and nothing else");
-    if (!read_dtype(type, &t->type))
-        return refuse(t->name, "its type is none of F32, F64, U8, I64");
-    TRY(read_tensor_shape(json_object_get(item, "shape"), t));
-    return read_offsets(json_object_get(item, "data_offsets"), b, t);
 }
 
 /* ------------------------------------------------------------------ reading: all of them */
@@ -190,24 +186,6 @@ static nicest_status check_cover(const safetensors *s, const body *b)
     return NICEST_OK;
 }
 
-/* Other programs may write F64 behind an odd number of F32. */
-static nicest_status align(safetensors *s)
-{
-    for (size_t i = 0; i < s->count; i++) {
-        safetensors_tensor *t = &s->tensors[i];
-        size_t bytes = 0;
-        tensor_bytes(t, &bytes);
-        if ((uintptr_t)t->data % TYPES[t->type].size == 0)
-            continue;
-        s->copy[i] = memory_new(bytes, 1);
-        if (!s->copy[i])
-            return fail_memory();
-        memcpy(s->copy[i], t->data, bytes);
-        t->data = s->copy[i];
-    }
-    return NICEST_OK;
-}
-
 static nicest_status read_metadata(safetensors *s, json_t *metadata)
 {
     const char *name;
@@ -216,9 +194,7 @@ static nicest_status read_metadata(safetensors *s, json_t *metadata)
         return NICEST_OK;
     if (!json_is_object(metadata))
         return fail(NICEST_E_FORMAT, "__metadata__ is not an object");
-    s->texts = memory_new(json_object_size(metadata), sizeof *s->texts);
-    if (!s->texts)
-        return fail_memory();
+    TRY_NEW(s->texts, json_object_size(metadata));
     json_object_foreach(metadata, name, value)
     {
         if (!json_is_string(value))
@@ -251,7 +227,20 @@ static nicest_status read_tensors(safetensors *s, const body *b)
     for (size_t i = 0; i < s->count; i++)
         s->names[i] = (name_place){s->tensors[i].name, i};
     qsort(s->names, s->count, sizeof *s->names, by_name);
-    return align(s);
+    /* Other programs may write F64 behind an odd number of F32. */
+    for (size_t i = 0; i < s->count; i++) {
+        safetensors_tensor *t = &s->tensors[i];
+        size_t bytes = 0;
+        tensor_bytes(t, &bytes);
+        if ((uintptr_t)t->data % TYPES[t->type].size == 0)
+            continue;
+        s->copy[i] = memory_new(bytes, 1);
+        if (!s->copy[i])
+            return fail_memory();
+        memcpy(s->copy[i], t->data, bytes);
+        t->data = s->copy[i];
+    }
+    return NICEST_OK;
 }
 
 /* Cuts the file in header and body. */
@@ -277,21 +266,17 @@ static nicest_status read_front(safetensors *s, const unsigned char *data, size_
     return NICEST_OK;
 }
 
-static nicest_status read_whole_file(safetensors *s, const unsigned char *data, size_t size)
-{
-    body b = {0};
-    s->size = size;
-    TRY(read_front(s, data, size, &b));
-    TRY(read_metadata(s, json_object_get(s->header, METADATA)));
-    return read_tensors(s, &b);
-}
-
 nicest_status safetensors_open_bytes(safetensors **out, const void *bytes, size_t size)
 {
-    safetensors *s = memory_new(1, sizeof *s);
-    if (!s)
-        return fail_memory();
-    nicest_status status = read_whole_file(s, bytes, size);
+    safetensors *s;
+    TRY_NEW(s, 1);
+    nicest_status status = NICEST_OK;
+    body b = {0};
+    s->size = size;
+    TRY_TO(read_front(s, bytes, size, &b));
+    TRY_TO(read_metadata(s, json_object_get(s->header, METADATA)));
+    status = read_tensors(s, &b);
+done:
     if (status != NICEST_OK)
         safetensors_close(s);
     else

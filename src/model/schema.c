@@ -134,9 +134,7 @@ static nicest_status read_kinds(const json_t *array, size_t columns, model_schem
     if (json_array_size(array) != columns)
         return fail(NICEST_E_FORMAT, "%s: %zu kinds for %zu columns", MODEL_SCHEMA,
                     json_array_size(array), columns);
-    s->kind = memory_new(columns, sizeof *s->kind);
-    if (!s->kind)
-        return fail_memory();
+    TRY_NEW(s->kind, columns);
     for (size_t j = 0; j < columns; j++)
         TRY(read_kind(json_array_get(array, j), &s->kind[j]));
     return NICEST_OK;
