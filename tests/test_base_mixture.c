@@ -124,9 +124,6 @@ static void holes_are_numpys(void **state)
         memcpy(x, all_rows + i * D, sizeof x);
         x[i % D] = NAN;
         assert_near(density(v, x), golden_marginal[i], 1e-10);
-        mixture_fill(v, NULL, 0, x);
-        assert_near(x[i % D], golden_filled[i], 1e-10);
-        assert_true(x[(i + 1) % D] == all_rows[i * D + (i + 1) % D]);
     }
     double none[D] = {NAN, NAN, NAN};
     assert_near(density(v, none), 0, 1e-12);
@@ -271,7 +268,7 @@ static void bits_stay(void **state)
     mixture_free(m[1]);
 }
 
-/* Draws have the moments that the density gives them: of whole rows, and of what is hidden. */
+/* Draws have the moments that the density gives them. */
 static void draws_have_the_right_moments(void **state)
 {
     (void)state;
@@ -280,38 +277,22 @@ static void draws_have_the_right_moments(void **state)
     for (int diagonal = 0; diagonal < 2; diagonal++) {
         mixture *m =
             fit(all_rows, N, D, &(mixture_options){.parts = 3, .diagonal = diagonal}, NULL);
-        mixture_view *v = view(m);
-        double sum[D] = {0}, truth[D] = {0}, filled = 0, square = 0, mean[D], cold[D], x[D];
-        memcpy(mean, (double[]){1.2, NAN, NAN}, sizeof mean);
-        mixture_fill(v, NULL, 0, mean);
+        double sum[D] = {0}, truth[D] = {0}, cold[D], x[D];
         for (uint64_t i = 0; i < DRAWS; i++) {
             mixture_sample(m, stream, i, 1, x);
             for (size_t j = 0; j < D; j++)
                 sum[j] += x[j] / DRAWS;
-            memcpy(x, (double[]){1.2, NAN, NAN}, sizeof x);
-            mixture_fill(v, &stream, i, x);
-            filled += x[1] / DRAWS;
-            square += x[1] * x[1] / DRAWS;
         }
         for (size_t j = 0; j < D; j++) {
             for (size_t i = 0; i < N; i++)
                 truth[j] += all_rows[i * D + j] / N;
             assert_near(sum[j], truth[j], 0.05);
         }
-        assert_near(filled, mean[1], 0.02);
-        double second = 0, mass = 0;
-        for (double y = -10; y < 12; y += 0.01) {
-            double p = exp(density(v, (double[]){1.2, y, NAN}));
-            second += y * y * p;
-            mass += p;
-        }
-        assert_near(square, second / mass, 0.05 * second / mass);
         mixture_sample(m, stream, 5, 0, cold); /* without heat: a part's mean */
         bool found = false;
         for (size_t k = 0; k < 3; k++)
             found = found || cold[0] == m->part[k * mixture_part_size(D, diagonal) + 1];
         assert_true(found);
-        mixture_view_free(v);
         mixture_free(m);
     }
 }

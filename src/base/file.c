@@ -412,6 +412,8 @@ struct file_writer {
     char *temporary;      /* beside the target; NULL when written in place or nameless */
     bool nameless;        /* a file in the target's folder that gets its name when it is whole */
     nicest_status broken; /* the first failure; it makes commit fail */
+    bool gzip;            /* `stream` deflates what comes */
+    z_stream stream;
     size_t waiting;
     unsigned char buffer[BUFFER_SIZE];
 };
@@ -601,6 +603,34 @@ nicest_status file_writer_open(file_writer **writer, const char *path)
     return NICEST_OK;
 }
 
+nicest_status file_writer_gzip(file_writer *writer)
+{
+    writer->stream = new_stream();
+    writer->gzip =
+        deflateInit2(&writer->stream, 6, Z_DEFLATED, GZIP_WINDOW, 8, Z_DEFAULT_STRATEGY) == Z_OK;
+    return writer->gzip ? NICEST_OK : fail_memory();
+}
+
+/* Deflates into what waits to be written; with Z_FINISH also all that zlib holds back. */
+static nicest_status writer_deflate(file_writer *writer, const void *bytes, size_t size, int flush)
+{
+    z_stream *stream = &writer->stream;
+    int code = Z_OK;
+    stream->next_in = (unsigned char *)(uintptr_t)bytes;
+    while (size > 0 || (flush == Z_FINISH && code != Z_STREAM_END)) {
+        unsigned given = chunk(size);
+        stream->avail_in = given;
+        stream->next_out = writer->buffer + writer->waiting;
+        stream->avail_out = (unsigned)(BUFFER_SIZE - writer->waiting);
+        code = deflate(stream, flush);
+        size -= given - stream->avail_in;
+        writer->waiting = BUFFER_SIZE - stream->avail_out;
+        if (stream->avail_out == 0)
+            TRY(writer_flush(writer));
+    }
+    return NICEST_OK;
+}
+
 static nicest_status fail_broken(const file_writer *writer)
 {
     return fail(writer->broken, "%s: could not be written", writer->path);
@@ -610,6 +640,8 @@ nicest_status file_writer_write(file_writer *writer, const void *bytes, size_t s
 {
     if (writer->broken != NICEST_OK)
         return fail_broken(writer);
+    if (writer->gzip)
+        return writer->broken = writer_deflate(writer, bytes, size, Z_NO_FLUSH);
     if (size > BUFFER_SIZE - writer->waiting)
         writer->broken = writer_flush(writer);
     if (writer->broken == NICEST_OK && size >= BUFFER_SIZE) {
@@ -635,6 +667,8 @@ static nicest_status writer_finish(file_writer *writer)
 {
     if (writer->broken != NICEST_OK)
         return fail_broken(writer);
+    if (writer->gzip)
+        TRY(writer_deflate(writer, NULL, 0, Z_FINISH));
     TRY(writer_flush(writer));
     if (writer->target != NULL && fsync(writer->descriptor) != 0)
         return fail_errno(writer->path);
@@ -671,6 +705,8 @@ void file_writer_abandon(file_writer *writer)
         close(writer->descriptor);
     if (writer->temporary != NULL)
         unlink(writer->temporary);
+    if (writer->gzip)
+        deflateEnd(&writer->stream);
     memory_free(writer->temporary);
     memory_free(writer->target);
     memory_free(writer->path);

@@ -45,6 +45,8 @@ void file_reader_close(file_reader *reader);
  * a path that is not a regular file, such as /dev/null or a FIFO, is written in place). */
 typedef struct file_writer file_writer;
 nicest_status file_writer_open(file_writer **writer, const char *path);
+/* Before the first byte: what is written is gzipped, the same bytes at any time of day. */
+nicest_status file_writer_gzip(file_writer *writer);
 nicest_status file_writer_write(file_writer *writer, const void *bytes, size_t size);
 /* Ends the writer in every case, and fails when an earlier write did; on failure the old file
  * stands and the temporary one is gone. */

@@ -102,12 +102,14 @@ void *memory_resize(void *block, size_t count, size_t size)
 
 char *memory_text(const char *text)
 {
-    if (text == NULL)
-        return NULL;
-    size_t size = strlen(text) + 1;
-    char *copy = memory_new(size, 1);
+    return memory_copy(text, text != NULL ? strlen(text) + 1 : 0, 1);
+}
+
+void *memory_copy(const void *block, size_t count, size_t size)
+{
+    void *copy = block != NULL ? memory_new(count, size) : NULL;
     if (copy != NULL)
-        memcpy(copy, text, size);
+        memcpy(copy, block, count * size);
     return copy;
 }
 

@@ -21,6 +21,8 @@ void *memory_resize(void *block, size_t count, size_t size);
 char *memory_text(const char *text);
 /* A formatted string of its own; NULL when memory runs out. */
 char *memory_format(const char *format, ...) PRINTF_LIKE(1, 2);
+/* A copy of count * size bytes; NULL when memory runs out or block is NULL. */
+void *memory_copy(const void *block, size_t count, size_t size);
 void memory_free(void *block);
 /* Whether a block of that size could be had now. For what must not begin unless it can be finished;
  * it counts as a call. */
@@ -29,6 +31,12 @@ bool memory_available(size_t bytes);
 /* Sets a pointer to `count` zeroed elements, or returns fail_memory(). */
 #define TRY_NEW(pointer, count)                                                                    \
     TRY(((pointer) = memory_new(count, sizeof *(pointer))) != NULL ? NICEST_OK : fail_memory())
+
+/* Sets a pointer to a copy of `count` elements, or to NULL where `block` is; or returns
+ * fail_memory(). */
+#define TRY_COPY(pointer, block, count)                                                            \
+    TRY(((pointer) = memory_copy(block, count, sizeof *(pointer))) || !(block) ? NICEST_OK         \
+                                                                               : fail_memory())
 
 /* For tests: allocations so far and blocks alive; fail the n-th call from now (n >= 1; 0 = never).
  */

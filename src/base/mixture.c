@@ -81,7 +81,6 @@ struct mixture_view {
     double *x, *y, *z;    /* [d, MIXTURE_BLOCK] */
     double *share;        /* [parts, MIXTURE_BLOCK] of the block at hand */
     double *logp, *part;  /* [MIXTURE_BLOCK] each */
-    double *spare;        /* [d + packed] */
 };
 
 void mixture_view_free(mixture_view *v)
@@ -108,7 +107,7 @@ static nicest_status view_open(mixture_view **out, const mixture *m, bool holes,
     v->order = memory_new(d, sizeof *v->order);
     v->own = memory_new(covariance ? 0 : whole, packed * sizeof(double));
     v->conditional = memory_new(whole, packed * sizeof(double));
-    v->x = memory_new(blocks + parts + d + packed, sizeof *v->x);
+    v->x = memory_new(blocks + parts, sizeof *v->x);
     if (!v->hole || !v->order || !v->own || !v->conditional || !v->x) {
         mixture_view_free(v);
         return fail_memory();
@@ -121,7 +120,6 @@ static nicest_status view_open(mixture_view **out, const mixture *m, bool holes,
     v->logp = v->share + parts * MIXTURE_BLOCK;
     v->part = v->logp + MIXTURE_BLOCK;
     v->log_norm = v->part + MIXTURE_BLOCK;
-    v->spare = v->log_norm + parts;
     for (size_t j = 0; j < d; j++)
         v->order[j] = j;
     *out = v;
@@ -349,61 +347,14 @@ void mixture_evaluate(mixture_view *v, const double *x, size_t n, double *logp, 
     }
 }
 
-/* What chooses the part of row `number`: apart from the normal numbers of the stream. */
-static double choosing_number(random_stream stream, uint64_t number)
-{
-    double u;
-    stream.draw = ~stream.draw;
-    random_uniform_double(stream, number, &u, 1);
-    return u;
-}
-
-void mixture_fill(mixture_view *v, const random_stream *noise, uint64_t number, double *x)
-{
-    size_t d = v->m->columns, n, hidden, first;
-    take_rows(v, x, 1, &n);
-    hidden = d - v->seen;
-    first = gaussian_column(d, v->seen);
-    if (hidden == 0)
-        return;
-    double *normal = v->spare, *factor = normal + d, u = 0, so_far = 0;
-    if (noise) {
-        random_normal(*noise, number, normal, hidden);
-        u = choosing_number(*noise, number);
-    }
-    mixture_block(v, v->x, n, v->logp);
-    for (size_t i = v->seen; i < d; i++)
-        x[v->order[i]] = 0;
-    for (size_t k = 0; k < v->m->parts; k++) {
-        const double *mean = part_at(v->m, k) + 1;
-        double share = v->share[k * n];
-        so_far += share;
-        if (noise && so_far < u && k + 1 < v->m->parts)
-            continue;
-        whiten(v, k, v->x, n, v->z);
-        for (size_t i = v->seen; i < d; i++)
-            x[v->order[i]] += (noise ? 1 : share) * (mean[v->order[i]] + v->z[i * n]);
-        if (!noise)
-            continue;
-        if (v->m->diagonal) {
-            for (size_t i = 0; i < hidden; i++)
-                x[v->order[v->seen + i]] += pivot_of(v, factor_of(v, k), v->seen + i) * normal[i];
-            return;
-        }
-        memcpy(factor, factor_of(v, k) + first, gaussian_packed(hidden) * sizeof *factor);
-        gaussian_factor(factor, hidden, 1e-150);
-        gaussian_multiply(factor, hidden, normal, v->y);
-        for (size_t i = 0; i < hidden; i++)
-            x[v->order[v->seen + i]] += v->y[i];
-        return;
-    }
-}
-
 void mixture_sample(const mixture *m, random_stream stream, uint64_t number, double temperature,
                     double *x)
 {
     size_t d = m->columns, k = 0;
-    double u = choosing_number(stream, number), so_far = exp(part_at(m, 0)[0]);
+    double u, so_far = exp(part_at(m, 0)[0]);
+    random_stream choosing = stream;
+    choosing.draw = ~stream.draw; /* apart from the normal numbers of the stream */
+    random_uniform_double(choosing, number, &u, 1);
     while (so_far < u && k + 1 < m->parts)
         so_far += exp(part_at(m, ++k)[0]);
     const double *mean = part_at(m, k) + 1, *factor = mean + d;

@@ -82,9 +82,6 @@ void mixture_view_free(mixture_view *v);
  * other rows. An infinite value gives -infinity. Never allocates; rows of equal pattern that follow
  * each other are quick. */
 void mixture_evaluate(mixture_view *v, const double *x, size_t n, double *logp, double *gradient);
-/* Fills the missing values of row x[d]: with their mean given what is seen or, where `noise` is not
- * NULL, with a draw, number `number` of that stream. */
-void mixture_fill(mixture_view *v, const random_stream *noise, uint64_t number, double *x);
 /* Row `number` of the stream. Deviations from the part's mean are multiplied by `temperature`. */
 void mixture_sample(const mixture *m, random_stream stream, uint64_t number, double temperature,
                     double *x);

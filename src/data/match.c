@@ -284,49 +284,65 @@ static nicest_status convert_column(const wanted *w, size_t j, const column_kind
                 HOLDS[to->kind]);
 }
 
-/* Columns place[count] of data into cells[rows, count]. */
-static void gather_columns(const nicest_data *data, const size_t *place, size_t count,
-                           double *cells, double *row)
+/* A table in the making; names and kinds are borrowed ones. */
+typedef struct draft {
+    size_t rows, columns;
+    double *cells; /* [rows, columns] */
+    const char **names;
+    column_kind *kinds;
+} draft;
+
+static nicest_status draft_begin(draft *t, size_t rows, size_t columns)
 {
-    size_t n = nicest_data_rows(data);
-    for (size_t i = 0; i < n; i++) {
-        source_read(data, i, 1, row);
-        for (size_t j = 0; j < count; j++)
-            cells[i * count + j] = row[place[j]];
-    }
+    *t = (draft){rows, columns, NULL, NULL, NULL};
+    if (columns > 0 && rows <= (size_t)-1 / sizeof *t->cells / columns)
+        t->cells = memory_new(rows * columns, sizeof *t->cells);
+    t->names = memory_new(columns, sizeof *t->names);
+    t->kinds = memory_new(columns, sizeof *t->kinds);
+    return t->cells && t->names && t->kinds ? NICEST_OK : fail_memory();
+}
+
+/* Makes the data where all went well so far, with labels and weights like those of `like` (or
+ * NULL). Ends the draft in every case. */
+static nicest_status draft_end(draft *t, nicest_status status, const unsigned *image,
+                               const nicest_data *like, nicest_data **out)
+{
+    source_made made = {.rows = t->rows, .columns = t->columns, .block = t->cells,
+                        .names = t->names, .kinds = t->kinds, .like = like};
+    if (image)
+        memcpy(made.image, image, sizeof made.image);
+    if (status == NICEST_OK)
+        status = source_make(out, &made);
+    else
+        memory_free(t->cells);
+    memory_free(t->names);
+    memory_free(t->kinds);
+    return status;
 }
 
 /* Data of columns place[d] with the names and kinds of whoever asks (w == NULL: their own). */
 static nicest_status build(nicest_data **out, const nicest_data *data, const size_t *place,
                            size_t d, const wanted *w)
 {
+    draft t;
     size_t n = nicest_data_rows(data);
-    double *cells = d > 0 && n <= (size_t)-1 / sizeof *cells / d ? memory_new(n * d, sizeof *cells)
-                                                                : NULL;
     double *row = memory_new(nicest_data_columns(data), sizeof *row);
-    const char **names = memory_new(d, sizeof *names);
-    column_kind *kinds = memory_new(d, sizeof *kinds); /* borrowed ones */
-    nicest_status status = cells && row && names && kinds ? NICEST_OK : fail_memory();
-    if (status == NICEST_OK)
-        gather_columns(data, place, d, cells, row);
-    for (size_t j = 0; status == NICEST_OK && j < d; j++) {
-        names[j] = w ? wanted_name(w, j) : nicest_data_column_name(data, place[j]);
-        kinds[j] = *(w ? wanted_kind(w, j) : source_kind(data, place[j]));
-        if (w)
-            status = convert_column(w, j, source_kind(data, place[j]), cells + j, n);
+    nicest_status status = draft_begin(&t, n, d);
+    if (status == NICEST_OK && !row)
+        status = fail_memory();
+    for (size_t i = 0; status == NICEST_OK && i < n; i++) {
+        source_read(data, i, 1, row);
+        for (size_t j = 0; j < d; j++)
+            t.cells[i * d + j] = row[place[j]];
     }
-    source_made made = {.rows = n, .columns = d, .block = cells, .names = names, .kinds = kinds,
-                        .like = data};
-    if (w)
-        memcpy(made.image, w->image, sizeof made.image);
-    if (status == NICEST_OK)
-        status = source_make(out, &made);
-    if (status != NICEST_OK)
-        memory_free(cells);
     memory_free(row);
-    memory_free(names);
-    memory_free(kinds);
-    return status;
+    for (size_t j = 0; status == NICEST_OK && j < d; j++) {
+        t.names[j] = w ? wanted_name(w, j) : nicest_data_column_name(data, place[j]);
+        t.kinds[j] = *(w ? wanted_kind(w, j) : source_kind(data, place[j]));
+        if (w)
+            status = convert_column(w, j, source_kind(data, place[j]), t.cells + j, n);
+    }
+    return draft_end(&t, status, w ? w->image : NULL, data, out);
 }
 
 /* ---------------------------------------------------------------- matching */
@@ -410,26 +426,17 @@ nicest_status nicest_data_beside(nicest_data **out, const nicest_data *left,
     if (nicest_data_rows(right) != n)
         return fail(NICEST_E_ARGUMENT, "%zu rows cannot stand beside %zu", n,
                     nicest_data_rows(right));
-    double *cells = n <= (size_t)-1 / sizeof *cells / d ? memory_new(n * d, sizeof *cells) : NULL;
-    const char **names = memory_new(d, sizeof *names);
-    column_kind *kinds = memory_new(d, sizeof *kinds);
-    nicest_status status = cells && names && kinds ? NICEST_OK : fail_memory();
+    draft t;
+    nicest_status status = draft_begin(&t, n, d);
     for (size_t i = 0; status == NICEST_OK && i < n; i++) {
-        source_read(left, i, 1, cells + i * d);
-        source_read(right, i, 1, cells + i * d + a);
+        source_read(left, i, 1, t.cells + i * d);
+        source_read(right, i, 1, t.cells + i * d + a);
     }
     for (size_t j = 0; status == NICEST_OK && j < d; j++) {
-        names[j] = nicest_data_column_name(j < a ? left : right, j < a ? j : j - a);
-        kinds[j] = *source_kind(j < a ? left : right, j < a ? j : j - a);
+        t.names[j] = nicest_data_column_name(j < a ? left : right, j < a ? j : j - a);
+        t.kinds[j] = *source_kind(j < a ? left : right, j < a ? j : j - a);
     }
-    if (status == NICEST_OK)
-        status = source_make(out, &(source_made){.rows = n, .columns = d, .block = cells,
-                                                 .names = names, .kinds = kinds, .like = left});
-    if (status != NICEST_OK)
-        memory_free(cells);
-    memory_free(names);
-    memory_free(kinds);
-    return status;
+    return draft_end(&t, status, NULL, left, out);
 }
 
 nicest_status nicest_data_of_model(nicest_data **out, const nicest_model *model,
@@ -437,27 +444,14 @@ nicest_status nicest_data_of_model(nicest_data **out, const nicest_model *model,
 {
     if (!out || !model || (!rows && n > 0))
         return fail(NICEST_E_ARGUMENT, "a model, rows and a place for the result are needed");
+    draft t;
     size_t d = nicest_model_columns(model);
-    source_made made = {.rows = n, .columns = d};
-    if (n > (size_t)-1 / sizeof(double) / d)
-        return fail_memory();
-    made.block = memory_new(n * d, sizeof(double));
-    const char **names = memory_new(d, sizeof *names);
-    column_kind *kinds = memory_new(d, sizeof *kinds);
-    nicest_status status = made.block && names && kinds ? NICEST_OK : fail_memory();
+    nicest_status status = draft_begin(&t, n, d);
     for (size_t j = 0; status == NICEST_OK && j < d; j++) {
-        names[j] = nicest_model_column_name(model, j);
-        kinds[j] = *model_kind(model, j);
+        t.names[j] = nicest_model_column_name(model, j);
+        t.kinds[j] = *model_kind(model, j);
     }
     if (status == NICEST_OK && n > 0)
-        memcpy(made.block, rows, n * d * sizeof *rows);
-    made.names = names;
-    made.kinds = kinds;
-    if (status == NICEST_OK)
-        status = source_make(out, &made);
-    if (status != NICEST_OK)
-        memory_free(made.block);
-    memory_free(names);
-    memory_free(kinds);
-    return status;
+        memcpy(t.cells, rows, n * d * sizeof *rows);
+    return draft_end(&t, status, NULL, NULL, out);
 }

@@ -7,6 +7,7 @@
  * other add nothing. */
 #include "data/npy.h"
 
+#include <assert.h>
 #include <math.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -71,7 +72,7 @@ typedef struct type_code {
     value_type type;
 } type_code;
 
-static bool find_type(char kind, char size, value_type *type)
+static bool find_npy_type(char kind, char size, value_type *type)
 {
     static const type_code CODES[] = {
         {'u', '1', VALUE_U8},  {'b', '1', VALUE_U8},  {'i', '1', VALUE_I8},  {'u', '2', VALUE_U16},
@@ -119,7 +120,7 @@ static nicest_status read_type(npy_array *a, const char *p, const char *place)
                     "%s: holds Python objects, which only Python can read: expected numbers, or "
                     "words as numpy.array(..., dtype=str)",
                     place);
-    if (length != 2 + ordered || !find_type(code[0], code[1], &a->type))
+    if (length != 2 + ordered || !find_npy_type(code[0], code[1], &a->type))
         return fail(NICEST_E_FORMAT,
                     "%s: values of type '%.*s': expected integers, booleans, floats of up to 8 "
                     "bytes, or words",
@@ -131,7 +132,7 @@ static nicest_status read_type(npy_array *a, const char *p, const char *place)
     return NICEST_OK;
 }
 
-static bool read_axis(const char **p, size_t *axis)
+static bool read_npy_axis(const char **p, size_t *axis)
 {
     size_t value = 0;
     const char *start = *p;
@@ -153,7 +154,7 @@ static nicest_status read_shape(npy_array *a, const char *p, const char *place)
     while (good && *p != ')') {
         while (*p == ' ')
             p++;
-        good = a->shape.axes < SHAPE_MOST && read_axis(&p, &a->shape.size[a->shape.axes++]);
+        good = a->shape.axes < SHAPE_MOST && read_npy_axis(&p, &a->shape.size[a->shape.axes++]);
         if (*p == 'L') /* written by Python 2 */
             p++;
         while (*p == ' ' || *p == ',')
@@ -167,8 +168,8 @@ static nicest_status read_shape(npy_array *a, const char *p, const char *place)
 }
 
 /* Magic, version and dictionary in the first `size` bytes of a file. */
-static nicest_status read_header(npy_array *a, const unsigned char *data, size_t size,
-                                 const char *place)
+static nicest_status read_npy_header(npy_array *a, const unsigned char *data, size_t size,
+                                     const char *place)
 {
     size_t length, prefix = 10;
     *a = (npy_array){0};
@@ -311,7 +312,7 @@ static nicest_status read_array(source_table *t, const unsigned char *data, size
                                 const char *place)
 {
     npy_array a;
-    TRY(read_header(&a, data, size, place));
+    TRY(read_npy_header(&a, data, size, place));
     /* The claimed values against the bytes that are there. */
     size_t bytes;
     if (!shape_bytes(&a.shape, a.file_value, &bytes))
@@ -350,12 +351,6 @@ nicest_status npy_load(source_table *table, const char *path)
 
 #ifndef NICEST_NO_ZIP
 
-typedef struct archive {
-    const char *path;
-    file_bytes bytes;
-    zip_t *zip;
-} archive;
-
 static nicest_status fail_zip(const char *path, zip_error_t *error)
 {
     nicest_status status =
@@ -363,6 +358,23 @@ static nicest_status fail_zip(const char *path, zip_error_t *error)
     zip_error_fini(error);
     return status;
 }
+
+typedef struct npz_member {
+    char *name; /* without ".npy" */
+    npy_array array;
+    size_t index, size;
+    bool readable; /* an array of numbers or words */
+    char *reason;  /* or why not */
+} npz_member;
+
+typedef struct npz {
+    const char *path;
+    file_bytes bytes;
+    zip_t *zip;
+    npz_member *members;
+    size_t count;
+    uint64_t packed; /* bytes of all members so far, as they are in the file */
+} npz;
 
 /* Reads `size` bytes, all of them. */
 static bool read_member_bytes(zip_file_t *member, unsigned char *out, size_t size)
@@ -377,42 +389,40 @@ static bool read_member_bytes(zip_file_t *member, unsigned char *out, size_t siz
     return true;
 }
 
-/* Claimed sizes of a member; refuses those that cannot be true. *packed counts what members before
- * it hold of the file. */
-static nicest_status member_size(const archive *z, size_t index, uint64_t *packed, size_t *size)
+/* Claimed sizes of a member; refuses those that cannot be true. */
+static nicest_status member_size(npz *f, size_t index, size_t *size)
 {
     zip_stat_t facts;
     const zip_uint64_t wanted = ZIP_STAT_SIZE | ZIP_STAT_COMP_SIZE | ZIP_STAT_NAME;
-    if (zip_stat_index(z->zip, index, 0, &facts) != 0 || (facts.valid & wanted) != wanted)
-        return fail(NICEST_E_FORMAT, "%s: damaged zip file", z->path);
-    if (facts.comp_size > z->bytes.size || facts.size > MOST_MEMBER ||
+    if (zip_stat_index(f->zip, index, 0, &facts) != 0 || (facts.valid & wanted) != wanted)
+        return fail(NICEST_E_FORMAT, "%s: damaged zip file", f->path);
+    if (facts.comp_size > f->bytes.size || facts.size > MOST_MEMBER ||
         facts.size > facts.comp_size * MOST_RATIO)
         return fail(NICEST_E_FORMAT, "%s: %s claims %llu bytes out of %llu: that cannot be",
-                    z->path, facts.name, (unsigned long long)facts.size,
+                    f->path, facts.name, (unsigned long long)facts.size,
                     (unsigned long long)facts.comp_size);
-    if (facts.comp_size > z->bytes.size - *packed)
-        return fail(NICEST_E_FORMAT, "%s: its members claim more bytes than there are", z->path);
-    *packed += facts.comp_size;
+    if (facts.comp_size > f->bytes.size - f->packed)
+        return fail(NICEST_E_FORMAT, "%s: its members claim more bytes than there are", f->path);
+    f->packed += facts.comp_size;
     *size = (size_t)facts.size;
     return NICEST_OK;
 }
 
 /* The first `size` bytes of a member into a block; `whole`: and nothing may follow (reading to the
  * end also checks the sum). */
-static nicest_status read_member(const archive *z, size_t index, size_t size, bool whole,
+static nicest_status read_member(const npz *f, size_t index, size_t size, bool whole,
                                  unsigned char **out)
 {
-    unsigned char more, *block = memory_new(size, 1);
-    if (block == NULL)
-        return fail_memory();
-    zip_file_t *member = zip_fopen_index(z->zip, index, 0);
+    unsigned char more, *block;
+    TRY_NEW(block, size);
+    zip_file_t *member = zip_fopen_index(f->zip, index, 0);
     bool good = member != NULL && read_member_bytes(member, block, size) &&
                 (!whole || zip_fread(member, &more, 1) == 0);
     nicest_status status = NICEST_OK;
     if (!good)
-        status = fail(NICEST_E_FORMAT, "%s: %s cannot be inflated (%s)", z->path,
-                      zip_get_name(z->zip, index, 0),
-                      member != NULL ? zip_file_strerror(member) : zip_strerror(z->zip));
+        status = fail(NICEST_E_FORMAT, "%s: %s cannot be inflated (%s)", f->path,
+                      zip_get_name(f->zip, index, 0),
+                      member != NULL ? zip_file_strerror(member) : zip_strerror(f->zip));
     if (member != NULL)
         zip_fclose(member);
     if (status != NICEST_OK)
@@ -424,48 +434,22 @@ static nicest_status read_member(const archive *z, size_t index, size_t size, bo
 
 /* ---------------------------------------------------------------- reading an .npz */
 
-typedef struct npz_member {
-    char *name; /* without ".npy" */
-    npy_array array;
-    size_t index, size;
-    bool readable; /* an array of numbers or words */
-    char *reason;  /* or why not */
-} npz_member;
-
-typedef struct npz {
-    archive z;
-    npz_member *members;
-    size_t count;
-    uint64_t packed; /* bytes of all members so far, as they are in the file */
-} npz;
-
-/* "X, y" as far as a line has room. */
-static void list_names(const npz *f, char *text, size_t size)
-{
-    size_t used = 0;
-    *text = '\0';
-    for (size_t i = 0; i < f->count; i++) {
-        size_t length = strlen(f->members[i].name);
-        if (used + length + 8 > size)
-            return;
-        memcpy(text + used, i > 0 ? ", " : "", i > 0 ? 2 : 0);
-        used += i > 0 ? 2 : 0;
-        memcpy(text + used, f->members[i].name, length + 1);
-        used += length;
-    }
-}
-
+/* The array of that name; the error lists names as far as a line has room. */
 static nicest_status find_named(const npz *f, const char *array, size_t *found)
 {
-    char names[300];
+    char names[300] = "";
+    size_t used = 0;
     for (size_t i = 0; i < f->count; i++) {
-        if (strcmp(f->members[i].name, array) == 0) {
+        const char *name = f->members[i].name;
+        if (strcmp(name, array) == 0) {
             *found = i;
             return NICEST_OK;
         }
+        if (used + strlen(name) + 8 < sizeof names)
+            used +=
+                (size_t)snprintf(names + used, sizeof names - used, "%s%s", i ? ", " : "", name);
     }
-    list_names(f, names, sizeof names);
-    return fail(NICEST_E_ARGUMENT, "%s: no array '%s'; there are: %s", f->z.path, array, names);
+    return fail(NICEST_E_ARGUMENT, "%s: no array '%s'; there are: %s", f->path, array, names);
 }
 
 /* The first with two axes, else with more, else with one. */
@@ -476,24 +460,26 @@ static nicest_status find_main(const npz *f, size_t *found)
     for (size_t i = 0; i < f->count; i++) {
         size_t axes = f->members[i].readable ? f->members[i].array.shape.axes : 0;
         int worth = WORTH[axes < 3 ? axes : 3];
-        worth = f->members[i].array.text && worth > 0 ? 1 : worth; /* words are labels, if they can be */
+        worth = f->members[i].array.text && worth > 0
+                    ? 1
+                    : worth; /* words are labels, if they can be */
         if (worth > best) {
             best = worth;
             *found = i;
         }
     }
-    return best > 0 ? NICEST_OK : fail(NICEST_E_FORMAT, "%s: holds no array of numbers", f->z.path);
+    return best > 0 ? NICEST_OK : fail(NICEST_E_FORMAT, "%s: holds no array of numbers", f->path);
 }
 
 /* The whole member as a table of its own. */
 static nicest_status load_member(const npz *f, const npz_member *m, bool label, source_table *t)
 {
     unsigned char *block;
-    char *place = memory_format("%s: %s", f->z.path, m->name);
+    char *place = memory_format("%s: %s", f->path, m->name);
     if (place == NULL)
         return fail_memory();
     *t = (source_table){.kind = "npz"};
-    nicest_status status = read_member(&f->z, m->index, m->size, true, &block);
+    nicest_status status = read_member(f, m->index, m->size, true, &block);
     if (status == NICEST_OK) {
         status = read_array(t, block, m->size, label, place);
         if (status == NICEST_OK && t->block == NULL)
@@ -520,55 +506,57 @@ static nicest_status add_extra(const npz *f, const npz_member *m, source_table *
 {
     source_table column;
     TRY(load_member(f, m, true, &column));
-    source_extra *extra = &t->extras[t->extra_count];
+    source_extra *extra = &t->extras[t->extra_count++];
     extra->name = memory_text(m->name);
     extra->values = memory_new(t->rows, sizeof(double));
-    t->extra_count++;
-    if (extra->name != NULL && extra->values != NULL)
+    nicest_status status = extra->name && extra->values ? NICEST_OK : fail_memory();
+    if (status == NICEST_OK) {
         source_table_column(&column, 0, extra->values);
-    nicest_status status = NICEST_OK;
-    if (column.kinds != NULL && column.kinds[0].words != NULL) {
-        extra->text_count = column.kinds[0].word_count;
-        status = source_texts_copy(&extra->texts, (const char *const *)column.kinds[0].words,
-                                   extra->text_count);
+        if (column.kinds != NULL && column.kinds[0].words != NULL) {
+            extra->text_count = column.kinds[0].word_count;
+            status = source_texts_copy(&extra->texts, (const char *const *)column.kinds[0].words,
+                                       extra->text_count);
+        }
     }
     source_table_close(&column);
-    TRY(status);
-    return extra->name != NULL && extra->values != NULL ? NICEST_OK : fail_memory();
+    return status;
+}
+
+/* What a member says that it is. One that is no array of numbers only matters when somebody asks
+ * for it. */
+static nicest_status add_member(npz *f, size_t index)
+{
+    unsigned char *start;
+    const char *name = zip_get_name(f->zip, index, 0);
+    size_t length = name != NULL ? strlen(name) : 0;
+    npz_member *m = &f->members[f->count];
+    if (length < 5 || strcmp(name + length - 4, ".npy") != 0)
+        return NICEST_OK;
+    TRY(member_size(f, index, &m->size));
+    m->index = index;
+    m->name = memory_format("%.*s", (int)length - 4, name);
+    if (m->name == NULL)
+        return fail_memory();
+    f->count++;
+    size_t size = m->size < MOST_HEADER ? m->size : MOST_HEADER;
+    TRY(read_member(f, index, size, false, &start));
+    nicest_status status = read_npy_header(&m->array, start, size, name);
+    m->readable = status == NICEST_OK;
+    m->reason = m->readable ? NULL : memory_format("%s: %s", f->path, nicest_error());
+    memory_free(start);
+    return status == NICEST_E_MEMORY ? status : NICEST_OK;
 }
 
 static nicest_status load_table(npz *f, const char *array, source_table *t)
 {
     size_t main = 0;
-    zip_int64_t count = zip_get_num_entries(f->z.zip, 0);
+    zip_int64_t count = zip_get_num_entries(f->zip, 0);
     if (count < 1 || count > MOST_MEMBERS)
-        return fail(NICEST_E_FORMAT, "%s: holds %lld members, expected 1 to %d", f->z.path,
+        return fail(NICEST_E_FORMAT, "%s: holds %lld members, expected 1 to %d", f->path,
                     (long long)count, MOST_MEMBERS);
     TRY_NEW(f->members, (size_t)count);
-    for (size_t i = 0; i < (size_t)count; i++) {
-        /* A member that is no array of numbers only matters when somebody asks for it. */
-        unsigned char *start;
-        size_t size = 0, length;
-        const char *name = zip_get_name(f->z.zip, i, 0);
-        length = name != NULL ? strlen(name) : 0;
-        if (!(length < 5 || strcmp(name + length - 4, ".npy") != 0)) {
-            TRY(member_size(&f->z, i, &f->packed, &size));
-            npz_member *m = &f->members[f->count];
-            m->index = i;
-            m->size = size;
-            m->name = memory_format("%.*s", (int)length - 4, name);
-            if (m->name == NULL)
-                return fail_memory();
-            f->count++;
-            TRY(read_member(&f->z, i, size < MOST_HEADER ? size : MOST_HEADER, false, &start));
-            nicest_status status =
-                read_header(&m->array, start, size < MOST_HEADER ? size : MOST_HEADER, name);
-            m->readable = status == NICEST_OK;
-            m->reason = m->readable ? NULL : memory_format("%s: %s", f->z.path, nicest_error());
-            memory_free(start);
-            TRY(status == NICEST_E_MEMORY ? status : NICEST_OK);
-        }
-    }
+    for (size_t i = 0; i < (size_t)count; i++)
+        TRY(add_member(f, i));
     TRY(array != NULL ? find_named(f, array, &main) : find_main(f, &main));
     TRY(load_member(f, &f->members[main], false, t));
     TRY_NEW(t->extras, f->count);
@@ -588,33 +576,27 @@ static nicest_status load_table(npz *f, const char *array, source_table *t)
 
 nicest_status npz_load(source_table *table, const char *path, const char *array)
 {
-    npz f = {0};
+    npz f = {.path = path};
     source_table made = {0};
-    archive *z = &f.z;
     zip_error_t error;
+    TRY(file_load(&f.bytes, path, 0));
     zip_error_init(&error);
-    *z = (archive){path, {0}, NULL};
-    TRY(file_load(&z->bytes, path, 0));
-    zip_source_t *source = zip_source_buffer_create(z->bytes.data, z->bytes.size, 0, &error);
-    if (source == NULL) {
-        file_release(&z->bytes);
-        return fail_zip(path, &error);
-    }
-    z->zip = zip_open_from_source(source, ZIP_RDONLY, &error);
-    if (z->zip == NULL) {
+    zip_source_t *source = zip_source_buffer_create(f.bytes.data, f.bytes.size, 0, &error);
+    f.zip = source != NULL ? zip_open_from_source(source, ZIP_RDONLY, &error) : NULL;
+    nicest_status status = f.zip != NULL ? NICEST_OK : fail_zip(path, &error);
+    if (status == NICEST_OK) {
+        zip_error_fini(&error);
+        status = load_table(&f, array, &made);
+        zip_discard(f.zip);
+    } else {
         zip_source_free(source);
-        file_release(&z->bytes);
-        return fail_zip(path, &error);
     }
-    zip_error_fini(&error);
-    nicest_status status = load_table(&f, array, &made);
     for (size_t i = 0; i < f.count; i++) {
         memory_free(f.members[i].name);
         memory_free(f.members[i].reason);
     }
     memory_free(f.members);
-    zip_discard(f.z.zip);
-    file_release(&f.z.bytes);
+    file_release(&f.bytes);
     if (status != NICEST_OK)
         source_table_close(&made);
     else
@@ -627,8 +609,7 @@ nicest_status npz_load(source_table *table, const char *path, const char *array)
 static nicest_status fail_without_zip(void)
 {
     return fail(NICEST_E_UNSUPPORTED,
-                "this build was made without libzip (NICEST_ZIP=OFF): no .npz, "
-                "and nothing gzipped is written");
+                "this build was made without libzip (NICEST_ZIP=OFF): no .npz");
 }
 
 nicest_status npz_load(source_table *table, const char *path, const char *array)
@@ -662,43 +643,35 @@ void byte_buffer_close(byte_buffer *buffer)
     *buffer = (byte_buffer){0};
 }
 
-static const char *type_words(value_type type)
-{
-    static const char *const LITTLE[VALUE_TYPES] = {"|u1", "|i1", "<u2", "<i2", "<u4",
-                                                    "<i4", "<u8", "<i8", "<f4", "<f8"};
-    static const char *const BIG[VALUE_TYPES] = {"|u1", "|i1", ">u2", ">i2", ">u4",
-                                                 ">i4", ">u8", ">i8", ">f4", ">f8"};
-    return shape_big_endian_machine() ? BIG[type] : LITTLE[type];
-}
-
 nicest_status npy_header(byte_buffer *out, value_type type, const size_t *axes, size_t count)
 {
-    char *shape_words = memory_text(""), *words = NULL;
-    for (size_t i = 0; shape_words != NULL && i < count; i++) {
-        const char *gap = i + 1 < count ? ", " : count == 1 ? "," : "";
-        char *longer = memory_format("%s%zu%s", shape_words, axes[i], gap);
-        memory_free(shape_words);
-        shape_words = longer;
-    }
-    if (shape_words != NULL)
-        words = memory_format("{'descr': '%s', 'fortran_order': False, 'shape': (%s), }",
-                              type_words(type), shape_words);
-    memory_free(shape_words);
-    size_t length = words != NULL ? strlen(words) : 0;
-    size_t total = (10 + length + 1 + 63) / 64 * 64;
-    unsigned char *p = words != NULL ? byte_buffer_take(out, total) : NULL;
-    if (p != NULL) {
-        memset(p, ' ', total);
-        memcpy(p, MAGIC, 6);
-        p[6] = 1;
-        p[7] = 0;
-        p[8] = (unsigned char)((total - 10) & 255);
-        p[9] = (unsigned char)((total - 10) >> 8);
-        memcpy(p + 10, words, length);
-        p[total - 1] = '\n';
-    }
-    memory_free(words);
-    return p != NULL ? NICEST_OK : fail_memory();
+    static const char *const CODES[VALUE_TYPES] = {"u1", "i1", "u2", "i2", "u4",
+                                                   "i4", "u8", "i8", "f4", "f8"};
+    char words[256], order = shape_big_endian_machine() ? '>' : '<';
+    size_t used = (size_t)snprintf(words, sizeof words,
+                                   "{'descr': '%c%s', 'fortran_order': False, "
+                                   "'shape': (",
+                                   value_size(type) > 1 ? order : '|', CODES[type]);
+    assert(count >= 1 && count <= 4);
+    for (size_t i = 0; i < count; i++)
+        used += (size_t)snprintf(words + used, sizeof words - used, "%zu%s", axes[i],
+                                 i + 1 < count ? ", "
+                                 : count == 1  ? ","
+                                               : "");
+    used += (size_t)snprintf(words + used, sizeof words - used, "), }");
+    size_t total = (10 + used + 1 + 63) / 64 * 64;
+    unsigned char *p = byte_buffer_take(out, total);
+    if (p == NULL)
+        return fail_memory();
+    memset(p, ' ', total);
+    memcpy(p, MAGIC, 6);
+    p[6] = 1;
+    p[7] = 0;
+    p[8] = (unsigned char)((total - 10) & 255);
+    p[9] = (unsigned char)((total - 10) >> 8);
+    memcpy(p + 10, words, used);
+    p[total - 1] = '\n';
+    return NICEST_OK;
 }
 
 #ifndef NICEST_NO_ZIP
@@ -763,61 +736,6 @@ nicest_status zip_pack(byte_buffer *out, const zip_member *members, size_t count
     return status;
 }
 
-/* ---------------------------------------------------------------- gzip */
-
-static void put_little(unsigned char *p, uint32_t value)
-{
-    for (int i = 0; i < 4; i++)
-        p[i] = (unsigned char)(value >> (8 * i));
-}
-
-/* Where the packed bytes of an archive's only member begin, and how many they are: behind its local
- * header, by the sizes that stand in the central directory. */
-static nicest_status packed_run(const byte_buffer *zip, size_t *start, size_t *size)
-{
-    archive z = {"gzip", {zip->data, zip->size, false}, NULL};
-    zip_error_t error;
-    zip_stat_t facts;
-    zip_error_init(&error);
-    zip_source_t *source = zip_source_buffer_create(zip->data, zip->size, 0, &error);
-    z.zip = source != NULL ? zip_open_from_source(source, ZIP_RDONLY, &error) : NULL;
-    if (z.zip == NULL) {
-        zip_source_free(source);
-        return fail_zip("gzip", &error);
-    }
-    zip_error_fini(&error);
-    bool good = zip_stat_index(z.zip, 0, 0, &facts) == 0 && facts.comp_method == ZIP_CM_DEFLATE;
-    zip_discard(z.zip);
-    *start = 30 + ((size_t)zip->data[26] | (size_t)zip->data[27] << 8) +
-             ((size_t)zip->data[28] | (size_t)zip->data[29] << 8);
-    *size = good ? (size_t)facts.comp_size : 0;
-    return good ? NICEST_OK : fail(NICEST_E_IO, "gzip: the bytes were not deflated");
-}
-
-nicest_status zip_gzip(byte_buffer *out, const byte_buffer *bytes)
-{
-    static const unsigned char HEADER[10] = {0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255};
-    byte_buffer zip = {0};
-    zip_member only = {"x", bytes};
-    size_t start = 0, size = 0;
-    nicest_status status = zip_pack(&zip, &only, 1);
-    if (status == NICEST_OK)
-        status = packed_run(&zip, &start, &size);
-    if (status == NICEST_OK) {
-        unsigned char *p = byte_buffer_take(out, size + 18);
-        if (p == NULL) {
-            status = fail_memory();
-        } else {
-            memcpy(p, HEADER, 10);
-            memcpy(p + 10, zip.data + start, size);
-            put_little(p + 10 + size, file_crc32(bytes->data, bytes->size));
-            put_little(p + 14 + size, (uint32_t)bytes->size);
-        }
-    }
-    byte_buffer_close(&zip);
-    return status;
-}
-
 #else
 
 nicest_status zip_pack(byte_buffer *out, const zip_member *members, size_t count)
@@ -825,13 +743,6 @@ nicest_status zip_pack(byte_buffer *out, const zip_member *members, size_t count
     (void)out;
     (void)members;
     (void)count;
-    return fail_without_zip();
-}
-
-nicest_status zip_gzip(byte_buffer *out, const byte_buffer *bytes)
-{
-    (void)out;
-    (void)bytes;
     return fail_without_zip();
 }
 

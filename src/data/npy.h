@@ -1,4 +1,4 @@
-/* npy.h - writing NumPy's files, and the zip and deflate that libzip knows.
+/* npy.h - writing NumPy's files, and the zip that libzip knows.
  *
  * Reading is in formats.h. Owns libzip. */
 #ifndef NICEST_DATA_NPY_H
@@ -16,7 +16,8 @@ typedef struct byte_buffer {
 unsigned char *byte_buffer_take(byte_buffer *buffer, size_t size);
 void byte_buffer_close(byte_buffer *buffer);
 
-/* Magic and header of version 1.0 for a row-major array, as numpy.save writes them. */
+/* Magic and header of version 1.0 for a row-major array of one to four axes, as numpy.save writes
+ * them. */
 nicest_status npy_header(byte_buffer *out, value_type type, const size_t *axes, size_t count);
 
 /* A zip archive of deflated members, the same bytes at any time of day. */
@@ -25,7 +26,5 @@ typedef struct zip_member {
     const byte_buffer *bytes;
 } zip_member;
 nicest_status zip_pack(byte_buffer *out, const zip_member *members, size_t count);
-/* The bytes as one gzip member. */
-nicest_status zip_gzip(byte_buffer *out, const byte_buffer *bytes);
 
 #endif

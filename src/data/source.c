@@ -465,6 +465,9 @@ static void shape_block(source_table *t, value_type type, size_t rows, size_t co
 
 nicest_status source_texts_copy(char ***copies, const char *const *texts, size_t count)
 {
+    *copies = NULL;
+    if (texts == NULL)
+        return NICEST_OK;
     TRY_NEW(*copies, count);
     for (size_t i = 0; i < count; i++) {
         (*copies)[i] = memory_text(texts[i]);
@@ -480,19 +483,10 @@ nicest_status nicest_data_new(nicest_data **data, const double *values, size_t n
     if (data == NULL || (values == NULL && n > 0))
         return fail(NICEST_E_ARGUMENT, "values and a place for the data are needed");
     TRY(check_size(n, d, sizeof *values));
-    source_table table = {.kind = "memory", .block = memory_new(n * d, sizeof *values)};
-    if (table.block == NULL)
+    double none = 0, *block = memory_copy(values != NULL ? values : &none, n * d, sizeof *block);
+    if (block == NULL)
         return fail_memory();
-    shape_block(&table, VALUE_F64, n, d);
-    if (n > 0)
-        memcpy(table.block, values, n * d * sizeof *values);
-    nicest_status status =
-        names != NULL ? source_texts_copy(&table.names, names, table.columns) : NICEST_OK;
-    if (status != NICEST_OK) {
-        source_table_close(&table);
-        return status;
-    }
-    return source_from_table(data, &table);
+    return source_make(data, &(source_made){n, d, .block = block, .names = names});
 }
 
 /* Words in order, and of every value one of them. */
@@ -561,15 +555,10 @@ static nicest_status fill_view(source_table *t, const nicest_view *view)
         for (size_t j = 0; j < view->columns; j++)
             t->offsets[j] = (size_t)((uintptr_t)view->column[j] - lowest);
     }
-    if (view->names != NULL)
-        TRY(source_texts_copy(&t->names, view->names, view->columns));
+    TRY(source_texts_copy(&t->names, view->names, view->columns));
     if (view->kinds != NULL)
         TRY(fill_kinds(t, view->kinds));
-    if (view->labels == NULL)
-        return NICEST_OK;
-    TRY_NEW(t->labels, view->rows);
-    if (view->rows > 0)
-        memcpy(t->labels, view->labels, view->rows * sizeof *t->labels);
+    TRY_COPY(t->labels, view->labels, view->rows);
     return NICEST_OK;
 }
 
@@ -611,24 +600,15 @@ nicest_status nicest_data_view(nicest_data **data, const nicest_view *view)
     return status;
 }
 
-static nicest_status fill_selection(nicest_data *made, const nicest_data *data, const size_t *index,
-                                    size_t count)
+/* Another handle on the values of data, without rows or labels yet. */
+static nicest_status new_handle(nicest_data **out, const nicest_data *data)
 {
-    TRY_NEW(made->index, count);
-    if (data->labels != NULL && (made->labels = memory_new(count, sizeof(double))) == NULL)
-        return fail_memory();
-    if (data->weights != NULL && (made->weights = memory_new(count, sizeof(double))) == NULL)
-        return fail_memory();
-    for (size_t i = 0; i < count; i++) {
-        if (index[i] >= data->rows)
-            return fail(NICEST_E_ARGUMENT, "row %zu was asked of data with %zu rows", index[i],
-                        data->rows);
-        made->index[i] = body_row(data, index[i]);
-        if (made->labels != NULL)
-            made->labels[i] = data->labels[index[i]];
-        if (made->weights != NULL)
-            made->weights[i] = data->weights[index[i]];
-    }
+    nicest_data *made;
+    TRY_NEW(made, 1);
+    made->body = data->body;
+    memcpy(made->image, data->image, sizeof made->image);
+    atomic_fetch_add(&made->body->owners, 1);
+    *out = made;
     return NICEST_OK;
 }
 
@@ -637,18 +617,32 @@ nicest_status nicest_data_select(nicest_data **out, const nicest_data *data, con
 {
     if (out == NULL || data == NULL || (index == NULL && count > 0))
         return fail(NICEST_E_ARGUMENT, "data, row numbers and a place for the result are needed");
+    for (size_t i = 0; i < count; i++)
+        if (index[i] >= data->rows)
+            return fail(NICEST_E_ARGUMENT, "row %zu was asked of data with %zu rows", index[i],
+                        data->rows);
     nicest_data *made;
-    TRY_NEW(made, 1);
-    made->body = data->body;
+    TRY(new_handle(&made, data));
     made->rows = count;
-    memcpy(made->image, data->image, sizeof made->image);
-    atomic_fetch_add(&made->body->owners, 1);
-    nicest_status status = fill_selection(made, data, index, count);
-    if (status != NICEST_OK)
+    made->index = memory_new(count, sizeof *made->index);
+    if (data->labels != NULL)
+        made->labels = memory_new(count, sizeof *made->labels);
+    if (data->weights != NULL)
+        made->weights = memory_new(count, sizeof *made->weights);
+    if (made->index == NULL || (data->labels != NULL && made->labels == NULL) ||
+        (data->weights != NULL && made->weights == NULL)) {
         nicest_data_free(made);
-    else
-        *out = made;
-    return status;
+        return fail_memory();
+    }
+    for (size_t i = 0; i < count; i++) {
+        made->index[i] = body_row(data, index[i]);
+        if (made->labels != NULL)
+            made->labels[i] = data->labels[index[i]];
+        if (made->weights != NULL)
+            made->weights[i] = data->weights[index[i]];
+    }
+    *out = made;
+    return NICEST_OK;
 }
 
 /* Integers cannot say "missing". */
@@ -665,6 +659,8 @@ static nicest_status check_not_nan(const nicest_data *data, const double *values
 
 static nicest_status copy_kinds(source_table *t, const column_kind *kinds)
 {
+    if (kinds == NULL)
+        return NICEST_OK;
     TRY_NEW(t->kinds, t->columns);
     for (size_t j = 0; j < t->columns; j++)
         TRY(kinds_copy_one(&t->kinds[j], &kinds[j]));
@@ -674,25 +670,12 @@ static nicest_status copy_kinds(source_table *t, const column_kind *kinds)
 static nicest_status copy_labels(source_table *t, const nicest_data *data)
 {
     const source_table *old = &data->body->table;
-    if (data->labels == NULL)
-        return NICEST_OK;
-    TRY_NEW(t->labels, t->rows);
-    if (t->rows > 0)
-        memcpy(t->labels, data->labels, t->rows * sizeof *t->labels);
-    t->label_text_count = old->label_text_count;
-    return old->label_texts == NULL
-               ? NICEST_OK
-               : source_texts_copy(&t->label_texts, (const char *const *)old->label_texts,
-                                   old->label_text_count);
-}
-
-static nicest_status copy_weights(nicest_data *made, const nicest_data *data)
-{
-    if (data->weights == NULL)
-        return NICEST_OK;
-    TRY_NEW(made->weights, data->rows);
-    memcpy(made->weights, data->weights, data->rows * sizeof *made->weights);
-    return NICEST_OK;
+    TRY_COPY(t->labels, data->labels, t->rows);
+    t->label_text_count = data->labels != NULL ? old->label_text_count : 0;
+    return data->labels == NULL ? NICEST_OK
+                                : source_texts_copy(&t->label_texts,
+                                                    (const char *const *)old->label_texts,
+                                                    old->label_text_count);
 }
 
 nicest_status source_take_weights(nicest_data *data, const char *name, const char *place,
@@ -731,58 +714,51 @@ nicest_status source_take_weights(nicest_data *data, const char *name, const cha
 nicest_status source_make(nicest_data **out, const source_made *made)
 {
     size_t n = made->rows, d = made->columns;
-    TRY(check_size(n, d, sizeof *made->block));
-    source_table t = {.kind = made->like != NULL ? made->like->body->table.kind : "memory",
+    const nicest_data *like = made->like;
+    source_table t = {.kind = like != NULL ? like->body->table.kind : "memory",
                       .block = made->block,
                       .height = made->image[0],
                       .width = made->image[1],
                       .channels = made->image[2]};
+    double *weights = NULL;
+    nicest_status status;
+    TRY_TO(check_size(n, d, sizeof *made->block));
     shape_block(&t, VALUE_F64, n, d);
-    nicest_status status = NICEST_OK;
-    if (made->names != NULL)
-        status = source_texts_copy(&t.names, made->names, d);
-    if (status == NICEST_OK && made->kinds != NULL)
-        status = copy_kinds(&t, made->kinds);
-    if (status == NICEST_OK && made->like != NULL)
-        status = copy_labels(&t, made->like);
-    if (status != NICEST_OK) {
-        t.block = NULL; /* it is the caller's until we succeed */
-        source_table_close(&t);
-        return status;
+    TRY_TO(source_texts_copy(&t.names, made->names, d));
+    TRY_TO(copy_kinds(&t, made->kinds));
+    if (like != NULL)
+        TRY_TO(copy_labels(&t, like));
+    if (like != NULL && like->weights != NULL) {
+        weights = memory_copy(like->weights, n, sizeof *weights);
+        TRY_TO(weights != NULL ? NICEST_OK : fail_memory());
     }
-    TRY(source_from_table(out, &t));
-    return made->like != NULL ? copy_weights(*out, made->like) : NICEST_OK;
+    TRY_TO(source_from_table(out, &t));
+    (*out)->weights = weights;
+    return NICEST_OK;
+done:
+    memory_free(weights);
+    source_table_close(&t);
+    return status;
 }
 
 nicest_status source_share(nicest_data **out, const nicest_data *data, const unsigned image[3])
 {
     nicest_data *made;
-    TRY_NEW(made, 1);
-    made->body = data->body;
-    made->rows = data->rows;
+    size_t n = data->rows;
+    TRY(new_handle(&made, data));
+    made->rows = n;
     made->first = data->first;
     memcpy(made->image, image, sizeof made->image);
-    atomic_fetch_add(&made->body->owners, 1);
-    size_t n = data->rows;
-    bool failed = false;
-    if (data->index != NULL)
-        failed = (made->index = memory_new(n, sizeof *made->index)) == NULL;
-    if (data->labels != NULL && !failed)
-        failed = (made->labels = memory_new(n, sizeof *made->labels)) == NULL;
-    if (failed) {
+    made->index = memory_copy(data->index, n, sizeof *made->index);
+    made->labels = memory_copy(data->labels, n, sizeof *made->labels);
+    made->weights = memory_copy(data->weights, n, sizeof *made->weights);
+    if (!made->index != !data->index || !made->labels != !data->labels ||
+        !made->weights != !data->weights) {
         nicest_data_free(made);
         return fail_memory();
     }
-    if (data->index != NULL)
-        memcpy(made->index, data->index, n * sizeof *made->index);
-    if (data->labels != NULL)
-        memcpy(made->labels, data->labels, n * sizeof *made->labels);
-    nicest_status status = copy_weights(made, data);
-    if (status == NICEST_OK)
-        *out = made;
-    else
-        nicest_data_free(made);
-    return status;
+    *out = made;
+    return NICEST_OK;
 }
 
 const column_kind *source_kind(const nicest_data *data, size_t column)
@@ -807,27 +783,24 @@ nicest_status nicest_data_replace(nicest_data **out, const nicest_data *data, co
     if (out == NULL || data == NULL || (values == NULL && data->rows > 0))
         return fail(NICEST_E_ARGUMENT, "data, values and a place for the result are needed");
     const source_table *old = &data->body->table;
+    size_t n = data->rows, d = old->columns;
     if (value_is_integer(old->type))
         TRY(check_not_nan(data, values));
-    source_table table = {.kind = old->kind,
-                          .height = data->image[0],
-                          .width = data->image[1],
-                          .channels = data->image[2]};
-    nicest_status status = NICEST_OK;
-    table.block = memory_new(data->rows * old->columns, value_size(old->type));
-    if (table.block == NULL)
-        TRY_TO(fail_memory());
-    shape_block(&table, old->type, data->rows, old->columns);
-    value_store(table.type, values, table.rows * table.columns, table.block);
+    source_table t = {.kind = old->kind,
+                      .block = memory_new(n * d, value_size(old->type)),
+                      .height = data->image[0],
+                      .width = data->image[1],
+                      .channels = data->image[2]};
+    nicest_status status;
+    TRY_TO(t.block != NULL ? NICEST_OK : fail_memory());
+    shape_block(&t, old->type, n, d);
+    value_store(t.type, values, n * d, t.block);
     if (data->body->named)
-        TRY_TO(source_texts_copy(&table.names, (const char *const *)old->names, table.columns));
-    if (old->kinds != NULL)
-        TRY_TO(copy_kinds(&table, old->kinds));
-    status = copy_labels(&table, data);
+        TRY_TO(source_texts_copy(&t.names, (const char *const *)old->names, d));
+    TRY_TO(copy_kinds(&t, old->kinds));
+    TRY_TO(copy_labels(&t, data));
+    return source_from_table(out, &t);
 done:
-    if (status != NICEST_OK) {
-        source_table_close(&table);
-        return status;
-    }
-    return source_from_table(out, &table);
+    source_table_close(&t);
+    return status;
 }

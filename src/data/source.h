@@ -83,7 +83,7 @@ nicest_status source_from_table(nicest_data **out, source_table *table);
 /* What data of its own is made of; all but the block is borrowed. */
 typedef struct source_made {
     size_t rows, columns;
-    double *block;            /* [rows, columns]; on success the data owns it */
+    double *block;            /* [rows, columns]; the data takes it, also on failure */
     const char *const *names; /* or NULL */
     const column_kind *kinds; /* or NULL */
     unsigned image[3];
