@@ -209,7 +209,7 @@ static void gradient_of(flow_workspace *w, const flow *f, const double *x, size_
         flow_gradient(w, 0, &f->blocks.items[i], gradient + f->blocks.items[i].offset, NULL);
 }
 
-/* The way back follows the weights as they are: changed behind its back, or turned block by block.
+/* The way back follows the weights as they are: changed behind its back, or transposed block by block.
  */
 static void changed_weights_are_those_of_the_way_back(void **state)
 {
@@ -224,8 +224,8 @@ static void changed_weights_are_those_of_the_way_back(void **state)
         for (size_t i = 0; i < count; i++)
             f->theta[i] *= (real)1.25;
         for (size_t i = 0; round == 1 && i < f->blocks.count; i++)
-            flow_turn(w, &f->blocks.items[i]);
-        flow_turned(w, round == 1);
+            flow_transpose(w, &f->blocks.items[i]);
+        flow_transposed(w, round == 1);
         gradient_of(w, f, x, 100, found);
         learn(f, FLOW_LEARN, x, 100, 1, want);
         assert_memory_equal(found, want, count * sizeof *want);

@@ -9,8 +9,8 @@
 #include "base/memory.h"
 #include "base/number.h"
 #include "base/status.h"
-#include "data/moment.h"
 #include "data/match.h"
+#include "data/moment.h"
 #include "data/source.h"
 #include "data/text_column.h"
 #include "model/model.h"
@@ -177,14 +177,15 @@ static nicest_status find_places(const wanted *w, const nicest_data *data, size_
     if (lost == NO_PLACE && (nameless == 0 || !bare)) {
         list_names(data, x.taken, names, sizeof names);
         if (surplus > 0)
-            *note = memory_format("%s not %s: %s", surplus == 1 ? "a column that is" : "columns that are",
-                                  w->model ? "in the model is left out" : "wanted is left out", names);
+            *note = memory_format(
+                "%s not %s: %s", surplus == 1 ? "a column that is" : "columns that are",
+                w->model ? "in the model is left out" : "wanted is left out", names);
     } else if (bare && n == w->columns) {
         for (size_t j = 0; j < n; j++)
             place[j] = j;
     } else if (bare) {
-        status = fail(NICEST_E_MISMATCH, "the data has %zu columns, %s %zu", n, w->whose,
-                      w->columns);
+        status =
+            fail(NICEST_E_MISMATCH, "the data has %zu columns, %s %zu", n, w->whose, w->columns);
     } else {
         list_names(data, NULL, names, sizeof names);
         status = fail(NICEST_E_MISMATCH, "column '%.60s' of %s is not there; there are %s",
@@ -244,7 +245,7 @@ static nicest_status recode(const column_kind *to, const column_kind *from, doub
             continue;
         if (from->kind == NICEST_CATEGORY)
             *value = *value >= 0 && *value < (double)from->word_count ? code[(size_t)*value]
-                                                                     : (double)to->word_count;
+                                                                      : (double)to->word_count;
         else
             *value = word_list_find(&known, text, number_write(*value, text), &number)
                          ? (double)number
@@ -307,8 +308,12 @@ static nicest_status draft_begin(draft *t, size_t rows, size_t columns)
 static nicest_status draft_end(draft *t, nicest_status status, const unsigned *image,
                                const nicest_data *like, nicest_data **out)
 {
-    source_made made = {.rows = t->rows, .columns = t->columns, .block = t->cells,
-                        .names = t->names, .kinds = t->kinds, .like = like};
+    source_made made = {.rows = t->rows,
+                        .columns = t->columns,
+                        .block = t->cells,
+                        .names = t->names,
+                        .kinds = t->kinds,
+                        .like = like};
     if (image)
         memcpy(made.image, image, sizeof made.image);
     if (status == NICEST_OK)
@@ -361,8 +366,9 @@ static nicest_status match(nicest_data **out, const wanted *w, const nicest_data
     nicest_data *made = NULL;
     nicest_data_image(data, &image[0], &image[1], &image[2]);
     if (w->image[0] && image[0] && memcmp(w->image, image, sizeof image) != 0)
-        return fail(NICEST_E_MISMATCH, "the data's pictures are %u x %u x %u, those of %s %u x %u x %u",
-                    image[0], image[1], image[2], w->whose, w->image[0], w->image[1], w->image[2]);
+        return fail(NICEST_E_MISMATCH,
+                    "the data's pictures are %u x %u x %u, those of %s %u x %u x %u", image[0],
+                    image[1], image[2], w->whose, w->image[0], w->image[1], w->image[2]);
     size_t *place;
     TRY_NEW(place, w->columns);
     nicest_status status = find_places(w, data, place, &note);
@@ -392,8 +398,7 @@ nicest_status nicest_data_match(nicest_data **out, const nicest_model *model,
     return match(out, &w, data);
 }
 
-nicest_status nicest_data_align(nicest_data **out, const nicest_data *like,
-                                const nicest_data *data)
+nicest_status nicest_data_align(nicest_data **out, const nicest_data *like, const nicest_data *data)
 {
     if (!out || !like || !data)
         return fail(NICEST_E_ARGUMENT, "data, other data and a place for the result are needed");
@@ -439,8 +444,8 @@ nicest_status nicest_data_beside(nicest_data **out, const nicest_data *left,
     return draft_end(&t, status, NULL, left, out);
 }
 
-nicest_status nicest_data_of_model(nicest_data **out, const nicest_model *model,
-                                   const double *rows, size_t n)
+nicest_status nicest_data_of_model(nicest_data **out, const nicest_model *model, const double *rows,
+                                   size_t n)
 {
     if (!out || !model || (!rows && n > 0))
         return fail(NICEST_E_ARGUMENT, "a model, rows and a place for the result are needed");

@@ -29,7 +29,7 @@ struct nicest_data {
     size_t *index; /* row i is row index[i] of the body, or first + i where NULL */
     char *note;    /* or NULL */
     unsigned image[3];
-    double *labels; /* [rows] or NULL */
+    double *labels;  /* [rows] or NULL */
     double *weights; /* likewise */
 };
 
@@ -672,10 +672,10 @@ static nicest_status copy_labels(source_table *t, const nicest_data *data)
     const source_table *old = &data->body->table;
     TRY_COPY(t->labels, data->labels, t->rows);
     t->label_text_count = data->labels != NULL ? old->label_text_count : 0;
-    return data->labels == NULL ? NICEST_OK
-                                : source_texts_copy(&t->label_texts,
-                                                    (const char *const *)old->label_texts,
-                                                    old->label_text_count);
+    return data->labels == NULL
+               ? NICEST_OK
+               : source_texts_copy(&t->label_texts, (const char *const *)old->label_texts,
+                                   old->label_text_count);
 }
 
 nicest_status source_take_weights(nicest_data *data, const char *name, const char *place,

@@ -9,61 +9,31 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "flow/mlp.h"
-#include "flow/rule.h"
+#include "flow/net.h"
 #include "flow/state.h"
 
 typedef struct autoregressive {
-    layer layer;
+    net_layer base;
     bool masked;
-    rule rule;
-    mlp conditioner;
 } autoregressive;
 
 static size_t inputs_of(const autoregressive *c)
 {
-    return c->layer.columns * (c->masked ? 2 : 1);
-}
-
-static void autoregressive_tensors(layer *self, const char *prefix, tensor_list *list)
-{
-    mlp_tensors(&((autoregressive *)self)->conditioner, prefix, list);
-}
-
-/* The conditioner's matrices, and x where the rule keeps it. */
-static size_t autoregressive_tape(const layer *self, size_t *width)
-{
-    const autoregressive *c = (const autoregressive *)self;
-    size_t count = mlp_tape(&c->conditioner, width);
-    if (c->rule.class->keeps && width)
-        width[count] = self->columns;
-    return count + c->rule.class->keeps;
-}
-
-static size_t chunk_of(const autoregressive *c, size_t padded)
-{
-    size_t most = rule_chunk(&c->rule, padded);
-    return most < c->layer.columns ? most : c->layer.columns;
+    return c->base.layer.columns * (c->masked ? 2 : 1);
 }
 
 static void autoregressive_prepare(const layer *self, layer_needs *needs)
 {
     const autoregressive *c = (const autoregressive *)self;
-    size_t used = needs->scratch->used;
-    arena_take(needs->scratch, 2 * inputs_of(c) * needs->rows, sizeof(real));
-    arena_take(needs->scratch, c->rule.parameters * chunk_of(c, needs->rows) * needs->rows,
-               sizeof(real));
-    mlp_prepare(&c->conditioner, needs);
+    size_t used = needs->scratch->used, n = needs->rows;
+    arena_take(needs->scratch, 2 * inputs_of(c) * n, sizeof(real));
+    arena_take(needs->scratch, c->base.rule.parameters * net_chunk(&c->base, n) * n, sizeof(real));
+    mlp_prepare(&c->base.net, needs);
     needs->scratch->used = used;
 }
 
-static void autoregressive_init(layer *self, random_stream stream)
-{
-    mlp_init(&((autoregressive *)self)->conditioner, stream);
-}
-
 /* Column j as the conditioner reads it, into its rows of input. */
-static void read_column(const autoregressive *c, const tile *t, size_t j, real *input)
+static void read_input(const autoregressive *c, const tile *t, size_t j, real *input)
 {
     size_t n = t->padded;
     const real *seen = t->mask ? t->mask + j * n : NULL;
@@ -75,53 +45,28 @@ static void read_column(const autoregressive *c, const tile *t, size_t j, real *
     }
 }
 
-static rule_job job_of(const autoregressive *c, tile *t, size_t first, size_t columns,
-                       real *parameters)
-{
-    size_t at = first * t->padded;
-    bool keeps = c->rule.class->keeps && t->tape;
-    return (rule_job){.columns = columns,
-                      .padded = t->padded,
-                      .x = t->x + at,
-                      .kept = keeps ? tile_taped(t, mlp_tape(&c->conditioner, NULL)) + at : NULL,
-                      .dx = t->dx ? t->dx + at : NULL,
-                      .logdet = t->logdet,
-                      .parameters = parameters,
-                      .weight = t->weight,
-                      .mask = t->mask ? t->mask + at : NULL};
-}
-
 static void autoregressive_forward(const layer *self, tile *t)
 {
     const autoregressive *c = (const autoregressive *)self;
-    size_t used = t->scratch->used, most = chunk_of(c, t->padded), p = c->rule.parameters;
+    size_t used = t->scratch->used;
     real *input = arena_take(t->scratch, inputs_of(c) * t->padded, sizeof *input);
-    real *space = arena_take(t->scratch, p * most * t->padded, sizeof *space);
-    real *taped = c->rule.class->keeps && t->tape ? mlp_output_delta(&c->conditioner, t) : NULL;
     for (size_t j = 0; j < self->columns; j++)
-        read_column(c, t, j, input);
-    const real *hidden = mlp_hidden(&c->conditioner, t, input, t->context);
-    for (size_t first = 0; first < self->columns; first += most) {
-        size_t left = self->columns - first, columns = left < most ? left : most;
-        real *parameters = taped ? taped + first * p * t->padded : space;
-        mlp_output(&c->conditioner, t, hidden, first * p, columns * p, parameters);
-        rule_job job = job_of(c, t, first, columns, parameters);
-        c->rule.class->forward(&c->rule, &job);
-    }
+        read_input(c, t, j, input);
+    net_move(&c->base, t, input, t->context, c->base.rule.class->forward);
     t->scratch->used = used;
 }
 
 static void autoregressive_inverse(const layer *self, tile *t)
 {
     const autoregressive *c = (const autoregressive *)self;
-    size_t used = t->scratch->used, p = c->rule.parameters;
+    size_t used = t->scratch->used, p = c->base.rule.parameters;
     real *parameters = arena_take(t->scratch, p * t->padded, sizeof *parameters);
-    mlp_steps steps = mlp_steps_begin(&c->conditioner, t, t->context);
+    mlp_steps steps = mlp_steps_begin(&c->base.net, t, t->context);
     for (size_t j = 0; j < self->columns; j++) {
-        mlp_step(&c->conditioner, t, &steps, j * p, p, parameters);
-        rule_job job = job_of(c, t, j, 1, parameters);
-        c->rule.class->inverse(&c->rule, &job);
-        read_column(c, t, j, steps.input);
+        mlp_step(&c->base.net, t, &steps, j * p, p, parameters);
+        rule_job job = net_job(&c->base, t, j, 1, parameters);
+        c->base.rule.class->inverse(&c->base.rule, &job);
+        read_input(c, t, j, steps.input);
     }
     t->scratch->used = used;
 }
@@ -131,12 +76,10 @@ static void autoregressive_backward(const layer *self, tile *t)
 {
     const autoregressive *c = (const autoregressive *)self;
     size_t used = t->scratch->used, n = t->padded;
-    rule_job job = job_of(c, t, 0, self->columns, mlp_output_delta(&c->conditioner, t));
-    c->rule.class->backward(&c->rule, &job);
     real *dinput = c->masked ? arena_take(t->scratch, inputs_of(c) * n, sizeof *dinput) : t->dx;
     if (c->masked)
         vector_fill(dinput, 0, inputs_of(c) * n);
-    mlp_backward(&c->conditioner, t, dinput);
+    net_move_backward(&c->base, t, dinput);
     for (size_t j = 0; c->masked && j < self->columns; j++) {
         vector_add_scaled(t->dx + j * n, dinput + 2 * j * n, 1, n);
         if (t->mask)
@@ -146,49 +89,21 @@ static void autoregressive_backward(const layer *self, tile *t)
     t->scratch->used = used;
 }
 
-static void autoregressive_blocks(const layer *self, size_t index, const tensor_list *list,
-                                  block_list *blocks)
-{
-    mlp_blocks(&((const autoregressive *)self)->conditioner, index, list, blocks);
-}
-
-static void autoregressive_gradient(const layer *self, const batch *b, const block *which, real *g)
-{
-    mlp_gradient(&((const autoregressive *)self)->conditioner, b, which, g);
-}
-
-static void autoregressive_turn(const layer *self, const block *which, const real *theta,
-                                weight_forms *forms)
-{
-    mlp_turn(&((const autoregressive *)self)->conditioner, which, theta, forms);
-}
-
-static size_t autoregressive_norms(const layer *self, const tile *t, double *norms, size_t stride)
-{
-    return mlp_norms(&((const autoregressive *)self)->conditioner, t, norms, stride);
-}
-
-static void autoregressive_free(layer *self)
-{
-    mlp_close(&((autoregressive *)self)->conditioner);
-    memory_free(self);
-}
-
 static const layer_class autoregressive_class = {
     .name = "autoregressive",
     .starts_as_identity = true,
-    .tensors = autoregressive_tensors,
-    .tape = autoregressive_tape,
+    .tensors = net_tensors,
+    .tape = net_tape,
     .prepare = autoregressive_prepare,
-    .init = autoregressive_init,
+    .init = net_init,
     .forward = autoregressive_forward,
     .inverse = autoregressive_inverse,
     .backward = autoregressive_backward,
-    .blocks = autoregressive_blocks,
-    .gradient = autoregressive_gradient,
-    .turn = autoregressive_turn,
-    .norms = autoregressive_norms,
-    .free = autoregressive_free,
+    .blocks = net_blocks,
+    .gradient = net_gradient,
+    .transpose = net_transpose,
+    .norms = net_norms,
+    .free = net_free,
 };
 
 nicest_status autoregressive_parse(const spec_line *l, const spec_shape *shape, char *canonical,
@@ -206,17 +121,15 @@ nicest_status autoregressive_parse(const spec_line *l, const spec_shape *shape, 
     TRY(mlp_parse(l, &spec, conditioner));
     if (!spec.hidden_count)
         return spec_refuse(l, "the conditioner of an autoregressive layer has a hidden layer");
-    autoregressive *c = memory_new(1, sizeof *c);
+    autoregressive *c = layer_new(&autoregressive_class, sizeof *c, shape, out);
     if (!c)
         return NICEST_OK;
-    c->layer = (layer){&autoregressive_class, shape->columns};
+    c->base.rule = made;
+    c->base.move_width = shape->columns;
     c->masked = shape->masked;
-    c->rule = made;
     snprintf(canonical, SPEC_LINE, "autoregressive %s %s", conditioner, rule_text);
-    if (mlp_open(&c->conditioner, inputs_of(c), shape->context, made.parameters * shape->columns,
-                 shape->columns, &spec))
-        *out = &c->layer;
-    else
-        memory_free(c);
+    if (!mlp_open(&c->base.net, inputs_of(c), shape->context, made.parameters * shape->columns,
+                  shape->columns, &spec))
+        memory_free(c), *out = NULL;
     return NICEST_OK;
 }

@@ -16,29 +16,23 @@
 
 #include "base/status.h"
 #include "flow/entry.h"
-#include "flow/mlp.h"
+#include "flow/net.h"
 
 enum { MOST_CATEGORIES = 4096 };
 
 typedef struct categories {
-    layer layer;
+    net_layer base;
     size_t count, inputs, outputs,
         given; /* inputs: with the places of `unknown`; given: behind them */
     size_t *classes, *input_end, *output_end; /* [count] each, one block */
     real *other;                              /* [count], frozen: e_i */
-    mlp net;
 } categories;
 
 static void categories_tensors(layer *self, const char *prefix, tensor_list *list)
 {
     categories *c = (categories *)self;
     tensor_add(list, prefix, "other", TENSOR_FROZEN, c->count, 0, &c->other);
-    mlp_tensors(&c->net, prefix, list);
-}
-
-static size_t categories_tape(const layer *self, size_t *width)
-{
-    return mlp_tape(&((const categories *)self)->net, width);
+    mlp_tensors(&c->base.net, prefix, list);
 }
 
 static void categories_prepare(const layer *self, layer_needs *needs)
@@ -46,19 +40,14 @@ static void categories_prepare(const layer *self, layer_needs *needs)
     const categories *c = (const categories *)self;
     size_t used = needs->scratch->used;
     arena_take(needs->scratch, (c->inputs + c->outputs + 2) * needs->rows, sizeof(real));
-    mlp_prepare(&c->net, needs);
+    mlp_prepare(&c->base.net, needs);
     needs->scratch->used = used;
-}
-
-static void categories_init(layer *self, random_stream stream)
-{
-    mlp_init(&((categories *)self)->net, stream);
 }
 
 static nicest_status categories_start(layer *self, const layer_start *s)
 {
     categories *c = (categories *)self;
-    const map *last = &c->net.map[c->net.count - 1];
+    const map *last = &c->base.net.map[c->base.net.count - 1];
     for (size_t j = 0; j < s->entry->columns; j++)
         if (s->entry->place[j].category != SIZE_MAX)
             c->other[s->entry->place[j].category] = (real)s->entry->column[j].other;
@@ -137,11 +126,11 @@ static void categories_forward(const layer *self, tile *t)
 {
     const categories *c = (const categories *)self;
     size_t used = t->scratch->used, n = t->padded;
-    real *p =
-        t->tape ? mlp_output_delta(&c->net, t) : arena_take(t->scratch, c->outputs * n, sizeof *p);
+    real *p = t->tape ? mlp_output_delta(&c->base.net, t)
+                      : arena_take(t->scratch, c->outputs * n, sizeof *p);
     real *space = arena_take(t->scratch, 2 * n, sizeof *space);
-    const real *hidden = mlp_hidden(&c->net, t, t->context, t->context + c->inputs * n);
-    mlp_output(&c->net, t, hidden, 0, c->outputs, p);
+    const real *hidden = mlp_hidden(&c->base.net, t, t->context, t->context + c->inputs * n);
+    mlp_output(&c->base.net, t, hidden, 0, c->outputs, p);
     for (size_t i = 0; i < c->count; i++)
         add_category(c, t, i, p + (c->output_end[i] - c->classes[i]) * n, space);
     t->scratch->used = used;
@@ -157,7 +146,7 @@ static void categories_backward(const layer *self, tile *t)
 {
     const categories *c = (const categories *)self;
     size_t used = t->scratch->used, n = t->padded;
-    real *p = mlp_output_delta(&c->net, t);
+    real *p = mlp_output_delta(&c->base.net, t);
     for (size_t i = 0; i < c->count; p += c->classes[i++] * n) {
         const real *class = t->category + i * n;
         for (size_t r = 0; r < n; r++) {
@@ -174,7 +163,7 @@ static void categories_backward(const layer *self, tile *t)
     }
     real *dinput = arena_take(t->scratch, c->inputs * n, sizeof *dinput);
     vector_fill(dinput, 0, c->inputs * n);
-    mlp_backward(&c->net, t, dinput);
+    mlp_backward(&c->base.net, t, dinput);
     t->scratch->used = used;
 }
 
@@ -199,11 +188,11 @@ static void categories_draw(const layer *self, tile *t, const real *u)
     size_t used = t->scratch->used, n = t->padded;
     real *context = (real *)t->context, *p = arena_take(t->scratch, c->outputs * n, sizeof *p);
     real *space = arena_take(t->scratch, 2 * n, sizeof *space);
-    mlp_steps steps = mlp_steps_begin(&c->net, t, context + c->inputs * n);
+    mlp_steps steps = mlp_steps_begin(&c->base.net, t, context + c->inputs * n);
     for (size_t i = 0; i < c->count; i++) {
         size_t classes = c->classes[i], first = c->output_end[i] - classes;
         size_t begin = c->input_end[i] - classes - 1;
-        mlp_step(&c->net, t, &steps, first, classes, p);
+        mlp_step(&c->base.net, t, &steps, first, classes, p);
         softmax(p, classes, n, space, space + n);
         vector_fill(context + begin * n, 0, (classes + 1) * n);
         for (size_t r = 0; r < n; r++) {
@@ -216,28 +205,6 @@ static void categories_draw(const layer *self, tile *t, const real *u)
     t->scratch->used = used;
 }
 
-static void categories_blocks(const layer *self, size_t index, const tensor_list *list,
-                              block_list *blocks)
-{
-    mlp_blocks(&((const categories *)self)->net, index, list, blocks);
-}
-
-static void categories_gradient(const layer *self, const batch *b, const block *which, real *g)
-{
-    mlp_gradient(&((const categories *)self)->net, b, which, g);
-}
-
-static void categories_turn(const layer *self, const block *which, const real *theta,
-                            weight_forms *forms)
-{
-    mlp_turn(&((const categories *)self)->net, which, theta, forms);
-}
-
-static size_t categories_norms(const layer *self, const tile *t, double *norms, size_t stride)
-{
-    return mlp_norms(&((const categories *)self)->net, t, norms, stride);
-}
-
 static const size_t *categories_classes(const layer *self, size_t *count)
 {
     *count = ((const categories *)self)->count;
@@ -247,27 +214,26 @@ static const size_t *categories_classes(const layer *self, size_t *count)
 static void categories_free(layer *self)
 {
     categories *c = (categories *)self;
-    mlp_close(&c->net);
     memory_free(c->classes);
-    memory_free(c);
+    net_free(self);
 }
 
 static const layer_class categories_class = {
     .name = "categories",
     .starts_as_identity = true, /* to the values */
     .tensors = categories_tensors,
-    .tape = categories_tape,
+    .tape = net_tape,
     .prepare = categories_prepare,
-    .init = categories_init,
+    .init = net_init,
     .start = categories_start,
     .check = categories_check,
     .forward = categories_forward,
     .inverse = categories_inverse,
     .backward = categories_backward,
-    .blocks = categories_blocks,
-    .gradient = categories_gradient,
-    .turn = categories_turn,
-    .norms = categories_norms,
+    .blocks = net_blocks,
+    .gradient = net_gradient,
+    .transpose = net_transpose,
+    .norms = net_norms,
     .classes = categories_classes,
     .draw = categories_draw,
     .free = categories_free,
@@ -343,13 +309,13 @@ nicest_status categories_parse(const spec_line *l, const spec_shape *shape, char
                            "more for each), or the net has no hidden layer");
         goto done;
     }
-    c->layer = (layer){&categories_class, shape->columns};
+    c->base.layer = (layer){&categories_class, shape->columns};
     c->given = shape->context - c->inputs;
     spec.input_end = c->input_end;
     spec.output_end = c->output_end;
     snprintf(canonical, SPEC_LINE, "categories classes=%s %s", text, conditioner);
-    if (mlp_open(&c->net, c->inputs, c->given, c->outputs, c->count, &spec)) {
-        *out = &c->layer;
+    if (mlp_open(&c->base.net, c->inputs, c->given, c->outputs, c->count, &spec)) {
+        *out = &c->base.layer;
         c = NULL;
     }
 done:

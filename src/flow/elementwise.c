@@ -3,23 +3,21 @@
  *     y_j = rule_j(x_j; theta_j),  theta [columns P], log|det| = the sum of the rule's
  *
  * The one-column spline flow; in front of couplings it is the spline of the half that they keep. */
-#include <math.h>
 #include <stdio.h>
 
 #include "flow/map.h"
 #include "flow/rule.h"
 
 typedef struct elementwise {
-    layer layer;
+    vector_layer base; /* theta [columns P] */
     rule rule;
-    real *theta; /* [columns P] */
 } elementwise;
 
 static void elementwise_tensors(layer *self, const char *prefix, tensor_list *list)
 {
     elementwise *c = (elementwise *)self;
     tensor_add(list, prefix, "parameters", TENSOR_SCALE, self->columns * c->rule.parameters, 0,
-               &c->theta);
+               &c->base.theta);
 }
 
 /* The parameters of each row, then their deltas; and x. */
@@ -45,10 +43,10 @@ static void run_columns(const elementwise *c, tile *t, void (*run)(const rule *,
 {
     size_t used = t->scratch->used, n = t->padded, p = c->rule.parameters;
     real *space = arena_take(t->scratch, p * n, sizeof *space);
-    for (size_t j = 0; j < c->layer.columns; j++) {
+    for (size_t j = 0; j < c->base.layer.columns; j++) {
         real *parameters = t->tape ? tile_taped(t, 0) + j * p * n : space;
         for (size_t k = 0; k < p; k++)
-            vector_fill(parameters + k * n, c->theta[j * p + k], n);
+            vector_fill(parameters + k * n, c->base.theta[j * p + k], n);
         run(&c->rule, &(rule_job){.columns = 1,
                                   .padded = n,
                                   .x = t->x + j * n,
@@ -87,41 +85,6 @@ static void elementwise_backward(const layer *self, tile *t)
     tile_note(t, 1, tile_taped(t, 0), self->columns * c->rule.parameters);
 }
 
-static void elementwise_blocks(const layer *self, size_t index, const tensor_list *list,
-                               block_list *blocks)
-{
-    for (size_t i = 0; i < list->count; i++)
-        if (list->items[i].slot == &((const elementwise *)self)->theta)
-            block_add(blocks, &(block){.layer = index,
-                                       .rows = list->items[i].count,
-                                       .offset = list->items[i].offset,
-                                       .count = list->items[i].count});
-}
-
-static void elementwise_gradient(const layer *self, const batch *b, const block *which, real *g)
-{
-    (void)self;
-    for (size_t k = 0; k < which->count; k++)
-        g[k] = (real)batch_sum(b, b->tape->matrix[0], which->count, k);
-}
-
-static size_t elementwise_norms(const layer *self, const tile *t, double *norms, size_t stride)
-{
-    double squares[2 * GEMM_PANEL];
-    if (!t)
-        return 1;
-    tile_squares(t, tile_taped(t, 0), self->columns * ((const elementwise *)self)->rule.parameters,
-                 squares);
-    for (size_t r = 0; r < t->rows; r++)
-        norms[r * stride] = sqrt(squares[r]);
-    return 1;
-}
-
-static void elementwise_free(layer *self)
-{
-    memory_free(self);
-}
-
 static const layer_class elementwise_class = {
     .name = "elementwise",
     .starts_as_identity = true,
@@ -131,10 +94,9 @@ static const layer_class elementwise_class = {
     .forward = elementwise_forward,
     .inverse = elementwise_inverse,
     .backward = elementwise_backward,
-    .blocks = elementwise_blocks,
-    .gradient = elementwise_gradient,
-    .norms = elementwise_norms,
-    .free = elementwise_free,
+    .blocks = layer_vector_blocks,
+    .gradient = layer_vector_gradient,
+    .norms = layer_vector_norms,
 };
 
 nicest_status elementwise_parse(const spec_line *l, const spec_shape *shape, char *canonical,
@@ -146,12 +108,9 @@ nicest_status elementwise_parse(const spec_line *l, const spec_shape *shape, cha
     TRY(rule_parse(l, &made, "spline", keys,
                    "expected 'elementwise rule=additive|affine|spline' and the rule's options",
                    rule_text, sizeof rule_text));
-    elementwise *c = memory_new(1, sizeof *c);
-    if (!c)
-        return NICEST_OK;
-    c->layer = (layer){&elementwise_class, shape->columns};
-    c->rule = made;
-    *out = &c->layer;
+    elementwise *c = layer_new(&elementwise_class, sizeof *c, shape, out);
+    if (c)
+        c->rule = made;
     snprintf(canonical, SPEC_LINE, "elementwise %s", rule_text);
     return NICEST_OK;
 }

@@ -17,7 +17,6 @@
 #include <stdint.h>
 
 #include "base/random.h"
-#include "flow/rename.h"
 #include "kernel/real.h"
 #include "nicest.h"
 

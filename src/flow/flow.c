@@ -171,7 +171,7 @@ struct flow_workspace {
     size_t *width;
     real *activations;  /* the one block behind all tapes */
     weight_forms forms; /* [trainable] each; and whether they are those of theta */
-    bool is_turned;
+    bool is_transposed;
     size_t capacity; /* rows of a tape */
     real *gradient;  /* [trainable], where it is kept whole */
     /* of FLOW_RECOMPUTE */
@@ -321,24 +321,24 @@ static nicest_status lay_tapes(flow_workspace *w)
     w->capacity = tiles_of(w->rows, w->tile) * w->tile;
     w->tapes[0] = (tape){w->matrix, w->width};
     w->activations = memory_new(w->capacity, place_matrices(w) * sizeof(real));
-    w->forms.turned = memory_new(w->flow->tensors.trainable, sizeof(real));
+    w->forms.transposed = memory_new(w->flow->tensors.trainable, sizeof(real));
     w->forms.paired = w->bf16 ? memory_new(w->flow->tensors.trainable, sizeof(real)) : NULL;
-    if (!w->activations || !w->forms.turned || (w->bf16 && !w->forms.paired))
+    if (!w->activations || !w->forms.transposed || (w->bf16 && !w->forms.paired))
         return fail_memory();
     place_matrices(w);
     return w->use == FLOW_RECOMPUTE ? keep_inputs(w) : NICEST_OK;
 }
 
-static void turn_one(void *context, int thread, size_t item)
+static void transpose_one(void *context, int thread, size_t item)
 {
     flow_workspace *w = context;
     (void)thread;
-    flow_turn(w, &w->flow->blocks.items[item]);
+    flow_transpose(w, &w->flow->blocks.items[item]);
 }
 
-static void turn_all(flow_workspace *w)
+static void transpose_all(flow_workspace *w)
 {
-    parallel_for(w->threads, w->flow->blocks.count, turn_one, w);
+    parallel_for(w->threads, w->flow->blocks.count, transpose_one, w);
 }
 
 static bool keeps_gradient(const flow_workspace *w)
@@ -368,7 +368,7 @@ nicest_status flow_workspace_new(flow_workspace **out, const flow *f, flow_use u
     if (w->use != FLOW_SCORE)
         TRY_TO(lay_tapes(w));
     if (w->use == FLOW_GRADIENT)
-        turn_all(w);
+        transpose_all(w);
     for (int i = 0; i < w->threads; i++)
         TRY_TO(prepare_worker(w, &w->workers[i]));
 done:
@@ -395,7 +395,7 @@ void flow_workspace_free(flow_workspace *w)
     memory_free(w->matrix);
     memory_free(w->width);
     memory_free(w->activations);
-    memory_free(w->forms.turned);
+    memory_free(w->forms.transposed);
     memory_free(w->forms.paired);
     memory_free(w->inputs);
     memory_free(w->masks);
@@ -411,16 +411,16 @@ int flow_threads(const flow_workspace *w)
     return w->threads;
 }
 
-void flow_turn(flow_workspace *w, const block *which)
+void flow_transpose(flow_workspace *w, const block *which)
 {
     const layer_class *class = class_of(w->flow, which->layer);
-    if (class->turn)
-        class->turn(w->flow->spec.layers[which->layer], which, w->flow->theta, &w->forms);
+    if (class->transpose)
+        class->transpose(w->flow->spec.layers[which->layer], which, w->flow->theta, &w->forms);
 }
 
-void flow_turned(flow_workspace *w, bool all)
+void flow_transposed(flow_workspace *w, bool all)
 {
-    w->is_turned = all;
+    w->is_transposed = all;
 }
 
 real *flow_block_scratch(flow_workspace *w, int thread)
@@ -765,18 +765,18 @@ static void run_pass(flow_workspace *w, const flow_job *job, size_t start, size_
     parallel_for(w->threads, tiles_of(count, w->pass_tile), run, context);
 }
 
-static void turn_before_pass(flow_workspace *w)
+static void transpose_before_pass(flow_workspace *w)
 {
-    if (w->use >= FLOW_LEARN && !w->is_turned)
-        turn_all(w);
-    w->is_turned = false;
+    if (w->use >= FLOW_LEARN && !w->is_transposed)
+        transpose_all(w);
+    w->is_transposed = false;
 }
 
 /* In passes of at most w->rows rows where there is a tape. */
 void flow_run(flow_workspace *w, const flow_job *job)
 {
     if (wants_gradient(job) || w->bf16)
-        turn_before_pass(w);
+        transpose_before_pass(w);
     size_t most = wants_gradient(job) ? w->rows : job->rows;
     for (size_t start = 0; start < job->rows; start += most) {
         size_t left = job->rows - start;
@@ -900,7 +900,7 @@ flow_pass flow_learn(flow_workspace *w, const flow_job *job)
     w->total = job->total > 0 ? job->total : (double)job->rows;
     w->accumulate = job->accumulate;
     memset(w->largest, 0, tiles * w->flow->spec.count * 2 * sizeof *w->largest);
-    turn_before_pass(w);
+    transpose_before_pass(w);
     if (w->use == FLOW_RECOMPUTE) {
         run_pass(w, job, 0, job->rows, true, keep_tile, w);
         for (size_t i = w->flow->spec.count; i-- > 0;) {

@@ -131,10 +131,10 @@ void flow_gradient(flow_workspace *w, int thread, const block *which, real *g,
                    gemm_prefetch *prefetch);
 /* The way back reads weights in another order, from a copy in the workspace. FLOW_GRADIENT makes it
  * once: theta must not change while it lives. FLOW_LEARN and FLOW_RECOMPUTE make it anew in every
- * pass, unless who changed theta has turned every block since (from any thread, while it is in
+ * pass, unless who changed theta has transposed every block since (from any thread, while it is in
  * cache) and says so; which holds for one pass. */
-void flow_turn(flow_workspace *w, const block *which);
-void flow_turned(flow_workspace *w, bool all);
+void flow_transpose(flow_workspace *w, const block *which);
+void flow_transposed(flow_workspace *w, bool all);
 /* The whole gradient of the last flow_learn, [trainable]; NULL unless it is kept. */
 real *flow_whole_gradient(flow_workspace *w);
 /* Scratch of the thread for one block's gradient (and what the optimiser wants beside it). */

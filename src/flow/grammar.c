@@ -12,6 +12,15 @@ nicest_status spec_refuse(const spec_line *l, const char *sentence)
     return fail(NICEST_E_FORMAT, "spec line %d: %s", l->number, sentence);
 }
 
+void *layer_new(const layer_class *class, size_t size, const spec_shape *shape, layer **out)
+{
+    layer *made = memory_new(1, size);
+    if (made)
+        *made = (layer){class, shape->columns};
+    *out = made;
+    return made;
+}
+
 nicest_status spec_next_line(const char **text, spec_line *l)
 {
     size_t length = strcspn(*text, "\n");

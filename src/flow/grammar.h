@@ -30,6 +30,10 @@ typedef struct spec_shape {
 typedef nicest_status spec_parser(const spec_line *l, const spec_shape *shape, char *canonical,
                                   layer **out);
 
+/* A layer of that class, with zeros in what its struct of `size` bytes has beside, which becomes
+ * *out; NULL when memory runs out. */
+void *layer_new(const layer_class *class, size_t size, const spec_shape *shape, layer **out);
+
 /* The next line of *text, without its comment. */
 nicest_status spec_next_line(const char **text, spec_line *l);
 /* NICEST_E_FORMAT, "spec line 3: sentence". */

@@ -122,3 +122,34 @@ void start_moments(const layer_start *s, size_t j, double *mean, double *deviati
     *mean = n > 0 ? sum / n : 0;
     *deviation = n > 0 ? sqrt(fmax(square / n - *mean * *mean, 0)) : 0;
 }
+
+void layer_vector_blocks(const layer *self, size_t index, const tensor_list *list,
+                         block_list *blocks)
+{
+    for (size_t i = 0; i < list->count; i++)
+        if (list->items[i].slot == &((const vector_layer *)self)->theta)
+            block_add(blocks, &(block){.layer = index,
+                                       .rows = list->items[i].count,
+                                       .offset = list->items[i].offset,
+                                       .count = list->items[i].count});
+}
+
+void layer_vector_gradient(const layer *self, const batch *b, const block *which, real *g)
+{
+    (void)self;
+    for (size_t k = 0; k < which->count; k++)
+        g[k] = (real)batch_sum(b, b->tape->matrix[0], which->count, k);
+}
+
+size_t layer_vector_norms(const layer *self, const tile *t, double *norms, size_t stride)
+{
+    double squares[2 * GEMM_PANEL];
+    (void)self;
+    if (!t)
+        return 1;
+    size_t width = t->tape->width[0];
+    tile_squares(t, t->tape->matrix[0] + t->first * width, width, squares);
+    for (size_t r = 0; r < t->rows; r++)
+        norms[r * stride] = sqrt(squares[r]);
+    return 1;
+}

@@ -13,7 +13,6 @@
 
 #include "base/memory.h"
 #include "base/random.h"
-#include "flow/rename.h"
 #include "kernel/gemm.h"
 #include "kernel/real.h"
 #include "kernel/vector.h"
@@ -57,8 +56,8 @@ typedef struct tape {
 
 /* The weights once more, at their places in theta, as products read them. */
 typedef struct weight_forms {
-    real *turned; /* W' in tiles, for the way back; in bf16 of pairs */
-    real *paired; /* in bf16: W as pairs, for the way forward; else NULL */
+    real *transposed; /* W' in tiles, for the way back; in bf16 of pairs */
+    real *paired;     /* in bf16: W as pairs, for the way forward; else NULL */
 } weight_forms;
 
 /* What makes a training step's dropout: a unit is kept or not by (seed, draw, layer, map, unit,
@@ -123,8 +122,8 @@ typedef struct batch {
     size_t rows, tile;
     const tape *tape; /* this layer's part */
     bool bf16;
-    real *pairs;       /* with bf16: [tiles, BLOCK_ROWS, tile / 2] */
-    void *memo;        /* the thread's, of the layer that remembers */
+    real *pairs;             /* with bf16: [tiles, BLOCK_ROWS, tile / 2] */
+    void *memo;              /* the thread's, of the layer that remembers */
     gemm_prefetch *prefetch; /* wanted after the gradient; NULL: nothing */
 } batch;
 /* Rows that tile `number` of the batch was computed with, 0 where there is none; its first row is
@@ -158,11 +157,12 @@ typedef struct layer_start {
     const double *x;  /* [columns, n]: column j at x + j * stride */
     const real *mask; /* the same, 1 seen and 0 hidden; NULL: all are seen */
     size_t n, stride;
-    const real *category; /* [categories, n] classes, -1 unknown */
-    const struct entry *entry; /* how the columns were encoded, of the categories and of the first layer
-                                * that sees values; NULL */
-    const double *noise; /* [columns]: variance that dequantisation noise alone has; the prior's only */
-    double prior_deviation;    /* standard deviation of the prior */
+    const real *category;      /* [categories, n] classes, -1 unknown */
+    const struct entry *entry; /* how the columns were encoded, of the categories and of the first
+                                * layer that sees values; NULL */
+    const double
+        *noise; /* [columns]: variance that dequantisation noise alone has; the prior's only */
+    double prior_deviation; /* standard deviation of the prior */
     random_stream stream;
     int threads;
 } layer_start;
@@ -199,7 +199,8 @@ typedef struct layer_class {
     void (*blocks)(const layer *self, size_t index, const tensor_list *list, block_list *blocks);
     void (*gradient)(const layer *self, const batch *b, const block *which, real *g);
     /* Writes the weights of a block in the forms that are read; NULL: none is. */
-    void (*turn)(const layer *self, const block *which, const real *theta, weight_forms *forms);
+    void (*transpose)(const layer *self, const block *which, const real *theta,
+                      weight_forms *forms);
     /* The number of the layer's parts: linear maps (weight and bias together) and scales. Of a tile
      * after backward, unless it is NULL, the norm of row r's gradient by part i: norms[r * stride +
      * i]. */
@@ -207,16 +208,28 @@ typedef struct layer_class {
     /* place[i] becomes the number that stood where column i comes from; NULL: every column stays,
      * or mixes with others in its place. */
     void (*trace)(const layer *self, uint32_t *place);
-    /* Of the layer that has the categories, which is the first: how many classes each has, and drawing
-     * them (u[categories, padded] uniform) into the tile's classes and context. Others: NULL. */
+    /* Of the layer that has the categories, which is the first: how many classes each has, and
+     * drawing them (u[categories, padded] uniform) into the tile's classes and context. Others:
+     * NULL. */
     const size_t *(*classes)(const layer *self, size_t *count);
     void (*draw)(const layer *self, tile *t, const real *u);
-    void (*free)(layer *self);
+    void (*free)(layer *self); /* NULL: its struct is all that it owns */
 } layer_class;
 
 struct layer {
     const layer_class *class;
     size_t columns;
 };
+
+/* What begins layers with one vector of parameters, whose gradients by row are matrix 0 of the
+ * tape; and what their classes then have in common. */
+typedef struct vector_layer {
+    layer layer;
+    real *theta;
+} vector_layer;
+void layer_vector_blocks(const layer *self, size_t index, const tensor_list *list,
+                         block_list *blocks);
+void layer_vector_gradient(const layer *self, const batch *b, const block *which, real *g);
+size_t layer_vector_norms(const layer *self, const tile *t, double *norms, size_t stride);
 
 #endif

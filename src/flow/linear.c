@@ -243,12 +243,12 @@ static void linear_gradient(const layer *self, const batch *b, const block *whic
         g[j] = (real)batch_sum(b, b->tape->matrix[2 * c->parts], self->columns, j);
 }
 
-static void linear_turn(const layer *self, const block *which, const real *theta,
+static void linear_transpose(const layer *self, const block *which, const real *theta,
                         weight_forms *forms)
 {
     const linear *c = (const linear *)self;
     if (which->tensor < c->parts)
-        map_turn(&c->part[which->tensor], which, theta, forms);
+        map_transpose(&c->part[which->tensor], which, theta, forms);
 }
 
 static size_t linear_norms(const layer *self, const tile *t, double *norms, size_t stride)
@@ -399,7 +399,7 @@ static const layer_class linear_class = {
     .backward = linear_backward,
     .blocks = linear_blocks,
     .gradient = linear_gradient,
-    .turn = linear_turn,
+    .transpose = linear_transpose,
     .norms = linear_norms,
     .free = linear_free,
 };

@@ -150,8 +150,8 @@ void map_backward(const map *m, tile *t, const real *delta, gemm_start start, ge
                   real *below)
 {
     size_t used = t->scratch->used, step = m->limit ? GEMM_TILE_ROWS : m->in, unread = 0;
-    const map turned = {.in = m->out, .out = m->in};
-    const real *operand = map_operand(&turned, t, delta), *form = form_of(m, t, t->forms.turned);
+    const map transposed = {.in = m->out, .out = m->in};
+    const real *operand = map_operand(&transposed, t, delta), *form = form_of(m, t, t->forms.transposed);
     size_t pair = t->bf16 ? 2 : 1;
     for (size_t row = 0; row < m->in; row += step) {
         size_t rows = m->in - row < step ? m->in - row : step;
@@ -173,19 +173,19 @@ void map_backward(const map *m, tile *t, const real *delta, gemm_start start, ge
     t->scratch->used = used;
 }
 
-void map_turn(const map *m, const block *which, const real *theta, weight_forms *forms)
+void map_transpose(const map *m, const block *which, const real *theta, weight_forms *forms)
 {
-    real *turned = forms->turned + (m->weight - theta);
+    real *transposed = forms->transposed + (m->weight - theta);
 #ifndef NICEST_DOUBLE
     if (forms->paired) {
         size_t half = (m->in + 1) / 2;
         gemm_pair_columns(forms->paired + (m->weight - theta) + which->row * half,
                           m->weight + which->row * m->in, which->rows, m->in, m->in);
-        gemm_to_pair_tiles(turned, m->weight, which->row, which->rows, m->out, m->in);
+        gemm_to_pair_tiles(transposed, m->weight, which->row, which->rows, m->out, m->in);
         return;
     }
 #endif
-    gemm_to_tiles(turned, m->weight, which->row, which->rows, m->out, m->in);
+    gemm_to_tiles(transposed, m->weight, which->row, which->rows, m->out, m->in);
 }
 
 /* ------------------------------------------------------------------ gradient by blocks */

@@ -45,7 +45,7 @@ void map_blocks(const map *m, size_t layer_index, size_t number, const tensor_li
 void map_gradient(const map *m, const batch *b, size_t input, size_t delta, const block *which,
                   real *g);
 /* The weights of a block in the forms that products read. */
-void map_turn(const map *m, const block *which, const real *theta, weight_forms *forms);
+void map_transpose(const map *m, const block *which, const real *theta, weight_forms *forms);
 /* norms[r * stride] = the norm of row r's gradient by weight and bias. */
 void map_norms(const map *m, const tile *t, const real *panels, const real *delta, double *norms,
                size_t stride);

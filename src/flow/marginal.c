@@ -665,11 +665,6 @@ static nicest_status marginal_start(layer *self, const layer_start *s)
     return status == NICEST_OK ? marginal_check(self) : status;
 }
 
-static void marginal_free(layer *self)
-{
-    memory_free(self);
-}
-
 static const layer_class marginal_class = {
     .name = "marginal",
     .tensors = marginal_tensors,
@@ -679,7 +674,6 @@ static const layer_class marginal_class = {
     .forward = marginal_forward,
     .inverse = marginal_inverse,
     .backward = marginal_backward,
-    .free = marginal_free,
 };
 
 nicest_status marginal_parse(const spec_line *l, const spec_shape *shape, char *canonical,
@@ -691,14 +685,12 @@ nicest_status marginal_parse(const spec_line *l, const spec_shape *shape, char *
         !spec_count_option(l, "knots", 2, MOST_KNOTS, &knots))
         return spec_refuse(l, "expected 'marginal levels=L knots=K' with L from 0 to 4096 and K "
                               "from 2 to 64");
-    marginal *m = memory_new(1, sizeof *m);
+    marginal *m = layer_new(&marginal_class, sizeof *m, shape, out);
     if (!m)
         return NICEST_OK;
-    *m = (marginal){.layer = {&marginal_class, shape->columns},
-                    .levels = levels,
-                    .knots = knots,
-                    .width = table_width(levels, knots)};
-    *out = &m->layer;
+    m->levels = levels;
+    m->knots = knots;
+    m->width = table_width(levels, knots);
     snprintf(canonical, SPEC_LINE, "marginal levels=%zu knots=%zu", levels, knots);
     return NICEST_OK;
 }

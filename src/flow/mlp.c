@@ -501,9 +501,9 @@ static const map *map_of(const mlp *m, const block *which)
     return which->tensor == m->count ? &m->context : &m->map[which->tensor];
 }
 
-void mlp_turn(const mlp *m, const block *which, const real *theta, weight_forms *forms)
+void mlp_transpose(const mlp *m, const block *which, const real *theta, weight_forms *forms)
 {
-    map_turn(map_of(m, which), which, theta, forms);
+    map_transpose(map_of(m, which), which, theta, forms);
 }
 
 void mlp_gradient(const mlp *m, const batch *b, const block *which, real *g)

@@ -85,7 +85,7 @@ mlp_steps mlp_steps_begin(const mlp *m, tile *t, const real *context);
 void mlp_step(const mlp *m, tile *t, mlp_steps *s, size_t first, size_t rows, real *out);
 
 void mlp_blocks(const mlp *m, size_t layer_index, const tensor_list *list, block_list *blocks);
-void mlp_turn(const mlp *m, const block *which, const real *theta, weight_forms *forms);
+void mlp_transpose(const mlp *m, const block *which, const real *theta, weight_forms *forms);
 void mlp_gradient(const mlp *m, const batch *b, const block *which, real *g);
 /* Norms of each row's gradient by each map, see layer_class. */
 size_t mlp_norms(const mlp *m, const tile *t, double *norms, size_t stride);

@@ -93,21 +93,6 @@ static void fill_order(uint32_t *order, size_t n, permute_kind kind, uint64_t se
                                                       : 2 * (i - odd) + 1);
 }
 
-static layer *permute_new(size_t columns, permute_kind kind, uint64_t seed)
-{
-    permute *p = memory_new(1, sizeof *p);
-    uint32_t *order = memory_new(columns, sizeof *order);
-    if (!p || !order) {
-        memory_free(p);
-        memory_free(order);
-        return NULL;
-    }
-    p->layer = (layer){&permute_class, columns};
-    p->order = order;
-    fill_order(order, columns, kind, seed);
-    return &p->layer;
-}
-
 nicest_status permute_parse(const spec_line *l, const spec_shape *shape, char *canonical,
                             layer **out)
 {
@@ -124,7 +109,11 @@ nicest_status permute_parse(const spec_line *l, const spec_shape *shape, char *c
     permute_kind which = random                    ? PERMUTE_RANDOM
                          : strcmp(kind, "reverse") ? PERMUTE_ODD_EVEN
                                                    : PERMUTE_REVERSE;
-    *out = permute_new(shape->columns, which, seed);
+    permute *p = layer_new(&permute_class, sizeof *p, shape, out);
+    if (p && !(p->order = memory_new(shape->columns, sizeof *p->order)))
+        memory_free(p), *out = NULL;
+    if (*out)
+        fill_order(p->order, shape->columns, which, seed);
     if (random)
         snprintf(canonical, SPEC_LINE, "permute random:%llu", seed);
     else

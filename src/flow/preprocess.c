@@ -66,11 +66,6 @@ static void standardise_backward(const layer *self, tile *t)
         vector_scale(t->dx + j * t->padded, (real)exp((double)c->log_scale[j]), t->padded);
 }
 
-static void plain_free(layer *self)
-{
-    memory_free(self);
-}
-
 static const layer_class standardise_class = {
     .name = "standardise",
     .tensors = standardise_tensors,
@@ -78,7 +73,6 @@ static const layer_class standardise_class = {
     .forward = standardise_forward,
     .inverse = standardise_inverse,
     .backward = standardise_backward,
-    .free = plain_free,
 };
 
 nicest_status standardise_parse(const spec_line *l, const spec_shape *shape, char *canonical,
@@ -86,11 +80,7 @@ nicest_status standardise_parse(const spec_line *l, const spec_shape *shape, cha
 {
     if (l->words != 1)
         return spec_refuse(l, "'standardise' takes no options");
-    standardise *c = memory_new(1, sizeof *c);
-    if (!c)
-        return NICEST_OK;
-    c->layer = (layer){&standardise_class, shape->columns};
-    *out = &c->layer;
+    layer_new(&standardise_class, sizeof(standardise), shape, out);
     strcpy(canonical, "standardise");
     return NICEST_OK;
 }
@@ -165,7 +155,6 @@ static const layer_class logit_class = {
     .forward = logit_forward,
     .inverse = logit_inverse,
     .backward = logit_backward,
-    .free = plain_free,
 };
 
 nicest_status logit_parse(const spec_line *l, const spec_shape *shape, char *canonical, layer **out)
@@ -175,12 +164,9 @@ nicest_status logit_parse(const spec_line *l, const spec_shape *shape, char *can
     if (!spec_known_options(l, keys) || !spec_number_option(l, "margin", 0, 0.5, &margin) ||
         !(margin > 0 && margin < 0.5))
         return spec_refuse(l, "expected 'logit margin=M' with 0 < M < 0.5");
-    logit *c = memory_new(1, sizeof *c);
-    if (!c)
-        return NICEST_OK;
-    c->layer = (layer){&logit_class, shape->columns};
-    c->margin = margin;
-    *out = &c->layer;
+    logit *c = layer_new(&logit_class, sizeof *c, shape, out);
+    if (c)
+        c->margin = margin;
     char text[NUMBER_SIZE];
     number_write(margin, text);
     snprintf(canonical, SPEC_LINE, "logit margin=%s", text);

@@ -449,11 +449,6 @@ static nicest_status prior_start(layer *self, const layer_start *s)
 
 /* ------------------------------------------------------------------ the layer */
 
-static void prior_free(layer *self)
-{
-    memory_free(self);
-}
-
 static const layer_class prior_mixture_class = {
     .name = "prior mixture",
     .tensors = prior_tensors,
@@ -467,7 +462,6 @@ static const layer_class prior_mixture_class = {
     .backward = prior_backward,
     .blocks = prior_blocks,
     .gradient = prior_gradient,
-    .free = prior_free,
 };
 
 nicest_status prior_mixture_parse(const spec_line *l, const spec_shape *shape, char *canonical,
@@ -488,15 +482,13 @@ nicest_status prior_mixture_parse(const spec_line *l, const spec_shape *shape, c
     if (!diagonal && d > MOST_WHOLE_COLUMNS)
         return spec_refuse(l,
                            "whole covariances end at 1024 columns; 'mixture:K:diagonal' does not");
-    prior_mixture *p = memory_new(1, sizeof *p);
+    prior_mixture *p = layer_new(&prior_mixture_class, sizeof *p, shape, out);
     if (!p)
         return NICEST_OK;
-    p->layer = (layer){&prior_mixture_class, d};
     p->parts = parts;
     p->diagonal = diagonal;
     p->masked = shape->masked;
     p->size = diagonal ? d : gaussian_packed(d);
-    *out = &p->layer;
     snprintf(canonical, SPEC_LINE, "prior mixture:%zu%s", parts, diagonal ? ":diagonal" : "");
     return NICEST_OK;
 }

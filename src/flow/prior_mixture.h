@@ -6,7 +6,8 @@
 #include "flow/grammar.h"
 
 /* Of the line 'prior mixture:K' or 'prior mixture:K:diagonal', word 1 of which begins so. */
-spec_parser prior_mixture_parse;
+nicest_status prior_mixture_parse(const spec_line *l, const spec_shape *shape, char *canonical,
+                                  layer **out);
 /* Row `row` of the stream into h[columns]; deviations from a part's mean times temperature. `memo`
  * is the thread's (layer.h, remember). */
 void prior_mixture_sample(const layer *self, void *memo, random_stream stream, uint64_t row,

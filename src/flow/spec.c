@@ -157,7 +157,10 @@ nicest_status spec_parse(flow_spec *spec, const char *text)
 void spec_close(flow_spec *spec)
 {
     for (size_t i = 0; i < spec->count; i++)
-        spec->layers[i]->class->free(spec->layers[i]);
+        if (spec->layers[i]->class->free)
+            spec->layers[i]->class->free(spec->layers[i]);
+        else
+            memory_free(spec->layers[i]);
     memory_free(spec->layers);
     memory_free(spec->text);
     *spec = (flow_spec){0};

@@ -11,7 +11,6 @@
 
 #include <stddef.h>
 
-#include "flow/rename.h"
 #include "kernel/real.h"
 
 void state_narrow(real *to, const double *from, size_t n);

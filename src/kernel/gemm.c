@@ -10,7 +10,7 @@
 
 #include "base/clones.h"
 #include "kernel/gemm_levels.h"
-#include "kernel/turn.h"
+#include "kernel/transpose.h"
 
 #define INLINE static inline __attribute__((always_inline))
 
@@ -245,7 +245,7 @@ void gemm_run(const gemm_shape *s, const real *a, const real *b, const real *bia
 INLINE void transpose_eight(real *out, size_t ldo, const real *x, size_t ldx)
 {
     eight column[8];
-    turn_eight(column, x, ldx);
+    transposed_columns(column, x, ldx);
     for (int i = 0; i < 8; i++)
         *(stored_eight *)(out + (size_t)i * ldo) = column[i];
 }

@@ -5,7 +5,7 @@
 
 #include <stddef.h>
 
-#include "kernel/turn.h"
+#include "kernel/transpose.h"
 
 #if defined(__x86_64__) && !defined(NICEST_PORTABLE)
 #define WITH_X86 1

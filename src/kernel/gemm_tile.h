@@ -123,7 +123,7 @@ TILE_INLINE void TILE(add_eights)(const gemm_column *c, const real *a, int group
     for (; p + 8 <= c->k; p += 8) {
         UNROLL
         for (int g = 0; g < groups; g++) {
-            turn_eight(w, a + (size_t)g * 8 * c->a_row + p, c->a_row);
+            transposed_columns(w, a + (size_t)g * 8 * c->a_row + p, c->a_row);
             UNROLL
             for (int i = 0; i < 8; i++)
                 sum[g] += w[i] * b[(p + (size_t)i) * c->b_step];

@@ -41,7 +41,7 @@ static void update_block(void *context, int thread, size_t item)
         flow_gradient(s->workspace, thread, b, g, &prefetch);
     optimizer_update(s->optimizer, &u->step, s->flow->theta, whole ? whole + b->offset : g,
                      b->offset, b->count, b->decays);
-    flow_turn(s->workspace, b);
+    flow_transpose(s->workspace, b);
 }
 
 static void measure_block(void *context, int thread, size_t item)
@@ -70,5 +70,5 @@ void stepper_apply(stepper *s, double rate)
     double scale = s->clip > 0 ? clip_scale(&u) : 1;
     u.step = optimizer_begin(s->optimizer, rate, scale);
     parallel_for(flow_threads(s->workspace), s->flow->blocks.count, update_block, &u);
-    flow_turned(s->workspace, true);
+    flow_transposed(s->workspace, true);
 }

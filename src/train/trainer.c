@@ -748,7 +748,7 @@ static nicest_status recover(trainer *t, const char *what)
         return fail(NICEST_E_DIVERGED, "training diverged %d times, last at step %zu: %s",
                     MOST_RETRIES + 1, (size_t)s->step, what);
     memcpy(t->flow->theta, s->best, t->flow->tensors.trainable * sizeof(float));
-    flow_turned(t->learn, false);
+    flow_transposed(t->learn, false);
     optimizer_reset(&s->optimizer, t->flow->theta);
     s->rate_factor *= RATE_CUT;
     s->above = 0;

@@ -1,13 +1,13 @@
-/* turn.h - eight rows of eight become eight columns, in registers; for the files of gemm only. */
-#ifndef NICEST_KERNEL_TURN_H
-#define NICEST_KERNEL_TURN_H
+/* transpose.h - eight rows of eight become eight columns, in registers; for the files of gemm only. */
+#ifndef NICEST_KERNEL_TRANSPOSE_H
+#define NICEST_KERNEL_TRANSPOSE_H
 
 #include <stddef.h>
 #include <stdint.h>
 
 #include "kernel/real.h"
 
-#define TURN_INLINE static inline __attribute__((always_inline))
+#define TRANSPOSE_INLINE static inline __attribute__((always_inline))
 
 typedef real eight __attribute__((vector_size(8 * sizeof(real))));
 /* The same where it lies in memory: aligned like its elements, and seen as them. */
@@ -26,7 +26,7 @@ typedef int32_t eight_places __attribute__((vector_size(8 * sizeof(real))));
 #endif
 
 /* Rows i and i + 4 dealt out like cards; three times, and eight rows are eight columns. */
-TURN_INLINE void deal(eight *out, const eight *in)
+TRANSPOSE_INLINE void deal(eight *out, const eight *in)
 {
     for (int i = 0; i < 4; i++) {
         out[2 * i] = CHOOSE(in[i], in[i + 4], 0, 8, 1, 9, 2, 10, 3, 11);
@@ -35,7 +35,7 @@ TURN_INLINE void deal(eight *out, const eight *in)
 }
 
 /* column[p] = x[0 .. 7, p] */
-TURN_INLINE void turn_eight(eight *column, const real *x, size_t ldx)
+TRANSPOSE_INLINE void transposed_columns(eight *column, const real *x, size_t ldx)
 {
     eight rows[8];
     for (int i = 0; i < 8; i++)
