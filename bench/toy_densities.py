@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Measures the figures of docs/results/toys.md, draws its pictures and writes that page.
 
-    bench/toys.py [--nicest build/release/nicest] [--scale 1.0] [--note TEXT] [--page]
+    bench/toy_densities.py [--nicest build/release/nicest] [--scale 1.0] [--note TEXT] [--page]
 
 Every figure is what the program prints with --json; the commands stand beside the figures. Results are kept in
 docs/results/toys.json, and --page writes the page from there. --scale shortens the times for a trial; the commands
@@ -95,7 +95,7 @@ def model_words(chosen):
 
 def write_page(found):
     lines = ["# Toys", "", "Two-dimensional data with a [known density](../toys.md), learnt without options but a time. Written by "
-             f"`bench/toys.py`: {found['about']}", "",
+             f"`bench/toy_densities.py`: {found['about']}", "",
              "**Gap** is the mean true log density minus the model's, in nats, on 100,000 fresh rows; 0 is perfect. **NICE, at least** is the "
              "gap that NICE as published cannot go below, however long it learns: additive couplings and one scaling keep areas, so they "
              "cannot make one part as much denser than another as they would have to (`least_gap` in the script). Each model passed `nicest "
