@@ -197,21 +197,6 @@ static void tick_text(const axis *a, double value, char *out, size_t size)
         snprintf(out, size, "%s%.*g", minus, axis_digits(a->low, a->high, 5), magnitude);
 }
 
-/* Round numbers: steps of 1, 2 or 5 times a power of ten. */
-static void round_ticks(const axis *a, size_t most, ticks *t)
-{
-    static const double digits[] = {1, 2, 5, 10};
-    double rough = (a->high - a->low) / (double)most, power = pow(10, floor(log10(rough)));
-    double step = 0;
-    if (!(a->high > a->low) || !isfinite(rough) || !(power > 0))
-        return;
-    for (size_t i = 0; i < 4 && step < rough * (1 - 1e-9); i++)
-        step = digits[i] * power;
-    for (double k = ceil(a->low / step - 1e-9); k * step <= a->high + 1e-9 * step && t->n < TICKS;
-         k++)
-        t->at[t->n++] = k * step + 0.0; /* never -0 */
-}
-
 /* Words, each cut to its share of the axis; of very many every second, third ... */
 static ticks word_ticks(const canvas *c, const axis *a, double length)
 {
@@ -252,8 +237,19 @@ static ticks axis_ticks(const canvas *c, const axis *a, double length, bool acro
             for (int power = lowest; power <= last && t.n < TICKS; power += step)
                 if (pow(10, power) >= a->low && pow(10, power) <= a->high)
                     t.at[t.n++] = pow(10, power);
-        } else
-            round_ticks(a, most, &t);
+        } else {
+            /* Round numbers: steps of 1, 2 or 5 times a power of ten. */
+            static const double digits[] = {1, 2, 5, 10};
+            double rough = (a->high - a->low) / (double)most, power = pow(10, floor(log10(rough)));
+            double step = 0;
+            if (a->high > a->low && isfinite(rough) && power > 0) {
+                for (size_t i = 0; i < 4 && step < rough * (1 - 1e-9); i++)
+                    step = digits[i] * power;
+                for (double k = ceil(a->low / step - 1e-9);
+                     k * step <= a->high + 1e-9 * step && t.n < TICKS; k++)
+                    t.at[t.n++] = k * step + 0.0; /* never -0 */
+            }
+        }
         bool fits = t.n <= most + 1;
         double before = -INFINITY;
         for (size_t i = 0; i < t.n; i++) {

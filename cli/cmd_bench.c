@@ -161,21 +161,6 @@ static const struct {
     {"one_row_floor_us", OFFSET(one_row_floor_us)},
 };
 
-static json_t *bench_json(const nicest_bench_result *r, double startup)
-{
-    json_t *object = json_pack(
-        "{s:i, s:o, s:o, s:o, s:o, s:o, s:o}", "threads", r->threads, "peak_f32",
-        json_figure(r->peak_f32), "peak_bf16", json_figure(r->peak_bf16), "bandwidth",
-        json_figure(r->bandwidth), "one_peak_f32", json_figure(r->one_peak_f32), "one_peak_bf16",
-        json_figure(r->one_peak_bf16), "one_bandwidth", json_figure(r->one_bandwidth));
-    for (size_t i = 0; i < sizeof MODEL_KEYS / sizeof MODEL_KEYS[0]; i++)
-        json_object_set_new(object, MODEL_KEYS[i].name, models_json(r, MODEL_KEYS[i].offset));
-    json_object_set_new(object, "bf16_gain", json_figure(bf16_gain(r)));
-    json_object_set_new(object, "threads_gain", threads_json(r));
-    json_object_set_new(object, "startup_ms", json_figure(startup));
-    return object;
-}
-
 static int bench_run(void *settings)
 {
     const bench_settings *s = settings;
@@ -204,7 +189,18 @@ static int bench_run(void *settings)
         for (size_t i = 0; i < MODELS; i++)
             print_standard(&result, i);
     }
-    save_and_print_json(&s->shared, bench_json(&result, startup));
+    json_t *object = json_pack(
+        "{s:i, s:o, s:o, s:o, s:o, s:o, s:o}", "threads", result.threads, "peak_f32",
+        json_figure(result.peak_f32), "peak_bf16", json_figure(result.peak_bf16), "bandwidth",
+        json_figure(result.bandwidth), "one_peak_f32", json_figure(result.one_peak_f32),
+        "one_peak_bf16", json_figure(result.one_peak_bf16), "one_bandwidth",
+        json_figure(result.one_bandwidth));
+    for (size_t i = 0; i < sizeof MODEL_KEYS / sizeof MODEL_KEYS[0]; i++)
+        json_object_set_new(object, MODEL_KEYS[i].name, models_json(&result, MODEL_KEYS[i].offset));
+    json_object_set_new(object, "bf16_gain", json_figure(bf16_gain(&result)));
+    json_object_set_new(object, "threads_gain", threads_json(&result));
+    json_object_set_new(object, "startup_ms", json_figure(startup));
+    save_and_print_json(&s->shared, object);
     return STATUS_DONE;
 }
 

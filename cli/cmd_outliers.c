@@ -648,14 +648,6 @@ static nicest_detection decide(const judge *j, const verdict *v)
     return found;
 }
 
-static size_t unknown_rows(const verdict *v)
-{
-    size_t count = 0;
-    for (size_t i = 0; i < v->n; i++)
-        count += v->truth[i] == UNKNOWN;
-    return count;
-}
-
 static void judge_once(judge *j, const nicest_data *data)
 {
     const outliers_settings *s = j->s;
@@ -689,7 +681,10 @@ static void judge_once(judge *j, const nicest_data *data)
     json_t *object = detection_json(j, &found, &v);
     json_object_set_new(object, "baselines", baselines_json(j, data, against, &v));
     json_object_set_new(object, "reasons", reasons);
-    json_object_set_new(object, "unlabelled", json_integer((json_int_t)unknown_rows(&v)));
+    size_t count = 0;
+    for (size_t i = 0; i < v.n; i++)
+        count += v.truth[i] == UNKNOWN;
+    json_object_set_new(object, "unlabelled", json_integer((json_int_t)count));
     if (s->picture)
         draw_histograms(j, &v, found.threshold);
     draw_curves(j, &v, &found);

@@ -385,17 +385,6 @@ static void say_result(const train_settings *s, const nicest_train_result *r, co
         say(shared, "  bits per dimension   %12.4f", bits);
 }
 
-static json_t *lines_json(const char *text)
-{
-    json_t *lines = json_array();
-    while (*text) {
-        size_t length = strcspn(text, "\n");
-        json_array_append_new(lines, json_stringn(text, length));
-        text += length + (text[length] == '\n');
-    }
-    return lines;
-}
-
 static json_t *result_json(const train_settings *s, const nicest_train_result *r,
                            const test_result *t, double bits)
 {
@@ -407,12 +396,19 @@ static json_t *result_json(const train_settings *s, const nicest_train_result *r
         json_figure(r->train_logp), "valid_logp", json_figure(r->valid_logp), "test_logp",
         json_figure(t->logp), "test_sem", json_figure(t->sem), "bits_per_dim", json_figure(bits));
     json_t *failure = *r->failure ? json_words(r->failure) : json_null();
+    const char *text = r->chosen;
+    json_t *lines = json_array();
+    while (*text) {
+        size_t length = strcspn(text, "\n");
+        json_array_append_new(lines, json_stringn(text, length));
+        text += length + (text[length] == '\n');
+    }
     json_t *more = json_pack("{s:o, s:o, s:o, s:I, s:o, s:i, s:b, s:o, s:o, s:f}", "true_logp",
                              json_figure(t->true_logp), "gap", json_figure(t->gap), "gap_sem",
                              json_figure(t->gap_sem), "test_rows", (json_int_t)t->rows,
                              "gaussian_logp", json_figure(r->gaussian_logp), "retries", r->retries,
-                             "interrupted", r->interrupted, "failure", failure, "chosen",
-                             lines_json(r->chosen), "calibration_seconds", r->calibration_seconds);
+                             "interrupted", r->interrupted, "failure", failure, "chosen", lines,
+                             "calibration_seconds", r->calibration_seconds);
     json_object_update(object, more);
     json_object_set_new(object, "references",
                         json_pack("{s:o, s:o, s:o}", "gaussian", json_figure(r->gaussian_logp),

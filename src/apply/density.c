@@ -43,12 +43,6 @@ static grid grid_of(size_t d, const double *box, size_t width, size_t height)
     return g;
 }
 
-static double cell_of(const grid *g)
-{
-    double cell = g->size[0] / (double)g->width;
-    return g->d == 1 ? cell : cell * (g->size[1] / (double)g->height);
-}
-
 static void point_of(const grid *g, size_t number, double *x)
 {
     size_t column = number % g->width, line = number / g->width;
@@ -119,7 +113,8 @@ static double refine(flow_workspace *w, size_t d, const double *box, double *x, 
             for (size_t i = 0; i < count; i++)
                 sum += exp(logp[i]);
         }
-        double mass = sum * cell_of(&g);
+        double cell = g.size[0] / (double)g.width;
+        double mass = sum * (g.d == 1 ? cell : cell * (g.size[1] / (double)g.height));
         if (fabs(mass - last) <= 0.002)
             return mass;
         last = mass;

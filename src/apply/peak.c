@@ -160,19 +160,16 @@ double peak_bf16(int threads)
 /* ------------------------------------------------------------------ memory */
 
 VECTOR_CLONES
-static uint64_t sum_words(const uint64_t *word, size_t count)
-{
-    uint64_t sum = 0;
-    for (size_t i = 0; i < count; i++)
-        sum += word[i];
-    return sum;
-}
-
 static void read_slice(void *context, int thread, size_t item)
 {
     effort *e = context;
     (void)thread;
-    e->sink[item] = (float)sum_words(e->block + item * (BLOCK / SLICES), BLOCK / SLICES);
+    const uint64_t *word = e->block + item * (BLOCK / SLICES);
+    size_t count = BLOCK / SLICES;
+    uint64_t sum = 0;
+    for (size_t i = 0; i < count; i++)
+        sum += word[i];
+    e->sink[item] = (float)sum;
 }
 
 static double best_reading(effort *e, int threads)

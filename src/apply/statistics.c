@@ -189,20 +189,6 @@ static void neighbour_products(const pass *p, const double *v, double *out)
         out[i] = neighbour_product(p, v, offset[i].dy, offset[i].dx);
 }
 
-/* Mean square of the projections of u on random directions of length 1. */
-static double projected_square(const pass *p, const double *u)
-{
-    double total = 0;
-    for (size_t k = 0; k < PROJECTIONS; k++) {
-        const float *sign = p->signs + k * p->d;
-        double sum = 0;
-        for (size_t j = 0; j < p->d; j++)
-            sum += u[j] * (double)sign[j];
-        total += sum * sum / (double)p->d;
-    }
-    return calm(total / PROJECTIONS);
-}
-
 static void fill(double *out, size_t n, double value)
 {
     for (size_t i = 0; i < n; i++)
@@ -246,7 +232,16 @@ static void describe_latent(const pass *p, const double *h, double *scratch, dou
                                             calm(distance)};
     memcpy(out, figures, sizeof figures);
     neighbour_products(p, v, out + LATENT_FIGURES);
-    out[LATENT_FIGURES + NEIGHBOURS] = projected_square(p, u);
+    /* Mean square of the projections of u on random directions of length 1. */
+    double total = 0;
+    for (size_t k = 0; k < PROJECTIONS; k++) {
+        const float *sign = p->signs + k * p->d;
+        double sum = 0;
+        for (size_t j = 0; j < p->d; j++)
+            sum += u[j] * (double)sign[j];
+        total += sum * sum / (double)p->d;
+    }
+    out[LATENT_FIGURES + NEIGHBOURS] = calm(total / PROJECTIONS);
 }
 
 /* ------------------------------------------------------------------ rows */

@@ -85,24 +85,6 @@ nicest_status checkpoint_prepare(const char *path)
                 "%s: is there, and no checkpoint; name another file for the checkpoint", path);
 }
 
-static nicest_status check_identity(const safetensors *file, const char *identity)
-{
-    const char *version = safetensors_find_text(file, "nicest.version");
-    const char *theirs = safetensors_find_text(file, "nicest.identity");
-    if (!is_checkpoint(file) || !version || !theirs)
-        return fail(NICEST_E_FORMAT, "it is not a checkpoint");
-    if (strcmp(version, "1"))
-        return fail(NICEST_E_UNSUPPORTED, "checkpoint version %.20s; this program reads version 1",
-                    version);
-    char *difference = NULL;
-    TRY(record_difference(theirs, identity, &difference));
-    if (!difference)
-        return NICEST_OK;
-    nicest_status status = fail(NICEST_E_MISMATCH, "it belongs to another run: %s", difference);
-    memory_free(difference);
-    return status;
-}
-
 static bool all_finite(const float *values, size_t count)
 {
     for (size_t i = 0; i < count; i++)
@@ -115,7 +97,20 @@ static nicest_status restore(const safetensors *file, flow *f, train_state *s, c
 {
     vectors v = list_vectors(f, s);
     const char *counters = safetensors_find_text(file, "nicest.counters");
-    TRY(check_identity(file, identity));
+    const char *version = safetensors_find_text(file, "nicest.version");
+    const char *theirs = safetensors_find_text(file, "nicest.identity");
+    if (!is_checkpoint(file) || !version || !theirs)
+        return fail(NICEST_E_FORMAT, "it is not a checkpoint");
+    if (strcmp(version, "1"))
+        return fail(NICEST_E_UNSUPPORTED, "checkpoint version %.20s; this program reads version 1",
+                    version);
+    char *difference = NULL;
+    TRY(record_difference(theirs, identity, &difference));
+    if (difference) {
+        nicest_status status = fail(NICEST_E_MISMATCH, "it belongs to another run: %s", difference);
+        memory_free(difference);
+        TRY(status);
+    }
     for (size_t i = 0; i < v.count; i++) {
         safetensors_tensor t = safetensors_find(file, v.item[i].name);
         if (!t.data || t.type != SAFE_F32 || t.rank != 1 || t.shape[0] != v.item[i].shape[0])

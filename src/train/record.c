@@ -85,22 +85,17 @@ static json_t *curve_json(const train_state *s)
 
 /* ------------------------------------------------------------------ record and identity */
 
-static const char *optimizer_name(nicest_optimizer kind)
-{
-    static const char *const names[] = {"adam", "rmsprop", "sgd"};
-    return names[kind];
-}
-
 static json_t *recipe_json(const recipe *r, const nicest_train_options *o)
 {
+    static const char *const names[] = {"adam", "rmsprop", "sgd"};
     return json_pack(
         "{s:s, s:s, s:I, s:I, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:i, s:i, s:I, s:s}",
-        "preset", r->preset, "optimizer", optimizer_name(r->optimizer.kind), "batch",
-        (json_int_t)r->batch, "epochs", (json_int_t)r->epochs, "time", r->seconds, "learning_rate",
-        r->rate, "warmup", r->warmup, "final_rate", r->final_rate, "clip", r->clip, "beta1",
-        r->optimizer.beta1, "beta2", r->optimizer.beta2, "epsilon", r->optimizer.epsilon,
-        "weight_decay", r->optimizer.weight_decay, "average", r->optimizer.average, "patience",
-        r->patience, "shift", (int)r->shift, "seed", (json_int_t)o->seed, "precision",
+        "preset", r->preset, "optimizer", names[r->optimizer.kind], "batch", (json_int_t)r->batch,
+        "epochs", (json_int_t)r->epochs, "time", r->seconds, "learning_rate", r->rate, "warmup",
+        r->warmup, "final_rate", r->final_rate, "clip", r->clip, "beta1", r->optimizer.beta1,
+        "beta2", r->optimizer.beta2, "epsilon", r->optimizer.epsilon, "weight_decay",
+        r->optimizer.weight_decay, "average", r->optimizer.average, "patience", r->patience,
+        "shift", (int)r->shift, "seed", (json_int_t)o->seed, "precision",
         o->precision == NICEST_BF16 ? "bf16" : "f32");
 }
 
