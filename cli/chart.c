@@ -30,18 +30,6 @@ static const unsigned THEMES[2][INKS] = {
 static const char *const INK_NAMES[INKS] = {"s0", "s1",    "s2",  "s3",    "s4",    "s5",
                                             "s6", "paper", "ink", "muted", "faint", NULL};
 
-const char CHART_STYLE[] =
-    ":root { color-scheme: light dark; --paper: #fff; --ink: #222; --muted: #5c5c5c;\n"
-    "  --faint: #dcdcdc; --s0: #0072b2; --s1: #d55e00; --s2: #009e73; --s3: #e69f00;\n"
-    "  --s4: #56b4e9; --s5: #cc79a7; --s6: #8a8a8a; }\n"
-    "@media (prefers-color-scheme: dark) { :root { --paper: #16181b; --ink: #e4e4e0;\n"
-    "  --muted: #a8aaac; --faint: #3a3d42; --s0: #56b4e9; --s1: #e69f00; --s2: #4cc9a4;\n"
-    "  --s3: #f0e442; --s4: #8fd0f5; --s5: #dd9fc2; --s6: #9a9a9a; } }\n"
-    "svg { width: 100%; height: auto; display: block; }\n"
-    "svg text { font-family: system-ui, \"DejaVu Sans\", sans-serif; }\n"
-    ".narrow { display: none; }\n"
-    "@media (max-width: 620px) { .wide { display: none; } .narrow { display: block; } }\n";
-
 /* viridis at ninths of its way; straight lines between. */
 void viridis(double share, unsigned char *rgb)
 {
@@ -294,7 +282,7 @@ static bool has_points(const series *s)
     return s->kind == SERIES_LINE || s->kind == SERIES_BAND || s->kind == SERIES_DOTS;
 }
 
-static double value_of(const series *s, const double *values, size_t i)
+static double series_value(const series *s, const double *values, size_t i)
 {
     return values[i * (s->stride ? s->stride : 1)];
 }
@@ -305,9 +293,9 @@ static extent extent_of(const panel *p, bool upright)
     for (size_t k = 0; k < p->count; k++) {
         const series *s = &p->series[k];
         for (size_t i = 0; i < s->n && (has_points(s) || (!upright && counts_values(s))); i++) {
-            extent_add(&e, value_of(s, upright ? s->y : s->x, i));
+            extent_add(&e, series_value(s, upright ? s->y : s->x, i));
             if (upright && s->kind == SERIES_BAND)
-                extent_add(&e, value_of(s, s->high, i));
+                extent_add(&e, series_value(s, s->high, i));
         }
         if (s->kind == (upright ? SERIES_HORIZONTAL : SERIES_VERTICAL) || s->kind == SERIES_MARK)
             extent_add(&e, s->at[upright]);
@@ -386,7 +374,7 @@ static void fill_bins(const panel *p, const axis *x, binning *b)
     bool whole = !x->bend;
     for (size_t k = 0; k < p->count; k++)
         for (size_t i = 0; i < p->series[k].n && counts_values(&p->series[k]); i++) {
-            double value = value_of(&p->series[k], p->series[k].x, i);
+            double value = series_value(&p->series[k], p->series[k].x, i);
             most = i + 1 > most ? i + 1 : most;
             whole = whole && (!isfinite(value) || value == floor(value));
         }
@@ -399,7 +387,7 @@ static void fill_bins(const panel *p, const axis *x, binning *b)
         const series *s = &p->series[k];
         size_t counted = 0;
         for (size_t i = 0; i < s->n && counts_values(s); i++) {
-            double value = value_of(s, s->x, i), at = (bent(x, value) - b->low) / b->width;
+            double value = series_value(s, s->x, i), at = (bent(x, value) - b->low) / b->width;
             counted += !isnan(value);
             if (at >= 0 && at < (double)b->n)
                 b->density[k][(size_t)at]++;
@@ -436,7 +424,7 @@ static double at_y(const area *a, double value)
 
 static bool seen(const series *s, size_t i)
 {
-    return !isnan(value_of(s, s->x, i)) && !isnan(value_of(s, s->y, i));
+    return !isnan(series_value(s, s->x, i)) && !isnan(series_value(s, s->y, i));
 }
 
 static void draw_dot(const area *a, double x, double y, double radius)
@@ -455,7 +443,8 @@ static void draw_dots(const area *a, const series *s)
     use_ink(a->c, s->ink, s->n > 3000 ? 0.35 : s->n > 500 ? 0.5 : 0.65);
     for (size_t i = 0; i < s->n; i++) {
         if (seen(s, i))
-            draw_dot(a, at_x(a, value_of(s, s->x, i)), at_y(a, value_of(s, s->y, i)), radius);
+            draw_dot(a, at_x(a, series_value(s, s->x, i)), at_y(a, series_value(s, s->y, i)),
+                     radius);
         if ((i + 1) % together == 0 || i + 1 == s->n)
             cairo_stroke(a->c->cr);
     }
@@ -472,7 +461,7 @@ static void draw_curve(const area *a, const series *s)
     cairo_set_line_join(cr, CAIRO_LINE_JOIN_ROUND);
     cairo_set_dash(cr, dashes, s->dashed ? 2 : 0, 0);
     for (size_t i = 0; i < s->n; i++) {
-        double x = at_x(a, value_of(s, s->x, i)), y = at_y(a, value_of(s, s->y, i));
+        double x = at_x(a, series_value(s, s->x, i)), y = at_y(a, series_value(s, s->y, i));
         if (seen(s, i) && down)
             cairo_line_to(cr, x, y);
         else if (seen(s, i))
@@ -483,7 +472,7 @@ static void draw_curve(const area *a, const series *s)
     cairo_set_dash(cr, NULL, 0, 0);
     for (size_t i = 0; i < s->n && (s->markers || s->n == 1); i++)
         if (seen(s, i)) {
-            draw_dot(a, at_x(a, value_of(s, s->x, i)), at_y(a, value_of(s, s->y, i)), 3);
+            draw_dot(a, at_x(a, series_value(s, s->x, i)), at_y(a, series_value(s, s->y, i)), 3);
             cairo_stroke(cr);
         }
 }
@@ -493,9 +482,9 @@ static void draw_band(const area *a, const series *s)
     cairo_t *cr = a->c->cr;
     for (size_t i = 0; i < 2 * s->n; i++) {
         size_t k = i < s->n ? i : 2 * s->n - 1 - i;
-        double y = value_of(s, i < s->n ? s->y : s->high, k);
+        double y = series_value(s, i < s->n ? s->y : s->high, k);
         if (!isnan(y))
-            cairo_line_to(cr, at_x(a, value_of(s, s->x, k)), at_y(a, y));
+            cairo_line_to(cr, at_x(a, series_value(s, s->x, k)), at_y(a, y));
     }
     cairo_close_path(cr);
     use_ink(a->c, s->ink, 0.2);
@@ -758,8 +747,8 @@ static void count_beyond(area *a)
     for (size_t k = 0; k < a->p->count; k++) {
         const series *s = &a->p->series[k];
         for (size_t i = 0; i < s->n && (has_points(s) || counts_values(s)); i++) {
-            double x = value_of(s, s->x, i), y = s->y ? value_of(s, s->y, i) : NAN;
-            double high = s->kind == SERIES_BAND ? value_of(s, s->high, i) : y;
+            double x = series_value(s, s->x, i), y = s->y ? series_value(s, s->y, i) : NAN;
+            double high = s->kind == SERIES_BAND ? series_value(s, s->high, i) : y;
             a->beyond[0] += x < a->x.low;
             a->beyond[1] += x > a->x.high;
             a->beyond[2] += y < a->y.low;
@@ -1015,7 +1004,7 @@ static void draw_all(cairo_surface_t *surface, const chart *ch, double width, do
     cairo_destroy(c.cr);
 }
 
-static cairo_status_t collect(void *context, const unsigned char *bytes, unsigned length)
+static cairo_status_t collect_bytes(void *context, const unsigned char *bytes, unsigned length)
 {
     page_bytes(context, (const char *)bytes, length);
     return CAIRO_STATUS_SUCCESS;
@@ -1027,7 +1016,7 @@ static cairo_status_t collect(void *context, const unsigned char *bytes, unsigne
 static page svg_of(const chart *ch, double width, double height, canvas *c)
 {
     page svg = {0}, words = {0};
-    cairo_surface_t *s = cairo_svg_surface_create_for_stream(collect, &svg, width, height);
+    cairo_surface_t *s = cairo_svg_surface_create_for_stream(collect_bytes, &svg, width, height);
     c->words = &words;
     draw_all(s, ch, width, height, c, 1);
     cairo_surface_finish(s);
@@ -1158,7 +1147,8 @@ void chart_save(const chart *ch, const shared_settings *shared, const char *path
         bytes = svg_of(ch, width, height, &c);
         save_bytes(&bytes, path);
     } else if (has_extension(path, ".pdf")) {
-        cairo_surface_t *s = cairo_pdf_surface_create_for_stream(collect, &bytes, width, height);
+        cairo_surface_t *s =
+            cairo_pdf_surface_create_for_stream(collect_bytes, &bytes, width, height);
         cairo_pdf_surface_set_metadata(s, CAIRO_PDF_METADATA_CREATE_DATE, NULL); /* same bytes */
         draw_all(s, ch, width, height, &c, 1);
         cairo_surface_finish(s);

@@ -7,7 +7,7 @@
 #ifndef NICEST_CLI_CHART_H
 #define NICEST_CLI_CHART_H
 
-#include "output.h"
+#include "page.h"
 
 typedef enum series_kind {
     SERIES_LINE,       /* through x, y; a gap where one is NaN */
@@ -92,8 +92,6 @@ void chart_save(const chart *c, const shared_settings *shared, const char *path)
 void page_chart(page *p, const chart *c, const char *caption);
 /* As one <svg> of a page, `width` points wide. */
 void page_svg(page *p, const chart *c, double width);
-/* The page's style: what the charts' colours and texts need. */
-extern const char CHART_STYLE[];
 
 /* 0: dark violet ... 1: yellow, as three bytes. */
 void viridis(double share, unsigned char *rgb);

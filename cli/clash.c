@@ -71,7 +71,7 @@ static named_file name_file(const option *o, const char *text)
     return f;
 }
 
-static size_t collect(const command *c, const void *settings, named_file *files)
+static size_t collect_files(const command *c, const void *settings, named_file *files)
 {
     size_t count = 0;
     for (const option *const *table = c->tables; *table; table++)
@@ -140,7 +140,7 @@ static void refuse_clash(const command *c, const named_file *written, const name
     if (same(written, other) &&
         !((is(written, "checkpoint") && is(other, "resume")) ||
           (is(written, "save") && is(other, "MODEL")) ||
-          (c == &CONVERT_COMMAND && other->option->type == OPTION_ARGUMENT)))
+          (!strcmp(c->name, "convert") && other->option->type == OPTION_ARGUMENT)))
         refuse(STATUS_USAGE, "%s: %s %s would overwrite %s; name another file", c->name,
                spoken(written->option, ours, sizeof ours), written->text,
                spoken(other->option, theirs, sizeof theirs));
@@ -168,7 +168,7 @@ void refuse_clashes(const command *c, const void *settings)
 {
     named_file files[MOST_FILES];
     refuse_dashes(c, settings);
-    size_t count = collect(c, settings, files);
+    size_t count = collect_files(c, settings, files);
     for (size_t i = 0; i < count; i++)
         for (size_t j = 0; files[i].option->written && j < count; j++)
             if (i != j)
@@ -178,7 +178,7 @@ void refuse_clashes(const command *c, const void *settings)
 void refuse_output_clash(const command *c, const void *settings, const char *path)
 {
     named_file files[MOST_FILES], made = name_file(OUTPUT_OPTIONS, path);
-    size_t count = collect(c, settings, files);
+    size_t count = collect_files(c, settings, files);
     for (size_t i = 0; i < count; i++)
         if (!is(&files[i], OUTPUT_OPTIONS->name))
             refuse_clash(c, &made, &files[i]);

@@ -39,7 +39,7 @@ typedef struct density_map {
     double integral;
 } density_map;
 
-static density_map measure(const density_settings *s, const nicest_model *model, bool picture)
+static density_map measure_grid(const density_settings *s, const nicest_model *model, bool picture)
 {
     density_map m = {.d = nicest_model_columns(model)};
     size_t standard = picture ? 400 : 100;
@@ -119,7 +119,8 @@ static void highest(const density_map *m, double *low, double *high)
     }
 }
 
-static void draw_map(const density_settings *s, const nicest_model *model, const density_map *m)
+static void draw_density_map(const density_settings *s, const nicest_model *model,
+                             const density_map *m)
 {
     double low, high;
     size_t n = m->width * m->height;
@@ -144,7 +145,8 @@ static void draw_map(const density_settings *s, const nicest_model *model, const
     block_free(values);
 }
 
-static void draw_curve(const density_settings *s, const nicest_model *model, const density_map *m)
+static void draw_density_curve(const density_settings *s, const nicest_model *model,
+                               const density_map *m)
 {
     double low, high;
     double *x = block_new(2 * m->width, sizeof *x), *y = x + m->width;
@@ -191,12 +193,12 @@ static int density_run(void *settings)
     if (nicest_model_columns(model) == 1 && s->grid.height > 1)
         refuse(STATUS_USAGE, "density: --grid: %s has one column; wanted 1x%u, not %ux%u", s->model,
                s->grid.width, s->grid.height, s->grid.width);
-    density_map m = measure(s, model, picture);
+    density_map m = measure_grid(s, model, picture);
     highest(&m, &low, &high);
     if (picture && m.d == 2)
-        draw_map(s, model, &m);
+        draw_density_map(s, model, &m);
     else if (picture)
-        draw_curve(s, model, &m);
+        draw_density_curve(s, model, &m);
     else if (path && m.d == 2 && (has_extension(path, ".npy") || has_extension(path, ".npz"))) {
         /* logp[height, width] as it is. */
         nicest_data *data;

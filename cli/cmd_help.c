@@ -1,10 +1,36 @@
-/* cmd_help.c - `nicest help` and `nicest version`; also prints the man pages and the completion
- * that the build installs. */
+/* cmd_help.c - all commands, `nicest help` and `nicest version`; also prints the man pages and the
+ * completion that the build installs. */
 #include <stdio.h>
 #include <string.h>
 
 #include "options.h"
 #include "output.h"
+
+const command *const COMMANDS[] = {
+    &TRAIN_COMMAND,   &SCORE_COMMAND,    &SAMPLE_COMMAND,  &INPAINT_COMMAND,
+    &IMPUTE_COMMAND,  &OUTLIERS_COMMAND, &CORRUPT_COMMAND, &VERIFY_COMMAND,
+    &DENSITY_COMMAND, &INFO_COMMAND,     &CONVERT_COMMAND, &REPORT_COMMAND,
+    &BENCH_COMMAND,   &HELP_COMMAND,     &VERSION_COMMAND, NULL,
+};
+
+const command *command_find(const char *name)
+{
+    for (const command *const *c = COMMANDS; *c; c++)
+        if (!strcmp((*c)->name, name))
+            return *c;
+    return NULL;
+}
+
+void print_overview(FILE *out)
+{
+    fprintf(out, "nicest %s - exact densities of numeric data\n\nUsage: nicest COMMAND ...\n\n",
+            nicest_version());
+    for (const command *const *c = COMMANDS; *c; c++)
+        fprintf(out, "  %-9s %s\n", (*c)->name, (*c)->summary);
+    fprintf(out, "\n`nicest COMMAND --help` tells more. A first try:\n"
+                 "  nicest train toy:parabola -o parabola.safetensors\n"
+                 "  nicest density parabola.safetensors -o parabola.png\n");
+}
 
 typedef struct help_settings {
     shared_settings shared;
@@ -60,13 +86,13 @@ static int help_run(void *settings)
     const help_settings *s = settings;
     const command *c = named_command(s->command);
     if (s->completion)
-        manual_print_completion(s->completion, stdout);
+        manual_print_completion(COMMANDS, s->completion, stdout);
     else if (s->man)
-        manual_print_page(c, stdout);
+        manual_print_page(COMMANDS, c, stdout);
     else if (c)
         options_print_help(c, stdout);
     else
-        options_print_overview(stdout);
+        print_overview(stdout);
     print_json(&s->shared, json_pack("{s:o}", "commands", commands_json()));
     return STATUS_DONE;
 }

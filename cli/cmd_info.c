@@ -53,7 +53,7 @@ static json_t *picture_json(unsigned height, unsigned width, unsigned channels)
     return height ? json_pack("[i, i, i]", (int)height, (int)width, (int)channels) : json_null();
 }
 
-static json_t *names_json(const nicest_model *model)
+static json_t *model_names_json(const nicest_model *model)
 {
     json_t *names = json_array();
     for (size_t j = 0; j < nicest_model_columns(model); j++) {
@@ -144,7 +144,7 @@ static json_t *column_json(const nicest_data *data, size_t j, const nicest_colum
 }
 
 /* A line a column. */
-static json_t *describe_columns(const nicest_data *data, bool print)
+static json_t *columns_json(const nicest_data *data, bool print)
 {
     size_t d = nicest_data_columns(data);
     nicest_column_facts *facts = block_new(d, sizeof *facts);
@@ -172,7 +172,7 @@ static int info_run(void *settings)
             rows ? rows : json_null(), "columns", (json_int_t)nicest_model_columns(model),
             "parameters", (json_int_t)nicest_model_parameters(model), "spec",
             nicest_model_spec(model), "image", picture_json(height, width, channels), "names",
-            names_json(model), "quantised", quantised_json(model), "calibrated",
+            model_names_json(model), "quantised", quantised_json(model), "calibrated",
             nicest_calibrated(model), "neighbours", (json_int_t)nicest_model_neighbours(model),
             "schema", entry_json(model, "nicest.schema"), "training", training);
         if (!s->shared.quiet && !s->shared.json)
@@ -193,8 +193,7 @@ static int info_run(void *settings)
             if (height)
                 printf("picture      %u x %u x %u\n", height, width, channels);
         }
-        json_t *columns =
-            s->shared.verbose || !height ? describe_columns(data, print) : json_null();
+        json_t *columns = s->shared.verbose || !height ? columns_json(data, print) : json_null();
         print_json(&s->shared,
                    json_pack("{s:s, s:I, s:I, s:n, s:n, s:s, s:b, s:o, s:o}", "kind",
                              nicest_data_kind(data), "rows", (json_int_t)nicest_data_rows(data),

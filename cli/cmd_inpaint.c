@@ -116,7 +116,7 @@ static int on_tick(void *context, double done, double total)
     return progress_tick(&((filling *)context)->bar, done, total);
 }
 
-static void fill(filling *w)
+static void fill_rows(filling *w)
 {
     nicest_inpaint_options options = w->s->options;
     unsigned height, width, channels;
@@ -189,7 +189,7 @@ static void put_tile(double *tiles, size_t across, size_t i, size_t column, cons
 }
 
 /* original | masked | frames | filled, or several fills */
-static void draw(const filling *w, const char *path)
+static void draw_fills(const filling *w, const char *path)
 {
     size_t rows = w->film.rows, d = w->d, frames = w->film.count;
     size_t fills = w->s->options.samples < 8 ? w->s->options.samples : 8;
@@ -220,7 +220,7 @@ static void draw(const filling *w, const char *path)
     block_free(tiles);
 }
 
-static void say_result(const filling *w)
+static void say_filling(const filling *w)
 {
     const shared_settings *shared = &w->s->shared;
     const nicest_inpaint_result *r = &w->result;
@@ -237,10 +237,10 @@ static void say_result(const filling *w)
             r->rmse_mean_fill);
 }
 
-static void report(const filling *w)
+static void report_fill(const filling *w)
 {
     const nicest_inpaint_result *r = &w->result;
-    say_result(w);
+    say_filling(w);
     print_json(&w->s->shared,
                json_pack("{s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:I, s:f}", "rows",
                          (json_int_t)r->rows, "hidden", (json_int_t)r->hidden, "psnr",
@@ -258,7 +258,7 @@ static const char *picture_path(const inpaint_settings *s)
     return is_picture(s->shared.output) ? s->shared.output : s->picture;
 }
 
-static void check_settings(const inpaint_settings *s)
+static void check_inpaint(const inpaint_settings *s)
 {
     if (!s->mask)
         refuse(STATUS_USAGE, "inpaint: --mask MASK is missing: nicest inpaint %s",
@@ -307,7 +307,7 @@ static int inpaint_run(void *settings)
     const inpaint_settings *s = settings;
     const char *output = s->shared.output ? s->shared.output : "-";
     char labels[4096];
-    check_settings(s);
+    check_inpaint(s);
     nicest_model *model = open_model(s->model);
     unsigned height, width, channels;
     nicest_model_image(model, &height, &width, &channels);
@@ -329,15 +329,15 @@ static int inpaint_run(void *settings)
     w.film = (film){.rows = w.n < w.s->show ? w.n : w.s->show, .d = w.d, .skip = 1};
     for (size_t i = 0; i < FRAMES && w.s->options.frame_every; i++)
         w.film.frame[i] = block_new(w.film.rows * w.d, sizeof(double));
-    fill(&w);
+    fill_rows(&w);
     if (picture_path(s))
-        draw(&w, picture_path(s));
+        draw_fills(&w, picture_path(s));
     if (!is_picture(output)) {
         save_filled(&w, output);
         say_labels(&s->shared, w.data, output, labels);
     }
     save_spread(&w);
-    report(&w);
+    report_fill(&w);
     for (size_t i = 0; i < FRAMES; i++)
         block_free(w.film.frame[i]);
     block_free(w.stored);

@@ -7,7 +7,7 @@
 
 #include "chart.h"
 #include "common.h"
-#include "detection.h"
+#include "roc.h"
 
 typedef struct outliers_settings {
     shared_settings shared;
@@ -184,7 +184,7 @@ static void check_labels(const outliers_settings *s, const nicest_data *data)
 }
 
 /* Rows `at` and on of the verdict are those of data. */
-static void judge_rows(const judge *j, const nicest_data *data, verdict *v, size_t at, bool outlier)
+static void judge_data(const judge *j, const nicest_data *data, verdict *v, size_t at, bool outlier)
 {
     const outliers_settings *s = j->s;
     size_t n = nicest_data_rows(data);
@@ -207,7 +207,7 @@ static void judge_rows(const judge *j, const nicest_data *data, verdict *v, size
 
 /* Row i begins its group: the rows of one share a score, which counts once (and a truth:
  * check_settings). */
-static bool counts(const verdict *v, size_t i, size_t group)
+static bool begins_group(const verdict *v, size_t i, size_t group)
 {
     return (i < v->first ? i : i - v->first) % group == 0;
 }
@@ -219,7 +219,7 @@ static double *known_scores(const verdict *v, const double *scores, size_t group
     double *known = block_new(v->n, sizeof *known);
     *n = 0;
     for (size_t i = 0; i < v->n; i++) {
-        if (isnan(scores[i]) || v->truth[i] == UNKNOWN || !counts(v, i, group))
+        if (isnan(scores[i]) || v->truth[i] == UNKNOWN || !begins_group(v, i, group))
             continue;
         truth[*n] = v->truth[i];
         known[(*n)++] = scores[i];
@@ -305,7 +305,7 @@ static void say_calibration(const judge *j)
             s->rate, what);
 }
 
-static void calibrate(const judge *j)
+static void calibrate_anew(const judge *j)
 {
     const outliers_settings *s = j->s;
     if (!s->calibrate)
@@ -475,8 +475,8 @@ static double flagged_share(const verdict *v, double threshold, size_t group)
 {
     size_t flagged = 0, n = 0;
     for (size_t i = 0; i < v->n; i++) {
-        n += counts(v, i, group) && !isnan(v->score[i]);
-        flagged += counts(v, i, group) && v->score[i] < threshold;
+        n += begins_group(v, i, group) && !isnan(v->score[i]);
+        flagged += begins_group(v, i, group) && v->score[i] < threshold;
     }
     return n && !isnan(threshold) ? (double)flagged / (double)n : NAN;
 }
@@ -656,9 +656,9 @@ static void judge_once(judge *j, const nicest_data *data)
     /* All rows of DATA, then all of --against. */
     size_t n = nicest_data_rows(data), m = against ? nicest_data_rows(against) : 0;
     verdict v = verdict_new(n + m, n);
-    judge_rows(j, data, &v, 0, false);
+    judge_data(j, data, &v, 0, false);
     if (against)
-        judge_rows(j, against, &v, n, true);
+        judge_data(j, against, &v, n, true);
     nicest_detection found = decide(j, &v);
     /* Their curves have no points without both kinds of rows. */
     if ((j->s->roc || j->s->pr) && one_kind(&found))
@@ -785,7 +785,7 @@ static level_facts judge_level(const judge *j, const nicest_data *data, const co
     nicest_data *made;
     need(nicest_corrupt(&made, data, k->kind, k->levels[i], other, j->s->shared.seed,
                         j->s->shared.threads));
-    judge_rows(j, made, v, n, true);
+    judge_data(j, made, v, n, true);
     nicest_data_free(made);
     f.found = decide(j, v);
     level_scores(v, n, &f);
@@ -805,7 +805,7 @@ static void judge_sweep(judge *j, const nicest_data *data)
     json_t *lines = json_array();
     j->has_truth = true;
     corruption_check(k, data, other);
-    judge_rows(j, data, &v, 0, false);
+    judge_data(j, data, &v, 0, false);
     table out = table_open(s->shared.output, names, 10);
     for (size_t i = 0; i < k->count; i++) {
         facts[i] = judge_level(j, data, k, other, i, &v);
@@ -871,7 +871,7 @@ static int outliers_run(void *settings)
     check_labels(s, data);
     if (s->neighbours && !strcmp(s->neighbours, "no"))
         need(nicest_forget_neighbours(j.model));
-    calibrate(&j);
+    calibrate_anew(&j);
     s->score = s->score ? s->score : nicest_default_score(j.model);
     check_model_has(&j, data);
     ask_calibration(&j);

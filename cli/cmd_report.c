@@ -7,8 +7,8 @@
 #include <string.h>
 
 #include "common.h"
-#include "detection.h"
-#include "report.h"
+#include "roc.h"
+#include "uses.h"
 
 typedef struct report_settings {
     shared_settings shared;
@@ -89,7 +89,7 @@ static double *column_of(const double *rows, size_t n, size_t d, size_t j)
 }
 
 /* Kolmogorov's distance: 0 where two columns are distributed alike, 1 where they do not overlap. */
-static double distance(const double *a, size_t n, const double *b, size_t m)
+static double distribution_distance(const double *a, size_t n, const double *b, size_t m)
 {
     double *x = sorted_copy(a, &n), *y = sorted_copy(b, &m), most = 0;
     for (size_t i = 0, k = 0; i < n && k < m;) {
@@ -105,7 +105,7 @@ static double distance(const double *a, size_t n, const double *b, size_t m)
     return n && m ? most : 0;
 }
 
-static material gather(const report_settings *s)
+static material gather_material(const report_settings *s)
 {
     material m = {.s = s, .model = open_model(s->model)};
     const char *training = nicest_model_entry(m.model, "nicest.training");
@@ -138,14 +138,14 @@ static material gather(const report_settings *s)
     for (size_t j = 0; j < m.d && !m.height; j++) {
         double *data = column_of(m.rows, m.n, m.d, j);
         double *samples = column_of(m.samples, SAMPLES, m.d, j);
-        m.apart[j] = distance(data, m.n, samples, SAMPLES);
+        m.apart[j] = distribution_distance(data, m.n, samples, SAMPLES);
         block_free(data);
         block_free(samples);
     }
     return m;
 }
 
-static void release(material *m)
+static void release_material(material *m)
 {
     json_decref(m->training);
     block_free(m->rows);
@@ -159,7 +159,7 @@ static void release(material *m)
     nicest_model_free(m->model);
 }
 
-static const char *column_name(const material *m, size_t j)
+static const char *name_of_column(const material *m, size_t j)
 {
     const char *name = nicest_model_column_name(m->model, j);
     return name ? name : nicest_data_column_name(m->data, j);
@@ -332,7 +332,7 @@ static void say_careful(page *p, const material *m)
             p, &count,
             "Samples differ from the data in %zu of %zu columns, most in %.80s: their "
             "distributions are %.2g apart (0: alike, 1: without overlap; chance alone gives %.2g).",
-            beyond, m->d, column_name(m, worst), m->apart[worst], noise);
+            beyond, m->d, name_of_column(m, worst), m->apart[worst], noise);
     if (nicest_threshold(m->model, "logp", 0.05, &threshold, NULL) != NICEST_OK) {
         care(p, &count, "The model is not calibrated: it gives no p-values, and flags no row.");
     } else if (m->ordered) {
@@ -371,7 +371,7 @@ static void add_summary(page *p, const material *m)
                          : "columns");
     for (size_t j = 0; j < m->d && !m->height && m->d <= 12; j++) {
         page_add(p, j ? j + 1 == m->d ? " and " : ", " : " (");
-        page_text(p, column_name(m, j));
+        page_text(p, name_of_column(m, j));
     }
     page_add(p, "%s, with %s parameters", !m->height && m->d <= 12 ? ")" : "", parameters);
     if (learnt > 0) {
@@ -498,7 +498,7 @@ static void add_column_table(page *p, const material *m)
         double *data = column_of(m->rows, m->n, m->d, j);
         double *drawn = column_of(m->samples, SAMPLES, m->d, j);
         page_add(p, "<tr><td>");
-        page_text(p, column_name(m, j));
+        page_text(p, name_of_column(m, j));
         page_add(p, "</td>");
         moment_cells(p, m, j, data, m->n);
         moment_cells(p, m, j, drawn, SAMPLES);
@@ -558,7 +558,7 @@ static void add_pairs(page *p, const material *m)
     size_t shown = count < PAIRS ? count : PAIRS;
     for (size_t i = 0; i < shown; i++) {
         size_t x = pairs[i].x, y = pairs[i].y;
-        panels[i] = (panel){.x.label = column_name(m, x), .y.label = column_name(m, y)};
+        panels[i] = (panel){.x.label = name_of_column(m, x), .y.label = name_of_column(m, y)};
         panel_add(&panels[i], (series){SERIES_DOTS, 0, "data", m->some + x, m->some + y,
                                        .n = m->shown, .stride = m->d});
         panel_add(&panels[i], (series){SERIES_DOTS, 1, "samples", m->samples + x, m->samples + y,
@@ -595,8 +595,8 @@ static void add_plane(page *p, const material *m)
     need(nicest_density_grid(m->model, box, SIDE, SIDE, m->s->shared.threads, values));
     for (size_t i = 0; i < SIDE * SIDE; i++)
         peak = fmax(peak, values[i] = exp(values[i]));
-    const axis x = {.label = column_name(m, 0), .low = box[0], .high = box[1]};
-    const axis y = {.label = column_name(m, 1), .low = box[2], .high = box[3]};
+    const axis x = {.label = name_of_column(m, 0), .low = box[0], .high = box[1]};
+    const axis y = {.label = name_of_column(m, 1), .low = box[2], .high = box[3]};
     panel panels[3] = {{.title = "Data", .x = x, .y = y},
                        {.title = "Samples", .x = x, .y = y},
                        {.title = "Density", .x = x, .y = y}};
@@ -641,7 +641,7 @@ static void add_samples(page *p, const material *m)
     /* Every column on its own: data and samples. */
     panel *panels = block_new(m->d, sizeof *panels);
     for (size_t j = 0; j < m->d; j++) {
-        panels[j] = (panel){.title = column_name(m, j), .y.bare = true};
+        panels[j] = (panel){.title = name_of_column(m, j), .y.bare = true};
         axis *x = &panels[j].x;
         if ((x->words = words_of_column(m, j, &x->word_count)) != NULL) {
             x->low = -0.5;
@@ -732,7 +732,7 @@ static void add_extreme_table(page *p, const material *m, size_t count)
         p, "<div class=\"scroll\"><table><tr><th>row</th><th>log p</th><th class=\"why\">why</th>");
     for (size_t j = 0; j < columns; j++) {
         page_add(p, "<th>");
-        page_text(p, column_name(m, j));
+        page_text(p, name_of_column(m, j));
         page_add(p, "</th>");
     }
     page_add(p, "</tr>\n");
@@ -817,7 +817,7 @@ static void proof_row(page *p, const char *name, double figure, bool ok, const c
 }
 
 /* On the rows of the data; where none of them has a density, on the model's own. */
-static void measure_proof(page *p, const material *m, nicest_verification *v)
+static void prove_on_rows(page *p, const material *m, nicest_verification *v)
 {
     const shared_settings *s = &m->s->shared;
     nicest_status status = nicest_verify(m->model, m->data, s->seed, s->threads, v);
@@ -837,7 +837,7 @@ static void add_proof(page *p, const material *m)
         page_add(p, "<p>Left out by --no-verify.</p>\n");
         return;
     }
-    measure_proof(p, m, &v);
+    prove_on_rows(p, m, &v);
     page_add(p, "<div class=\"scroll\"><table><tr><th>what</th><th>measured</th><th>bound</th>"
                 "<th></th></tr>\n");
     proof_row(p, "inverse(forward(x)) against x, largest error", v.inverse_max,
@@ -890,7 +890,7 @@ static int report_run(void *settings)
     if (!has_extension(path, ".html"))
         refuse(STATUS_USAGE, "report: %s: expected a name that ends in .html", path);
     check_writable(path);
-    material m = gather(s);
+    material m = gather_material(s);
     page p = page_open(name_of(s->model), "");
     add_summary(&p, &m);
     add_samples(&p, &m);
@@ -918,7 +918,7 @@ static int report_run(void *settings)
                          "rows", (json_int_t)m.n, "mean", json_figure(m.sum.mean), "sem",
                          json_figure(standard_error(m.logp, NULL, m.n)), "seconds",
                          clock_seconds() - started));
-    release(&m);
+    release_material(&m);
     return STATUS_DONE;
 }
 

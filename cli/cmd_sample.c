@@ -149,7 +149,7 @@ static double write_stream(const sample_settings *s, const nicest_model *model)
     return seconds;
 }
 
-static double write_file(const sample_settings *s, const nicest_model *model)
+static double write_sample_file(const sample_settings *s, const nicest_model *model)
 {
     double started = clock_seconds();
     size_t d = nicest_model_columns(model);
@@ -191,7 +191,7 @@ static int sample_run(void *settings)
          j++) /* words and times need what knows them */
         stream = stream && ((path && has_extension(path, ".json")) ||
                             nicest_model_column_kind(model, j) == NICEST_NUMBER);
-    double seconds = stream ? write_stream(s, model) : write_file(s, model);
+    double seconds = stream ? write_stream(s, model) : write_sample_file(s, model);
     if (path)
         say(&s->shared, "%s: %zu rows in %.2f s", path, s->rows, seconds);
     print_json(&s->shared, json_pack("{s:I, s:f, s:I, s:f}", "rows", (json_int_t)s->rows, "seconds",

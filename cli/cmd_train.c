@@ -183,7 +183,7 @@ static void complete_options(train_settings *s)
         s->options.spec = read_text_file(s->spec_file);
 }
 
-static void check_settings(const train_settings *s)
+static void check_train(const train_settings *s)
 {
     bool every = s->every.steps || s->every.epochs > 0 || s->every.seconds > 0;
     if (!s->shared.output)
@@ -320,8 +320,8 @@ static void compare_with_truth(const nicest_data *test, const char *text, const 
     block_free(truth);
 }
 
-static test_result measure(const train_settings *s, const nicest_model *model,
-                           const nicest_data *test, const char *text)
+static test_result measure_test(const train_settings *s, const nicest_model *model,
+                                const nicest_data *test, const char *text)
 {
     test_result r = {NAN, NAN, NAN, NAN, NAN, 0, 0};
     if (!test)
@@ -342,8 +342,8 @@ static test_result measure(const train_settings *s, const nicest_model *model,
 
 /* ------------------------------------------------------------------ words */
 
-static void say_result(const train_settings *s, const nicest_train_result *r, const test_result *t,
-                       bool given, double bits)
+static void say_trained(const train_settings *s, const nicest_train_result *r, const test_result *t,
+                        bool given, double bits)
 {
     const shared_settings *shared = &s->shared;
     char parameters[40], duration[32], after[32], calibrated[64] = "";
@@ -420,8 +420,8 @@ static json_t *result_json(const train_settings *s, const nicest_train_result *r
     return object;
 }
 
-static nicest_model *learn(train_settings *s, const nicest_data *data, const nicest_data *valid,
-                           nicest_train_result *result)
+static nicest_model *train_model(train_settings *s, const nicest_data *data,
+                                 const nicest_data *valid, nicest_train_result *result)
 {
     nicest_model *model = NULL;
     nicest_trainer *trainer;
@@ -456,7 +456,7 @@ static int train_run(void *settings)
     train_settings *s = settings;
     nicest_train_result result = {0};
     char test_text[600];
-    check_settings(s);
+    check_train(s);
     say_what_is_replaced(s);
     complete_options(s);
     nicest_data *valid = open_valid(s), *data = open_data(&s->shared, s->data);
@@ -468,13 +468,13 @@ static int train_run(void *settings)
     valid = align_data(&s->shared, data, "the training data", valid, s->valid);
     test = align_data(&s->shared, data, "the training data", test, test_text);
     s->options.init = first;
-    nicest_model *model = learn(s, data, valid, &result);
+    nicest_model *model = train_model(s, data, valid, &result);
     size_t length = strlen(result.chosen);
     if (length)
         say(&s->shared, "%.*s", (int)(length - (result.chosen[length - 1] == '\n')), result.chosen);
     if (test)
         test = match_data(&s->shared, model, test, test_text);
-    test_result measured = measure(s, model, interrupted() ? NULL : test, test_text);
+    test_result measured = measure_test(s, model, interrupted() ? NULL : test, test_text);
     if (!test) {
         /* Without test data: the rows that were held out for calibration, if there were any. */
         measured.rows = result.test_rows;
@@ -483,7 +483,7 @@ static int train_run(void *settings)
     }
     double bits =
         nicest_model_bits_per_dim(model, measured.rows ? measured.logp : result.valid_logp);
-    say_result(s, &result, &measured, test != NULL, bits);
+    say_trained(s, &result, &measured, test != NULL, bits);
     print_json(&s->shared, result_json(s, &result, &measured, bits));
     if (*result.failure)
         refuse(STATUS_FAILED, "%s; training ended there, the best so far is in %s", result.failure,

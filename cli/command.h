@@ -2,13 +2,14 @@
  *
  * A command is data: a name, words about it, tables of options, and two functions. Parsing,
  * checking, help, man pages and completion are made from the tables (options.c, manual.c). How a
- * command ends in failure is in main.c, so every error is printed there, once. */
+ * command ends in failure is in end.c, so every error is printed there, once. */
 #ifndef NICEST_CLI_COMMAND_H
 #define NICEST_CLI_COMMAND_H
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include "nicest.h"
 
@@ -49,16 +50,16 @@ typedef struct option {
     const char *name;  /* without dashes; of an argument as it is printed, "DATA" */
     char letter;       /* 0: none */
     option_type type;
-    const char *argument; /* "N", "FILE"; NULL for flags and arguments */
-    size_t offset;        /* of the value in the settings */
-    double low, high;     /* range of numbers; low == high: any */
-    bool above;           /* low itself is too low */
-    bool required;        /* of arguments */
-    bool written;         /* the value is a file that this command makes */
-    const char *choices;  /* "adam|rmsprop|sgd" */
+    const char *argument;               /* "N", "FILE"; NULL for flags and arguments */
+    size_t offset;                      /* of the value in the settings */
+    double low, high;                   /* range of numbers; low == high: any */
+    bool above;                         /* low itself is too low */
+    bool required;                      /* of arguments */
+    bool written;                       /* the value is a file that this command makes */
+    const char *choices;                /* "adam|rmsprop|sgd" */
     const char *const *(*values)(void); /* texts that a shell may complete; others are allowed */
-    const char *bare;     /* the value where none is attached with =, which is then optional */
-    const char *unset;    /* said as default where the value is 0, NaN, NULL or below `low` */
+    const char *bare;  /* the value where none is attached with =, which is then optional */
+    const char *unset; /* said as default where the value is 0, NaN, NULL or below `low` */
     const char *help;
 } option;
 
@@ -78,10 +79,10 @@ typedef struct shared_settings {
     const char *theme;
 } shared_settings;
 
-extern const option COMMON_OPTIONS[]; /* for every command, */
-enum { COMMON_WORDS = 3 };            /* and from this one on for those that only say something */
-extern const option OUTPUT_OPTIONS[]; /* for commands that write: -o */
-extern const option DATA_OPTIONS[];   /* for commands that read DATA */
+extern const option COMMON_OPTIONS[];  /* for every command, */
+enum { COMMON_WORDS = 3 };             /* and from this one on for those that only say something */
+extern const option OUTPUT_OPTIONS[];  /* for commands that write: -o */
+extern const option DATA_OPTIONS[];    /* for commands that read DATA */
 extern const option PICTURE_OPTIONS[]; /* for commands that draw */
 
 typedef struct command {
@@ -97,15 +98,16 @@ typedef struct command {
 
 enum { SETTINGS_BYTES = 2048 }; /* room for the settings of any command */
 
-extern const command TRAIN_COMMAND, SCORE_COMMAND, SAMPLE_COMMAND, INPAINT_COMMAND,
-    IMPUTE_COMMAND, OUTLIERS_COMMAND, CORRUPT_COMMAND, VERIFY_COMMAND, DENSITY_COMMAND, INFO_COMMAND,
+extern const command TRAIN_COMMAND, SCORE_COMMAND, SAMPLE_COMMAND, INPAINT_COMMAND, IMPUTE_COMMAND,
+    OUTLIERS_COMMAND, CORRUPT_COMMAND, VERIFY_COMMAND, DENSITY_COMMAND, INFO_COMMAND,
     CONVERT_COMMAND, REPORT_COMMAND, BENCH_COMMAND, HELP_COMMAND, VERSION_COMMAND;
 
-/* All commands in the order of the help, ended by NULL. */
+/* All commands in the order of the help, ended by NULL (cmd_help.c). */
 extern const command *const COMMANDS[];
 const command *command_find(const char *name); /* or NULL */
+void print_overview(FILE *out);
 
-/* --- ends and interruptions (main.c) --- */
+/* --- ends and interruptions (end.c) --- */
 
 /* Prints "nicest: ..." on standard error and ends the program. */
 _Noreturn void refuse(int status, const char *format, ...) PRINTF_LIKE(2, 3);
@@ -119,6 +121,8 @@ void *block_new(size_t count, size_t size);
 void *block_grow(void *block, size_t count, size_t size); /* new bytes are not zeroed */
 void block_free(void *block);
 
+/* Before all else: what Ctrl-C, a hang-up, a closed pipe and a file that was cut short do. */
+void handle_signals(void);
 /* Between polite_begin and polite_end the first Ctrl-C (or SIGTERM) only makes interrupted() true,
  * so that work can end well; outside, and the second time, it ends the program at once with 130. */
 void polite_begin(void);

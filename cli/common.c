@@ -12,7 +12,9 @@
 
 nicest_data_options data_options(const shared_settings *shared)
 {
-    return (nicest_data_options){.header = !shared->header ? 0 : *shared->header == 'y' ? 1 : -1,
+    return (nicest_data_options){.header = !shared->header          ? 0
+                                           : *shared->header == 'y' ? 1
+                                                                    : -1,
                                  .separator = shared->separator,
                                  .decimal = shared->decimal,
                                  .comment = shared->comment,
@@ -43,8 +45,8 @@ void print_facts(const nicest_data *data, const nicest_column_facts *facts)
 {
     enum { TEXT = 24 };
     size_t d = nicest_data_columns(data);
-    printf("  %-20s %-13s %8s %8s  %-16s %-16s %s\n", "column", "type", "missing", "levels", "least",
-           "median", "most");
+    printf("  %-20s %-13s %8s %8s  %-16s %-16s %s\n", "column", "type", "missing", "levels",
+           "least", "median", "most");
     for (size_t j = 0; j < d; j++) {
         const nicest_column_facts *f = &facts[j];
         char least[TEXT], median[TEXT] = "", most[TEXT];
@@ -55,8 +57,8 @@ void print_facts(const nicest_data *data, const nicest_column_facts *facts)
         else if (nicest_data_column_kind(data, j) == NICEST_NUMBER)
             snprintf(median, sizeof median, "%.6g", f->median);
         printf("  %-20.20s %-13s %8zu %8zu  %-16.16s %-16.16s %s%s%s\n",
-               nicest_data_column_name(data, j), f->what, f->missing, f->levels, least, median, most,
-               f->advice ? "   --drop it: " : "", f->advice ? f->advice : "");
+               nicest_data_column_name(data, j), f->what, f->missing, f->levels, least, median,
+               most, f->advice ? "   --drop it: " : "", f->advice ? f->advice : "");
     }
 }
 
@@ -81,7 +83,9 @@ void say_columns(const shared_settings *shared, const nicest_data *data)
             snprintf(levels, sizeof levels, " (%zu)", f->levels);
         say(shared, "column %s%s%s: %s%s%s", nicest_data_column_name(data, j), one ? "" : " to ",
             one ? "" : nicest_data_column_name(data, last), f->what, levels,
-            one ? holes : f->missing ? ", with missing values" : "");
+            one          ? holes
+            : f->missing ? ", with missing values"
+                         : "");
         for (size_t k = j; k <= last && f->advice; k++)
             say(shared, "--drop '%s': %s", nicest_data_column_name(data, k), f->advice);
     }
@@ -127,8 +131,8 @@ nicest_data *open_data_beside(const shared_settings *shared, const char *text)
 }
 
 /* The columns of the model out of data, which is freed; what it has beside them is said. */
-nicest_data *match_data(const shared_settings *shared, const nicest_model *model,
-                               nicest_data *data, const char *text)
+nicest_data *match_data(const shared_settings *shared, const nicest_model *model, nicest_data *data,
+                        const char *text)
 {
     nicest_data *matched;
     if (nicest_data_match(&matched, model, data) != NICEST_OK)
@@ -456,7 +460,7 @@ void rows_text(size_t known, size_t all, char *text, size_t size)
         snprintf(text, size, "%zu of %zu rows", known, all);
 }
 
-static int compare(const void *a, const void *b)
+static int by_number(const void *a, const void *b)
 {
     double x = *(const double *)a, y = *(const double *)b;
     return (x > y) - (x < y);
@@ -469,7 +473,7 @@ double *sorted_copy(const double *values, size_t *count)
     for (size_t i = 0; i < *count; i++)
         if (!isnan(values[i]))
             copy[kept++] = values[i];
-    qsort(copy, kept, sizeof *copy, compare);
+    qsort(copy, kept, sizeof *copy, by_number);
     *count = kept;
     return copy;
 }

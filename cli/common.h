@@ -9,8 +9,8 @@
 nicest_data_options data_options(const shared_settings *shared);
 /* What was chosen from the file `text`: a nicest_data_note, or NULL. */
 void say_note(const shared_settings *shared, const char *text, const char *note);
-/* A table of what the columns are, on standard output; the same in a few words before training, where
- * columns that are alike share a line, with advice. */
+/* A table of what the columns are, on standard output; the same in a few words before training,
+ * where columns that are alike share a line, with advice. */
 void print_facts(const nicest_data *data, const nicest_column_facts *facts);
 void say_columns(const shared_settings *shared, const nicest_data *data);
 /* The columns of --keep ("all", or a list) out of DATA as it is; NULL where keep is NULL. */
@@ -35,8 +35,8 @@ nicest_data *open_more_data(const shared_settings *shared, const nicest_model *m
                             const char *text);
 nicest_data *open_other_data(const shared_settings *shared, const nicest_model *model,
                              const char *text);
-/* `other`, which `text` opened and this frees, with the columns of `like`; ends the program where it
- * has not got them. `whose` is what like is: "the training data". NULL stays NULL. */
+/* `other`, which `text` opened and this frees, with the columns of `like`; ends the program where
+ * it has not got them. `whose` is what like is: "the training data". NULL stays NULL. */
 nicest_data *align_data(const shared_settings *shared, const nicest_data *like, const char *whose,
                         nicest_data *other, const char *text);
 nicest_model *open_model(const char *path);

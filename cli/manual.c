@@ -93,7 +93,7 @@ static void print_command_page(const command *c, FILE *out)
     fputs(".SH SEE ALSO\n.BR nicest (1)\n", out);
 }
 
-static void print_program_page(FILE *out)
+static void print_program_page(const command *const *all, FILE *out)
 {
     fprintf(out,
             ".TH NICEST 1 \"\" \"nicest %s\" \"nicest\"\n.SH NAME\nnicest \\- exact densities of "
@@ -101,7 +101,7 @@ static void print_program_page(FILE *out)
             ".SH COMMANDS\n",
             nicest_version());
     /* `help` and `version` have no page of their own (cmake/ManPages.cmake). */
-    for (const command *const *c = COMMANDS; *c; c++) {
+    for (const command *const *c = all; *c; c++) {
         bool page = strcmp((*c)->name, "help") && strcmp((*c)->name, "version");
         fprintf(out, page ? ".TP\n.BR nicest\\-%s (1)\n" : ".TP\n.B nicest %s\n", (*c)->name);
         print_roff(out, (*c)->summary);
@@ -114,12 +114,12 @@ static void print_program_page(FILE *out)
     print_status_section(out);
 }
 
-void manual_print_page(const command *c, FILE *out)
+void manual_print_page(const command *const *all, const command *c, FILE *out)
 {
     if (c)
         print_command_page(c, out);
     else
-        print_program_page(out);
+        print_program_page(all, out);
 }
 
 /* ------------------------------------------------------------------ completion */
@@ -168,7 +168,7 @@ static void bash_command(FILE *out, const command *c)
 
 /* A word is what stands between blanks: readline has cut it at = and :, and replaces the last piece
  * alone. Files are completed where nothing else is. */
-static void print_bash(FILE *out)
+static void print_bash(const command *const *all, FILE *out)
 {
     fputs("_nicest() {\n"
           "    local line=${COMP_LINE:0:COMP_POINT} options= values= toys current previous cut\n"
@@ -182,12 +182,12 @@ static void print_bash(FILE *out)
           "        previous=${current%%=*} current=${current#*=}\n    fi\n"
           "    case ${words[1]} in\n",
           out);
-    for (const command *const *c = COMMANDS; *c; c++)
+    for (const command *const *c = all; *c; c++)
         bash_command(out, *c);
     fputs("    esac\n    if [[ ${#words[@]} -eq 2 || $previous == help ]]; then\n        values='",
           out);
-    for (const command *const *c = COMMANDS; *c; c++)
-        fprintf(out, "%s%s", c == COMMANDS ? "" : " ", (*c)->name);
+    for (const command *const *c = all; *c; c++)
+        fprintf(out, "%s%s", c == all ? "" : " ", (*c)->name);
     fputs(" --help --version'\n"
           "    elif [[ -z $values && $current == -* ]]; then\n        values=$options\n"
           "    elif [[ -z $values && $current == t* ]]; then\n        values=$toys\n    fi\n"
@@ -263,10 +263,10 @@ static void fish_option(FILE *out, const command *c, const option *o)
     fputs("'\n", out);
 }
 
-void manual_print_completion(const char *shell, FILE *out)
+void manual_print_completion(const command *const *all, const char *shell, FILE *out)
 {
     if (!strcmp(shell, "bash"))
-        print_bash(out);
+        print_bash(all, out);
     else if (!strcmp(shell, "zsh")) {
         fputs("#compdef nicest\n_nicest_data() {\n    compadd -- ", out);
         print_toys(out, "toy:");
@@ -274,7 +274,7 @@ void manual_print_completion(const char *shell, FILE *out)
             "\n    _files\n}\n_nicest() {\n    if (( CURRENT == 2 )); then\n        local -a names\n"
             "        names=(",
             out);
-        for (const command *const *c = COMMANDS; *c; c++) {
+        for (const command *const *c = all; *c; c++) {
             fprintf(out, "\n            '%s:", (*c)->name);
             print_quoted(out, (*c)->summary, ":");
             fputc('\'', out);
@@ -282,7 +282,7 @@ void manual_print_completion(const char *shell, FILE *out)
         fputs(")\n        _describe command names\n        return\n    fi\n"
               "    local verb=$words[2]\n    shift words\n    (( CURRENT-- ))\n    case $verb in\n",
               out);
-        for (const command *const *c = COMMANDS; *c; c++) {
+        for (const command *const *c = all; *c; c++) {
             fprintf(out, "    %s)\n        _arguments", (*c)->name);
             FOR_OPTIONS(*c, o)
             zsh_option(out, o);
@@ -292,7 +292,7 @@ void manual_print_completion(const char *shell, FILE *out)
               "    compdef _nicest nicest\nfi\n",
               out);
     } else {
-        for (const command *const *c = COMMANDS; *c; c++) {
+        for (const command *const *c = all; *c; c++) {
             fprintf(out, "complete -c nicest -n __fish_use_subcommand -x -a %s -d '", (*c)->name);
             print_quoted(out, (*c)->summary, "");
             fputs("'\n", out);

@@ -208,7 +208,7 @@ void options_numbers(const char *what, const char *text, double *numbers, size_t
 /* ------------------------------------------------------------------ the nearest name */
 
 /* Edits (insert, delete, replace) between two short words. */
-static size_t distance(const char *a, const char *b)
+static size_t edit_distance(const char *a, const char *b)
 {
     enum { LONGEST = 40 };
     size_t row[LONGEST + 1], n = strlen(a), m = strlen(b);
@@ -234,7 +234,7 @@ const char *options_nearest(const char *text, const char *const *names, size_t c
     const char *nearest = NULL;
     size_t best = strlen(text) / 3 + 2;
     for (size_t i = 0; i < count; i++) {
-        size_t d = distance(text, names[i]);
+        size_t d = edit_distance(text, names[i]);
         size_t shared = strlen(text);
         if (shared >= 3 && !strncmp(text, names[i], shared)) /* it is how the name begins */
             d = 1;
@@ -425,7 +425,8 @@ static void store(parser *p, const char *value)
 /* ------------------------------------------------------------------ the command line */
 
 /* The value behind "--name=" or the next word; moves *i. */
-static const char *value_of(const parser *p, const char *attached, int count, char **words, int *i)
+static const char *option_value(const parser *p, const char *attached, int count, char **words,
+                                int *i)
 {
     if (attached)
         return attached;
@@ -456,7 +457,7 @@ static void take_long(parser *p, int count, char **words, int *i)
         *(bool *)(void *)(p->settings + p->option->offset) = on;
         return;
     }
-    store(p, value_of(p, equals ? equals + 1 : p->option->bare, count, words, i));
+    store(p, option_value(p, equals ? equals + 1 : p->option->bare, count, words, i));
 }
 
 /* -v, -qv, -n 10, -n10 */
@@ -471,7 +472,7 @@ static void take_letters(parser *p, int count, char **words, int *i)
             *(bool *)(void *)(p->settings + p->option->offset) = true;
             continue;
         }
-        store(p, value_of(p, letter[1] ? letter + 1 : NULL, count, words, i));
+        store(p, option_value(p, letter[1] ? letter + 1 : NULL, count, words, i));
         return;
     }
 }
@@ -652,15 +653,4 @@ void options_print_help(const command *c, FILE *out)
     }
     if (c->examples)
         fprintf(out, "\nExamples\n%s", c->examples);
-}
-
-void options_print_overview(FILE *out)
-{
-    fprintf(out, "nicest %s - exact densities of numeric data\n\nUsage: nicest COMMAND ...\n\n",
-            nicest_version());
-    for (const command *const *c = COMMANDS; *c; c++)
-        fprintf(out, "  %-9s %s\n", (*c)->name, (*c)->summary);
-    fprintf(out, "\n`nicest COMMAND --help` tells more. A first try:\n"
-                 "  nicest train toy:parabola -o parabola.safetensors\n"
-                 "  nicest density parabola.safetensors -o parabola.png\n");
 }

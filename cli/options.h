@@ -26,7 +26,6 @@ void refuse_clashes(const command *c, const void *settings);
 void refuse_output_clash(const command *c, const void *settings, const char *path);
 
 /* Help for people. */
-void options_print_overview(FILE *out);
 void options_print_help(const command *c, FILE *out);
 
 /* The default of an option as text, from the live settings: "" where there is nothing to say. */
@@ -44,9 +43,10 @@ bool options_number(const char *text, double *number);
 /* The name most like `text` in names[count], or NULL when none is near. */
 const char *options_nearest(const char *text, const char *const *names, size_t count);
 
-/* Manual pages and completion (manual.c); c == NULL: the page of the program. */
-void manual_print_page(const command *c, FILE *out);
+/* Manual pages and completion (manual.c) of the commands `all`, ended by NULL; c == NULL: the page
+ * of the program. */
+void manual_print_page(const command *const *all, const command *c, FILE *out);
 /* shell: "bash", "zsh" or "fish". */
-void manual_print_completion(const char *shell, FILE *out);
+void manual_print_completion(const command *const *all, const char *shell, FILE *out);
 
 #endif

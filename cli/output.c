@@ -186,55 +186,6 @@ int progress_tick(void *context, double done, double total)
     return interrupted();
 }
 
-/* ------------------------------------------------------------------ growing texts */
-
-static void make_room(page *p, size_t more)
-{
-    if (p->used + more + 1 <= p->capacity)
-        return;
-    p->capacity = 2 * (p->used + more + 1);
-    p->text = block_grow(p->text, p->capacity, 1);
-}
-
-void page_bytes(page *p, const char *bytes, size_t count)
-{
-    make_room(p, count);
-    memcpy(p->text + p->used, bytes, count);
-    p->used += count;
-    p->text[p->used] = 0;
-}
-
-void page_add(page *p, const char *format, ...)
-{
-    va_list arguments, again;
-    va_start(arguments, format);
-    va_copy(again, arguments);
-    int length = vsnprintf(NULL, 0, format, arguments);
-    va_end(arguments);
-    if (length > 0) {
-        make_room(p, (size_t)length);
-        vsnprintf(p->text + p->used, (size_t)length + 1, format, again);
-        p->used += (size_t)length;
-    }
-    va_end(again);
-}
-
-void page_text(page *p, const char *text)
-{
-    static const char stranger[] = "\xef\xbf\xbd"; /* U+FFFD */
-    while (*text) {
-        size_t length = letter_bytes(text);
-        const char *safe = *text == '<'   ? "&lt;"
-                           : *text == '>' ? "&gt;"
-                           : *text == '&' ? "&amp;"
-                           : *text == '"' ? "&quot;"
-                           : !length      ? stranger
-                                          : NULL;
-        page_bytes(p, safe ? safe : text, safe ? strlen(safe) : length);
-        text += length ? length : 1;
-    }
-}
-
 /* ------------------------------------------------------------------ JSON */
 
 json_t *json_figure(double value)

@@ -45,19 +45,6 @@ int terminal_width(void);
 /* A nicest_tick whose context is a progress: asks to stop when interrupted. */
 int progress_tick(void *context, double done, double total);
 
-/* --- a growing text: pages, and charts in them --- */
-
-typedef struct page {
-    char *text; /* block_free releases it */
-    size_t used, capacity;
-} page;
-
-void page_bytes(page *p, const char *bytes, size_t count);
-/* Text as it is, HTML above all. */
-void page_add(page *p, const char *format, ...) PRINTF_LIKE(2, 3);
-/* Text, with <, >, & and " made harmless, and what is not UTF-8 replaced. */
-void page_text(page *p, const char *text);
-
 /* --- JSON --- */
 
 json_t *json_figure(double value); /* null where it is not finite */
@@ -76,9 +63,9 @@ typedef struct table {
     const char *path;         /* NULL: standard output */
     const char *const *names; /* [columns] */
     size_t columns, rows, capacity;
-    double *values; /* kept when they go to a file */
-    bool aligned;   /* on a terminal */
-    nicest_data *kept; /* columns that stand in front of the rows, or NULL; owned */
+    double *values;           /* kept when they go to a file */
+    bool aligned;             /* on a terminal */
+    nicest_data *kept;        /* columns that stand in front of the rows, or NULL; owned */
     const char *words_name;   /* of a last column of words, or NULL: */
     const char *const *words; /* [rows], "" where there is none */
 } table;
@@ -88,8 +75,8 @@ void table_check_path(const char *path);
 /* The same where a picture may stand instead (.png .svg .pdf): `picture` says whether. */
 void check_output_path(const char *path, bool picture);
 table table_open(const char *path, const char *const *names, size_t columns);
-/* Before the first row: these columns in front, one row of theirs to each. The table then appears when it
- * is closed. kept may be NULL, and becomes the table's. */
+/* Before the first row: these columns in front, one row of theirs to each. The table then appears
+ * when it is closed. kept may be NULL, and becomes the table's. */
 table table_beside(const char *path, const char *const *names, size_t columns, nicest_data *kept);
 /* The same with a column of words behind (words[rows] NULL: without), which .npy and .npz leave
  * out. */

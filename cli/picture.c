@@ -37,7 +37,7 @@ static unsigned char shade(const picture_format *f, double value)
     return (unsigned char)(255 * (share > 0 ? share < 1 ? share : 1 : 0) + 0.5);
 }
 
-static bool has_missing(const double *values, size_t count)
+static bool any_missing(const double *values, size_t count)
 {
     for (size_t i = 0; i < count; i++)
         if (isnan(values[i]))
@@ -69,7 +69,7 @@ nicest_image picture_grid(const picture_format *f, const double *rows, size_t n,
     if (width > 60000 || height > 60000)
         refuse(STATUS_FAILED, "a picture of %zu rows would be %zu x %zu pixels; ask for fewer", n,
                width, height);
-    unsigned channels = f->channels >= 3 || has_missing(rows, n * d) ? 3 : 1;
+    unsigned channels = f->channels >= 3 || any_missing(rows, n * d) ? 3 : 1;
     need(nicest_image_new(&image, (unsigned)width, (unsigned)height, channels));
     memset(image.pixels, 96, width * height * image.channels);
     for (size_t i = 0; i < n; i++) {

@@ -8,8 +8,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "report.h"
-
 enum { SIDE = 160, PIXELS = 8, POINTS = 4096 };
 
 struct watch {

@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "apply/conformal.h"
+#include "base/values.h"
 #include "base/random.h"
 #include "nicest.h"
 
@@ -29,7 +30,7 @@ static double draw(double *sorted, size_t n, uint64_t number, double steps)
         all[i] = steps > 0 ? floor(all[i] * steps) : all[i];
     }
     memcpy(sorted, all, n * sizeof *sorted);
-    conformal_sort(sorted, n);
+    values_sort(sorted, n);
     return all[n];
 }
 
@@ -87,7 +88,7 @@ static void the_interval_holds_95_of_100_calibrations(void **state)
     assert_near(high, 0.11714846, 1e-6);
     for (uint64_t i = 0; i < TRIALS; i++) {
         random_uniform_double((random_stream){13, RANDOM_USER, 0}, i, sorted, N);
-        conformal_sort(sorted, N);
+        values_sort(sorted, N);
         double share = conformal_threshold(sorted, N, 0.05);
         inside += share >= low && share <= high;
     }

@@ -13,14 +13,8 @@ import sys
 import tempfile
 
 KNOWN = set("""
-build describe_columns list_names
-add_category add_labels all_finite average_groups base_of by_score by_value calibrate check_output
-check_settings check_size choose choose_box choose_names class_of collect column_name column_of compare
-compare_names counts decode describe distance draw draw_bar draw_curve draw_map drop_alpha dump each_row
-ends_with fill find_type gather grow has_missing is_picture job_of judge judge_rows keep_finite keep_rows
-learn make_room measure measure_columns measure_proof named names_json open_reader prepare print_names ratio
-read_axis read_column read_columns read_header read_row release report run_map run_pass run_tile save_png
-say_detection say_result standardise take take_column tell value_of worse write_file write_level
+build add_labels check_size choose choose_names class_of drop_alpha ends_with find_type grow job_of keep_rows
+list_names make_room read_axis read_column read_columns read_header run_tile take_column
 """.split())
 NOT_CODE = re.compile(r'/\*.*?\*/|//[^\n]*|"(?:\\.|[^"\\\n])*"', re.S)
 STATIC = re.compile(r"^static\s+(?:[\w\s*]|\([^()]*\))*?\b(\w+)\s*\(", re.M)

@@ -31,7 +31,7 @@ const char *const *nicest_baseline_names(void)
     return names;
 }
 
-static bool is_picture(const nicest_model *model)
+static bool models_pictures(const nicest_model *model)
 {
     unsigned height, width, channels;
     nicest_model_image(model, &height, &width, &channels);
@@ -293,7 +293,7 @@ static nicest_status score_columns(const nicest_model *model, const nicest_data 
     bool gaussian = !strcmp(baseline, "gaussian");
     const double *stored = stored_array(model, ARRAY_COLUMNS, 2 * d);
     judge g = {.d = d, .factor = stored_array(model, ARRAY_FACTOR, gaussian_packed(d))};
-    if (!gaussian && is_picture(model))
+    if (!gaussian && models_pictures(model))
         g.usual = stored_array(model, ARRAY_MEAN, 2);
     if (!stored || (gaussian && !g.factor && d <= WHOLE_COVARIANCE))
         return not_fitted(baseline);

@@ -12,6 +12,7 @@
 #include "base/memory.h"
 #include "base/parallel.h"
 #include "base/status.h"
+#include "base/values.h"
 #include "flow/flow.h"
 #include "kernel/gemm.h"
 #include "model/model.h"
@@ -91,12 +92,6 @@ static nicest_status open_flow(subject *s)
 
 /* ------------------------------------------------------------------ timing */
 
-static int by_time(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
 nicest_bench_figure bench_measure(void (*run)(void *), void *context, double seconds)
 {
     double times[MOST_TIMES];
@@ -109,7 +104,7 @@ nicest_bench_figure bench_measure(void (*run)(void *), void *context, double sec
         run(context);
         times[count++] = parallel_clock() - start;
     }
-    qsort(times, (size_t)count, sizeof *times, by_time);
+    values_sort(times, (size_t)count);
     double median = times[count / 2];
     return (nicest_bench_figure){median, (times[count * 19 / 20] - times[count / 20]) / median,
                                  NAN};

@@ -9,6 +9,7 @@
 #include "base/memory.h"
 #include "base/random.h"
 #include "base/status.h"
+#include "base/values.h"
 
 size_t conformal_rows(size_t held)
 {
@@ -17,18 +18,6 @@ size_t conformal_rows(size_t held)
     if (held >= 19)
         return (held + 1) / 20 * 20 - 1;
     return held;
-}
-
-static int by_value(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
-void conformal_sort(double *values, size_t n)
-{
-    if (n > 0)
-        qsort(values, n, sizeof *values, by_value);
 }
 
 double conformal_p(const double *sorted, size_t n, double score)
@@ -152,6 +141,6 @@ nicest_status conformal_groups(const double *sorted, size_t n, size_t size, doub
         groups[g] = isnan(centre) ? mean : -fabs(mean - centre);
     }
     memory_free(order);
-    conformal_sort(groups, count);
+    values_sort(groups, count);
     return NICEST_OK;
 }

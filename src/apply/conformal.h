@@ -33,7 +33,4 @@ nicest_status conformal_groups(const double *sorted, size_t n, size_t size, doub
  * worth, (sum w)^2 / sum w^2 rows and no more: the new *n. Alike weights leave all as it is. */
 nicest_status conformal_weigh(double *scores, const double *weights, size_t *n);
 
-/* Sorts upwards. */
-void conformal_sort(double *values, size_t n);
-
 #endif

@@ -11,6 +11,7 @@
 #include "base/memory.h"
 #include "base/random.h"
 #include "base/status.h"
+#include "base/values.h"
 #include "nicest.h"
 
 /* Rows with one score, counted by kind. Runs are in the order of rising scores. */
@@ -32,7 +33,7 @@ typedef struct curve {
 
 /* ------------------------------------------------------------------ rows into runs */
 
-static int by_score(const void *a, const void *b)
+static int by_row_score(const void *a, const void *b)
 {
     const row *x = a, *y = b;
     if (x->score != y->score)
@@ -48,7 +49,7 @@ static nicest_status sort_rows(curve *c, const double *scores, const unsigned ch
         return fail_memory();
     for (size_t i = 0; i < n; i++)
         rows[i] = (row){scores[i], i};
-    qsort(rows, n, sizeof *rows, by_score);
+    qsort(rows, n, sizeof *rows, by_row_score);
     /* run_of[i] is the run that row i falls into. */
     for (size_t i = 0; i < n; i++) {
         if (i == 0 || rows[i].score != rows[i - 1].score)
@@ -95,7 +96,7 @@ static double average_precision(const curve *c)
 
 /* ------------------------------------------------------------------ at a threshold */
 
-static double ratio(double part, double whole)
+static double part_of_whole(double part, double whole)
 {
     return whole > 0 ? part / whole : 0;
 }
@@ -108,9 +109,9 @@ static void measure_at(const curve *c, double threshold, nicest_detection *d)
         false_alarms += c->runs[i].normals;
     }
     d->threshold = threshold;
-    d->precision = ratio(found, found + false_alarms);
+    d->precision = part_of_whole(found, found + false_alarms);
     d->recall = c->outliers > 0 ? found / c->outliers : NAN;
-    d->f1 = ratio(2 * found, found + false_alarms + c->outliers);
+    d->f1 = part_of_whole(2 * found, found + false_alarms + c->outliers);
     d->false_alarms = c->normals > 0 ? false_alarms / c->normals : NAN;
 }
 
@@ -154,16 +155,10 @@ static void redraw_kind(bootstrap *b, size_t repetition, int kind)
     }
 }
 
-static int by_value(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
 /* The central 95 % of values[n], which it sorts. */
 static void interval(double *values, size_t n, double *low, double *high)
 {
-    qsort(values, n, sizeof *values, by_value);
+    values_sort(values, n);
     *low = values[(size_t)(0.025 * (double)(n - 1) + 0.5)];
     *high = values[(size_t)(0.975 * (double)(n - 1) + 0.5)];
 }
@@ -251,7 +246,7 @@ nicest_status nicest_detect(const double *scores, const unsigned char *outlier, 
     for (size_t i = 0; i < c.count; i++) {
         found += c.runs[i].outliers;
         flagged += c.runs[i].outliers + c.runs[i].normals;
-        double f1 = ratio(2 * found, flagged + c.outliers);
+        double f1 = part_of_whole(2 * found, flagged + c.outliers);
         if (f1 > d.best_f1) {
             d.best_f1 = f1;
             d.best_threshold = threshold_after(&c, i);

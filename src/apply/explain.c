@@ -19,6 +19,7 @@
 #include "base/memory.h"
 #include "base/parallel.h"
 #include "base/status.h"
+#include "base/values.h"
 #include "model/model.h"
 
 /* What is reported has all points, the search for it half of the first and fewer new ones. */
@@ -606,12 +607,6 @@ static size_t write_reasons(const explainer *e, size_t row, nicest_reason *out)
 
 /* ------------------------------------------------------------------ making */
 
-static int by_size_of_value(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
 /* Quantiles of the model's samples, and some points beyond them on either side. */
 static nicest_status make_grid(explainer *e)
 {
@@ -638,7 +633,7 @@ static nicest_status make_grid(explainer *e)
         for (size_t i = 0; i < SAMPLES; i++)
             if (entry_is_value(e->entry, j, samples[i * e->d + j]))
                 sorted[n++] = samples[i * e->d + j];
-        qsort(sorted, n, sizeof *sorted, by_size_of_value);
+        values_sort(sorted, n);
         double least = n ? sorted[0] : 0, range = n ? sorted[n - 1] - least : 0;
         for (size_t k = 0; k < GRID; k++)
             grid[k] = n ? sorted[k * (n - 1) / (GRID - 1)] : 0;

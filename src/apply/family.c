@@ -13,19 +13,12 @@
 #include "base/mixture.h"
 #include "base/parallel.h"
 #include "base/status.h"
+#include "base/values.h"
 
 enum { MOST_STATISTICS = 4096, MOST_PARTS = 64, MOST_FITTED = 8, ROWS_OF_FAMILY = 128 };
 
 /* No direction is narrower than LEAST standard deviations. */
 static const double LEAST = 0.02;
-
-static bool all_finite(const double *values, size_t n)
-{
-    for (size_t i = 0; i < n; i++)
-        if (!isfinite(values[i]))
-            return false;
-    return true;
-}
 
 static size_t flat_size(size_t d, size_t parts)
 {
@@ -34,7 +27,7 @@ static size_t flat_size(size_t d, size_t parts)
 
 bool family_valid(const double *values, size_t count, size_t d)
 {
-    if (!values || count < 2 || d == 0 || d > MOST_STATISTICS || !all_finite(values, count))
+    if (!values || count < 2 || d == 0 || d > MOST_STATISTICS || !values_finite(values, count))
         return false;
     if (values[0] != (double)d || !(values[1] >= 1 && values[1] <= MOST_PARTS))
         return false;
@@ -121,7 +114,7 @@ static void standardise_family(double *rows, size_t n, size_t d, double *centre,
 nicest_status family_fit(const double *rows, size_t n, size_t d, uint64_t seed, int threads,
                          double **values, size_t *count)
 {
-    if (n < 2 || d == 0 || d > MOST_STATISTICS || !all_finite(rows, n * d))
+    if (n < 2 || d == 0 || d > MOST_STATISTICS || !values_finite(rows, n * d))
         return fail(NICEST_E_DATA, "%zu rows of %zu statistics cannot be fitted", n, d);
     size_t packed = gaussian_packed(d);
     double *work = memory_new(n + 4, d * sizeof(double)),

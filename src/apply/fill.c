@@ -82,7 +82,7 @@ static void some_rows(void *context, int thread, size_t item)
         loop->body(loop->f, i, loop->settings);
 }
 
-static void each_row(fill *f, size_t count, row_body body, const void *settings)
+static void each_filled_row(fill *f, size_t count, row_body body, const void *settings)
 {
     row_loop loop = {f, count, body, settings};
     parallel_for(f->threads, (count + ROWS_PER_ITEM - 1) / ROWS_PER_ITEM, some_rows, &loop);
@@ -163,11 +163,11 @@ static void walk_row(fill *f, size_t row, const void *settings)
 
 nicest_status fill_walk(fill *f, const fill_walk_rule *rule, size_t steps)
 {
-    each_row(f, f->rows, start_row, NULL);
+    each_filled_row(f, f->rows, start_row, NULL);
     for (size_t i = 0; i < steps; i++) {
         walk_step step = {rule, i, 10.0 / (100.0 + (double)i)};
         evaluate(f, f->rows, f->x, f->logp, f->spare[0]);
-        each_row(f, f->rows, walk_row, &step);
+        each_filled_row(f, f->rows, walk_row, &step);
         TRY(tell(f, i + 1));
     }
     f->steps = steps;
@@ -217,7 +217,7 @@ static void gather_row(fill *f, size_t i, const void *settings)
 
 /* Takes the trial when it is the best so far. True when little comes any more: then the row goes on
  * from its best, with half the rate and without momentum. */
-static bool judge(fill *f, size_t row, double logp, double tolerance)
+static bool judge_trial(fill *f, size_t row, double logp, double tolerance)
 {
     size_t bytes = f->columns * sizeof(double);
     double *own = numbers(f, row), *x = f->x + row * f->columns;
@@ -247,7 +247,7 @@ static void ascend_row(fill *f, size_t i, const void *settings)
     size_t d = f->columns, row = f->moving[i];
     double *own = numbers(f, row), *x = f->spare[TRIAL] + row * d;
     double *first = f->spare[FIRST] + row * d, *second = f->spare[SECOND] + row * d;
-    if (judge(f, row, f->logp[i], step->tolerance))
+    if (judge_trial(f, row, f->logp[i], step->tolerance))
         return;
     double length = own[SPEED] / (1 - pow(KEEP1, ++own[AGE]));
     for (size_t j = 0; j < d; j++) {
@@ -276,7 +276,7 @@ static void keep_moving(fill *f)
 
 nicest_status fill_ascend(fill *f, size_t steps, double tolerance)
 {
-    each_row(f, f->rows, begin_ascent, NULL);
+    each_filled_row(f, f->rows, begin_ascent, NULL);
     f->movers = f->rows;
     for (size_t i = 0; i < f->rows; i++)
         f->moving[i] = i;
@@ -285,9 +285,9 @@ nicest_status fill_ascend(fill *f, size_t steps, double tolerance)
     while (f->movers > 0 && f->steps < steps) {
         double t = (double)++f->steps;
         ascent_step step = {1 / (1 - pow(KEEP2, t)), tolerance};
-        each_row(f, f->movers, gather_row, NULL);
+        each_filled_row(f, f->movers, gather_row, NULL);
         evaluate(f, f->movers, f->spare[0], f->logp, f->spare[1]);
-        each_row(f, f->movers, ascend_row, &step);
+        each_filled_row(f, f->movers, ascend_row, &step);
         keep_moving(f);
         TRY(tell(f, f->steps));
     }
@@ -327,7 +327,7 @@ static double *spare_row(const fill *f, int which, size_t row)
 }
 
 /* m of the row: the Gaussian's mean, or the peak where the chain was lost. */
-static const double *base_of(const fill *f, size_t row)
+static const double *row_start(const fill *f, size_t row)
 {
     return (f->number[row * FILL_NUMBERS + LOST] != 0 ? f->peak : f->given->mean) +
            row * f->columns;
@@ -338,7 +338,7 @@ static void place_row(const fill *f, size_t row, const double *z, double *scratc
 {
     const conditional *g = f->given;
     const size_t *order = conditional_order(g, row);
-    memcpy(x, base_of(f, row), f->columns * sizeof *x);
+    memcpy(x, row_start(f, row), f->columns * sizeof *x);
     conditional_step(g, row, z, scratch);
     for (size_t a = 0; a < conditional_count(g, row); a++)
         x[order[a]] += scratch[a];
@@ -476,32 +476,32 @@ static void add_states(fill *f, const langevin_step *step)
 {
     if (f->cut->front)
         cut_inverse(f->cut, f->rows, f->x, f->spare[PROPOSED_ROW]);
-    each_row(f, f->rows, add_state, step);
+    each_filled_row(f, f->rows, add_state, step);
 }
 
 static void begin_chains(fill *f)
 {
     evaluate(f, f->rows, f->x, f->logp, f->spare[SLOPE]);
-    each_row(f, f->rows, begin_chain, NULL);
+    each_filled_row(f, f->rows, begin_chain, NULL);
 }
 
 nicest_status fill_langevin(fill *f, size_t steps)
 {
     size_t tuning = steps / 2;
-    each_row(f, f->rows, draw_row, NULL);
+    each_filled_row(f, f->rows, draw_row, NULL);
     fill_score(f);
-    each_row(f, f->rows, correct_row, NULL);
+    each_filled_row(f, f->rows, correct_row, NULL);
     begin_chains(f);
     for (size_t i = 0; i < steps; i++) {
         if (f->peak && i == tuning) {
-            each_row(f, f->rows, rejoin_row, NULL);
+            each_filled_row(f, f->rows, rejoin_row, NULL);
             begin_chains(f);
         }
         double way = i < tuning ? (double)(i + 1) / (double)tuning : 1;
         langevin_step step = {i, tuning, way * way, (double)(steps - tuning)};
-        each_row(f, f->rows, propose_row, &step);
+        each_filled_row(f, f->rows, propose_row, &step);
         evaluate(f, f->rows, f->spare[PROPOSED_ROW], f->logp, f->spare[PROPOSED_SLOPE]);
-        each_row(f, f->rows, accept_row, &step);
+        each_filled_row(f, f->rows, accept_row, &step);
         if (f->mean && i >= tuning)
             add_states(f, &step);
         TRY(tell(f, i + 1));

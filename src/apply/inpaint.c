@@ -121,7 +121,7 @@ static nicest_status choose_method(plan *p, const char *recipe, const char *how)
 }
 
 /* What the options ask for; `how` where they name no method. */
-static nicest_status choose(plan *p, const nicest_inpaint_options *o, const char *how)
+static nicest_status choose_plan(plan *p, const nicest_inpaint_options *o, const char *how)
 {
     const char *recipe = o->recipe ? o->recipe : "default";
     bool own = strcmp(recipe, "default") == 0;
@@ -266,7 +266,7 @@ static const double *continuous_of(const inpainting *p, const double *x)
 }
 
 /* Continuous rows as stored values: observed ones are the source's. */
-static void decode(inpainting *p, const double *x, double *out)
+static void decode_rows(inpainting *p, const double *x, double *out)
 {
     for (size_t i = 0; i < p->fill.rows; i++) {
         size_t at = (p->done + i) * p->d;
@@ -303,7 +303,7 @@ static int watch(void *context, const fill *f, size_t step)
     size_t at = p->offset + step;
     bool ahead = p->plan.method == METHOD_MEAN && !f->mean; /* not of the fill itself */
     if (p->frame && f->sample == 0 && !ahead && at % o->frame_every == 0) {
-        decode(p, continuous_of(p, f->x), p->frame);
+        decode_rows(p, continuous_of(p, f->x), p->frame);
         o->frame(o->context, at, p->frame);
     }
     if (!o->tick)
@@ -346,11 +346,11 @@ static void give_sample(inpainting *p, const double *x, size_t k)
 {
     double *filled = p->filled + k * p->n * p->d;
     p->after += score_batch(p, x);
-    decode(p, x, filled);
+    decode_rows(p, x, filled);
     add_errors(p, filled);
 }
 
-static nicest_status run_map(inpainting *p)
+static nicest_status run_ascent(inpainting *p)
 {
     fill *f = &p->fill;
     TRY(fill_ascend(f, p->plan.ascent, TOLERANCE));
@@ -412,7 +412,7 @@ static nicest_status run_batch(inpainting *p)
     if (p->plan.method != METHOD_WALK)
         conditional_take(&p->given, p->start, f->hidden, f->rows, p->start);
     if (p->plan.method == METHOD_MAP)
-        return run_map(p);
+        return run_ascent(p);
     if (p->plan.method == METHOD_MEAN)
         return run_mean(p);
     for (size_t k = 0; k < p->plan.samples; k++) {
@@ -422,7 +422,7 @@ static nicest_status run_batch(inpainting *p)
     return NICEST_OK;
 }
 
-static void *take(nicest_status *status, size_t count, size_t size)
+static void *take_block(nicest_status *status, size_t count, size_t size)
 {
     void *taken = *status == NICEST_OK ? memory_new(count, size) : NULL;
     if (!taken && *status == NICEST_OK)
@@ -430,7 +430,7 @@ static void *take(nicest_status *status, size_t count, size_t size)
     return taken;
 }
 
-static nicest_status prepare(inpainting *p)
+static nicest_status prepare_fill(inpainting *p)
 {
     nicest_status status = NICEST_OK;
     size_t d = p->d, n = p->n, samples = p->plan.samples;
@@ -439,22 +439,22 @@ static nicest_status prepare(inpainting *p)
     bool frames = p->options->frame && p->options->frame_every;
     size_t most = p->plan.method == METHOD_MAP ? BATCH : CHAINS_AT_ONCE;
     p->batch = frames || n < most ? n : most;
-    p->column = take(&status, d, sizeof *p->column);
-    p->moved = take(&status, d, sizeof *p->moved);
-    p->decoded = take(&status, p->batch, d * sizeof *p->decoded);
-    p->peak = take(&status, d, sizeof *p->peak);
-    p->mean_fill = take(&status, d, sizeof *p->mean_fill);
-    p->row = take(&status, d, sizeof *p->row);
-    p->start = take(&status, p->batch, d * sizeof *p->start);
-    p->x = take(&status, p->batch, d * sizeof *p->x);
-    p->logp = take(&status, p->batch, sizeof *p->logp);
+    p->column = take_block(&status, d, sizeof *p->column);
+    p->moved = take_block(&status, d, sizeof *p->moved);
+    p->decoded = take_block(&status, p->batch, d * sizeof *p->decoded);
+    p->peak = take_block(&status, d, sizeof *p->peak);
+    p->mean_fill = take_block(&status, d, sizeof *p->mean_fill);
+    p->row = take_block(&status, d, sizeof *p->row);
+    p->start = take_block(&status, p->batch, d * sizeof *p->start);
+    p->x = take_block(&status, p->batch, d * sizeof *p->x);
+    p->logp = take_block(&status, p->batch, sizeof *p->logp);
     if (p->plan.method == METHOD_MEAN) {
-        p->mean = take(&status, p->batch, d * sizeof *p->mean);
-        p->top = take(&status, p->batch, d * sizeof *p->top);
-        p->top_logp = take(&status, p->batch, sizeof *p->top_logp);
+        p->mean = take_block(&status, p->batch, d * sizeof *p->mean);
+        p->top = take_block(&status, p->batch, d * sizeof *p->top);
+        p->top_logp = take_block(&status, p->batch, sizeof *p->top_logp);
     }
-    p->filled = take(&status, samples * n, d * sizeof *p->filled);
-    p->frame = frames ? take(&status, n, d * sizeof *p->frame) : NULL;
+    p->filled = take_block(&status, samples * n, d * sizeof *p->filled);
+    p->frame = frames ? take_block(&status, n, d * sizeof *p->frame) : NULL;
     TRY(status);
     const flow *f = model_flow_const(p->model);
     TRY(cut_open(&p->cut, f, p->fill.threads));
@@ -474,7 +474,7 @@ static nicest_status prepare(inpainting *p)
     return fill_open(&p->fill, p->cut.front ? p->cut.rest : f, p->batch);
 }
 
-static void release(inpainting *p)
+static void release_fill(inpainting *p)
 {
     fill_close(&p->fill);
     flow_workspace_free(p->whole);
@@ -498,7 +498,7 @@ static void release(inpainting *p)
 
 static nicest_status run(inpainting *p)
 {
-    TRY(prepare(p));
+    TRY(prepare_fill(p));
     while (p->done < p->n) {
         p->fill.rows = p->n - p->done < p->batch ? p->n - p->done : p->batch;
         TRY(run_batch(p));
@@ -561,7 +561,7 @@ nicest_status nicest_inpaint(const nicest_model *model, const double *stored, si
     unsigned size[3];
     nicest_model_image(model, &size[0], &size[1], &size[2]);
     bool ascends = size[0] > 0 && !cut_fits(model_flow_const(model));
-    TRY(choose(&p.plan, p.options, ascends ? "map" : "mean"));
+    TRY(choose_plan(&p.plan, p.options, ascends ? "map" : "mean"));
     if (size[0] && p.plan.method == METHOD_MEAN)
         p.plan.chains = PICTURE_CHAINS;
     for (size_t i = 0; i < p.n * p.d; i++)
@@ -582,6 +582,6 @@ nicest_status nicest_inpaint(const nicest_model *model, const double *stored, si
         give_spread(&p, spread);
     if (status == NICEST_OK && result)
         give_result(&p, parallel_clock() - begun, result);
-    release(&p);
+    release_fill(&p);
     return status;
 }

@@ -27,6 +27,7 @@
 #include "base/parallel.h"
 #include "base/random.h"
 #include "base/status.h"
+#include "base/values.h"
 #include "train/split.h"
 
 /* Most rows that statistics are fitted on: calibration should take less time than training, whose
@@ -90,7 +91,7 @@ typedef struct array_name {
     char text[40];
 } array_name;
 
-static array_name named(const char *family, score which)
+static array_name array_named(const char *family, score which)
 {
     array_name name;
     snprintf(name.text, sizeof name.text, "%s.%s", family, score_names[which]);
@@ -100,7 +101,7 @@ static array_name named(const char *family, score which)
 static const double *calibration_of(const nicest_model *model, score which, size_t *n)
 {
     *n = 0;
-    return model_array(model, named("calibration", base_of(which)).text, n);
+    return model_array(model, array_named("calibration", base_of(which)).text, n);
 }
 
 static nicest_status not_calibrated(score which)
@@ -133,7 +134,7 @@ nicest_status nicest_forget_neighbours(nicest_model *model)
     if (!model)
         return fail(NICEST_E_ARGUMENT, "the model is NULL");
     views_forget(model);
-    return model_set_array(model, named("calibration", VIEWS).text, NULL, 0);
+    return model_set_array(model, array_named("calibration", VIEWS).text, NULL, 0);
 }
 
 size_t nicest_model_neighbours(const nicest_model *model)
@@ -168,7 +169,7 @@ static nicest_status density_scores(const nicest_model *model, score which,
     statistics_layout l = statistics_of(model);
     statistics_run run = run_of(&l, which);
     size_t count = 0;
-    const double *family = model_array(model, named("statistics", which).text, &count);
+    const double *family = model_array(model, array_named("statistics", which).text, &count);
     if (!family_valid(family, count, run.count))
         return not_calibrated(which);
     return family_log_density(family, statistics + run.first, l.all.count, n, threads, out);
@@ -318,7 +319,7 @@ static nicest_status fit_family(nicest_model *model, score which, const double *
     if (status == NICEST_OK)
         status = family_fit(part, n, run.count, seed, threads, &family, &count);
     if (status == NICEST_OK)
-        status = model_set_array(model, named("statistics", which).text, family, count);
+        status = model_set_array(model, array_named("statistics", which).text, family, count);
     memory_free(part);
     memory_free(family);
     return status;
@@ -423,7 +424,7 @@ static bool available(const nicest_model *model, score which)
         return l.length.count > 0;
     if (which == VIEWS)
         return views_rows(model) > 0;
-    const double *family = model_array(model, named("statistics", which).text, &count);
+    const double *family = model_array(model, array_named("statistics", which).text, &count);
     return which >= GRADIENT && family_valid(family, count, run_of(&l, which).count);
 }
 
@@ -492,9 +493,9 @@ static nicest_status pool_store(pool *p, nicest_model *model, const char *method
         size_t n = p->count[i];
         TRY(conformal_weigh(p->scores[i], p->weights[i], &n));
         n = conformal_rows(n);
-        conformal_sort(p->scores[i], n);
+        values_sort(p->scores[i], n);
         if (i != TYPICALITY)
-            TRY(model_set_array(model, named("calibration", (score)i).text, p->scores[i], n));
+            TRY(model_set_array(model, array_named("calibration", (score)i).text, p->scores[i], n));
     }
     return describe_calibration(model, method, p->count[LOGP]);
 }
@@ -511,10 +512,11 @@ nicest_status outlier_calibrate_out_of_fold(nicest_model *model, const char *nam
     for (size_t i = 0; i < n; i++)
         if (!isnan(scores[i]))
             sorted[kept++] = fmax(scores[i], -DBL_MAX);
-    conformal_sort(sorted, kept);
+    values_sort(sorted, kept);
     nicest_status status = kept ? NICEST_OK : fail(NICEST_E_DATA, "calibration: no score");
     if (status == NICEST_OK)
-        status = model_set_array(model, named("calibration", base_of(which)).text, sorted, kept);
+        status =
+            model_set_array(model, array_named("calibration", base_of(which)).text, sorted, kept);
     memory_free(sorted);
     return status == NICEST_OK ? describe_calibration(model, "cross", kept) : status;
 }
@@ -523,8 +525,8 @@ nicest_status outlier_calibrate_out_of_fold(nicest_model *model, const char *nam
 static void forget(nicest_model *model)
 {
     for (int which = 0; which < SCORES; which++) {
-        model_set_array(model, named("calibration", (score)which).text, NULL, 0);
-        model_set_array(model, named("statistics", (score)which).text, NULL, 0);
+        model_set_array(model, array_named("calibration", (score)which).text, NULL, 0);
+        model_set_array(model, array_named("statistics", (score)which).text, NULL, 0);
     }
     model_set_array(model, "calibration.typical", NULL, 0);
     model_set_entry(model, MODEL_CALIBRATION, NULL);
@@ -532,8 +534,8 @@ static void forget(nicest_model *model)
     views_forget(model);
 }
 
-static nicest_status gather(pool *p, const nicest_model *model, const nicest_data *held_out,
-                            uint64_t seed, int threads, row_ticker *ticker)
+static nicest_status gather_scores(pool *p, const nicest_model *model, const nicest_data *held_out,
+                                   uint64_t seed, int threads, row_ticker *ticker)
 {
     nicest_data *some = NULL;
     split s;
@@ -581,7 +583,7 @@ nicest_status outlier_calibrate(nicest_model *model, const nicest_data *train,
     threads = threads < 1 ? parallel_available() : threads;
     if (train)
         TRY_TO(fit_statistics(model, train, keep, seed, threads, ticker));
-    TRY_TO(gather(&p, model, held_out, seed, threads, ticker));
+    TRY_TO(gather_scores(&p, model, held_out, seed, threads, ticker));
     begun = true;
     TRY_TO(pool_store(&p, model, "split"));
 done:

@@ -38,7 +38,7 @@ static const char *name_in_data(const void *owner, size_t column)
 }
 
 /* Columns that are called x1, x2, ... have no names. */
-static bool named(const void *owner, name_function name_of, size_t columns)
+static bool has_names(const void *owner, name_function name_of, size_t columns)
 {
     for (size_t j = 0; j < columns; j++)
         if (name_of(owner, j) && !is_default(name_of(owner, j), j))
@@ -65,7 +65,7 @@ static bool is_value_of(const char *name, const char *written)
 }
 
 /* As they are in a model: bytes that are not UTF-8 count as '?'. */
-static nicest_status compare_names(const columned *a, const columned *b, size_t column)
+static nicest_status compare_column_names(const columned *a, const columned *b, size_t column)
 {
     const char *ours = a->name_of(a->owner, column), *theirs = b->name_of(b->owner, column);
     if (!theirs || !strcmp(ours, theirs) || is_value_of(ours, theirs) || is_value_of(theirs, ours))
@@ -83,10 +83,10 @@ static nicest_status compare_names(const columned *a, const columned *b, size_t 
 
 static nicest_status compare_all_names(const columned *a, const columned *b, size_t d)
 {
-    if (!named(a->owner, a->name_of, d) || !named(b->owner, b->name_of, d))
+    if (!has_names(a->owner, a->name_of, d) || !has_names(b->owner, b->name_of, d))
         return NICEST_OK;
     for (size_t j = 0; j < d; j++)
-        TRY(compare_names(a, b, j));
+        TRY(compare_column_names(a, b, j));
     return NICEST_OK;
 }
 

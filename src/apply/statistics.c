@@ -17,6 +17,7 @@
 #include "base/parallel.h"
 #include "base/random.h"
 #include "base/status.h"
+#include "base/values.h"
 
 enum {
     LATENT_FIGURES = 7, /* see latent_figures */
@@ -151,12 +152,6 @@ static bool has_missing(const double *row, size_t d)
 
 /* ------------------------------------------------------------------ the latent as a sample */
 
-static int by_value(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
 /* log(1 + x) for x >= 0, and for overflow a large number instead of infinity. */
 static double calm(double x)
 {
@@ -189,7 +184,7 @@ static void neighbour_products(const pass *p, const double *v, double *out)
         out[i] = neighbour_product(p, v, offset[i].dy, offset[i].dx);
 }
 
-static void fill(double *out, size_t n, double value)
+static void fill_with(double *out, size_t n, double value)
 {
     for (size_t i = 0; i < n; i++)
         out[i] = value;
@@ -199,8 +194,8 @@ static void describe_latent(const pass *p, const double *h, double *scratch, dou
 {
     double *u = scratch, *v = scratch + p->d, *sorted = scratch + 2 * p->d;
     size_t values = p->flow->spec.columns;
-    fill(v, p->d, 0);
-    fill(u, p->d, 0);
+    fill_with(v, p->d, 0);
+    fill_with(u, p->d, 0);
     for (size_t j = 0; j < values; j++) {
         /* F(h) of the prior, stretched: mean 0, variance 1 where the model is right. */
         double f = p->flow->spec.prior == PRIOR_LOGISTIC ? tanh(h[j] / 2) : erf(h[j] / sqrt(2));
@@ -220,7 +215,7 @@ static void describe_latent(const pass *p, const double *h, double *scratch, dou
         u_square += u[j] * u[j];
     }
     memcpy(sorted, u, values * sizeof *sorted);
-    qsort(sorted, values, sizeof *sorted, by_value);
+    values_sort(sorted, values);
     for (size_t j = 0; j < values; j++) {
         double f = (1 + sorted[j] / sqrt(3)) / 2;
         distance = fmax(distance,
@@ -246,14 +241,6 @@ static void describe_latent(const pass *p, const double *h, double *scratch, dou
 
 /* ------------------------------------------------------------------ rows */
 
-static bool all_finite(const double *x, size_t n)
-{
-    for (size_t i = 0; i < n; i++)
-        if (!isfinite(x[i]))
-            return false;
-    return true;
-}
-
 static void describe_row(void *context, int thread, size_t i)
 {
     const pass *p = context;
@@ -262,7 +249,7 @@ static void describe_row(void *context, int thread, size_t i)
     double *out = p->out + i * l->all.count;
     unsigned char *scratch = p->scratch + (size_t)thread * p->scratch_size;
     if (isnan(p->logp[i]) && has_missing(stored, p->d)) {
-        fill(out, l->all.count, NAN);
+        fill_with(out, l->all.count, NAN);
         return;
     }
     out[l->logp.first] = p->logp[i];
@@ -278,8 +265,8 @@ static void describe_row(void *context, int thread, size_t i)
         }
     size_t values = e->values;
     if (!values)
-        fill(out + l->latent.first, l->latent.count, 0);
-    else if (all_finite(h, values))
+        fill_with(out + l->latent.first, l->latent.count, 0);
+    else if (values_finite(h, values))
         describe_latent(p, h, (double *)scratch, out + l->latent.first);
     else
         out[l->latent.first] = NAN;
@@ -287,13 +274,13 @@ static void describe_row(void *context, int thread, size_t i)
         out[l->length.first] = log(compressed_bits(p, stored, scratch));
     const statistics_run *const runs[] = {&l->logp, &l->gradient, &l->latent, &l->length};
     for (size_t k = 0; k < sizeof runs / sizeof *runs; k++)
-        if (!all_finite(out + runs[k]->first, runs[k]->count))
-            fill(out + runs[k]->first, runs[k]->count, -HUGE_VAL);
+        if (!values_finite(out + runs[k]->first, runs[k]->count))
+            fill_with(out + runs[k]->first, runs[k]->count, -HUGE_VAL);
 }
 
 /* Reads batch after batch and hands each row of it to `body`. */
-static nicest_status each_row(pass *p, const nicest_data *data, flow_workspace *w, uint64_t seed,
-                              parallel_body body)
+static nicest_status each_data_row(pass *p, const nicest_data *data, flow_workspace *w,
+                                   uint64_t seed, parallel_body body)
 {
     size_t n = nicest_data_rows(data);
     double *out = p->out;
@@ -330,7 +317,7 @@ nicest_status statistics_measure(const nicest_model *model, const nicest_data *d
     if (status == NICEST_OK)
         status = flow_workspace_new(&w, p.flow, FLOW_GRADIENT, BATCH, p.threads, false);
     if (status == NICEST_OK)
-        status = each_row(&p, data, w, seed, describe_row);
+        status = each_data_row(&p, data, w, seed, describe_row);
     flow_workspace_free(w);
     pass_close(&p);
     return status;
@@ -355,7 +342,7 @@ nicest_status statistics_lengths(const nicest_model *model, const nicest_data *d
     nicest_status status = pass_open(&p, model, threads);
     p.out = out;
     if (status == NICEST_OK)
-        status = each_row(&p, data, NULL, 0, measure_length);
+        status = each_data_row(&p, data, NULL, 0, measure_length);
     pass_close(&p);
     return status;
 }

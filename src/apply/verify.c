@@ -7,9 +7,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "apply/conformal.h"
 #include "base/memory.h"
 #include "base/status.h"
+#include "base/values.h"
 #include "flow/proof.h"
 #include "model/model.h"
 
@@ -62,7 +62,7 @@ static void probe_close(probe *p)
 /* ------------------------------------------------------------------ rows */
 
 /* Continuous row number `row` of the data. */
-static nicest_status read_row(const probe *p, size_t row, double *x)
+static nicest_status read_probe_row(const probe *p, size_t row, double *x)
 {
     TRY(nicest_data_read(p->data, row, 1, x));
     return nicest_encode(p->model, x, 1, p->seed, x);
@@ -79,7 +79,7 @@ static size_t spread(size_t i, size_t count, size_t total)
 static void usual_rows_first(const probe *p, double *logp)
 {
     memcpy(p->other, logp, p->rows * sizeof *logp);
-    conformal_sort(p->other, p->rows);
+    values_sort(p->other, p->rows);
     double median = p->other[p->rows / 2];
     for (size_t k = 0; k < MOST_PROVED && k < p->rows; k++) {
         size_t nearest = k;
@@ -112,11 +112,11 @@ static void add_moments(probe *p, const double *x, size_t *count)
     }
 }
 
-static nicest_status measure_columns(probe *p, size_t total)
+static nicest_status measure_moments(probe *p, size_t total)
 {
     size_t count = 0, measured = total < MEASURED ? total : MEASURED;
     for (size_t i = 0; p->data && i < measured; i++) {
-        TRY(read_row(p, spread(i, measured, total), p->other));
+        TRY(read_probe_row(p, spread(i, measured, total), p->other));
         add_moments(p, p->other, &count);
     }
     for (size_t i = 0; !p->data && i < p->rows; i++)
@@ -140,7 +140,7 @@ static nicest_status measure_columns(probe *p, size_t total)
 /* ------------------------------------------------------------------ inverses */
 
 /* The larger of two errors; NaN, once there, stays. */
-static double worse(double a, double b)
+static double worse_error(double a, double b)
 {
     return isnan(a) || isnan(b) ? NAN : fmax(a, b);
 }
@@ -172,7 +172,7 @@ static nicest_status measure_latent(const probe *p, double *most)
     TRY(nicest_forward(p->workspace, p->other, p->rows, p->other, NULL));
     for (size_t i = 0; i < p->rows * p->d; i++)
         if (is_value(p, i % p->d, p->x[i]))
-            *most = worse(*most, fabs(h[i] - p->other[i]) / prior_deviation(prior));
+            *most = worse_error(*most, fabs(h[i] - p->other[i]) / prior_deviation(prior));
     return NICEST_OK;
 }
 
@@ -292,7 +292,7 @@ static nicest_status measure(probe *p, int threads, nicest_verification *v)
     TRY(probe_open(p, rows, threads));
     /* Rows of the data, spread over all of it, or own samples. */
     for (size_t i = 0; p->data && i < rows; i++)
-        TRY(read_row(p, spread(i, rows, total), p->x + i * p->d));
+        TRY(read_probe_row(p, spread(i, rows, total), p->x + i * p->d));
     if (!p->data) {
         TRY(nicest_sample(p->workspace, rows, p->seed, 0, 1, p->x));
         TRY(nicest_encode(p->model, p->x, rows, p->seed, p->x));
@@ -308,7 +308,7 @@ static nicest_status measure(probe *p, int threads, nicest_verification *v)
     if (p->rows == 0)
         return fail(NICEST_E_DATA, "verify: none of %zu rows has a density under the model", rows);
     usual_rows_first(p, logp);
-    TRY(measure_columns(p, total));
+    TRY(measure_moments(p, total));
     /* |x - inverse(forward(x))|, relative to the column's deviation or the value's own distance
      * from the mean, where that is larger. */
     v->inverse_max = 0;
@@ -317,7 +317,7 @@ static nicest_status measure(probe *p, int threads, nicest_verification *v)
     for (size_t i = 0; i < p->rows * p->d; i++) {
         double size = fmax(p->deviation[i % p->d], fabs(p->x[i] - p->mean[i % p->d]));
         if (is_value(p, i % p->d, p->x[i]))
-            v->inverse_max = worse(v->inverse_max, fabs(p->x[i] - p->other[i]) / size);
+            v->inverse_max = worse_error(v->inverse_max, fabs(p->x[i] - p->other[i]) / size);
     }
     TRY(measure_latent(p, &v->latent_max));
     TRY(measure_proof(p, threads, v));

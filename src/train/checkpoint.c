@@ -85,7 +85,7 @@ nicest_status checkpoint_prepare(const char *path)
                 "%s: is there, and no checkpoint; name another file for the checkpoint", path);
 }
 
-static bool all_finite(const float *values, size_t count)
+static bool floats_finite(const float *values, size_t count)
 {
     for (size_t i = 0; i < count; i++)
         if (!isfinite(values[i]))
@@ -116,7 +116,7 @@ static nicest_status restore(const safetensors *file, flow *f, train_state *s, c
         if (!t.data || t.type != SAFE_F32 || t.rank != 1 || t.shape[0] != v.item[i].shape[0])
             return fail(NICEST_E_FORMAT, "its array '%s' is missing or of another shape",
                         v.item[i].name);
-        if (!all_finite(t.data, t.shape[0]))
+        if (!floats_finite(t.data, t.shape[0]))
             return fail(NICEST_E_FORMAT, "its array '%s' holds what is not a finite number",
                         v.item[i].name);
     }

@@ -6,7 +6,7 @@
 #define NICEST_TRAIN_CHECKPOINT_H
 
 #include "train/record.h"
-#include "train/state.h"
+#include "train/train_state.h"
 
 /* Before the work: that the file can be written, and that what is there may be lost: an earlier
  * checkpoint. NICEST_E_IO, NICEST_E_ARGUMENT. */

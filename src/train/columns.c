@@ -9,6 +9,7 @@
 #include "base/gaussian.h"
 #include "base/memory.h"
 #include "base/status.h"
+#include "base/values.h"
 
 /* Noise of a constant must be seen beside it, and a deviation beside a mean, in double precision:
  * with 2^-32 and 1e-12 of it, rounding a row moves it by less than 1e-6 and 1e-4 deviations. */
@@ -25,15 +26,9 @@ typedef struct value_set {
     bool integers;
 } value_set;
 
-static int compare(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
 static void sort_values(value_set *s)
 {
-    qsort(s->values, s->total, sizeof *s->values, compare);
+    values_sort(s->values, s->total);
     s->integers = true;
     s->distinct = 0;
     for (size_t i = 0; i < s->total; i++) {
@@ -208,7 +203,7 @@ typedef struct row_pass {
     void *context;
 } row_pass;
 
-static nicest_status run_pass(const row_pass *p)
+static nicest_status run_row_pass(const row_pass *p)
 {
     size_t d = p->e->columns, n = nicest_data_rows(p->data);
     double *stored = memory_new(CHUNK * d, sizeof *stored), *row = memory_new(d, sizeof *row);
@@ -286,7 +281,7 @@ nicest_status columns_measure(entry *e, const nicest_data *data, bool centred, d
         return fail_memory();
     moments m = {e, d, block, block + d, block + 2 * d, block + 3 * d};
     row_pass pass = {e, data, {1, RANDOM_INIT, UINT32_MAX - 2}, add_row, &m};
-    nicest_status status = run_pass(&pass);
+    nicest_status status = run_row_pass(&pass);
     if (status == NICEST_OK)
         status = finish_moments(&m, data, mean, deviation);
     memory_free(block);
@@ -346,7 +341,7 @@ static nicest_status fit_rival(rival *g, entry *e, const nicest_data *train,
         g->log_scale += log(g->scale[j]);
     }
     row_pass fit = {e, train, {seed, RANDOM_INIT, UINT32_MAX - 2}, add_covariance, g};
-    TRY(run_pass(&fit));
+    TRY(run_row_pass(&fit));
     /* A small ridge (1e-6 of the unit variance) keeps singular covariances usable. */
     for (size_t i = 0; i < gaussian_packed(g->d); i++)
         g->factor[i] /= (double)g->n;
@@ -355,7 +350,7 @@ static nicest_status fit_rival(rival *g, entry *e, const nicest_data *train,
     gaussian_factor(g->factor, g->d, 1e-6);
     g->n = 0;
     row_pass score = {e, test, {seed, RANDOM_SCORE, 0}, add_log_density, g};
-    return run_pass(&score);
+    return run_row_pass(&score);
 }
 
 /* Rows times columns squared, and columns, whose cube a factor takes: beyond these the comparison

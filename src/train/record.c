@@ -39,7 +39,7 @@ static char *text_of(const json_t *value, size_t style)
     return text;
 }
 
-static char *dump(json_t *object)
+static char *dump_json(json_t *object)
 {
     char *text = text_of(object, JSON_STYLE);
     json_decref(object);
@@ -105,7 +105,7 @@ char *record_training(const train_state *s, const recipe *r, const nicest_train_
     char *chosen = utf8_repaired(result->chosen); /* it names columns of anybody's files */
     if (!chosen)
         return NULL;
-    char *record = dump(json_pack(
+    char *record = dump_json(json_pack(
         "{s:o, s:I, s:I, s:I, s:I, s:I, s:i, s:o, s:o, s:o, s:o, s:{s:o, s:o}, s:s, s:[s,s,s,s,s], s:o}",
         "recipe", recipe_json(r, options), "rows", (json_int_t)result->rows, "valid_rows",
         (json_int_t)valid_rows, "held_out_rows", (json_int_t)held_out_rows, "epochs",
@@ -157,7 +157,7 @@ char *record_identity(const recipe *r, const nicest_train_options *options,
                             json_integer((json_int_t)file_crc32(bytes, size)));
         nicest_free(bytes);
     }
-    return identity ? dump(identity) : NULL;
+    return identity ? dump_json(identity) : NULL;
 }
 
 /* The lines of a text in which it differs. */
@@ -191,8 +191,8 @@ static nicest_status say_difference(const char *place, const json_t *theirs, con
 }
 
 /* Depth first. */
-static nicest_status compare(const json_t *theirs, const json_t *ours, const char *place,
-                             char **found)
+static nicest_status compare_identities(const json_t *theirs, const json_t *ours, const char *place,
+                                        char **found)
 {
     const char *key;
     json_t *value;
@@ -204,7 +204,7 @@ static nicest_status compare(const json_t *theirs, const json_t *ours, const cha
         if (!here)
             return fail_memory();
         if (json_is_object(value) && json_is_object(other))
-            status = compare(other, value, here, found);
+            status = compare_identities(other, value, here, found);
         else if (!other || !json_equal(value, (json_t *)other))
             status = say_difference(here, other, value, found);
         memory_free(here);
@@ -224,7 +224,7 @@ nicest_status record_difference(const char *theirs, const char *ours, char **dif
     if (status == NICEST_OK)
         status = json_read(&b, ours, strlen(ours));
     if (status == NICEST_OK)
-        status = compare(a, b, "", difference);
+        status = compare_identities(a, b, "", difference);
     json_decref(a);
     json_decref(b);
     return status;
@@ -276,7 +276,7 @@ char *record_counters(const train_state *s)
     }
     good = json_object_set_new(object, "curve", curve_json(s)) == 0 && good;
     if (good)
-        return dump(object);
+        return dump_json(object);
     json_decref(object);
     return NULL;
 }
@@ -456,7 +456,7 @@ nicest_status record_log_sync(const char *path)
 
 nicest_status record_log(const char *path, train_state *s, const curve_point *p)
 {
-    char *line = dump(json_pack(
+    char *line = dump_json(json_pack(
         "{s:I, s:f, s:o, s:o, s:o, s:f, s:f, s:i}", "step", (json_int_t)p->step, "epoch", p->epoch,
         "train_logp", number(p->train_logp), "valid_logp", number(p->valid_logp), "best_logp",
         number(s->best_logp), "rate", p->rate, "seconds", s->seconds, "retries", s->retries));

@@ -3,7 +3,7 @@
 #define NICEST_TRAIN_RECORD_H
 
 #include "train/recipe.h"
-#include "train/state.h"
+#include "train/train_state.h"
 
 /* Adds a point to the curve; a full curve is thinned by half. */
 void record_point(train_state *s, const curve_point *point);

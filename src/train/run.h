@@ -4,7 +4,7 @@
 
 #include "train/recipe.h"
 #include "train/shift.h"
-#include "train/state.h"
+#include "train/train_state.h"
 #include "train/step.h"
 #include "train/trainer.h"
 #include "train/words.h"

@@ -490,7 +490,8 @@ nicest_status run_open(trainer *t)
     return open_run(t);
 }
 
-static nicest_status prepare(trainer *t, const nicest_data *train, const nicest_data *valid)
+static nicest_status prepare_training(trainer *t, const nicest_data *train,
+                                      const nicest_data *valid)
 {
     unsigned height, width, channels;
     size_t d = nicest_data_columns(train);
@@ -706,7 +707,7 @@ static void next_batch(trainer *t)
 
 /* ------------------------------------------------------------------ telling, recovering, saving */
 
-static nicest_progress report(const trainer *t)
+static nicest_progress progress_now(const trainer *t)
 {
     const train_state *s = &t->state;
     nicest_progress p = {
@@ -728,7 +729,7 @@ static nicest_progress report(const trainer *t)
 
 void run_tell(trainer *t, const char *event)
 {
-    nicest_progress p = report(t);
+    nicest_progress p = progress_now(t);
     p.event = event;
     t->told = p.seconds;
     if (t->options.progress && t->options.progress(t->options.context, &p) != 0)
@@ -954,13 +955,13 @@ nicest_status nicest_trainer_progress(nicest_trainer *t, nicest_progress *progre
     if (!t || !progress)
         return fail(NICEST_E_ARGUMENT, "the trainer or the place for its progress is NULL");
     start_clock(t);
-    *progress = report(t);
+    *progress = progress_now(t);
     return NICEST_OK;
 }
 
 /* ------------------------------------------------------------------ the result */
 
-static nicest_status describe(trainer *t, nicest_model *model)
+static nicest_status describe_model(trainer *t, nicest_model *model)
 {
     const nicest_data *data = t->rows.train;
     size_t d = nicest_data_columns(data);
@@ -1059,7 +1060,7 @@ static nicest_status make_model(trainer *t, double logp, nicest_model **model)
     t->result.chosen = t->said.text;
     nicest_status status = model_say(made, t->said.text);
     if (status == NICEST_OK)
-        status = describe(t, made);
+        status = describe_model(t, made);
     if (status == NICEST_OK)
         status = describe_columns(t, made);
     t->result.chosen = model_said(made);
@@ -1147,7 +1148,7 @@ nicest_status trainer_new(nicest_trainer **out, const nicest_data *train, const 
     nicest_status status = leave_out(t, &train, &valid);
     t->rows.all = train;
     if (status == NICEST_OK)
-        status = prepare(t, train, valid);
+        status = prepare_training(t, train, valid);
     if (status == NICEST_OK)
         status = begin(t);
     if (status == NICEST_OK && t->said.lacking)

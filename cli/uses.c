@@ -1,74 +1,14 @@
-/* report.c - see report.h. What takes long is done on some of the rows, and the page says on how
+/* uses.c - see uses.h. What takes long is done on some of the rows, and the page says on how
  * many. */
-#include "report.h"
+#include "uses.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "detection.h"
+#include "roc.h"
 
 enum { STRIP = 10, FILLED = 200, SWEPT = 500, LEVELS = 6, KINDS = 4 };
-
-static const char HEAD[] =
-    "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
-    "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n";
-
-static const char STYLE[] =
-    ":root { --soft: #f5f5f3; --good: #00735a; --bad: #b03a00; }\n"
-    "@media (prefers-color-scheme: dark) { :root { --soft: #202327; --good: #4cc9a4; --bad: #ff8c5a; "
-    "} }\n"
-    "* { box-sizing: border-box; }\n"
-    "body { font: 16px/1.5 system-ui, sans-serif; color: var(--ink); background: var(--paper);\n"
-    "  max-width: 62rem; margin: 0 auto; padding: 1rem; overflow-wrap: anywhere; }\n"
-    "h1 { font-size: 1.6rem; margin: 0.5rem 0; }\n"
-    "h2 { font-size: 1.2rem; margin: 2.2rem 0 0.5rem; border-bottom: 1px solid var(--faint); }\n"
-    ".cards { display: grid; grid-template-columns: repeat(auto-fit, minmax(9rem, 1fr)); gap: "
-    "0.6rem; }\n"
-    ".card { background: var(--soft); border-radius: 6px; padding: 0.5rem 0.8rem; }\n"
-    ".card b { display: block; font-size: 1.2rem; font-variant-numeric: tabular-nums; }\n"
-    "figure { margin: 0.8rem 0; } figcaption { margin-top: 0.3rem; font-size: 0.9rem; color: var(--muted); }\n"
-    "svg.pixels image { image-rendering: pixelated; }\n"
-    ".scroll { overflow-x: auto; overflow-wrap: normal; }\n"
-    "table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: 0.9rem; }\n"
-    "th, td { padding: 0.25rem 0.7rem; text-align: right; border-bottom: 1px solid var(--faint); "
-    "}\n"
-    "td:not(:first-child) { white-space: nowrap; }\n"
-    "td.why, th.why { text-align: left; white-space: normal; min-width: 15rem; }\n"
-    "th:first-child, td:first-child { text-align: left; }\n"
-    "pre { background: var(--soft); border-radius: 6px; padding: 0.7rem; overflow-x: auto;\n"
-    "  font-size: 0.85rem; }\n"
-    ".good { color: var(--good); } .bad { color: var(--bad); font-weight: bold; }\n";
-
-/* ------------------------------------------------------------------ the page */
-
-page page_open(const char *title, const char *more)
-{
-    page p = {0};
-    page_add(&p, "%s%s<title>", HEAD, more);
-    page_text(&p, title);
-    page_add(&p, "</title>\n<style>\n%s%s</style>\n</head>\n<body>\n", CHART_STYLE, STYLE);
-    return p;
-}
-
-void page_close(page *p, const char *path)
-{
-    page_add(p, "</body>\n</html>\n");
-    save_text(p->text, path);
-    block_free(p->text);
-    *p = (page){0};
-}
-
-void heading(page *p, const char *text)
-{
-    page_add(p, "<h2>%s</h2>\n", text);
-}
-
-const char *name_of(const char *path)
-{
-    const char *slash = strrchr(path, '/');
-    return slash && slash[1] ? slash + 1 : path;
-}
 
 static size_t fewer(size_t a, size_t b)
 {
@@ -93,8 +33,8 @@ static void say_none_whole(page *p, const char *what)
 
 /* ------------------------------------------------------------------ holes */
 
-static nicest_inpaint_result fill(const report_rows *r, const double *rows, size_t n,
-                                  const char *mask, double *filled, unsigned char *hidden)
+static nicest_inpaint_result fill_some(const report_rows *r, const double *rows, size_t n,
+                                       const char *mask, double *filled, unsigned char *hidden)
 {
     nicest_inpaint_options options;
     nicest_inpaint_result result;
@@ -120,7 +60,7 @@ static strip strip_of(const report_rows *r, const char *mask)
     double *tiles = block_new(3 * cells, sizeof *tiles);
     double *rows = spread_rows(r->rows, r->n, r->d, n);
     unsigned char *hidden = block_new(cells, 1);
-    nicest_inpaint_result found = fill(r, rows, n, mask, tiles + 2 * cells, hidden);
+    nicest_inpaint_result found = fill_some(r, rows, n, mask, tiles + 2 * cells, hidden);
     const char *name = "three of four pixels";
     for (size_t i = 0; i < 3; i++)
         name = strcmp(mask, names[i][0]) ? name : names[i][1];
@@ -193,7 +133,7 @@ void report_filled(page *p, const report_rows *r)
         double *filled = block_new(n * r->d, sizeof *filled);
         double *rows = spread_rows(r->rows, r->n, r->d, n);
         unsigned char *hidden = block_new(n * r->d, 1);
-        nicest_inpaint_result found = fill(r, rows, n, "random:0.2", filled, hidden);
+        nicest_inpaint_result found = fill_some(r, rows, n, "random:0.2", filled, hidden);
         say_filled(p, &found, n);
         block_free(rows);
         block_free(hidden);
@@ -250,8 +190,8 @@ typedef struct judged {
 } judged;
 
 /* Of normal[n] and other[m]; the curve is the caller's. */
-static judged judge(const report_rows *r, const double *normal, size_t n, const double *other,
-                    size_t m)
+static judged judge_scores(const report_rows *r, const double *normal, size_t n,
+                           const double *other, size_t m)
 {
     size_t count = 0;
     double *scores = block_new(n + m, sizeof *scores);
@@ -286,7 +226,7 @@ static swept run_sweep(const report_rows *r, const whole_rows *some, const sweep
         found.mean[i] = summary_of(logp, n).mean;
         found.low[i] = quantile(sorted, count, 0.05);
         found.high[i] = quantile(sorted, count, 0.95);
-        judged j = judge(r, some->logp, n, logp, n);
+        judged j = judge_scores(r, some->logp, n, logp, n);
         found.auroc[i] = j.found.auroc;
         block_free(j.curve.recall);
         block_free(sorted);
@@ -396,7 +336,7 @@ void report_detection(page *p, const report_rows *r, const char *against)
     double *logp = score_rows(r->shared, r->model, other);
     if (count_known(logp, nicest_data_rows(other))) {
         /* How log p, and combined where there is one, tell the rows from others. */
-        judged all[2] = {judge(r, r->logp, r->n, logp, nicest_data_rows(other))};
+        judged all[2] = {judge_scores(r, r->logp, r->n, logp, nicest_data_rows(other))};
         /* By `combined`, where the model has it; else false. */
         const shared_settings *s = r->shared;
         size_t m = nicest_data_rows(other);
@@ -406,7 +346,7 @@ void report_detection(page *p, const report_rows *r, const char *against)
                     nicest_outlier_scores(r->model, other, "combined", 1, s->seed, s->threads,
                                           scores + r->n) == NICEST_OK;
         if (done)
-            all[1] = judge(r, scores, r->n, scores + r->n, m);
+            all[1] = judge_scores(r, scores, r->n, scores + r->n, m);
         block_free(scores);
         size_t count = done ? 2 : 1;
         panel panels[2];

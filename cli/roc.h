@@ -1,7 +1,7 @@
-/* detection.h - what is found, and what is flagged in vain, as the threshold on a score rises; the
+/* roc.h - what is found, and what is flagged in vain, as the threshold on a score rises; the
  * panels that show it; and the words of a reason. */
-#ifndef NICEST_CLI_DETECTION_H
-#define NICEST_CLI_DETECTION_H
+#ifndef NICEST_CLI_ROC_H
+#define NICEST_CLI_ROC_H
 
 #include "chart.h"
 

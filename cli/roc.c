@@ -1,5 +1,5 @@
-/* detection.c - see detection.h. */
-#include "detection.h"
+/* roc.c - see roc.h. */
+#include "roc.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -11,7 +11,7 @@ typedef struct judged {
     unsigned char truth;
 } judged;
 
-static int by_score(const void *a, const void *b)
+static int by_judged_score(const void *a, const void *b)
 {
     double x = ((const judged *)a)->score, y = ((const judged *)b)->score;
     return (x > y) - (x < y);
@@ -39,7 +39,7 @@ detection_curve detection_curve_of(const double *scores, const unsigned char *ou
         rows[count++] = (judged){scores[i], outlier[i]};
         outliers += outlier[i];
     }
-    qsort(rows, count, sizeof *rows, by_score);
+    qsort(rows, count, sizeof *rows, by_judged_score);
     curve_point(&k, 0, 0, outliers, (double)count - outliers);
     for (size_t i = 0; i < count; i++) {
         hits += rows[i].truth;

@@ -1,19 +1,8 @@
-/* report.h - an HTML page that stands alone, and its sections about what a model is for: holes,
- * corruptions, outliers.
- *
- * Needs no network; follows the reader's choice of dark or light; fits a phone. */
-#ifndef NICEST_CLI_REPORT_H
-#define NICEST_CLI_REPORT_H
+/* uses.h - sections of the report about what a model is for: holes, corruptions, outliers. */
+#ifndef NICEST_CLI_USES_H
+#define NICEST_CLI_USES_H
 
 #include "picture.h"
-
-/* `more` goes into the head: "" or another element. */
-page page_open(const char *title, const char *more);
-/* Writes the page to `path` and releases it. */
-void page_close(page *p, const char *path);
-void heading(page *p, const char *text);
-/* A path without its folders: pages may be shown to others. */
-const char *name_of(const char *path);
 
 /* Borrowed; rows[n, d] and logp[n] belong to data. height is 0 where the rows are no pictures. */
 typedef struct report_rows {

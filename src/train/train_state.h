@@ -1,6 +1,6 @@
-/* state.h - everything that changes while a model learns: what a checkpoint holds. */
-#ifndef NICEST_TRAIN_STATE_H
-#define NICEST_TRAIN_STATE_H
+/* train_state.h - everything that changes while a model learns: what a checkpoint holds. */
+#ifndef NICEST_TRAIN_TRAIN_STATE_H
+#define NICEST_TRAIN_TRAIN_STATE_H
 
 #include <stdbool.h>
 #include <stddef.h>
