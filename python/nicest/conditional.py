@@ -1,6 +1,8 @@
 """The density of y given X as an estimator. Needs scikit-learn."""
 from __future__ import annotations
 
+import warnings
+from numbers import Integral
 from typing import Any, Sequence
 
 import numpy as np
@@ -8,6 +10,7 @@ from sklearn.base import RegressorMixin
 from sklearn.utils.validation import check_array, check_consistent_length
 
 from . import _header as header
+from ._library import ArgumentError, NicestWarning
 from .data import Data
 from .estimators import _described, _FlowBase
 from .frames import columns_of_model, is_frame, is_pandas, is_series, like, table
@@ -64,6 +67,8 @@ class ConditionalFlow(RegressorMixin, _FlowBase):
         (n_samples, n_features)."""
         if y is None:
             raise ValueError("ConditionalFlow requires y to be passed, but the target y is None")
+        if not isinstance(self.n_draws, Integral) or self.n_draws < 1:
+            raise ValueError(f"n_draws {self.n_draws!r}: expected a whole number from 1 on")
         X = self._validated(X, reset=True)
         self._one = is_series(y) or not is_frame(y) and np.asarray(y).ndim < 2
         y = self._targets(X, y)
@@ -71,10 +76,23 @@ class ConditionalFlow(RegressorMixin, _FlowBase):
         self._x_names = [str(name) for name in getattr(self, "feature_names_in_", ())] or \
             [f"x{j + 1}" for j in range(self.n_features_in_)]
         self._y_names = self._target_names()
-        self._learn(self._joined(X, y), given=",".join(self._x_names))
+        rows = self._joined(X, y)
+        for name, values in zip(self._y_names, rows.numpy().T[len(self._x_names):]):
+            if (values == values[0]).all():
+                raise ValueError(f"{name} is {values[0]:g} in every row: a constant has no density")
+        text = [fact["name"] for fact in rows.facts()[:len(self._x_names)] if fact["what"] == "text"]
+        if text:
+            warnings.warn(f"left out, since nearly every row has another text: {', '.join(text)}", NicestWarning,
+                          stacklevel=2)
+        try:
+            self._learn(rows, given=",".join(name for name in self._x_names if name not in text) or None)
+        except ArgumentError as error:
+            if "no other column" not in str(error):
+                raise
+            raise ValueError("y only counts, or follows from X without doubt: it has no density given X") from None
         gone = [name for name in self._y_names if name not in self.model_.column_names]
         if gone:
-            raise ValueError(f"y: there is no density of the column {', '.join(gone)}: it only counts, or is free text")
+            raise ValueError(f"{', '.join(gone)}: there is no density of what only counts, rises, or is free text")
         return self
 
     def _targets(self, X: Any, y: Any) -> Any:
@@ -111,7 +129,10 @@ class ConditionalFlow(RegressorMixin, _FlowBase):
     def log_prob(self, X, y) -> Any:
         """Log-likelihood of each y given its row of X, of shape (n_samples,), in nats."""
         rows = self._validated(X)
-        return like(X, self._scored(self.model_.score(self._joined(rows, self._targets(rows, y)))))
+        y = self._targets(rows, y)
+        if y.shape[1] != self.n_targets_:
+            raise ValueError(f"y has {y.shape[1]} columns, but ConditionalFlow learnt {self.n_targets_}")
+        return like(X, self._scored(self.model_.score(self._joined(rows, y))))
 
     def score(self, X, y) -> float:
         """Mean log-likelihood, in nats."""

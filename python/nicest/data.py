@@ -8,7 +8,7 @@ from typing import Any, Sequence
 import numpy as np
 
 from . import _header as header
-from ._library import ArgumentError, address, check, encoded, handle, lib, names, text
+from ._library import ArgumentError, address, as_dict, check, encoded, handle, lib, names, text
 from .frames import column_names, frame_columns, is_pandas, is_polars, plain
 
 __all__ = ["Data", "open", "toy", "toy_names", "toy_log_density"]
@@ -122,6 +122,13 @@ class Data:
         if any(w is not None for w in words):
             return np.array([text(w) for w in words], dtype=object)
         return values.copy()
+
+    def facts(self) -> list[dict[str, Any]]:
+        """What each column is like: rows, missing, levels, least, median, most, mean, deviation, `what` it is, and
+        `advice` where it tells a density nothing."""
+        found = (header.nicest_column_facts * max(self.shape[1], 1))()
+        check(lib.nicest_data_facts(self._handle, found))
+        return [dict(name=name, **as_dict(one)) for name, one in zip(self.names, found)]
 
     def numpy(self, first: int = 0, count: int | None = None) -> np.ndarray:
         """Rows as float64, of shape (count, columns); all of them by default."""

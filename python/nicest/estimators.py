@@ -5,7 +5,7 @@ threads with the same result, and pickle as the bytes of the safe model file.
 """
 from __future__ import annotations
 
-from numbers import Real
+from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
@@ -125,6 +125,8 @@ class _FlowBase(BaseEstimator):
         return int(check_random_state(random_state).randint(2 ** 31 - 1))
 
     def _threads(self) -> int:
+        if self.n_jobs is not None and not isinstance(self.n_jobs, Integral):
+            raise ValueError(f"n_jobs {self.n_jobs!r}: expected a whole number or None")
         return 0 if self.n_jobs is None or self.n_jobs < 0 else int(self.n_jobs)
 
     def _validated(self, X: Any, *, reset: bool = False) -> Any:
@@ -132,6 +134,10 @@ class _FlowBase(BaseEstimator):
         that an array of numbers cannot hold."""
         if not reset:
             check_is_fitted(self)
+        if is_frame(X) and not X.shape[1]:
+            raise ValueError(f"Found array with 0 feature(s) (shape={X.shape}) while a minimum of 1 is required.")
+        if is_frame(X) and len(set(X.columns)) < X.shape[1]:
+            raise ValueError(f"names of columns stand twice: {list(X.columns)}")
         if is_frame(X) and not plain(X):
             X = validate_data(self, X, reset=reset, skip_check_array=True)
             if any(np.isinf(c).any() for c in frame_columns(X)[0]):
@@ -212,7 +218,8 @@ class Flow(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityMixin, _Flo
 
     def score_samples(self, X) -> Any:
         """Log-likelihood of each row, of shape (n_samples,), in nats."""
-        return like(X, self._scored(self.model_.score(self._rows(X))))
+        rows = self._rows(X)
+        return like(X, self._scored(self.model_.score(rows)))
 
     def score(self, X, y=None) -> float:
         """Mean log-likelihood of the rows, in nats."""
@@ -292,11 +299,14 @@ class FlowOutlierDetector(OutlierMixin, _FlowBase):
         share = self.contamination
         if not (isinstance(share, str) and share == "auto" or isinstance(share, Real) and 0 < share <= 0.5):
             raise ValueError(f"contamination {share!r}: expected 'auto' or a number in (0, 0.5]")
-        if not 0 < self.false_alarms < 1:
+        if not (isinstance(self.false_alarms, Real) and 0 < self.false_alarms < 1):
             raise ValueError(f"false_alarms {self.false_alarms!r}: expected a number between 0 and 1")
+        if not (self.rank_by is None or isinstance(self.rank_by, str)):
+            raise ValueError(f"rank_by {self.rank_by!r}: expected one of nicest.score_names(), or None")
         rows = self._fit(X)
         if share == "auto":
-            self.offset_ = self.model_.threshold(self.false_alarms, score=self.rank_by)
+            self.offset_ = self.model_.threshold(self.false_alarms, score=self.rank_by) if self.model_.calibrated \
+                else -np.inf
             if not np.isfinite(self.offset_):  # too few rows to promise the rate: nothing seen is flagged
                 self.offset_ = float(np.nextafter(np.min(self._scores(rows)), -np.inf))
         else:
@@ -339,6 +349,8 @@ class FlowOutlierDetector(OutlierMixin, _FlowBase):
         -------
         ndarray of bool of shape (n_samples,)
         """
+        if not (isinstance(fdr, Real) and 0 < fdr <= 1):
+            raise ValueError(f"fdr {fdr!r}: expected a number in (0, 1]")
         p = np.asarray(self.p_values(X))
         order = np.argsort(p, kind="stable")
         below = np.nonzero(p[order] <= fdr * np.arange(1, len(p) + 1) / len(p))[0]

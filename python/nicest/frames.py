@@ -3,6 +3,8 @@ library, and the library's numbers as columns of the same kind, with names, inde
 from __future__ import annotations
 
 import datetime
+import decimal
+import numbers
 import sys
 from typing import Any, NamedTuple, Sequence
 
@@ -67,12 +69,14 @@ def _objects(column: Sequence[Any], name: Any) -> tuple[np.ndarray, tuple | None
     """Words as their places in the sorted list of them, dates, or numbers; None and NaN are missing."""
     given = [None if w is None or w != w else w for w in column]
     kinds = {type(w) for w in given if w is not None}
-    if all(issubclass(k, (bool, int, float, np.number, np.bool_)) for k in kinds) and kinds:
+    if all(issubclass(k, (numbers.Real, decimal.Decimal, np.bool_)) for k in kinds) and kinds:
         return np.array([np.nan if w is None else float(w) for w in given]), None
     if all(issubclass(k, datetime.date) for k in kinds) and kinds:
         return _moments(np.array(["NaT" if w is None else w for w in given], "M8[us]"))
     if not all(issubclass(k, str) for k in kinds):
-        raise ArgumentError(f"column '{name}' of the data frame is neither numbers nor words nor times")
+        what = ", ".join(sorted(k.__name__ for k in kinds))
+        raise ArgumentError(f"column '{name}' of the data frame is neither numbers nor words nor times, but {what}: "
+                            "convert it, or leave it out")
     words = sorted({w.encode("utf-8", "replace") for w in given if w is not None})
     place = {w: i for i, w in enumerate(words)}
     values = np.array([np.nan if w is None else place[w.encode("utf-8", "replace")] for w in given])

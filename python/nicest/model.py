@@ -5,6 +5,7 @@ import ctypes
 import dataclasses
 import html
 import json
+import operator
 import os
 from types import MappingProxyType
 from typing import Any, Mapping, Sequence
@@ -453,6 +454,8 @@ class Model:
         options.samples, options.steps = draws, steps
         options.seed, options.threads = seed, self._threads
         cells = np.ascontiguousarray(cells, np.uint8)
+        if operator.index(draws) < 1:
+            raise ArgumentError(f"draws: expected 1 or more, got {draws}")
         out, spread = np.empty((draws, n, d)), np.empty((n, d))
         check(lib.nicest_inpaint(self._handle, address(values), n, address(cells), ctypes.byref(options),
                                  address(out), address(spread), ctypes.byref(result)))
@@ -561,7 +564,9 @@ class Model:
             the column "row").
         """
         values, columns = self._rows(rows), columns_of_model(self._handle)
-        n, most = len(values), min(most, self.columns)
+        n, most = len(values), min(operator.index(most), self.columns)
+        if most < 1:
+            raise ArgumentError(f"reasons of a row: expected 1 or more, got {most}")
         found, counts = (header.nicest_reason * (n * most))(), (ctypes.c_size_t * n)()
         check(lib.nicest_explain(self._handle, address(values), n, most, enough, seed, self._threads,
                                  header.nicest_tick(), None, found, counts))

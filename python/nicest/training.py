@@ -5,12 +5,15 @@ import ctypes
 import dataclasses
 import difflib
 import logging
+import operator
 import re
 import threading
 import time
 import warnings
 from types import MappingProxyType
-from typing import Any, Callable, Mapping, Sequence
+from typing import Any, Callable, Mapping
+
+import numpy as np
 
 from . import _header as header
 from ._library import ArgumentError, NicestError, NicestWarning, as_dict, check, handle, lib
@@ -49,10 +52,10 @@ def train_options() -> list[str]:
     return sorted(_FIELDS.keys() - _OURS)
 
 
-def _seconds(value: Any) -> float:
+def _seconds(value: Any) -> Any:
     """90, "90s", "1.5m", "2h"."""
     if not isinstance(value, str):
-        return float(value)
+        return value
     found = re.fullmatch(r"([0-9.]+)([smh]?)", value)
     if not found:
         raise ArgumentError(f"time '{value}': expected seconds, or a text as 90s, 10m, 1h")
@@ -63,7 +66,24 @@ def _hidden(value: Any) -> str:
     """64, (128, 128) or the text of the program, "128x2"."""
     if isinstance(value, str):
         return value
-    return ",".join(str(int(v)) for v in (value if isinstance(value, Sequence) else [value]))
+    try:
+        return ",".join(str(operator.index(v)) for v in (value if np.iterable(value) else [value]))
+    except TypeError:
+        raise ArgumentError(f"hidden: expected whole numbers, got {value!r}") from None
+
+
+def _of_kind(name: str, value: Any, kind: Any) -> Any:
+    """The value as the field of that kind takes it; ctypes alone would let a number wrap around."""
+    if kind is ctypes.c_char_p:
+        return str(value).encode()
+    try:
+        number = float(value) if kind is ctypes.c_double else operator.index(value)
+    except (TypeError, ValueError):
+        wanted = "a number" if kind is ctypes.c_double else "a whole number"
+        raise ArgumentError(f"{name}: expected {wanted}, got {value!r}") from None
+    if kind is not ctypes.c_double and kind(number).value != number:
+        raise ArgumentError(f"{name}: {number} is out of range")
+    return number
 
 
 def make_options(given: Mapping[str, Any], keep: list[Any]) -> header.nicest_train_options:
@@ -84,10 +104,9 @@ def make_options(given: Mapping[str, Any], keep: list[Any]) -> header.nicest_tra
             if value not in _WORDS[name]:
                 raise ArgumentError(f"{name} '{value}': expected {', '.join(_WORDS[name])}")
             value = _WORDS[name][value]
-        if _FIELDS[name] is ctypes.c_char_p:
-            value = str(value).encode()
-            keep.append(value)
-        setattr(options, name, value if not isinstance(value, bool) else int(value))
+        value = _of_kind(name, value, _FIELDS[name])
+        keep.append(value)
+        setattr(options, name, value)
     return options
 
 

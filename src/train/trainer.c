@@ -1101,7 +1101,18 @@ static const char *left_out_for(const nicest_column_facts *f)
     return strcmp(f->what, "empty") ? f->advice : NULL;
 }
 
-/* Such columns are left out of training and validation data, and named. */
+/* Whether a list between commas, or NULL, has the name. */
+static bool list_has(const char *list, const char *name)
+{
+    size_t length = strlen(name);
+    for (const char *at = list; at && (at = strstr(at, name)); at++)
+        if ((at == list || at[-1] == ',') && (!at[length] || at[length] == ','))
+            return length > 0;
+    return false;
+}
+
+/* Such columns are left out of training and validation data, and named; not a number or time that
+ * the density is given. */
 static nicest_status leave_out(trainer *t, const nicest_data **train, const nicest_data **valid)
 {
     size_t n = nicest_data_columns(*train), kept = 0;
@@ -1114,10 +1125,13 @@ static nicest_status leave_out(trainer *t, const nicest_data **train, const nice
     if (status == NICEST_OK && !all)
         status = nicest_data_facts(*train, facts);
     for (size_t j = 0; status == NICEST_OK && j < n; j++) {
-        const char *why = all ? NULL : left_out_for(&facts[j]);
+        const char *name = nicest_data_column_name(*train, j);
+        bool stays = all || (nicest_data_column_kind(*train, j) != NICEST_CATEGORY &&
+                             list_has(t->options.given, name));
+        const char *why = stays ? NULL : left_out_for(&facts[j]);
         if (why)
-            words_add(&t->said, "column %s: left out, since %s (--drop %s says so too)",
-                      nicest_data_column_name(*train, j), why, nicest_data_column_name(*train, j));
+            words_add(&t->said, "column %s: left out, since %s (--drop %s says so too)", name, why,
+                      name);
         else
             place[kept++] = j;
     }
