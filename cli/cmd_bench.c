@@ -22,7 +22,8 @@ static const option BENCH_OPTIONS[] = {
      .offset = offsetof(bench_settings, seconds), .help = "about how long to measure"},
     {.name = "models", .type = OPTION_TEXT, .argument = "NAMES",
      .offset = offsetof(bench_settings, models), .unset = "all",
-     .help = "which of paper256,paper1024,table,toy to measure"},
+     .help = "which of paper256, paper1024, table, toy, affine, spline, affine-wide, spline-wide to "
+             "measure"},
     {0},
 };
 /* clang-format on */
@@ -95,6 +96,9 @@ static void print_standard(const nicest_bench_result *r, size_t i)
            r->model[i].parameters, r->model[i].batch);
     print_figure("step", 3, &r->model[i].step_ms, "ms");
     print_figure("step, 1 thread", 3, &r->model[i].step_one_thread_ms, "ms");
+    print_figure("  forward", 3, &r->model[i].forward_ms, "ms");
+    print_figure("  backward", 3, &r->model[i].backward_ms, "ms");
+    print_figure("its inverse", 3, &r->model[i].inverse_ms, "ms");
     print_figure("step, bf16", 3, &r->model[i].step_bf16_ms, "ms");
     if (r->threads > 1)
         printf("  1 -> %d threads %20.2f times\n", r->threads, threads_gain(r, i));
@@ -141,6 +145,9 @@ static const struct {
     {"step_ms", OFFSET(step_ms.median)},
     {"step_share", OFFSET(step_ms.share)},
     {"step_spread", OFFSET(step_ms.spread)},
+    {"forward_ms", OFFSET(forward_ms.median)},
+    {"inverse_ms", OFFSET(inverse_ms.median)},
+    {"backward_ms", OFFSET(backward_ms.median)},
     {"step_one_thread_ms", OFFSET(step_one_thread_ms.median)},
     {"step_one_thread_share", OFFSET(step_one_thread_ms.share)},
     {"step_bf16_ms", OFFSET(step_bf16_ms.median)},
@@ -210,9 +217,10 @@ const command BENCH_COMMAND = {
     .synopsis = "[--seconds T] [--threads N] [--models NAMES]",
     .description =
         "Measures this machine's peaks (multiply-adds in f32 and, where there is one, in bf16; "
-        "reading memory) and what is reached of them by four models: the paper's at batches of "
-        "256 and 1024, a table of 8 columns, a toy of 2. Of each the training step, also with one "
-        "thread and in bf16, scoring, inverse, sampling, the gradient that inpainting climbs, and "
+        "reading memory) and what is reached of them by eight models: the paper's at batches of "
+        "256 and 1024, a table of 8 columns, a toy of 2; and of such a table affine and spline "
+        "couplings with nets of 2 x 128 and (wide) 2 x 256. Of each the training step, also with one "
+        "thread and in bf16, its parts, scoring, inverse, sampling, the gradient that inpainting climbs, and "
         "one row alone; and how long the program takes to start. Figures are medians; spread is the distance of "
         "the 5th and 95th percentile as a share of the median; a share counts useful operations "
         "only. -o FILE.json keeps the figures.",

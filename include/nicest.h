@@ -727,17 +727,21 @@ typedef struct nicest_bench_result {
     /* The standard models. Shares count useful operations, 2 for each parameter, row and product,
      * of the peak of as many threads. Rates are rows a second of many rows at once. */
     struct {
-        const char *name;                  /* "paper256", "paper1024", "table", "toy" */
+        const char *name;                  /* "paper256", "paper1024", "table", "toy", "affine",
+                                            * "spline", "affine-wide", "spline-wide" */
         size_t columns, batch, parameters; /* 0 parameters: not measured */
         nicest_bench_figure step_ms;       /* forward, backward, gradient, Adam */
         nicest_bench_figure step_one_thread_ms;
+        /* of the step's batch, apart: rows to latent, latent to rows, and the way back through
+         * the layers, which leaves out the gradients of the weights and Adam */
+        nicest_bench_figure forward_ms, inverse_ms, backward_ms;
         nicest_bench_figure step_bf16_ms; /* share of peak_bf16; NaN: none */
         nicest_bench_figure score, inverse, sample;
         nicest_bench_figure gradient;   /* by the row, what inpainting climbs */
         nicest_bench_figure one_row_us; /* score of a row by one thread; share: floor / time */
         double one_row_floor_us; /* reading the parameters once at one_bandwidth; NaN where they fit
                                     in caches */
-    } model[4];
+    } model[8];
 } nicest_bench_result;
 /* Measures for about `seconds` altogether, with `threads` of its own (0: all processors). models:
  * names divided by commas (NULL: all); the figures of others are NaN. */

@@ -37,6 +37,10 @@ static void figures_belong_together(void **state)
     const nicest_bench_figure *shares[] = {&r.model[3].step_ms, &r.model[3].step_one_thread_ms,
                                            &r.model[3].score,   &r.model[3].inverse,
                                            &r.model[3].sample,  &r.model[3].gradient};
+    const nicest_bench_figure *ways[] = {&r.model[3].forward_ms, &r.model[3].inverse_ms,
+                                         &r.model[3].backward_ms};
+    for (size_t i = 0; i < 3; i++)
+        assert_true(isfinite(ways[i]->median)); /* the last is a difference */
     for (size_t i = 0; i < sizeof shares / sizeof *shares; i++)
         check_share(shares[i]);
     check(&r.model[3].one_row_us);

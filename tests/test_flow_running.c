@@ -124,6 +124,28 @@ static void inverse_runs_in_any_batch(void **state)
     flow_free(f);
 }
 
+static void one_row_alone_has_the_bits_of_many(void **state)
+{
+    (void)state;
+    flow *f = flow_of_text(LAYERS, 21);
+    double *x = rows_for(f, ROWS, 1), all[ROWS], alone[ROWS];
+    flow_workspace *many = workspace_of(f, FLOW_SCORE, 0, 2),
+                   *one = workspace_of(f, FLOW_SCORE, 1, 1);
+    flow_job job = {.input = FLOW_CONTINUOUS, .rows = ROWS, .values = x, .logp = all};
+    flow_run(many, &job);
+    for (size_t i = 0; i < ROWS; i++) {
+        job.rows = 1;
+        job.values = x + i * f->spec.columns;
+        job.logp = alone + i;
+        flow_run(one, &job);
+    }
+    assert_memory_equal(alone, all, sizeof all);
+    flow_workspace_free(many);
+    flow_workspace_free(one);
+    memory_free(x);
+    flow_free(f);
+}
+
 /* Too many parameters for a core's caches: such a flow takes longer tiles where threads are few. */
 static const char *const HEAVY = "nicest 1\ncolumns 9\nstandardise\npermute odd-even\n"
                                  "coupling move=second hidden=520x2 activation=relu\n"
@@ -477,6 +499,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_row_has_one_result_in_any_batch),
         cmocka_unit_test(inverse_runs_in_any_batch),
+        cmocka_unit_test(one_row_alone_has_the_bits_of_many),
         cmocka_unit_test(any_number_of_threads_gives_the_same_bits),
         cmocka_unit_test(learning_has_the_same_bits_for_any_number_of_threads),
         cmocka_unit_test(changed_weights_are_those_of_the_way_back),

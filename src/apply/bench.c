@@ -18,7 +18,7 @@
 #include "model/model.h"
 #include "train/step.h"
 
-enum { MODELS = 4, MOST_TIMES = 2001 };
+enum { MODELS = 8, MOST_TIMES = 2001 };
 
 typedef struct standard {
     const char *name;
@@ -26,13 +26,19 @@ typedef struct standard {
     const char *hidden, *prior;
     double levels; /* of a column; 0: continuous */
     size_t many;   /* rows to score at once; at least batch */
+    int couplings;
+    const char *rule;
 } standard;
 
 static const standard STANDARDS[MODELS] = {
-    {"paper256", 784, 256, "1000x5", "logistic", 256, 2048},
-    {"paper1024", 784, 1024, "1000x5", "logistic", 256, 2048},
-    {"table", 8, 512, "128x2", "normal", 0, 65536},
-    {"toy", 2, 256, "64x2", "normal", 0, 65536},
+    {"paper256", 784, 256, "1000x5", "logistic", 256, 2048, 4, "additive"},
+    {"paper1024", 784, 1024, "1000x5", "logistic", 256, 2048, 4, "additive"},
+    {"table", 8, 512, "128x2", "normal", 0, 65536, 4, "additive"},
+    {"toy", 2, 256, "64x2", "normal", 0, 65536, 4, "additive"},
+    {"affine", 8, 512, "128x2", "normal", 0, 32768, 5, "affine"},
+    {"spline", 8, 512, "128x2", "normal", 0, 32768, 5, "spline"},
+    {"affine-wide", 8, 512, "256x2", "normal", 0, 32768, 5, "affine"},
+    {"spline-wide", 8, 512, "256x2", "normal", 0, 32768, 5, "spline"},
 };
 
 /* One standard model with all that a measurement needs. */
@@ -47,6 +53,7 @@ typedef struct subject {
     /* Use goes through the public functions, as a user's program does. */
     nicest_workspace *workspace;
     double *out, *logp; /* [many, d], [many] */
+    double forward;     /* seconds of the last run_forward */
     nicest_status status;
 } subject;
 
@@ -66,9 +73,9 @@ static nicest_status open_flow(subject *s)
     for (size_t i = 0; what->levels > 0 && i < what->many * d; i++)
         s->rows[i] = fmin(floor(fabs(s->rows[i]) * what->levels / 4), what->levels - 1);
     char *text = memory_format("nicest 1\ncolumns %zu\npermute odd-even\n", what->columns);
-    for (int i = 0; text && i < 4; i++) {
-        char *longer = memory_format("%scoupling move=%s hidden=%s\n", text,
-                                     i % 2 ? "first" : "second", what->hidden);
+    for (int i = 0; text && i < what->couplings; i++) {
+        char *longer = memory_format("%scoupling move=%s hidden=%s rule=%s\n", text,
+                                     i % 2 ? "first" : "second", what->hidden, what->rule);
         memory_free(text);
         text = longer;
     }
@@ -92,6 +99,14 @@ static nicest_status open_flow(subject *s)
 
 /* ------------------------------------------------------------------ timing */
 
+static nicest_bench_figure median_time(double *times, int count)
+{
+    values_sort(times, (size_t)count);
+    double median = times[count / 2];
+    return (nicest_bench_figure){median, (times[count * 19 / 20] - times[count / 20]) / median,
+                                 NAN};
+}
+
 nicest_bench_figure bench_measure(void (*run)(void *), void *context, double seconds)
 {
     double times[MOST_TIMES];
@@ -104,10 +119,7 @@ nicest_bench_figure bench_measure(void (*run)(void *), void *context, double sec
         run(context);
         times[count++] = parallel_clock() - start;
     }
-    values_sort(times, (size_t)count);
-    double median = times[count / 2];
-    return (nicest_bench_figure){median, (times[count * 19 / 20] - times[count / 20]) / median,
-                                 NAN};
+    return median_time(times, count);
 }
 
 nicest_bench_figure bench_rate(nicest_bench_figure time, double work)
@@ -133,9 +145,56 @@ static void run_step(void *context)
     stepper_apply(&s->stepper, 1e-6);
 }
 
+/* The batch through the layers and the prior, no tape written. */
+static void run_forward(void *context)
+{
+    subject *s = context;
+    double start = parallel_clock();
+    flow_run(s->learn, &(flow_job){.input = FLOW_CONTINUOUS,
+                                   .rows = s->what->batch,
+                                   .values = s->rows,
+                                   .logp = s->logp});
+    s->forward = parallel_clock() - start;
+}
+
+static void run_layers_inverse(void *context)
+{
+    subject *s = context;
+    flow_run(s->learn, &(flow_job){.input = FLOW_LATENT,
+                                   .rows = s->what->batch,
+                                   .values = s->rows,
+                                   .continuous = s->out});
+}
+
+/* The way there with a tape, and back: what it takes longer than the way there alone. Gradients by
+ * the weights and Adam come behind these. */
+static nicest_bench_figure measure_backward(subject *s, double seconds)
+{
+    flow_job job = {.input = FLOW_CONTINUOUS, .rows = s->what->batch, .values = s->rows};
+    double times[MOST_TIMES], begin = parallel_clock();
+    int count = 0;
+    while (count < MOST_TIMES && (count < 3 || parallel_clock() - begin < seconds)) {
+        run_forward(s);
+        double start = parallel_clock();
+        flow_learn(s->learn, &job);
+        times[count++] = parallel_clock() - start - s->forward;
+    }
+    return median_time(times, count);
+}
+
+/* ways: forward, inverse, backward; in milliseconds */
+static void measure_ways(subject *s, double seconds, nicest_bench_figure *ways)
+{
+    ways[0] = bench_measure(run_forward, s, seconds / 3);
+    ways[1] = bench_measure(run_layers_inverse, s, seconds / 3);
+    ways[2] = measure_backward(s, seconds / 3);
+    for (int i = 0; i < 3; i++)
+        ways[i].median *= 1e3;
+}
+
 /* Milliseconds, and the share of `peak` GFLOP/s. */
 static nicest_status measure_step(subject *s, int threads, bool bf16, double peak, double seconds,
-                                  nicest_bench_figure *figure)
+                                  nicest_bench_figure *figure, nicest_bench_figure *ways)
 {
     optimizer_settings adam = {NICEST_ADAM, 0.9, 0.99, 1e-4, 0, 0};
     nicest_status status =
@@ -149,6 +208,8 @@ static nicest_status measure_step(subject *s, int threads, bool bf16, double pea
         *figure = bench_measure(run_step, s, seconds);
         figure->share = 6e-9 * parameters * (double)s->what->batch / figure->median / peak;
         figure->median *= 1e3;
+        if (ways)
+            measure_ways(s, seconds, ways);
     }
     stepper_close(&s->stepper);
     optimizer_close(&s->optimizer);
@@ -159,14 +220,18 @@ static nicest_status measure_step(subject *s, int threads, bool bf16, double pea
 
 static nicest_status measure_steps(subject *s, int index, double seconds, nicest_bench_result *r)
 {
-    nicest_bench_figure *one = &r->model[index].step_one_thread_ms;
-    TRY(measure_step(s, r->threads, false, r->peak_f32, seconds, &r->model[index].step_ms));
+    nicest_bench_figure *one = &r->model[index].step_one_thread_ms, ways[3];
+    TRY(measure_step(s, r->threads, false, r->peak_f32, seconds, &r->model[index].step_ms, ways));
+    r->model[index].forward_ms = ways[0];
+    r->model[index].inverse_ms = ways[1];
+    r->model[index].backward_ms = ways[2];
     *one = r->model[index].step_ms;
     if (r->threads > 1)
-        TRY(measure_step(s, 1, false, r->one_peak_f32, seconds, one));
+        TRY(measure_step(s, 1, false, r->one_peak_f32, seconds, one, NULL));
     if (!gemm_has_bf16())
         return NICEST_OK;
-    return measure_step(s, r->threads, true, r->peak_bf16, seconds, &r->model[index].step_bf16_ms);
+    return measure_step(s, r->threads, true, r->peak_bf16, seconds, &r->model[index].step_bf16_ms,
+                        NULL);
 }
 
 /* ------------------------------------------------------------------ use */
@@ -249,7 +314,7 @@ static nicest_status measure_use(subject *s, int index, double seconds, nicest_b
 
 static nicest_status measure_model(int index, double seconds, nicest_bench_result *r)
 {
-    enum { FIGURES = 8 };
+    enum { FIGURES = 9 };
     subject s;
     const standard *what = &STANDARDS[index];
     s = (subject){.what = what,
@@ -283,9 +348,11 @@ static nicest_status choose_models(const char *models, bool *wanted)
                               memcmp(STANDARDS[i].name, models, length) != 0))
             i++;
         if (i == MODELS)
-            return fail(NICEST_E_ARGUMENT,
-                        "'%.*s' is no standard model; there are paper256, paper1024, table, toy",
-                        (int)(length < 64 ? length : 64), models);
+            return fail(
+                NICEST_E_ARGUMENT,
+                "'%.*s' is no standard model; there are paper256, paper1024, table, toy, affine, "
+                "spline, affine-wide, spline-wide",
+                (int)(length < 64 ? length : 64), models);
         wanted[i] = true;
         models = models[length] ? models + length + 1 : NULL;
     }
@@ -313,6 +380,7 @@ static nicest_status measure_all(const bool *wanted, double seconds, nicest_tick
         r->model[i].batch = STANDARDS[i].batch;
         r->model[i].step_ms = r->model[i].step_one_thread_ms = none;
         r->model[i].step_bf16_ms = r->model[i].one_row_us = none;
+        r->model[i].forward_ms = r->model[i].inverse_ms = r->model[i].backward_ms = none;
         r->model[i].score = r->model[i].inverse = none;
         r->model[i].sample = r->model[i].gradient = none;
         r->model[i].one_row_floor_us = NAN;

@@ -367,7 +367,12 @@ nicest_status flow_workspace_new(flow_workspace **out, const flow *f, flow_use u
         TRY_TO(fail_memory());
     if (w->use != FLOW_SCORE)
         TRY_TO(lay_tapes(w));
-    if (w->use == FLOW_GRADIENT)
+    if (w->use == FLOW_SCORE && w->rows == 1 && f->tensors.trainable <= CACHED_PARAMETERS) {
+        w->forms.columns = memory_new(f->tensors.trainable + GEMM_PANEL, sizeof(real));
+        if (!w->forms.columns)
+            TRY_TO(fail_memory());
+    }
+    if (w->use == FLOW_GRADIENT || w->forms.columns)
         transpose_all(w);
     for (int i = 0; i < w->threads; i++)
         TRY_TO(prepare_worker(w, &w->workers[i]));
@@ -397,6 +402,7 @@ void flow_workspace_free(flow_workspace *w)
     memory_free(w->activations);
     memory_free(w->forms.transposed);
     memory_free(w->forms.paired);
+    memory_free(w->forms.columns);
     memory_free(w->inputs);
     memory_free(w->masks);
     memory_free(w->dx);

@@ -71,7 +71,8 @@ typedef enum flow_use {
 
 typedef struct flow_workspace flow_workspace;
 
-/* rows: the most rows of one pass that needs a tape (FLOW_SCORE: only a hint; 0: many). With
+/* rows: the most rows of one pass that needs a tape (FLOW_SCORE: only a hint; 0: many; 1: theta must
+ * not change while it lives, for small flows keep their weights in another order). With
  * FLOW_LEARN and FLOW_RECOMPUTE every batch has exactly that many. bf16: products in bf16, but for
  * FLOW_SCORE. Borrowed: `f` must outlive it. */
 nicest_status flow_workspace_new(flow_workspace **out, const flow *f, flow_use use, size_t rows,

@@ -58,6 +58,7 @@ typedef struct tape {
 typedef struct weight_forms {
     real *transposed; /* W' in tiles, for the way back; in bf16 of pairs */
     real *paired;     /* in bf16: W as pairs, for the way forward; else NULL */
+    real *columns;    /* W' row by row, for one row that stays forward; NULL: W is read */
 } weight_forms;
 
 /* What makes a training step's dropout: a unit is kept or not by (seed, draw, layer, map, unit,

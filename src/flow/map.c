@@ -126,10 +126,32 @@ const real *map_operand(const map *m, tile *t, const real *a)
     return a;
 }
 
+/* y' = a' W' + b' of one row, with the bits of y: along the outputs a vector holds many sums. */
+static void one_row_forward(const map *m, const tile *t, const real *a, size_t first, size_t rows,
+                            gemm_start start, gemm_end end, const real *bias, real *out)
+{
+    gemm_shape shape = {.m = 1,
+                        .n = rows,
+                        .k = m->in,
+                        .lda = m->in,
+                        .b_step = m->out,
+                        .b_panel = GEMM_PANEL,
+                        .ldc = rows,
+                        .start = start == GEMM_BIAS ? GEMM_ADD : start,
+                        .end = end};
+    if (start == GEMM_BIAS)
+        memcpy(out, bias, rows * sizeof *out);
+    gemm_run(&shape, a, form_of(m, t, t->forms.columns) + first, NULL, out);
+}
+
 /* y = W a + b, over the rows of a tile */
 void map_forward(const map *m, const tile *t, const real *operand, size_t first, size_t rows,
                  gemm_start start, gemm_end end, const real *bias, real *out)
 {
+    if (t->padded == 1 && t->forms.columns && end != GEMM_SLOPE && end != GEMM_GATE) {
+        one_row_forward(m, t, operand, first, rows, start, end, bias ? bias + first : NULL, out);
+        return;
+    }
     gemm_shape shape = {.m = rows,
                         .n = t->padded,
                         .k = m->in,
@@ -151,7 +173,8 @@ void map_backward(const map *m, tile *t, const real *delta, gemm_start start, ge
 {
     size_t used = t->scratch->used, step = m->limit ? GEMM_TILE_ROWS : m->in, unread = 0;
     const map transposed = {.in = m->out, .out = m->in};
-    const real *operand = map_operand(&transposed, t, delta), *form = form_of(m, t, t->forms.transposed);
+    const real *operand = map_operand(&transposed, t, delta),
+               *form = form_of(m, t, t->forms.transposed);
     size_t pair = t->bf16 ? 2 : 1;
     for (size_t row = 0; row < m->in; row += step) {
         size_t rows = m->in - row < step ? m->in - row : step;
@@ -175,12 +198,19 @@ void map_backward(const map *m, tile *t, const real *delta, gemm_start start, ge
 
 void map_transpose(const map *m, const block *which, const real *theta, weight_forms *forms)
 {
-    real *transposed = forms->transposed + (m->weight - theta);
+    size_t at = (size_t)(m->weight - theta);
+    if (forms->columns) {
+        for (size_t i = which->row; i < which->row + which->rows; i++)
+            for (size_t j = 0; j < m->in; j++)
+                forms->columns[at + j * m->out + i] = m->weight[i * m->in + j];
+        return;
+    }
+    real *transposed = forms->transposed + at;
 #ifndef NICEST_DOUBLE
     if (forms->paired) {
         size_t half = (m->in + 1) / 2;
-        gemm_pair_columns(forms->paired + (m->weight - theta) + which->row * half,
-                          m->weight + which->row * m->in, which->rows, m->in, m->in);
+        gemm_pair_columns(forms->paired + at + which->row * half, m->weight + which->row * m->in,
+                          which->rows, m->in, m->in);
         gemm_to_pair_tiles(transposed, m->weight, which->row, which->rows, m->out, m->in);
         return;
     }

@@ -14,10 +14,19 @@
  * is no branch and only the two slopes of the bin that is hit are computed. Values are clamped into
  * their bin before the formula; knots are float, the formula that moves the state is double. */
 #include <math.h>
+#include <stdint.h>
 #include <stdio.h>
 
 #include "base/clones.h"
 #include "flow/rule.h"
+
+#if defined(__GNUC__) && !defined(__clang__)
+/* Selections stay whole, for they become blends; products and sums become one. */
+#pragma GCC optimize("O3", "fp-contract=fast", "no-trapping-math", "no-math-errno",                \
+                     "no-thread-jumps")
+#elif defined(__clang__)
+#pragma STDC FP_CONTRACT ON
+#endif
 
 enum { LONGEST = 2 * GEMM_PANEL, MOST_BINS = 32 };
 
@@ -28,87 +37,126 @@ static const double SLOPE_START = 0.53974241723693724;
 
 /* Where each row of a column is: its bin, and what the formula needs of it. */
 typedef struct spline_place {
-    real share[2][MOST_BINS][LONGEST];                   /* softmax of widths and of heights */
+    real share[2 * MOST_BINS * LONGEST]; /* [2][bins][n]: softmax of widths, of heights */
+    real sum[2 * MOST_BINS * LONGEST];   /* of the shares before each bin */
     real x[LONGEST], w[LONGEST], y[LONGEST], h[LONGEST]; /* lower corner, and size of the bin */
-    real bin[LONGEST], below[2][LONGEST];       /* its number; shares of the bins before it */
+    int32_t bin[LONGEST];                                /* its number */
+    real own[2][LONGEST], below[2][LONGEST];    /* its shares, and those of all bins before it */
     real slope[2][LONGEST], change[2][LONGEST]; /* d_k and d_k+1, and their slopes by the logit */
     real inside[LONGEST];                       /* 1, or 0 outside the box */
 } spline_place;
 
-/* share = softmax of K planes of n logits */
+/* share = softmax of K planes of n logits, of which `share` has the exponentials of logit - most */
 VECTOR_CLONES
-static void soft_shares(const real *logit, size_t bins, size_t n, real share[][LONGEST])
+static void divide_by_sum(size_t bins, size_t n, real *restrict share)
 {
-    real most[LONGEST], sum[LONGEST];
+    real sum[LONGEST];
+    for (size_t i = 0; i < n; i++)
+        sum[i] = share[i];
+    for (size_t k = 1; k < bins; k++)
+        for (size_t i = 0; i < n; i++)
+            sum[i] += share[k * n + i];
+    for (size_t i = 0; i < n; i++)
+        sum[i] = 1 / sum[i];
+    for (size_t k = 0; k < bins; k++)
+        for (size_t i = 0; i < n; i++)
+            share[k * n + i] *= sum[i];
+}
+
+/* share = logit - the largest of its K planes, so that no exponential overflows */
+VECTOR_CLONES
+static void lower_logits(const real *restrict logit, size_t bins, size_t n, real *restrict share)
+{
+    real most[LONGEST];
     for (size_t i = 0; i < n; i++)
         most[i] = logit[i];
     for (size_t k = 1; k < bins; k++)
         for (size_t i = 0; i < n; i++)
             most[i] = logit[k * n + i] > most[i] ? logit[k * n + i] : most[i];
-    for (size_t k = 0; k < bins; k++) {
-        for (size_t i = 0; i < n; i++)
-            share[k][i] = logit[k * n + i] - most[i];
-        vector_exp(share[k], share[k], n);
-        for (size_t i = 0; i < n; i++)
-            sum[i] = k ? sum[i] + share[k][i] : share[k][i];
-    }
-    for (size_t i = 0; i < n; i++)
-        sum[i] = 1 / sum[i];
     for (size_t k = 0; k < bins; k++)
         for (size_t i = 0; i < n; i++)
-            share[k][i] *= sum[i];
+            share[k * n + i] = logit[k * n + i] - most[i];
 }
 
-/* Finds the bins of v[n], which is x, or with `by_y` y; and the logits of the slopes at their ends.
- */
+/* Sums of the shares before each bin; and the bin of each v[n], where `axis` is 0 for x and 1 for
+ * y. */
 VECTOR_CLONES
-static void find_bins(const rule *self, const double *v, bool by_y, const real *slopes, size_t n,
-                      spline_place *p)
+static void find_bins(const rule *self, const double *restrict v, size_t axis, size_t n,
+                      spline_place *restrict p)
 {
-    const real box = (real)self->bound, size = 2 * box, least = (real)LEAST * size;
-    const real rest = size - least * (real)self->bins;
-    real at[2][LONGEST], seen[2][LONGEST], value[LONGEST];
+    const real box = (real)self->bound, least = (real)LEAST * 2 * box;
+    const real rest = 2 * box - least * (real)self->bins;
+    const size_t bins = self->bins, plane = bins * n;
+    real up[LONGEST];
     for (size_t i = 0; i < n; i++) {
-        value[i] = (real)v[i];
-        p->inside[i] = value[i] >= -box && value[i] <= box;
-        at[0][i] = at[1][i] = -box;
-        seen[0][i] = seen[1][i] = 0;
+        up[i] = (real)v[i] + box;
+        p->inside[i] = (real)v[i] >= -box && (real)v[i] <= box;
+        p->bin[i] = 0;
+        p->sum[i] = p->sum[plane + i] = 0;
     }
-    for (size_t k = 0; k < self->bins; k++) {
-        bool last = k + 1 == self->bins;
-        const real *low = k ? slopes + (k - 1) * n : NULL, *high = last ? NULL : slopes + k * n;
-        for (size_t i = 0; i < n; i++) {
-            real x = at[0][i], y = at[1][i];
-            real next_x = last ? box : x + (least + rest * p->share[0][k][i]);
-            real next_y = last ? box : y + (least + rest * p->share[1][k][i]);
-            bool here = k == 0 || value[i] >= (by_y ? y : x);
-            p->x[i] = here ? x : p->x[i];
-            p->w[i] = here ? next_x - x : p->w[i];
-            p->y[i] = here ? y : p->y[i];
-            p->h[i] = here ? next_y - y : p->h[i];
-            p->bin[i] = here ? (real)k : p->bin[i];
-            p->below[0][i] = here ? seen[0][i] : p->below[0][i];
-            p->below[1][i] = here ? seen[1][i] : p->below[1][i];
-            p->slope[0][i] = here ? (low ? low[i] : 0) : p->slope[0][i];
-            p->slope[1][i] = here ? (high ? high[i] : 0) : p->slope[1][i];
-            seen[0][i] += p->share[0][k][i];
-            seen[1][i] += p->share[1][k][i];
-            at[0][i] = next_x;
-            at[1][i] = next_y;
-        }
+    for (size_t k = 1; k < bins; k++) {
+        real *sum = p->sum + k * n;
+        const real *share = p->share + (k - 1) * n, *along = sum + axis * plane;
+        for (size_t i = 0; i < n; i++)
+            sum[i] = (sum - n)[i] + share[i];
+        for (size_t i = 0; i < n; i++)
+            (sum + plane)[i] = (sum + plane - n)[i] + (share + plane)[i];
+        for (size_t i = 0; i < n; i++)
+            p->bin[i] += up[i] >= least * (real)k + rest * along[i];
     }
 }
 
-/* Everything of column j but the formula: `raw` are its 3K - 1 planes. */
-static void place_column(const rule *self, const double *v, bool by_y, const real *raw, size_t n,
+/* Shares of the bin and the logits of the slopes at its ends, which at an end of the box are those
+ * of any bin. */
+VECTOR_CLONES
+static void pick_bins(const real *restrict slopes, size_t bins, size_t n, spline_place *restrict p)
+{
+    const size_t plane = bins * n;
+    for (size_t i = 0; i < n; i++) {
+        size_t k = (size_t)p->bin[i], at = k * n + i;
+        p->own[0][i] = p->share[at];
+        p->own[1][i] = p->share[plane + at];
+        p->below[0][i] = p->sum[at];
+        p->below[1][i] = p->sum[plane + at];
+        p->slope[0][i] = slopes[k > 0 ? at - n : at];
+        p->slope[1][i] = slopes[k + 1 < bins ? at : at - n];
+    }
+}
+
+/* Corners and sizes; at both ends of the box, exactly those of the box, and a slope of 1. */
+VECTOR_CLONES
+static void place_corners(const rule *self, size_t n, spline_place *restrict p)
+{
+    const real box = (real)self->bound, least = (real)LEAST * 2 * box;
+    const real rest = 2 * box - least * (real)self->bins;
+    const int32_t last = (int32_t)self->bins - 1;
+    for (size_t i = 0; i < n; i++) {
+        real x = least * (real)p->bin[i] + rest * p->below[0][i] - box;
+        real y = least * (real)p->bin[i] + rest * p->below[1][i] - box;
+        bool end = p->bin[i] == last;
+        p->x[i] = x;
+        p->y[i] = y;
+        p->w[i] = end ? box - x : least + rest * p->own[0][i];
+        p->h[i] = end ? box - y : least + rest * p->own[1][i];
+        p->slope[0][i] = (p->bin[i] ? p->slope[0][i] : 0) + (real)SLOPE_START;
+        p->slope[1][i] = (end ? 0 : p->slope[1][i]) + (real)SLOPE_START;
+    }
+}
+
+/* Everything of a column but the formula: `raw` are its 3K - 1 planes. */
+static void place_column(const rule *self, const double *v, size_t axis, const real *raw, size_t n,
                          spline_place *p)
 {
-    soft_shares(raw, self->bins, n, p->share[0]);
-    soft_shares(raw + self->bins * n, self->bins, n, p->share[1]);
-    find_bins(self, v, by_y, raw + 2 * self->bins * n, n, p);
+    const size_t bins = self->bins;
+    lower_logits(raw, bins, n, p->share);
+    lower_logits(raw + bins * n, bins, n, p->share + bins * n);
+    vector_exp(p->share, p->share, 2 * bins * n);
+    divide_by_sum(bins, n, p->share);
+    divide_by_sum(bins, n, p->share + bins * n);
+    find_bins(self, v, axis, n, p);
+    pick_bins(raw + 2 * bins * n, bins, n, p);
+    place_corners(self, n, p);
     for (int end = 0; end < 2; end++) {
-        for (size_t i = 0; i < n; i++)
-            p->slope[end][i] += (real)SLOPE_START;
         vector_softplus(p->slope[end], p->slope[end], p->change[end], n);
         for (size_t i = 0; i < n; i++)
             p->slope[end][i] += (real)LEAST;
@@ -172,7 +220,7 @@ static void spline_forward(const rule *self, rule_job *job)
         double *x = job->x + j * n;
         for (size_t i = 0; job->kept && i < n; i++)
             job->kept[j * n + i] = (real)x[i];
-        place_column(self, x, false, job->parameters + j * self->parameters * n, n, &p);
+        place_column(self, x, 0, job->parameters + j * self->parameters * n, n, &p);
         move_forward(x, &p, n, slope);
         add_log_slope(job, j, slope, &p, 1);
     }
@@ -185,7 +233,7 @@ static void spline_inverse(const rule *self, rule_job *job)
     real slope[LONGEST];
     for (size_t j = 0; j < job->columns; j++) {
         double *y = job->x + j * n;
-        place_column(self, y, true, job->parameters + j * self->parameters * n, n, &p);
+        place_column(self, y, 1, job->parameters + j * self->parameters * n, n, &p);
         move_inverse(y, &p, n, slope);
         add_log_slope(job, j, slope, &p, -1);
     }
@@ -235,18 +283,15 @@ static void give_shares(const rule *self, const spline_place *p, const spline_de
                         size_t n, real *logit)
 {
     const real factor = (real)(2 * self->bound * (1 - LEAST * (double)self->bins));
+    const real *share = p->share + (size_t)axis * self->bins * n;
     real mean[LONGEST];
     for (size_t i = 0; i < n; i++)
-        mean[i] = d->corner[axis][i] * p->below[axis][i];
-    for (size_t k = 0; k < self->bins; k++)
-        for (size_t i = 0; i < n; i++)
-            mean[i] += p->bin[i] == (real)k ? d->size[axis][i] * p->share[axis][k][i] : 0;
+        mean[i] = d->corner[axis][i] * p->below[axis][i] + d->size[axis][i] * p->own[axis][i];
     for (size_t k = 0; k < self->bins; k++)
         for (size_t i = 0; i < n; i++) {
-            real by_share = (real)k < p->bin[i]    ? d->corner[axis][i]
-                            : (real)k == p->bin[i] ? d->size[axis][i]
-                                                   : 0;
-            logit[k * n + i] = factor * p->share[axis][k][i] * (by_share - mean[i]);
+            real by_share = (int32_t)k < p->bin[i] ? d->corner[axis][i] : 0;
+            by_share = (int32_t)k == p->bin[i] ? d->size[axis][i] : by_share;
+            logit[k * n + i] = factor * share[k * n + i] * (by_share - mean[i]);
         }
 }
 
@@ -257,9 +302,9 @@ static void give_slopes(const rule *self, const spline_place *p, const spline_de
 {
     for (size_t k = 0; k + 1 < self->bins; k++)
         for (size_t i = 0; i < n; i++)
-            logit[k * n + i] = p->bin[i] == (real)k       ? d->slope[1][i]
-                               : p->bin[i] == (real)k + 1 ? d->slope[0][i]
-                                                          : 0;
+            logit[k * n + i] = p->bin[i] == (int32_t)k       ? d->slope[1][i]
+                               : p->bin[i] == (int32_t)k + 1 ? d->slope[0][i]
+                                                             : 0;
 }
 
 static void spline_backward(const rule *self, rule_job *job)
@@ -273,7 +318,7 @@ static void spline_backward(const rule *self, rule_job *job)
         const real *kept = job->kept + j * n;
         for (size_t i = 0; i < n; i++)
             x[i] = (double)kept[i];
-        place_column(self, x, false, raw, n, &p);
+        place_column(self, x, 0, raw, n, &p);
         differentiate(&p, kept, job->weight, job->mask ? job->mask + j * n : NULL, n,
                       job->dx + j * n, &d);
         give_shares(self, &p, &d, 0, n, raw);

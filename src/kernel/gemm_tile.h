@@ -109,21 +109,27 @@ TILE_INLINE void TILE(multiply)(const gemm_tile *t, int rows, int vectors)
 }
 
 #ifndef TILE_DOT
+_Static_assert(COLUMN_ROWS == 32, "four groups of eight");
 /* Eight rows of A at a time are turned, so that eight sums run in one vector, each in the order of
- * p; `groups` of eight keep the units busy. What follows is fetched: the rows behind these. */
-TILE_INLINE void TILE(add_eights)(const gemm_column *c, const real *a, int groups, real *sums)
+ * p; `groups` of eight keep the units busy. The last group ends with the last row and may overlap
+ * the one before: their common sums are the same. What follows is fetched: the rows behind these.
+ */
+TILE_INLINE void TILE(add_eights)(const gemm_column *c, int groups, real *sums)
 {
     eight sum[COLUMN_ROWS / 8], w[8];
+    size_t at[COLUMN_ROWS / 8];
     const real *b = c->b;
-    const char *further = (const char *)(a + (size_t)groups * 8 * c->a_row);
+    const char *further = (const char *)(c->a + c->rows * c->a_row);
     size_t p = 0;
     UNROLL
-    for (int g = 0; g < groups; g++)
-        sum[g] = *(const stored_eight *)(sums + 8 * g);
+    for (int g = 0; g < groups; g++) {
+        at[g] = g + 1 < groups ? 8 * (size_t)g : c->rows - 8;
+        sum[g] = *(const stored_eight *)(sums + at[g]);
+    }
     for (; p + 8 <= c->k; p += 8) {
         UNROLL
         for (int g = 0; g < groups; g++) {
-            transposed_columns(w, a + (size_t)g * 8 * c->a_row + p, c->a_row);
+            transposed_columns(w, c->a + at[g] * c->a_row + p, c->a_row);
             UNROLL
             for (int i = 0; i < 8; i++)
                 sum[g] += w[i] * b[(p + (size_t)i) * c->b_step];
@@ -136,25 +142,34 @@ TILE_INLINE void TILE(add_eights)(const gemm_column *c, const real *a, int group
         for (int g = 0; g < groups; g++) {
             eight one = {0};
             for (int i = 0; i < 8; i++)
-                one[i] = a[((size_t)g * 8 + (size_t)i) * c->a_row + p];
+                one[i] = c->a[(at[g] + (size_t)i) * c->a_row + p];
             sum[g] += one * b[p * c->b_step];
         }
     }
     UNROLL
     for (int g = 0; g < groups; g++)
-        *(stored_eight *)(sums + 8 * g) = sum[g];
+        *(stored_eight *)(sums + at[g]) = sum[g];
 }
 
 TILE_TARGET static void TILE(add_column)(const gemm_column *c, real *sum)
 {
-    size_t row = 0;
-    if (c->rows == COLUMN_ROWS) {
-        TILE(add_eights)(c, c->a, COLUMN_ROWS / 8, sum);
+    switch (c->rows < 8 ? 0 : (c->rows + 7) / 8) {
+    case 1:
+        TILE(add_eights)(c, 1, sum);
         return;
+    case 2:
+        TILE(add_eights)(c, 2, sum);
+        return;
+    case 3:
+        TILE(add_eights)(c, 3, sum);
+        return;
+    case 4:
+        TILE(add_eights)(c, 4, sum);
+        return;
+    default:
+        break;
     }
-    for (; row + 8 <= c->rows; row += 8)
-        TILE(add_eights)(c, c->a + row * c->a_row, 1, sum + row);
-    for (; row < c->rows; row++) {
+    for (size_t row = 0; row < c->rows; row++) {
         const real *a = c->a + row * c->a_row;
         for (size_t p = 0; p < c->k; p++)
             sum[row] += a[p] * c->b[p * c->b_step];
