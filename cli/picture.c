@@ -94,8 +94,11 @@ void pictures_save(const shared_settings *shared, const picture_format *f, const
                    size_t n, size_t across, const panel *words, const char *path)
 {
     double scale = picture_scale(shared);
+    size_t down = across ? (n + across - 1) / across : 0, longest = down > across ? down : across;
+    /* Strips are long and their headings want room: tiles of 90 points where that fits. */
+    double side = words->heading_count ? fmin(800, 90 * (double)longest) : 480;
     nicest_image image =
-        picture_grid(f, rows, n, across, (unsigned)fmin(fmax(480 * scale, 100), 10000));
+        picture_grid(f, rows, n, across, (unsigned)fmin(fmax(side * scale, 100), 10000));
     panel p = *words;
     p.image = &image;
     chart c = {.panels = &p, .count = 1, .width = image.width / scale + 2 * CHART_MARGIN};
