@@ -295,8 +295,8 @@ def page(options, paths, results, few, words):
         "a\nfifth of the rows) and k-NN (mean of 5 distances) are scikit-learn's, on standardised columns of the "
         "same training rows.\n\n"
         f"**The default score of tables is `{DEFAULT}`**: log p and the distance to neighbours, averaged, since "
-        "each fails where the\nother does not. Its form and weights were settled on these ten sets with two "
-        "other splits; a claim of best holds on the sets that\nwere tried. `gradient`, `latent` and `combined` "
+        "each fails where the\nother does not. Its form and weights were settled on two splits of these ten "
+        "sets, so a claim of best holds on the sets that\nwere tried. `gradient`, `latent` and `combined` "
         "are made for pictures ([outliers.md](../outliers.md)). The best of\nscikit-learn's, by mean AUROC, is "
         f"{best_peer}.\n\n## The sets\n\n" + set_table(results, paths, options.seeds) +
         "\n\n## AUROC\n\n" + table(results, "auroc", options.seeds) +

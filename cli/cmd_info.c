@@ -211,11 +211,11 @@ const command INFO_COMMAND = {
     .summary = "what a model or data file holds",
     .synopsis = "FILE [-v]",
     .description =
-        "Of a model: columns, parameters, layers, and the record of its training. Of data: "
-        "kind, rows, columns, type and picture size, and of a table a line for each column (of "
+        "For a model: columns, parameters, layers, and the record of its training. For data: kind, "
+        "rows, columns, type and picture size. For a table there is a line for each column (for "
         "pictures with -v): what its values are, how many are missing, how many differ, the least, "
-        "the median and the largest (of words the rarest and the most frequent), and whether it "
-        "tells a density nothing. With --json the same as one object instead.",
+        "the median and the largest (of words the rarest and the most frequent), and whether train "
+        "would leave it out. --json has the same as one object.",
     .examples = "  nicest info parabola.safetensors\n  nicest info -v wine.csv\n",
     .tables = {INFO_OPTIONS, DATA_OPTIONS, COMMON_OPTIONS},
     .size = sizeof(info_settings),

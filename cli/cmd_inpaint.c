@@ -260,6 +260,7 @@ static const char *picture_path(const inpaint_settings *s)
 
 static void check_inpaint(const inpaint_settings *s)
 {
+    char what[40];
     if (!s->mask)
         refuse(STATUS_USAGE, "inpaint: --mask MASK is missing: nicest inpaint %s",
                INPAINT_COMMAND.synopsis);
@@ -281,7 +282,8 @@ static void check_inpaint(const inpaint_settings *s)
             STATUS_USAGE,
             "%s: --spread %s: IDX holds bytes, which deviations are not; name a .csv, .npy or so",
             s->verb, s->spread);
-    check_picture("inpaint: --picture", s->picture);
+    snprintf(what, sizeof what, "%s: --picture", s->verb);
+    check_picture(what, s->picture);
     check_picture_options(&s->shared,
                           (const char *const[]){s->shared.output, s->picture, s->spread}, 3);
 }

@@ -672,7 +672,7 @@ static void judge_once(judge *j, const nicest_data *data)
     if (isnan(found.threshold))
         say(shared, "%s: there is no threshold of %s, so none is flagged", rows, j->s->score);
     else
-        say(shared, "%s: %.2f %%%s score below the threshold %.6g of %s%s", rows,
+        say(shared, "%s: %.2f %%%s flagged, below %.6g of the score %s%s", rows,
             100 * flagged_share(&v, found.threshold, j->s->group),
             j->s->group > 1 ? " of the groups" : "", found.threshold, j->s->score,
             j->has_truth || !isfinite(found.threshold) ? "" : asked_text(j, asked));
@@ -890,16 +890,16 @@ const command OUTLIERS_COMMAND = {
     .summary = "calibrated outlier decisions, precision and recall",
     .synopsis = "MODEL DATA [--against DATA | --label COLUMN | --corrupt KIND=LEVELS] [-o FILE]",
     .description =
-        "Writes logp, score, p (the conformal p-value), outlier (1: flagged) and, of tables, why "
-        "(columns that made a flagged row unlikely, with nine tenths of what the others let "
-        "expect) for each row of DATA, then of --against. A score is higher for more typical rows. The threshold keeps "
-        "false alarms at or below the rate asked, by rows that training held out. Without --against, "
-        "--corrupt and --label all rows count as normal; with the first two --label only sets a "
-        "column aside.\n\n"
+        "Writes a line for each row of DATA, then of --against: logp, score (higher: more typical), p (the "
+        "conformal p-value), outlier (1: flagged) and, for tables, why. `why` names the columns that made a "
+        "flagged row unlikely, and the range in which nine tenths of such values lie, given the row's other "
+        "columns. The threshold keeps false alarms at or below the rate you ask for, judged by rows that "
+        "training held out. All rows count as normal unless --against, --corrupt or --label says "
+        "otherwise; beside the first two, --label only sets a column aside.\n\n"
         "With --corrupt there is a line for each level instead: mean score of the corrupted rows, "
         "its 5 and 95 % quantiles, share flagged, AUROC, AUPRC, precision, recall and prevalence "
-        "beside DATA; the figures of --json are those of the last level, and `sweep` has all. "
-        "What no model at all would reach stands beside (baselines).",
+        "beside DATA. The figures of --json are those of the last level, and `sweep` has all. "
+        "Model-free baselines are printed alongside.",
     .examples = "  nicest outliers wine.safetensors new.csv -o decisions.csv\n"
                 "  nicest outliers mnist.safetensors t10k-images-idx3-ubyte.gz --score combined "
                 "--corrupt rotate=0:90:10 --picture rotate.png\n",

@@ -927,11 +927,11 @@ const command REPORT_COMMAND = {
     .summary = "one self-contained HTML page with pictures",
     .synopsis = "MODEL DATA -o FILE.html",
     .description =
-        "Writes a page that needs no network: in sentences what was learnt, how good it is beside "
-        "the closed forms and what to be careful of; samples beside data, every column, "
-        "likelihoods, most and least likely rows, hidden values filled, likelihood against "
-        "corruption, how outliers are told, calibration, verification, the course of training. "
-        "What the model or the data cannot show is left out, with a word.",
+        "Writes one page that needs no network. It begins in sentences: what was learnt, how good "
+        "that is beside the closed forms, and what to be careful of. Then come samples beside "
+        "data, every column, likelihoods, the most and least likely rows with reasons, hidden "
+        "values filled, corrupted rows, outliers, calibration, verification and the course of "
+        "training. What the model or the data cannot show is left out, and the page says so.",
     .examples = "  nicest report wine.safetensors wine.csv --drop quality -o wine.html\n",
     .tables = {REPORT_OPTIONS, DATA_OPTIONS, OUTPUT_OPTIONS, COMMON_OPTIONS},
     .size = sizeof(report_settings),

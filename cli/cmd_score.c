@@ -174,7 +174,8 @@ static void say_summary(const scoring *w, double bits)
             "%zu row%s impossible: column %s has a value that never occurs (log p -infinity)",
             w->impossible, w->impossible > 1 ? "s are" : " is", w->never);
     if (w->sum.missing)
-        say(shared, "%zu rows have missing values and no log-likelihood (nan)", w->sum.missing);
+        say(shared, "%zu row%s missing values and no log-likelihood (nan)", w->sum.missing,
+            w->sum.missing == 1 ? " has" : "s have");
     if (!w->sum.rows)
         return;
     char rows[64], sem[48] = "", density[48] = "";
@@ -185,7 +186,7 @@ static void say_summary(const scoring *w, double bits)
     rows_text(w->sum.rows, w->row, rows, sizeof rows);
     say(shared, "%s: mean log-likelihood %.6g nats%s%s", rows, w->sum.mean, sem, density);
     if (w->calibrated)
-        say(shared, "p is that of the score %s", w->score);
+        say(shared, "p is of the score %s", w->score);
 }
 
 static int score_run(void *settings)
@@ -240,9 +241,9 @@ const command SCORE_COMMAND = {
     .description =
         "Writes logp, the log-likelihood of each row in nats, and where the model is calibrated "
         "p, the conformal p-value: the share of typical rows that are at least as unlikely (by the "
-        "score that --score names). A row "
-        "with a missing value has logp nan.\n\n"
-        "Without -o the figures go to standard output as CSV; with --json the summary is the line "
+        "score that --score names). A row with missing values has the log-likelihood of what is seen, "
+        "where the model has learnt from such rows; else nan.\n\n"
+        "Without -o the figures go to standard output as CSV. With --json the summary is the line "
         "after them.",
     .examples = "  nicest score wine.safetensors wine.csv -o logp.csv\n"
                 "  zcat rows.csv.gz | nicest score model.safetensors - | head\n",

@@ -502,13 +502,13 @@ const command TRAIN_COMMAND = {
     .summary = "learn a density",
     .synopsis = "DATA -o MODEL [options]",
     .description =
-        "Learns the density of the rows of DATA and writes it as one safetensors file. What is "
-        "not given is chosen from the data, and said. Rows are held out for early stopping and "
-        "for the calibration of outlier decisions. --drop, --label and --where hold for --valid and "
-        "--test too, as far as these have such a column.\n\n"
-        "Ctrl-C once: the step is finished and the best weights so far are saved (exit status "
-        "130). Figures are mean log-likelihoods in nats; those of test rows use the noise of "
-        "`nicest score` with the same seed.",
+        "Learns the density of the rows of DATA and writes it as one safetensors file. Options you "
+        "omit are chosen from the data and printed. Some rows are held out: to stop early, and to "
+        "calibrate outlier decisions. --drop, --label and --where hold for --valid and --test too, where "
+        "these have such a column.\n\n"
+        "The figures are mean log-likelihoods in nats; higher is better. Those of test rows are what "
+        "`nicest score` gives with the same seed. Press Ctrl-C once to stop: the best weights so far are "
+        "saved, and the exit status is 130.",
     .examples = "  nicest train toy:parabola -o parabola.safetensors\n"
                 "  nicest train wine.csv --drop quality --time 2m -o wine.safetensors\n"
                 "  nicest train train-images-idx3-ubyte.gz --test t10k-images-idx3-ubyte.gz "

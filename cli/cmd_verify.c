@@ -65,10 +65,10 @@ const command VERIFY_COMMAND = {
     .summary = "prove that the model is a density: inverse, log-determinant, total mass",
     .synopsis = "MODEL [DATA]",
     .description =
-        "Measures, on continuous rows, how well the inverse returns the input, in both "
-        "directions; compares log-determinants and gradients with numerical ones in double "
-        "precision; and adds up the density of 1-D and 2-D models. The exit status is 1 when a "
-        "bound is missed. -o FILE.json keeps the figures.",
+        "Proves on rows of DATA (without it: on samples) that the model is a density. The inverse "
+        "must return the input, in both directions. Log-determinants and gradients must agree with "
+        "numerical ones in double precision. The density of 1-D and 2-D models must add up to one. "
+        "The exit status is 1 when a bound is missed. -o FILE.json keeps the figures.",
     .examples = "  nicest verify parabola.safetensors\n  nicest verify wine.safetensors wine.csv\n",
     .tables = {VERIFY_OPTIONS, DATA_OPTIONS, OUTPUT_OPTIONS, COMMON_OPTIONS},
     .size = sizeof(verify_settings),

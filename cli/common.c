@@ -81,8 +81,8 @@ void say_columns(const shared_settings *shared, const nicest_data *data)
             snprintf(holes, sizeof holes, ", %zu missing", f->missing);
         if (one && strcmp(f->what, "numbers") != 0)
             snprintf(levels, sizeof levels, " (%zu)", f->levels);
-        say(shared, "column %s%s%s: %s%s%s", nicest_data_column_name(data, j), one ? "" : " to ",
-            one ? "" : nicest_data_column_name(data, last), f->what, levels,
+        say(shared, "column%s %s%s%s: %s%s%s", one ? "" : "s", nicest_data_column_name(data, j),
+            one ? "" : " to ", one ? "" : nicest_data_column_name(data, last), f->what, levels,
             one          ? holes
             : f->missing ? ", with missing values"
                          : "");

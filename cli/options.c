@@ -51,8 +51,8 @@ const option DATA_OPTIONS[] = {
      .help = "the columns are a picture (IDX and PNG know their size)"},
     {.name = "header", .type = OPTION_CHOICE, .argument = "ANSWER", .offset = AT(header),
      .choices = "yes|no", .unset = "told by the file",
-     .help = "is the first row of a text names? This and how the text is written is told by its first lines, "
-             "and said where it is not usual"},
+     .help = "does a text begin with a row of names? This, and how the text is written, is found in its first "
+             "lines, and printed where it is unusual"},
     {.name = "separator", .type = OPTION_TEXT, .argument = "SIGN", .offset = AT(separator),
      .unset = "told by the file", .help = "between columns of text: a sign, tab, or space (runs of blanks)"},
     {.name = "decimal", .type = OPTION_CHOICE, .argument = "SIGN", .offset = AT(decimal),

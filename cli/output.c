@@ -330,7 +330,7 @@ void check_model_path(const char *path)
     for (size_t i = 0; i < sizeof others / sizeof *others; i++)
         other = other || has_extension(path, others[i]);
     if (other)
-        refuse(STATUS_USAGE, "%s: is no name of a model, such as m.safetensors", path);
+        refuse(STATUS_USAGE, "%s: -o takes the name of a model, such as m.safetensors", path);
 }
 
 /* A screen shows them over their figures; what may be read again is the header of a file, with its

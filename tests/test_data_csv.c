@@ -68,7 +68,7 @@ static void test_errors_name_the_place(void **state)
     assert_non_null(strstr(nicest_error(), "a.csv:4: column 2 (b): 'abc' is not a number"));
     nicest_reader_close(reader);
     assert_refused(put_text("a.csv", "a,b\n1,2\n3\n"), NULL, NICEST_E_FORMAT,
-                   "a.csv:3: 1 fields, expected 2");
+                   "a.csv:3: 1 field, expected 2");
     assert_refused(put_text("a.csv", "a,b\n1,2\n3,4,5\n"), NULL, NICEST_E_FORMAT,
                    "a.csv:3: more than 2 fields, expected 2");
     assert_refused(put_text("a.csv", "a,b\n1,2\n\"3\",4,5\n"), NULL, NICEST_E_FORMAT,

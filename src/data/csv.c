@@ -285,9 +285,9 @@ static nicest_status read_field(csv_stream *s, size_t column, const char *text, 
 
 static nicest_status fail_fields(const csv_stream *s, const record *r, size_t count)
 {
-    return fail(NICEST_E_FORMAT, "%s:%zu: %s%zu fields, expected %zu", s->place, r->line,
+    return fail(NICEST_E_FORMAT, "%s:%zu: %s%zu field%s, expected %zu", s->place, r->line,
                 count > s->fields ? "more than " : "", count > s->fields ? s->fields : count,
-                s->fields);
+                count == 1 ? "" : "s", s->fields);
 }
 
 /* Fields of any kind. */

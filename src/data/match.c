@@ -279,10 +279,14 @@ static nicest_status convert_column(const wanted *w, size_t j, const column_kind
     static const char *const HOLDS[] = {"numbers", "words", "times"};
     if (to->kind == from->kind)
         return NICEST_OK;
+    size_t shown = 0; /* a word that is no number, where there is one */
+    while (shown + 1 < from->word_count &&
+           !from->words[shown][strspn(from->words[shown], "0123456789.+-eE")])
+        shown++;
     return fail(NICEST_E_MISMATCH, "column '%.60s' holds %s%s%.40s%s, %s has %s there",
                 wanted_name(w, j), HOLDS[from->kind], from->word_count ? " ('" : "",
-                from->word_count ? from->words[0] : "", from->word_count ? "', ...)" : "", w->whose,
-                HOLDS[to->kind]);
+                from->word_count ? from->words[shown] : "", from->word_count ? "', ...)" : "",
+                w->whose, HOLDS[to->kind]);
 }
 
 /* A table in the making; names and kinds are borrowed ones. */
