@@ -437,8 +437,8 @@ typedef struct nicest_train_options {
     const char *hidden;     /* "1000x5", "256,128"; NULL: by preset */
     const char *activation; /* "relu", "tanh", "silu"; NULL: by preset */
     const char *prior; /* "logistic", "normal", "mixture:K", "mixture:K:diagonal"; NULL: preset's */
-    const char *absence; /* "model": which values are missing is learnt too, as categories; "ignore"
-                            or NULL: log p is given which are seen */
+    const char *absence; /* "model": which values are missing is learnt too, as categories; "ignore":
+                            log p is given which are seen; NULL: categories only, as one more class */
     const char *given;   /* "a,b": the density is of the other columns given these; NULL: of all */
     const char
         *preprocess; /* "standardise", "centre", "marginal", "logit", "none"; NULL: by preset */

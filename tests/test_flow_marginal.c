@@ -105,6 +105,11 @@ static double of_ties(double z, double u)
 {
     return u < 0.04 ? 1 : z;
 }
+static double of_prices(double z, double u)
+{
+    static const double usual[] = {7.25, 7.8958, 8.05, 26.55, 512.3292};
+    return u < 0.9 ? usual[(size_t)(u * 5.5)] : floor(exp(2.5 + z) * 1e4) / 1e4;
+}
 static double of_two_values(double z, double u)
 {
     (void)z;
@@ -121,19 +126,14 @@ static double of_tiny(double z, double u)
     return 1e-30 * z;
 }
 
-static const column_kind KINDS[] = {{"normal", of_normal, 0, 0.1},
-                                    {"lognormal", of_lognormal, 0, 0.1},
-                                    {"cauchy", of_cauchy, 0, 0.1},
-                                    {"two humps", of_humps, 0, 0.1},
-                                    {"offset", of_offset, 0, 0.1},
-                                    {"integers", of_integers, 1, 0.1},
-                                    {"flags", of_flags, 1, 0.1},
-                                    {"zeros", of_zeros, 1, 0.1},
-                                    {"ties", of_ties, 0, 0.15},
-                                    {"two values", of_two_values, 0, 0},
-                                    {"constant, continuous", of_constant, 0, 0},
-                                    {"constant", of_constant, 1, 0.1},
-                                    {"tiny", of_tiny, 0, 0.1}};
+static const column_kind KINDS[] = {
+    {"normal", of_normal, 0, 0.1},       {"lognormal", of_lognormal, 0, 0.1},
+    {"cauchy", of_cauchy, 0, 0.1},       {"two humps", of_humps, 0, 0.1},
+    {"offset", of_offset, 0, 0.1},       {"integers", of_integers, 1, 0.1},
+    {"flags", of_flags, 1, 0.1},         {"zeros", of_zeros, 1, 0.1},
+    {"ties", of_ties, 0, 0.15},          {"prices", of_prices, 1e-4, 0.1},
+    {"two values", of_two_values, 0, 0}, {"constant, continuous", of_constant, 0, 0},
+    {"constant", of_constant, 1, 0.1},   {"tiny", of_tiny, 0, 0.1}};
 enum { KIND_COUNT = sizeof KINDS / sizeof *KINDS };
 
 /* Stored rows of all kinds beside each other; row numbers make them. */
@@ -305,6 +305,45 @@ static void total_mass_is_one(void **state)
     memory_free(x);
 }
 
+/* Values that come back are levels of their own in a wide range, and all else has little. */
+static void values_that_come_back_have_levels(void **state)
+{
+    enum { CELLS = 400000 };
+    static const double usual[] = {7.25, 7.8958, 8.05, 26.55, 512.3292};
+    size_t prices = 0;
+    (void)state;
+    while (KINDS[prices].value != of_prices)
+        prices++;
+    flow *f = fitted(MOST, ""), *one = NULL;
+    size_t width = (f->tensors.frozen / KIND_COUNT - 9), d = KIND_COUNT;
+    assert_int_equal(flow_new(&one, "nicest 1\ncolumns 1\nmarginal\nprior normal\n", 0), NICEST_OK);
+    memcpy(one->frozen, f->frozen + prices * 9, 9 * sizeof(real));
+    memcpy(one->frozen + 9, f->frozen + d * 9 + prices * width, width * sizeof(real));
+    assert_true(one->frozen[4] > 65536);
+    flow_workspace *w = workspace_of(one, FLOW_SCORE, 0, 1);
+    double centre = f->entry.column[prices].centre, share = 0, logp;
+    for (size_t i = 0; i < 5; i++) {
+        double x = usual[i] - centre + 0.5e-4;
+        flow_run(w, &(flow_job){.input = FLOW_CONTINUOUS, .rows = 1, .values = &x, .logp = &logp});
+        share += exp(logp) * 1e-4;
+    }
+    assert_true(fabs(share - 0.9) < 0.02);
+    double *x = memory_new(2 * CELLS, sizeof *x), *log_density = x + CELLS, mass = 0;
+    for (size_t i = 0; i < CELLS; i++) /* an odd width, so that no level is met by rule */
+        x[i] = 20 - centre + ((double)i + 0.5) * 1.7e-5;
+    flow_run(
+        w, &(flow_job){.input = FLOW_CONTINUOUS, .rows = CELLS, .values = x, .logp = log_density});
+    for (size_t i = 0; i < CELLS; i++)
+        mass += exp(log_density[i]) * 1.7e-5;
+    assert_true(fabs(mass - 0.18) < 0.03); /* of 20 to 26.8: one of the five and a little */
+    one->frozen[4] = 65536 + 200;
+    assert_int_equal(flow_check(one), NICEST_E_FORMAT);
+    memory_free(x);
+    flow_workspace_free(w);
+    flow_free(one);
+    flow_free(f);
+}
+
 /* A histogram with ends: nothing beyond them, and no gradient; NaN is no level. */
 static void beyond_the_levels_there_is_nothing(void **state)
 {
@@ -407,6 +446,7 @@ int main(void)
         cmocka_unit_test(any_column_becomes_a_normal_score),
         cmocka_unit_test(far_values_stay_far),
         cmocka_unit_test(total_mass_is_one),
+        cmocka_unit_test(values_that_come_back_have_levels),
         cmocka_unit_test(beyond_the_levels_there_is_nothing),
         cmocka_unit_test(damaged_constants_are_refused_or_harmless),
         cmocka_unit_test(crossed_constants_are_refused),

@@ -230,7 +230,7 @@ static void check_hidden(const char *first)
         "autoregressive hidden=14x2 activation=tanh rule=affine\nelementwise rule=spline bins=3\n"
         "scale\nprior logistic\n";
     char text[1024];
-    snprintf(text, sizeof text, "nicest 1\ncolumns 5\ncontext 2\nmasked\n%s\n%s", first, rest);
+    snprintf(text, sizeof text, "nicest 1\ncolumns 5\ncontext 2\nmasked\n%s\nregression\n%s", first, rest);
     flow *f = flow_of_text(text, 31);
     flow_workspace *w = workspace_of(f, FLOW_GRADIENT, 0, 1);
     double x[N * WIDTH], by_x[N * WIDTH], logp[N];

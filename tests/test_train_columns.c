@@ -63,7 +63,7 @@ static entry_column recognised(double (*value)(size_t), char *said, size_t size)
     entry e;
     words w = {0};
     assert_true(entry_open(&e, 1));
-    assert_int_equal(columns_recognise(&e, data, &w), NICEST_OK);
+    assert_int_equal(columns_recognise(&e, data, &(bool){false}, &w), NICEST_OK);
     snprintf(said, size, "%s", w.text ? w.text : "");
     memory_free(w.text);
     entry_column column = e.column[0];
@@ -139,7 +139,7 @@ static void test_gaussian_sees_the_noise(void **state)
     double logp;
     (void)state;
     assert_true(entry_open(&e, 1));
-    assert_int_equal(columns_recognise(&e, data, &w), NICEST_OK);
+    assert_int_equal(columns_recognise(&e, data, &(bool){false}, &w), NICEST_OK);
     assert_int_equal(columns_gaussian(&e, data, data, 1, &logp), NICEST_OK);
     double expected = -0.5 * log(2 * acos(-1.0) * exp(1.0)) - log(20);
     assert_true(fabs(logp - expected) < 0.05);

@@ -37,16 +37,18 @@ def marginal(frame, table, x):
     score = np.vectorize(lambda p: NormalDist().inv_cdf(max(p, 1e-300)))
     log_normal = lambda y: -y**2 / 2 - np.log(2 * np.pi) / 2
     (origin, unit), count = frame[:4].reshape(2, 2).sum(1), int(frame[4])
-    u, n = (x - origin) / unit, abs(count)
+    uneven, u = count > 65536, (x - origin) / unit
+    n = count - 65536 if uneven else abs(count)
     if count > 0:
+        start = table[2 * n + 2:4 * n + 4].reshape(2, n + 1).sum(0) if uneven else np.arange(n + 1.0)
         edge = table[:n + 1] + table[n + 1:2 * n + 2]
         below = np.where((edge > 0) | (np.arange(n + 1) == 0), edge, 1 + edge)
         above = np.where((edge < 0) | (np.arange(n + 1) == n), -edge, 1 - edge)
-        k = np.clip(np.floor(u), 0, n - 1).astype(int)
-        mass = np.where(below[k] < 0.5, below[k + 1] - below[k], above[k] - above[k + 1])
-        low, high = below[k] + mass * (u - k), above[k + 1] + mass * (k + 1 - u)
+        k = np.clip(np.searchsorted(start, u, "right") - 1, 0, n - 1)
+        width, mass = start[k + 1] - start[k], np.where(below[k] < 0.5, below[k + 1] - below[k], above[k] - above[k + 1])
+        low, high = below[k] + mass * (u - start[k]) / width, above[k + 1] + mass * (start[k + 1] - u) / width
         y = np.where(low <= 0.5, score(low), -score(high))
-        log_slope, ends, masses = np.log(mass) - log_normal(y), (0, n), (below[0], above[n])
+        log_slope, ends, masses = np.log(mass / width) - log_normal(y), (start[0], start[n]), (below[0], above[n])
     else:
         knot, height, slope = table[:3 * n].reshape(3, n)
         k = np.clip(np.searchsorted(knot, u, "right") - 1, 0, n - 2)

@@ -952,6 +952,7 @@ typedef struct starter {
     double *x;      /* [d, n]: columns one after the other */
     real *mask;     /* the same, of a masked flow */
     real *category; /* [categories, n] */
+    real *context;  /* [context, n] */
     double *noise;  /* [d], where the prior is fitted */
     size_t n, layer;
     flow_rows chosen; /* n of all rows, evenly */
@@ -1001,6 +1002,9 @@ static void advance_tile(void *context, int thread, size_t number)
     for (size_t i = 0; i < f->entry.categories; i++)
         memcpy(s->category + i * s->n + t.first, t.category + i * t.padded,
                t.rows * sizeof *t.category);
+    for (size_t i = 0; s->context && i < f->spec.context; i++)
+        memcpy(s->context + i * s->n + t.first, t.context + i * t.padded,
+               t.rows * sizeof *t.context);
     if (s->layer < f->spec.count) {
         move_sample(s, &t, true);
         class_of(f, s->layer)->forward(f->spec.layers[s->layer], &t);
@@ -1029,6 +1033,7 @@ static nicest_status measure_noise(const starter *s, size_t end, double *varianc
     again.job.noise.draw--;
     again.x = memory_new(n, d * sizeof *again.x);
     again.mask = s->mask ? memory_new(n, d * sizeof *again.mask) : NULL;
+    again.context = NULL;
     again.category = memory_new(n, f->entry.categories * sizeof *again.category);
     bool good = again.x && again.category && (again.mask || !s->mask);
     if (good)
@@ -1065,6 +1070,7 @@ static nicest_status start_layers(starter *s, flow *f, uint64_t seed, int thread
         layer_start from = {.x = s->x,
                             .mask = s->mask,
                             .category = s->category,
+                            .context = s->context,
                             .n = s->n,
                             .stride = s->n,
                             .entry = i <= (f->spec.categories != NULL) ? &f->entry : NULL,
@@ -1083,20 +1089,21 @@ static nicest_status start_layers(starter *s, flow *f, uint64_t seed, int thread
 static nicest_status start_from(flow *f, const flow_rows *rows, uint64_t seed, int threads)
 {
     size_t d = f->spec.columns, categories = f->entry.categories;
-    size_t most = START_CELLS / (d + categories);
+    size_t most = START_CELLS / (d + categories + f->spec.context);
     most = most > 256 ? most : 256;
     starter s = {.n = rows->count < most ? rows->count : most, .all = rows};
     TRY(flow_workspace_new(&s.w, f, FLOW_SCORE, FLOW_TILE, threads, false));
     s.x = memory_new(s.n, d * sizeof *s.x);
     s.mask = f->spec.masked ? memory_new(s.n, d * sizeof *s.mask) : NULL;
     s.category = memory_new(s.n, categories * sizeof *s.category);
+    s.context = memory_new(s.n, f->spec.context * sizeof *s.context);
     s.noise = f->spec.prior == PRIOR_MIXTURE ? memory_new(d, sizeof *s.noise) : NULL;
     s.chosen = (flow_rows){fetch_chosen, &s, s.n};
     s.job = (flow_job){.input = FLOW_STORED,
                        .rows = s.n,
                        .source = &s.chosen,
                        .noise = {seed, RANDOM_INIT, UINT32_MAX - 1}};
-    bool good = s.x && s.category && (s.mask || !f->spec.masked) &&
+    bool good = s.x && s.category && s.context && (s.mask || !f->spec.masked) &&
                 (s.noise || f->spec.prior != PRIOR_MIXTURE);
     nicest_status status = good ? NICEST_OK : fail_memory();
     if (status == NICEST_OK)
@@ -1104,6 +1111,7 @@ static nicest_status start_from(flow *f, const flow_rows *rows, uint64_t seed, i
     memory_free(s.x);
     memory_free(s.mask);
     memory_free(s.category);
+    memory_free(s.context);
     memory_free(s.noise);
     flow_workspace_free(s.w);
     return status;

@@ -62,6 +62,7 @@ bool spec_number_option(const spec_line *l, const char *key, double least, doubl
     EACH(coupling)                                                                                 \
     EACH(autoregressive)                                                                           \
     EACH(elementwise)                                                                              \
+    EACH(regression)                                                                               \
     EACH(linear)                                                                                   \
     EACH(scale)
 

@@ -159,6 +159,7 @@ typedef struct layer_start {
     const real *mask; /* the same, 1 seen and 0 hidden; NULL: all are seen */
     size_t n, stride;
     const real *category;      /* [categories, n] classes, -1 unknown */
+    const real *context;       /* [context, n] what the density is given */
     const struct entry *entry; /* how the columns were encoded, of the categories and of the first
                                 * layer that sees values; NULL */
     const double

@@ -9,11 +9,12 @@
  * Constants of a column, with u = (x - origin) / unit; doubles are kept as two floats, the second
  * what the first leaves:
  *
- *     frame  origin, unit (two numbers each); levels, or -knots; scale and shape of the lower tail,
- *            then of the upper (scale 0: the column ends there)
- *     table  histogram: edges e_0 .. e_levels, then what floats left of them. An edge is F where F
- *            <= 1/2, else F - 1: the smaller tail, which loses no digits
- *            spline: u of the knots, then their y, then their slopes dy/du
+ *     frame  origin, unit (two numbers each); levels, -knots, or UNEVEN + levels; scale and shape
+ * of the lower tail, then of the upper (scale 0: the column ends there) table  histogram: edges e_0
+ * .. e_levels, then what floats left of them. An edge is F where F
+ *            <= 1/2, else F - 1: the smaller tail, which loses no digits. Level k lies between k
+ * and k + 1, or where levels are uneven between the u_k that follow, with their rests spline: u of
+ * the knots, then their y, then their slopes dy/du
  *
  * Owns fitting, too. What it knows of levels comes from the flow's entry. */
 #include <math.h>
@@ -28,7 +29,7 @@
 #include "flow/grammar.h"
 
 enum { ORIGIN = 0, UNIT = 2, COUNT = 4, LOWER_TAIL = 5, UPPER_TAIL = 7, FRAME = 9 };
-enum { MOST_LEVELS = 4096, MOST_KNOTS = 64 };
+enum { MOST_LEVELS = 4096, MOST_KNOTS = 64, UNEVEN = 65536 };
 
 typedef struct marginal {
     layer layer;
@@ -48,6 +49,7 @@ typedef struct curve {
     double origin, unit;
     size_t levels, knots;              /* one of them is 0 */
     const real *edge, *edge_rest;      /* [levels + 1] */
+    const real *start, *start_rest;    /* [levels + 1]; NULL: levels of width 1 */
     const real *knot, *height, *slope; /* [knots] */
     pareto lower, upper;
 } curve;
@@ -62,6 +64,12 @@ static double edge_at(const curve *c, size_t i)
     return (double)c->edge[i] + (double)c->edge_rest[i];
 }
 
+/* Where level k begins. */
+static double start_of(const curve *c, size_t k)
+{
+    return c->start ? (double)c->start[k] + (double)c->start_rest[k] : (double)k;
+}
+
 static size_t table_width(size_t levels, size_t knots)
 {
     return 2 * (levels + 1) > 3 * knots ? 2 * (levels + 1) : 3 * knots;
@@ -70,7 +78,8 @@ static size_t table_width(size_t levels, size_t knots)
 static curve curve_of(const marginal *m, size_t j)
 {
     const real *f = m->frame + j * FRAME, *table = m->table + j * m->width;
-    size_t levels = f[COUNT] > 0 ? (size_t)f[COUNT] : 0;
+    bool uneven = f[COUNT] > UNEVEN;
+    size_t levels = f[COUNT] > 0 ? (size_t)f[COUNT] - (uneven ? UNEVEN : 0) : 0;
     size_t knots = f[COUNT] > 0 ? 0 : (size_t)-f[COUNT];
     curve c = {.origin = (double)f[ORIGIN] + (double)f[ORIGIN + 1],
                .unit = (double)f[UNIT] + (double)f[UNIT + 1],
@@ -78,6 +87,8 @@ static curve curve_of(const marginal *m, size_t j)
                .knots = knots,
                .edge = table,
                .edge_rest = table + levels + 1,
+               .start = uneven ? table + 2 * (levels + 1) : NULL,
+               .start_rest = uneven ? table + 3 * (levels + 1) : NULL,
                .knot = table,
                .height = table + knots,
                .slope = table + 2 * knots,
@@ -86,7 +97,8 @@ static curve curve_of(const marginal *m, size_t j)
     if (levels) {
         c.lower.log_mass = log(edge_at(&c, 0));
         c.upper.log_mass = log(-edge_at(&c, levels));
-        c.upper.end = (double)levels;
+        c.lower.end = start_of(&c, 0);
+        c.upper.end = start_of(&c, levels);
     } else {
         c.lower.end = (double)c.knot[0];
         c.upper.end = (double)c.knot[knots - 1];
@@ -147,16 +159,30 @@ static void level_masses(const curve *c, size_t k, double *below, double *above,
 /* Next to an end that is one, y stays finite. */
 static const double LEAST_TAIL = 0x1p-96;
 
-static curve_point level_forward(const curve *c, size_t k, double t)
+/* The level that u lies in. */
+static size_t level_at(const curve *c, double u)
 {
-    double below, above, mass, y;
+    size_t low = 0, high = c->levels;
+    if (!c->start)
+        return u < (double)high ? (size_t)u : high - 1;
+    while (high - low > 1) {
+        size_t middle = (low + high) / 2;
+        *(u < start_of(c, middle) ? &high : &low) = middle;
+    }
+    return low;
+}
+
+static curve_point level_forward(const curve *c, size_t k, double u)
+{
+    double below, above, mass, y, width = start_of(c, k + 1) - start_of(c, k);
+    double t = to_unit((u - start_of(c, k)) / width);
     level_masses(c, k, &below, &above, &mass);
     double lower = below + mass * t, upper = above + mass * (1 - t);
     if (lower <= 0.5)
         y = normal_quantile(lower < LEAST_TAIL ? LEAST_TAIL : lower);
     else
         y = -normal_quantile(upper < LEAST_TAIL ? LEAST_TAIL : upper);
-    double log_slope = log(mass) - normal_log_density(y);
+    double log_slope = log(mass / width) - normal_log_density(y);
     return (curve_point){y, log_slope, y * exp(log_slope)};
 }
 
@@ -173,9 +199,10 @@ static double level_inverse(const curve *c, double y, curve_point *at)
     }
     level_masses(c, low, &below, &above, &mass);
     double t = y < 0 ? (tail - below) / mass : 1 - (tail - above) / mass;
-    double log_slope = log(mass) - normal_log_density(y);
+    double start = start_of(c, low), width = start_of(c, low + 1) - start;
+    double log_slope = log(mass / width) - normal_log_density(y);
     *at = (curve_point){y, log_slope, y * exp(log_slope)};
-    return (double)low + to_unit(t);
+    return start + to_unit(t) * width;
 }
 
 /* ------------------------------------------------------------------ rational splines */
@@ -246,8 +273,7 @@ static bool curve_forward(const curve *c, double u, curve_point *at)
     }
     u = is_inside ? u : tail->end;
     if (c->levels) {
-        size_t k = u < (double)c->levels ? (size_t)u : c->levels - 1;
-        *at = level_forward(c, k, u - (double)k);
+        *at = level_forward(c, level_at(c, u), u);
     } else {
         piece p = piece_of(c, piece_at(c->knot, c->knots, u));
         *at = piece_forward(&p, (u - p.start) / p.width);
@@ -353,7 +379,7 @@ static bool sound_levels(const curve *c)
         level_masses(c, k, &below, &above, &mass);
         is_past_half = is_past_half || (k > 0 && edge_at(c, k) < 0);
         if (!(mass > 0 && mass <= 1 && below >= 0 && above >= 0) ||
-            (is_past_half && k > 0 && edge_at(c, k) > 0))
+            !(start_of(c, k + 1) > start_of(c, k)) || (is_past_half && k > 0 && edge_at(c, k) > 0))
             return false;
     }
     return true;
@@ -372,8 +398,9 @@ static bool sound_knots(const curve *c)
 static bool sound_column(const marginal *m, size_t j)
 {
     const real *f = m->frame + j * FRAME, count = f[COUNT];
-    bool has_count =
-        count >= 1 ? count <= (real)m->levels : count <= -2 && -count <= (real)m->knots;
+    bool has_count = count > UNEVEN ? 4 * (count - UNEVEN + 1) <= (real)m->width
+                     : count >= 1   ? count <= (real)m->levels
+                                    : count <= -2 && -count <= (real)m->knots;
     if (!has_count || count != (real)(int)count || !((double)f[UNIT] + (double)f[UNIT + 1] > 0))
         return false;
     curve c = curve_of(m, j);
@@ -423,28 +450,42 @@ static const double LEVEL_PRIOR = 0.05;
 /* The shape of a tail of which nothing is known, and the most of one. */
 static const double USUAL_SHAPE = 0.1, MOST_SHAPE = 0.5;
 
+/* A histogram in the making: level k has mass[k] rows, and where start is not NULL begins at
+ * start[k]. */
+typedef struct histogram {
+    double *mass;  /* [count] */
+    double *start; /* [count + 1] */
+    size_t count;
+    double prior;    /* rows of a level in which nothing was seen */
+    double frequent; /* rows of a value from which on it is an uneven level of its own */
+} histogram;
+
 /* Mean and deviation of the levels set the scale of open tails: nothing of them was ever seen. */
-static void fit_levels(real *frame, real *table, const double *count, size_t levels, double origin,
-                       double unit, bool is_open)
+static void fit_levels(real *frame, real *table, const histogram *l, double origin, double unit,
+                       bool is_open)
 {
     double n = 0, sum = 0, square = 0;
-    for (size_t k = 0; k < levels; k++) {
-        n += count[k];
-        sum += count[k] * (double)k;
-        square += count[k] * (double)k * (double)k;
+    size_t count = l->count;
+    for (size_t k = 0; k < count; k++) {
+        double middle = l->start ? (l->start[k] + l->start[k + 1] - 1) / 2 : (double)k;
+        n += l->mass[k];
+        sum += l->mass[k] * middle;
+        square += l->mass[k] * middle * middle;
     }
-    double lower = is_open ? LEVEL_PRIOR + 0.5 / fmax(count[0], 1) : 0;
-    double upper = is_open ? LEVEL_PRIOR + 0.5 / fmax(count[levels - 1], 1) : 0;
-    double total = n + LEVEL_PRIOR * (double)levels + lower + upper, below = lower, above = upper;
+    double lower = is_open ? LEVEL_PRIOR + 0.5 / fmax(l->mass[0] - LEVEL_PRIOR, 1) : 0;
+    double upper = is_open ? LEVEL_PRIOR + 0.5 / fmax(l->mass[count - 1] - LEVEL_PRIOR, 1) : 0;
+    double total = n + lower + upper, below = lower, above = upper;
     double scale = 1 + sqrt(fmax(square * n - sum * sum, 0)) / fmax(n, 1) / 2;
-    put_frame(frame, origin, unit, (double)levels);
+    put_frame(frame, origin, unit, (double)count + (l->start ? UNEVEN : 0));
     put_tail(frame + LOWER_TAIL, is_open ? scale : 0, is_open ? USUAL_SHAPE : 0);
     put_tail(frame + UPPER_TAIL, is_open ? scale : 0, is_open ? USUAL_SHAPE : 0);
     size_t k = 0;
-    for (; k < levels && 2 * below <= total; below += count[k++] + LEVEL_PRIOR)
-        put_double(table + k, below / total, levels + 1);
-    for (size_t i = levels; i >= k; above += count[--i] + LEVEL_PRIOR)
-        put_double(table + i, -above / total, levels + 1);
+    for (; k < count && 2 * below <= total; below += l->mass[k++])
+        put_double(table + k, below / total, count + 1);
+    for (size_t i = count; i >= k; above += l->mass[--i])
+        put_double(table + i, -above / total, count + 1);
+    for (size_t i = 0; l->start && i <= count; i++)
+        put_double(table + 2 * (count + 1) + i, l->start[i], count + 1);
 }
 
 /* The value with the share F of the sorted v[n] below it. */
@@ -584,46 +625,139 @@ static double spline_score(const marginal *m, size_t j, const double *u, size_t 
     return sum;
 }
 
-/* The same of a histogram, each value left out of the counts that judge it. */
-static double level_score(const double *count, size_t levels, size_t n, double unit)
+static double level_width(const histogram *l, size_t k)
 {
-    double sum = -(double)n * log(unit), total = (double)n - 1 + LEVEL_PRIOR * (double)levels;
-    for (size_t k = 0; k < levels; k++)
-        if (count[k] > 0)
-            sum += count[k] * log((count[k] - 1 + LEVEL_PRIOR) / total);
+    return l->start ? l->start[k + 1] - l->start[k] : 1;
+}
+
+static bool is_frequent(const histogram *l, size_t k)
+{
+    return l->start && level_width(l, k) == 1 && l->mass[k] >= l->frequent;
+}
+
+/* The same of a histogram, each value left out of the rows that judge it: one that is only just
+ * frequent would without it belong to what lies around it. */
+static double level_score(const histogram *l, size_t n, double unit)
+{
+    double sum = -(double)n * log(unit), total = -1;
+    for (size_t k = 0; k < l->count; k++)
+        total += l->mass[k];
+    for (size_t k = 0; k < l->count; k++) {
+        double width = level_width(l, k), rows = floor(l->mass[k]), left = l->mass[k] - 1;
+        for (size_t i = k - 1; is_frequent(l, k) && rows == l->frequent && i != k + 3; i += 2)
+            if (i < l->count && !is_frequent(l, i)) {
+                left += l->mass[i];
+                width += level_width(l, i);
+            }
+        if (rows > 0)
+            sum += rows * log(fmax(left, l->prior) / (total * width));
+    }
     return sum;
 }
 
+static bool even_levels(histogram *l, const double *v, size_t n, double origin, double unit,
+                        double span)
+{
+    l->count = (size_t)span;
+    l->start = NULL;
+    for (size_t k = 0; k < l->count; k++)
+        l->mass[k] = LEVEL_PRIOR;
+    for (size_t i = 0; i < n; i++) {
+        double k = floor((v[i] - origin) / unit);
+        l->mass[k > 0 ? k < span ? (size_t)k : l->count - 1 : 0]++;
+    }
+    return true;
+}
+
+/* Of the sorted v[n], how many grid levels have `least` rows or more. */
+static size_t count_frequent(const double *v, size_t n, double origin, double unit, size_t least)
+{
+    size_t found = 0;
+    for (size_t i = 0, run; i < n; i += run) {
+        double level = floor((v[i] - origin) / unit);
+        for (run = 1; i + run < n && floor((v[i + run] - origin) / unit) == level;)
+            run++;
+        found += run >= least;
+    }
+    return found;
+}
+
+/* Values that come back, each a level of its own, and between them what was seen once: a level from
+ * one of the frequent values to the next. At most `most` levels; false where nothing comes back. */
+static bool uneven_levels(histogram *l, const double *v, size_t n, double origin, double unit,
+                          size_t most)
+{
+    size_t least = 2, gaps = 0;
+    if (most < 3)
+        return false;
+    while (2 * count_frequent(v, n, origin, unit, least) + 1 > most)
+        least += 1 + least / 4;
+    l->count = 0;
+    l->start[0] = floor((v[0] - origin) / unit);
+    double waiting = 0; /* rows since the last frequent value */
+    for (size_t i = 0, run; i < n; i += run) {
+        double level = floor((v[i] - origin) / unit);
+        for (run = 1; i + run < n && floor((v[i + run] - origin) / unit) == level;)
+            run++;
+        bool frequent = run >= least;
+        if (frequent && level > l->start[l->count]) { /* what lies before it */
+            l->mass[l->count++] = waiting;
+            l->start[l->count] = level;
+            gaps++;
+        }
+        waiting = frequent ? 0 : waiting + (double)run;
+        if (!frequent)
+            continue;
+        l->mass[l->count++] = (double)run;
+        l->start[l->count] = level + 1;
+    }
+    double end = floor((v[n - 1] - origin) / unit) + 1;
+    if (waiting > 0) {
+        l->mass[l->count++] = waiting;
+        l->start[l->count] = end;
+        gaps++;
+    }
+    l->frequent = (double)least;
+    l->prior = 0.5 / (double)(gaps + 1); /* half a row lies where nothing was seen */
+    for (size_t k = 0; k < l->count; k++)
+        l->mass[k] = fmax(l->mass[k], l->prior);
+    return l->count > gaps;
+}
+
 /* A histogram of column j where the entry knows levels: always where they have an end, otherwise
- * where it says more of the values than a spline. */
+ * where it says more of the values than a spline. v becomes that of the spline's unit. */
 static bool fit_known_levels(const marginal *m, size_t j, const entry_column *e, double *v,
-                             size_t n, double *count)
+                             size_t n, histogram *even, histogram *uneven)
 {
     real *frame = m->frame + j * FRAME, *table = m->table + j * m->width;
-    if (!(e->unit > 0))
+    if (!(e->unit > 0) || !m->levels)
         return false;
     double origin = e->offset - e->centre, first = floor((v[0] - origin) / e->unit);
     double span = e->levels > 0 ? e->levels : floor((v[n - 1] - origin) / e->unit) - first + 1;
-    if (!(span <= (double)m->levels))
-        return false;
     origin += e->levels > 0 ? 0 : first * e->unit;
-    size_t levels = (size_t)span;
-    memset(count, 0, levels * sizeof *count);
-    for (size_t i = 0; i < n; i++) {
-        double k = floor((v[i] - origin) / e->unit);
-        count[k > 0 ? k < span ? (size_t)k : levels - 1 : 0]++;
+    bool fits = span <= (double)m->levels && even_levels(even, v, n, origin, e->unit, span);
+    if (e->levels > 0) {
+        if (fits)
+            fit_levels(frame, table, even, origin, e->unit, false);
+        return fits;
     }
-    if (e->levels == 0 && levels > 2 && fit_spline(m, frame, table, v, n) &&
-        spline_score(m, j, v, n) > level_score(count, levels, n, e->unit))
-        return true;
-    fit_levels(frame, table, count, levels, origin, e->unit, e->levels == 0);
+    histogram *best = fits ? even : NULL;
+    double most = fits ? level_score(even, n, e->unit) : -HUGE_VAL;
+    if (span > 2 && uneven_levels(uneven, v, n, origin, e->unit, m->width / 4 - 1) &&
+        level_score(uneven, n, e->unit) > most) {
+        best = uneven;
+        most = level_score(uneven, n, e->unit);
+    }
+    if (!best || (span > 2 && fit_spline(m, frame, table, v, n) && spline_score(m, j, v, n) > most))
+        return best != NULL;
+    fit_levels(frame, table, best, origin, e->unit, true);
     return true;
 }
 
 typedef struct marginal_fit {
     const marginal *m;
     const layer_start *start;
-    double *values, *count; /* [threads, n] and [threads, levels + 1] */
+    double *values, *room; /* [threads, n] and [threads, 3 (width + 1)] */
 } marginal_fit;
 
 static void fit_column(void *context, int thread, size_t j)
@@ -633,7 +767,9 @@ static void fit_column(void *context, int thread, size_t j)
     const layer_start *s = fit->start;
     real *frame = m->frame + j * FRAME, *table = m->table + j * m->width;
     double *v = fit->values + (size_t)thread * s->n;
-    double *count = fit->count + (size_t)thread * (m->levels + 1);
+    double *room = fit->room + (size_t)thread * 3 * (m->width + 1);
+    histogram even = {.mass = room, .prior = LEVEL_PRIOR};
+    histogram uneven = {room + m->width + 1, room + 2 * (m->width + 1), 0, 0, 0};
     size_t n = 0;
     for (size_t r = 0; r < s->n; r++)
         if (!s->mask || s->mask[j * s->stride + r] > 0)
@@ -642,13 +778,14 @@ static void fit_column(void *context, int thread, size_t j)
     if (n == 0)
         v[n++] = 0;
     if (s->entry &&
-        fit_known_levels(m, j, &s->entry->column[entry_value(s->entry, j)], v, n, count))
+        fit_known_levels(m, j, &s->entry->column[entry_value(s->entry, j)], v, n, &even, &uneven))
         return;
     if (fit_spline(m, frame, table, v, n))
         return;
     double unit = fmax(1, fabs(v[0]) * 0x1p-20); /* one value: a level around it */
-    count[0] = (double)n;
-    fit_levels(frame, table, count, 1, v[0] - unit / 2, unit, true);
+    even.mass[0] = (double)n + LEVEL_PRIOR;
+    even.count = 1;
+    fit_levels(frame, table, &even, v[0] - unit / 2, unit, true);
 }
 
 static nicest_status marginal_start(layer *self, const layer_start *s)
@@ -656,12 +793,12 @@ static nicest_status marginal_start(layer *self, const layer_start *s)
     marginal *m = (marginal *)self;
     int threads = s->threads < 1 ? parallel_available() : s->threads;
     marginal_fit fit = {m, s, memory_new((size_t)threads, s->n * sizeof(double)),
-                        memory_new((size_t)threads, (m->levels + 1) * sizeof(double))};
-    nicest_status status = fit.values && fit.count ? NICEST_OK : fail_memory();
+                        memory_new((size_t)threads, 3 * (m->width + 1) * sizeof(double))};
+    nicest_status status = fit.values && fit.room ? NICEST_OK : fail_memory();
     if (status == NICEST_OK)
         parallel_for(threads, self->columns, fit_column, &fit);
     memory_free(fit.values);
-    memory_free(fit.count);
+    memory_free(fit.room);
     return status == NICEST_OK ? marginal_check(self) : status;
 }
 

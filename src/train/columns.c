@@ -15,7 +15,7 @@
  * with 2^-32 and 1e-12 of it, rounding a row moves it by less than 1e-6 and 1e-4 deviations. */
 static const double NOISE_SHARE = 0x1p-32, LEAST_SPREAD = 1e-12;
 
-enum { CHUNK = 256, SAMPLE_ROWS = 20000, SAMPLE_VALUES = 4 << 20 };
+enum { CHUNK = 256, SAMPLE_ROWS = 20000, SAMPLE_VALUES = 4 << 20, FEW_LEVELS = 256 };
 
 /* ------------------------------------------------------------------ recognition */
 
@@ -80,6 +80,17 @@ static double regular_step(const value_set *s)
     return step > range * 1e-7 && step > smallest / 20 ? clean_step(step, range) : 0;
 }
 
+/* The step of the decimals that all values have, up to six; 0 where some has more. */
+static double decimal_step(const value_set *s)
+{
+    double power = 1;
+    size_t i = 0;
+    for (; i < s->distinct && power <= 1e6; i++)
+        while (power <= 1e6 && (float)(rint(s->values[i] * power) / power) != (float)s->values[i])
+            power *= 10;
+    return power <= 1e6 ? 1 / power : 0;
+}
+
 /* Values that repeat, and how: 0 where the column is as good as continuous. */
 static double recognise(const value_set *s, const char **kind)
 {
@@ -95,6 +106,10 @@ static double recognise(const value_set *s, const char **kind)
     double step = regular_step(s);
     *kind = "a regular step";
     if (step > 0)
+        return step;
+    *kind = "decimals";
+    step = decimal_step(s);
+    if (step > 0 && 2 * s->distinct <= s->total)
         return step;
     *kind = "repeating values without a common step";
     double smallest = s->values[s->distinct - 1] - s->values[0];
@@ -149,7 +164,7 @@ static bool recognise_picture(entry *e, const nicest_data *data, double *rows, s
     return true;
 }
 
-nicest_status columns_recognise(entry *e, const nicest_data *data, words *said)
+nicest_status columns_recognise(entry *e, const nicest_data *data, bool *ties, words *said)
 {
     double *rows = NULL, *column = NULL;
     size_t n = 0;
@@ -157,6 +172,7 @@ nicest_status columns_recognise(entry *e, const nicest_data *data, words *said)
     nicest_data_image(data, &height, &width, &channels);
     TRY(sample_rows(data, &rows, &n));
     bool done = false;
+    *ties = false;
     if (height) {
         done = recognise_picture(e, data, rows, n, said);
         memory_free(rows);
@@ -183,6 +199,8 @@ nicest_status columns_recognise(entry *e, const nicest_data *data, words *said)
             c->step = c->unit = step;
             c->origin = c->offset = (kind[0] != 'r') ? s.values[0] : 0;
             c->levels = 0;
+            *ties = *ties || (2 * s.distinct <= s.total &&
+                              (s.values[s.distinct - 1] - s.values[0]) / step >= FEW_LEVELS);
             words_add(said, "column %s: %s (%zu values); noise of width %.6g is added",
                       nicest_data_column_name(data, j), kind, s.distinct, step);
         }

@@ -11,8 +11,9 @@
 #include "train/words.h"
 
 /* Sets step, origin, levels, offset and unit of every value of `e` from (a sample of) the rows, off
- * its mass point; says what was found. */
-nicest_status columns_recognise(entry *e, const nicest_data *data, words *said);
+ * its mass point; says what was found. ties: some column of many levels has values that come back, as
+ * a marginal wants room for. */
+nicest_status columns_recognise(entry *e, const nicest_data *data, bool *ties, words *said);
 
 /* Mean and standard deviation of the continuous values of all rows, [columns] each (0 and 1 of what
  * is no value); sets the centres to the means where `centred`, else to 0; those of given values

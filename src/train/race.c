@@ -15,7 +15,6 @@
 #include "train/checkpoint.h"
 #include "train/split.h"
 
-static const char *const FIRST[] = {"standardise\n", STACK_MARGINAL};
 static const char *const FIRST_NAME[] = {"standardise", "marginal"};
 static const char GAUSSIAN[] = STACK_WHITEN "prior normal\n";
 
@@ -197,7 +196,7 @@ static nicest_status add_closed(const trainer *t, nicest_data *rows, int which, 
                                 size_t *count)
 {
     const recipe *r = &t->recipe;
-    const char *first = r->first ? r->first : FIRST[which];
+    const char *first = r->first ? r->first : which ? r->marginal : r->standardise;
     const char *name = r->first ? "given first layer" : FIRST_NAME[which];
     size_t parts = 0;
     if (r->last) {

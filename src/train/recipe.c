@@ -10,7 +10,6 @@
 #include "flow/mlp.h"
 #include "flow/spec.h"
 
-
 void nicest_train_defaults(nicest_train_options *options)
 {
     if (!options)
@@ -248,7 +247,7 @@ static nicest_status choose_first(recipe *r, const nicest_train_options *o, cons
     const char *first = p->first;
     if (o->preprocess) {
         const char *const names[] = {"standardise", "centre", "marginal", "logit", "none", NULL};
-        const char *const lines[] = {"standardise\n", "", STACK_MARGINAL,
+        const char *const lines[] = {r->standardise, "", r->marginal,
                                      "logit margin=1e-06\nstandardise\n", ""};
         size_t i = 0;
         while (names[i] && strcmp(o->preprocess, names[i]))
@@ -311,6 +310,12 @@ static nicest_status write_head(recipe *r, const recipe_data *data)
 static nicest_status write_spec(recipe *r, const nicest_train_options *o, const preset *p,
                                 const recipe_data *data, words *said)
 {
+    bool given = data->context && strcmp(p->name, "nice");
+    const char *const marginals[] = {STACK_MARGINAL, STACK_MARGINAL_OF_TIES,
+                                     STACK_MARGINAL STACK_REGRESSION,
+                                     STACK_MARGINAL_OF_TIES STACK_REGRESSION};
+    r->standardise = given ? "standardise\n" STACK_REGRESSION : "standardise\n";
+    r->marginal = marginals[2 * given + data->ties];
     TRY(write_head(r, data));
     TRY(choose_stack(r, o, p, data));
     TRY(choose_first(r, o, p));

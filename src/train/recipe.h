@@ -17,6 +17,7 @@ typedef struct recipe {
     char *spec;         /* owned; NULL while the race has to choose it, from */
     size_t values;      /* columns of the spec */
     char *head;         /* its lines about context, masks and categories, owned */
+    const char *standardise, *marginal; /* what closed forms begin with */
     char *first, *last; /* what comes first and last (stack.h), owned; NULL: all closed forms, */
     stack stack;        /* and couplings: these, */
     bool race;          /* or those that win */
@@ -35,6 +36,7 @@ typedef struct recipe_data {
     unsigned height, width; /* of the pictures that the rows are; 0: they are none */
     size_t context;         /* what stands beside the columns (entry.h) */
     bool masked;            /* values may be hidden */
+    bool ties;              /* columns.h */
     const char *classes;    /* "2,3x4": the classes of the categories; NULL: there are none */
 } recipe_data;
 

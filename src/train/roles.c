@@ -4,6 +4,7 @@
 #include "train/roles.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -144,7 +145,7 @@ typedef struct chooser {
     double *table;
     size_t used, rows; /* rows: of all data */
     double unseen;     /* 1 / (n + 2) */
-    bool absence;
+    roles_absence absence;
     words *said;
 } chooser;
 
@@ -181,6 +182,14 @@ static bool is_category(const look *l)
                         l->seen >= ROWS_A_LEVEL * l->levels);
 }
 
+/* An empty cell among categories is one more of them. */
+static bool is_absence_modelled(const chooser *c, const look *l, bool category)
+{
+    return c->absence == ROLES_ABSENT
+               ? l->missing > 0
+               : c->absence == ROLES_ABSENT_CATEGORIES && category && l->missing >= RARE_WORD;
+}
+
 static void choose_words(chooser *c, size_t j, const look *l)
 {
     entry_column *column = &c->e->column[j];
@@ -197,18 +206,20 @@ static void choose_words(chooser *c, size_t j, const look *l)
         c->table[c->used++] = l->level[0];
     }
     size_t kept = c->used - first;
-    if (c->absence && l->missing)
+    bool absent = is_absence_modelled(c, l, true);
+    if (absent)
         c->table[c->used++] = NAN;
     *column = (entry_column){.role = ENTRY_CATEGORY,
                              .states = (double)(c->used - first),
                              .other = l->words ? c->unseen : 0};
-    if (!l->words)
-        words_add(c->said, "column %s: %zu levels, a category", role_name(c, j), kept);
-    else if (rare)
-        words_add(c->said, "column %s: %zu words; others, in %zu rows, share one probability",
-                  role_name(c, j), kept, rare);
-    else
-        words_add(c->said, "column %s: %zu word%s", role_name(c, j), kept, kept == 1 ? "" : "s");
+    char others[80] = "";
+    if (rare)
+        snprintf(others, sizeof others, "; others, in %zu rows, share one probability", rare);
+    words_add(c->said, "column %s: %zu %s%s%s", role_name(c, j), kept,
+              !l->words   ? "levels, a category"
+              : kept == 1 ? "word"
+                          : "words",
+              absent ? ", or none" : "", others);
 }
 
 /* Bounds of samples: amounts stay amounts, shares shares. */
@@ -237,7 +248,7 @@ static void choose_value(chooser *c, size_t j, const look *l, const double *sort
         words_add(c->said, "column %s: a mass point at %.6g, and values beside it", role_name(c, j),
                   point);
     }
-    if (c->absence && l->missing)
+    if (is_absence_modelled(c, l, false))
         c->table[c->used++] = NAN;
     column->states = (double)(c->used - first);
 }
@@ -284,7 +295,7 @@ static nicest_status choose_all(chooser *c)
             status =
                 fail(NICEST_E_DATA, "column %zu (%s) has no value in any of %zu rows: leave it out",
                      j + 1, role_name(c, j), c->rows);
-        bool constant = !l->many && l->levels == 1 && !(c->absence && l->missing);
+        bool constant = !l->many && l->levels == 1 && !is_absence_modelled(c, l, l->words);
         if (status != NICEST_OK)
             continue;
         if (constant && !l->words)
@@ -481,8 +492,8 @@ static nicest_status choose(chooser *c, const nicest_data *train, const nicest_d
     return find_followers(c, train);
 }
 
-nicest_status roles_choose(entry *e, const nicest_data *train, const nicest_data *all, bool absence,
-                           words *said)
+nicest_status roles_choose(entry *e, const nicest_data *train, const nicest_data *all,
+                           roles_absence absence, words *said)
 {
     chooser c = {.e = e,
                  .train = train,

@@ -443,12 +443,15 @@ static nicest_status recognise_columns(trainer *t, entry *e, recipe_data *shape,
         return entry_copy(e, &model_flow_const(t->options.init)->entry) ? NICEST_OK : fail_memory();
     if (!entry_open(e, nicest_data_columns(t->rows.train)))
         return fail_memory();
-    bool absence = t->options.absence && !strcmp(t->options.absence, "model");
+    const char *said = t->options.absence;
+    roles_absence absence = !said                    ? ROLES_ABSENT_CATEGORIES
+                            : !strcmp(said, "model") ? ROLES_ABSENT
+                                                     : ROLES_IGNORE;
     if (!plain)
         TRY(roles_choose(e, t->rows.train, t->rows.all, absence, &t->said));
     if (t->options.given)
         TRY(give_columns(t, e));
-    TRY(columns_recognise(e, t->rows.train, &t->said));
+    TRY(columns_recognise(e, t->rows.train, &shape->ties, &t->said));
     if (!plain)
         TRY(roles_need_masks(e, t->rows.all, &shape->masked));
     return NICEST_OK;
