@@ -65,7 +65,7 @@ static double edge_at(const curve *c, size_t i)
 }
 
 /* Where level k begins. */
-static double start_of(const curve *c, size_t k)
+static double level_start(const curve *c, size_t k)
 {
     return c->start ? (double)c->start[k] + (double)c->start_rest[k] : (double)k;
 }
@@ -97,8 +97,8 @@ static curve curve_of(const marginal *m, size_t j)
     if (levels) {
         c.lower.log_mass = log(edge_at(&c, 0));
         c.upper.log_mass = log(-edge_at(&c, levels));
-        c.lower.end = start_of(&c, 0);
-        c.upper.end = start_of(&c, levels);
+        c.lower.end = level_start(&c, 0);
+        c.upper.end = level_start(&c, levels);
     } else {
         c.lower.end = (double)c.knot[0];
         c.upper.end = (double)c.knot[knots - 1];
@@ -167,15 +167,15 @@ static size_t level_at(const curve *c, double u)
         return u < (double)high ? (size_t)u : high - 1;
     while (high - low > 1) {
         size_t middle = (low + high) / 2;
-        *(u < start_of(c, middle) ? &high : &low) = middle;
+        *(u < level_start(c, middle) ? &high : &low) = middle;
     }
     return low;
 }
 
 static curve_point level_forward(const curve *c, size_t k, double u)
 {
-    double below, above, mass, y, width = start_of(c, k + 1) - start_of(c, k);
-    double t = to_unit((u - start_of(c, k)) / width);
+    double below, above, mass, y, width = level_start(c, k + 1) - level_start(c, k);
+    double t = to_unit((u - level_start(c, k)) / width);
     level_masses(c, k, &below, &above, &mass);
     double lower = below + mass * t, upper = above + mass * (1 - t);
     if (lower <= 0.5)
@@ -199,7 +199,7 @@ static double level_inverse(const curve *c, double y, curve_point *at)
     }
     level_masses(c, low, &below, &above, &mass);
     double t = y < 0 ? (tail - below) / mass : 1 - (tail - above) / mass;
-    double start = start_of(c, low), width = start_of(c, low + 1) - start;
+    double start = level_start(c, low), width = level_start(c, low + 1) - start;
     double log_slope = log(mass / width) - normal_log_density(y);
     *at = (curve_point){y, log_slope, y * exp(log_slope)};
     return start + to_unit(t) * width;
@@ -379,7 +379,8 @@ static bool sound_levels(const curve *c)
         level_masses(c, k, &below, &above, &mass);
         is_past_half = is_past_half || (k > 0 && edge_at(c, k) < 0);
         if (!(mass > 0 && mass <= 1 && below >= 0 && above >= 0) ||
-            !(start_of(c, k + 1) > start_of(c, k)) || (is_past_half && k > 0 && edge_at(c, k) > 0))
+            !(level_start(c, k + 1) > level_start(c, k)) ||
+            (is_past_half && k > 0 && edge_at(c, k) > 0))
             return false;
     }
     return true;
