@@ -3,7 +3,6 @@
  *     mean        a picture: its mean value; a table: distance from the column means
  *     compressed  the compressed length (columns with levels only)
  *     gaussian    log density of a Gaussian with a whole covariance (each column alone beyond 1024)
- *     knn         distance from the nearest kept training rows (views.c)
  *
  * Two-sided, as nobody has seen outliers: mean of a picture and length are scored by their distance
  * from what is usual. All are fitted on training rows by nicest_calibrate. */
@@ -12,7 +11,6 @@
 
 #include "apply/outlier.h"
 #include "apply/statistics.h"
-#include "apply/views.h"
 #include "base/gaussian.h"
 #include "base/memory.h"
 #include "base/parallel.h"
@@ -24,12 +22,6 @@ enum { WHOLE_COVARIANCE = 1024, BATCH = 512 };
 #define ARRAY_FACTOR  "baseline.gaussian"   /* Cholesky factor of the standardised columns */
 #define ARRAY_MEAN    "baseline.mean"       /* mean and deviation of a row's mean value */
 #define ARRAY_LENGTH  "baseline.compressed" /* mean and deviation of the length */
-
-const char *const *nicest_baseline_names(void)
-{
-    static const char *const names[] = {"mean", "compressed", "gaussian", "knn", NULL};
-    return names;
-}
 
 static bool models_pictures(const nicest_model *model)
 {
@@ -310,30 +302,9 @@ static nicest_status score_columns(const nicest_model *model, const nicest_data 
     return status;
 }
 
-nicest_status nicest_baseline_scores(const nicest_model *model, const nicest_data *data,
-                                     const char *baseline, int threads, double *scores)
+nicest_status baselines_score(const nicest_model *model, const nicest_data *data,
+                              const char *baseline, int threads, double *scores)
 {
-    if (!model || !data || !baseline || !scores)
-        return fail(NICEST_E_ARGUMENT, "model, data, a baseline's name and a place are needed");
-    TRY(model_check_threads(threads));
-    TRY(nicest_model_fits(model, data));
-    size_t n = nicest_data_rows(data);
-    double *made = memory_new(n, sizeof *made);
-    if (!made)
-        return fail_memory();
-    threads = threads < 1 ? parallel_available() : threads;
-    nicest_status status;
-    if (!strcmp(baseline, "compressed"))
-        status = score_lengths(model, data, threads, made);
-    else if (!strcmp(baseline, "mean") || !strcmp(baseline, "gaussian"))
-        status = score_columns(model, data, baseline, threads, made);
-    else if (!strcmp(baseline, "knn"))
-        status = views_neighbours(model, data, threads, made);
-    else
-        status = fail(NICEST_E_ARGUMENT,
-                      "baseline '%.30s': expected mean, compressed, gaussian or knn", baseline);
-    if (status == NICEST_OK)
-        memcpy(scores, made, n * sizeof *scores);
-    memory_free(made);
-    return status;
+    return strcmp(baseline, "compressed") ? score_columns(model, data, baseline, threads, scores)
+                                          : score_lengths(model, data, threads, scores);
 }

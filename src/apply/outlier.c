@@ -284,6 +284,41 @@ nicest_status nicest_outlier_scores(const nicest_model *model, const nicest_data
     return status;
 }
 
+/* Scores without the model (baselines.c), and by its kept training rows (views.c). */
+static const char *const baseline_names[] = {"mean", "compressed", "gaussian", "knn", NULL};
+
+const char *const *nicest_baseline_names(void)
+{
+    return baseline_names;
+}
+
+nicest_status nicest_baseline_scores(const nicest_model *model, const nicest_data *data,
+                                     const char *baseline, int threads, double *scores)
+{
+    if (!model || !data || !baseline || !scores)
+        return fail(NICEST_E_ARGUMENT, "model, data, a baseline's name and a place are needed");
+    size_t known = 0;
+    while (baseline_names[known] && strcmp(baseline, baseline_names[known]))
+        known++;
+    if (!baseline_names[known])
+        return fail(NICEST_E_ARGUMENT,
+                    "baseline '%.30s': expected mean, compressed, gaussian or knn", baseline);
+    TRY(model_check_threads(threads));
+    TRY(nicest_model_fits(model, data));
+    size_t n = nicest_data_rows(data);
+    double *made = memory_new(n, sizeof *made);
+    if (!made)
+        return fail_memory();
+    threads = threads < 1 ? parallel_available() : threads;
+    nicest_status status = !strcmp(baseline, "knn")
+                               ? views_neighbours(model, data, threads, made)
+                               : baselines_score(model, data, baseline, threads, made);
+    if (status == NICEST_OK)
+        memcpy(scores, made, n * sizeof *scores);
+    memory_free(made);
+    return status;
+}
+
 /* ------------------------------------------------------------------ fitting */
 
 /* At most `most` rows, drawn at random, in random order: data of its own. */

@@ -48,6 +48,9 @@ nicest_status outlier_calibrate(nicest_model *model, const nicest_data *train,
 /* ---- baselines.c: needs no flow; stores what the baselines want. */
 nicest_status baselines_fit(nicest_model *model, const nicest_data *rows, int threads);
 void baselines_forget(nicest_model *model);
+/* The baseline mean, gaussian or compressed of every row. */
+nicest_status baselines_score(const nicest_model *model, const nicest_data *data,
+                              const char *baseline, int threads, double *scores);
 /* Mean and deviation of the columns' stored values, [2, columns], of those training rows that the
  * factor is of; finite, deviations positive; NULL where the model holds none. */
 const double *baselines_columns(const nicest_model *model);
