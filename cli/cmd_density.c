@@ -53,20 +53,9 @@ static density_map measure_grid(const density_settings *s, const nicest_model *m
         double *rows = sample_rows(&s->shared, model, SAMPLES, 1);
         /* as the density sees them */
         need(nicest_encode(model, rows, SAMPLES, s->shared.seed, rows));
-        double *column = block_new(SAMPLES, sizeof *column);
-        for (size_t k = 0; k < m.d; k++) {
-            size_t count = SAMPLES;
-            for (size_t i = 0; i < SAMPLES; i++)
-                column[i] = rows[i * m.d + k];
-            double *sorted = sorted_copy(column, &count);
-            double low = quantile(sorted, count, 0.001), high = quantile(sorted, count, 0.999);
-            double margin = high > low ? 0.15 * (high - low) : 1;
-            m.box[2 * k] = low - margin;
-            m.box[2 * k + 1] = high + margin;
-            block_free(sorted);
-        }
+        for (size_t k = 0; k < m.d; k++)
+            middle_range(rows, SAMPLES, m.d, k, 0.001, 0.15, m.box + 2 * k);
         block_free(rows);
-        block_free(column);
     }
     for (size_t k = 0; k < m.d; k++)
         if (!(m.box[2 * k] < m.box[2 * k + 1]))

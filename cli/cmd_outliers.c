@@ -455,7 +455,7 @@ static const char **explain_rows(const judge *j, const nicest_data *data,
 static void write_rows(const judge *j, const verdict *v, double threshold, const char **why)
 {
     static const char *const names[] = {"logp", "score", "p", "outlier"};
-    table out = table_worded(j->s->shared.output, names, 4,
+    table out = table_beside(j->s->shared.output, names, 4,
                              open_kept(&j->s->shared, j->s->keep, j->s->data), "why", why);
     for (size_t i = 0; i < v->n; i++) {
         double score = v->score[i];
@@ -766,14 +766,24 @@ static void say_sweep(const judge *j, const corruption *k, const level_facts *fa
     say(shared, "at %s %g", k->kind, facts[k->count - 1].level);
 }
 
-static json_t *level_json(const level_facts *f)
+/* What the table and `sweep` of --json have of a level. */
+enum { LEVEL_FIGURES = 10 };
+static const char *const LEVEL_NAMES[LEVEL_FIGURES] = {"level",   "mean",      "low",   "high",
+                                                       "flagged", "auroc",     "auprc", "precision",
+                                                       "recall",  "prevalence"};
+
+static void add_level(const level_facts *f, table *out, json_t *lines)
 {
-    return json_pack("{s:f, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "level", f->level,
-                     "mean", json_figure(f->mean), "low", json_figure(f->low), "high",
-                     json_figure(f->high), "flagged", json_figure(f->flagged), "auroc",
-                     json_figure(f->found.auroc), "auprc", json_figure(f->found.auprc), "precision",
-                     json_figure(f->found.precision), "recall", json_figure(f->found.recall),
-                     "prevalence", json_figure(f->found.prevalence));
+    const double row[LEVEL_FIGURES] = {f->level,        f->mean,
+                                       f->low,          f->high,
+                                       f->flagged,      f->found.auroc,
+                                       f->found.auprc,  f->found.precision,
+                                       f->found.recall, f->found.prevalence};
+    json_t *line = json_object();
+    for (size_t i = 0; i < LEVEL_FIGURES; i++)
+        json_object_set_new(line, LEVEL_NAMES[i], json_figure(row[i]));
+    json_array_append_new(lines, line);
+    table_add(out, row, 1);
 }
 
 /* Normal rows are judged once; the corrupted ones take their place behind them. */
@@ -794,8 +804,6 @@ static level_facts judge_level(const judge *j, const nicest_data *data, const co
 
 static void judge_sweep(judge *j, const nicest_data *data)
 {
-    static const char *const names[] = {"level", "mean",  "low",       "high",   "flagged",
-                                        "auroc", "auprc", "precision", "recall", "prevalence"};
     const outliers_settings *s = j->s;
     corruption *k = block_new(1, sizeof *k);
     corruption_parse(k, "--corrupt", s->corrupt);
@@ -806,17 +814,10 @@ static void judge_sweep(judge *j, const nicest_data *data)
     j->has_truth = true;
     corruption_check(k, data, other);
     judge_data(j, data, &v, 0, false);
-    table out = table_open(s->shared.output, names, 10);
+    table out = table_open(s->shared.output, LEVEL_NAMES, LEVEL_FIGURES);
     for (size_t i = 0; i < k->count; i++) {
         facts[i] = judge_level(j, data, k, other, i, &v);
-        const level_facts *f = &facts[i];
-        double row[] = {f->level,        f->mean,
-                        f->low,          f->high,
-                        f->flagged,      f->found.auroc,
-                        f->found.auprc,  f->found.precision,
-                        f->found.recall, f->found.prevalence};
-        table_add(&out, row, 1);
-        json_array_append_new(lines, level_json(&facts[i]));
+        add_level(&facts[i], &out, lines);
     }
     table_close(&out);
     say_sweep(j, k, facts, &v, nicest_data_rows(data));

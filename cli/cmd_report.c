@@ -46,25 +46,6 @@ static void report_defaults(void *settings)
 
 enum { SAMPLES = 1000, PAIRS = 6, SHOWN = 800, EXTREMES = 10 };
 
-/* What the sections draw from. */
-typedef struct material {
-    const report_settings *s;
-    nicest_model *model;
-    nicest_data *data;
-    size_t n, d;
-    unsigned height, width, channels;
-    double *rows, *logp; /* of the data */
-    double *some;        /* [shown, d] of the rows, spread over all */
-    size_t shown;
-    double *samples, *samples_logp; /* [SAMPLES, d], [SAMPLES] */
-    size_t *order;                  /* rows with a log-likelihood, the least likely first */
-    size_t ordered;
-    json_t *training;
-    summary sum;
-    double
-        *apart; /* of each column: the largest difference of its distribution in data and samples */
-} material;
-
 /* ------------------------------------------------------------------ gathering */
 
 typedef struct ranked {
@@ -78,14 +59,6 @@ static int by_logp(const void *a, const void *b)
     if (x->logp != y->logp)
         return (x->logp > y->logp) - (x->logp < y->logp);
     return (x->row > y->row) - (x->row < y->row);
-}
-
-static double *column_of(const double *rows, size_t n, size_t d, size_t j)
-{
-    double *column = block_new(n, sizeof *column);
-    for (size_t i = 0; i < n; i++)
-        column[i] = rows[i * d + j];
-    return column;
 }
 
 /* Kolmogorov's distance: 0 where two columns are distributed alike, 1 where they do not overlap. */
@@ -107,7 +80,7 @@ static double distribution_distance(const double *a, size_t n, const double *b, 
 
 static material gather_material(const report_settings *s)
 {
-    material m = {.s = s, .model = open_model(s->model)};
+    material m = {.shared = &s->shared, .model = open_model(s->model)};
     const char *training = nicest_model_entry(m.model, "nicest.training");
     m.data = open_data_for(&s->shared, m.model, s->data);
     m.n = nicest_data_rows(m.data);
@@ -120,10 +93,10 @@ static material gather_material(const report_settings *s)
     m.sum = summary_of(m.logp, m.n);
     m.training = training ? json_from_text(training) : NULL;
     nicest_workspace *workspace;
-    m.samples = sample_rows(&m.s->shared, m.model, SAMPLES, 1);
+    m.samples = sample_rows(m.shared, m.model, SAMPLES, 1);
     m.samples_logp = block_new(SAMPLES, sizeof *m.samples_logp);
-    need(nicest_workspace_new(&workspace, m.model, 0, m.s->shared.threads));
-    need(nicest_score(workspace, m.samples, SAMPLES, m.s->shared.seed, m.samples_logp));
+    need(nicest_workspace_new(&workspace, m.model, 0, m.shared->threads));
+    need(nicest_score(workspace, m.samples, SAMPLES, m.shared->seed, m.samples_logp));
     nicest_workspace_free(workspace);
     ranked *list = block_new(m.n, sizeof *list);
     for (size_t i = 0; i < m.n; i++)
@@ -353,13 +326,13 @@ static void say_careful(page *p, const material *m)
     page_add(p, count ? "</ul>\n" : "<p>Nothing on this page asks for special care.</p>\n");
 }
 
-static void add_summary(page *p, const material *m)
+static void add_summary(page *p, const material *m, const report_settings *s)
 {
     char text[64];
     page_add(p, "<h1>");
-    page_text(p, name_of(m->s->model));
+    page_text(p, name_of(s->model));
     page_add(p, "</h1>\n<p>on ");
-    page_text(p, name_of(m->s->data));
+    page_text(p, name_of(s->data));
     page_add(p, "</p>\n");
     char columns[40], parameters[40], rows[40];
     double learnt = record_number(m, "rows"), epochs = record_number(m, "epochs");
@@ -582,17 +555,9 @@ static void add_plane(page *p, const material *m)
     enum { SIDE = 200 };
     double box[4], peak = -INFINITY, *values = block_new(SIDE * SIDE, sizeof *values);
     char caption[200], all[40];
-    for (size_t k = 0; k < 2; k++) {
-        size_t n = m->n;
-        double *column = column_of(m->rows, m->n, 2, k), *sorted = sorted_finite(column, &n);
-        double low = quantile(sorted, n, 0.005), high = quantile(sorted, n, 0.995);
-        double room = high > low ? 0.12 * (high - low) : 1;
-        box[2 * k] = n ? low - room : -1;
-        box[2 * k + 1] = n ? high + room : 1;
-        block_free(sorted);
-        block_free(column);
-    }
-    need(nicest_density_grid(m->model, box, SIDE, SIDE, m->s->shared.threads, values));
+    for (size_t k = 0; k < 2; k++)
+        middle_range(m->rows, m->n, 2, k, 0.005, 0.12, box + 2 * k);
+    need(nicest_density_grid(m->model, box, SIDE, SIDE, m->shared->threads, values));
     for (size_t i = 0; i < SIDE * SIDE; i++)
         peak = fmax(peak, values[i] = exp(values[i]));
     const axis x = {.label = name_of_column(m, 0), .low = box[0], .high = box[1]};
@@ -661,10 +626,10 @@ static void add_samples(page *p, const material *m)
 
 /* ------------------------------------------------------------------ likelihoods */
 
-static void add_likelihoods(page *p, const material *m)
+static void add_likelihoods(page *p, const material *m, const report_settings *s)
 {
     const char *const names[] = {"training rows", "validation rows"};
-    const char *const texts[] = {m->s->train, m->s->valid};
+    const char *const texts[] = {s->train, s->valid};
     double *more[2] = {NULL, NULL};
     panel c = {.x = {.label = "log-likelihood, nats", .may_bend = true},
                .y.label = "share of rows per nat"};
@@ -678,8 +643,8 @@ static void add_likelihoods(page *p, const material *m)
     for (size_t i = 0; i < 2; i++) {
         if (!texts[i])
             continue;
-        nicest_data *seen = open_more_data(&m->s->shared, m->model, texts[i]);
-        more[i] = score_rows(&m->s->shared, m->model, seen);
+        nicest_data *seen = open_more_data(m->shared, m->model, texts[i]);
+        more[i] = score_rows(m->shared, m->model, seen);
         panel_add(&c, (series){SERIES_OUTLINE, i ? 5 : 2, names[i], more[i],
                                .n = nicest_data_rows(seen)});
         nicest_data_free(seen);
@@ -726,7 +691,7 @@ static void add_extreme_table(page *p, const material *m, size_t count)
         memcpy(rows + i * m->d, m->rows + m->order[i] * m->d, m->d * sizeof *rows);
     for (size_t i = 0; i < m->n * m->d; i++)
         partial += isnan(m->rows[i]);
-    need(nicest_explain(m->model, rows, count, most, 0.05, m->s->shared.seed, m->s->shared.threads,
+    need(nicest_explain(m->model, rows, count, most, 0.05, m->shared->seed, m->shared->threads,
                         NULL, NULL, reasons, counts));
     page_add(
         p, "<div class=\"scroll\"><table><tr><th>row</th><th>log p</th><th class=\"why\">why</th>");
@@ -819,7 +784,7 @@ static void proof_row(page *p, const char *name, double figure, bool ok, const c
 /* On the rows of the data; where none of them has a density, on the model's own. */
 static void prove_on_rows(page *p, const material *m, nicest_verification *v)
 {
-    const shared_settings *s = &m->s->shared;
+    const shared_settings *s = m->shared;
     nicest_status status = nicest_verify(m->model, m->data, s->seed, s->threads, v);
     if (status != NICEST_E_DATA) {
         need(status);
@@ -829,11 +794,11 @@ static void prove_on_rows(page *p, const material *m, nicest_verification *v)
     page_add(p, "<p>No row of the data has a density: measured on samples of the model.</p>\n");
 }
 
-static void add_proof(page *p, const material *m)
+static void add_proof(page *p, const material *m, const report_settings *s)
 {
     nicest_verification v;
     heading(p, "Verification");
-    if (!m->s->verify) {
+    if (!s->verify) {
         page_add(p, "<p>Left out by --no-verify.</p>\n");
         return;
     }
@@ -858,25 +823,6 @@ static void add_proof(page *p, const material *m)
     }
 }
 
-static void add_uses(page *p, const material *m)
-{
-    if (!m->s->uses)
-        return;
-    report_rows r = {.shared = &m->s->shared,
-                     .model = m->model,
-                     .data = m->data,
-                     .rows = m->rows,
-                     .logp = m->logp,
-                     .n = m->n,
-                     .d = m->d,
-                     .height = m->height,
-                     .width = m->width,
-                     .channels = m->channels};
-    report_filled(p, &r);
-    report_corrupted(p, &r);
-    report_detection(p, &r, m->s->against);
-}
-
 /* ------------------------------------------------------------------ the command */
 
 static int report_run(void *settings)
@@ -892,11 +838,15 @@ static int report_run(void *settings)
     check_writable(path);
     material m = gather_material(s);
     page p = page_open(name_of(s->model), "");
-    add_summary(&p, &m);
+    add_summary(&p, &m, s);
     add_samples(&p, &m);
-    add_likelihoods(&p, &m);
+    add_likelihoods(&p, &m, s);
     add_extremes(&p, &m);
-    add_uses(&p, &m);
+    if (s->uses) {
+        report_filled(&p, &m);
+        report_corrupted(&p, &m);
+        report_detection(&p, &m, s->against);
+    }
     heading(&p, "Calibration");
     if (!m.ordered)
         page_add(&p, "<p>No row of the data has a log-likelihood, so there are no p-values.</p>\n");
@@ -904,7 +854,7 @@ static int report_run(void *settings)
         draw_calibration(&p, &m);
     else
         page_add(&p, "<p>The model is not calibrated, so there are no p-values.</p>\n");
-    add_proof(&p, &m);
+    add_proof(&p, &m, s);
     add_training(&p, &m);
     heading(&p, "Layers");
     page_add(&p, "<pre>");

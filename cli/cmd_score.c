@@ -94,7 +94,7 @@ static void begin_output(scoring *w)
 {
     static const char *const names[] = {"logp", "p"};
     w->out = table_beside(w->s->shared.output, names, w->calibrated ? 2 : 1,
-                          open_kept(&w->s->shared, w->s->keep, w->s->data));
+                          open_kept(&w->s->shared, w->s->keep, w->s->data), NULL, NULL);
 }
 
 /* A few rows are one tile's work: one thread, and products of no more rows than there are. */

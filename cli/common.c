@@ -107,27 +107,24 @@ nicest_data *open_kept(const shared_settings *shared, const char *keep, const ch
     return data;
 }
 
-static nicest_data *open_with(const shared_settings *shared, const char *text, bool beside)
+static nicest_data *open_and_say(const shared_settings *shared, const char *text, bool beside)
 {
     nicest_data_options options = data_options(shared);
     nicest_data *data;
     options.beside = beside;
     need(nicest_data_open(&data, text, &options));
+    say_note(shared, text, nicest_data_note(data));
     return data;
 }
 
 nicest_data *open_data(const shared_settings *shared, const char *text)
 {
-    nicest_data *data = open_with(shared, text, false);
-    say_note(shared, text, nicest_data_note(data));
-    return data;
+    return open_and_say(shared, text, false);
 }
 
 nicest_data *open_data_beside(const shared_settings *shared, const char *text)
 {
-    nicest_data *data = open_with(shared, text, true);
-    say_note(shared, text, nicest_data_note(data));
-    return data;
+    return open_and_say(shared, text, true);
 }
 
 /* The columns of the model out of data, which is freed; what it has beside them is said. */
@@ -153,23 +150,16 @@ void need_reader_match(const shared_settings *shared, const nicest_model *model,
     say_note(shared, text, nicest_reader_note(reader));
 }
 
-static nicest_data *open_fitting(const shared_settings *shared, const nicest_model *model,
-                                 const char *text, bool beside)
-{
-    nicest_data *data = beside ? open_data_beside(shared, text) : open_data(shared, text);
-    return match_data(shared, model, data, text);
-}
-
 nicest_data *open_data_for(const shared_settings *shared, const nicest_model *model,
                            const char *text)
 {
-    return open_fitting(shared, model, text, false);
+    return match_data(shared, model, open_data(shared, text), text);
 }
 
 nicest_data *open_more_data(const shared_settings *shared, const nicest_model *model,
                             const char *text)
 {
-    return open_fitting(shared, model, text, true);
+    return match_data(shared, model, open_data_beside(shared, text), text);
 }
 
 nicest_data *open_other_data(const shared_settings *shared, const nicest_model *model,
@@ -177,7 +167,7 @@ nicest_data *open_other_data(const shared_settings *shared, const nicest_model *
 {
     shared_settings other = *shared;
     other.where = NULL;
-    return open_fitting(&other, model, text, true);
+    return open_more_data(&other, model, text);
 }
 
 nicest_data *align_data(const shared_settings *shared, const nicest_data *like, const char *whose,
@@ -218,6 +208,14 @@ double *read_rows(const nicest_data *data)
     double *rows = block_new(n * d, sizeof *rows);
     need(nicest_data_read(data, 0, n, rows));
     return rows;
+}
+
+double *column_of(const double *rows, size_t n, size_t d, size_t column)
+{
+    double *values = block_new(n, sizeof *values);
+    for (size_t i = 0; i < n; i++)
+        values[i] = rows[i * d + column];
+    return values;
 }
 
 size_t spread_row(size_t i, size_t shown, size_t n)
@@ -458,6 +456,18 @@ void rows_text(size_t known, size_t all, char *text, size_t size)
         snprintf(text, size, "%zu rows", all);
     else
         snprintf(text, size, "%zu of %zu rows", known, all);
+}
+
+void middle_range(const double *rows, size_t n, size_t d, size_t column, double tail, double room,
+                  double range[2])
+{
+    double *values = column_of(rows, n, d, column), *sorted = sorted_finite(values, &n);
+    double low = quantile(sorted, n, tail), high = quantile(sorted, n, 1 - tail);
+    double beside = high > low ? room * (high - low) : 1;
+    range[0] = n ? low - beside : -1;
+    range[1] = n ? high + beside : 1;
+    block_free(sorted);
+    block_free(values);
 }
 
 static int by_number(const void *a, const void *b)

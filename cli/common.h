@@ -83,6 +83,12 @@ size_t chunk_rows(size_t columns);
 /* `shown` of n rows, spread over all of them; what is sorted must not show its beginning only. */
 size_t spread_row(size_t i, size_t shown, size_t n);
 double *spread_rows(const double *rows, size_t n, size_t d, size_t shown);
+/* A column of rows[n, d]; released by block_free. */
+double *column_of(const double *rows, size_t n, size_t d, size_t column);
+/* Where such a column lies without the share `tail` at either end, and the share `room` of that
+ * beside; -1 to 1 where no value is finite. */
+void middle_range(const double *rows, size_t n, size_t d, size_t column, double tail, double room,
+                  double range[2]);
 
 /* Mean and spread of figures as they come; NaN are counted apart. */
 /* Ends the program where there is no score of that name; NULL is fine. */

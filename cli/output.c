@@ -351,39 +351,27 @@ static void print_names(const table *t)
 
 table table_open(const char *path, const char *const *names, size_t columns)
 {
-    table t = {.path = path && strcmp(path, "-") ? path : NULL, .names = names, .columns = columns};
-    t.aligned = !t.path && isatty(STDOUT_FILENO);
-    if (!t.path)
-        print_names(&t);
-    return t;
+    return table_beside(path, names, columns, NULL, NULL, NULL);
 }
 
-table table_beside(const char *path, const char *const *names, size_t columns, nicest_data *kept)
-{
-    if (!kept)
-        return table_open(path, names, columns);
-    if (path && has_extension(path, ".json"))
-        refuse(STATUS_USAGE, "%s: --keep: expected a table: .csv, .tsv, .npy or .npz", path);
-    return (table){.path = path ? path : "-", .names = names, .columns = columns, .kept = kept};
-}
-
-table table_worded(const char *path, const char *const *names, size_t columns, nicest_data *kept,
+table table_beside(const char *path, const char *const *names, size_t columns, nicest_data *kept,
                    const char *words_name, const char *const *words)
 {
     bool json = path && has_extension(path, ".json"), screen = !path || !strcmp(path, "-");
-    if (!words || (!json && path && (has_extension(path, ".npy") || has_extension(path, ".npz"))))
-        return table_beside(path, names, columns, kept);
     if (kept && json)
-        return table_beside(path, names, columns, kept); /* which refuses */
+        refuse(STATUS_USAGE, "%s: --keep: expected a table: .csv, .tsv, .npy or .npz", path);
+    if (path && (has_extension(path, ".npy") || has_extension(path, ".npz")))
+        words = NULL;
     table t = {.path = screen ? "-" : path,
                .names = names,
                .columns = columns,
                .kept = kept,
                .words_name = words_name,
                .words = words};
-    if (screen && !kept && isatty(STDOUT_FILENO)) {
+    bool terminal = screen && isatty(STDOUT_FILENO);
+    if (screen && !kept && (terminal || !words)) { /* row by row, as they come */
         t.path = NULL;
-        t.aligned = true;
+        t.aligned = terminal;
         print_names(&t);
     }
     return t;

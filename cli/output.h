@@ -75,12 +75,10 @@ void table_check_path(const char *path);
 /* The same where a picture may stand instead (.png .svg .pdf): `picture` says whether. */
 void check_output_path(const char *path, bool picture);
 table table_open(const char *path, const char *const *names, size_t columns);
-/* Before the first row: these columns in front, one row of theirs to each. The table then appears
- * when it is closed. kept may be NULL, and becomes the table's. */
-table table_beside(const char *path, const char *const *names, size_t columns, nicest_data *kept);
-/* The same with a column of words behind (words[rows] NULL: without), which .npy and .npz leave
- * out. */
-table table_worded(const char *path, const char *const *names, size_t columns, nicest_data *kept,
+/* The same, with columns of `kept` in front, one row of theirs to each (NULL: none; becomes the
+ * table's), and a column of words behind (words[rows] NULL: none), which .npy and .npz leave out.
+ * With either the table appears when it is closed. */
+table table_beside(const char *path, const char *const *names, size_t columns, nicest_data *kept,
                    const char *words_name, const char *const *words);
 void table_add(table *t, const double *rows, size_t count);
 void table_close(table *t); /* writes the file */

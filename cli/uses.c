@@ -33,7 +33,7 @@ static void say_none_whole(page *p, const char *what)
 
 /* ------------------------------------------------------------------ holes */
 
-static nicest_inpaint_result fill_some(const report_rows *r, const double *rows, size_t n,
+static nicest_inpaint_result fill_some(const material *r, const double *rows, size_t n,
                                        const char *mask, double *filled, unsigned char *hidden)
 {
     nicest_inpaint_options options;
@@ -52,7 +52,7 @@ typedef struct strip {
     char title[120];
 } strip;
 
-static strip strip_of(const report_rows *r, const char *mask)
+static strip strip_of(const material *r, const char *mask)
 {
     static const char *const names[][2] = {
         {"top", "upper half"}, {"right", "right half"}, {"even", "even pixels"}};
@@ -92,7 +92,7 @@ static void say_filled(page *p, const nicest_inpaint_result *found, size_t n)
         n, found->rmse, found->rmse_mean_fill, found->logp_before, found->logp_after);
 }
 
-void report_filled(page *p, const report_rows *r)
+void report_filled(page *p, const material *r)
 {
     heading(p, "Hidden values, filled");
     for (size_t i = 0; i < r->n * r->d; i++)
@@ -168,7 +168,7 @@ typedef struct whole_rows {
 
 /* A table's level is in deviations of its columns: of all rows, as `corrupt` and `outliers` count
  * them. */
-static nicest_data *corrupted(const report_rows *r, const whole_rows *some, const sweep *s,
+static nicest_data *corrupted(const material *r, const whole_rows *some, const sweep *s,
                               double level)
 {
     nicest_data *worse, *all;
@@ -190,8 +190,8 @@ typedef struct judged {
 } judged;
 
 /* Of normal[n] and other[m]; the curve is the caller's. */
-static judged judge_scores(const report_rows *r, const double *normal, size_t n,
-                           const double *other, size_t m)
+static judged judge_scores(const material *r, const double *normal, size_t n, const double *other,
+                           size_t m)
 {
     size_t count = 0;
     double *scores = block_new(n + m, sizeof *scores);
@@ -214,7 +214,7 @@ typedef struct swept {
     double mean[LEVELS], low[LEVELS], high[LEVELS], auroc[LEVELS];
 } swept;
 
-static swept run_sweep(const report_rows *r, const whole_rows *some, const sweep *s)
+static swept run_sweep(const material *r, const whole_rows *some, const sweep *s)
 {
     swept found;
     size_t n = some->n;
@@ -248,7 +248,7 @@ static void add_sweep_table(page *p, const sweep *s, const swept *found)
     page_add(p, "</tr></table></div>\n");
 }
 
-void report_corrupted(page *p, const report_rows *r)
+void report_corrupted(page *p, const material *r)
 {
     const sweep *sweeps = r->height ? PICTURE_SWEEPS : TABLE_SWEEPS;
     size_t kinds = r->height ? KINDS : 1;
@@ -299,7 +299,7 @@ void report_corrupted(page *p, const report_rows *r)
 
 /* ------------------------------------------------------------------ outliers */
 
-static void say_detection(page *p, const report_rows *r, const char *against, double level)
+static void say_detection(page *p, const material *r, const char *against, double level)
 {
     char rows[64];
     size_t known = count_known(r->logp, r->n);
@@ -319,7 +319,7 @@ static void say_detection(page *p, const report_rows *r, const char *against, do
             : "; combined joins log p with other figures of a row; nicest outliers has more scores.");
 }
 
-void report_detection(page *p, const report_rows *r, const char *against)
+void report_detection(page *p, const material *r, const char *against)
 {
     double level = r->height ? 0.2 : 1;
     nicest_data *other;

@@ -52,23 +52,12 @@ watch *watch_open(const shared_settings *shared, const char *path, const nicest_
         size_t rows = nicest_data_rows(data), each = rows < BLOCKS * ROWS ? rows : ROWS;
         size_t blocks = each == rows ? 1 : BLOCKS;
         double *some = block_new(blocks * each * w->d, sizeof *some);
-        double *column = block_new(blocks * each, sizeof *column);
         for (size_t i = 0; i < blocks; i++)
             need(nicest_data_read(data, i * (rows - each) / (blocks > 1 ? blocks - 1 : 1), each,
                                   some + i * each * w->d));
-        for (size_t k = 0; k < w->d; k++) {
-            size_t n = blocks * each;
-            for (size_t i = 0; i < n; i++)
-                column[i] = some[i * w->d + k];
-            double *sorted = sorted_finite(column, &n);
-            double low = quantile(sorted, n, 0.005), high = quantile(sorted, n, 0.995);
-            double room = high > low ? 0.15 * (high - low) : 1;
-            w->box[2 * k] = n ? low - room : -1;
-            w->box[2 * k + 1] = n ? high + room : 1;
-            block_free(sorted);
-        }
+        for (size_t k = 0; k < w->d; k++)
+            middle_range(some, blocks * each, w->d, k, 0.005, 0.15, w->box + 2 * k);
         block_free(some);
-        block_free(column);
     }
     return w;
 }

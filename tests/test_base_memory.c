@@ -178,6 +178,27 @@ static void test_arena_overflow(void **state)
     assert_null(real.base);
 }
 
+/* Blocks of a group go together; one that could not be had is remembered. */
+static void test_group(void **state)
+{
+    memory_group group = {0};
+    size_t before = memory_live();
+    (void)state;
+    double *first = memory_join(&group, 3, sizeof *first);
+    assert_non_null(first);
+    assert_true(first[0] == 0 && first[2] == 0 && !group.lacking);
+    memory_fail_at(1);
+    assert_null(memory_join(&group, 1, 1));
+    memory_fail_at(0);
+    assert_non_null(memory_join(&group, 0, 8));
+    assert_true(group.lacking);
+    assert_int_equal(memory_live(), before + 2);
+    memory_leave(&group);
+    assert_int_equal(memory_live(), before);
+    assert_true(group.count == 0 && !group.lacking);
+    memory_leave(&group);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -189,6 +210,7 @@ int main(void)
         cmocka_unit_test(test_text),
         cmocka_unit_test(test_arena),
         cmocka_unit_test(test_arena_overflow),
+        cmocka_unit_test(test_group),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

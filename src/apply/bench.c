@@ -317,11 +317,12 @@ static nicest_status measure_model(int index, double seconds, nicest_bench_resul
     enum { FIGURES = 9 };
     subject s;
     const standard *what = &STANDARDS[index];
+    memory_group memory = {0};
     s = (subject){.what = what,
-                  .rows = memory_new(what->many * what->columns, sizeof *s.rows),
-                  .out = memory_new(what->many * what->columns, sizeof *s.out),
-                  .logp = memory_new(what->many, sizeof *s.logp)};
-    nicest_status status = s.rows && s.out && s.logp ? open_flow(&s) : fail_memory();
+                  .rows = memory_join(&memory, what->many * what->columns, sizeof *s.rows),
+                  .out = memory_join(&memory, what->many * what->columns, sizeof *s.out),
+                  .logp = memory_join(&memory, what->many, sizeof *s.logp)};
+    nicest_status status = memory.lacking ? fail_memory() : open_flow(&s);
     if (status == NICEST_OK) {
         r->model[index].parameters = s.flow->tensors.trainable;
         status = measure_steps(&s, index, seconds / FIGURES, r);
@@ -330,9 +331,7 @@ static nicest_status measure_model(int index, double seconds, nicest_bench_resul
         status = measure_use(&s, index, seconds / FIGURES, r);
     nicest_workspace_free(s.workspace);
     nicest_model_free(s.model);
-    memory_free(s.rows);
-    memory_free(s.out);
-    memory_free(s.logp);
+    memory_leave(&memory);
     return status;
 }
 

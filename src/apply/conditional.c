@@ -50,10 +50,11 @@ static nicest_status open_covariance(conditional *c, const double *factor,
 {
     size_t packed = gaussian_packed(c->columns);
     c->covariance = factor ? memory_new(packed, sizeof *c->covariance) : c->covariance;
-    c->scratch = memory_new((size_t)c->threads, (packed + c->columns) * sizeof *c->scratch);
+    c->scratch =
+        memory_join(&c->memory, (size_t)c->threads, (packed + c->columns) * sizeof *c->scratch);
     size_t room = c->steps ? room_for(c, hidden, n, most) : 0;
-    c->room = room ? memory_new(room, sizeof *c->room) : NULL;
-    if (!c->covariance || !c->scratch || (room && !c->room))
+    c->room = room ? memory_join(&c->memory, room, sizeof *c->room) : NULL;
+    if (!c->covariance || c->memory.lacking)
         return fail_memory();
     if (factor)
         gaussian_square(factor, c->columns, c->covariance);
@@ -66,8 +67,8 @@ static nicest_status open_columns(conditional *c, const nicest_model *model)
 {
     const double *own = model ? baselines_columns(model) : NULL;
     const entry *e = model ? &model_flow_const(model)->entry : NULL;
-    c->mean_of = memory_new(2 * c->columns, sizeof *c->mean_of);
-    if (!c->mean_of)
+    c->mean_of = memory_join(&c->memory, 2 * c->columns, sizeof *c->mean_of);
+    if (c->memory.lacking)
         return fail_memory();
     c->deviation_of = c->mean_of + c->columns;
     for (size_t j = 0; j < c->columns; j++) {
@@ -84,10 +85,10 @@ nicest_status conditional_open(conditional *c, const nicest_model *model,
     const double *factor = model ? baselines_factor(model) : NULL;
     nicest_status status = open_columns(c, model);
     c->steps = steps;
-    c->order = memory_new(most, c->columns * sizeof *c->order);
-    c->observed = memory_new(most, sizeof *c->observed);
-    c->factor = memory_new(most, sizeof *c->factor);
-    if (!c->order || !c->observed || !c->factor)
+    c->order = memory_join(&c->memory, most, c->columns * sizeof *c->order);
+    c->observed = memory_join(&c->memory, most, sizeof *c->observed);
+    c->factor = memory_join(&c->memory, most, sizeof *c->factor);
+    if (c->memory.lacking)
         status = fail_memory();
     if (status == NICEST_OK && (factor || c->covariance))
         status = open_covariance(c, factor, hidden, n, most);
@@ -99,15 +100,8 @@ nicest_status conditional_open(conditional *c, const nicest_model *model,
 void conditional_close(conditional *c)
 {
     memory_free(c->covariance);
-    memory_free(c->mean_of);
-    memory_free(c->scratch);
-    memory_free(c->order);
-    memory_free(c->observed);
-    memory_free(c->room);
-    memory_free(c->factor);
-    c->covariance = c->scratch = c->room = c->mean_of = c->deviation_of = NULL;
-    c->order = c->observed = NULL;
-    c->factor = NULL;
+    memory_leave(&c->memory);
+    c->covariance = NULL;
 }
 
 /* ------------------------------------------------------------------ rows */

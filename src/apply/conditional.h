@@ -14,6 +14,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "base/memory.h"
 #include "model/model.h"
 
 /* A column in continuous units. */
@@ -37,6 +38,7 @@ typedef struct conditional {
     double *room;          /* of all factors */
     const double **factor; /* [most] F, packed; equal masks that are neighbours share one */
     bool steps;
+    memory_group memory;
     /* of the rows at hand */
     size_t rows;
     const unsigned char *hidden;

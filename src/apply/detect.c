@@ -136,6 +136,7 @@ typedef struct bootstrap {
     double *area[2]; /* AUROC and AUPRC of each repetition */
     size_t repetitions;
     uint64_t seed;
+    memory_group memory;
 } bootstrap;
 
 /* Draws as many rows of one kind as there are, with replacement. */
@@ -170,22 +171,12 @@ static nicest_status bootstrap_open(bootstrap *b, const curve *c, size_t n)
                      : affordable < FEWEST_REPETITIONS ? FEWEST_REPETITIONS
                                                        : affordable;
     b->again = *c;
-    b->again.runs = memory_new(c->count, sizeof(run));
-    b->run_of[0] = memory_new((size_t)c->normals, sizeof(size_t));
-    b->run_of[1] = memory_new((size_t)c->outliers, sizeof(size_t));
-    b->area[0] = memory_new(b->repetitions, sizeof(double));
-    b->area[1] = memory_new(b->repetitions, sizeof(double));
-    bool whole = b->again.runs && b->run_of[0] && b->run_of[1] && b->area[0] && b->area[1];
-    return whole ? NICEST_OK : fail_memory();
-}
-
-static void bootstrap_close(bootstrap *b)
-{
-    memory_free(b->again.runs);
-    for (int i = 0; i < 2; i++) {
-        memory_free(b->run_of[i]);
-        memory_free(b->area[i]);
-    }
+    b->again.runs = memory_join(&b->memory, c->count, sizeof(run));
+    b->run_of[0] = memory_join(&b->memory, (size_t)c->normals, sizeof(size_t));
+    b->run_of[1] = memory_join(&b->memory, (size_t)c->outliers, sizeof(size_t));
+    b->area[0] = memory_join(&b->memory, b->repetitions, sizeof(double));
+    b->area[1] = memory_join(&b->memory, b->repetitions, sizeof(double));
+    return b->memory.lacking ? fail_memory() : NICEST_OK;
 }
 
 /* Stratified: both kinds keep their numbers, so the prevalence is that of the data. */
@@ -213,7 +204,7 @@ static nicest_status find_intervals(const curve *c, const unsigned char *outlier
         interval(b.area[0], b.repetitions, &d->auroc_low, &d->auroc_high);
         interval(b.area[1], b.repetitions, &d->auprc_low, &d->auprc_high);
     }
-    bootstrap_close(&b);
+    memory_leave(&b.memory);
     return status;
 }
 

@@ -62,6 +62,7 @@ typedef struct explainer {
     double *batch, *logp; /* [BATCH_ROWS, d], [BATCH_ROWS] */
     double **place;       /* [BATCH_ROWS] where a result goes */
     slice *found;         /* [cases, d] the last slice of each column */
+    memory_group memory;
 } explainer;
 
 /* ------------------------------------------------------------------ the points of a slice */
@@ -649,17 +650,7 @@ static nicest_status make_grid(explainer *e)
 static void explainer_close(explainer *e)
 {
     flow_workspace_free(e->work);
-    memory_free(e->grid);
-    memory_free(e->continuous);
-    memory_free(e->hidden);
-    memory_free(e->rest);
-    memory_free(e->done);
-    memory_free(e->newest);
-    memory_free(e->slices);
-    memory_free(e->points);
-    memory_free(e->batch);
-    memory_free(e->place);
-    memory_free(e->found);
+    memory_leave(&e->memory);
 }
 
 /* Memory for up to `rows` rows at a time. */
@@ -673,20 +664,19 @@ static nicest_status explainer_open(explainer *e, size_t rows)
     }
     e->room = POINTS + atoms;
     TRY(flow_workspace_new(&e->work, model_flow_const(e->model), FLOW_SCORE, 0, e->threads, false));
-    e->grid = memory_new(d, (GRID + 2 * BEYOND + 1) * sizeof *e->grid);
+    e->grid = memory_join(&e->memory, d, (GRID + 2 * BEYOND + 1) * sizeof *e->grid);
     size_t cases = rows * (1 + CANDIDATES * e->most);
-    e->continuous = memory_new(2 * cases, d * sizeof *e->continuous);
-    e->hidden = memory_new(cases, d);
-    e->rest = memory_new(cases, sizeof *e->rest);
-    e->done = memory_new(cases + d, sizeof *e->done);
-    e->newest = memory_new(3 * cases, sizeof *e->newest);
-    e->slices = memory_new(SLICES, sizeof *e->slices);
-    e->points = memory_new(SLICES, 2 * e->room * sizeof *e->points);
-    e->batch = memory_new(BATCH_ROWS, (d + 1) * sizeof *e->batch);
-    e->place = memory_new(BATCH_ROWS, sizeof *e->place);
-    e->found = memory_new(cases, d * sizeof *e->found);
-    if (!e->grid || !e->continuous || !e->hidden || !e->rest || !e->done || !e->newest ||
-        !e->slices || !e->points || !e->batch || !e->place || !e->found)
+    e->continuous = memory_join(&e->memory, 2 * cases, d * sizeof *e->continuous);
+    e->hidden = memory_join(&e->memory, cases, d);
+    e->rest = memory_join(&e->memory, cases, sizeof *e->rest);
+    e->done = memory_join(&e->memory, cases + d, sizeof *e->done);
+    e->newest = memory_join(&e->memory, 3 * cases, sizeof *e->newest);
+    e->slices = memory_join(&e->memory, SLICES, sizeof *e->slices);
+    e->points = memory_join(&e->memory, SLICES, 2 * e->room * sizeof *e->points);
+    e->batch = memory_join(&e->memory, BATCH_ROWS, (d + 1) * sizeof *e->batch);
+    e->place = memory_join(&e->memory, BATCH_ROWS, sizeof *e->place);
+    e->found = memory_join(&e->memory, cases, d * sizeof *e->found);
+    if (e->memory.lacking)
         return fail_memory();
     e->typical = e->grid + d * (GRID + 2 * BEYOND);
     e->clean = e->continuous + cases * d;

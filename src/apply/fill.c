@@ -16,16 +16,14 @@ enum { DRAW_START = 1, DRAW_STEPS = 2, SAMPLE_SHIFT = 36 };
 
 nicest_status fill_open(fill *f, const flow *model, size_t most)
 {
-    f->number = memory_new(most, FILL_NUMBERS * sizeof *f->number);
-    f->moving = memory_new(most, sizeof *f->moving);
-    nicest_status status = f->number && f->moving ? NICEST_OK : fail_memory();
-    for (int i = 0; status == NICEST_OK && i < FILL_SPARES; i++) {
-        f->spare[i] = memory_new(most, f->columns * sizeof(double));
-        if (!f->spare[i])
-            status = fail_memory();
-    }
-    if (status == NICEST_OK)
-        status = flow_workspace_new(&f->workspace, model, FLOW_GRADIENT, most, f->threads, false);
+    f->number = memory_join(&f->memory, most, FILL_NUMBERS * sizeof *f->number);
+    f->moving = memory_join(&f->memory, most, sizeof *f->moving);
+    for (int i = 0; i < FILL_SPARES; i++)
+        f->spare[i] = memory_join(&f->memory, most, f->columns * sizeof(double));
+    nicest_status status =
+        f->memory.lacking
+            ? fail_memory()
+            : flow_workspace_new(&f->workspace, model, FLOW_GRADIENT, most, f->threads, false);
     if (status != NICEST_OK)
         fill_close(f);
     return status;
@@ -34,14 +32,8 @@ nicest_status fill_open(fill *f, const flow *model, size_t most)
 void fill_close(fill *f)
 {
     flow_workspace_free(f->workspace);
-    for (int i = 0; i < FILL_SPARES; i++)
-        memory_free(f->spare[i]);
-    memory_free(f->number);
-    memory_free(f->moving);
+    memory_leave(&f->memory);
     f->workspace = NULL;
-    memset(f->spare, 0, sizeof f->spare);
-    f->number = NULL;
-    f->moving = NULL;
 }
 
 /* ------------------------------------------------------------------ what the methods share */

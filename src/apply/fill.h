@@ -13,6 +13,7 @@
 
 #include "apply/conditional.h"
 #include "apply/cut.h"
+#include "base/memory.h"
 #include "flow/flow.h"
 #include "nicest.h"
 
@@ -49,6 +50,7 @@ struct fill {
     double *number;             /* [most, FILL_NUMBERS] what a row knows of itself */
     size_t *moving;             /* [most] rows that are not done */
     size_t movers;
+    memory_group memory;
 };
 
 /* Memory for up to `most` rows at a time; `f` is all zero but for threads, columns and column. */

@@ -67,6 +67,7 @@ typedef struct inpainting {
     double error[2], deviations[2], pixels, values; /* sums: model, mean fill */
     double before, after;
     size_t steps;
+    memory_group memory;
 } inpainting;
 
 /* ------------------------------------------------------------------ options */
@@ -422,40 +423,32 @@ static nicest_status run_batch(inpainting *p)
     return NICEST_OK;
 }
 
-static void *take_block(nicest_status *status, size_t count, size_t size)
-{
-    void *taken = *status == NICEST_OK ? memory_new(count, size) : NULL;
-    if (!taken && *status == NICEST_OK)
-        *status = fail_memory();
-    return taken;
-}
-
 static nicest_status prepare_fill(inpainting *p)
 {
-    nicest_status status = NICEST_OK;
     size_t d = p->d, n = p->n, samples = p->plan.samples;
     if (n > SIZE_MAX / sizeof(double) / d / samples)
         return fail_memory();
     bool frames = p->options->frame && p->options->frame_every;
     size_t most = p->plan.method == METHOD_MAP ? BATCH : CHAINS_AT_ONCE;
     p->batch = frames || n < most ? n : most;
-    p->column = take_block(&status, d, sizeof *p->column);
-    p->moved = take_block(&status, d, sizeof *p->moved);
-    p->decoded = take_block(&status, p->batch, d * sizeof *p->decoded);
-    p->peak = take_block(&status, d, sizeof *p->peak);
-    p->mean_fill = take_block(&status, d, sizeof *p->mean_fill);
-    p->row = take_block(&status, d, sizeof *p->row);
-    p->start = take_block(&status, p->batch, d * sizeof *p->start);
-    p->x = take_block(&status, p->batch, d * sizeof *p->x);
-    p->logp = take_block(&status, p->batch, sizeof *p->logp);
+    p->column = memory_join(&p->memory, d, sizeof *p->column);
+    p->moved = memory_join(&p->memory, d, sizeof *p->moved);
+    p->decoded = memory_join(&p->memory, p->batch, d * sizeof *p->decoded);
+    p->peak = memory_join(&p->memory, d, sizeof *p->peak);
+    p->mean_fill = memory_join(&p->memory, d, sizeof *p->mean_fill);
+    p->row = memory_join(&p->memory, d, sizeof *p->row);
+    p->start = memory_join(&p->memory, p->batch, d * sizeof *p->start);
+    p->x = memory_join(&p->memory, p->batch, d * sizeof *p->x);
+    p->logp = memory_join(&p->memory, p->batch, sizeof *p->logp);
     if (p->plan.method == METHOD_MEAN) {
-        p->mean = take_block(&status, p->batch, d * sizeof *p->mean);
-        p->top = take_block(&status, p->batch, d * sizeof *p->top);
-        p->top_logp = take_block(&status, p->batch, sizeof *p->top_logp);
+        p->mean = memory_join(&p->memory, p->batch, d * sizeof *p->mean);
+        p->top = memory_join(&p->memory, p->batch, d * sizeof *p->top);
+        p->top_logp = memory_join(&p->memory, p->batch, sizeof *p->top_logp);
     }
-    p->filled = take_block(&status, samples * n, d * sizeof *p->filled);
-    p->frame = frames ? take_block(&status, n, d * sizeof *p->frame) : NULL;
-    TRY(status);
+    p->filled = memory_join(&p->memory, samples * n, d * sizeof *p->filled);
+    p->frame = frames ? memory_join(&p->memory, n, d * sizeof *p->frame) : NULL;
+    if (p->memory.lacking)
+        return fail_memory();
     const flow *f = model_flow_const(p->model);
     TRY(cut_open(&p->cut, f, p->fill.threads));
     TRY(prepare_columns(p));
@@ -480,20 +473,7 @@ static void release_fill(inpainting *p)
     flow_workspace_free(p->whole);
     cut_close(&p->cut);
     conditional_close(&p->given);
-    memory_free(p->moved);
-    memory_free(p->decoded);
-    memory_free(p->mean);
-    memory_free(p->top);
-    memory_free(p->top_logp);
-    memory_free(p->column);
-    memory_free(p->peak);
-    memory_free(p->mean_fill);
-    memory_free(p->row);
-    memory_free(p->start);
-    memory_free(p->x);
-    memory_free(p->logp);
-    memory_free(p->filled);
-    memory_free(p->frame);
+    memory_leave(&p->memory);
 }
 
 static nicest_status run(inpainting *p)

@@ -426,26 +426,17 @@ static nicest_status fit_statistics(nicest_model *model, const nicest_data *trai
 typedef struct pool {
     double *scores[SCORES], *weights[SCORES];
     size_t count[SCORES], capacity;
+    memory_group memory;
 } pool;
 
 static nicest_status pool_open(pool *p, size_t capacity)
 {
     p->capacity = capacity;
     for (int i = 0; i < SCORES; i++) {
-        p->scores[i] = memory_new(capacity, sizeof(double));
-        p->weights[i] = memory_new(capacity, sizeof(double));
-        if (!p->scores[i] || !p->weights[i])
-            return fail_memory();
+        p->scores[i] = memory_join(&p->memory, capacity, sizeof(double));
+        p->weights[i] = memory_join(&p->memory, capacity, sizeof(double));
     }
-    return NICEST_OK;
-}
-
-static void pool_close(pool *p)
-{
-    for (int i = 0; i < SCORES; i++) {
-        memory_free(p->scores[i]);
-        memory_free(p->weights[i]);
-    }
+    return p->memory.lacking ? fail_memory() : NICEST_OK;
 }
 
 /* True when the model can give this score. */
@@ -624,7 +615,7 @@ nicest_status outlier_calibrate(nicest_model *model, const nicest_data *train,
 done:
     if (status != NICEST_OK && begun)
         forget(model);
-    pool_close(&p);
+    memory_leave(&p.memory);
     return status;
 }
 
@@ -702,7 +693,7 @@ nicest_status outlier_cross_calibrate(nicest_model *model, const nicest_data *ro
 done:
     if (status != NICEST_OK)
         forget(model);
-    pool_close(&c.pool);
+    memory_leave(&c.pool.memory);
     split_close(&c.split);
     return status;
 }

@@ -18,40 +18,43 @@
 
 /* ------------------------------------------------------------------ do they fit */
 
-static bool is_default(const char *name, size_t column)
+/* A model, or data, and what it is called. */
+typedef struct columned {
+    const nicest_model *model;
+    const nicest_data *data; /* one of the two */
+    const char *what;
+    size_t columns;
+    unsigned picture[3]; /* height, width, channels; zeros: none */
+} columned;
+
+static columned columns_of(const nicest_model *model, const nicest_data *data, const char *what)
 {
-    char text[24];
-    snprintf(text, sizeof text, "x%zu", column + 1);
-    return !strcmp(name, text);
+    columned c = {.model = model, .data = data, .what = what};
+    c.columns = model ? nicest_model_columns(model) : nicest_data_columns(data);
+    if (model)
+        nicest_model_image(model, &c.picture[0], &c.picture[1], &c.picture[2]);
+    else
+        nicest_data_image(data, &c.picture[0], &c.picture[1], &c.picture[2]);
+    return c;
 }
 
-typedef const char *(*name_function)(const void *owner, size_t column);
-
-static const char *name_in_model(const void *owner, size_t column)
+static const char *title_of(const columned *c, size_t column)
 {
-    return nicest_model_column_name(owner, column);
-}
-
-static const char *name_in_data(const void *owner, size_t column)
-{
-    return nicest_data_column_name(owner, column);
+    return c->model ? nicest_model_column_name(c->model, column)
+                    : nicest_data_column_name(c->data, column);
 }
 
 /* Columns that are called x1, x2, ... have no names. */
-static bool has_names(const void *owner, name_function name_of, size_t columns)
+static bool has_names(const columned *c)
 {
-    for (size_t j = 0; j < columns; j++)
-        if (name_of(owner, j) && !is_default(name_of(owner, j), j))
+    char standard[24];
+    for (size_t j = 0; j < c->columns; j++) {
+        snprintf(standard, sizeof standard, "x%zu", j + 1);
+        if (title_of(c, j) && strcmp(title_of(c, j), standard) != 0)
             return true;
+    }
     return false;
 }
-
-/* Something with columns, and what it is called. */
-typedef struct columned {
-    const void *owner;
-    name_function name_of;
-    const char *what;
-} columned;
 
 /* 2019 and x2019, NA and xNA: names that could be values get an x where they are written
  * (data/save.c). */
@@ -64,70 +67,47 @@ static bool is_value_of(const char *name, const char *written)
             field_is_missing(&plain, name, strlen(name)));
 }
 
-/* As they are in a model: bytes that are not UTF-8 count as '?'. */
-static nicest_status compare_column_names(const columned *a, const columned *b, size_t column)
+/* As many columns, pictures of one size where both are pictures, the same names where both have
+ * names: as they are in a model, where bytes that are not UTF-8 count as '?'. */
+static nicest_status compare_columned(const columned *a, const columned *b)
 {
-    const char *ours = a->name_of(a->owner, column), *theirs = b->name_of(b->owner, column);
-    if (!theirs || !strcmp(ours, theirs) || is_value_of(ours, theirs) || is_value_of(theirs, ours))
-        return NICEST_OK;
-    char *repaired = utf8_repaired(theirs);
-    if (!repaired)
-        return fail_memory();
-    nicest_status status = NICEST_OK;
-    if (strcmp(ours, repaired))
-        status = fail(NICEST_E_MISMATCH, "column %zu is '%.60s' in the %s, '%.60s' in the %s",
-                      column + 1, repaired, b->what, ours, a->what);
-    memory_free(repaired);
-    return status;
-}
-
-static nicest_status compare_all_names(const columned *a, const columned *b, size_t d)
-{
-    if (!has_names(a->owner, a->name_of, d) || !has_names(b->owner, b->name_of, d))
-        return NICEST_OK;
-    for (size_t j = 0; j < d; j++)
-        TRY(compare_column_names(a, b, j));
+    if (a->columns != b->columns)
+        return fail(NICEST_E_MISMATCH, "the %s has %zu columns, the %s %zu", b->what, b->columns,
+                    a->what, a->columns);
+    if (a->picture[0] && b->picture[0] && memcmp(a->picture, b->picture, sizeof a->picture) != 0)
+        return fail(NICEST_E_MISMATCH, "the %s's pictures are %u x %u x %u, the %s's %u x %u x %u",
+                    b->what, b->picture[0], b->picture[1], b->picture[2], a->what, a->picture[0],
+                    a->picture[1], a->picture[2]);
+    bool named = has_names(a) && has_names(b);
+    for (size_t j = 0; named && j < a->columns; j++) {
+        const char *ours = title_of(a, j), *theirs = title_of(b, j);
+        if (!theirs || !strcmp(ours, theirs) || is_value_of(ours, theirs) ||
+            is_value_of(theirs, ours))
+            continue;
+        char *repaired = utf8_repaired(theirs);
+        nicest_status status = repaired ? NICEST_OK : fail_memory();
+        if (repaired && strcmp(ours, repaired) != 0)
+            status = fail(NICEST_E_MISMATCH, "column %zu is '%.60s' in the %s, '%.60s' in the %s",
+                          j + 1, repaired, b->what, ours, a->what);
+        memory_free(repaired);
+        TRY(status);
+    }
     return NICEST_OK;
-}
-
-/* Height, width, channels of both, where both are pictures. */
-static nicest_status compare_pictures(const columned *a, const unsigned ours[3], const columned *b,
-                                      const unsigned theirs[3])
-{
-    if (!ours[0] || !theirs[0] || !memcmp(ours, theirs, 3 * sizeof *ours))
-        return NICEST_OK;
-    return fail(NICEST_E_MISMATCH, "the %s's pictures are %u x %u x %u, the %s's %u x %u x %u",
-                b->what, theirs[0], theirs[1], theirs[2], a->what, ours[0], ours[1], ours[2]);
 }
 
 nicest_status nicest_model_fits(const nicest_model *model, const nicest_data *data)
 {
     if (!model || !data)
         return fail(NICEST_E_ARGUMENT, "the model or the data is NULL");
-    size_t d = nicest_model_columns(model), other = nicest_data_columns(data);
-    if (d != other)
-        return fail(NICEST_E_MISMATCH, "the data has %zu columns, the model %zu", other, d);
-    const columned a = {model, name_in_model, "model"}, b = {data, name_in_data, "data"};
-    unsigned ours[3], theirs[3];
-    nicest_model_image(model, &ours[0], &ours[1], &ours[2]);
-    nicest_data_image(data, &theirs[0], &theirs[1], &theirs[2]);
-    TRY(compare_pictures(&a, ours, &b, theirs));
-    return compare_all_names(&a, &b, d);
+    const columned a = columns_of(model, NULL, "model"), b = columns_of(NULL, data, "data");
+    return compare_columned(&a, &b);
 }
 
 nicest_status score_alike(const nicest_data *train, const nicest_data *valid)
 {
-    const columned a = {train, name_in_data, "training data"},
-                   b = {valid, name_in_data, "validation data"};
-    unsigned ours[3], theirs[3];
-    size_t d = nicest_data_columns(train), other = nicest_data_columns(valid);
-    if (d != other)
-        return fail(NICEST_E_MISMATCH, "the validation data has %zu columns, the training data %zu",
-                    other, d);
-    nicest_data_image(train, &ours[0], &ours[1], &ours[2]);
-    nicest_data_image(valid, &theirs[0], &theirs[1], &theirs[2]);
-    TRY(compare_pictures(&a, ours, &b, theirs));
-    return compare_all_names(&a, &b, d);
+    const columned a = columns_of(NULL, train, "training data"),
+                   b = columns_of(NULL, valid, "validation data");
+    return compare_columned(&a, &b);
 }
 
 /* ------------------------------------------------------------------ all rows */

@@ -70,6 +70,7 @@ typedef struct pass {
     size_t scratch_size;
     unsigned char *scratch; /* [threads, scratch_size] */
     row_ticker *ticker;
+    memory_group memory;
 } pass;
 
 static nicest_status pass_open(pass *p, const nicest_model *model, int threads)
@@ -83,14 +84,14 @@ static nicest_status pass_open(pass *p, const nicest_model *model, int threads)
     nicest_model_image(model, &p->height, &p->width, &p->channels);
     p->scratch_size = p->d * 4 * sizeof(double) + picture_filter_size(p->height, p->d);
     p->scratch_size = (p->scratch_size + 63) / 64 * 64; /* each thread's part begins aligned */
-    p->place = memory_new(2 * p->d, sizeof *p->place);
-    p->signs = memory_new(p->d, PROJECTIONS * sizeof *p->signs);
-    p->stored = memory_new(BATCH, p->d * sizeof(double));
-    p->latent = memory_new(BATCH, p->d * sizeof(double));
-    p->logp = memory_new(BATCH, sizeof(double));
-    p->norms = memory_new(BATCH, (p->layout.gradient.count + 1) * sizeof(double));
-    p->scratch = memory_new((size_t)p->threads, p->scratch_size);
-    if (!p->place || !p->signs || !p->stored || !p->latent || !p->logp || !p->norms || !p->scratch)
+    p->place = memory_join(&p->memory, 2 * p->d, sizeof *p->place);
+    p->signs = memory_join(&p->memory, p->d, PROJECTIONS * sizeof *p->signs);
+    p->stored = memory_join(&p->memory, BATCH, p->d * sizeof(double));
+    p->latent = memory_join(&p->memory, BATCH, p->d * sizeof(double));
+    p->logp = memory_join(&p->memory, BATCH, sizeof(double));
+    p->norms = memory_join(&p->memory, BATCH, (p->layout.gradient.count + 1) * sizeof(double));
+    p->scratch = memory_join(&p->memory, (size_t)p->threads, p->scratch_size);
+    if (p->memory.lacking)
         return fail_memory();
     for (size_t k = 0; k < PROJECTIONS; k++) {
         float *sign = p->signs + k * p->d;
@@ -100,17 +101,6 @@ static nicest_status pass_open(pass *p, const nicest_model *model, int threads)
     }
     flow_trace(p->flow, p->place);
     return NICEST_OK;
-}
-
-static void pass_close(pass *p)
-{
-    memory_free(p->place);
-    memory_free(p->signs);
-    memory_free(p->stored);
-    memory_free(p->latent);
-    memory_free(p->logp);
-    memory_free(p->norms);
-    memory_free(p->scratch);
 }
 
 /* ------------------------------------------------------------------ compressed length */
@@ -319,7 +309,7 @@ nicest_status statistics_measure(const nicest_model *model, const nicest_data *d
     if (status == NICEST_OK)
         status = each_data_row(&p, data, w, seed, describe_row);
     flow_workspace_free(w);
-    pass_close(&p);
+    memory_leave(&p.memory);
     return status;
 }
 
@@ -343,6 +333,6 @@ nicest_status statistics_lengths(const nicest_model *model, const nicest_data *d
     p.out = out;
     if (status == NICEST_OK)
         status = each_data_row(&p, data, NULL, 0, measure_length);
-    pass_close(&p);
+    memory_leave(&p.memory);
     return status;
 }

@@ -34,17 +34,18 @@ typedef struct probe {
     double *mean;           /* [d] of the continuous rows */
     double *deviation;      /* [d] positive */
     double *other, *latent; /* [rows, d] each */
+    memory_group memory;
 } probe;
 
 static nicest_status probe_open(probe *p, size_t rows, int threads)
 {
     size_t numbers = rows * p->d;
-    p->x = memory_new(numbers, sizeof(double));
-    p->other = memory_new(numbers, sizeof(double));
-    p->latent = memory_new(numbers, sizeof(double));
-    p->mean = memory_new(p->d, sizeof(double));
-    p->deviation = memory_new(p->d, sizeof(double));
-    if (!p->x || !p->other || !p->latent || !p->mean || !p->deviation)
+    p->x = memory_join(&p->memory, numbers, sizeof(double));
+    p->other = memory_join(&p->memory, numbers, sizeof(double));
+    p->latent = memory_join(&p->memory, numbers, sizeof(double));
+    p->mean = memory_join(&p->memory, p->d, sizeof(double));
+    p->deviation = memory_join(&p->memory, p->d, sizeof(double));
+    if (p->memory.lacking)
         return fail_memory();
     return nicest_workspace_new(&p->workspace, p->model, 0, threads);
 }
@@ -52,11 +53,7 @@ static nicest_status probe_open(probe *p, size_t rows, int threads)
 static void probe_close(probe *p)
 {
     nicest_workspace_free(p->workspace);
-    memory_free(p->x);
-    memory_free(p->other);
-    memory_free(p->latent);
-    memory_free(p->mean);
-    memory_free(p->deviation);
+    memory_leave(&p->memory);
 }
 
 /* ------------------------------------------------------------------ rows */

@@ -139,6 +139,22 @@ void memory_free(void *block)
     atomic_fetch_sub_explicit(&live, 1, memory_order_relaxed);
 }
 
+void *memory_join(memory_group *group, size_t count, size_t size)
+{
+    assert(group->count < MEMORY_GROUP);
+    void *block = memory_new(count, size);
+    group->block[group->count++] = block;
+    group->lacking = group->lacking || block == NULL;
+    return block;
+}
+
+void memory_leave(memory_group *group)
+{
+    for (size_t i = 0; i < group->count; i++)
+        memory_free(group->block[i]);
+    *group = (memory_group){0};
+}
+
 bool memory_available(size_t bytes)
 {
     /* volatile: else compilers leave both calls out */

@@ -24,6 +24,19 @@ char *memory_format(const char *format, ...) PRINTF_LIKE(1, 2);
 /* A copy of count * size bytes; NULL when memory runs out or block is NULL. */
 void *memory_copy(const void *block, size_t count, size_t size);
 void memory_free(void *block);
+/* Blocks that are released together. All zeros is an empty group. */
+enum { MEMORY_GROUP = 24 };
+typedef struct memory_group {
+    void *block[MEMORY_GROUP];
+    size_t count;
+    bool lacking; /* memory ran out for some block: one look after all of them is enough */
+} memory_group;
+
+/* memory_new into the group; more than MEMORY_GROUP blocks are a broken promise (assert). */
+void *memory_join(memory_group *group, size_t count, size_t size);
+/* Releases all of them; the group is empty again. */
+void memory_leave(memory_group *group);
+
 /* Whether a block of that size could be had now. For what must not begin unless it can be finished;
  * it counts as a call. */
 bool memory_available(size_t bytes);
