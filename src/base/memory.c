@@ -100,6 +100,22 @@ void *memory_resize(void *block, size_t count, size_t size)
     return moved;
 }
 
+bool memory_grow(void *block, size_t wanted, size_t *capacity, size_t size)
+{
+    void *here;
+    size_t larger = *capacity < SIZE_MAX / 4 ? 2 * *capacity + 16 : wanted;
+    if (wanted <= *capacity)
+        return true;
+    larger = larger < wanted ? wanted : larger;
+    memcpy(&here, block, sizeof here);
+    here = memory_resize(here, larger, size);
+    if (here == NULL)
+        return false;
+    memcpy(block, &here, sizeof here);
+    *capacity = larger;
+    return true;
+}
+
 char *memory_text(const char *text)
 {
     return memory_copy(text, text != NULL ? strlen(text) + 1 : 0, 1);

@@ -17,6 +17,9 @@ void *memory_new(size_t count, size_t size);
 /* Grows or shrinks a block from memory_new, keeping its first bytes (NULL is an empty block; the
  * new bytes are not zeroed). On failure NULL, and the old block stands. */
 void *memory_resize(void *block, size_t count, size_t size);
+/* Makes room for `wanted` elements in a block that holds *capacity of them; `block` is the address
+ * of the pointer to it. It at least doubles. False when memory runs out: then all is as before. */
+bool memory_grow(void *block, size_t wanted, size_t *capacity, size_t size);
 /* A copy of a string; NULL when memory runs out or text is NULL. */
 char *memory_text(const char *text);
 /* A formatted string of its own; NULL when memory runs out. */

@@ -21,7 +21,7 @@
 
 enum {
     FIRST_CAPACITY = 1 << 20,
-    MOST_RECORD = 1 << 28, /* a quote that is never closed must not eat all memory */
+    MOST_RECORD = 1 << 28,  /* a quote that is never closed must not eat all memory */
     MOST_FIELDS = 1 << 20,  /* as columns of a model */
     FIRST_VALUES = 1 << 16, /* of the first block of rows */
     SHOWN = 40              /* bytes of a field in an error */
@@ -46,16 +46,16 @@ struct csv_stream {
     char *place;  /* path, or "standard input" */
     char *buffer; /* [capacity + 1]: a line feed always follows the last byte */
     size_t capacity, start, end, scanned;
-    size_t held;   /* with `holding`: what lies here and behind stays in the buffer */
-    bool holding;  /* while the first lines are looked at */
-    bool finished;     /* no more bytes will come */
-    bool old_ends;     /* lines end with CR alone; it becomes LF in the buffer */
-    dialect how;       /* how fields are written */
-    bool hash;         /* nobody spoke of comments: a line of # is one where it is no row */
-    char *remark;      /* the last comment before the first row, without its sign */
-    size_t comments;   /* lines so far */
-    char *missing;     /* more words for a missing value */
-    char *note;        /* what was chosen from the first lines */
+    size_t held;     /* with `holding`: what lies here and behind stays in the buffer */
+    bool holding;    /* while the first lines are looked at */
+    bool finished;   /* no more bytes will come */
+    bool old_ends;   /* lines end with CR alone; it becomes LF in the buffer */
+    dialect how;     /* how fields are written */
+    bool hash;       /* nobody spoke of comments: a line of # is one where it is no row */
+    char *remark;    /* the last comment before the first row, without its sign */
+    size_t comments; /* lines so far */
+    char *missing;   /* more words for a missing value */
+    char *note;      /* what was chosen from the first lines */
     place shown[DIALECT_LINES]; /* lines that were looked at, from `held` on */
     size_t shown_count;
     size_t line;         /* number of the line at `start`, from 1 */
@@ -362,8 +362,7 @@ static nicest_status next_row(csv_stream *s, double *row, double *label, bool *g
             return NICEST_OK;
         row_state state = {row, NAN, true, NO_COLUMN, ""};
         bool hash = s->hash && *r.begin == '#';
-        nicest_status status =
-            r.quoted ? read_slowly(s, &r, &state) : read_quickly(s, &r, &state);
+        nicest_status status = r.quoted ? read_slowly(s, &r, &state) : read_quickly(s, &r, &state);
         if (hash && (status == NICEST_E_FORMAT || (status == NICEST_OK && s->fields == 1))) {
             s->comments++;
             continue;
@@ -480,7 +479,7 @@ static nicest_status check_start(csv_stream *s)
 /* The words of the options; what is not given is found in the first lines. */
 static nicest_status take_options(csv_stream *s, const nicest_data_options *o)
 {
-    static const char *const SIGNS[][2] = {{"tab", "\t"}, {"\\t", "\t"},    {"space", " "},
+    static const char *const SIGNS[][2] = {{"tab", "\t"},  {"\\t", "\t"},      {"space", " "},
                                            {"comma", ","}, {"semicolon", ";"}, {"none", ""}};
     const char *given[] = {o != NULL ? o->separator : NULL, o != NULL ? o->decimal : NULL,
                            o != NULL ? o->comment : NULL};
@@ -489,10 +488,12 @@ static nicest_status take_options(csv_stream *s, const nicest_data_options *o)
         for (size_t k = 0; given[i] != NULL && k < sizeof SIGNS / sizeof *SIGNS; k++)
             given[i] = strcmp(given[i], SIGNS[k][0]) == 0 ? SIGNS[k][1] : given[i];
         const char *sign = given[i];
-        if (sign != NULL && (strlen(sign) > 1 || strpbrk(sign, "\"\r\n") != NULL ||
-                             (i < 2 && *sign == '\0')))
+        if (sign != NULL &&
+            (strlen(sign) > 1 || strpbrk(sign, "\"\r\n") != NULL || (i < 2 && *sign == '\0')))
             return fail(NICEST_E_ARGUMENT, "--%s: '%s': expected one sign%s", names[i], sign,
-                        i == 0 ? ", tab or space" : i == 2 ? " or none" : "");
+                        i == 0   ? ", tab or space"
+                        : i == 2 ? " or none"
+                                 : "");
     }
     if (given[1] != NULL && *given[1] != '.' && *given[1] != ',')
         return fail(NICEST_E_ARGUMENT, "--decimal: '%s': expected . or ,", given[1]);
@@ -595,9 +596,11 @@ static nicest_status note_choices(csv_stream *s, const nicest_data_options *o, b
     if (s->old_ends)
         add_note(note, sizeof note, "lines end with CR");
     if (separator != (tabs ? '\t' : ',') && (o == NULL || o->separator == NULL))
-        add_note(note, sizeof note, separator == ' '    ? "columns separated by blanks"
-                                    : separator == '\t' ? "columns separated by tabs"
-                                                        : "columns separated by %c", separator);
+        add_note(note, sizeof note,
+                 separator == ' '    ? "columns separated by blanks"
+                 : separator == '\t' ? "columns separated by tabs"
+                                     : "columns separated by %c",
+                 separator);
     size_t remarks = s->comments - from_comment;
     if (remarks > 0 && (o == NULL || o->comment == NULL))
         add_note(note, sizeof note, "lines that begin with %c left out", s->how.comment);
@@ -607,8 +610,8 @@ static nicest_status note_choices(csv_stream *s, const nicest_data_options *o, b
         add_note(note, sizeof note, "the first row of numbers is a header: %s, %s%s", s->names[0],
                  s->names[1], s->fields > 2 ? ", ..." : "");
     else if (header->doubtful)
-        add_note(note, sizeof note, header->given ? "the first row is a header"
-                                                  : "no header: the first row is data");
+        add_note(note, sizeof note,
+                 header->given ? "the first row is a header" : "no header: the first row is data");
     s->note = *note != '\0' ? memory_text(note) : NULL;
     return *note != '\0' && s->note == NULL ? fail_memory() : NICEST_OK;
 }
@@ -742,8 +745,11 @@ nicest_status csv_expect(csv_stream *s, const size_t *columns, const column_kind
     for (size_t j = 0; status == NICEST_OK && j < count; j++) {
         const column_kind *k = &kinds[j];
         fields[j] = s->chosen.columns[columns[j]];
-        made[j] = (text_column){.strict = true, .closed = true, .decimals = -1,
-                                .known = k->word_count, .content = HOLDS_NUMBERS};
+        made[j] = (text_column){.strict = true,
+                                .closed = true,
+                                .decimals = -1,
+                                .known = k->word_count,
+                                .content = HOLDS_NUMBERS};
         for (size_t i = 0; i < k->word_count && status == NICEST_OK; i++)
             status = word_list_add(&made[j].words, k->words[i], strlen(k->words[i]), &number);
         if (k->kind == NICEST_CATEGORY)
@@ -794,17 +800,6 @@ typedef struct gathered {
     size_t rows, capacity;
 } gathered;
 
-static nicest_status grow_block(void *block, size_t count, size_t size)
-{
-    void *old, *moved;
-    memcpy(&old, block, sizeof old);
-    moved = memory_resize(old, count, size);
-    if (moved == NULL)
-        return fail_memory();
-    memcpy(block, &moved, sizeof moved);
-    return NICEST_OK;
-}
-
 static nicest_status make_room(gathered *g, const csv_stream *s, bool sliced)
 {
     size_t columns = s->chosen.count, capacity = g->capacity * 2;
@@ -812,11 +807,12 @@ static nicest_status make_room(gathered *g, const csv_stream *s, bool sliced)
         capacity = columns < FIRST_VALUES / 2 ? FIRST_VALUES / columns : 2;
     if (capacity > SIZE_MAX / sizeof(double) / columns)
         return fail_memory();
-    TRY(grow_block(&g->values, capacity * columns, sizeof *g->values));
-    if (s->chosen.label != NO_COLUMN)
-        TRY(grow_block(&g->labels, capacity, sizeof *g->labels));
-    if (sliced)
-        TRY(grow_block(&g->numbers, capacity, sizeof *g->numbers));
+    size_t values = g->capacity * columns, labels = g->capacity, numbers = g->capacity;
+    if (!memory_grow(&g->values, capacity * columns, &values, sizeof *g->values) ||
+        (s->chosen.label != NO_COLUMN &&
+         !memory_grow(&g->labels, capacity, &labels, sizeof *g->labels)) ||
+        (sliced && !memory_grow(&g->numbers, capacity, &numbers, sizeof *g->numbers)))
+        return fail_memory();
     g->capacity = capacity;
     return NICEST_OK;
 }
@@ -888,8 +884,8 @@ static nicest_status settle(source_table *t, csv_stream *s)
         TRY(text_column_settle(&s->label, t->labels, 1, t->rows, s->place, "label", &kind));
     if (kind.words != NULL) {
         t->label_text_count = kind.word_count;
-        status = source_texts_copy(&t->label_texts, (const char *const *)kind.words,
-                                   kind.word_count);
+        status =
+            source_texts_copy(&t->label_texts, (const char *const *)kind.words, kind.word_count);
         memory_free(kind.words);
     }
     return status;

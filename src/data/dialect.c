@@ -73,9 +73,10 @@ nicest_status dialect_separator(dialect *d, const first_lines *lines, bool tabs)
             split one, under = {0, 0};
             other.separator = *c;
             TRY_TO(split_line(&other, &room, &first, &one));
-            if (*c == ' ' && (memchr(first.begin, ',', (size_t)(first.end - first.begin)) ||
-                              memchr(first.begin, ';', (size_t)(first.end - first.begin)) ||
-                              memchr(first.begin, '|', (size_t)(first.end - first.begin))) &&
+            if (*c == ' ' &&
+                (memchr(first.begin, ',', (size_t)(first.end - first.begin)) ||
+                 memchr(first.begin, ';', (size_t)(first.end - first.begin)) ||
+                 memchr(first.begin, '|', (size_t)(first.end - first.begin))) &&
                 one.words > 0)
                 continue;
             ways += one.fields > 1;
@@ -140,13 +141,8 @@ static nicest_status read_first(start *s)
     for (const char *p = r.begin, *text;; p++) {
         size_t size;
         int places = 0;
-        if (s->fields == capacity) {
-            capacity = 2 * capacity + 16;
-            column_start *moved = memory_resize(s->column, capacity, sizeof *moved);
-            if (moved == NULL)
-                return fail_memory();
-            s->column = moved;
-        }
+        if (!memory_grow(&s->column, s->fields + 1, &capacity, sizeof *s->column))
+            return fail_memory();
         column_start *c = &s->column[s->fields++];
         *c = (column_start){.low = INFINITY, .high = -INFINITY};
         s->quoted = s->quoted && *p == '"';

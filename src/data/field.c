@@ -24,13 +24,8 @@ static nicest_status unquote(const dialect *d, field_room *room, const char **p,
                              size_t *size)
 {
     size_t most = (size_t)(end - *p) + 1, used = 0;
-    if (most > room->capacity) {
-        char *moved = memory_resize(room->text, most, 1);
-        if (moved == NULL)
-            return fail_memory();
-        room->text = moved;
-        room->capacity = most;
-    }
+    if (!memory_grow(&room->text, most, &room->capacity, 1))
+        return fail_memory();
     const char *q = *p + 1;
     for (; q < end && (*q != '"' || (q + 1 < end && q[1] == '"')); q++) {
         if (*q == '"')
@@ -108,7 +103,7 @@ static bool is_named_missing(const dialect *d, const char *text, size_t size)
 
 bool field_is_missing(const dialect *d, const char *text, size_t size)
 {
-    static const char *const WORDS[] = {"",     "?",    "na",   "n/a",  "#n/a", "nan", "-nan",
+    static const char *const WORDS[] = {"",     "?",    "na",   "n/a", "#n/a", "nan", "-nan",
                                         "null", "none", "<na>", "nat", ".",    "-"};
     for (size_t w = 0; size < 5 && w < sizeof WORDS / sizeof *WORDS; w++)
         if (is_word_of(text, size, WORDS[w]))

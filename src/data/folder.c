@@ -28,14 +28,7 @@ static void list_close(name_list *list)
 /* Takes `text`, also on failure. */
 static nicest_status list_add(name_list *list, char *text)
 {
-    if (text != NULL && list->count == list->capacity) {
-        char **moved = memory_resize(list->items, list->capacity * 2 + 64, sizeof *moved);
-        if (moved != NULL) {
-            list->items = moved;
-            list->capacity = list->capacity * 2 + 64;
-        }
-    }
-    if (text == NULL || list->count == list->capacity) {
+    if (text == NULL || !memory_grow(&list->items, list->count + 1, &list->capacity, sizeof text)) {
         memory_free(text);
         return fail_memory();
     }

@@ -114,15 +114,9 @@ static void read_bytes(png_structp png, png_bytep to, size_t size)
 static void write_bytes(png_structp png, png_bytep from, size_t size)
 {
     png_work *w = png_get_io_ptr(png);
-    if (size > w->out_capacity - w->out_size) {
-        size_t capacity = w->out_capacity * 2 + size + 4096;
-        unsigned char *moved = memory_resize(w->out, capacity, 1);
-        if (moved == NULL) {
-            w->status = NICEST_E_MEMORY;
-            png_error(png, "out of memory");
-        }
-        w->out = moved;
-        w->out_capacity = capacity;
+    if (!memory_grow(&w->out, w->out_size + size, &w->out_capacity, 1)) {
+        w->status = NICEST_E_MEMORY;
+        png_error(png, "out of memory");
     }
     memcpy(w->out + w->out_size, from, size);
     w->out_size += size;

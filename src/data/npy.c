@@ -625,14 +625,9 @@ nicest_status npz_load(source_table *table, const char *path, const char *array)
 
 unsigned char *byte_buffer_take(byte_buffer *buffer, size_t size)
 {
-    if (size > buffer->capacity - buffer->size) {
-        size_t capacity = buffer->capacity + buffer->capacity / 2 + size;
-        unsigned char *moved = capacity >= size ? memory_resize(buffer->data, capacity, 1) : NULL;
-        if (moved == NULL)
-            return NULL;
-        buffer->data = moved;
-        buffer->capacity = capacity;
-    }
+    if (size > SIZE_MAX - buffer->size ||
+        !memory_grow(&buffer->data, buffer->size + size, &buffer->capacity, 1))
+        return NULL;
     buffer->size += size;
     return buffer->data + buffer->size - size;
 }

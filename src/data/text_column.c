@@ -13,7 +13,7 @@
 enum {
     MOST_LABEL_NUMBERS = 10000, /* beyond them a label is measured, not counted */
     MOST_DECIMALS = 20,         /* 1e-300 has more than a text can show */
-    FEW_NUMBERS = 20            /* distinct ones that a column may have beside words without further ado */
+    FEW_NUMBERS = 20 /* distinct ones that a column may have beside words without further ado */
 };
 
 /* ---------------------------------------------------------------- lists of words */
@@ -75,24 +75,12 @@ nicest_status word_list_add(word_list *list, const char *word, size_t size, size
         TRY(grow_slots(list));
     const char *nul = memchr(word, '\0', size); /* a text of ours ends there */
     size = nul != NULL ? (size_t)(nul - word) : size;
-    if (list->room - list->used < size + 1) {
-        size_t room = 2 * list->room + size + 64;
-        char *moved = memory_resize(list->text, room, 1);
-        if (moved == NULL)
-            return fail_memory();
-        list->text = moved;
-        list->room = room;
-    }
+    if (!memory_grow(&list->text, list->used + size + 1, &list->room, 1))
+        return fail_memory();
     size_t at = slot_of(list, word, size);
     if (list->slot[at] == 0) {
-        if (list->count == list->capacity) {
-            size_t capacity = 2 * list->capacity + 16;
-            size_t *moved = memory_resize(list->start, capacity, sizeof *moved);
-            if (moved == NULL)
-                return fail_memory();
-            list->start = moved;
-            list->capacity = capacity;
-        }
+        if (!memory_grow(&list->start, list->count + 1, &list->capacity, sizeof *list->start))
+            return fail_memory();
         memcpy(list->text + list->used, word, size);
         list->text[list->used + size] = '\0';
         list->start[list->count++] = list->used;

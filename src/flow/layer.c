@@ -9,28 +9,13 @@
 
 #include "base/status.h"
 
-/* Makes room for one more item; false when memory runs out. */
-static bool grow(void **items, size_t count, size_t *capacity, size_t size)
-{
-    if (count < *capacity)
-        return true;
-    size_t larger = *capacity ? 2 * *capacity : 32;
-    void *moved = memory_resize(*items, larger, size);
-    if (!moved)
-        return false;
-    *items = moved;
-    *capacity = larger;
-    return true;
-}
-
 void tensor_add(tensor_list *list, const char *prefix, const char *name, tensor_kind kind,
                 size_t rows, size_t columns, real **slot)
 {
-    if (list->failed ||
-        !grow((void **)&list->items, list->count, &list->capacity, sizeof(tensor))) {
-        list->failed = true;
+    list->failed = list->failed || !memory_grow(&list->items, list->count + 1, &list->capacity,
+                                                sizeof *list->items);
+    if (list->failed)
         return;
-    }
     tensor *t = &list->items[list->count++];
     memset(t, 0, sizeof *t);
     snprintf(t->name, sizeof t->name, "%s.%s", prefix, name);
@@ -48,9 +33,9 @@ void tensor_add(tensor_list *list, const char *prefix, const char *name, tensor_
 
 void block_add(block_list *list, const block *item)
 {
-    if (list->failed || !grow((void **)&list->items, list->count, &list->capacity, sizeof(block)))
-        list->failed = true;
-    else
+    list->failed = list->failed || !memory_grow(&list->items, list->count + 1, &list->capacity,
+                                                sizeof *list->items);
+    if (!list->failed)
         list->items[list->count++] = *item;
 }
 

@@ -5,19 +5,21 @@
 #include "model/kinds.h"
 #include "model/model.h"
 
-typedef struct model_entry {
+/* A text or an array by its name; and all of a model's, sorted by name. */
+typedef struct model_item {
     char *name, *text;
-} model_entry;
-
-typedef struct model_stored {
-    char *name;
     double *values;
+    size_t count; /* of values */
+} model_item;
+
+typedef struct model_items {
+    model_item item[MODEL_MOST_ENTRIES];
     size_t count;
-} model_stored;
+} model_items;
 
 /* What the entry MODEL_SCHEMA says, ready for use. */
 typedef struct model_schema {
-    char **name; /* [columns]: pointers, and behind them the texts: one block */
+    char **name;                      /* [columns]: pointers and texts (kinds_words) */
     unsigned height, width, channels; /* 0: no picture */
     column_kind *kind;                /* [columns], or NULL: numbers */
     char **left;                      /* columns that training left out: pointers and texts */
@@ -28,10 +30,7 @@ typedef struct model_schema {
 struct nicest_model {
     flow *flow;
     model_schema schema;
-    model_entry entry[MODEL_MOST_ENTRIES]; /* sorted by name, and so are */
-    size_t entries;
-    model_stored array[MODEL_MOST_ENTRIES];
-    size_t arrays;
+    model_items texts, arrays;
     char *said; /* of its training, where that was in this process; not in its file */
 };
 

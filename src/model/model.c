@@ -12,6 +12,13 @@
 #include "model/handle.h"
 #include "model/utf8.h"
 
+static void close_item(model_item *item)
+{
+    memory_free(item->name);
+    memory_free(item->text);
+    memory_free(item->values);
+}
+
 nicest_status model_new(nicest_model **out, flow *f)
 {
     nicest_model *m = memory_new(1, sizeof *m);
@@ -32,14 +39,10 @@ void nicest_model_free(nicest_model *model)
 {
     if (!model)
         return;
-    for (size_t i = 0; i < model->entries; i++) {
-        memory_free(model->entry[i].name);
-        memory_free(model->entry[i].text);
-    }
-    for (size_t i = 0; i < model->arrays; i++) {
-        memory_free(model->array[i].name);
-        memory_free(model->array[i].values);
-    }
+    for (size_t i = 0; i < model->texts.count; i++)
+        close_item(&model->texts.item[i]);
+    for (size_t i = 0; i < model->arrays.count; i++)
+        close_item(&model->arrays.item[i]);
     schema_close(&model->schema);
     flow_free(model->flow);
     memory_free(model->said);
@@ -71,51 +74,44 @@ const flow *model_flow_const(const nicest_model *model)
     return model->flow;
 }
 
-/* ------------------------------------------------------------------ entries */
+/* ------------------------------------------------------------------ texts and arrays */
 
-/* Where an entry of that name is, or belongs. */
-static size_t find_entry(const nicest_model *m, const char *name, bool *there)
+/* Where an item of that name is, or belongs. */
+static size_t find_item(const model_items *all, const char *name, bool *there)
 {
     size_t i = 0;
-    while (i < m->entries && strcmp(m->entry[i].name, name) < 0)
+    while (i < all->count && strcmp(all->item[i].name, name) < 0)
         i++;
-    *there = i < m->entries && !strcmp(m->entry[i].name, name);
+    *there = i < all->count && !strcmp(all->item[i].name, name);
     return i;
 }
 
-static nicest_status insert_entry(nicest_model *m, size_t place, const char *name, char *text)
+/* Sets an item, or where it has neither text nor values takes it out. Takes over these, also on
+ * failure. */
+static nicest_status put_item(model_items *all, const char *name, model_item item)
 {
-    if (m->entries == MODEL_MOST_ENTRIES)
-        return fail(NICEST_E_ARGUMENT, "a model has no more than %d entries", MODEL_MOST_ENTRIES);
-    char *copy = memory_text(name);
-    if (!copy)
-        return fail_memory();
-    memmove(m->entry + place + 1, m->entry + place, (m->entries - place) * sizeof *m->entry);
-    m->entry[place] = (model_entry){copy, text};
-    m->entries++;
-    return NICEST_OK;
-}
-
-static nicest_status put_entry(nicest_model *m, const char *name, const char *text)
-{
-    bool there;
-    size_t place = find_entry(m, name, &there);
-    char *copy = memory_text(text);
-    if (text && !copy)
-        return fail_memory();
-    if (text && there) {
-        memory_free(m->entry[place].text);
-        m->entry[place].text = copy;
-    } else if (text) {
-        nicest_status status = insert_entry(m, place, name, copy);
-        if (status != NICEST_OK)
-            memory_free(copy);
+    bool there, keep = item.text || item.values;
+    size_t place = find_item(all, name, &there);
+    model_item *at = all->item + place;
+    nicest_status status = NICEST_OK;
+    if (keep && !there && all->count == MODEL_MOST_ENTRIES)
+        status = fail(NICEST_E_ARGUMENT, "a model has no more than %d %s", MODEL_MOST_ENTRIES,
+                      item.text ? "entries" : "arrays");
+    else if (keep && !(item.name = memory_text(name)))
+        status = fail_memory();
+    if (status != NICEST_OK) {
+        close_item(&item);
         return status;
-    } else if (there) {
-        memory_free(m->entry[place].name);
-        memory_free(m->entry[place].text);
-        m->entries--;
-        memmove(m->entry + place, m->entry + place + 1, (m->entries - place) * sizeof *m->entry);
+    }
+    if (there) {
+        close_item(at);
+        all->count--;
+        memmove(at, at + 1, (all->count - place) * sizeof *at);
+    }
+    if (keep) {
+        memmove(at + 1, at, (all->count - place) * sizeof *at);
+        all->count++;
+        *at = item;
     }
     return NICEST_OK;
 }
@@ -128,87 +124,50 @@ nicest_status model_set_entry(nicest_model *model, const char *name, const char 
             return fail(NICEST_E_ARGUMENT, "the entry '%s' belongs to the file itself", name);
     if (!utf8_valid(name) || (text && !utf8_valid(text)))
         return fail(NICEST_E_ARGUMENT, "the entry '%.80s' is not UTF-8", name);
-    if (strcmp(name, MODEL_SCHEMA))
-        return put_entry(model, name, text);
     model_schema fresh = {0};
-    TRY(schema_read(&fresh, text, model->flow->entry.columns));
-    nicest_status status = put_entry(model, name, text);
-    if (status != NICEST_OK) {
-        schema_close(&fresh);
-        return status;
+    model_item item = {0};
+    bool is_schema = !strcmp(name, MODEL_SCHEMA);
+    if (is_schema)
+        TRY(schema_read(&fresh, text, model->flow->entry.columns));
+    nicest_status status = NICEST_OK;
+    if (text && !(item.text = memory_text(text)))
+        status = fail_memory();
+    if (status == NICEST_OK)
+        status = put_item(&model->texts, name, item);
+    if (status == NICEST_OK && is_schema) {
+        model_schema old = model->schema;
+        model->schema = fresh;
+        fresh = old;
     }
-    schema_close(&model->schema);
-    model->schema = fresh;
-    return NICEST_OK;
+    schema_close(&fresh);
+    return status;
 }
 
 const char *nicest_model_entry(const nicest_model *model, const char *name)
 {
     bool there = false;
-    size_t place = model && name ? find_entry(model, name, &there) : 0;
-    return there ? model->entry[place].text : NULL;
-}
-
-/* ------------------------------------------------------------------ arrays */
-
-static size_t array_place(const nicest_model *m, const char *name, bool *there)
-{
-    size_t i = 0;
-    while (i < m->arrays && strcmp(m->array[i].name, name) < 0)
-        i++;
-    *there = i < m->arrays && !strcmp(m->array[i].name, name);
-    return i;
-}
-
-static nicest_status insert_array(nicest_model *m, size_t place, const model_stored *item)
-{
-    if (m->arrays == MODEL_MOST_ENTRIES)
-        return fail(NICEST_E_ARGUMENT, "a model has no more than %d arrays", MODEL_MOST_ENTRIES);
-    memmove(m->array + place + 1, m->array + place, (m->arrays - place) * sizeof *m->array);
-    m->array[place] = *item;
-    m->arrays++;
-    return NICEST_OK;
+    size_t place = model && name ? find_item(&model->texts, name, &there) : 0;
+    return there ? model->texts.item[place].text : NULL;
 }
 
 nicest_status model_set_array(nicest_model *model, const char *name, const double *values,
                               size_t count)
 {
-    bool there;
-    size_t place = array_place(model, name, &there);
-    model_stored item = {0};
+    model_item item = {.count = count};
     if (!utf8_valid(name))
         return fail(NICEST_E_ARGUMENT, "the array's name '%.80s' is not UTF-8", name);
-    if (count) {
-        item = (model_stored){memory_text(name), memory_new(count, sizeof *values), count};
-        if (!item.name || !item.values) {
-            memory_free(item.name);
-            memory_free(item.values);
-            return fail_memory();
-        }
-        memcpy(item.values, values, count * sizeof *values);
-    }
-    if (there) {
-        memory_free(model->array[place].name);
-        memory_free(model->array[place].values);
-        model->arrays--;
-        memmove(model->array + place, model->array + place + 1,
-                (model->arrays - place) * sizeof *model->array);
-    }
-    nicest_status status = count ? insert_array(model, place, &item) : NICEST_OK;
-    if (status != NICEST_OK) {
-        memory_free(item.name);
-        memory_free(item.values);
-    }
-    return status;
+    if (count)
+        TRY_COPY(item.values, values, count);
+    return put_item(&model->arrays, name, item);
 }
 
 const double *model_array(const nicest_model *model, const char *name, size_t *count)
 {
     bool there;
-    size_t place = array_place(model, name, &there);
+    const model_item *item = model->arrays.item + find_item(&model->arrays, name, &there);
     if (there && count)
-        *count = model->array[place].count;
-    return there ? model->array[place].values : NULL;
+        *count = item->count;
+    return there ? item->values : NULL;
 }
 
 /* ------------------------------------------------------------------ questions */
@@ -233,24 +192,15 @@ const char *nicest_model_column_name(const nicest_model *model, size_t column)
     return column < nicest_model_columns(model) ? model->schema.name[column] : NULL;
 }
 
-static void give_unsigned(unsigned *to, unsigned value)
-{
-    if (to)
-        *to = value;
-}
-
 void nicest_model_image(const nicest_model *model, unsigned *height, unsigned *width,
                         unsigned *channels)
 {
-    give_unsigned(height, model ? model->schema.height : 0);
-    give_unsigned(width, model ? model->schema.width : 0);
-    give_unsigned(channels, model ? model->schema.channels : 0);
-}
-
-static void give_double(double *to, double value)
-{
-    if (to)
-        *to = value;
+    if (height)
+        *height = model ? model->schema.height : 0;
+    if (width)
+        *width = model ? model->schema.width : 0;
+    if (channels)
+        *channels = model ? model->schema.channels : 0;
 }
 
 int nicest_model_quantised(const nicest_model *model, size_t column, double *levels, double *step,
@@ -261,9 +211,12 @@ int nicest_model_quantised(const nicest_model *model, size_t column, double *lev
     const entry_column *c = &model->flow->entry.column[column];
     if (!(c->step > 0))
         return 0;
-    give_double(levels, c->levels);
-    give_double(step, c->step);
-    give_double(unit, c->unit);
+    if (levels)
+        *levels = c->levels;
+    if (step)
+        *step = c->step;
+    if (unit)
+        *unit = c->unit;
     return 1;
 }
 

@@ -67,16 +67,17 @@ static void add_parameters(outline *o, const char *name, const double *values, s
 static nicest_status make_outline(outline *o, const nicest_model *m)
 {
     const flow *f = m->flow;
-    o->tensors = memory_new(PARTS + 1 + m->arrays + f->tensors.count, sizeof *o->tensors);
+    o->tensors = memory_new(PARTS + 1 + m->arrays.count + f->tensors.count, sizeof *o->tensors);
     o->parts = memory_new(PARTS * f->entry.columns, sizeof *o->parts);
-    o->extra = memory_new(m->arrays, sizeof *o->extra);
+    o->extra = memory_new(m->arrays.count, sizeof *o->extra);
     if (!o->tensors || !o->parts || !o->extra)
         return fail_memory();
     o->texts[o->text_count++] = (safetensors_text){KEY_FORMAT, FORMAT};
     o->texts[o->text_count++] = (safetensors_text){KEY_VERSION, VERSION};
     o->texts[o->text_count++] = (safetensors_text){KEY_SPEC, m->flow->spec.text};
-    for (size_t i = 0; i < m->entries; i++)
-        o->texts[o->text_count++] = (safetensors_text){m->entry[i].name, m->entry[i].text};
+    for (size_t i = 0; i < m->texts.count; i++)
+        o->texts[o->text_count++] =
+            (safetensors_text){m->texts.item[i].name, m->texts.item[i].text};
     for (size_t p = 0; p < PARTS; p++) {
         double *values = o->parts + p * f->entry.columns;
         bool wanted = p < NEEDED_PARTS;
@@ -89,11 +90,12 @@ static nicest_status make_outline(outline *o, const nicest_model *m)
     }
     if (f->entry.table_count)
         add_parameters(o, TABLE, f->entry.table, f->entry.table_count);
-    for (size_t i = 0; i < m->arrays; i++) {
-        o->extra[i] = memory_format("%s%s", EXTRA, m->array[i].name);
+    for (size_t i = 0; i < m->arrays.count; i++) {
+        const model_item *item = &m->arrays.item[i];
+        o->extra[i] = memory_format("%s%s", EXTRA, item->name);
         if (!o->extra[i])
             return fail_memory();
-        add_parameters(o, o->extra[i], m->array[i].values, m->array[i].count);
+        add_parameters(o, o->extra[i], item->values, item->count);
     }
     for (size_t i = 0; i < f->tensors.count; i++) {
         const tensor *t = &f->tensors.items[i];
@@ -115,7 +117,7 @@ static nicest_status save(const nicest_model *model, const char *path, unsigned 
     else if (status == NICEST_OK)
         status =
             safetensors_write_bytes(bytes, size, o->tensors, o->count, o->texts, o->text_count);
-    for (size_t i = 0; o->extra && i < model->arrays; i++)
+    for (size_t i = 0; o->extra && i < model->arrays.count; i++)
         memory_free(o->extra[i]);
     memory_free(o->extra);
     memory_free(o->parts);
@@ -139,7 +141,7 @@ nicest_status nicest_model_save_bytes(const nicest_model *model, unsigned char *
     return save(model, NULL, bytes, size);
 }
 
-/* ------------------------------------------------------------------ reading: before the flow */
+/* ------------------------------------------------------------------ reading */
 
 /* The shape of a vector in the file, or 0. */
 static size_t vector_length(const safetensors *file, const char *name)
@@ -147,8 +149,6 @@ static size_t vector_length(const safetensors *file, const char *name)
     safetensors_tensor t = safetensors_find(file, name);
     return t.data && t.type == SAFE_F64 && t.rank == 1 ? t.shape[0] : 0;
 }
-
-/* ------------------------------------------------------------------ reading: tensors */
 
 /* A file on its way into a model. */
 typedef struct reading {
@@ -256,8 +256,6 @@ static nicest_status read_parts(const reading *r)
     }
     return NICEST_OK;
 }
-
-/* ------------------------------------------------------------------ reading: all of it */
 
 /* An empty model of the file's spec. */
 static nicest_status model_of_file(const safetensors *file, nicest_model **out)

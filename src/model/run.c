@@ -145,7 +145,8 @@ nicest_status nicest_inverse(nicest_workspace *workspace, const double *latent, 
     return NICEST_OK;
 }
 
-/* Decimals and bounds of the training data: what leaves the bounds is drawn again, at last clamped. */
+/* Decimals and bounds of the training data: what leaves the bounds is drawn again, at last clamped.
+ */
 static void finish_samples(nicest_workspace *w, flow_job job)
 {
     enum { TRIES = 64 };

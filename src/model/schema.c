@@ -28,37 +28,16 @@ static const char *default_name(size_t column, char *text)
 
 /* ------------------------------------------------------------------ reading */
 
-/* Name of a column in `names`; NULL where it is no text. */
-static const char *name_at(const json_t *names, size_t column, char *text)
+static nicest_status default_names(size_t columns, char ***out)
 {
-    return names ? json_string_value(json_array_get(names, column)) : default_name(column, text);
-}
-
-/* Pointers and texts in one block. */
-static nicest_status collect_names(const json_t *names, size_t columns, char ***out)
-{
-    char text[DEFAULT_NAME];
-    size_t size = columns * sizeof(char *);
-    for (size_t j = 0; j < columns; j++) {
-        const char *name = name_at(names, j, text);
-        if (!name)
-            return fail(NICEST_E_FORMAT, "%s: the name of column %zu is not a text", MODEL_SCHEMA,
-                        j + 1);
-        size += strlen(name) + 1;
-    }
-    char **all = memory_new(size, 1);
-    if (!all)
-        return fail_memory();
-    char *next = (char *)(all + columns);
-    for (size_t j = 0; j < columns; j++) {
-        const char *name = name_at(names, j, text);
-        size_t length = strlen(name) + 1;
-        memcpy(next, name, length);
-        all[j] = next;
-        next += length;
-    }
-    *out = all;
-    return NICEST_OK;
+    char(*text)[DEFAULT_NAME] = memory_new(columns, sizeof *text);
+    const char **names = memory_new(columns, sizeof *names);
+    for (size_t j = 0; text && names && j < columns; j++)
+        names[j] = default_name(j, text[j]);
+    *out = text && names ? kinds_words(names, columns) : NULL;
+    memory_free(text);
+    memory_free(names);
+    return *out ? NICEST_OK : fail_memory();
 }
 
 static bool read_side(const json_t *image, size_t i, unsigned *side)
@@ -80,7 +59,7 @@ static nicest_status read_image(const json_t *image, size_t columns, model_schem
     return NICEST_OK;
 }
 
-/* The texts of an array; *count is 0 and the result NULL where it is none. */
+/* The texts of an array; *count is 0 and the result NULL where there is none. */
 static nicest_status read_texts(const json_t *array, const char *what, char ***out, size_t *count)
 {
     size_t n = json_array_size(array);
@@ -90,8 +69,8 @@ static nicest_status read_texts(const json_t *array, const char *what, char ***o
     for (size_t i = 0; status == NICEST_OK && i < n; i++) {
         texts[i] = json_string_value(json_array_get(array, i));
         if (!texts[i])
-            status = fail(NICEST_E_FORMAT, "%s: %s: entry %zu is not a text", MODEL_SCHEMA, what,
-                          i + 1);
+            status =
+                fail(NICEST_E_FORMAT, "%s: %s: entry %zu is not a text", MODEL_SCHEMA, what, i + 1);
     }
     if (status == NICEST_OK && n && !(made = kinds_words(texts, n)))
         status = fail_memory();
@@ -122,7 +101,8 @@ static nicest_status read_kind(const json_t *object, column_kind *kind)
     if (!name || strcmp(name, "category"))
         return fail(NICEST_E_FORMAT, "%s: the kind of a column is none that is known",
                     MODEL_SCHEMA);
-    TRY(read_texts(json_object_get(object, "words"), "words", &kind->words, &kind->word_count));
+    TRY(read_texts(json_object_get(object, "words"), "words: entry", &kind->words,
+                   &kind->word_count));
     kind->kind = NICEST_CATEGORY;
     return NICEST_OK;
 }
@@ -153,8 +133,9 @@ static nicest_status read_object(const json_t *object, size_t columns, model_sch
     s->columns = columns;
     TRY(read_image(json_object_get(object, "image"), columns, s));
     TRY(read_kinds(json_object_get(object, "columns"), columns, s));
-    TRY(read_texts(json_object_get(object, "left"), "left", &s->left, &s->left_count));
-    return collect_names(names, columns, &s->name);
+    TRY(read_texts(json_object_get(object, "left"), "left: entry", &s->left, &s->left_count));
+    return names ? read_texts(names, "the name of column", &s->name, &columns)
+                 : default_names(columns, &s->name);
 }
 
 nicest_status schema_read(model_schema *schema, const char *text, size_t columns)
@@ -162,7 +143,7 @@ nicest_status schema_read(model_schema *schema, const char *text, size_t columns
     model_schema fresh = {0};
     json_t *object = NULL;
     if (!text) {
-        TRY(collect_names(NULL, columns, &fresh.name));
+        TRY(default_names(columns, &fresh.name));
         *schema = fresh;
         return NICEST_OK;
     }
@@ -208,13 +189,12 @@ static json_t *name_json(const char *name, size_t column)
     return value;
 }
 
-static json_t *names_json(const char *const *names, size_t columns)
+/* Texts as UTF-8; NULL when memory runs out. */
+static json_t *texts_json(const char *const *texts, size_t count)
 {
-    if (!names || all_default(names, columns))
-        return json_null();
     json_t *array = json_array();
-    for (size_t j = 0; array && j < columns; j++)
-        if (json_array_append_new(array, name_json(names[j], j)) != 0) {
+    for (size_t i = 0; array && i < count; i++)
+        if (json_array_append_new(array, name_json(texts[i], i)) != 0) {
             json_decref(array);
             return NULL;
         }
@@ -235,7 +215,8 @@ static char *dump(json_t *object)
 nicest_status model_set_schema(nicest_model *model, const char *const *names, unsigned height,
                                unsigned width, unsigned channels, const char *stored_type)
 {
-    json_t *list = names_json(names, model->flow->entry.columns);
+    size_t d = model->flow->entry.columns;
+    json_t *list = names && !all_default(names, d) ? texts_json(names, d) : json_null();
     json_t *image =
         height ? json_pack("[I, I, I]", (json_int_t)height, (json_int_t)width, (json_int_t)channels)
                : json_null();
@@ -244,18 +225,6 @@ nicest_status model_set_schema(nicest_model *model, const char *const *names, un
     nicest_status status = text ? model_set_entry(model, MODEL_SCHEMA, text) : fail_memory();
     memory_free(text);
     return status;
-}
-
-/* Texts as UTF-8; NULL when memory runs out. */
-static json_t *texts_json(const char *const *texts, size_t count)
-{
-    json_t *array = json_array();
-    for (size_t i = 0; array && i < count; i++)
-        if (json_array_append_new(array, name_json(texts[i], i)) != 0) {
-            json_decref(array);
-            return NULL;
-        }
-    return array;
 }
 
 static json_t *kind_json(const column_kind *k)
