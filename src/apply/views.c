@@ -10,6 +10,7 @@
 #include "base/memory.h"
 #include "base/parallel.h"
 #include "base/status.h"
+#include "base/values.h"
 #include "train/split.h"
 
 #define ARRAY_ROWS  "neighbours.rows"
@@ -134,9 +135,9 @@ static void look_around(void *context, int thread, size_t item)
     for (size_t at = 0; at < s->kept; at += CHUNK)
         for (size_t j = 0; j < s->d; j++)
             for (size_t i = 0; i < n; i++)
-                more[i * s->d + j] += look(s->column + j * s->kept + at,
-                                           s->kept - at < CHUNK ? s->kept - at : CHUNK,
-                                           x[i * s->d + j], square + i * s->kept + at);
+                more[i * s->d + j] +=
+                    look(s->column + j * s->kept + at, s->kept - at < CHUNK ? s->kept - at : CHUNK,
+                         x[i * s->d + j], square + i * s->kept + at);
     for (size_t i = 0; i < n; i++) {
         double far = 0, unknown = 0;
         for (size_t j = 0; j < s->d; j++) {
@@ -171,12 +172,6 @@ static nicest_status look_at_all(sight *s, const nicest_model *model, const nice
 }
 
 /* ------------------------------------------------------------------ ranks */
-
-static int by_surprise(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
 
 /* -log of the share of sorted[n] that is at least `value`; beyond nine tenths, that of the
  * exponential distribution of as far a mean. Where many tie there, that is told from what lies
@@ -261,7 +256,7 @@ nicest_status views_fit(nicest_model *model, const nicest_data *train, uint64_t 
     for (size_t i = 0; i < VIEWS_COUNT * n; i++)
         ranks[i] = fmin(ranks[i], 1e300);
     for (size_t v = 0; v < VIEWS_COUNT; v++)
-        qsort(ranks + v * n, n, sizeof *ranks, by_surprise);
+        values_sort(ranks + v * n, n);
     TRY_TO(model_set_array(model, ARRAY_RANKS, ranks, VIEWS_COUNT * n));
 done:
     sight_close(&s);

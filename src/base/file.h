@@ -23,7 +23,8 @@ typedef struct file_bytes {
 
 /* Opens a regular file read-only. gzip (by its magic) is inflated to at most `limit` bytes (0: the
  * default of 16 GiB, and never more than 1100 times the compressed size); zero bytes may
- * follow; other garbage and truncation are errors. `bytes` is untouched on failure. Release with file_release. */
+ * follow; other garbage and truncation are errors. `bytes` is untouched on failure. Release with
+ * file_release. */
 nicest_status file_load(file_bytes *bytes, const char *path, size_t limit);
 void file_release(file_bytes *bytes);
 
@@ -62,5 +63,7 @@ uint32_t file_crc32(const void *bytes, size_t size);
 uint32_t file_crc32_more(uint32_t before, const void *bytes, size_t size);
 bool file_is_directory(const char *path);
 bool file_exists(const char *path);
+/* Does the name end so, in any case? X.CSV ends with ".csv". */
+bool file_has_ending(const char *path, const char *ending);
 
 #endif

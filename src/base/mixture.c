@@ -559,7 +559,7 @@ static void cut_blocks(em *e, const patterned *rows, bool holes, em_block *block
 }
 
 /* The means of the columns' values, by which holes are filled for the start. */
-static nicest_status measure_columns(em *e, double *mean, bool *holes)
+static nicest_status column_means(em *e, double *mean, bool *holes)
 {
     const mixture_rows *rows = e->rows;
     for (size_t j = 0; j < e->d; j++) {
@@ -590,7 +590,7 @@ static nicest_status place_rows(em *e)
     nicest_status status = mean && sorted ? NICEST_OK : fail_memory();
     if (status != NICEST_OK)
         goto done;
-    TRY_TO(measure_columns(e, mean, &holes));
+    TRY_TO(column_means(e, mean, &holes));
     for (size_t i = 0; i < n; i++)
         sorted[i] = (patterned){e->rows->x + i * d, i, d};
     if (holes)

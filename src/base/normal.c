@@ -42,7 +42,7 @@ double normal_log_cdf(double x)
 }
 
 /* top(r) / bottom(r), polynomials of degree 7 with the lowest power first. */
-static double ratio(const double top[8], const double bottom[8], double r)
+static double tail_ratio(const double top[8], const double bottom[8], double r)
 {
     double t = top[7], b = bottom[7];
     for (int i = 6; i >= 0; i--) {
@@ -67,7 +67,7 @@ static double central_quantile(double q)
                                      3.9307895800092710610e4,
                                      2.8729085735721942674e4,
                                      5.2264952788528545610e3};
-    return q * ratio(top, bottom, 0.180625 - q * q);
+    return q * tail_ratio(top, bottom, 0.180625 - q * q);
 }
 
 /* -x for r = sqrt(-log p), p < 0.075 */
@@ -98,9 +98,9 @@ static double tail_quantile(double r)
                                          1.42151175831644588870e-7,
                                          2.04426310338993978564e-15};
     if (r <= 5)
-        return ratio(near_top, near_bottom, r - 1.6);
+        return tail_ratio(near_top, near_bottom, r - 1.6);
     if (r <= 27)
-        return ratio(far_top, far_bottom, r - 5);
+        return tail_ratio(far_top, far_bottom, r - 5);
     if (r > 1e9 || isnan(r))
         return r * 1.4142135623730950488;
     double log_p = -r * r, x = sqrt(-2 * (log_p + LOG_SQRT_2_PI + log(r * 1.4142)));

@@ -335,14 +335,14 @@ static nicest_status read_quickly(csv_stream *s, const record *r, row_state *sta
     return column + 1 == fields ? NICEST_OK : fail_fields(s, r, column + 1);
 }
 
-static const char *column_name(const csv_stream *s, size_t column)
+static const char *field_name(const csv_stream *s, size_t column)
 {
     return s->names != NULL ? s->names[column] : NULL;
 }
 
 static nicest_status fail_number(const csv_stream *s, const record *r, const row_state *state)
 {
-    const char *name = column_name(s, state->bad_column);
+    const char *name = field_name(s, state->bad_column);
     bool times = s->column[s->target[state->bad_column]].content == HOLDS_TIMES;
     return fail(NICEST_E_FORMAT, "%s:%zu: column %zu%s%s%s: '%s' is not a %s", s->place, r->line,
                 state->bad_column + 1, name != NULL ? " (" : "", name != NULL ? name : "",
@@ -395,13 +395,6 @@ bool csv_would_wait(const csv_stream *s)
 }
 
 /* ---------------------------------------------------------------- the first lines */
-
-static bool is_tsv(const char *path)
-{
-    size_t length = strlen(path);
-    return (length >= 4 && strcasecmp(path + length - 4, ".tsv") == 0) ||
-           (length >= 7 && strcasecmp(path + length - 7, ".tsv.gz") == 0);
-}
 
 static nicest_status read_names(csv_stream *s, const record *r)
 {
@@ -634,10 +627,11 @@ static nicest_status count_fields(csv_stream *s, const record *r)
 static nicest_status read_start(csv_stream *s, const char *path, const nicest_data_options *options)
 {
     record first;
-    bool got, there, tabs = is_tsv(path), from_comment = false;
+    bool got, there, from_comment = false;
     int said = options != NULL ? options->header : 0;
     dialect_header header = {.given = said > 0};
     first_lines lines = {s, show_line};
+    bool tabs = file_has_ending(path, ".tsv") || file_has_ending(path, ".tsv.gz");
     TRY(take_options(s, options));
     TRY(check_start(s));
     TRY(pass_comments(s, &first, &got));
@@ -800,7 +794,7 @@ typedef struct gathered {
     size_t rows, capacity;
 } gathered;
 
-static nicest_status make_room(gathered *g, const csv_stream *s, bool sliced)
+static nicest_status make_room_for_rows(gathered *g, const csv_stream *s, bool sliced)
 {
     size_t columns = s->chosen.count, capacity = g->capacity * 2;
     if (capacity == 0) /* a wide table of a few rows needs no more than that */
@@ -825,7 +819,7 @@ static nicest_status gather_rows(gathered *g, csv_stream *s, slice part)
     for (bool got;;) {
         double label;
         if (g->rows == g->capacity)
-            TRY(make_room(g, s, part.given));
+            TRY(make_room_for_rows(g, s, part.given));
         TRY(next_row(s, g->values + g->rows * columns, &label, &got));
         if (!got)
             return NICEST_OK;
@@ -860,7 +854,7 @@ static nicest_status cut(gathered *g, const csv_stream *s, slice part)
     return NICEST_OK;
 }
 
-static nicest_status choose_names(source_table *t, const csv_stream *s)
+static nicest_status name_columns_of(source_table *t, const csv_stream *s)
 {
     if (s->names == NULL && s->chosen.all)
         return NICEST_OK;
@@ -875,7 +869,7 @@ static nicest_status settle(source_table *t, csv_stream *s)
     TRY_NEW(t->kinds, t->columns);
     for (size_t j = 0; j < t->columns; j++) {
         char made[32];
-        const char *name = column_name(s, s->chosen.columns[j]);
+        const char *name = field_name(s, s->chosen.columns[j]);
         snprintf(made, sizeof made, "x%zu", s->chosen.columns[j] + 1);
         TRY(text_column_settle(&s->column[j], (double *)t->block + j, t->columns, t->rows, s->place,
                                name != NULL ? name : made, &t->kinds[j]));
@@ -910,7 +904,7 @@ static nicest_status make_data(nicest_data **data, gathered *g, csv_stream *s,
                           .channels = size[2],
                           .labels = g->labels};
     g->values = g->labels = NULL;
-    nicest_status status = choose_names(&table, s);
+    nicest_status status = name_columns_of(&table, s);
     bool comma = s->how.decimal == ',' && (options == NULL || options->decimal == NULL);
     if (status == NICEST_OK && (s->note != NULL || comma) &&
         (table.note = memory_format("%s%s%s", s->note != NULL ? s->note : "",

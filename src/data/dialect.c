@@ -199,7 +199,7 @@ done:
 
 /* Whole numbers in steps of one length: 0, 1, 2 or 2010, 2015, 2020; *first and *stride of them.
  */
-static bool counts(const start *s, double *first, double *stride)
+static bool numbers_count_on(const start *s, double *first, double *stride)
 {
     size_t numbers = 0;
     double last = 0;
@@ -249,7 +249,8 @@ static nicest_status judge_numbers(start *s, bool *names)
         if (*names)
             return NICEST_OK;
     }
-    if (!counts(s, &first, &stride) || s->count[FIELD_MISSING] != index || numbers + index < 2)
+    if (!numbers_count_on(s, &first, &stride) || s->count[FIELD_MISSING] != index ||
+        numbers + index < 2)
         return NICEST_OK;
     bool default_names = first == 0 && (stride == 1 || numbers == 1);
     if (!default_names && numbers < 3)
@@ -291,7 +292,7 @@ static nicest_status judge_words(start *s, bool *names)
         }
         decided = decided || (mixed && words);
     }
-    if (mixed && !*names && counts(s, &first, &stride)) {
+    if (mixed && !*names && numbers_count_on(s, &first, &stride)) {
         size_t numbers = s->count[FIELD_NUMBER];
         *names = s->rows > 0 && (numbers > 2 || (numbers == 2 && stride == 1));
     }

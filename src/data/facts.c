@@ -7,16 +7,11 @@
 #include "base/memory.h"
 #include "base/number.h"
 #include "base/status.h"
+#include "base/values.h"
 #include "data/moment.h"
 #include "data/source.h"
 
 enum { GROUP = 32, CHUNK = 256, FEW_ROWS = 20 };
-
-static int compare_values(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
 
 /* In the order of the rows: does every value exceed the one before it, and by one step? */
 static void look_at_order(const double *values, size_t n, bool *rises, bool *steady, bool *whole)
@@ -33,7 +28,8 @@ static void look_at_order(const double *values, size_t n, bool *rises, bool *ste
 }
 
 /* Values without NaN, in the order of the rows; they are sorted here. */
-static void describe(nicest_column_facts *f, const column_kind *kind, double *values, size_t n)
+static void describe_values(nicest_column_facts *f, const column_kind *kind, double *values,
+                            size_t n)
 {
     bool rises, steady, whole;
     double sum = 0, square = 0;
@@ -45,7 +41,7 @@ static void describe(nicest_column_facts *f, const column_kind *kind, double *va
     for (size_t i = 0; i < n; i++)
         square += (values[i] - f->mean) * (values[i] - f->mean);
     f->deviation = n > 1 ? sqrt(square / (double)(n - 1)) : NAN;
-    qsort(values, n, sizeof *values, compare_values);
+    values_sort(values, n);
     f->least = n > 0 ? values[0] : NAN;
     f->median = n > 0 ? (values[(n - 1) / 2] + values[n / 2]) / 2 : NAN;
     f->most = n > 0 ? values[n - 1] : NAN;
@@ -95,8 +91,8 @@ nicest_status nicest_data_facts(const nicest_data *data, nicest_column_facts *fa
     size_t n = nicest_data_rows(data), d = nicest_data_columns(data);
     size_t wide = d < GROUP ? d : GROUP;
     double *rows = memory_new(CHUNK * d, sizeof *rows);
-    double *values = n <= (size_t)-1 / sizeof *values / wide ? memory_new(n * wide, sizeof *values)
-                                                             : NULL;
+    double *values =
+        n <= (size_t)-1 / sizeof *values / wide ? memory_new(n * wide, sizeof *values) : NULL;
     nicest_status status = rows != NULL && values != NULL ? NICEST_OK : fail_memory();
     for (size_t first = 0; status == NICEST_OK && first < d; first += wide) {
         size_t some = d - first < wide ? d - first : wide, kept[GROUP] = {0};
@@ -110,7 +106,7 @@ nicest_status nicest_data_facts(const nicest_data *data, nicest_column_facts *fa
         }
         for (size_t j = 0; j < some; j++) {
             nicest_column_facts f = {.rows = kept[j], .missing = n - kept[j]};
-            describe(&f, source_kind(data, first + j), values + j * n, kept[j]);
+            describe_values(&f, source_kind(data, first + j), values + j * n, kept[j]);
             facts[first + j] = f;
         }
     }

@@ -6,7 +6,6 @@
 #include <dirent.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include "base/file.h"
 #include "base/memory.h"
@@ -36,15 +35,9 @@ static nicest_status list_add(name_list *list, char *text)
     return NICEST_OK;
 }
 
-static int compare_names(const void *a, const void *b)
+static int by_file_name(const void *a, const void *b)
 {
     return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
-static bool is_png(const char *name)
-{
-    size_t length = strlen(name);
-    return length > 4 && strcasecmp(name + length - 4, ".png") == 0;
 }
 
 /* Pictures, or sub-folders, of a folder by name; hidden ones are left out. */
@@ -59,8 +52,9 @@ static nicest_status list_folder(name_list *list, const char *path, bool folders
         if (entry->d_name[0] == '.')
             continue;
         char *inside = memory_format("%s/%s", path, entry->d_name);
-        bool wanted = inside != NULL && (folders ? file_is_directory(inside)
-                                                 : is_png(inside) && !file_is_directory(inside));
+        bool wanted = inside != NULL &&
+                      (folders ? file_is_directory(inside)
+                               : file_has_ending(inside, ".png") && !file_is_directory(inside));
         if (inside == NULL)
             status = fail_memory();
         else if (wanted)
@@ -69,7 +63,7 @@ static nicest_status list_folder(name_list *list, const char *path, bool folders
     }
     closedir(folder);
     if (list->count > 0)
-        qsort(list->items, list->count, sizeof *list->items, compare_names);
+        qsort(list->items, list->count, sizeof *list->items, by_file_name);
     return status;
 }
 

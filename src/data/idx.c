@@ -124,7 +124,7 @@ nicest_status idx_find_labels(char **labels, const char *path)
 }
 
 /* A file of another length belongs to something else. */
-static nicest_status add_labels(source_table *t, const char *path)
+static nicest_status add_idx_labels(source_table *t, const char *path)
 {
     source_table labels = {0};
     nicest_status status = load(&labels, path);
@@ -153,7 +153,7 @@ nicest_status idx_load(source_table *table, const char *path)
     if (status == NICEST_OK)
         status = idx_find_labels(&labels, path);
     if (status == NICEST_OK && labels != NULL)
-        status = add_labels(&made, labels);
+        status = add_idx_labels(&made, labels);
     memory_free(labels);
     if (status != NICEST_OK)
         source_table_close(&made);

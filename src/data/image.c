@@ -189,7 +189,7 @@ static bool decode_steps(png_work *w)
     return true;
 }
 
-static nicest_status decode(nicest_image *image, const file_bytes *bytes, const char *path)
+static nicest_status decode_png(nicest_image *image, const file_bytes *bytes, const char *path)
 {
     png_work w = {.in = bytes->data, .in_size = bytes->size};
     if (bytes->size < 8 || png_sig_cmp(bytes->data, 0, 8) != 0)
@@ -223,7 +223,7 @@ nicest_status nicest_image_read(nicest_image *image, const char *path)
     if (image == NULL || path == NULL)
         return fail(NICEST_E_ARGUMENT, "a path and a place for the picture are needed");
     TRY(file_load(&bytes, path, 0));
-    nicest_status status = decode(image, &bytes, path);
+    nicest_status status = decode_png(image, &bytes, path);
     file_release(&bytes);
     return status;
 }

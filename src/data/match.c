@@ -330,8 +330,8 @@ static nicest_status draft_end(draft *t, nicest_status status, const unsigned *i
 }
 
 /* Data of columns place[d] with the names and kinds of whoever asks (w == NULL: their own). */
-static nicest_status build(nicest_data **out, const nicest_data *data, const size_t *place,
-                           size_t d, const wanted *w)
+static nicest_status build_table(nicest_data **out, const nicest_data *data, const size_t *place,
+                                 size_t d, const wanted *w)
 {
     draft t;
     size_t n = nicest_data_rows(data);
@@ -381,7 +381,7 @@ static nicest_status match(nicest_data **out, const wanted *w, const nicest_data
         same = place[j] == j && same_kind(wanted_kind(w, j), source_kind(data, j));
     if (status == NICEST_OK)
         status = same ? source_share(&made, data, w->image[0] ? w->image : image)
-                      : build(&made, data, place, w->columns, w);
+                      : build_table(&made, data, place, w->columns, w);
     memory_free(place);
     if (status != NICEST_OK) {
         memory_free(note);
@@ -422,7 +422,7 @@ nicest_status nicest_data_take(nicest_data **out, const nicest_data *data, const
         if (columns[j] >= nicest_data_columns(data))
             return fail(NICEST_E_ARGUMENT, "column %zu was asked of data with %zu columns",
                         columns[j], nicest_data_columns(data));
-    return build(out, data, columns, count, NULL);
+    return build_table(out, data, columns, count, NULL);
 }
 
 nicest_status nicest_data_beside(nicest_data **out, const nicest_data *left,

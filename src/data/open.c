@@ -42,7 +42,7 @@ static nicest_status list_columns(const source_table *t, char ***names)
     return NICEST_OK;
 }
 
-static nicest_status choose(choice *c)
+static nicest_status choose_from_table(choice *c)
 {
     char **names = NULL;
     const source_table *t = c->table;
@@ -111,7 +111,7 @@ static nicest_status take_labels(choice *c)
 
 /* ---------------------------------------------------------------- columns */
 
-static nicest_status choose_names(const choice *c, char ***names)
+static nicest_status name_chosen(const choice *c, char ***names)
 {
     const source_table *t = c->table;
     char **made = memory_new(c->chosen.count, sizeof *made);
@@ -210,7 +210,7 @@ static nicest_status take_columns(choice *c)
         return NICEST_OK;
     for (size_t i = 0; i < c->chosen.count; i++)
         extras = extras || c->chosen.columns[i] >= t->columns;
-    nicest_status status = choose_names(c, &names);
+    nicest_status status = name_chosen(c, &names);
     if (status == NICEST_OK)
         status = choose_kinds(c, &kinds);
     if (status == NICEST_OK)
@@ -247,7 +247,7 @@ static nicest_status apply(choice *c, slice part)
 {
     unsigned size[3] = {c->table->height, c->table->width, c->table->channels};
     TRY(take_slice(c, part));
-    TRY(choose(c));
+    TRY(choose_from_table(c));
     /* An array that was asked for and cannot be read says why. */
     const source_table *t = c->table;
     for (size_t i = 0; i < t->extra_count; i++) {
@@ -276,8 +276,8 @@ static nicest_status apply(choice *c, slice part)
     }
     TRY(take_labels(c));
     TRY(take_columns(c));
-    TRY(selection_picture(c->place, c->options, c->chosen.count - c->chosen.weighted,
-                          c->chosen.all, size));
+    TRY(selection_picture(c->place, c->options, c->chosen.count - c->chosen.weighted, c->chosen.all,
+                          size));
     c->table->height = size[0];
     c->table->width = size[1];
     c->table->channels = size[2];
@@ -285,13 +285,6 @@ static nicest_status apply(choice *c, slice part)
 }
 
 /* ---------------------------------------------------------------- the argument */
-
-/* In any case: X.CSV is one too. */
-static bool ends_with(const char *path, const char *ending)
-{
-    size_t length = strlen(path), size = strlen(ending);
-    return length >= size && strcasecmp(path + length - size, ending) == 0;
-}
 
 /* strstr, in any case. */
 static const char *find_word(const char *text, const char *word)
@@ -315,7 +308,7 @@ static bool is_csv(const char *path)
     static const char *const ENDINGS[] = {".csv",    ".tsv",    ".txt",    ".data",
                                           ".csv.gz", ".tsv.gz", ".txt.gz", ".data.gz"};
     for (size_t i = 0; i < sizeof ENDINGS / sizeof *ENDINGS; i++) {
-        if (ends_with(path, ENDINGS[i]))
+        if (file_has_ending(path, ENDINGS[i]))
             return true;
     }
     return strcmp(path, "-") == 0;
@@ -341,11 +334,11 @@ static nicest_status open_path(nicest_data **data, char *path, slice part,
         TRY(toy_load(&table, path + 4));
     } else if (is_csv(path)) {
         return csv_load(data, path, part, options);
-    } else if (file_is_directory(path) || ends_with(path, ".png")) {
+    } else if (file_is_directory(path) || file_has_ending(path, ".png")) {
         TRY(png_load(&table, path));
-    } else if (ends_with(path, ".npy")) {
+    } else if (file_has_ending(path, ".npy")) {
         TRY(npy_load(&table, path));
-    } else if ((array = cut_array(path)) != NULL || ends_with(path, ".npz")) {
+    } else if ((array = cut_array(path)) != NULL || file_has_ending(path, ".npz")) {
         TRY(npz_load(&table, path, array));
     } else if (is_idx(path)) {
         TRY(idx_load(&table, path));

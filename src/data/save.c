@@ -6,7 +6,6 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
-#include <strings.h>
 
 #include "base/file.h"
 #include "base/memory.h"
@@ -25,23 +24,17 @@ enum {
     GAP = 1 /* pixels between pictures */
 };
 
-static bool ends_with(const char *path, const char *ending)
-{
-    size_t length = strlen(path), size = strlen(ending);
-    return length >= size && strcasecmp(path + length - size, ending) == 0;
-}
-
 /* Whoever opens it must commit or abandon it; bytes are gzipped if the name says so. */
 static nicest_status open_output(file_writer **writer, const char *path)
 {
     TRY(file_writer_open(writer, path));
-    nicest_status status = ends_with(path, ".gz") ? file_writer_gzip(*writer) : NICEST_OK;
+    nicest_status status = file_has_ending(path, ".gz") ? file_writer_gzip(*writer) : NICEST_OK;
     if (status != NICEST_OK)
         file_writer_abandon(*writer);
     return status;
 }
 
-static nicest_status write_file(const char *path, const byte_buffer *bytes)
+static nicest_status write_whole_file(const char *path, const byte_buffer *bytes)
 {
     file_writer *writer;
     TRY(open_output(&writer, path));
@@ -308,7 +301,7 @@ static nicest_status save_npy(const nicest_data *data, const char *path)
     byte_buffer bytes = {0};
     nicest_status status = make_npy(&bytes, data);
     if (status == NICEST_OK)
-        status = write_file(path, &bytes);
+        status = write_whole_file(path, &bytes);
     byte_buffer_close(&bytes);
     return status;
 }
@@ -327,7 +320,7 @@ static nicest_status save_npz(const nicest_data *data, const char *path)
         TRY_TO(put(&labels, numbers, n * sizeof *numbers));
     }
     TRY_TO(zip_pack(&archive, members, count));
-    status = write_file(path, &archive);
+    status = write_whole_file(path, &archive);
 done:
     memory_free(numbers);
     byte_buffer_close(&values);
@@ -344,7 +337,7 @@ static unsigned idx_axes(const char *path)
     for (unsigned axes = 1; axes <= 4; axes++) {
         char plain[16] = "idx0-ubyte", packed[16] = "idx0-ubyte.gz";
         plain[3] = packed[3] = (char)('0' + axes);
-        if (ends_with(path, plain) || ends_with(path, packed))
+        if (file_has_ending(path, plain) || file_has_ending(path, packed))
             return axes;
     }
     return 0;
@@ -451,7 +444,7 @@ static nicest_status save_idx_labels(const nicest_data *data, const char *path)
     unsigned char *p = status == NICEST_OK ? byte_buffer_take(&bytes, n) : NULL;
     if (p != NULL) {
         value_store(VALUE_U8, numbers, n, p);
-        status = write_file(path, &bytes);
+        status = write_whole_file(path, &bytes);
     } else if (status == NICEST_OK) {
         status = fail_memory();
     }
@@ -482,7 +475,7 @@ static nicest_status save_idx(const nicest_data *data, const char *path, unsigne
     TRY_TO(put_values(&bytes, data, VALUE_U8));
     if (beside != NULL)
         TRY_TO(save_idx_labels(data, beside));
-    status = write_file(path, &bytes);
+    status = write_whole_file(path, &bytes);
     if (status != NICEST_OK && beside != NULL && !there)
         remove(beside); /* labels of pictures that are not there */
 done:
@@ -560,15 +553,15 @@ nicest_status nicest_data_save(const nicest_data *data, const char *path)
     unsigned axes = idx_axes(path);
     if (axes > 0)
         return save_idx(data, path, axes);
-    if (strcmp(path, "-") == 0 || ends_with(path, ".csv") || ends_with(path, ".csv.gz"))
+    if (strcmp(path, "-") == 0 || file_has_ending(path, ".csv") || file_has_ending(path, ".csv.gz"))
         return save_text(data, path, ',');
-    if (ends_with(path, ".tsv") || ends_with(path, ".tsv.gz"))
+    if (file_has_ending(path, ".tsv") || file_has_ending(path, ".tsv.gz"))
         return save_text(data, path, '\t');
-    if (ends_with(path, ".npy"))
+    if (file_has_ending(path, ".npy"))
         return save_npy(data, path);
-    if (ends_with(path, ".npz"))
+    if (file_has_ending(path, ".npz"))
         return save_npz(data, path);
-    if (ends_with(path, ".png"))
+    if (file_has_ending(path, ".png"))
         return save_png(data, path);
     return fail(NICEST_E_ARGUMENT,
                 "%s: the name says no format: expected .csv, .tsv (also .gz), .npy, "

@@ -141,7 +141,7 @@ typedef struct chooser {
 } chooser;
 
 /* A column that was named twice is taken once. */
-static void take_column(void *context, size_t column)
+static void choose_column(void *context, size_t column)
 {
     chooser *c = context;
     if (c->taken[column] == 0)
@@ -159,10 +159,10 @@ static nicest_status choose_columns(chooser *c, const column_list *list,
                                     const nicest_data_options *o)
 {
     if (o != NULL && o->columns != NULL) {
-        TRY(visit_list(list, "--columns", false, o->columns, take_column, c));
+        TRY(visit_list(list, "--columns", false, o->columns, choose_column, c));
     } else {
         for (size_t j = 0; j < list->data; j++)
-            take_column(c, j);
+            choose_column(c, j);
     }
     if (o != NULL && o->drop != NULL)
         TRY(visit_list(list, "--drop", o->beside != 0, o->drop, drop_column, c));

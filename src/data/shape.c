@@ -21,7 +21,7 @@ bool shape_bytes(const shape *s, size_t value_bytes, size_t *bytes)
 }
 
 /* 1, 3 or 4 channels; a picture is at least two pixels each way. */
-static bool is_picture(size_t height, size_t width, size_t channels)
+static bool could_be_picture(size_t height, size_t width, size_t channels)
 {
     return (channels == 1 || channels == 3 || channels == 4) && height <= UINT32_MAX &&
            width <= UINT32_MAX;
@@ -32,14 +32,14 @@ static bool is_picture(size_t height, size_t width, size_t channels)
 static void find_picture(source_table *t, const shape *s, bool *first)
 {
     size_t height = s->size[1], width = s->size[2], channels = s->axes == 4 ? s->size[3] : 1;
-    *first = s->axes == 4 && is_picture(s->size[2], s->size[3], s->size[1]) &&
-             !is_picture(height, width, channels);
+    *first = s->axes == 4 && could_be_picture(s->size[2], s->size[3], s->size[1]) &&
+             !could_be_picture(height, width, channels);
     if (*first) {
         channels = s->size[1];
         height = s->size[2];
         width = s->size[3];
     }
-    if ((s->axes != 3 && s->axes != 4) || !is_picture(height, width, channels))
+    if ((s->axes != 3 && s->axes != 4) || !could_be_picture(height, width, channels))
         return;
     t->height = (unsigned)height;
     t->width = (unsigned)width;
@@ -80,8 +80,9 @@ nicest_status shape_table(source_table *table, const shape *s, value_type type, 
         return NICEST_OK;
     for (size_t i = 0; i < s->axes; i++) {
         size_t axis = fortran ? i : s->axes - 1 - i;
-        stride[axis] = i == 0 ? size : stride[fortran ? axis - 1 : axis + 1] *
-                                           s->size[fortran ? axis - 1 : axis + 1];
+        stride[axis] =
+            i == 0 ? size
+                   : stride[fortran ? axis - 1 : axis + 1] * s->size[fortran ? axis - 1 : axis + 1];
     }
     table->row_stride = stride[0];
     table->column_stride = stride[1];

@@ -263,7 +263,7 @@ done:
 
 /* ---------------------------------------------------------------- reading */
 
-static void read_row(const source_body *body, size_t row, double *out)
+static void read_body_row(const source_body *body, size_t row, double *out)
 {
     const source_table *t = &body->table;
     const unsigned char *from = t->values + row * t->row_stride;
@@ -308,13 +308,13 @@ void source_read(const nicest_data *data, size_t first, size_t count, double *ou
         return;
     }
     for (size_t i = 0; i < count; i++)
-        read_row(body, body_row(data, first + i), out + i * t->columns);
+        read_body_row(body, body_row(data, first + i), out + i * t->columns);
 }
 
 void source_gather(const nicest_data *data, const size_t *index, size_t count, double *out)
 {
     for (size_t i = 0; i < count; i++)
-        read_row(data->body, body_row(data, index[i]), out + i * data->body->table.columns);
+        read_body_row(data->body, body_row(data, index[i]), out + i * data->body->table.columns);
 }
 
 nicest_status nicest_data_read(const nicest_data *data, size_t first, size_t count, double *out)

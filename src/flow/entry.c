@@ -205,7 +205,7 @@ static size_t find_state(const entry *e, size_t j, double v)
 }
 
 /* NaN: unknown. */
-static double class_of(const entry *e, size_t j, double v)
+static double class_of_value(const entry *e, size_t j, double v)
 {
     const entry_column *c = &e->column[j];
     size_t states = (size_t)c->states, state = find_state(e, j, v);
@@ -231,7 +231,8 @@ bool entry_is_value(const entry *e, size_t j, double v)
 size_t entry_impossible(const entry *e, const double *stored)
 {
     size_t j = 0;
-    while (j < e->columns && !(e->place[j].classes && class_of(e, j, stored[j]) == IMPOSSIBLE))
+    while (j < e->columns &&
+           !(e->place[j].classes && class_of_value(e, j, stored[j]) == IMPOSSIBLE))
         j++;
     return j;
 }
@@ -276,8 +277,8 @@ static uint64_t content_number(const entry *e, const double *stored)
 }
 
 /* The noise of a row; zeros cost nothing where no column is quantised. */
-static const float *draw(const entry *e, const double *stored, random_stream stream, uint64_t row,
-                         float *u)
+static const float *draw_noise(const entry *e, const double *stored, random_stream stream,
+                               uint64_t row, float *u)
 {
     if (!e->quantised)
         return NULL;
@@ -289,7 +290,7 @@ static const float *draw(const entry *e, const double *stored, random_stream str
 void entry_dequantise_row(const entry *e, const double *stored, random_stream stream, uint64_t row,
                           float *u, double *continuous)
 {
-    const float *noise = draw(e, stored, stream, row, u);
+    const float *noise = draw_noise(e, stored, stream, row, u);
     for (size_t j = 0; j < e->columns; j++) {
         double v = stored[j];
         continuous[j] = e->gain[j] * v + (e->shift[j] + e->column[j].centre);
@@ -370,7 +371,7 @@ static void encode_classes(const entry *e, const double *row, double *encoded)
             *logp += log_followed(e, j, row);
         if (!p->classes)
             continue;
-        double class = class_of(e, j, row[j]);
+        double class = class_of_value(e, j, row[j]);
         bool known = class >= 0;
         if (class == IMPOSSIBLE)
             *logp = -HUGE_VAL;
@@ -407,7 +408,7 @@ static void begin_row(const entry *e, double *encoded)
 void entry_encode_row(const entry *e, const double *stored, random_stream stream, uint64_t row,
                       float *u, double *encoded)
 {
-    const float *noise = draw(e, stored, stream, row, u);
+    const float *noise = draw_noise(e, stored, stream, row, u);
     begin_row(e, encoded);
     for (size_t j = 0; j < e->columns; j++) {
         double value = e->gain[j] * stored[j] + e->shift[j];
@@ -440,9 +441,9 @@ void entry_latent_row(const entry *e, const double *latent, double *encoded)
             encoded[p->value] = v == -HUGE_VAL && p->classes ? NAN : v;
         double *context = encoded + e->values + e->categories + p->context;
         double class = !p->classes      ? NAN
-                       : !own           ? class_of(e, j, v)
+                       : !own           ? class_of_value(e, j, v)
                        : v == -HUGE_VAL ? 1
-                       : isnan(v)       ? class_of(e, j, v)
+                       : isnan(v)       ? class_of_value(e, j, v)
                                         : 0;
         if (p->classes)
             context[class >= 0 ? (size_t) class : p->classes] = 1;
@@ -457,7 +458,8 @@ void entry_given_row(const entry *e, const double *given, double *encoded)
     for (size_t j = 0; j < e->columns; j++) {
         const entry_place *p = &e->place[j];
         bool known = given && e->column[j].given > 0;
-        double v = known ? given[j] : NAN, class = known && p->classes ? class_of(e, j, v) : NAN;
+        double v = known ? given[j] : NAN,
+               class = known && p->classes ? class_of_value(e, j, v) : NAN;
         if (known)
             encode_value(e, j, given, v - e->column[j].centre, encoded);
         if (p->classes)

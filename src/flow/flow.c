@@ -35,7 +35,7 @@ static bool open_entry(flow *f)
     return entry_natural(&f->entry, f->spec.columns, classes, count, f->spec.context - own);
 }
 
-static nicest_status build(flow *f, const char *spec_text, size_t most)
+static nicest_status build_layers(flow *f, const char *spec_text, size_t most)
 {
     TRY(spec_parse(&f->spec, spec_text));
     for (size_t i = 0; i < f->spec.count; i++) {
@@ -78,7 +78,7 @@ nicest_status flow_new(flow **out, const char *spec_text, size_t most)
 {
     flow *f;
     TRY_NEW(f, 1);
-    nicest_status status = build(f, spec_text, most);
+    nicest_status status = build_layers(f, spec_text, most);
     if (status != NICEST_OK)
         flow_free(f);
     else
@@ -715,7 +715,7 @@ static void mark_impossible(const flow_workspace *w, tile *t, size_t first, doub
     }
 }
 
-static void run_tile(void *context, int thread, size_t number)
+static void run_whole_tile(void *context, int thread, size_t number)
 {
     flow_workspace *w = context;
     const flow_job *job = w->job;
@@ -759,8 +759,8 @@ static void run_tile(void *context, int thread, size_t number)
 }
 
 /* Calls `run` with `context` for each tile of rows start .. start+count-1 of the job. */
-static void run_pass(flow_workspace *w, const flow_job *job, size_t start, size_t count,
-                     bool learning, parallel_body run, void *context)
+static void pass_over_tiles(flow_workspace *w, const flow_job *job, size_t start, size_t count,
+                            bool learning, parallel_body run, void *context)
 {
     w->job = job;
     w->start = start;
@@ -786,7 +786,7 @@ void flow_run(flow_workspace *w, const flow_job *job)
     size_t most = wants_gradient(job) ? w->rows : job->rows;
     for (size_t start = 0; start < job->rows; start += most) {
         size_t left = job->rows - start;
-        run_pass(w, job, start, left < most ? left : most, false, run_tile, w);
+        pass_over_tiles(w, job, start, left < most ? left : most, false, run_whole_tile, w);
     }
 }
 
@@ -908,14 +908,14 @@ flow_pass flow_learn(flow_workspace *w, const flow_job *job)
     memset(w->largest, 0, tiles * w->flow->spec.count * 2 * sizeof *w->largest);
     transpose_before_pass(w);
     if (w->use == FLOW_RECOMPUTE) {
-        run_pass(w, job, 0, job->rows, true, keep_tile, w);
+        pass_over_tiles(w, job, 0, job->rows, true, keep_tile, w);
         for (size_t i = w->flow->spec.count; i-- > 0;) {
             w->layer = i;
-            run_pass(w, job, 0, job->rows, true, recompute_tile, w);
+            pass_over_tiles(w, job, 0, job->rows, true, recompute_tile, w);
             parallel_for(w->threads, w->flow->blocks.count, keep_gradient, w);
         }
     } else
-        run_pass(w, job, 0, job->rows, true, run_tile, w);
+        pass_over_tiles(w, job, 0, job->rows, true, run_whole_tile, w);
     if (w->use == FLOW_LEARN_WHOLE)
         parallel_for(w->threads, w->flow->blocks.count, keep_gradient, w);
     double sum = 0, weights = 0;
@@ -1015,7 +1015,7 @@ static void advance_tile(void *context, int thread, size_t number)
 static void advance(starter *s, size_t which)
 {
     s->layer = which;
-    run_pass(s->w, &s->job, 0, s->n, false, advance_tile, s);
+    pass_over_tiles(s->w, &s->job, 0, s->n, false, advance_tile, s);
 }
 
 /* The variance that dequantisation noise alone has in each column behind the layers before `end`:

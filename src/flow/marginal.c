@@ -25,6 +25,7 @@
 #include "base/normal.h"
 #include "base/parallel.h"
 #include "base/status.h"
+#include "base/values.h"
 #include "flow/entry.h"
 #include "flow/grammar.h"
 
@@ -439,12 +440,6 @@ static void put_tail(real *tail, double scale, double shape)
     tail[1] = (real)(float)shape;
 }
 
-static int ascending(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
 /* Of each level, beside its count; and of what lies beyond an end that is open, with half of a
  * level that was seen once. */
 static const double LEVEL_PRIOR = 0.05;
@@ -775,7 +770,7 @@ static void fit_column(void *context, int thread, size_t j)
     for (size_t r = 0; r < s->n; r++)
         if (!s->mask || s->mask[j * s->stride + r] > 0)
             v[n++] = s->x[j * s->stride + r];
-    qsort(v, n, sizeof *v, ascending);
+    values_sort(v, n);
     if (n == 0)
         v[n++] = 0;
     if (s->entry &&

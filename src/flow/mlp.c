@@ -263,8 +263,8 @@ void mlp_prepare(const mlp *m, layer_needs *needs)
 /* ------------------------------------------------------------------ forward */
 
 /* A product whose input is an array, with the input kept on the tape. */
-static void run_map(const mlp *m, tile *t, size_t l, const real *a, gemm_start start, gemm_end end,
-                    real *out)
+static void forward_map(const mlp *m, tile *t, size_t l, const real *a, gemm_start start,
+                        gemm_end end, real *out)
 {
     const map *w = &m->map[l];
     size_t used = t->scratch->used;
@@ -281,7 +281,7 @@ static void run_first(const mlp *m, tile *t, const real *a, const real *context,
 {
     const map *w = &m->context;
     if (!w->in) {
-        run_map(m, t, 0, a, GEMM_BIAS, end, out);
+        forward_map(m, t, 0, a, GEMM_BIAS, end, out);
         return;
     }
     size_t used = t->scratch->used;
@@ -290,7 +290,7 @@ static void run_first(const mlp *m, tile *t, const real *a, const real *context,
     map_forward(w, t, map_operand(w, t, context), 0, w->out, GEMM_BIAS, GEMM_PLAIN, m->map[0].bias,
                 out);
     t->scratch->used = used;
-    run_map(m, t, 0, a, GEMM_ADD, end, out);
+    forward_map(m, t, 0, a, GEMM_ADD, end, out);
 }
 
 /* x = f(x), dropped out in a training step; slope (NULL: not wanted) receives the derivative. */
@@ -326,7 +326,7 @@ static const real *plain_hidden(const mlp *m, tile *t, const real *a, const real
         if (l == 0)
             run_first(m, t, a, context, end, next);
         else
-            run_map(m, t, l, a, GEMM_BIAS, end, next);
+            forward_map(m, t, l, a, GEMM_BIAS, end, next);
         if (!relu)
             activate(m, t, l, next, kept, width);
         a = next;
@@ -348,9 +348,9 @@ static const real *residual_hidden(const mlp *m, tile *t, const real *a, const r
         size_t l = 1 + 2 * i;
         memcpy(f, h, cells * sizeof *h);
         vector_activate(m->activation, f, t->tape ? tile_taped(t, slope_of(m, i)) : NULL, cells);
-        run_map(m, t, l, f, GEMM_BIAS, GEMM_PLAIN, inner);
+        forward_map(m, t, l, f, GEMM_BIAS, GEMM_PLAIN, inner);
         activate(m, t, l, inner, t->tape ? tile_taped(t, delta_of(m, l)) : NULL, width);
-        run_map(m, t, l + 1, inner, GEMM_BIAS, GEMM_PLAIN, f);
+        forward_map(m, t, l + 1, inner, GEMM_BIAS, GEMM_PLAIN, f);
         vector_add_scaled(h, f, 1, cells);
     }
     t->scratch->used = used;

@@ -22,7 +22,7 @@ typedef struct prover {
 } prover;
 
 /* The larger of two errors; NaN, once there, stays. */
-static double worse(double a, double b)
+static double keep_larger(double a, double b)
 {
     return isnan(a) || isnan(b) ? NAN : fmax(a, b);
 }
@@ -153,7 +153,7 @@ static nicest_status prove_logdet(const prover *p, double *error)
                                        .logdet = &analytic});
         fill_jacobian(p, &j, x);
         double numerical = log_abs_det(j.matrix, p->d);
-        most = worse(most, fabs(numerical - analytic) / fmax(1, fabs(analytic)));
+        most = keep_larger(most, fabs(numerical - analytic) / fmax(1, fabs(analytic)));
     }
     memory_free(j.matrix);
     memory_free(j.last);
@@ -237,7 +237,7 @@ static double prove_by_x(const prover *p, double *space)
         vector_multiply(gradient, p->subject->deviation, d);
         for (int i = 0; i < DIRECTIONS; i++) {
             choose_direction(p, i, gradient, d, direction);
-            most = worse(most, slope_error(&l, vector_dot(gradient, direction, d)));
+            most = keep_larger(most, slope_error(&l, vector_dot(gradient, direction, d)));
         }
     }
     return most;
@@ -286,7 +286,7 @@ static double prove_by_theta(const prover *p, double *space, double *logp)
     for (int i = 0; i < DIRECTIONS; i++) {
         choose_direction(p, i, gradient, count, direction);
         flow_confine(p->f, direction);
-        most = worse(most, slope_error(&l, vector_dot(gradient, direction, count)));
+        most = keep_larger(most, slope_error(&l, vector_dot(gradient, direction, count)));
     }
     memcpy(p->f->theta, start, count * sizeof *start);
     return most;
@@ -300,7 +300,7 @@ static nicest_status prove_gradient(const prover *p, double *error)
     double *logp = memory_new(p->subject->n, sizeof *logp);
     if (space && logp) {
         double by_x = prove_by_x(p, space);
-        *error = count ? worse(by_x, prove_by_theta(p, space, logp)) : by_x;
+        *error = count ? keep_larger(by_x, prove_by_theta(p, space, logp)) : by_x;
     }
     nicest_status status = space && logp ? NICEST_OK : fail_memory();
     memory_free(space);

@@ -11,7 +11,7 @@ typedef struct weighed {
     double value, weight;
 } weighed;
 
-static int by_score(const void *a, const void *b)
+static int by_weighed_value(const void *a, const void *b)
 {
     const weighed *x = a, *y = b;
     return (x->value > y->value) - (x->value < y->value);
@@ -36,7 +36,7 @@ nicest_status nicest_standard_error(const double *values, const double *weights,
     for (size_t i = 0; i < count; i++)
         mean += sorted[i].value * (sorted[i].weight / all);
     if (count)
-        qsort(sorted, count, sizeof *sorted, by_score);
+        qsort(sorted, count, sizeof *sorted, by_weighed_value);
     for (size_t i = 0, end; i < count; i = end, distinct++) {
         double weight = 0;
         for (end = i; end < count && sorted[end].value == sorted[i].value; end++)

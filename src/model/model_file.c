@@ -158,7 +158,8 @@ typedef struct reading {
 } reading;
 
 /* The tensor of that name, type and shape, marked as used. */
-static nicest_status take(const reading *r, const safetensors_tensor *wanted, const void **data)
+static nicest_status take_tensor(const reading *r, const safetensors_tensor *wanted,
+                                 const void **data)
 {
     char text[48], other[48];
     size_t place = safetensors_place(r->file, wanted->name);
@@ -187,16 +188,17 @@ static nicest_status read_entry(const reading *r)
         const void *values;
         if (p >= NEEDED_PARTS && !safetensors_find(r->file, ENTRY_PARTS[p].name).data)
             continue;
-        TRY_TO(take(r,
-                    &(safetensors_tensor){ENTRY_PARTS[p].name, SAFE_F64, 1, {e.columns, 0}, NULL},
-                    &values));
+        TRY_TO(take_tensor(
+            r, &(safetensors_tensor){ENTRY_PARTS[p].name, SAFE_F64, 1, {e.columns, 0}, NULL},
+            &values));
         for (size_t j = 0; j < e.columns; j++)
             *part_of(&e.column[j], p) = ((const double *)values)[j];
     }
     size_t count = vector_length(r->file, TABLE);
     if (count) {
         const void *values;
-        TRY_TO(take(r, &(safetensors_tensor){TABLE, SAFE_F64, 1, {count, 0}, NULL}, &values));
+        TRY_TO(
+            take_tensor(r, &(safetensors_tensor){TABLE, SAFE_F64, 1, {count, 0}, NULL}, &values));
         if (!entry_table(&e, count))
             TRY_TO(fail_memory());
         memcpy(e.table, values, count * sizeof *e.table);
@@ -228,7 +230,7 @@ static nicest_status read_parts(const reading *r)
     for (size_t i = 0; i < f->tensors.count; i++) {
         const tensor *t = &f->tensors.items[i];
         const void *values;
-        TRY(take(
+        TRY(take_tensor(
             r, &(safetensors_tensor){t->name, SAFE_F32, t->rank, {t->shape[0], t->shape[1]}, NULL},
             &values));
         TRY(check_finite(t->name, values, t->count));

@@ -10,6 +10,7 @@
 
 #include "base/memory.h"
 #include "base/status.h"
+#include "base/values.h"
 #include "data/source.h"
 
 enum {
@@ -260,12 +261,6 @@ static void choose_constant(chooser *c, size_t j, const look *l)
     words_add(c->said, "column %s: constant", role_name(c, j));
 }
 
-static int compare_numbers(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
 /* The numbers of a column in rows[n, d], ascending. */
 static size_t sort_column(const double *rows, size_t n, size_t d, size_t j, double *sorted)
 {
@@ -273,7 +268,7 @@ static size_t sort_column(const double *rows, size_t n, size_t d, size_t j, doub
     for (size_t i = 0; i < n; i++)
         if (isfinite(rows[i * d + j]))
             sorted[kept++] = rows[i * d + j];
-    qsort(sorted, kept, sizeof *sorted, compare_numbers);
+    values_sort(sorted, kept);
     return kept;
 }
 
