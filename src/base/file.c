@@ -280,13 +280,11 @@ nicest_status file_reader_open(file_reader **reader, const char *path)
         TRY_TO(fail_memory());
     made->in_member = made->gzip;
     made->most = UINT64_MAX;
-done:
-    if (status != NICEST_OK) {
-        file_reader_close(made);
-        return status;
-    }
     *reader = made;
     return NICEST_OK;
+done:
+    file_reader_close(made);
+    return status;
 }
 
 static nicest_status read_plain(file_reader *reader, void *buffer, size_t size, size_t *got)

@@ -671,21 +671,18 @@ nicest_status csv_open(csv_stream **stream, const char *path, const nicest_data_
 {
     csv_stream *s;
     TRY_NEW(s, 1);
-    nicest_status status = NICEST_OK;
+    nicest_status status;
     s->capacity = FIRST_CAPACITY;
     s->line = 1;
     s->place = memory_text(strcmp(path, "-") == 0 ? "standard input" : path);
     s->buffer = memory_new(s->capacity + 1, 1);
-    if (s->place == NULL || s->buffer == NULL)
-        status = fail_memory();
-    if (status == NICEST_OK)
-        status = file_reader_open(&s->file, path);
-    if (status == NICEST_OK)
-        status = read_start(s, path, options);
-    if (status != NICEST_OK)
-        csv_close(s);
-    else
-        *stream = s;
+    TRY_TO(s->place && s->buffer ? NICEST_OK : fail_memory());
+    TRY_TO(file_reader_open(&s->file, path));
+    TRY_TO(read_start(s, path, options));
+    *stream = s;
+    return NICEST_OK;
+done:
+    csv_close(s);
     return status;
 }
 
@@ -854,18 +851,10 @@ static nicest_status cut(gathered *g, const csv_stream *s, slice part)
     return NICEST_OK;
 }
 
-static nicest_status name_columns_of(source_table *t, const csv_stream *s)
-{
-    if (s->names == NULL && s->chosen.all)
-        return NICEST_OK;
-    return csv_column_names(&t->names, s);
-}
-
 /* What the columns are, and the label. */
 static nicest_status settle(source_table *t, csv_stream *s)
 {
     column_kind kind = COLUMN_OF_NUMBERS;
-    nicest_status status = NICEST_OK;
     TRY_NEW(t->kinds, t->columns);
     for (size_t j = 0; j < t->columns; j++) {
         char made[32];
@@ -876,12 +865,10 @@ static nicest_status settle(source_table *t, csv_stream *s)
     }
     if (t->labels != NULL)
         TRY(text_column_settle(&s->label, t->labels, 1, t->rows, s->place, "label", &kind));
-    if (kind.words != NULL) {
-        t->label_text_count = kind.word_count;
-        status =
-            source_texts_copy(&t->label_texts, (const char *const *)kind.words, kind.word_count);
-        memory_free(kind.words);
-    }
+    t->label_text_count = kind.word_count;
+    nicest_status status =
+        source_texts_copy(&t->label_texts, (const char *const *)kind.words, kind.word_count);
+    memory_free(kind.words);
     return status;
 }
 
@@ -904,23 +891,23 @@ static nicest_status make_data(nicest_data **data, gathered *g, csv_stream *s,
                           .channels = size[2],
                           .labels = g->labels};
     g->values = g->labels = NULL;
-    nicest_status status = name_columns_of(&table, s);
+    nicest_status status;
     bool comma = s->how.decimal == ',' && (options == NULL || options->decimal == NULL);
-    if (status == NICEST_OK && (s->note != NULL || comma) &&
-        (table.note = memory_format("%s%s%s", s->note != NULL ? s->note : "",
-                                    s->note != NULL && comma ? ", " : "",
-                                    comma ? "decimal commas" : "")) == NULL)
-        status = fail_memory();
-    if (status == NICEST_OK)
-        status = settle(&table, s);
-    if (status == NICEST_OK)
-        status = selection_left(&table.left, &table.left_count, &s->chosen,
-                                &(column_list){s->place, s->names, s->fields, s->fields});
-    if (status != NICEST_OK) {
-        source_table_close(&table);
-        return status;
+    if (s->names != NULL || !s->chosen.all)
+        TRY_TO(csv_column_names(&table.names, s));
+    if (s->note != NULL || comma) {
+        table.note =
+            memory_format("%s%s%s", s->note != NULL ? s->note : "",
+                          s->note != NULL && comma ? ", " : "", comma ? "decimal commas" : "");
+        TRY_TO(table.note != NULL ? NICEST_OK : fail_memory());
     }
+    TRY_TO(settle(&table, s));
+    TRY_TO(selection_left(&table.left, &table.left_count, &s->chosen,
+                          &(column_list){s->place, s->names, s->fields, s->fields}));
     return source_from_table(data, &table);
+done:
+    source_table_close(&table);
+    return status;
 }
 
 nicest_status csv_load(nicest_data **data, const char *path, slice part,

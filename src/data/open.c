@@ -29,28 +29,20 @@ typedef struct choice {
     size_t kept;
 } choice;
 
-/* Names of columns and extras in one list; only the list itself is new. */
-static nicest_status list_columns(const source_table *t, char ***names)
-{
-    char **list;
-    TRY_NEW(list, t->columns + t->extra_count);
-    for (size_t j = 0; j < t->columns; j++)
-        list[j] = t->names != NULL ? t->names[j] : NULL;
-    for (size_t j = 0; j < t->extra_count; j++)
-        list[t->columns + j] = t->extras[j].name;
-    *names = list;
-    return NICEST_OK;
-}
-
+/* Columns and extras stand in one list, of which only the list itself is new. */
 static nicest_status choose_from_table(choice *c)
 {
-    char **names = NULL;
-    const source_table *t = c->table;
-    TRY(list_columns(t, &names));
+    source_table *t = c->table;
+    char **names;
+    TRY_NEW(names, t->columns + t->extra_count);
+    for (size_t j = 0; j < t->columns; j++)
+        names[j] = t->names != NULL ? t->names[j] : NULL;
+    for (size_t j = 0; j < t->extra_count; j++)
+        names[t->columns + j] = t->extras[j].name;
     column_list list = {c->place, names, t->columns, t->columns + t->extra_count};
     nicest_status status = selection_make(&c->chosen, &list, c->options);
     if (status == NICEST_OK)
-        status = selection_left(&c->table->left, &c->table->left_count, &c->chosen, &list);
+        status = selection_left(&t->left, &t->left_count, &c->chosen, &list);
     memory_free(names);
     if (status == NICEST_OK && t->labelled && c->chosen.label == NO_COLUMN)
         c->chosen.label = t->columns;
@@ -77,20 +69,28 @@ static char *const *words_of(const source_table *t, size_t column, size_t *count
     return t->extras[column - t->columns].texts;
 }
 
-/* The number behind a word, or behind a name of a folder. */
-static void translate_where(choice *c)
+/* The rows of --where. A word of its column, or the name of a folder, stands for its number. */
+static nicest_status keep_rows(choice *c)
 {
-    size_t count;
+    size_t n = c->table->rows, count;
     char *const *words = words_of(c->table, c->chosen.where, &count);
     if (words != NULL && c->chosen.where < c->table->columns) /* "7" is a word there, no code */
         c->chosen.where_is_number = false;
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = count; i-- > 0;) {
         if (strcmp(words[i], c->chosen.where_text) == 0) {
             c->chosen.where_is_number = true;
             c->chosen.where_number = (double)i;
-            return;
         }
     }
+    double *values;
+    TRY_NEW(c->rows, n);
+    TRY_NEW(values, n);
+    read_column(c->table, c->chosen.where, values);
+    for (size_t i = 0; i < n; i++)
+        if (selection_keeps_number(&c->chosen, values[i]))
+            c->rows[c->kept++] = i;
+    memory_free(values);
+    return c->kept > 0 ? NICEST_OK : selection_nothing(c->place, c->options->where);
 }
 
 static nicest_status take_labels(choice *c)
@@ -111,145 +111,85 @@ static nicest_status take_labels(choice *c)
 
 /* ---------------------------------------------------------------- columns */
 
-static nicest_status name_chosen(const choice *c, char ***names)
-{
-    const source_table *t = c->table;
-    char **made = memory_new(c->chosen.count, sizeof *made);
-    *names = made;
-    if (made == NULL)
-        return fail_memory();
-    for (size_t i = 0; i < c->chosen.count; i++) {
-        size_t j = c->chosen.columns[i];
-        if (j >= t->columns)
-            made[i] = memory_text(t->extras[j - t->columns].name);
-        else if (t->names != NULL && t->names[j] != NULL)
-            made[i] = memory_text(t->names[j]);
-        else
-            made[i] = memory_format("x%zu", j + 1);
-        if (made[i] == NULL)
-            return fail_memory();
-    }
-    return NICEST_OK;
-}
-
-/* Extras are no neighbours of the data: then the chosen columns are copied. */
-static nicest_status copy_columns(choice *c)
-{
-    source_table *t = c->table;
-    size_t n = t->rows, d = c->chosen.count;
-    double *cells = n <= (size_t)-1 / sizeof *cells / d ? memory_new(n * d, sizeof *cells) : NULL;
-    double *column = memory_new(n, sizeof *column);
-    if (cells == NULL || column == NULL) {
-        memory_free(cells);
-        memory_free(column);
-        return fail_memory();
-    }
-    for (size_t j = 0; j < d; j++) {
-        read_column(t, c->chosen.columns[j], column);
-        for (size_t i = 0; i < n; i++)
-            cells[i * d + j] = column[i];
-    }
-    memory_free(column);
-    memory_free(t->offsets);
-    t->offsets = NULL;
-    memory_free(t->block);
-    file_release(&t->bytes);
-    t->bytes = (file_bytes){0};
-    t->block = cells;
-    t->values = (unsigned char *)cells;
-    t->type = VALUE_F64;
-    t->column_stride = sizeof *cells;
-    t->row_stride = d * sizeof *cells;
-    return NICEST_OK;
-}
-
-static nicest_status point_columns(choice *c)
-{
-    source_table *t = c->table;
-    size_t *offsets;
-    TRY_NEW(offsets, c->chosen.count);
-    for (size_t i = 0; i < c->chosen.count; i++) {
-        size_t j = c->chosen.columns[i];
-        offsets[i] = t->offsets != NULL ? t->offsets[j] : j * t->column_stride;
-    }
-    memory_free(t->offsets);
-    t->offsets = offsets;
-    return NICEST_OK;
-}
-
-/* The kinds of the chosen columns; *kinds stays NULL where all are numbers. */
-static nicest_status choose_kinds(const choice *c, column_kind **kinds)
-{
-    const source_table *t = c->table;
-    bool plain = t->kinds == NULL;
-    for (size_t i = 0, count; i < c->chosen.count && plain; i++)
-        plain = words_of(t, c->chosen.columns[i], &count) == NULL;
-    if (plain)
-        return NICEST_OK;
-    TRY_NEW(*kinds, c->chosen.count);
-    for (size_t i = 0; i < c->chosen.count; i++) {
-        size_t j = c->chosen.columns[i], count;
-        char *const *words = words_of(t, j, &count);
-        column_kind kind = COLUMN_OF_NUMBERS;
-        if (words != NULL)
-            kind = (column_kind){NICEST_CATEGORY, -1, NULL, (char **)(uintptr_t)words, count};
-        else if (j < t->columns && t->kinds != NULL)
-            kind = t->kinds[j];
-        TRY(kinds_copy_one(&(*kinds)[i], &kind));
-    }
-    return NICEST_OK;
-}
-
+/* The chosen columns in their order. Extras are no neighbours of the data: then all are copied, one
+ * behind the other. */
 static nicest_status take_columns(choice *c)
 {
     source_table *t = c->table;
-    bool extras = false;
-    char **names = NULL;
-    column_kind *kinds = NULL;
+    size_t n = t->rows, d = c->chosen.count, count;
+    bool extras = false, plain = t->kinds == NULL;
     if (c->chosen.all)
         return NICEST_OK;
-    for (size_t i = 0; i < c->chosen.count; i++)
+    for (size_t i = 0; i < d; i++) {
         extras = extras || c->chosen.columns[i] >= t->columns;
-    nicest_status status = name_chosen(c, &names);
-    if (status == NICEST_OK)
-        status = choose_kinds(c, &kinds);
-    if (status == NICEST_OK)
-        status = extras ? copy_columns(c) : point_columns(c);
-    if (status != NICEST_OK) {
-        source_texts_free(names, c->chosen.count);
-        kinds_free(kinds, c->chosen.count);
-        return status;
+        plain = plain && words_of(t, c->chosen.columns[i], &count) == NULL;
     }
+    char **names = memory_new(d, sizeof *names);
+    size_t *offsets = memory_new(d, sizeof *offsets);
+    column_kind *kinds = plain ? NULL : memory_new(d, sizeof *kinds);
+    bool fits = extras && n <= (size_t)-1 / sizeof(double) / d;
+    double *cells = fits ? memory_new(n * d, sizeof *cells) : NULL;
+    bool good = names && offsets && (plain || kinds) && (!extras || cells);
+    nicest_status status;
+    TRY_TO(good ? NICEST_OK : fail_memory());
+    for (size_t i = 0; i < d; i++) {
+        size_t j = c->chosen.columns[i];
+        bool own = j < t->columns;
+        char *const *words = words_of(t, j, &count);
+        const char *name = !own ? t->extras[j - t->columns].name : t->names ? t->names[j] : NULL;
+        names[i] = name != NULL ? memory_text(name) : memory_format("x%zu", j + 1);
+        TRY_TO(names[i] != NULL ? NICEST_OK : fail_memory());
+        column_kind kind = own && t->kinds != NULL ? t->kinds[j] : COLUMN_OF_NUMBERS;
+        if (words != NULL)
+            kind = (column_kind){NICEST_CATEGORY, -1, NULL, (char **)(uintptr_t)words, count};
+        if (!plain)
+            TRY_TO(kinds_copy_one(&kinds[i], &kind));
+        if (extras)
+            read_column(t, j, cells + i * n);
+        offsets[i] = extras               ? i * n * sizeof *cells
+                     : t->offsets != NULL ? t->offsets[j]
+                                          : j * t->column_stride;
+    }
+    if (extras) {
+        memory_free(t->block);
+        file_release(&t->bytes);
+        t->bytes = (file_bytes){0};
+        t->block = cells;
+        t->values = (unsigned char *)cells;
+        t->type = VALUE_F64;
+        t->row_stride = sizeof *cells;
+    }
+    memory_free(t->offsets);
     source_texts_free(t->names, t->columns);
     kinds_free(t->kinds, t->columns);
-    t->kinds = kinds;
+    t->offsets = offsets;
     t->names = names;
-    t->columns = c->chosen.count;
+    t->kinds = kinds;
+    t->columns = d;
     return NICEST_OK;
+done:
+    source_texts_free(names, d);
+    kinds_free(kinds, d);
+    memory_free(offsets);
+    memory_free(cells);
+    return status;
 }
 
 /* ---------------------------------------------------------------- all of it */
 
-static nicest_status take_slice(choice *c, slice part)
+static nicest_status apply(choice *c, slice part)
 {
-    size_t first, count;
+    unsigned size[3] = {c->table->height, c->table->width, c->table->channels};
     source_table *t = c->table;
+    size_t first, count;
     TRY(slice_apply(part, c->place, t->rows, &first, &count));
     t->values += first * t->row_stride;
     t->rows = count;
     for (size_t i = 0; i < t->extra_count; i++)
         if (t->extras[i].values != NULL)
             memmove(t->extras[i].values, t->extras[i].values + first, count * sizeof(double));
-    return NICEST_OK;
-}
-
-static nicest_status apply(choice *c, slice part)
-{
-    unsigned size[3] = {c->table->height, c->table->width, c->table->channels};
-    TRY(take_slice(c, part));
     TRY(choose_from_table(c));
     /* An array that was asked for and cannot be read says why. */
-    const source_table *t = c->table;
     for (size_t i = 0; i < t->extra_count; i++) {
         bool asked = c->chosen.label == t->columns + i || c->chosen.where == t->columns + i;
         for (size_t j = 0; j < c->chosen.count; j++)
@@ -257,23 +197,8 @@ static nicest_status apply(choice *c, slice part)
         if (asked && t->extras[i].reason != NULL)
             return fail(NICEST_E_FORMAT, "%s", t->extras[i].reason);
     }
-    size_t n = c->table->rows;
-    if (!(c->chosen.where == NO_COLUMN)) {
-        double *values = memory_new(n, sizeof *values);
-        c->rows = memory_new(n, sizeof *c->rows);
-        if (values == NULL || c->rows == NULL) {
-            memory_free(values);
-            return fail_memory();
-        }
-        translate_where(c);
-        read_column(c->table, c->chosen.where, values);
-        for (size_t i = 0; i < n; i++) {
-            if (selection_keeps_number(&c->chosen, values[i]))
-                c->rows[c->kept++] = i;
-        }
-        memory_free(values);
-        TRY(c->kept > 0 ? NICEST_OK : selection_nothing(c->place, c->options->where));
-    }
+    if (c->chosen.where != NO_COLUMN)
+        TRY(keep_rows(c));
     TRY(take_labels(c));
     TRY(take_columns(c));
     TRY(selection_picture(c->place, c->options, c->chosen.count - c->chosen.weighted, c->chosen.all,
@@ -404,41 +329,32 @@ struct nicest_reader {
     char *words;          /* and its words */
 };
 
-static bool from_end(slice s)
-{
-    return s.given && (s.first < 0 || s.end < 0);
-}
-
-static nicest_status open_reader(nicest_reader *reader, const char *text,
-                                 const nicest_data_options *options)
-{
-    size_t length = strlen(text);
-    if (!file_exists(text))
-        reader->part = slice_take(text, &length);
-    char *path = memory_format("%.*s", (int)length, text);
-    if (path == NULL)
-        return fail_memory();
-    nicest_status status = is_csv(path) && !from_end(reader->part)
-                               ? csv_open(&reader->stream, path, options)
-                               : nicest_data_open(&reader->data, text, options);
-    memory_free(path);
-    return status == NICEST_OK && reader->stream != NULL
-               ? csv_column_names(&reader->names, reader->stream)
-               : status;
-}
-
 nicest_status nicest_reader_open(nicest_reader **reader, const char *text,
                                  const nicest_data_options *options)
 {
     if (reader == NULL || text == NULL)
         return fail(NICEST_E_ARGUMENT, "a DATA argument and a place for the reader are needed");
+    size_t length = strlen(text);
+    char *path = NULL;
     nicest_reader *made;
     TRY_NEW(made, 1);
-    nicest_status status = open_reader(made, text, options);
+    nicest_status status;
+    if (!file_exists(text))
+        made->part = slice_take(text, &length);
+    path = memory_format("%.*s", (int)length, text);
+    TRY_TO(path != NULL ? NICEST_OK : fail_memory());
+    bool from_end = made->part.given && (made->part.first < 0 || made->part.end < 0);
+    if (is_csv(path) && !from_end) {
+        TRY_TO(csv_open(&made->stream, path, options));
+        TRY_TO(csv_column_names(&made->names, made->stream));
+    } else {
+        TRY_TO(nicest_data_open(&made->data, text, options));
+    }
+    *reader = made;
+done:
+    memory_free(path);
     if (status != NICEST_OK)
         nicest_reader_close(made);
-    else
-        *reader = made;
     return status;
 }
 
@@ -455,40 +371,40 @@ void nicest_reader_close(nicest_reader *reader)
     memory_free(reader);
 }
 
+/* The names of a stream as a table without rows. */
+static nicest_status match_stream(nicest_reader *reader, const nicest_model *model)
+{
+    size_t d = nicest_model_columns(model), n = csv_columns(reader->stream);
+    nicest_data *header = NULL;
+    char *note = NULL, **names = NULL;
+    size_t *place = memory_new(d, sizeof *place);
+    column_kind *kinds = memory_new(d, sizeof *kinds); /* borrowed ones */
+    nicest_status status;
+    TRY_TO(place && kinds ? NICEST_OK : fail_memory());
+    TRY_TO(nicest_data_new(&header, NULL, 0, n, (const char *const *)reader->names));
+    TRY_TO(match_reader(model, header, place, &note));
+    for (size_t j = 0; j < d; j++)
+        kinds[j] = *model_kind(model, j);
+    TRY_TO(csv_expect(reader->stream, place, kinds, d));
+    source_texts_free(reader->names, n);
+    status = csv_column_names(&names, reader->stream);
+    reader->names = names;
+done:
+    memory_free(reader->note);
+    reader->note = note;
+    nicest_data_free(header);
+    memory_free(place);
+    memory_free(kinds);
+    return status;
+}
+
 nicest_status nicest_reader_match(nicest_reader *reader, const nicest_model *model)
 {
     nicest_data *matched;
     if (reader == NULL || model == NULL)
         return fail(NICEST_E_ARGUMENT, "a reader and a model are needed");
-    if (reader->stream != NULL) {
-        /* The names of a stream as a table without rows. */
-        size_t d = nicest_model_columns(model), n = csv_columns(reader->stream);
-        nicest_data *header = NULL;
-        char *note = NULL, **names = NULL;
-        size_t *place = memory_new(d, sizeof *place);
-        column_kind *kinds = memory_new(d, sizeof *kinds); /* borrowed ones */
-        nicest_status status = place && kinds ? NICEST_OK : fail_memory();
-        if (status == NICEST_OK)
-            status = nicest_data_new(&header, NULL, 0, n, (const char *const *)reader->names);
-        if (status == NICEST_OK)
-            status = match_reader(model, header, place, &note);
-        for (size_t j = 0; status == NICEST_OK && j < d; j++)
-            kinds[j] = *model_kind(model, j);
-        if (status == NICEST_OK)
-            status = csv_expect(reader->stream, place, kinds, d);
-        if (status == NICEST_OK) {
-            source_texts_free(reader->names, n);
-            reader->names = NULL;
-            status = csv_column_names(&names, reader->stream);
-            reader->names = names;
-        }
-        memory_free(reader->note);
-        reader->note = note;
-        nicest_data_free(header);
-        memory_free(place);
-        memory_free(kinds);
-        return status;
-    }
+    if (reader->stream != NULL)
+        return match_stream(reader, model);
     TRY(nicest_data_match(&matched, model, reader->data));
     nicest_data_free(reader->data);
     reader->data = matched;
@@ -525,15 +441,6 @@ void nicest_reader_skip_bad(nicest_reader *reader, int skip)
         reader->skip_bad = skip != 0;
 }
 
-static nicest_status next_of_data(nicest_reader *reader, size_t max, double *rows, size_t *got)
-{
-    size_t left = nicest_data_rows(reader->data) - reader->row;
-    *got = left < max ? left : max;
-    source_read(reader->data, reader->row, *got, rows);
-    reader->row += *got;
-    return NICEST_OK;
-}
-
 /* One row of the stream into `row`; *used: it counts. */
 static nicest_status next_of_stream(nicest_reader *reader, double *row, bool *used, size_t *skipped)
 {
@@ -544,34 +451,27 @@ static nicest_status next_of_stream(nicest_reader *reader, double *row, bool *us
         ++*skipped;
         return NICEST_OK;
     }
-    if (status != NICEST_OK)
-        return status;
+    TRY(status);
     long long number = got ? (long long)csv_row_number(reader->stream) : 0;
     reader->ended = !got || (reader->part.given && number >= reader->part.end);
     *used = !reader->ended && (!reader->part.given || number >= reader->part.first);
     return NICEST_OK;
 }
 
-/* Once; the stream stands behind the line and may be read on. */
-static nicest_status say_failure(nicest_reader *reader)
-{
-    nicest_status status = reader->failed;
-    fail(status, "%s", reader->words ? reader->words : "a line cannot be read");
-    memory_free(reader->words);
-    reader->words = NULL;
-    reader->failed = NICEST_OK;
-    return status;
-}
-
-/* Rows before a line that fails come first, the failure with the next call; rows that are there do
- * not wait for those that are not. */
+/* Rows before a line that fails come first, the failure with the next call, once: the stream stands
+ * behind the line and may be read on. Rows that are there do not wait for those that are not. */
 static nicest_status next_of_pipe(nicest_reader *reader, size_t max, double *rows, size_t *got,
                                   size_t *skipped)
 {
     size_t columns = csv_columns(reader->stream), count = 0;
     nicest_status status = reader->failed;
-    if (status != NICEST_OK)
-        return say_failure(reader);
+    if (status != NICEST_OK) {
+        fail(status, "%s", reader->words ? reader->words : "a line cannot be read");
+        memory_free(reader->words);
+        reader->words = NULL;
+        reader->failed = NICEST_OK;
+        return status;
+    }
     while (status == NICEST_OK && count < max && !reader->ended &&
            !(count && csv_would_wait(reader->stream))) {
         bool used;
@@ -594,7 +494,10 @@ nicest_status nicest_reader_next(nicest_reader *reader, size_t max, double *rows
     if (reader == NULL || got == NULL || (rows == NULL && max > 0))
         return fail(NICEST_E_ARGUMENT, "a reader and places for rows and their number are needed");
     if (reader->data != NULL) {
-        TRY(next_of_data(reader, max, rows, &count));
+        size_t left = nicest_data_rows(reader->data) - reader->row;
+        count = left < max ? left : max;
+        source_read(reader->data, reader->row, count, rows);
+        reader->row += count;
     } else {
         TRY(next_of_pipe(reader, max, rows, &count, &left_out));
     }

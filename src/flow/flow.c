@@ -376,11 +376,10 @@ nicest_status flow_workspace_new(flow_workspace **out, const flow *f, flow_use u
         transpose_all(w);
     for (int i = 0; i < w->threads; i++)
         TRY_TO(prepare_worker(w, &w->workers[i]));
+    *out = w;
+    return NICEST_OK;
 done:
-    if (status != NICEST_OK)
-        flow_workspace_free(w);
-    else
-        *out = w;
+    flow_workspace_free(w);
     return status;
 }
 

@@ -314,7 +314,7 @@ nicest_status proof_run(const proof_subject *subject, uint64_t seed, int threads
 {
     prover p = {.subject = subject, .seed = seed};
     proof found = {0};
-    nicest_status status = NICEST_OK;
+    nicest_status status;
     const proof_subject *s = p.subject;
     TRY_TO(flow_new(&p.f, s->spec_text, 0));
     for (size_t i = 0; i < p.f->tensors.trainable; i++)
@@ -324,16 +324,13 @@ nicest_status proof_run(const proof_subject *subject, uint64_t seed, int threads
     p.d = p.f->spec.columns;
     p.width = p.f->entry.columns;
     TRY_TO(flow_workspace_new(&p.score, p.f, FLOW_SCORE, 0, threads, false));
-    status = flow_workspace_new(&p.learn, p.f, FLOW_LEARN, 1, 1, false);
+    TRY_TO(flow_workspace_new(&p.learn, p.f, FLOW_LEARN, 1, 1, false));
+    TRY_TO(prove_logdet(&p, &found.logdet_error));
+    TRY_TO(prove_gradient(&p, &found.gradient_error));
+    *out = found;
 done:
-    if (status == NICEST_OK)
-        status = prove_logdet(&p, &found.logdet_error);
-    if (status == NICEST_OK)
-        status = prove_gradient(&p, &found.gradient_error);
     flow_workspace_free(p.score);
     flow_workspace_free(p.learn);
     flow_free(p.f);
-    if (status == NICEST_OK)
-        *out = found;
     return status;
 }

@@ -203,15 +203,13 @@ static nicest_status read_entry(const reading *r)
             TRY_TO(fail_memory());
         memcpy(e.table, values, count * sizeof *e.table);
     }
-    status = entry_set(&e);
-done:
-    if (status == NICEST_OK)
-        status = flow_set_entry(f, &e);
-    entry_close(&e);
-    if (status != NICEST_OK)
-        return status;
+    TRY_TO(entry_set(&e));
+    TRY_TO(flow_set_entry(f, &e));
     schema_close(&r->model->schema); /* it was the spec's columns' */
-    return schema_read(&r->model->schema, NULL, f->entry.columns);
+    TRY_TO(schema_read(&r->model->schema, NULL, f->entry.columns));
+done:
+    entry_close(&e);
+    return status;
 }
 
 static nicest_status check_finite(const char *name, const float *values, size_t count)

@@ -275,12 +275,11 @@ nicest_status safetensors_open_bytes(safetensors **out, const void *bytes, size_
     s->size = size;
     TRY_TO(read_front(s, bytes, size, &b));
     TRY_TO(read_metadata(s, json_object_get(s->header, METADATA)));
-    status = read_tensors(s, &b);
+    TRY_TO(read_tensors(s, &b));
+    *out = s;
+    return NICEST_OK;
 done:
-    if (status != NICEST_OK)
-        safetensors_close(s);
-    else
-        *out = s;
+    safetensors_close(s);
     return status;
 }
 
