@@ -82,19 +82,6 @@ typedef struct row_state {
 
 /* ---------------------------------------------------------------- bytes */
 
-static nicest_status grow(csv_stream *s)
-{
-    if (s->capacity >= MOST_RECORD)
-        return fail(NICEST_E_DATA, "%s:%zu: a line or quoted field of more than %d MB", s->place,
-                    s->line, MOST_RECORD >> 20);
-    char *moved = memory_resize(s->buffer, s->capacity * 2 + 1, 1);
-    if (moved == NULL)
-        return fail_memory();
-    s->buffer = moved;
-    s->capacity *= 2;
-    return NICEST_OK;
-}
-
 /* More bytes behind those that are there. */
 static nicest_status refill(csv_stream *s)
 {
@@ -106,8 +93,16 @@ static nicest_status refill(csv_stream *s)
         s->start -= done;
         s->held = 0;
     }
-    if (s->end == s->capacity)
-        TRY(grow(s));
+    if (s->end == s->capacity) {
+        if (s->capacity >= MOST_RECORD)
+            return fail(NICEST_E_DATA, "%s:%zu: a line or quoted field of more than %d MB",
+                        s->place, s->line, MOST_RECORD >> 20);
+        char *moved = memory_resize(s->buffer, s->capacity * 2 + 1, 1);
+        if (moved == NULL)
+            return fail_memory();
+        s->buffer = moved;
+        s->capacity *= 2;
+    }
     size_t got;
     nicest_status status =
         file_reader_read(s->file, s->buffer + s->end, s->capacity - s->end, &got);
@@ -340,16 +335,6 @@ static const char *field_name(const csv_stream *s, size_t column)
     return s->names != NULL ? s->names[column] : NULL;
 }
 
-static nicest_status fail_number(const csv_stream *s, const record *r, const row_state *state)
-{
-    const char *name = field_name(s, state->bad_column);
-    bool times = s->column[s->target[state->bad_column]].content == HOLDS_TIMES;
-    return fail(NICEST_E_FORMAT, "%s:%zu: column %zu%s%s%s: '%s' is not a %s", s->place, r->line,
-                state->bad_column + 1, name != NULL ? " (" : "", name != NULL ? name : "",
-                name != NULL ? ")" : "", state->bad_text,
-                times ? "time like those before it" : "number");
-}
-
 static nicest_status next_row(csv_stream *s, double *row, double *label, bool *got)
 {
     record r;
@@ -371,8 +356,14 @@ static nicest_status next_row(csv_stream *s, double *row, double *label, bool *g
         TRY(status);
         if (!state.keep)
             continue;
-        if (state.bad_column != NO_COLUMN)
-            return fail_number(s, &r, &state);
+        if (state.bad_column != NO_COLUMN) {
+            const char *name = field_name(s, state.bad_column);
+            bool times = s->column[s->target[state.bad_column]].content == HOLDS_TIMES;
+            return fail(NICEST_E_FORMAT, "%s:%zu: column %zu%s%s%s: '%s' is not a %s", s->place,
+                        r.line, state.bad_column + 1, name != NULL ? " (" : "",
+                        name != NULL ? name : "", name != NULL ? ")" : "", state.bad_text,
+                        times ? "time like those before it" : "number");
+        }
         *label = state.label;
         return NICEST_OK;
     }
@@ -448,25 +439,6 @@ static bool has_old_ends(const csv_stream *s, bool *known)
     }
     *known = s->finished || s->end == s->capacity;
     return false;
-}
-
-/* Byte order marks; a NUL byte near the start means that this is no text that we know; line ends of
- * old Macs. */
-static nicest_status check_start(csv_stream *s)
-{
-    bool known;
-    while (s->end < 4 && !s->finished)
-        TRY(refill(s));
-    if (s->end >= 3 && memcmp(s->buffer, "\xEF\xBB\xBF", 3) == 0)
-        s->start = s->scanned = 3;
-    if (memchr(s->buffer, '\0', s->end < 4096 ? s->end : 4096) != NULL)
-        return fail(NICEST_E_FORMAT, "%s: is not CSV: it holds zero bytes (UTF-16 or binary)",
-                    s->place);
-    while (!(s->old_ends = has_old_ends(s, &known)) && !known)
-        TRY(refill(s));
-    for (size_t i = s->start; s->old_ends && i < s->end; i++)
-        s->buffer[i] = s->buffer[i] == '\r' ? '\n' : s->buffer[i];
-    return NICEST_OK;
 }
 
 /* The words of the options; what is not given is found in the first lines. */
@@ -633,7 +605,20 @@ static nicest_status read_start(csv_stream *s, const char *path, const nicest_da
     first_lines lines = {s, show_line};
     bool tabs = file_has_ending(path, ".tsv") || file_has_ending(path, ".tsv.gz");
     TRY(take_options(s, options));
-    TRY(check_start(s));
+    /* Byte order marks; a NUL byte near the start means that this is no text that we know; line
+     * ends of old Macs. */
+    bool known;
+    while (s->end < 4 && !s->finished)
+        TRY(refill(s));
+    if (s->end >= 3 && memcmp(s->buffer, "\xEF\xBB\xBF", 3) == 0)
+        s->start = s->scanned = 3;
+    if (memchr(s->buffer, '\0', s->end < 4096 ? s->end : 4096) != NULL)
+        return fail(NICEST_E_FORMAT, "%s: is not CSV: it holds zero bytes (UTF-16 or binary)",
+                    s->place);
+    while (!(s->old_ends = has_old_ends(s, &known)) && !known)
+        TRY(refill(s));
+    for (size_t i = s->start; s->old_ends && i < s->end; i++)
+        s->buffer[i] = s->buffer[i] == '\r' ? '\n' : s->buffer[i];
     TRY(pass_comments(s, &first, &got));
     if (names_separator(&first)) {
         if (s->how.separator == 0)

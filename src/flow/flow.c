@@ -35,9 +35,12 @@ static bool open_entry(flow *f)
     return entry_natural(&f->entry, f->spec.columns, classes, count, f->spec.context - own);
 }
 
-static nicest_status build_layers(flow *f, const char *spec_text, size_t most)
+nicest_status flow_new(flow **out, const char *spec_text, size_t most)
 {
-    TRY(spec_parse(&f->spec, spec_text));
+    flow *f;
+    TRY_NEW(f, 1);
+    nicest_status status;
+    TRY_TO(spec_parse(&f->spec, spec_text));
     for (size_t i = 0; i < f->spec.count; i++) {
         char prefix[32];
         snprintf(prefix, sizeof prefix, "layers.%zu", i);
@@ -47,18 +50,18 @@ static nicest_status build_layers(flow *f, const char *spec_text, size_t most)
             class_of(f, i)->tensors(f->spec.layers[i], prefix, &f->tensors);
     }
     if (f->tensors.failed)
-        return fail_memory();
+        TRY_TO(fail_memory());
     if (most && (f->spec.columns > most || f->spec.context > most || f->tensors.trainable > most ||
                  f->tensors.frozen > most))
-        return fail(NICEST_E_FORMAT, "the spec wants %zu parameters, more than there are",
-                    f->tensors.trainable + f->tensors.frozen);
+        TRY_TO(fail(NICEST_E_FORMAT, "the spec wants %zu parameters, more than there are",
+                    f->tensors.trainable + f->tensors.frozen));
     if (!open_entry(f))
-        return fail_memory();
+        TRY_TO(fail_memory());
     /* Gives every layer its pointers into the two vectors. */
     f->theta = memory_new(f->tensors.trainable, sizeof(real));
     f->frozen = memory_new(f->tensors.frozen, sizeof(real));
     if (!f->theta || !f->frozen)
-        return fail_memory();
+        TRY_TO(fail_memory());
     for (size_t i = 0; i < f->tensors.count; i++) {
         tensor *t = &f->tensors.items[i];
         *t->slot = (t->trainable ? f->theta : f->frozen) + t->offset;
@@ -68,21 +71,13 @@ static nicest_status build_layers(flow *f, const char *spec_text, size_t most)
             class_of(f, i)->blocks(f->spec.layers[i], i, &f->tensors, &f->blocks);
     f->order = f->spec.masked ? memory_new(2 * f->spec.columns, sizeof *f->order) : NULL;
     if (f->blocks.failed || (f->spec.masked && !f->order))
-        return fail_memory();
+        TRY_TO(fail_memory());
     if (f->order)
         flow_trace(f, f->order);
+    *out = f;
     return NICEST_OK;
-}
-
-nicest_status flow_new(flow **out, const char *spec_text, size_t most)
-{
-    flow *f;
-    TRY_NEW(f, 1);
-    nicest_status status = build_layers(f, spec_text, most);
-    if (status != NICEST_OK)
-        flow_free(f);
-    else
-        *out = f;
+done:
+    flow_free(f);
     return status;
 }
 
@@ -625,24 +620,6 @@ static void finish_forward(const flow_workspace *w, tile *t, size_t first, bool 
     t->scratch->used = used;
 }
 
-/* `values` is room for two rows, and an encoded one. */
-static void finish_inverse(const flow_workspace *w, const tile *t, size_t first, double *values)
-{
-    const flow_job *job = w->job;
-    size_t d = w->flow->entry.columns;
-    double *encoded = values + ROWS_AT_ONCE * d, *value = values + d;
-    for (size_t r = 0; r < t->rows; r++) {
-        if (job->logdet)
-            job->logdet[first + r] = t->logdet[r];
-        restore_row(w, t, r, encoded, job->values ? job->values + (first + r) * d : NULL, false,
-                    value);
-        if (job->continuous)
-            memcpy(job->continuous + (first + r) * d, value, d * sizeof *value);
-        if (job->stored)
-            entry_quantise_row(&w->flow->entry, value, job->stored + (first + r) * d);
-    }
-}
-
 static void give_gradient(const flow_workspace *w, const tile *t, size_t first)
 {
     const entry *e = &w->flow->entry;
@@ -655,16 +632,6 @@ static void give_gradient(const flow_workspace *w, const tile *t, size_t first)
                                       : t->logdet[r] > -HUGE_VAL ? (double)dx[r]
                                                                  : (double)NAN;
     }
-}
-
-/* The objective is -sum weight log p / the sum of all weights, or log p itself where nobody learns.
- */
-static void weigh_rows(const flow_workspace *w, tile *t, size_t first)
-{
-    const double *weights = w->learning ? w->job->weights : NULL;
-    real *weight = (real *)t->weight, all = w->learning ? (real)(-1.0 / w->total) : 1;
-    for (size_t r = 0; r < t->padded; r++)
-        weight[r] = r >= t->rows ? 0 : weights ? (real)(-weights[first + r] / w->total) : all;
 }
 
 /* Tile `number` of the pass, empty: its place in the tape is t->first. Returns its place in the
@@ -688,8 +655,14 @@ static size_t open_tile(flow_workspace *w, int thread, size_t number, tile *t, d
     take_tile(w, t->padded, &k->arena, t, values, noise);
     memset(t->logdet, 0, t->padded * sizeof *t->logdet);
     memset(t->logp, 0, t->padded * sizeof *t->logp);
-    if (t->weight)
-        weigh_rows(w, t, w->start + in_pass);
+    if (t->weight) {
+        /* The objective: -sum weight log p / the sum of all weights; where nobody learns, log p. */
+        size_t first = w->start + in_pass;
+        const double *weights = w->learning ? w->job->weights : NULL;
+        real *weight = (real *)t->weight, all = w->learning ? (real)(-1.0 / w->total) : 1;
+        for (size_t r = 0; r < t->padded; r++)
+            weight[r] = r >= t->rows ? 0 : weights ? (real)(-weights[first + r] / w->total) : all;
+    }
     return w->start + in_pass;
 }
 
@@ -728,7 +701,19 @@ static void run_whole_tile(void *context, int thread, size_t number)
         t.tape = NULL;
         for (size_t i = w->flow->spec.count; i-- > 0;)
             class_of(w->flow, i)->inverse(w->flow->spec.layers[i], &t);
-        finish_inverse(w, &t, first, values);
+        /* `values` is room for two rows, and an encoded one. */
+        size_t d = w->flow->entry.columns;
+        double *encoded = values + ROWS_AT_ONCE * d, *value = values + d;
+        for (size_t r = 0; r < t.rows; r++) {
+            if (job->logdet)
+                job->logdet[first + r] = t.logdet[r];
+            restore_row(w, &t, r, encoded, job->values ? job->values + (first + r) * d : NULL,
+                        false, value);
+            if (job->continuous)
+                memcpy(job->continuous + (first + r) * d, value, d * sizeof *value);
+            if (job->stored)
+                entry_quantise_row(&w->flow->entry, value, job->stored + (first + r) * d);
+        }
         return;
     }
     for (size_t i = 0; i < w->flow->spec.count; i++) {

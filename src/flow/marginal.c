@@ -71,11 +71,6 @@ static double level_start(const curve *c, size_t k)
     return c->start ? (double)c->start[k] + (double)c->start_rest[k] : (double)k;
 }
 
-static size_t table_width(size_t levels, size_t knots)
-{
-    return 2 * (levels + 1) > 3 * knots ? 2 * (levels + 1) : 3 * knots;
-}
-
 static curve curve_of(const marginal *m, size_t j)
 {
     const real *f = m->frame + j * FRAME, *table = m->table + j * m->width;
@@ -823,7 +818,7 @@ nicest_status marginal_parse(const spec_line *l, const spec_shape *shape, char *
         return NICEST_OK;
     m->levels = levels;
     m->knots = knots;
-    m->width = table_width(levels, knots);
+    m->width = 2 * (levels + 1) > 3 * knots ? 2 * (levels + 1) : 3 * knots;
     snprintf(canonical, SPEC_LINE, "marginal levels=%zu knots=%zu", levels, knots);
     return NICEST_OK;
 }

@@ -47,18 +47,6 @@ static bool read_side(const json_t *image, size_t i, unsigned *side)
     return value >= 1 && value <= MOST_SIDE;
 }
 
-static nicest_status read_image(const json_t *image, size_t columns, model_schema *s)
-{
-    if (!image || json_is_null(image))
-        return NICEST_OK;
-    if (json_array_size(image) != 3 || !read_side(image, 0, &s->height) ||
-        !read_side(image, 1, &s->width) || !read_side(image, 2, &s->channels) ||
-        (uint64_t)s->height * s->width * s->channels != columns)
-        return fail(NICEST_E_FORMAT, "%s: the picture's size does not fit %zu columns",
-                    MODEL_SCHEMA, columns);
-    return NICEST_OK;
-}
-
 /* The texts of an array; *count is 0 and the result NULL where there is none. */
 static nicest_status read_texts(const json_t *array, const char *what, char ***out, size_t *count)
 {
@@ -107,19 +95,6 @@ static nicest_status read_kind(const json_t *object, column_kind *kind)
     return NICEST_OK;
 }
 
-static nicest_status read_kinds(const json_t *array, size_t columns, model_schema *s)
-{
-    if (!array || json_is_null(array))
-        return NICEST_OK;
-    if (json_array_size(array) != columns)
-        return fail(NICEST_E_FORMAT, "%s: %zu kinds for %zu columns", MODEL_SCHEMA,
-                    json_array_size(array), columns);
-    TRY_NEW(s->kind, columns);
-    for (size_t j = 0; j < columns; j++)
-        TRY(read_kind(json_array_get(array, j), &s->kind[j]));
-    return NICEST_OK;
-}
-
 static nicest_status read_object(const json_t *object, size_t columns, model_schema *s)
 {
     const json_t *names = json_object_get(object, "names");
@@ -131,8 +106,22 @@ static nicest_status read_object(const json_t *object, size_t columns, model_sch
         return fail(NICEST_E_FORMAT, "%s: %zu names for %zu columns", MODEL_SCHEMA,
                     json_array_size(names), columns);
     s->columns = columns;
-    TRY(read_image(json_object_get(object, "image"), columns, s));
-    TRY(read_kinds(json_object_get(object, "columns"), columns, s));
+    const json_t *image = json_object_get(object, "image");
+    if (image && !json_is_null(image) &&
+        (json_array_size(image) != 3 || !read_side(image, 0, &s->height) ||
+         !read_side(image, 1, &s->width) || !read_side(image, 2, &s->channels) ||
+         (uint64_t)s->height * s->width * s->channels != columns))
+        return fail(NICEST_E_FORMAT, "%s: the picture's size does not fit %zu columns",
+                    MODEL_SCHEMA, columns);
+    const json_t *array = json_object_get(object, "columns");
+    if (array && !json_is_null(array)) {
+        if (json_array_size(array) != columns)
+            return fail(NICEST_E_FORMAT, "%s: %zu kinds for %zu columns", MODEL_SCHEMA,
+                        json_array_size(array), columns);
+        TRY_NEW(s->kind, columns);
+        for (size_t j = 0; j < columns; j++)
+            TRY(read_kind(json_array_get(array, j), &s->kind[j]));
+    }
     TRY(read_texts(json_object_get(object, "left"), "left: entry", &s->left, &s->left_count));
     return names ? read_texts(names, "the name of column", &s->name, &columns)
                  : default_names(columns, &s->name);
