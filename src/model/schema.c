@@ -57,8 +57,7 @@ static nicest_status read_texts(const json_t *array, const char *what, char ***o
     for (size_t i = 0; status == NICEST_OK && i < n; i++) {
         texts[i] = json_string_value(json_array_get(array, i));
         if (!texts[i])
-            status =
-                fail(NICEST_E_FORMAT, "%s: %s: entry %zu is not a text", MODEL_SCHEMA, what, i + 1);
+            status = fail(NICEST_E_FORMAT, "%s: %s %zu is not a text", MODEL_SCHEMA, what, i + 1);
     }
     if (status == NICEST_OK && n && !(made = kinds_words(texts, n)))
         status = fail_memory();
