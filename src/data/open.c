@@ -70,7 +70,7 @@ static char *const *words_of(const source_table *t, size_t column, size_t *count
 }
 
 /* The rows of --where. A word of its column, or the name of a folder, stands for its number. */
-static nicest_status keep_rows(choice *c)
+static nicest_status keep_where_rows(choice *c)
 {
     size_t n = c->table->rows, count;
     char *const *words = words_of(c->table, c->chosen.where, &count);
@@ -198,7 +198,7 @@ static nicest_status apply(choice *c, slice part)
             return fail(NICEST_E_FORMAT, "%s", t->extras[i].reason);
     }
     if (c->chosen.where != NO_COLUMN)
-        TRY(keep_rows(c));
+        TRY(keep_where_rows(c));
     TRY(take_labels(c));
     TRY(take_columns(c));
     TRY(selection_picture(c->place, c->options, c->chosen.count - c->chosen.weighted, c->chosen.all,

@@ -190,7 +190,7 @@ static json_t *texts_json(const char *const *texts, size_t count)
 }
 
 /* The text of an object, which it releases; NULL when memory runs out. */
-static char *dump_json(json_t *object)
+static char *dump_object(json_t *object)
 {
     size_t size = object ? json_dumpb(object, NULL, 0, JSON_COMPACT) : 0;
     char *text = size ? memory_new(size + 1, 1) : NULL;
@@ -210,7 +210,7 @@ nicest_status model_set_schema(nicest_model *model, const char *const *names, un
                : json_null();
     json_t *type = stored_type ? json_string(stored_type) : json_null();
     char *text =
-        dump_json(json_pack("{s:o, s:o, s:o}", "names", list, "image", image, "type", type));
+        dump_object(json_pack("{s:o, s:o, s:o}", "names", list, "image", image, "type", type));
     nicest_status status = text ? model_set_entry(model, MODEL_SCHEMA, text) : fail_memory();
     memory_free(text);
     return status;
@@ -248,7 +248,7 @@ nicest_status model_set_columns(nicest_model *model, const column_kind *kinds,
         good = json_object_set_new(object, "left", texts_json(left, left_count)) == 0;
     if (!good)
         json_decref(object);
-    char *made = good ? dump_json(object) : NULL;
+    char *made = good ? dump_object(object) : NULL;
     nicest_status status = made ? model_set_entry(model, MODEL_SCHEMA, made) : fail_memory();
     memory_free(made);
     return status;
