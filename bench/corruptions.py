@@ -6,9 +6,9 @@
 
 MODEL is one of MNIST (`nicest train ../shared/data/mnist/train-images-idx3-ubyte.gz -o MODEL`). Judges
 test pictures against themselves, corrupted, for every kind of `nicest corrupt` and about ten levels of
-each: log p with the first 5,000, the other scores with the first 1,000. Writes corruptions.md and a picture
-for each kind (needs matplotlib, Pillow and NumPy). --results FILE keeps figures as they come; a run that
-finds some there goes on from them.
+each: log p with the first 2,000, the other scores with the first 500. Writes corruptions.md and its pictures, which
+the program draws (needs NumPy). --results FILE keeps figures as they come; a run that finds some there goes on from
+them.
 """
 
 import argparse
@@ -19,16 +19,12 @@ import subprocess
 import sys
 import tempfile
 
-import matplotlib
-
-matplotlib.use("Agg")
-import matplotlib.pyplot as plt
 import numpy as np
 
 RATE = 0.05
-MORE, FEWER = 5000, 1000  # pictures for log p, and for each other score
+MORE, FEWER = 2000, 500  # pictures for log p, and for each other score
 SCORES = ["logp", "typicality", "complexity", "latent", "gradient", "combined"]
-BLUE, ORANGE, GREEN, PINK, GREY = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#777777"
+SHOWN = 8  # levels of the picture of all kinds
 
 
 def steps(first, last, step):
@@ -69,22 +65,27 @@ def corruption(options, kind):
 
 def sweep(options, kind, score, rows, folder):
     print(f"{kind} {score}", file=sys.stderr, flush=True)
+    picture = ["--picture", str(pathlib.Path(options.out) / f"corruptions-{kind}.png")] if score == "logp" else []
     out = call(options, "outliers", options.model, f"{options.test}[0:{rows}]", "--corrupt",
                corruption(options, kind), "--score", score, "--false-alarms", str(RATE), "--json", "-q",
-               "-o", str(folder / "sweep.csv"))
+               "-o", str(folder / "sweep.csv"), *picture)
     return json.loads(out.strip().splitlines()[-1])
 
 
-def examples(options, kind, folder):
-    """Pictures of one digit at every level: [levels, 28, 28]."""
-    found = []
-    for level in KINDS[kind][0]:
-        text = f"{kind}={number(level)}"
-        if kind == "morph":
-            text += f"@{options.other}/t10k-images-idx3-ubyte.gz"
-        call(options, "corrupt", f"{options.test}[0:4]", "--with", text, "-q", "-o", str(folder / "some.npy"))
-        found.append(np.load(folder / "some.npy").reshape(4, 28, 28)[0])
-    return found
+def show(options, folder):
+    """One digit under each kind, a row a kind, from its first level to its last."""
+    tiles = []
+    for kind, (levels, _, _) in KINDS.items():
+        for level in (levels[round(i * (len(levels) - 1) / (SHOWN - 1))] for i in range(SHOWN)):
+            text = f"{kind}={number(level)}"
+            if kind == "morph":
+                text += f"@{options.other}/t10k-images-idx3-ubyte.gz"
+            call(options, "corrupt", f"{options.test}[0:4]", "--with", text, "-q", "-o", str(folder / "some.npy"))
+            tiles.append(np.load(folder / "some.npy").reshape(4, 28, 28)[0])
+    # `convert` lays n pictures out as square as it can; a picture of a whole row keeps kinds in rows
+    rows = [np.hstack(tiles[i:i + SHOWN]) for i in range(0, len(tiles), SHOWN)]
+    np.save(folder / "all.npy", np.stack([np.vstack(rows).astype("uint8")] * 2))
+    call(options, "convert", f"{folder / 'all.npy'}[0:1]", "-q", "-o", str(pathlib.Path(options.out) / "corruptions.svg"))
 
 
 def measure(options, folder):
@@ -98,98 +99,6 @@ def measure(options, folder):
                 if kept:
                     kept.write_text(json.dumps(results))
     return results
-
-
-# ---------------------------------------------------------------------- pictures
-
-
-def column(found, key):
-    return np.array([np.nan if line[key] is None else line[key] for line in found["sweep"]])
-
-
-def even_scale(axes, kind):
-    """Levels that crowd near zero get a scale that is nearly logarithmic."""
-    if kind in ("contrast", "salt-and-pepper"):
-        axes.set_xscale("function", functions=(lambda x: np.abs(x) ** 0.4, lambda x: np.abs(x) ** 2.5))
-        ticks = [level for level in KINDS[kind][0] if level in (0, 0.01, 0.05, 0.1, 0.2, 0.5, 1)]
-        axes.set_xticks(ticks, [number(level) for level in ticks], fontsize=8)
-    first, last = KINDS[kind][0][0], KINDS[kind][0][-1]
-    axes.set_xlim(first, last * 1.05 - first * 0.05)
-
-
-def draw_scores(axes, kind, found):
-    x = column(found, "level")
-    axes.fill_between(x, column(found, "low"), column(found, "high"), color=BLUE, alpha=0.2, lw=0,
-                      label="5 to 95 %")
-    axes.plot(x, column(found, "mean"), color=BLUE, marker="o", ms=4, label="mean")
-    axes.axhline(found["threshold"], color=ORANGE, ls="--", lw=1.2, label="threshold, 5 % false alarms")
-    axes.set_ylabel("log p, nats")
-    low, high = column(found, "low").min(), max(column(found, "high").max(), found["threshold"])
-    if low < -5000:
-        ticks = [tick for tick in (-1e5, -1e4, -2000, 0, 2000) if low < tick < high]
-        axes.set_yscale("symlog", linthresh=2000)
-        axes.set_yticks(ticks, [f"{tick:,.0f}" for tick in ticks])
-    axes.set_ylim(low * 1.15 if low < -5000 else low - 150, high + 150)
-    axes.minorticks_off()
-    axes.grid(color="#dddddd", lw=0.6)
-    axes.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5))
-
-
-def draw_decisions(axes, kind, found, combined):
-    x = column(found, "level")
-    axes.plot(x, column(found, "auroc"), color=BLUE, marker="o", ms=4, label="AUROC")
-    axes.plot(x, column(found, "recall"), color=ORANGE, marker="s", ms=4, label="recall")
-    axes.plot(x, column(found, "precision"), color=GREEN, marker="^", ms=4, label="precision")
-    axes.plot(x, column(combined, "auroc"), color=PINK, ls=":", marker="x", ms=5, label="AUROC of combined")
-    axes.axhline(0.5, color=GREY, lw=1, label="prevalence")
-    axes.set_ylim(-0.02, 1.04)
-    axes.grid(color="#dddddd", lw=0.6)
-    axes.set_xlabel(f"{kind}: {KINDS[kind][2]}")
-    axes.set_ylabel("share")
-    axes.legend(frameon=False, fontsize=8, ncol=1, loc="center left", bbox_to_anchor=(1.0, 0.5))
-
-
-def draw(options, kind, found, folder):
-    pictures = examples(options, kind, folder)
-    figure, (strip, above, below) = plt.subplots(
-        3, 1, figsize=(7.4, 6.2), height_ratios=[0.55, 1.5, 1.5], layout="constrained")
-    gap = np.full((28, 2), 255)
-    strip.imshow(np.hstack([part for p in pictures for part in (p, gap)][:-1]), cmap="gray", vmin=0, vmax=255)
-    strip.set_xticks([30 * i + 13.5 for i in range(len(pictures))], [number(v) for v in KINDS[kind][0]], fontsize=8)
-    strip.set_yticks([])
-    strip.tick_params(length=0)
-    for side in strip.spines.values():
-        side.set_visible(False)
-    draw_scores(above, kind, found["logp"])
-    draw_decisions(below, kind, found["logp"], found["combined"])
-    even_scale(above, kind)
-    even_scale(below, kind)
-    figure.suptitle(f"MNIST test pictures, {kind}", fontsize=11)
-    save(figure, pathlib.Path(options.out) / f"corruptions-{kind}.png")
-
-
-def save(figure, path):
-    """As a palette of 128 colours: a third of the bytes, and no difference to the eye."""
-    figure.canvas.draw()
-    pixels = np.asarray(figure.canvas.buffer_rgba())[:, :, :3]
-    plt.close(figure)
-    from PIL import Image
-    Image.fromarray(pixels).quantize(128, dither=Image.Dither.NONE).save(path, optimize=True)
-
-
-def draw_overview(options, results):
-    """AUROC of each score (columns) for each kind (lines) at its level of the short table."""
-    rows = np.array([[at_level(results[kind][score], kind)["auroc"] for score in SCORES] for kind in KINDS])
-    figure, axes = plt.subplots(figsize=(7.4, 4.4), layout="constrained")
-    shown = axes.imshow(rows, cmap="cividis", vmin=0, vmax=1, aspect="auto")
-    axes.set_xticks(range(len(SCORES)), SCORES)
-    axes.set_yticks(range(len(KINDS)), [f"{kind} {number(KINDS[kind][1])}" for kind in KINDS])
-    for i, j in np.ndindex(rows.shape):
-        axes.text(j, i, f"{rows[i, j]:.3f}", ha="center", va="center", fontsize=8,
-                  color="white" if rows[i, j] < 0.6 else "black")
-    figure.colorbar(shown, label="AUROC (0.5: a coin; below: taken for more typical)")
-    axes.set_title("MNIST model, corrupted test pictures", fontsize=11)
-    save(figure, pathlib.Path(options.out) / "corruptions.png")
 
 
 # ---------------------------------------------------------------------- the page
@@ -309,9 +218,7 @@ def main():
     options.test = f"{options.data}/t10k-images-idx3-ubyte.gz"
     with tempfile.TemporaryDirectory() as folder:
         results = measure(options, pathlib.Path(folder))
-        for kind in KINDS:
-            draw(options, kind, results[kind], pathlib.Path(folder))
-    draw_overview(options, results)
+        show(options, pathlib.Path(folder))
     write(options, results)
 
 
