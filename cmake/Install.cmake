@@ -6,12 +6,16 @@ include(CMakePackageConfigHelpers)
 set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/nicest)
 set(pkgconfig_dir ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
 
-install(TARGETS nicest_shared nicest_static EXPORT nicest
+set(installed nicest_shared nicest_static)
+if(TARGET nicest_core)
+    list(APPEND installed nicest_core nicest_core_static)
+endif()
+install(TARGETS ${installed} EXPORT nicest
         ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR} LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
 if(TARGET nicest)
     install(TARGETS nicest RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
 endif()
-install(FILES include/nicest.h DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
+install(FILES include/nicest.h include/nicest_core.h DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
 install(FILES README.md CHANGELOG.md LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR})
 install(DIRECTORY docs examples DESTINATION ${CMAKE_INSTALL_DOCDIR}
         FILES_MATCHING PATTERN "*.md" PATTERN "*.png" PATTERN "*.c" PATTERN "*.py")

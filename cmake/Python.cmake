@@ -14,8 +14,9 @@ add_custom_command(OUTPUT ${python_header}
                    COMMAND ${CMAKE_COMMAND} -E make_directory ${python_dir}
                    COMMAND ${CMAKE_COMMAND} -E copy_if_different ${python_modules} ${python_dir}
                    COMMAND ${Python3_EXECUTABLE} ${PROJECT_SOURCE_DIR}/python/generate.py
-                           ${PROJECT_SOURCE_DIR}/include/nicest.h ${python_header}
-                   DEPENDS ${python_modules} python/generate.py include/nicest.h
+                           ${PROJECT_SOURCE_DIR}/include/nicest_core.h ${PROJECT_SOURCE_DIR}/include/nicest.h
+                           ${python_header}
+                   DEPENDS ${python_modules} python/generate.py include/nicest_core.h include/nicest.h
                    COMMENT "Writing the ctypes of nicest.h" VERBATIM)
 add_custom_target(nicest_python ALL DEPENDS ${python_header}
                   COMMAND ${CMAKE_COMMAND} -E copy_if_different $<TARGET_FILE:nicest_shared>

@@ -1,89 +1,21 @@
-/* nicest.h - exact densities of numeric data with normalizing flows.
+/* nicest.h - exact densities of numeric data with normalizing flows: the whole public interface.
  *
- * The whole public interface. Words (docs/math.md has the formulas):
- *
- *   rows, columns     n rows of d columns, row-major; everywhere `double` unless said otherwise
- *   stored rows       values as the data file holds them (a pixel 0..255, a count, a length in mm)
- *   continuous rows   what the density is of: the stored value, plus dequantisation noise where a
- *                     column is quantised; an image in full scale: level k with noise u is
- *                     (k+u)/levels
- *                     In a model of a mixed table a category is its code in stored, continuous and
- *                     latent rows alike (of words their place in the list, of numbers themselves),
- *                     and so is a column that follows from another. A value at its mass point is
- *                     that point in stored and continuous rows, -infinity in latent ones. NaN is
- *                     missing: a model of a table with holes has the log p of what is seen, given
- *                     which cells are; infinity is a code that the model does not know
- *   log p             natural logarithm of the density of continuous rows, in nats, in the units
- *                     above
- *   latent            h = forward(x); `inverse` is latent -> data. "backward" is only
- *                     back-propagation
- *
- * Errors: everything that can fail returns a nicest_status; results come back by pointer and are
- * untouched on failure; nicest_error() has the sentence, for the calling thread. The library never
- * prints, never ends the program, never installs a signal handler.
- *
- * Ownership: new/open/load/train pair with free, and free accepts NULL. Every other pointer is
- * borrowed until the call returns, unless its comment says "owned by" somebody.
- *
- * Threads: a model and a data set are read-only while they are used, and any number of threads may
- * share them (nicest_calibrate alone changes a model); a nicest_workspace belongs to one caller at
- * a time. Functions that take `threads` use that many of their own (0: all processors), and their
- * results are the same bits for any number. Threads once started stay asleep for the next call.
+ * Two halves. nicest_core.h, which this file includes, has status, models and likelihood, what the
+ * words of both files mean, and the rules of errors, ownership and threads. It changes with a major
+ * version only; so do the functions of data here, and structures of options grow at their end. From
+ * "training" on, what stands here may change with a minor version (CHANGELOG.md says how).
  *
  * Callbacks are called from the calling thread and must return: no exception, no longjmp. Numbers
- * in texts have a decimal point: specs and masks cannot be read under a locale whose LC_NUMERIC has
- * a comma.
- *
- * Two halves. Status, data, models and likelihood are the core that others build on: they change
- * with a major version only, and structures of options grow at their end. From "training" on, what
- * stands here may change with a minor version (CHANGELOG.md says how).
- *
- * Paper: NICE, Dinh, Krueger, Bengio, 2014, arXiv 1410.8516. */
+ * in texts have a decimal point: masks cannot be read under a locale whose LC_NUMERIC has a comma.
+ */
 #ifndef NICEST_H
 #define NICEST_H
 
-#include <stddef.h>
-#include <stdint.h>
-
-#ifndef NICEST_API
-#if defined(__GNUC__)
-#define NICEST_API __attribute__((visibility("default")))
-#else
-#define NICEST_API
-#endif
-#endif
+#include "nicest_core.h"
 
 #ifdef __cplusplus
 extern "C" {
 #endif
-
-/* ---------------------------------------------------------------- status */
-
-typedef enum nicest_status {
-    NICEST_OK = 0,
-    NICEST_E_MEMORY,      /* memory ran out */
-    NICEST_E_ARGUMENT,    /* the caller's argument is not one this function takes */
-    NICEST_E_IO,          /* a file could not be opened, read or written */
-    NICEST_E_FORMAT,      /* a file is not what it should be */
-    NICEST_E_DATA,        /* the data cannot serve: too few rows, NaN, ... */
-    NICEST_E_MISMATCH,    /* model and data (or checkpoint and options) do not belong together */
-    NICEST_E_DIVERGED,    /* training diverged in spite of all retries */
-    NICEST_E_INTERRUPTED, /* the progress function asked to stop and there was nothing to keep */
-    NICEST_E_UNSUPPORTED, /* this build or processor cannot do it */
-    NICEST_STATUS_COUNT   /* not a status */
-} nicest_status;
-
-/* A short name, "out of memory"; never NULL. */
-NICEST_API const char *nicest_status_name(nicest_status status);
-/* The calling thread's last error as one line without newline; "" before the first. Valid until the
- * thread's next call. */
-NICEST_API const char *nicest_error(void);
-/* "0.1.0" */
-NICEST_API const char *nicest_version(void);
-/* One line: compiler, and the products that this processor gets. */
-NICEST_API const char *nicest_build(void);
-/* Processors that threads = 0 stands for. */
-NICEST_API int nicest_processors(void);
 
 /* A function that the long-running verbs call now and then, from the calling thread, with what is
  * done and what there is to do; a result other than 0 asks to stop early. */
@@ -92,7 +24,6 @@ typedef int (*nicest_tick)(void *context, double done, double total);
 /* ---------------------------------------------------------------- data */
 
 typedef struct nicest_data nicest_data;
-typedef struct nicest_model nicest_model;
 
 typedef struct nicest_data_options {
     const char *columns; /* keep these: "a,b,3-7" (names, or numbers from 1); NULL: all */
@@ -123,10 +54,6 @@ NICEST_API nicest_status nicest_data_open(nicest_data **data, const char *text,
 /* A copy of n x d values in memory (NaN = missing); names may be NULL. */
 NICEST_API nicest_status nicest_data_new(nicest_data **data, const double *values, size_t n,
                                          size_t d, const char *const *names);
-/* What the values of a column are. Of a category, the place of its word, 0 .. n-1, in a list that
- * is in alphabetical order (of bytes); of a time, days since 1970-01-01 (dates), or seconds since
- * then or since midnight. NaN is missing everywhere. */
-typedef enum nicest_column_kind { NICEST_NUMBER, NICEST_CATEGORY, NICEST_TIME } nicest_column_kind;
 /* What a column of a view is; all zero: numbers. Words differ and are in alphabetical order of
  * bytes; the values of a category are their places, one place more for an unknown word. */
 typedef struct nicest_column {
@@ -253,55 +180,8 @@ NICEST_API const char *const *nicest_toy_names(void);
 NICEST_API nicest_status nicest_toy_log_density(const char *name, const double *rows, size_t n,
                                                 double *logp);
 
-/* ---------------------------------------------------------------- models */
+/* ---------------------------------------------------------------- data and models */
 
-/* A safetensors file written by nicest_model_save. Every size is checked before it is believed. */
-NICEST_API nicest_status nicest_model_load(nicest_model **model, const char *path);
-/* Written to a temporary name, synced, renamed. The same model gives the same bytes. */
-NICEST_API nicest_status nicest_model_save(const nicest_model *model, const char *path);
-/* nicest_model_load_bytes and nicest_model_save_bytes: the same from and to the bytes of such a
- * file (not gzipped); *bytes is released by nicest_free. */
-NICEST_API nicest_status nicest_model_load_bytes(nicest_model **model, const void *bytes,
-                                                 size_t size);
-NICEST_API nicest_status nicest_model_save_bytes(const nicest_model *model, unsigned char **bytes,
-                                                 size_t *size);
-/* No workspace of the model may be in use. NULL is accepted. */
-NICEST_API void nicest_model_free(nicest_model *model);
-
-/* Of model == NULL all questions have the answers 0, NULL and NaN. */
-NICEST_API size_t nicest_model_columns(const nicest_model *model);
-/* Numbers that training moves. */
-NICEST_API size_t nicest_model_parameters(const nicest_model *model);
-/* The stack of layers as text (docs/spec.md); owned by model. */
-NICEST_API const char *nicest_model_spec(const nicest_model *model);
-/* A named entry of the model file ("nicest.schema", "nicest.training", "nicest.calibration": JSON);
- * NULL where there is none; owned by model, until nicest_calibrate. */
-NICEST_API const char *nicest_model_entry(const nicest_model *model, const char *name);
-/* "x1", or the name in the training data; NULL beyond the columns; owned by model. */
-NICEST_API const char *nicest_model_column_name(const nicest_model *model, size_t column);
-/* As nicest_data_column_kind and its neighbours: what the training data had; owned by model. */
-NICEST_API nicest_column_kind nicest_model_column_kind(const nicest_model *model, size_t column);
-/* The same list of words, by which the model has its codes. */
-NICEST_API const char *const *nicest_model_column_words(const nicest_model *model, size_t column,
-                                                        size_t *count);
-/* Of times; else NULL. */
-NICEST_API const char *nicest_model_column_format(const nicest_model *model, size_t column);
-/* Of numbers; -1: not known. */
-NICEST_API int nicest_model_column_decimals(const nicest_model *model, size_t column);
-/* Picture size; all 0 where the columns are not a picture. Any of the three may be NULL. */
-NICEST_API void nicest_model_image(const nicest_model *model, unsigned *height, unsigned *width,
-                                   unsigned *channels);
-/* Levels of a quantised column (0: unbounded), its step in stored and its unit in continuous
- * values; returns 0 where the column is continuous. */
-NICEST_API int nicest_model_quantised(const nicest_model *model, size_t column, double *levels,
-                                      double *step, double *unit);
-/* 1 where the density is given this column, else 0. */
-NICEST_API int nicest_model_given(const nicest_model *model, size_t column);
-/* The first column whose value in this stored row never occurs (a flag of 0.5), so that the row has
- * log p -infinity; the number of columns where there is none. */
-NICEST_API size_t nicest_model_impossible(const nicest_model *model, const double *row);
-/* -(logp + sum of log unit) / (d log 2) where every column is quantised, else NaN. */
-NICEST_API double nicest_model_bits_per_dim(const nicest_model *model, double logp);
 /* The columns of the model out of data, in the model's order: by name, whatever stands beside them
  * (nicest_data_note of *out names what neither the model nor its training knew), or by position
  * where one of the two has no names and both have as many columns. Words get the model's codes; one
@@ -340,55 +220,6 @@ NICEST_API nicest_status nicest_data_of_model(nicest_data **out, const nicest_mo
 /* NICEST_OK when data has the model's columns (count, and names where both are named) and, for a
  * picture, its size; otherwise NICEST_E_MISMATCH and a sentence that says what differs. */
 NICEST_API nicest_status nicest_model_fits(const nicest_model *model, const nicest_data *data);
-
-/* ---------------------------------------------------------------- likelihood and its neighbours */
-
-/* What a caller needs to run a model: activations and scratch, threads. Borrowed: `model` must
- * outlive it. `rows` is the most rows that it takes in one internal pass (0: a sensible number);
- * the functions below accept any n. One row at a time is quickest with rows = 1, threads = 1. */
-typedef struct nicest_workspace nicest_workspace;
-/* threads: 0 (all processors) to 1024. */
-NICEST_API nicest_status nicest_workspace_new(nicest_workspace **workspace,
-                                              const nicest_model *model, size_t rows, int threads);
-/* Before the model is. NULL is accepted. */
-NICEST_API void nicest_workspace_free(nicest_workspace *workspace);
-
-/* Log-likelihood of stored rows[n, d]. Dequantisation noise follows from the seed and from what the
- * row says (levels of quantised columns, the others as floats), so equal rows have equal log p, in
- * any order, batch and type of file. NaN in a row gives NaN; a row beyond the numbers of the model
- * gives -infinity, and its gradient is NaN.
- * Results may take the place of what they are made from. None of these allocates but
- * nicest_encode, and the first in a process that wants threads. */
-NICEST_API nicest_status nicest_score(nicest_workspace *workspace, const double *rows, size_t n,
-                                      uint64_t seed, double *logp);
-/* The same of continuous rows. */
-NICEST_API nicest_status nicest_log_prob(nicest_workspace *workspace, const double *rows, size_t n,
-                                         double *logp);
-/* log p (may be NULL) and its gradient d log p / d x [n, d] for continuous rows. The first call
- * makes room for the way back; it alone allocates. */
-NICEST_API nicest_status nicest_log_prob_gradient(nicest_workspace *workspace, const double *rows,
-                                                  size_t n, double *logp, double *gradient);
-/* Continuous rows -> latent [n, d] and log |det dh/dx| [n] (either may be NULL). */
-NICEST_API nicest_status nicest_forward(nicest_workspace *workspace, const double *rows, size_t n,
-                                        double *latent, double *logdet);
-/* Latent -> continuous rows, and log |det dx/dh| (may be NULL). */
-NICEST_API nicest_status nicest_inverse(nicest_workspace *workspace, const double *latent, size_t n,
-                                        double *rows, double *logdet);
-/* n samples number first .. first+n-1 of the stream `seed`, as stored rows: quantised columns are
- * rounded down to their level and clamped. temperature scales the latent (1: the model). */
-NICEST_API nicest_status nicest_sample(nicest_workspace *workspace, size_t n, uint64_t seed,
-                                       uint64_t first, double temperature, double *rows);
-/* The same of a model that was trained with given columns: their values are those of given[n,
- * columns], as stored, NaN where nothing is known; the other columns of `given` are not read. */
-NICEST_API nicest_status nicest_sample_given(nicest_workspace *workspace, const double *given,
-                                             size_t n, uint64_t seed, uint64_t first,
-                                             double temperature, double *rows);
-/* Stored rows -> continuous rows, with the noise that nicest_score gives them. */
-NICEST_API nicest_status nicest_encode(const nicest_model *model, const double *stored, size_t n,
-                                       uint64_t seed, double *continuous);
-/* Continuous rows -> stored rows: quantised columns are rounded down to their level and clamped. */
-NICEST_API nicest_status nicest_decode(const nicest_model *model, const double *continuous,
-                                       size_t n, double *stored);
 
 /* ================================================================ from here on: may change */
 
@@ -772,8 +603,6 @@ NICEST_API void nicest_image_free(nicest_image *image);
 
 /* Writes a whole text or block to `path`: temporary name, sync, rename; "-" is standard output. */
 NICEST_API nicest_status nicest_file_write(const char *path, const void *bytes, size_t size);
-/* A block that the library handed out; NULL is accepted. */
-NICEST_API void nicest_free(void *block);
 
 #ifdef __cplusplus
 }

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """From nicest.h to ctypes: structures, constants and prototypes, so that no binding is written twice.
 
-    generate.py include/nicest.h OUTPUT.py
+    generate.py include/nicest_core.h include/nicest.h OUTPUT.py
 
 Knows the C that the header is written in (enums of one value a line or so, flat structures, function
 types, prototypes) and stops at anything else. Structures that hold anonymous ones are left out."""
@@ -106,9 +106,12 @@ class Header:
 
 
 def main():
-    with open(sys.argv[1], encoding="utf-8") as file:
-        header = Header(file.read())
-    with open(sys.argv[2], "w", encoding="utf-8") as out:
+    text = ""
+    for path in sys.argv[1:-1]:
+        with open(path, encoding="utf-8") as file:
+            text += file.read()
+    header = Header(text)
+    with open(sys.argv[-1], "w", encoding="utf-8") as out:
         header.write(out)
 
 

@@ -55,8 +55,10 @@ def gaps(header, tested, misused):
 
 
 def check(root):
-    with open(os.path.join(root, "include/nicest.h"), encoding="utf-8") as file:
-        header = file.read()
+    header = ""
+    for name in ("nicest_core.h", "nicest.h"):
+        with open(os.path.join(root, "include", name), encoding="utf-8") as file:
+            header += file.read()
     files = glob.glob(os.path.join(root, "tests/*.[ch]"))
     tested = names_in(f for f in files if os.path.basename(f) != MISUSE)
     misused = names_in(f for f in files if os.path.basename(f) == MISUSE)

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """The libraries offer the functions of nicest.h: all of them, and nothing else.
 
-    test_symbols.py --nm NM --header include/nicest.h --list tests/exported.txt LIBRARY...
+    test_symbols.py --nm NM --header include/nicest.h [--header ...] --list tests/exported.txt LIBRARY...
 
 A function that is declared but not defined is a promise not kept; one that is visible but not
 declared is a name taken from the user's program. The committed list of names makes a change of what
@@ -12,10 +12,13 @@ import subprocess
 import sys
 
 
-def declared(header):
-    with open(header, encoding="utf-8") as file:
-        text = re.sub(r"/\*.*?\*/", " ", file.read(), flags=re.S)
-    return set(re.findall(r"NICEST_API\b[^;(]*?\b(nicest_\w+)\s*\(", text))
+def declared(headers):
+    names = set()
+    for header in headers:
+        with open(header, encoding="utf-8") as file:
+            text = re.sub(r"/\*.*?\*/", " ", file.read(), flags=re.S)
+        names |= set(re.findall(r"NICEST_API\b[^;(]*?\b(nicest_\w+)\s*\(", text))
+    return names
 
 
 def defined(nm, library):
@@ -32,7 +35,7 @@ def defined(nm, library):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--nm", default="nm")
-    parser.add_argument("--header", required=True)
+    parser.add_argument("--header", required=True, action="append")
     parser.add_argument("--list", required=True)
     parser.add_argument("libraries", nargs="+")
     options = parser.parse_args()

@@ -11,6 +11,7 @@
 #include "base/clones.h"
 #include "base/memory.h"
 #include "base/parallel.h"
+#include "base/processor.h"
 
 enum { CHAINS = 12, ROUNDS = 150000, BLOCK = 64 << 20, SLICES = 256, READS = 5, MOST_TEAM = 256 };
 
@@ -63,12 +64,9 @@ CONTRACT __attribute__((target("avx512f"))) static double chains_avx512(float *r
 
 static chain_body *chains_f32(void)
 {
-    __builtin_cpu_init();
-    if (__builtin_cpu_supports("avx512f"))
-        return chains_avx512;
-    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
-        return chains_avx2;
-    return chains_plain;
+    return processor_has_avx512() ? chains_avx512
+           : processor_has_avx2() ? chains_avx2
+                                  : chains_plain;
 }
 
 /* ------------------------------------------------------------------ chains in bf16 */
@@ -93,6 +91,11 @@ __attribute__((target("avx512f,avx512bf16"))) static double chains_avx512_bf16(f
     chain sum = a + b + c + d + e + f + g + h + i + j + k + l + m + n;
     *result = sum[0];
     return 2.0 * 2 * 16 * 14 * ROUNDS;
+}
+
+static chain_body *chains_bf16(void)
+{
+    return processor_has_avx512_bf16() ? chains_avx512_bf16 : NULL;
 }
 
 #else
@@ -152,8 +155,7 @@ double peak_f32(int threads)
 
 double peak_bf16(int threads)
 {
-    __builtin_cpu_init();
-    chain_body *chains = __builtin_cpu_supports("avx512bf16") ? chains_avx512_bf16 : NULL;
+    chain_body *chains = chains_bf16();
     return chains ? best_chains(chains, threads) : NAN;
 }
 

@@ -3,16 +3,18 @@
  * Owns pthread.h. Not OpenMP's team: its barriers wait actively for every thread, and on a machine
  * that others use too a training step then waits for threads that are not running (a toy step took
  * 50 ms instead of 13 at a load of 8 on 2 cores). Inside a body everything runs single-threaded:
- * nested calls run inline. */
+ * nested calls run inline; without threads (NICEST_THREADS=OFF) all do. */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE /* sched_getaffinity */
 #endif
 #include "base/parallel.h"
 
 #include <limits.h>
+#ifndef NICEST_NO_THREADS
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
+#endif
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <time.h>
@@ -20,10 +22,6 @@
 
 /* True while this thread runs bodies; so a nested call knows that it is one. */
 static _Thread_local bool inside;
-
-/* The process in which a team was first made, 0 before. The threads of a team do not survive
- * fork, and waiting for them in a child would never end: a child runs inline instead. */
-static atomic_long team_process;
 
 typedef struct team_job {
     parallel_body body;
@@ -36,13 +34,17 @@ typedef struct team_job {
 
 int parallel_available(void)
 {
-#ifdef __linux__
+#ifdef NICEST_NO_THREADS
+    return 1;
+#elif defined(__linux__)
     cpu_set_t set;
     if (sched_getaffinity(0, sizeof set, &set) == 0 && CPU_COUNT(&set) > 0)
         return CPU_COUNT(&set);
 #endif
+#ifndef NICEST_NO_THREADS
     long count = sysconf(_SC_NPROCESSORS_ONLN);
     return count > 0 && count < INT_MAX ? (int)count : 1;
+#endif
 }
 
 double parallel_clock(void)
@@ -50,14 +52,6 @@ double parallel_clock(void)
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
     return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
-}
-
-static bool team_usable(void)
-{
-    long process = (long)getpid(), owner = 0;
-    if (atomic_compare_exchange_strong(&team_process, &owner, process))
-        return true;
-    return owner == process;
 }
 
 /* The share of one thread: items until none is left. Nothing here depends on how many others came.
@@ -70,6 +64,19 @@ static void work(team_job *job, int thread)
     while ((item = atomic_fetch_add(&job->next, 1)) < job->items)
         job->body(job->context, job->each ? (int)item : thread, item);
     inside = outer;
+}
+
+#ifndef NICEST_NO_THREADS
+/* The process in which a team was first made, 0 before. The threads of a team do not survive
+ * fork, and waiting for them in a child would never end: a child runs inline instead. */
+static atomic_long team_process;
+
+static bool team_usable(void)
+{
+    long process = (long)getpid(), owner = 0;
+    if (atomic_compare_exchange_strong(&team_process, &owner, process))
+        return true;
+    return owner == process;
 }
 
 enum { MOST_WORKERS = 1023, SPINS = 4000 };
@@ -203,6 +210,13 @@ static void run_items(team_job *job)
     else
         run_team(job);
 }
+
+#else
+static void run_items(team_job *job)
+{
+    work(job, 0);
+}
+#endif
 
 void parallel_for(int threads, size_t items, parallel_body body, void *context)
 {

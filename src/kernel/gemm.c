@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/clones.h"
+#include "base/processor.h"
 #include "kernel/gemm_levels.h"
 #include "kernel/transpose.h"
 
@@ -25,17 +26,9 @@ static _Atomic(int) chosen_level = -1;
 
 gemm_level gemm_best_level(void)
 {
-#if defined(__x86_64__) && defined(__GNUC__)
-    __builtin_cpu_init();
-    if (gemm_tiles_of(GEMM_AVX512, false) && __builtin_cpu_supports("avx512f") &&
-        __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512bw") &&
-        __builtin_cpu_supports("avx512dq"))
+    if (gemm_tiles_of(GEMM_AVX512, false) && processor_has_avx512())
         return GEMM_AVX512;
-    if (gemm_tiles_of(GEMM_AVX2, false) && __builtin_cpu_supports("avx2") &&
-        __builtin_cpu_supports("fma"))
-        return GEMM_AVX2;
-#endif
-    return GEMM_PLAIN_C;
+    return gemm_tiles_of(GEMM_AVX2, false) && processor_has_avx2() ? GEMM_AVX2 : GEMM_PLAIN_C;
 }
 
 const char *gemm_level_name(gemm_level level)

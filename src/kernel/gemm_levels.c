@@ -5,6 +5,7 @@
 
 #include <stddef.h>
 
+#include "base/processor.h"
 #include "kernel/transpose.h"
 
 #if defined(__x86_64__) && !defined(NICEST_PORTABLE)
@@ -133,8 +134,7 @@ const gemm_tiles *gemm_tiles_of(gemm_level level, bool bf16)
 const gemm_tiles *gemm_tiles_native_bf16(void)
 {
 #if defined(WITH_AVX512) && !defined(NICEST_DOUBLE)
-    __builtin_cpu_init();
-    if (__builtin_cpu_supports("avx512bf16"))
+    if (processor_has_avx512_bf16())
         return &avx512_bf16_tiles;
 #endif
     return NULL;
