@@ -491,23 +491,6 @@ static void draw_band(const area *a, const series *s)
     cairo_fill(cr);
 }
 
-static void draw_level(const area *a, const series *s)
-{
-    static const double dashes[] = {5, 4};
-    bool across = s->kind == SERIES_HORIZONTAL;
-    if (!isfinite(s->at[across]))
-        return;
-    double at = across ? at_y(a, s->at[1]) : at_x(a, s->at[0]);
-    use_ink(a->c, s->ink, 1);
-    cairo_set_line_width(a->c->cr, 1.6);
-    cairo_set_dash(a->c->cr, dashes, 2, 0);
-    if (across)
-        draw_line(a->c, a->left, at, a->left + a->width, at);
-    else
-        draw_line(a->c, at, a->top, at, a->top + a->height);
-    cairo_set_dash(a->c->cr, NULL, 0, 0);
-}
-
 /* A ring with paper inside, seen on lines of any colour. */
 static void draw_ring(const canvas *c, double x, double y, int ink)
 {
@@ -551,9 +534,21 @@ static void draw_series(const area *a, size_t k)
         cairo_stroke(cr);
     } break;
     case SERIES_VERTICAL:
-    case SERIES_HORIZONTAL:
-        draw_level(a, s);
-        break;
+    case SERIES_HORIZONTAL: {
+        static const double dashes[] = {5, 4};
+        bool across = s->kind == SERIES_HORIZONTAL;
+        if (isfinite(s->at[across])) {
+            double at = across ? at_y(a, s->at[1]) : at_x(a, s->at[0]);
+            use_ink(a->c, s->ink, 1);
+            cairo_set_line_width(a->c->cr, 1.6);
+            cairo_set_dash(a->c->cr, dashes, 2, 0);
+            if (across)
+                draw_line(a->c, a->left, at, a->left + a->width, at);
+            else
+                draw_line(a->c, at, a->top, at, a->top + a->height);
+            cairo_set_dash(a->c->cr, NULL, 0, 0);
+        }
+    } break;
     case SERIES_MARK:
         break;
     }
@@ -643,24 +638,6 @@ static void trace_contour(const area *a, double level)
 }
 
 static const double CONTOURS[] = {0.5, 0.9, 0.99};
-
-static void draw_map(const area *a)
-{
-    const panel *p = a->p;
-    size_t cells = p->map_width * p->map_height, n = cells;
-    unsigned char *rgb = block_new(cells, 3);
-    for (size_t i = 0; i < cells; i++)
-        viridis((p->map[i] - p->map_low) / (p->map_high - p->map_low), rgb + 3 * i);
-    draw_surface(a->c, surface_of(rgb, p->map_width, p->map_height, 3), a->left, a->top, a->width,
-                 a->height, true);
-    block_free(rgb);
-    double *sorted = sorted_finite(p->map, &n);
-    cairo_set_line_width(a->c->cr, 0.8);
-    use_ink(a->c, CONTOUR, 0.75);
-    for (size_t k = 0; k < sizeof CONTOURS / sizeof *CONTOURS && n; k++)
-        trace_contour(a, contour_level(p, sorted, n, CONTOURS[k]));
-    block_free(sorted);
-}
 
 enum { BAR_GAP = 14, BAR_WIDTH = 14 };
 
@@ -837,8 +814,22 @@ static void draw_area(const area *a, const ticks *up, const ticks *across)
     cairo_save(c->cr);
     cairo_rectangle(c->cr, a->left - 1, a->top - 1, a->width + 2, a->height + 2);
     cairo_clip(c->cr);
-    if (a->p->map)
-        draw_map(a);
+    if (a->p->map) {
+        const panel *p = a->p;
+        size_t cells = p->map_width * p->map_height, n = cells;
+        unsigned char *rgb = block_new(cells, 3);
+        for (size_t i = 0; i < cells; i++)
+            viridis((p->map[i] - p->map_low) / (p->map_high - p->map_low), rgb + 3 * i);
+        draw_surface(a->c, surface_of(rgb, p->map_width, p->map_height, 3), a->left, a->top,
+                     a->width, a->height, true);
+        block_free(rgb);
+        double *sorted = sorted_finite(p->map, &n);
+        cairo_set_line_width(a->c->cr, 0.8);
+        use_ink(a->c, CONTOUR, 0.75);
+        for (size_t k = 0; k < sizeof CONTOURS / sizeof *CONTOURS && n; k++)
+            trace_contour(a, contour_level(p, sorted, n, CONTOURS[k]));
+        block_free(sorted);
+    }
     for (size_t k = 0; k < a->p->count; k++)
         draw_series(a, k);
     draw_beyond(a);

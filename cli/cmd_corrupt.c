@@ -64,22 +64,6 @@ static level_files files_of(const corrupt_settings *s, const corruption *c, size
     return f;
 }
 
-static void write_level(const corrupt_settings *s, const corruption *c, size_t level,
-                        const nicest_data *data, const nicest_data *other, json_t *outputs)
-{
-    level_files f = files_of(s, c, level, data);
-    nicest_data *made;
-    need(nicest_corrupt(&made, data, c->kind, c->levels[level], other, s->shared.seed,
-                        s->shared.threads));
-    save_rows(&s->shared, made, f.path);
-    if (s->shared.output)
-        say(&s->shared, "%s: %s %g, %zu rows", f.path, c->kind, c->levels[level],
-            nicest_data_rows(made));
-    add_outputs(&s->shared, outputs, made, f.path, f.labels);
-    nicest_data_free(made);
-    stop_if_interrupted();
-}
-
 static int corrupt_run(void *settings)
 {
     const corrupt_settings *s = settings;
@@ -113,8 +97,19 @@ static int corrupt_run(void *settings)
     corruption_check(c, data, other);
     for (size_t i = 0; i < c->count; i++)
         (void)files_of(s, c, i, data); /* all are refused before the first is written */
-    for (size_t i = 0; i < c->count; i++)
-        write_level(s, c, i, data, other, outputs);
+    for (size_t i = 0; i < c->count; i++) {
+        level_files f = files_of(s, c, i, data);
+        nicest_data *made;
+        need(nicest_corrupt(&made, data, c->kind, c->levels[i], other, s->shared.seed,
+                            s->shared.threads));
+        save_rows(&s->shared, made, f.path);
+        if (s->shared.output)
+            say(&s->shared, "%s: %s %g, %zu rows", f.path, c->kind, c->levels[i],
+                nicest_data_rows(made));
+        add_outputs(&s->shared, outputs, made, f.path, f.labels);
+        nicest_data_free(made);
+        stop_if_interrupted();
+    }
     print_json(&s->shared,
                json_pack("{s:I, s:I, s:o}", "rows", (json_int_t)nicest_data_rows(data), "columns",
                          (json_int_t)nicest_data_columns(data), "outputs", outputs));

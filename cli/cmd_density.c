@@ -74,26 +74,6 @@ static double middle(const double *box, size_t i, size_t n)
 
 /* ------------------------------------------------------------------ figures */
 
-/* x1[, x2], logp: a line a cell, as a table would want it. */
-static void write_table(const density_settings *s, const nicest_model *model, const density_map *m)
-{
-    const char **model_columns = model_names(model), *names[3];
-    for (size_t k = 0; k < m->d; k++)
-        names[k] = model_columns[k];
-    names[m->d] = "logp";
-    table out = table_open(s->shared.output, names, m->d + 1);
-    for (size_t j = 0; j < m->height; j++)
-        for (size_t i = 0; i < m->width; i++) {
-            double row[3] = {middle(m->box, i, m->width)};
-            if (m->d == 2)
-                row[1] = middle(m->box + 2, m->height - 1 - j, m->height);
-            row[m->d] = m->logp[j * m->width + i];
-            table_add(&out, row, 1);
-        }
-    table_close(&out);
-    block_free(model_columns);
-}
-
 /* ------------------------------------------------------------------ pictures */
 
 static void highest(const density_map *m, double *low, double *high)
@@ -194,8 +174,24 @@ static int density_run(void *settings)
         need(nicest_data_new(&data, m.logp, m.height, m.width, NULL));
         save_data(data, s->shared.output);
         nicest_data_free(data);
-    } else
-        write_table(s, model, &m);
+    } else {
+        /* x1[, x2], logp: a line a cell, as a table would want it. */
+        const char **model_columns = model_names(model), *names[3];
+        for (size_t k = 0; k < m.d; k++)
+            names[k] = model_columns[k];
+        names[m.d] = "logp";
+        table out = table_open(s->shared.output, names, m.d + 1);
+        for (size_t j = 0; j < m.height; j++)
+            for (size_t i = 0; i < m.width; i++) {
+                double row[3] = {middle(m.box, i, m.width)};
+                if (m.d == 2)
+                    row[1] = middle(m.box + 2, m.height - 1 - j, m.height);
+                row[m.d] = m.logp[j * m.width + i];
+                table_add(&out, row, 1);
+            }
+        table_close(&out);
+        block_free(model_columns);
+    }
     say(&s->shared, "density between %.4g and %.4g; total mass %.5g", exp(low), exp(high),
         m.integral);
     print_json(&s->shared,

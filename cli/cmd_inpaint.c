@@ -237,20 +237,6 @@ static void say_filling(const filling *w)
             r->rmse_mean_fill);
 }
 
-static void report_fill(const filling *w)
-{
-    const nicest_inpaint_result *r = &w->result;
-    say_filling(w);
-    print_json(&w->s->shared,
-               json_pack("{s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:I, s:f}", "rows",
-                         (json_int_t)r->rows, "hidden", (json_int_t)r->hidden, "psnr",
-                         json_figure(r->psnr), "psnr_mean_fill", json_figure(r->psnr_mean_fill),
-                         "rmse", json_figure(r->rmse), "rmse_mean_fill",
-                         json_figure(r->rmse_mean_fill), "logp_before", json_figure(r->logp_before),
-                         "logp_after", json_figure(r->logp_after), "steps", (json_int_t)r->steps,
-                         "seconds", r->seconds));
-}
-
 /* ------------------------------------------------------------------ the command */
 
 static const char *picture_path(const inpaint_settings *s)
@@ -339,7 +325,16 @@ static int inpaint_run(void *settings)
         say_labels(&s->shared, w.data, output, labels);
     }
     save_spread(&w);
-    report_fill(&w);
+    const nicest_inpaint_result *r = &w.result;
+    say_filling(&w);
+    print_json(&w.s->shared,
+               json_pack("{s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:I, s:f}", "rows",
+                         (json_int_t)r->rows, "hidden", (json_int_t)r->hidden, "psnr",
+                         json_figure(r->psnr), "psnr_mean_fill", json_figure(r->psnr_mean_fill),
+                         "rmse", json_figure(r->rmse), "rmse_mean_fill",
+                         json_figure(r->rmse_mean_fill), "logp_before", json_figure(r->logp_before),
+                         "logp_after", json_figure(r->logp_after), "steps", (json_int_t)r->steps,
+                         "seconds", r->seconds));
     for (size_t i = 0; i < FRAMES; i++)
         block_free(w.film.frame[i]);
     block_free(w.stored);

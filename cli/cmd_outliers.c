@@ -452,24 +452,6 @@ static const char **explain_rows(const judge *j, const nicest_data *data,
     return why;
 }
 
-static void write_rows(const judge *j, const verdict *v, double threshold, const char **why)
-{
-    static const char *const names[] = {"logp", "score", "p", "outlier"};
-    table out = table_beside(j->s->shared.output, names, 4,
-                             open_kept(&j->s->shared, j->s->keep, j->s->data), "why", why);
-    for (size_t i = 0; i < v->n; i++) {
-        double score = v->score[i];
-        double flagged = isnan(score) || isnan(threshold) ? NAN : score < threshold;
-        double row[] = {v->logp[i], score, v->p[i], flagged};
-        table_add(&out, row, 1);
-    }
-    table_close(&out);
-    for (size_t i = 0; why && i < v->n; i++)
-        if (*why[i])
-            block_free((void *)why[i]);
-    block_free(why);
-}
-
 /* Of rows, or groups. */
 static double flagged_share(const verdict *v, double threshold, size_t group)
 {
@@ -664,8 +646,21 @@ static void judge_once(judge *j, const nicest_data *data)
     if ((j->s->roc || j->s->pr) && one_kind(&found))
         refuse(STATUS_FAILED, "--roc and --pr need outliers and normal rows: %s", one_kind(&found));
     json_t *reasons = json_array();
-    write_rows(j, &v, found.threshold,
-               explain_rows(j, data, against, &v, found.threshold, reasons));
+    const char **why = explain_rows(j, data, against, &v, found.threshold, reasons);
+    static const char *const names[] = {"logp", "score", "p", "outlier"};
+    table out = table_beside(j->s->shared.output, names, 4,
+                             open_kept(&j->s->shared, j->s->keep, j->s->data), "why", why);
+    for (size_t i = 0; i < v.n; i++) {
+        double score = v.score[i];
+        double flagged = isnan(score) || isnan(found.threshold) ? NAN : score < found.threshold;
+        double row[] = {v.logp[i], score, v.p[i], flagged};
+        table_add(&out, row, 1);
+    }
+    table_close(&out);
+    for (size_t i = 0; why && i < v.n; i++)
+        if (*why[i])
+            block_free((void *)why[i]);
+    block_free(why);
     const shared_settings *shared = &j->s->shared;
     char rows[64], asked[ASKED_SIZE];
     rows_text(summary_of(v.score, v.n).rows, v.n, rows, sizeof rows);
@@ -786,22 +781,6 @@ static void add_level(const level_facts *f, table *out, json_t *lines)
     table_add(out, row, 1);
 }
 
-/* Normal rows are judged once; the corrupted ones take their place behind them. */
-static level_facts judge_level(const judge *j, const nicest_data *data, const corruption *k,
-                               const nicest_data *other, size_t i, verdict *v)
-{
-    level_facts f = {.level = k->levels[i]};
-    size_t n = nicest_data_rows(data);
-    nicest_data *made;
-    need(nicest_corrupt(&made, data, k->kind, k->levels[i], other, j->s->shared.seed,
-                        j->s->shared.threads));
-    judge_data(j, made, v, n, true);
-    nicest_data_free(made);
-    f.found = decide(j, v);
-    level_scores(v, n, &f);
-    return f;
-}
-
 static void judge_sweep(judge *j, const nicest_data *data)
 {
     const outliers_settings *s = j->s;
@@ -816,7 +795,17 @@ static void judge_sweep(judge *j, const nicest_data *data)
     judge_data(j, data, &v, 0, false);
     table out = table_open(s->shared.output, LEVEL_NAMES, LEVEL_FIGURES);
     for (size_t i = 0; i < k->count; i++) {
-        facts[i] = judge_level(j, data, k, other, i, &v);
+        /* Normal rows are judged once; the corrupted ones take their place behind them. */
+        level_facts f = {.level = k->levels[i]};
+        size_t n = nicest_data_rows(data);
+        nicest_data *made;
+        need(nicest_corrupt(&made, data, k->kind, k->levels[i], other, j->s->shared.seed,
+                            j->s->shared.threads));
+        judge_data(j, made, &v, n, true);
+        nicest_data_free(made);
+        f.found = decide(j, &v);
+        level_scores(&v, n, &f);
+        facts[i] = f;
         add_level(&facts[i], &out, lines);
     }
     table_close(&out);

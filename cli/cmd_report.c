@@ -462,28 +462,6 @@ static void moment_cells(page *p, const material *m, size_t j, const double *col
     block_free(count);
 }
 
-static void add_column_table(page *p, const material *m)
-{
-    page_add(p,
-             "<div class=\"scroll\"><table><tr><th>column</th><th>data: mean</th><th>deviation</th>"
-             "<th>samples: mean</th><th>deviation</th><th>distance</th></tr>\n");
-    for (size_t j = 0; j < m->d; j++) {
-        double *data = column_of(m->rows, m->n, m->d, j);
-        double *drawn = column_of(m->samples, SAMPLES, m->d, j);
-        page_add(p, "<tr><td>");
-        page_text(p, name_of_column(m, j));
-        page_add(p, "</td>");
-        moment_cells(p, m, j, data, m->n);
-        moment_cells(p, m, j, drawn, SAMPLES);
-        page_add(p, "<td>%.3f</td></tr>\n", m->apart[j]);
-        block_free(data);
-        block_free(drawn);
-    }
-    page_add(
-        p, "</table></div>\n<p>Distance: the largest difference of the two distribution "
-           "functions, 0 where data and samples are alike. Of words: the most frequent one.</p>\n");
-}
-
 typedef struct pair {
     size_t x, y;
     double strength;
@@ -621,7 +599,24 @@ static void add_samples(page *p, const material *m)
         p, &(chart){.panels = panels, .count = m->d, .across = m->d < 4 ? m->d : 4, .least = 160},
         "Each column: its distribution in the data and in samples of the model.");
     block_free(panels);
-    add_column_table(p, m);
+    page_add(p,
+             "<div class=\"scroll\"><table><tr><th>column</th><th>data: mean</th><th>deviation</th>"
+             "<th>samples: mean</th><th>deviation</th><th>distance</th></tr>\n");
+    for (size_t j = 0; j < m->d; j++) {
+        double *data = column_of(m->rows, m->n, m->d, j);
+        double *drawn = column_of(m->samples, SAMPLES, m->d, j);
+        page_add(p, "<tr><td>");
+        page_text(p, name_of_column(m, j));
+        page_add(p, "</td>");
+        moment_cells(p, m, j, data, m->n);
+        moment_cells(p, m, j, drawn, SAMPLES);
+        page_add(p, "<td>%.3f</td></tr>\n", m->apart[j]);
+        block_free(data);
+        block_free(drawn);
+    }
+    page_add(
+        p, "</table></div>\n<p>Distance: the largest difference of the two distribution "
+           "functions, 0 where data and samples are alike. Of words: the most frequent one.</p>\n");
 }
 
 /* ------------------------------------------------------------------ likelihoods */
@@ -679,46 +674,6 @@ static void add_table_row(page *p, const material *m, size_t row, size_t columns
     page_add(p, "</tr>\n");
 }
 
-/* The likeliest rows, and the least likely ones with reasons. */
-static void add_extreme_table(page *p, const material *m, size_t count)
-{
-    enum { REASONS = 3 };
-    size_t columns = m->d < 12 ? m->d : 12, most = m->d < REASONS ? m->d : REASONS;
-    size_t counts[EXTREMES], partial = 0;
-    double *rows = block_new(count, m->d * sizeof *rows);
-    nicest_reason *reasons = block_new(count, most * sizeof *reasons);
-    for (size_t i = 0; i < count; i++)
-        memcpy(rows + i * m->d, m->rows + m->order[i] * m->d, m->d * sizeof *rows);
-    for (size_t i = 0; i < m->n * m->d; i++)
-        partial += isnan(m->rows[i]);
-    need(nicest_explain(m->model, rows, count, most, 0.05, m->shared->seed, m->shared->threads,
-                        NULL, NULL, reasons, counts));
-    page_add(
-        p, "<div class=\"scroll\"><table><tr><th>row</th><th>log p</th><th class=\"why\">why</th>");
-    for (size_t j = 0; j < columns; j++) {
-        page_add(p, "<th>");
-        page_text(p, name_of_column(m, j));
-        page_add(p, "</th>");
-    }
-    page_add(p, "</tr>\n");
-    for (size_t i = 0; i < count; i++)
-        add_table_row(p, m, m->order[i], columns, reasons + i * most, counts[i]);
-    for (size_t i = count; i-- > 0;)
-        add_table_row(p, m, m->order[m->ordered - 1 - i], columns, NULL, 0);
-    page_add(p,
-             "</table></div>\n<p>The %zu least likely rows, the unlikeliest first, with what made "
-             "them so; then the %zu most likely. Rows count from 1",
-             count, count);
-    if (columns < m->d)
-        page_add(p, "; the first %zu of %zu columns", columns, m->d);
-    page_add(p, ".%s</p>\n",
-             partial ? " Where values are missing, log p is that of what is seen, "
-                       "and so higher."
-                     : "");
-    block_free(rows);
-    block_free(reasons);
-}
-
 static void add_extremes(page *p, const material *m)
 {
     size_t count = m->ordered / 2 < EXTREMES ? m->ordered / 2 : EXTREMES;
@@ -735,8 +690,46 @@ static void add_extremes(page *p, const material *m)
         add_picture_pair(p, m, (const double *[]){rows, low}, count, "The most likely rows",
                          "The least likely rows");
         block_free(rows);
-    } else
-        add_extreme_table(p, m, count);
+    } else {
+        /* The likeliest rows, and the least likely ones with reasons. */
+        enum { REASONS = 3 };
+        size_t columns = m->d < 12 ? m->d : 12, most = m->d < REASONS ? m->d : REASONS;
+        size_t counts[EXTREMES], partial = 0;
+        double *rows = block_new(count, m->d * sizeof *rows);
+        nicest_reason *reasons = block_new(count, most * sizeof *reasons);
+        for (size_t i = 0; i < count; i++)
+            memcpy(rows + i * m->d, m->rows + m->order[i] * m->d, m->d * sizeof *rows);
+        for (size_t i = 0; i < m->n * m->d; i++)
+            partial += isnan(m->rows[i]);
+        need(nicest_explain(m->model, rows, count, most, 0.05, m->shared->seed, m->shared->threads,
+                            NULL, NULL, reasons, counts));
+        page_add(
+            p,
+            "<div class=\"scroll\"><table><tr><th>row</th><th>log p</th><th class=\"why\">why</th>");
+        for (size_t j = 0; j < columns; j++) {
+            page_add(p, "<th>");
+            page_text(p, name_of_column(m, j));
+            page_add(p, "</th>");
+        }
+        page_add(p, "</tr>\n");
+        for (size_t i = 0; i < count; i++)
+            add_table_row(p, m, m->order[i], columns, reasons + i * most, counts[i]);
+        for (size_t i = count; i-- > 0;)
+            add_table_row(p, m, m->order[m->ordered - 1 - i], columns, NULL, 0);
+        page_add(
+            p,
+            "</table></div>\n<p>The %zu least likely rows, the unlikeliest first, with what made "
+            "them so; then the %zu most likely. Rows count from 1",
+            count, count);
+        if (columns < m->d)
+            page_add(p, "; the first %zu of %zu columns", columns, m->d);
+        page_add(p, ".%s</p>\n",
+                 partial ? " Where values are missing, log p is that of what is seen, "
+                           "and so higher."
+                         : "");
+        block_free(rows);
+        block_free(reasons);
+    }
 }
 
 /* ------------------------------------------------------------------ calibration and proof */

@@ -213,19 +213,6 @@ static void check_train(const train_settings *s)
     watch_check(&s->shared, s->watch);
 }
 
-/* A command that is given again without --resume begins anew: nobody shall learn that at the end.
- */
-static void say_what_is_replaced(const train_settings *s)
-{
-    const char *path = s->options.checkpoint;
-    struct stat facts;
-    if (path && !s->options.resume && !stat(path, &facts) && S_ISREG(facts.st_mode) &&
-        facts.st_size)
-        say(&s->shared,
-            "%s: an earlier run's checkpoint will be replaced; --resume %s goes on with it", path,
-            path);
-}
-
 /* --valid is a share or DATA. */
 static nicest_data *open_valid(train_settings *s)
 {
@@ -457,7 +444,16 @@ static int train_run(void *settings)
     nicest_train_result result = {0};
     char test_text[600];
     check_train(s);
-    say_what_is_replaced(s);
+    /* A command that is given again without --resume begins anew: nobody shall learn that at the
+     * end.
+     */
+    const char *path = s->options.checkpoint;
+    struct stat facts;
+    if (path && !s->options.resume && !stat(path, &facts) && S_ISREG(facts.st_mode) &&
+        facts.st_size)
+        say(&s->shared,
+            "%s: an earlier run's checkpoint will be replaced; --resume %s goes on with it", path,
+            path);
     complete_options(s);
     nicest_data *valid = open_valid(s), *data = open_data(&s->shared, s->data);
     nicest_data *test = open_test(s, data, test_text, sizeof test_text);

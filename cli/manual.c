@@ -23,32 +23,6 @@ static void print_roff(FILE *out, const char *text)
     }
 }
 
-static void print_roff_option(FILE *out, const option *o, const void *settings)
-{
-    char names[96], standard[64];
-    fputs(".TP\n.B ", out);
-    if (o->type == OPTION_ARGUMENT)
-        snprintf(names, sizeof names, "%s", o->name);
-    else
-        options_names(o, "", names, sizeof names);
-    print_roff(out, names);
-    fputc('\n', out);
-    print_roff(out, o->help);
-    if (o->type == OPTION_CHOICE) {
-        fputs(": ", out);
-        print_roff(out, o->choices);
-    }
-    options_default_text(o, settings, standard, sizeof standard);
-    if (*standard) {
-        fputs(" [", out);
-        if (!o->unset)
-            fputs("default ", out);
-        print_roff(out, standard);
-        fputc(']', out);
-    }
-    fputc('\n', out);
-}
-
 static void print_status_section(FILE *out)
 {
     fputs(".SH EXIT STATUS\n0 done; 1 the work failed; 2 the command line was wrong; 130 "
@@ -74,7 +48,28 @@ static void print_command_page(const command *c, FILE *out)
         const char *group = o->type == OPTION_ARGUMENT ? "ARGUMENTS" : o->group;
         if (group && strcmp(group, heading))
             fprintf(out, ".SH \"%s\"\n", heading = group);
-        print_roff_option(out, o, settings);
+        char names[96], standard[64];
+        fputs(".TP\n.B ", out);
+        if (o->type == OPTION_ARGUMENT)
+            snprintf(names, sizeof names, "%s", o->name);
+        else
+            options_names(o, "", names, sizeof names);
+        print_roff(out, names);
+        fputc('\n', out);
+        print_roff(out, o->help);
+        if (o->type == OPTION_CHOICE) {
+            fputs(": ", out);
+            print_roff(out, o->choices);
+        }
+        options_default_text(o, settings, standard, sizeof standard);
+        if (*standard) {
+            fputs(" [", out);
+            if (!o->unset)
+                fputs("default ", out);
+            print_roff(out, standard);
+            fputc(']', out);
+        }
+        fputc('\n', out);
     }
     print_status_section(out);
     if (c->examples) {

@@ -216,24 +216,6 @@ static void add_colour(page *p, int plane, const unsigned char *rgb)
                      (rgb[2] * 5u + 127) / 255);
 }
 
-static void add_blocks(page *p, const blocks *b)
-{
-    for (size_t y = 0; y + 1 < b->height; y += 2) {
-        page_add(p, "\033[K");
-        for (size_t x = 0; x < b->width; x++) {
-            const unsigned char *upper = b->rgb + 3 * (y * b->width + x);
-            const unsigned char *lower = upper + 3 * b->width;
-            bool above = upper[0] | upper[1] | upper[2], below = lower[0] | lower[1] | lower[2];
-            if (above || below)
-                add_colour(p, 38, above ? upper : lower);
-            if (above && below)
-                add_colour(p, 48, lower);
-            page_add(p, "%s", above ? "\xe2\x96\x80\033[0m" : below ? "\xe2\x96\x84\033[0m" : " ");
-        }
-        page_add(p, "\n");
-    }
-}
-
 /* Over what stood there before: the model at the left, the curves at the right. */
 static void draw_terminal(watch *w)
 {
@@ -260,7 +242,20 @@ static void draw_terminal(watch *w)
     page_add(&p, "\r\033[K");
     if (w->lines)
         page_add(&p, "\033[%zuA", w->lines);
-    add_blocks(&p, &b);
+    for (size_t y = 0; y + 1 < b.height; y += 2) {
+        page_add(&p, "\033[K");
+        for (size_t x = 0; x < b.width; x++) {
+            const unsigned char *upper = b.rgb + 3 * (y * b.width + x);
+            const unsigned char *lower = upper + 3 * b.width;
+            bool above = upper[0] | upper[1] | upper[2], below = lower[0] | lower[1] | lower[2];
+            if (above || below)
+                add_colour(&p, 38, above ? upper : lower);
+            if (above && below)
+                add_colour(&p, 48, lower);
+            page_add(&p, "%s", above ? "\xe2\x96\x80\033[0m" : below ? "\xe2\x96\x84\033[0m" : " ");
+        }
+        page_add(&p, "\n");
+    }
     page_add(&p, "\033[K%*smean log p", (int)left, "");
     if (high > low)
         page_add(&p, " from %.4g to %.4g nats", low, high);

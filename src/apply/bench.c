@@ -182,16 +182,6 @@ static nicest_bench_figure measure_backward(subject *s, double seconds)
     return median_time(times, count);
 }
 
-/* ways: forward, inverse, backward; in milliseconds */
-static void measure_ways(subject *s, double seconds, nicest_bench_figure *ways)
-{
-    ways[0] = bench_measure(run_forward, s, seconds / 3);
-    ways[1] = bench_measure(run_layers_inverse, s, seconds / 3);
-    ways[2] = measure_backward(s, seconds / 3);
-    for (int i = 0; i < 3; i++)
-        ways[i].median *= 1e3;
-}
-
 /* Milliseconds, and the share of `peak` GFLOP/s. */
 static nicest_status measure_step(subject *s, int threads, bool bf16, double peak, double seconds,
                                   nicest_bench_figure *figure, nicest_bench_figure *ways)
@@ -208,8 +198,14 @@ static nicest_status measure_step(subject *s, int threads, bool bf16, double pea
         *figure = bench_measure(run_step, s, seconds);
         figure->share = 6e-9 * parameters * (double)s->what->batch / figure->median / peak;
         figure->median *= 1e3;
-        if (ways)
-            measure_ways(s, seconds, ways);
+        if (ways) {
+            /* ways: forward, inverse, backward; in milliseconds */
+            ways[0] = bench_measure(run_forward, s, seconds / 3);
+            ways[1] = bench_measure(run_layers_inverse, s, seconds / 3);
+            ways[2] = measure_backward(s, seconds / 3);
+            for (int i = 0; i < 3; i++)
+                ways[i].median *= 1e3;
+        }
     }
     stepper_close(&s->stepper);
     optimizer_close(&s->optimizer);

@@ -1,6 +1,7 @@
 /* conditional.c - see conditional.h. */
 #include "apply/conditional.h"
 
+#include <assert.h>
 #include <math.h>
 #include <string.h>
 
@@ -182,6 +183,7 @@ static void take_mask(void *context, int thread, size_t row)
 void conditional_take(conditional *c, const double *x, const unsigned char *hidden, size_t rows,
                       double *mean)
 {
+    assert(x && hidden && mean);
     double *room = c->room;
     c->x = x;
     c->hidden = hidden;
@@ -211,6 +213,7 @@ const size_t *conditional_order(const conditional *c, size_t row)
 
 void conditional_step(const conditional *c, size_t row, const double *z, double *out)
 {
+    assert(z != out);
     size_t count = conditional_count(c, row);
     const size_t *order = conditional_order(c, row);
     if (c->covariance)

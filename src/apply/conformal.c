@@ -1,6 +1,7 @@
 /* conformal.c - see conformal.h. Owns ranks among calibration scores, and nothing else. */
 #include "apply/conformal.h"
 
+#include <assert.h>
 #include <math.h>
 #include <stdbool.h>
 #include <stdlib.h>
@@ -22,6 +23,7 @@ size_t conformal_rows(size_t held)
 
 double conformal_p(const double *sorted, size_t n, double score)
 {
+    assert(sorted || n == 0);
     size_t low = 0, high = n; /* the values not above `score` are counted by halving */
     while (low < high) {
         size_t middle = low + (high - low) / 2;
@@ -45,6 +47,7 @@ static int by_weighed_score(const void *a, const void *b)
 
 nicest_status conformal_weigh(double *scores, const double *weights, size_t *n)
 {
+    assert(scores && weights);
     double sum = 0, square = 0, below = 0;
     bool alike = true;
     for (size_t i = 0; i < *n; i++) {
@@ -80,6 +83,7 @@ static double flagged_ranks(size_t n, double rate)
 
 double conformal_threshold(const double *sorted, size_t n, double rate)
 {
+    assert(rate >= 0 && rate <= 1);
     double k = flagged_ranks(n, rate);
     if (!(k >= 1))
         return -HUGE_VAL;

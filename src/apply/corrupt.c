@@ -3,6 +3,7 @@
  * Owns the kinds of corruption and their exact levels (docs/corruptions.md). Level 0 is the
  * identity, bit for bit. What is random is a function of (seed, row, column) and not of the level,
  * so a sweep over levels moves every row along one path. Knows no model. */
+#include <assert.h>
 #include <float.h>
 #include <math.h>
 #include <stdbool.h>
@@ -148,6 +149,7 @@ static void brightness(const corruption *c, size_t row, const double *x, double 
  */
 static void blur_line(const corruption *c, const double *x, double *y, size_t count, size_t stride)
 {
+    assert(c->kernel && count > 0);
     for (size_t i = 0; i < count; i++) {
         double sum = c->kernel[0] * x[i * stride];
         for (size_t r = 1; r <= c->radius; r++) {
@@ -201,6 +203,7 @@ static void salt_and_pepper(const corruption *c, size_t row, const double *x, do
 
 static void morph(const corruption *c, size_t row, const double *x, double *y, double *spare)
 {
+    assert(c->other && c->other_rows > 0);
     const double *other = c->other + row % c->other_rows * c->d;
     (void)spare;
     for (size_t j = 0; j < c->d; j++)
@@ -277,31 +280,6 @@ static bool in_parts(const double *values, size_t count, double parts)
             return false;
     }
     return true;
-}
-
-/* Black, white and the step of a picture's values: of its type where that says them, else of what
- * the values are. */
-static void look_at_picture(corruption *c, const char *type)
-{
-    bool whole = true;
-    double low = 0, high = 1;
-    for (size_t j = 0; j < c->d; j++) {
-        whole = whole && c->columns[j].whole;
-        low = fmin(low, c->columns[j].low);
-        high = fmax(high, c->columns[j].high);
-    }
-    c->black = low;
-    bool black_and_white = high <= 1; /* 0 and 1, whatever their type could hold */
-    c->white = black_and_white               ? high
-               : strcmp(type, "uint8") == 0  ? 255
-               : strcmp(type, "uint16") == 0 ? 65535
-                                             : high;
-    if (whole)
-        c->step = 1;
-    else if (in_parts(c->values, c->n * c->d, 255))
-        c->step = 1.0 / 255;
-    else if (in_parts(c->values, c->n * c->d, 256))
-        c->step = 1.0 / 256;
 }
 
 /* ------------------------------------------------------------------ the rows */
@@ -381,8 +359,30 @@ static nicest_status corruption_open(corruption *c, const nicest_data *data,
             c->kernel[r] /= sum;
     }
     parallel_for(threads, (c->d + COLUMNS_PER_ITEM - 1) / COLUMNS_PER_ITEM, look_at_some, c);
-    if (c->height)
-        look_at_picture(c, nicest_data_type(data));
+    if (c->height) {
+        /* Black, white and the step of a picture's values: of its type where that says them, else
+         * of what the values are. */
+        const char *type = nicest_data_type(data);
+        bool whole = true;
+        double low = 0, high = 1;
+        for (size_t j = 0; j < c->d; j++) {
+            whole = whole && c->columns[j].whole;
+            low = fmin(low, c->columns[j].low);
+            high = fmax(high, c->columns[j].high);
+        }
+        c->black = low;
+        bool black_and_white = high <= 1; /* 0 and 1, whatever their type could hold */
+        c->white = black_and_white               ? high
+                   : strcmp(type, "uint8") == 0  ? 255
+                   : strcmp(type, "uint16") == 0 ? 65535
+                                                 : high;
+        if (whole)
+            c->step = 1;
+        else if (in_parts(c->values, c->n * c->d, 255))
+            c->step = 1.0 / 255;
+        else if (in_parts(c->values, c->n * c->d, 256))
+            c->step = 1.0 / 256;
+    }
     parallel_for(threads, (c->n + ROWS_PER_ITEM - 1) / ROWS_PER_ITEM, corrupt_some, c);
     return NICEST_OK;
 }

@@ -1,6 +1,7 @@
 /* cut.c - see cut.h. Both parts are made of the flow's spec, a text of one line a layer. */
 #include "apply/cut.h"
 
+#include <assert.h>
 #include <string.h>
 
 #include "base/memory.h"
@@ -56,12 +57,14 @@ void cut_close(cut *s)
 
 void cut_forward(const cut *s, size_t rows, const double *from, double *to)
 {
+    assert(s->front);
     flow_job job = {.input = FLOW_CONTINUOUS, .rows = rows, .values = from, .latent = to};
     flow_run(s->through, &job);
 }
 
 void cut_inverse(const cut *s, size_t rows, const double *from, double *to)
 {
+    assert(s->front);
     flow_job job = {.input = FLOW_LATENT, .rows = rows, .values = from, .continuous = to};
     flow_run(s->through, &job);
 }

@@ -2,6 +2,7 @@
  *
  * Owns the box, the grid and the midpoint rule. The likelihood is that of flow/, in double at the
  * door: the rows of a grid are continuous rows like any other. */
+#include <assert.h>
 #include <math.h>
 #include <string.h>
 
@@ -58,6 +59,7 @@ static void point_of(const grid *g, size_t number, double *x)
 static void log_density(flow_workspace *w, const grid *g, size_t first, size_t count, double *x,
                         double *logp)
 {
+    assert(count <= AT_ONCE);
     for (size_t i = 0; i < count; i++)
         point_of(g, first + i, x + i * g->d);
     flow_run(w, &(flow_job){.input = FLOW_CONTINUOUS, .rows = count, .values = x, .logp = logp});

@@ -3,6 +3,7 @@
  * Owns the figures of nicest_detect: AUROC with ties (Mann-Whitney), average precision as
  * scikit-learn defines it, precision and recall at a threshold, the best F1, and intervals by a
  * stratified bootstrap. Plain arrays in, plain numbers out: it knows neither models nor data. */
+#include <assert.h>
 #include <math.h>
 #include <stdbool.h>
 #include <stdlib.h>
@@ -118,6 +119,7 @@ static void measure_at(const curve *c, double threshold, nicest_detection *d)
 /* A threshold that flags run i and not run i+1: midway, where there is a number between them. */
 static double threshold_after(const curve *c, size_t i)
 {
+    assert(i < c->count);
     if (i + 1 == c->count)
         return nextafter(c->runs[i].score, HUGE_VAL);
     double here = c->runs[i].score, next = c->runs[i + 1].score, middle = here + (next - here) / 2;
@@ -142,6 +144,7 @@ typedef struct bootstrap {
 /* Draws as many rows of one kind as there are, with replacement. */
 static void redraw_kind(bootstrap *b, size_t repetition, int kind)
 {
+    assert(kind == 0 || kind == 1);
     enum { SOME = 512 };
     double u[SOME];
     random_stream stream = {b->seed, RANDOM_BOOTSTRAP, (uint32_t)(2 * repetition + (size_t)kind)};
@@ -159,6 +162,7 @@ static void redraw_kind(bootstrap *b, size_t repetition, int kind)
 /* The central 95 % of values[n], which it sorts. */
 static void interval(double *values, size_t n, double *low, double *high)
 {
+    assert(n > 0);
     values_sort(values, n);
     *low = values[(size_t)(0.025 * (double)(n - 1) + 0.5)];
     *high = values[(size_t)(0.975 * (double)(n - 1) + 0.5)];

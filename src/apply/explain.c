@@ -96,48 +96,6 @@ static void slice_atom(slice *s, double x)
     s->logp[s->atoms++] = NAN;
 }
 
-/* Classes and mass points, then levels at the noise that the row has. */
-static void begin_slice(const explainer *e, slice *s, size_t row, size_t column, double *room)
-{
-    const entry_column *c = &e->entry->column[column];
-    const double *table = e->entry->table + e->entry->place[column].table;
-    double own = e->continuous[row * e->d + column];
-    *s = (slice){.row = row, .column = column, .own = own, .x = room, .logp = room + e->room};
-    s->own_atom =
-        c->role != ENTRY_VALUE || !entry_is_value(e->entry, column, own) || is_level_column(c);
-    for (size_t k = 0; k < (size_t)c->states; k++)
-        slice_atom(s, table[k]);
-    if (c->role == ENTRY_CATEGORY && c->other > 0)
-        slice_atom(s, HUGE_VAL);
-    if (is_level_column(c)) {
-        bool value = entry_is_value(e->entry, column, own);
-        double part = value ? (own - c->offset) / c->unit : 0.5;
-        part -= floor(part);
-        for (size_t k = 0; k < (size_t)c->levels; k++) {
-            double x = c->offset + c->unit * ((double)k + part), level[1];
-            *level = c->origin + c->step * (double)k;
-            if (c->states == 0 || entry_is_value(e->entry, column, *level))
-                slice_atom(s, value && fabs(x - own) < 0.5 * c->unit ? own : x);
-        }
-    }
-    bool there = !s->own_atom;
-    for (size_t k = 0; k < s->atoms; k++)
-        there = there || s->x[k] == own || (isnan(own) && isnan(s->x[k]));
-    if (!there)
-        slice_atom(s, own);
-    if (c->role != ENTRY_VALUE || is_level_column(c))
-        return;
-    const double *grid = e->grid + column * (GRID + 2 * BEYOND);
-    for (size_t k = 0; k < GRID; k += e->fine ? 1 : 2)
-        slice_point(s, grid[k]);
-    for (size_t k = 0; k < BEYOND; k += e->fine ? 1 : 2) {
-        slice_point(s, grid[GRID + 2 * k]);
-        slice_point(s, grid[GRID + 2 * k + 1]);
-    }
-    if (!s->own_atom)
-        slice_point(s, own);
-}
-
 /* ------------------------------------------------------------------ masses */
 
 static double add_logs(double a, double b)
@@ -265,6 +223,7 @@ static void finish_slice(const explainer *e, slice *s)
  * quarter of that for its neighbours; and around the row's own value, whose tail is asked for. */
 static void refine_slice(slice *s, size_t newly, size_t around)
 {
+    assert(newly <= NEWLY && around <= newly && around <= AROUND);
     double made[NEWLY], weight[POINTS], sum = 0, before = 0, high = -HUGE_VAL;
     size_t cells = s->points > 0 ? s->points - 1 : 0, count = 0, some = newly - around;
     const double *x = s->x + s->atoms, *logp = s->logp + s->atoms;
@@ -306,6 +265,7 @@ static void refine_slice(slice *s, size_t newly, size_t around)
 
 static void flush_batch(explainer *e, size_t count)
 {
+    assert(count <= BATCH_ROWS);
     if (!count)
         return;
     flow_run(
@@ -372,7 +332,47 @@ static void run_slices(explainer *e)
 
 static void ask_slice(explainer *e, size_t row, size_t column)
 {
-    begin_slice(e, &e->slices[e->count], row, column, e->points + e->count * 2 * e->room);
+    assert(e->count < SLICES && column < e->d);
+    /* Classes and mass points, then levels at the noise that the row has. */
+    slice *s = &e->slices[e->count];
+    double *room = e->points + e->count * 2 * e->room;
+    const entry_column *c = &e->entry->column[column];
+    const double *table = e->entry->table + e->entry->place[column].table;
+    double own = e->continuous[row * e->d + column];
+    *s = (slice){.row = row, .column = column, .own = own, .x = room, .logp = room + e->room};
+    s->own_atom =
+        c->role != ENTRY_VALUE || !entry_is_value(e->entry, column, own) || is_level_column(c);
+    for (size_t k = 0; k < (size_t)c->states; k++)
+        slice_atom(s, table[k]);
+    if (c->role == ENTRY_CATEGORY && c->other > 0)
+        slice_atom(s, HUGE_VAL);
+    if (is_level_column(c)) {
+        bool value = entry_is_value(e->entry, column, own);
+        double part = value ? (own - c->offset) / c->unit : 0.5;
+        part -= floor(part);
+        for (size_t k = 0; k < (size_t)c->levels; k++) {
+            double x = c->offset + c->unit * ((double)k + part), level[1];
+            *level = c->origin + c->step * (double)k;
+            if (c->states == 0 || entry_is_value(e->entry, column, *level))
+                slice_atom(s, value && fabs(x - own) < 0.5 * c->unit ? own : x);
+        }
+    }
+    bool there = !s->own_atom;
+    for (size_t k = 0; k < s->atoms; k++)
+        there = there || s->x[k] == own || (isnan(own) && isnan(s->x[k]));
+    if (!there)
+        slice_atom(s, own);
+    if (c->role == ENTRY_VALUE && !is_level_column(c)) {
+        const double *grid = e->grid + column * (GRID + 2 * BEYOND);
+        for (size_t k = 0; k < GRID; k += e->fine ? 1 : 2)
+            slice_point(s, grid[k]);
+        for (size_t k = 0; k < BEYOND; k += e->fine ? 1 : 2) {
+            slice_point(s, grid[GRID + 2 * k]);
+            slice_point(s, grid[GRID + 2 * k + 1]);
+        }
+        if (!s->own_atom)
+            slice_point(s, own);
+    }
     e->count++;
     if (e->count == SLICES)
         run_slices(e);

@@ -59,7 +59,7 @@ static void score_rows(void *context, int thread, size_t item)
     for (size_t i = 0; i < n; i++)
         for (size_t j = 0; j < d; j++) {
             double value = rows[(first + i) * p->stride + j] - centre[j];
-            value /= deviation[j] > 0 ? deviation[j] : 1; /* of no use where it is not sound */
+            value /= deviation[j] > 0 ? deviation[j] : 1;   /* of no use where it is not sound */
             z[i * d + j] = isnan(value) ? HUGE_VAL : value; /* to a mixture NaN is only missing */
         }
     mixture_evaluate(p->view[thread], z, n, p->out + first, NULL);
@@ -74,6 +74,7 @@ static void score_rows(void *context, int thread, size_t item)
 nicest_status family_log_density(const double *values, const double *rows, size_t stride, size_t n,
                                  int threads, double *out)
 {
+    assert(values[0] >= 1 && stride >= (size_t)values[0]);
     size_t d = (size_t)values[0];
     mixture m = {d, (size_t)values[1], false, (double *)values + 2 + 2 * d};
     threads = threads < 1 ? parallel_available() : threads;
@@ -94,23 +95,6 @@ nicest_status family_log_density(const double *values, const double *rows, size_
 
 /* ------------------------------------------------------------------ fitting */
 
-/* Columns to mean 0 and deviation 1, in place; a constant column keeps its unit. */
-static void standardise_family(double *rows, size_t n, size_t d, double *centre, double *deviation)
-{
-    for (size_t j = 0; j < d; j++) {
-        double sum = 0, square = 0;
-        for (size_t i = 0; i < n; i++)
-            sum += rows[i * d + j];
-        centre[j] = sum / (double)n;
-        for (size_t i = 0; i < n; i++)
-            square += (rows[i * d + j] - centre[j]) * (rows[i * d + j] - centre[j]);
-        double least = 1e-6 * fmax(1, fabs(centre[j]));
-        deviation[j] = fmax(sqrt(square / (double)n), least);
-        for (size_t i = 0; i < n; i++)
-            rows[i * d + j] = (rows[i * d + j] - centre[j]) / deviation[j];
-    }
-}
-
 nicest_status family_fit(const double *rows, size_t n, size_t d, uint64_t seed, int threads,
                          double **values, size_t *count)
 {
@@ -126,7 +110,20 @@ nicest_status family_fit(const double *rows, size_t n, size_t d, uint64_t seed, 
         goto done;
     double *centre = work + n * d, *mean = centre + 2 * d, *ridge = mean + d;
     memcpy(work, rows, n * d * sizeof *work);
-    standardise_family(work, n, d, centre, centre + d);
+    /* Columns to mean 0 and deviation 1, in place; a constant column keeps its unit. */
+    double *deviation = centre + d;
+    for (size_t j = 0; j < d; j++) {
+        double sum = 0, square = 0;
+        for (size_t i = 0; i < n; i++)
+            sum += work[i * d + j];
+        centre[j] = sum / (double)n;
+        for (size_t i = 0; i < n; i++)
+            square += (work[i * d + j] - centre[j]) * (work[i * d + j] - centre[j]);
+        double least = 1e-6 * fmax(1, fabs(centre[j]));
+        deviation[j] = fmax(sqrt(square / (double)n), least);
+        for (size_t i = 0; i < n; i++)
+            work[i * d + j] = (work[i * d + j] - centre[j]) / deviation[j];
+    }
     gaussian_moments(work, NULL, n, d, threads, mean, common);
     gaussian_shrink(work, n, d, mean, common);
     for (size_t j = 0; j < d; j++)

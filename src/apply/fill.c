@@ -1,6 +1,7 @@
 /* fill.c - see fill.h. */
 #include "apply/fill.h"
 
+#include <assert.h>
 #include <math.h>
 #include <string.h>
 
@@ -155,6 +156,7 @@ static void walk_row(fill *f, size_t row, const void *settings)
 
 nicest_status fill_walk(fill *f, const fill_walk_rule *rule, size_t steps)
 {
+    assert(f->x && f->hidden && f->rows > 0);
     each_filled_row(f, f->rows, start_row, NULL);
     for (size_t i = 0; i < steps; i++) {
         walk_step step = {rule, i, 10.0 / (100.0 + (double)i)};
@@ -268,6 +270,7 @@ static void keep_moving(fill *f)
 
 nicest_status fill_ascend(fill *f, size_t steps, double tolerance)
 {
+    assert(f->x && f->hidden && tolerance > 0);
     each_filled_row(f, f->rows, begin_ascent, NULL);
     f->movers = f->rows;
     for (size_t i = 0; i < f->rows; i++)
@@ -479,6 +482,7 @@ static void begin_chains(fill *f)
 
 nicest_status fill_langevin(fill *f, size_t steps)
 {
+    assert(f->x && f->hidden && f->given && (!f->peak || f->peak_logp));
     size_t tuning = steps / 2;
     each_filled_row(f, f->rows, draw_row, NULL);
     fill_score(f);

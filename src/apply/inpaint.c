@@ -5,6 +5,7 @@
  * their continuous value, in the middle of its level. How hidden values move is fill.c's; where the
  * flow begins with a marginal, they move behind it (cut.h), and log p that is told is still that
  * of the whole. */
+#include <assert.h>
 #include <math.h>
 #include <string.h>
 
@@ -331,6 +332,7 @@ static double score_batch(inpainting *p, const double *x)
 /* Walk or chain number k of each row, from the start. */
 static nicest_status run_chain(inpainting *p, size_t k)
 {
+    assert(k < p->plan.chains);
     fill *f = &p->fill;
     memcpy(p->x, p->start, f->rows * p->d * sizeof *p->x);
     f->x = p->x;
@@ -345,6 +347,7 @@ static nicest_status run_chain(inpainting *p, size_t k)
 /* Continuous rows as sample number k. */
 static void give_sample(inpainting *p, const double *x, size_t k)
 {
+    assert(k < p->plan.samples);
     double *filled = p->filled + k * p->n * p->d;
     p->after += score_batch(p, x);
     decode_rows(p, x, filled);
@@ -489,20 +492,6 @@ static nicest_status run(inpainting *p)
 
 /* ------------------------------------------------------------------ what is said about it */
 
-static void give_spread(const inpainting *p, double *spread)
-{
-    size_t count = p->n * p->d, samples = p->plan.samples;
-    for (size_t i = 0; i < count; i++) {
-        double mean = 0, square = 0;
-        for (size_t k = 0; k < samples; k++) {
-            double off = p->filled[k * count + i] - mean;
-            mean += off / (double)(k + 1);
-            square += off * (p->filled[k * count + i] - mean);
-        }
-        spread[i] = p->hidden[i] ? sqrt(square / (double)samples) : 0;
-    }
-}
-
 static void give_result(const inpainting *p, double seconds, nicest_inpaint_result *result)
 {
     double n = (double)p->n, hidden = 0;
@@ -558,8 +547,18 @@ nicest_status nicest_inpaint(const nicest_model *model, const double *stored, si
     nicest_status status = run(&p);
     if (status == NICEST_OK && n > 0)
         memcpy(filled, p.filled, p.plan.samples * n * p.d * sizeof *filled);
-    if (status == NICEST_OK && spread)
-        give_spread(&p, spread);
+    if (status == NICEST_OK && spread) {
+        size_t count = p.n * p.d, samples = p.plan.samples;
+        for (size_t i = 0; i < count; i++) {
+            double mean = 0, square = 0;
+            for (size_t k = 0; k < samples; k++) {
+                double off = p.filled[k * count + i] - mean;
+                mean += off / (double)(k + 1);
+                square += off * (p.filled[k * count + i] - mean);
+            }
+            spread[i] = p.hidden[i] ? sqrt(square / (double)samples) : 0;
+        }
+    }
     if (status == NICEST_OK && result)
         give_result(&p, parallel_clock() - begun, result);
     release_fill(&p);

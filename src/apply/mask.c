@@ -3,6 +3,7 @@
  * Owns the named masks: the ten of the NICE paper, a mask picture, and "whatever is missing". A
  * mask names the part that is HIDDEN. Channels of a pixel are hidden together; a missing value
  * (NaN) is hidden under every mask. Does not fill anything: that is inpaint.c. */
+#include <assert.h>
 #include <math.h>
 #include <stdbool.h>
 #include <string.h>
@@ -45,6 +46,7 @@ const char *const *nicest_mask_names(void)
  * in reading order, as the paper's odd and even units are. */
 static bool hides(mask what, const frame *f, size_t y, size_t x)
 {
+    assert(y < f->height && x < f->width);
     bool odd = (y * f->width + x) % 2;
     switch (what) {
     case TOP:

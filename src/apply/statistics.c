@@ -7,6 +7,7 @@
  * density. */
 #include "apply/statistics.h"
 
+#include <assert.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -182,6 +183,7 @@ static void fill_with(double *out, size_t n, double value)
 
 static void describe_latent(const pass *p, const double *h, double *scratch, double *out)
 {
+    assert(p->flow->spec.columns > 0);
     double *u = scratch, *v = scratch + p->d, *sorted = scratch + 2 * p->d;
     size_t values = p->flow->spec.columns;
     fill_with(v, p->d, 0);

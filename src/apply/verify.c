@@ -3,6 +3,7 @@
  *
  * Owns the measures and their bounds. Inverses are measured on the float flow as it ships, the rest
  * on its double twin (flow/proof.h). */
+#include <assert.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -213,6 +214,7 @@ enum { GRID = 20000 };
 static nicest_status add_mass(const probe *p, size_t value, double other, double *rows,
                               double *logp, double *total)
 {
+    assert(value <= p->d);
     const entry *e = &model_flow_const(p->model)->entry;
     const double *table = value < p->d ? e->table + e->place[value].table : NULL;
     size_t special = value < p->d ? (size_t)e->column[value].states : 1, n = special;

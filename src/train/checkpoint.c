@@ -1,6 +1,7 @@
 /* checkpoint.c - see checkpoint.h. */
 #include "train/checkpoint.h"
 
+#include <assert.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -22,6 +23,7 @@ typedef struct vectors {
 
 static void add_vector(vectors *v, const char *name, float *data, size_t count)
 {
+    assert(v->count < sizeof v->target / sizeof *v->target);
     if (!data)
         return;
     v->target[v->count] = data;
@@ -43,6 +45,7 @@ static vectors list_vectors(const flow *f, const train_state *s)
 nicest_status checkpoint_write(const char *path, const flow *f, const train_state *s,
                                const char *identity, const char *chosen, const char *start)
 {
+    assert(identity && start);
     vectors v = list_vectors(f, s);
     char *counters = record_counters(s), *said = utf8_repaired(chosen ? chosen : "");
     safetensors_text texts[] = {

@@ -1,6 +1,7 @@
 /* columns.c - see columns.h. */
 #include "train/columns.h"
 
+#include <assert.h>
 #include <float.h>
 #include <math.h>
 #include <stdlib.h>
@@ -68,6 +69,7 @@ static double clean_step(double step, double range)
 /* The step of a regular grid that all values lie on, or 0. */
 static double regular_step(const value_set *s)
 {
+    assert(s->distinct > 1);
     double range = s->values[s->distinct - 1] - s->values[0], smallest = range, step = range;
     for (size_t i = 1; i < s->distinct; i++)
         smallest = fmin(smallest, s->values[i] - s->values[i - 1]);
@@ -293,6 +295,7 @@ static nicest_status finish_moments(const moments *m, const nicest_data *data, d
 nicest_status columns_measure(entry *e, const nicest_data *data, bool centred, double *mean,
                               double *deviation)
 {
+    assert(e->columns == nicest_data_columns(data));
     size_t d = e->columns;
     double *block = memory_new(4 * d, sizeof *block);
     if (!block)
@@ -379,6 +382,7 @@ enum { MOST_COLUMNS = 1024 };
 nicest_status columns_gaussian(const entry *e, const nicest_data *train, const nicest_data *test,
                                uint64_t seed, double *mean_logp)
 {
+    assert(e->columns == nicest_data_columns(train));
     size_t d = e->columns;
     double work =
         (double)d * (double)d * (double)(nicest_data_rows(train) + nicest_data_rows(test));

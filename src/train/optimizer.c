@@ -1,6 +1,7 @@
 /* optimizer.c - see optimizer.h. Plain loops that the compiler vectorises. */
 #include "train/optimizer.h"
 
+#include <assert.h>
 #include <math.h>
 #include <string.h>
 
@@ -48,6 +49,7 @@ void optimizer_reset(optimizer *o, const float *theta)
 
 optimizer_step optimizer_begin(optimizer *o, double rate, double gradient_scale)
 {
+    assert(rate >= 0);
     const optimizer_settings *s = &o->settings;
     double t = (double)++o->steps;
     bool adam = s->kind == NICEST_ADAM;
@@ -159,6 +161,7 @@ static void update_piece(const optimizer *o, const optimizer_step *step, float *
 void optimizer_update(const optimizer *o, const optimizer_step *step, float *theta, const float *g,
                       size_t offset, size_t count, size_t decays)
 {
+    assert(offset + count <= o->count && decays <= count);
     enum { PIECE = 1024 };
     for (size_t i = 0; i < count; i += PIECE) {
         size_t n = count - i < PIECE ? count - i : PIECE, decaying = decays > i ? decays - i : 0;

@@ -1,6 +1,7 @@
 /* record.c - see record.h. Everything is JSON by jansson; numbers keep 17 digits. */
 #include "train/record.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <math.h>
 #include <stdio.h>
@@ -50,6 +51,7 @@ static char *dump_json(json_t *object)
 
 void record_point(train_state *s, const curve_point *point)
 {
+    assert(s->points <= CURVE_POINTS);
     if (!s->stride)
         s->stride = 1;
     if (++s->skipped < s->stride)

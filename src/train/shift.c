@@ -1,6 +1,7 @@
 /* shift.c - see shift.h. */
 #include "train/shift.h"
 
+#include <assert.h>
 #include <string.h>
 
 #include "base/random.h"
@@ -8,6 +9,7 @@
 /* lines[count][length] move by `by` places; the first or the last one fills what is uncovered. */
 static void move_lines(double *lines, size_t count, size_t length, int by)
 {
+    assert((size_t)(by < 0 ? -by : by) < count);
     size_t size = length * sizeof *lines, gap = (size_t)(by < 0 ? -by : by), left = count - gap;
     double *after = lines + gap * length;
     if (by > 0) {
@@ -36,6 +38,7 @@ double shift_share(double done)
 void shift_pictures(const shift *s, double share, uint32_t draw, size_t first, size_t count,
                     double *pictures)
 {
+    assert(share >= 0 && share <= 1);
     size_t line = (size_t)s->width * s->channels;
     if (!s->pixels)
         return;

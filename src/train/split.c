@@ -1,6 +1,7 @@
 /* split.c - see split.h. */
 #include "train/split.h"
 
+#include <assert.h>
 #include <math.h>
 #include <stdlib.h>
 
@@ -188,6 +189,7 @@ void split_close(split *s)
 nicest_status split_take(nicest_data **out, const split *s, const nicest_data *data, size_t first,
                          size_t count, bool once)
 {
+    assert(first + count <= s->groups);
     size_t at = s->begin[first], end = s->begin[first + count];
     if (count == 0)
         return NICEST_OK;
@@ -204,6 +206,7 @@ nicest_status split_take(nicest_data **out, const split *s, const nicest_data *d
 nicest_status split_leave(nicest_data **out, const split *s, const nicest_data *data, size_t first,
                           size_t count)
 {
+    assert(first + count <= s->groups);
     size_t kept = 0, at = s->begin[first], end = s->begin[first + count];
     size_t *index = memory_new(s->rows, sizeof *index);
     for (size_t i = 0; index && i < s->rows; i++)

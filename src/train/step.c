@@ -66,6 +66,7 @@ static double clip_scale(move *u)
 
 void stepper_apply(stepper *s, double rate)
 {
+    assert(s->flow && s->workspace && rate >= 0);
     move u = {.s = s};
     double scale = s->clip > 0 ? clip_scale(&u) : 1;
     u.step = optimizer_begin(s->optimizer, rate, scale);

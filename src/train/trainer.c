@@ -1,6 +1,7 @@
 /* trainer.c - see trainer.h. */
 #include "train/trainer.h"
 
+#include <assert.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -252,6 +253,7 @@ static flow_rows moved_rows(const trainer *t)
 
 static void fetch_batch(const void *context, size_t first, size_t count, double *stored)
 {
+    assert(first + count <= ((const trainer *)context)->recipe.batch);
     const trainer *t = context;
     source_gather(t->rows.train, t->order + first, count, stored);
     shift_pictures(&t->shift, t->moved, t->draw, first, count, stored);
@@ -457,20 +459,6 @@ static nicest_status recognise_columns(trainer *t, entry *e, recipe_data *shape,
     return NICEST_OK;
 }
 
-/* Whether the spec that is given, or the model, has hidden values and categories. */
-static nicest_status read_spec_shape(const nicest_train_options *o, bool *masked, bool *plain)
-{
-    flow_spec parsed;
-    *masked = *plain = false;
-    if (!o->spec && !o->init)
-        return NICEST_OK;
-    TRY(spec_parse(&parsed, o->init ? nicest_model_spec(o->init) : o->spec));
-    *masked = parsed.masked;
-    *plain = !parsed.categories && !parsed.context;
-    spec_close(&parsed);
-    return NICEST_OK;
-}
-
 /* Sums of the weights so far, by which the start chooses its rows. */
 static nicest_status sum_weights(trainer *t)
 {
@@ -500,7 +488,16 @@ static nicest_status prepare_training(trainer *t, const nicest_data *train,
     size_t d = nicest_data_columns(train);
     bool masked, plain;
     nicest_data_image(train, &height, &width, &channels);
-    TRY(read_spec_shape(&t->options, &masked, &plain));
+    /* Whether the spec that is given, or the model, has hidden values and categories. */
+    flow_spec parsed;
+    masked = plain = false;
+    if (t->options.spec || t->options.init) {
+        TRY(spec_parse(&parsed,
+                       t->options.init ? nicest_model_spec(t->options.init) : t->options.spec));
+        masked = parsed.masked;
+        plain = !parsed.categories && !parsed.context;
+        spec_close(&parsed);
+    }
     t->holes = !height && (masked || (!t->options.spec && !t->options.init));
     TRY(split_rows(t, train, valid));
     recipe_data shape = {.rows = nicest_data_rows(t->rows.train), .height = height, .width = width};
@@ -575,6 +572,7 @@ void nicest_trainer_free(nicest_trainer *t)
 /* Mean log p of the first rows (as many as valid_logp holds), always with the same noise. */
 static double mean_logp(trainer *t, flow_rows rows, size_t most)
 {
+    assert(rows.count > 0);
     size_t n = rows.count < most ? rows.count : most;
     flow_job job = {.input = FLOW_STORED,
                     .rows = n,
@@ -661,6 +659,7 @@ static double rate_at(const trainer *t, double done)
 
 void run_shuffle(trainer *t)
 {
+    assert(t->shuffle);
     random_permutation((random_stream){t->options.seed, RANDOM_SHUFFLE, (uint32_t)t->state.epoch},
                        t->shuffle, nicest_data_rows(t->rows.train));
 }
@@ -764,6 +763,7 @@ static nicest_status recover(trainer *t, const char *what)
 
 nicest_status run_validate(trainer *t)
 {
+    assert(t->valid_every > 0 && t->batches > 0);
     train_state *s = &t->state;
     s->valid_logp = judge(t);
     s->train_logp = s->summed ? s->sum / (double)s->summed : s->train_logp;
