@@ -255,23 +255,6 @@ static ticks axis_ticks(const canvas *c, const axis *a, double length, bool acro
 
 /* ------------------------------------------------------------------ what the axes hold */
 
-/* All values of one axis, and what was left out at each end. */
-typedef struct extent {
-    double *values;
-    size_t n, capacity;
-} extent;
-
-static void extent_add(extent *e, double value)
-{
-    if (!isfinite(value))
-        return;
-    if (e->n == e->capacity) {
-        e->capacity = 2 * e->capacity + 256;
-        e->values = block_grow(e->values, e->capacity, sizeof *e->values);
-    }
-    e->values[e->n++] = value;
-}
-
 static bool counts_values(const series *s)
 {
     return s->kind == SERIES_HISTOGRAM || s->kind == SERIES_OUTLINE;
@@ -287,20 +270,25 @@ static double series_value(const series *s, const double *values, size_t i)
     return values[i * (s->stride ? s->stride : 1)];
 }
 
-static extent extent_of(const panel *p, bool upright)
+/* All values that an axis shows, in no order; *n of them. */
+static double *axis_values(const panel *p, bool upright, size_t *n)
 {
-    extent e = {0};
+    size_t most = 0, count = 0;
+    for (size_t k = 0; k < p->count; k++)
+        most += 2 * p->series[k].n + 1;
+    double *values = block_new(most, sizeof *values);
     for (size_t k = 0; k < p->count; k++) {
         const series *s = &p->series[k];
         for (size_t i = 0; i < s->n && (has_points(s) || (!upright && counts_values(s))); i++) {
-            extent_add(&e, series_value(s, upright ? s->y : s->x, i));
+            values[count++] = series_value(s, upright ? s->y : s->x, i);
             if (upright && s->kind == SERIES_BAND)
-                extent_add(&e, series_value(s, s->high, i));
+                values[count++] = series_value(s, s->high, i);
         }
         if (s->kind == (upright ? SERIES_HORIZONTAL : SERIES_VERTICAL) || s->kind == SERIES_MARK)
-            extent_add(&e, s->at[upright]);
+            values[count++] = s->at[upright];
     }
-    return e;
+    *n = count;
+    return values;
 }
 
 /* Log-like where most values are small beside the largest, and would lie on one line: curves; and
@@ -328,15 +316,14 @@ static double bend_of(const double *sorted, size_t n, bool histogram)
     return small > 0 && large > (histogram ? 99 : 999) * small ? small : 0;
 }
 
-/* Whole range, unless a few far values would flatten the rest; chosen: neither end was given. */
-static void fit_axis(axis *a, extent *e, bool histogram)
+/* Whole range, unless a few far values would flatten the rest; nothing where both ends were given.
+ */
+static void fit_axis(axis *a, const panel *p, bool upright, bool histogram)
 {
-    if (a->high > a->low) {
-        block_free(e->values);
+    if (a->high > a->low)
         return;
-    }
-    size_t n = e->n;
-    double *sorted = sorted_finite(e->values, &n);
+    size_t n;
+    double *values = axis_values(p, upright, &n), *sorted = sorted_finite(values, &n);
     double low = n ? sorted[0] : 0, high = n ? sorted[n - 1] : 1;
     a->bend = a->may_bend && n ? bend_of(sorted, n, histogram) : 0;
     if (n >= 40 && !a->bend) {
@@ -352,7 +339,7 @@ static void fit_axis(axis *a, extent *e, bool histogram)
     a->low = a->bend > 0 ? a->bend * sinh(from - room) : from - room;
     a->high = a->bend > 0 ? a->bend * sinh(to + room) : to + room;
     block_free(sorted);
-    block_free(e->values);
+    block_free(values);
 }
 
 /* ------------------------------------------------------------------ histograms */
@@ -870,12 +857,11 @@ static double axes_panel(const canvas *c, const panel *p, double left, double to
     area *a = block_new(1, sizeof *a);
     double widest = 0, edge = bar_room(c, p) + 4;
     *a = (area){.c = c, .p = p};
-    extent x = extent_of(a->p, false), y = extent_of(a->p, true);
-    a->x = a->p->x;
-    a->y = a->p->y;
-    for (size_t k = 0; k < a->p->count; k++)
-        a->histogram = a->histogram || counts_values(&a->p->series[k]);
-    fit_axis(&a->x, &x, a->histogram);
+    a->x = p->x;
+    a->y = p->y;
+    for (size_t k = 0; k < p->count; k++)
+        a->histogram = a->histogram || counts_values(&p->series[k]);
+    fit_axis(&a->x, p, false, a->histogram);
     if (a->histogram) {
         fill_bins(a->p, &a->x, &a->bins);
         double peak = 0;
@@ -888,9 +874,8 @@ static double axes_panel(const canvas *c, const panel *p, double left, double to
         }
         if (!(a->y.high > a->y.low))
             a->y.high = peak > 0 ? 1.06 * peak : 1;
-        block_free(y.values);
     } else {
-        fit_axis(&a->y, &y, false);
+        fit_axis(&a->y, p, true, false);
     }
     count_beyond(a);
     a->top = panel_words(a, left, top, width, draw);

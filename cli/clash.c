@@ -74,12 +74,12 @@ static named_file name_file(const option *o, const char *text)
 static size_t collect_files(const command *c, const void *settings, named_file *files)
 {
     size_t count = 0;
-    for (const option *const *table = c->tables; *table; table++)
-        for (const option *o = *table; o->name; o++) {
-            const char *text = file_of(o, settings);
-            if (text && strcmp(text, "-") && count < MOST_FILES)
-                files[count++] = name_file(o, text);
-        }
+    FOR_OPTIONS(c, o)
+    {
+        const char *text = file_of(o, settings);
+        if (text && strcmp(text, "-") && count < MOST_FILES)
+            files[count++] = name_file(o, text);
+    }
     return count;
 }
 

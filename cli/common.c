@@ -322,18 +322,13 @@ void add_outputs(const shared_settings *shared, json_t *outputs, const nicest_da
 static void check_kind(const char *what, const char *kind)
 {
     const char *const *names = nicest_corruption_names();
-    char list[256] = "";
-    size_t count = 0, used = 0;
-    for (; names[count]; count++) {
-        if (!strcmp(names[count], kind))
-            return;
-        used += (size_t)snprintf(list + used, used < sizeof list ? sizeof list - used : 0, "%s%s",
-                                 count ? ", " : "", names[count]);
-    }
-    const char *nearest = options_nearest(kind, names, count);
+    char list[256];
+    size_t count = options_list(names, kind, list, sizeof list);
+    const char *nearest = count ? options_nearest(kind, names, count) : NULL;
     if (nearest)
         refuse(STATUS_USAGE, "%s: unknown kind '%s'; did you mean %s?", what, kind, nearest);
-    refuse(STATUS_USAGE, "%s: unknown kind '%s'; there are %s", what, kind, list);
+    if (count)
+        refuse(STATUS_USAGE, "%s: unknown kind '%s'; there are %s", what, kind, list);
 }
 
 void corruption_parse(corruption *c, const char *what, const char *text)
@@ -439,15 +434,9 @@ summary summary_of(const double *values, size_t count)
 
 void check_score(const char *verb, const char *name)
 {
-    char list[160] = "";
-    size_t used = 0;
-    for (const char *const *known = nicest_score_names(); *known; known++) {
-        if (!name || !strcmp(*known, name))
-            return;
-        used += (size_t)snprintf(list + used, used < sizeof list ? sizeof list - used : 0, "%s%s",
-                                 used ? ", " : "", *known);
-    }
-    refuse(STATUS_USAGE, "%s: unknown score '%s': there are %s", verb, name, list);
+    char list[160];
+    if (name && options_list(nicest_score_names(), name, list, sizeof list))
+        refuse(STATUS_USAGE, "%s: unknown score '%s': there are %s", verb, name, list);
 }
 
 void rows_text(size_t known, size_t all, char *text, size_t size)

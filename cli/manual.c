@@ -48,27 +48,13 @@ static void print_command_page(const command *c, FILE *out)
         const char *group = o->type == OPTION_ARGUMENT ? "ARGUMENTS" : o->group;
         if (group && strcmp(group, heading))
             fprintf(out, ".SH \"%s\"\n", heading = group);
-        char names[96], standard[64];
+        char text[512];
         fputs(".TP\n.B ", out);
-        if (o->type == OPTION_ARGUMENT)
-            snprintf(names, sizeof names, "%s", o->name);
-        else
-            options_names(o, "", names, sizeof names);
-        print_roff(out, names);
+        options_names(o, text, sizeof text);
+        print_roff(out, text);
         fputc('\n', out);
-        print_roff(out, o->help);
-        if (o->type == OPTION_CHOICE) {
-            fputs(": ", out);
-            print_roff(out, o->choices);
-        }
-        options_default_text(o, settings, standard, sizeof standard);
-        if (*standard) {
-            fputs(" [", out);
-            if (!o->unset)
-                fputs("default ", out);
-            print_roff(out, standard);
-            fputc(']', out);
-        }
+        options_text(o, settings, text, sizeof text);
+        print_roff(out, text);
         fputc('\n', out);
     }
     print_status_section(out);

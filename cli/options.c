@@ -229,6 +229,18 @@ static size_t edit_distance(const char *a, const char *b)
     return row[m];
 }
 
+size_t options_list(const char *const *names, const char *wanted, char *list, size_t size)
+{
+    size_t count = 0, used = 0;
+    for (*list = 0; names[count]; count++) {
+        if (!strcmp(names[count], wanted))
+            return 0;
+        used += (size_t)snprintf(list + used, used < size ? size - used : 0, "%s%s",
+                                 count ? ", " : "", names[count]);
+    }
+    return count;
+}
+
 const char *options_nearest(const char *text, const char *const *names, size_t count)
 {
     const char *nearest = NULL;
@@ -535,7 +547,7 @@ static void number_text(const option *o, double value, char *text, size_t size)
         snprintf(text, size, "%.10g", value);
 }
 
-void options_default_text(const option *o, const void *settings, char *text, size_t size)
+static void default_text(const option *o, const void *settings, char *text, size_t size)
 {
     const void *at = (const unsigned char *)settings + o->offset;
     const char *word = NULL;
@@ -569,16 +581,29 @@ void options_default_text(const option *o, const void *settings, char *text, siz
     }
 }
 
-void options_names(const option *o, const char *dash, char *text, size_t size)
+void options_names(const option *o, char *text, size_t size)
 {
-    char letter[16] = "";
+    char letter[8] = "";
     if (o->letter)
-        snprintf(letter, sizeof letter, "%s-%c, ", dash, o->letter);
-    snprintf(text, size, "%s%s-%s-%s%s%s%s", letter, dash, dash, o->name,
-             o->bare       ? "[="
-             : o->argument ? " "
-                           : "",
-             o->argument ? o->argument : "", o->bare ? "]" : "");
+        snprintf(letter, sizeof letter, "-%c, ", o->letter);
+    if (o->type == OPTION_ARGUMENT)
+        snprintf(text, size, "%s", o->name);
+    else
+        snprintf(text, size, "%s--%s%s%s%s", letter, o->name,
+                 o->bare       ? "[="
+                 : o->argument ? " "
+                               : "",
+                 o->argument ? o->argument : "", o->bare ? "]" : "");
+}
+
+void options_text(const option *o, const void *settings, char *text, size_t size)
+{
+    char standard[64];
+    default_text(o, settings, standard, sizeof standard);
+    const char *choices = o->type == OPTION_CHOICE ? o->choices : "";
+    snprintf(text, size, "%s%s%s%s%s%s%s", o->help, *choices ? ": " : "", choices,
+             *standard ? " [" : "", *standard && !o->unset ? "default " : "", standard,
+             *standard ? "]" : "");
 }
 
 /* Words from column `indent` on, where the cursor is. */
@@ -606,16 +631,9 @@ static void print_wrapped(FILE *out, const char *text, int indent)
 static void print_option(FILE *out, const option *o, const void *settings)
 {
     enum { LEFT = 28 };
-    char names[96], standard[64], text[512];
-    if (o->type == OPTION_ARGUMENT)
-        snprintf(names, sizeof names, "%s", o->name);
-    else
-        options_names(o, "", names, sizeof names);
-    options_default_text(o, settings, standard, sizeof standard);
-    const char *choices = o->type == OPTION_CHOICE ? o->choices : "";
-    snprintf(text, sizeof text, "%s%s%s%s%s%s%s", o->help, *choices ? ": " : "", choices,
-             *standard ? " [" : "", *standard && !o->unset ? "default " : "", standard,
-             *standard ? "]" : "");
+    char names[96], text[512];
+    options_names(o, names, sizeof names);
+    options_text(o, settings, text, sizeof text);
     int at = fprintf(out, "  %s", names);
     if (at >= LEFT)
         fprintf(out, "\n%*s", LEFT, "");

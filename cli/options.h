@@ -28,10 +28,9 @@ void refuse_output_clash(const command *c, const void *settings, const char *pat
 /* Help for people. */
 void options_print_help(const command *c, FILE *out);
 
-/* The default of an option as text, from the live settings: "" where there is nothing to say. */
-void options_default_text(const option *o, const void *settings, char *text, size_t size);
-/* "-o, --output FILE" with `dash` before each dash (a man page wants "\\"). */
-void options_names(const option *o, const char *dash, char *text, size_t size);
+/* "-o, --output FILE"; and its help with the choices and the default, from the live settings. */
+void options_names(const option *o, char *text, size_t size);
+void options_text(const option *o, const void *settings, char *text, size_t size);
 
 /* "0.5", "0,10,20" or "0:90:10" (both ends belong to it) -> levels; ends the program with 2 when
  * the text is none of these. `what` names it. Returns their number, at most `most`. */
@@ -40,6 +39,8 @@ size_t options_levels(const char *what, const char *text, double *levels, size_t
 void options_numbers(const char *what, const char *text, double *numbers, size_t count);
 /* A whole text as a finite number. */
 bool options_number(const char *text, double *number);
+/* "a, b, c" of names that end with NULL, and their number; 0 where `wanted` is one of them. */
+size_t options_list(const char *const *names, const char *wanted, char *list, size_t size);
 /* The name most like `text` in names[count], or NULL when none is near. */
 const char *options_nearest(const char *text, const char *const *names, size_t count);
 

@@ -30,41 +30,46 @@ static const double RATE_CUT = 0.1;
 
 /* ------------------------------------------------------------------ rows */
 
-/* Whether a row can serve: it has no infinity, and no NaN, or with `holes` some value. */
-static bool is_usable(const double *row, size_t d, bool holes)
-{
-    size_t missing = 0;
-    for (size_t j = 0; j < d; j++) {
-        if (isinf(row[j]))
-            return false;
-        missing += isnan(row[j]);
-    }
-    return missing == 0 || (holes && missing < d);
-}
+/* What rows can serve. */
+typedef struct row_survey {
+    size_t *index;       /* in order, [rows]; the caller's */
+    size_t count, holed; /* how many; and of these have a missing value */
+    size_t empty;        /* the first column without a finite value in any row; columns: none */
+} row_survey;
 
-/* Indices of the usable rows, whose weight is not 0, in order; *count of them. */
-static nicest_status usable_rows(const nicest_data *data, bool holes, size_t *index, size_t *count)
+/* Of rows whose weight is not 0: all without infinities and NaN, or with `holes` with some value.
+ */
+static nicest_status survey_rows(const nicest_data *data, bool holes, row_survey *s)
 {
     enum { CHUNK = 64 };
-    size_t n = nicest_data_rows(data), d = nicest_data_columns(data), kept = 0;
+    size_t n = nicest_data_rows(data), d = nicest_data_columns(data);
     const double *weights = nicest_data_weights(data);
-    double *rows = memory_new(CHUNK * d, sizeof *rows);
-    if (!rows)
-        return fail_memory();
-    for (size_t first = 0; first < n; first += CHUNK) {
+    memory_group memory = {0};
+    double *rows = memory_join(&memory, CHUNK * d, sizeof *rows);
+    bool *seen = memory_join(&memory, d, sizeof *seen);
+    *s = (row_survey){.index = memory_new(n, sizeof *s->index)};
+    nicest_status status = memory.lacking || !s->index ? fail_memory() : NICEST_OK;
+    for (size_t first = 0; status == NICEST_OK && first < n; first += CHUNK) {
         size_t some = n - first < CHUNK ? n - first : CHUNK;
-        nicest_status status = nicest_data_read(data, first, some, rows);
-        if (status != NICEST_OK) {
-            memory_free(rows);
-            return status;
+        status = nicest_data_read(data, first, some, rows);
+        for (size_t i = 0; status == NICEST_OK && i < some; i++) {
+            size_t missing = 0, infinite = 0;
+            for (size_t j = 0; j < d; j++) {
+                double value = rows[i * d + j];
+                missing += isnan(value);
+                infinite += isinf(value);
+                seen[j] = seen[j] || isfinite(value);
+            }
+            if (infinite || missing > (holes ? d - 1 : 0) || (weights && !(weights[first + i] > 0)))
+                continue;
+            s->index[s->count++] = first + i;
+            s->holed += missing > 0;
         }
-        for (size_t i = 0; i < some; i++)
-            if ((!weights || weights[first + i] > 0) && is_usable(rows + i * d, d, holes))
-                index[kept++] = first + i;
     }
-    memory_free(rows);
-    *count = kept;
-    return NICEST_OK;
+    while (status == NICEST_OK && s->empty < d && seen[s->empty])
+        s->empty++;
+    memory_leave(&memory);
+    return status;
 }
 
 static nicest_status check_share(const char *what, double share)
@@ -74,66 +79,29 @@ static nicest_status check_share(const char *what, double share)
     return NICEST_OK;
 }
 
-/* A column without a number; false also where memory runs out. */
-static bool find_empty_column(const nicest_data *data, size_t *column)
+/* Training rows; what was left out, and rows with holes, are said. Where there are none of these,
+ * none serves in validation either. */
+static nicest_status keep_finite(trainer *t, const nicest_data *data, row_survey *s)
 {
-    size_t n = nicest_data_rows(data), d = nicest_data_columns(data);
-    double *row = memory_new(2 * d, sizeof *row);
-    double *seen = row ? row + d : NULL;
-    for (size_t i = 0; row && i < n; i++) {
-        source_read(data, i, 1, row);
-        for (size_t j = 0; j < d; j++)
-            seen[j] += isfinite(row[j]);
-    }
-    *column = 0;
-    while (row && *column < d && seen[*column] > 0)
-        ++*column;
-    bool found = row && *column < d;
-    memory_free(row);
-    return found;
-}
-
-/* Rows with holes are said; where there are none, none serves in validation either. */
-static nicest_status count_holes(trainer *t, const nicest_data *data, const size_t *index,
-                                 size_t count)
-{
-    size_t d = nicest_data_columns(data), holed = 0;
-    double *row = memory_new(d, sizeof *row);
-    for (size_t i = 0; t->holes && row && i < count; i++) {
-        source_read(data, index[i], 1, row);
-        holed += !is_usable(row, d, false);
-    }
-    memory_free(row);
-    t->holes = holed > 0;
-    if (holed)
+    size_t n = nicest_data_rows(data);
+    TRY(survey_rows(data, t->holes, s));
+    if (s->count < n)
+        words_add(&t->said, "rows: %zu of %zu have %s values%s and are left out", n - s->count, n,
+                  t->holes ? "infinite" : "missing or infinite",
+                  nicest_data_weights(data) ? ", or no weight," : "");
+    t->holes = s->holed > 0;
+    if (s->holed)
         words_add(&t->said,
                   "rows: %zu of %zu have missing values; log p is that of what is seen, given "
                   "which cells are",
-                  holed, count);
-    return row ? NICEST_OK : fail_memory();
-}
-
-/* Training rows that were left out and why. */
-static nicest_status keep_finite(trainer *t, const nicest_data *data, size_t **index, size_t *count)
-{
-    size_t n = nicest_data_rows(data);
-    *index = memory_new(n, sizeof **index);
-    if (!*index)
-        return fail_memory();
-    TRY(usable_rows(data, t->holes, *index, count));
-    if (*count < n)
-        words_add(&t->said, "rows: %zu of %zu have %s values%s and are left out", n - *count, n,
-                  t->holes ? "infinite" : "missing or infinite",
-                  nicest_data_weights(data) ? ", or no weight," : "");
-    TRY(count_holes(t, data, *index, *count));
-    if (*count >= 2)
+                  s->holed, s->count);
+    if (s->count >= 2)
         return NICEST_OK;
-    size_t column;
-    if (n > 0 && !t->holes && find_empty_column(data, &column))
+    if (n > 0 && !t->holes && s->empty < nicest_data_columns(data))
         return fail(NICEST_E_DATA, "column %zu (%s) has no value in any of %zu rows: leave it out",
-                    column + 1, nicest_data_column_name(data, column), n);
-    return fail(NICEST_E_DATA, "%zu usable row%s of %zu: at least 2 are needed", *count,
-                *count == 1 ? "" : "s", n);
+                    s->empty + 1, nicest_data_column_name(data, s->empty), n);
+    return fail(NICEST_E_DATA, "%zu usable row%s of %zu: at least 2 are needed", s->count,
+                s->count == 1 ? "" : "s", n);
 }
 
 /* Shares are of distinct rows where others copy them; each held-out row counts once. */
@@ -142,10 +110,10 @@ static nicest_status split_training(trainer *t, const nicest_data *data, bool ha
 {
     split s = {0};
     random_stream stream = {t->options.seed, RANDOM_SPLIT, 0};
-    size_t *index = NULL, count = 0;
-    nicest_status status = keep_finite(t, data, &index, &count);
+    row_survey rows = {0};
+    nicest_status status = keep_finite(t, data, &rows);
     if (status == NICEST_OK)
-        TRY_TO(split_open(&s, data, index, count, stream));
+        TRY_TO(split_open(&s, data, rows.index, rows.count, stream));
     if (s.groups < s.rows)
         words_add(&t->said, "copies: %zu of %zu rows repeat others; copies stay in one part",
                   s.rows - s.groups, s.rows);
@@ -164,7 +132,7 @@ static nicest_status split_training(trainer *t, const nicest_data *data, bool ha
         TRY_TO(split_take(&t->rows.both, &s, data, 0, learn + stop, false));
 done:
     split_close(&s);
-    memory_free(index);
+    memory_free(rows.index);
     return status;
 }
 
@@ -173,20 +141,19 @@ static nicest_status split_valid(trainer *t, const nicest_data *data, bool calib
 {
     split s = {0};
     random_stream stream = {t->options.seed, RANDOM_SPLIT, 0};
-    size_t n = nicest_data_rows(data), count = 0;
-    size_t *index = memory_new(n, sizeof *index);
-    nicest_status status = index ? usable_rows(data, t->holes, index, &count) : fail_memory();
-    if (status == NICEST_OK && !count)
+    row_survey rows;
+    nicest_status status = survey_rows(data, t->holes, &rows);
+    if (status == NICEST_OK && !rows.count)
         status = fail(NICEST_E_DATA, "the validation data has no usable row");
     if (status != NICEST_OK)
         goto done;
-    TRY_TO(split_open(&s, data, index, count, stream));
+    TRY_TO(split_open(&s, data, rows.index, rows.count, stream));
     size_t held_out = calibrate ? s.groups / 2 : 0, stop = s.groups - held_out;
     TRY_TO(split_take(&t->rows.valid, &s, data, 0, stop, false));
     TRY_TO(split_take(&t->rows.held_out, &s, data, stop, held_out, true));
 done:
     split_close(&s);
-    memory_free(index);
+    memory_free(rows.index);
     return status;
 }
 
