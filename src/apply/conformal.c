@@ -83,7 +83,6 @@ static double flagged_ranks(size_t n, double rate)
 
 double conformal_threshold(const double *sorted, size_t n, double rate)
 {
-    assert(rate >= 0 && rate <= 1);
     double k = flagged_ranks(n, rate);
     if (!(k >= 1))
         return -HUGE_VAL;

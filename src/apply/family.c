@@ -74,7 +74,7 @@ static void score_rows(void *context, int thread, size_t item)
 nicest_status family_log_density(const double *values, const double *rows, size_t stride, size_t n,
                                  int threads, double *out)
 {
-    assert(values[0] >= 1 && stride >= (size_t)values[0]);
+    assert(values[0] >= 1);
     size_t d = (size_t)values[0];
     mixture m = {d, (size_t)values[1], false, (double *)values + 2 + 2 * d};
     threads = threads < 1 ? parallel_available() : threads;

@@ -1,0 +1,144 @@
+/* sweep.c - `nicest outliers --corrupt`: a line for each level of a corruption. */
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "chart.h"
+#include "roc.h"
+#include "verdict.h"
+
+/* One level: of the corrupted rows alone. */
+typedef struct level_facts {
+    double level, mean, low, high, flagged;
+    nicest_detection found;
+} level_facts;
+
+static void level_scores(const verdict *v, size_t normal, level_facts *f)
+{
+    size_t n = v->n - normal;
+    summary all = summary_of(v->score + normal, n);
+    double *sorted = sorted_copy(v->score + normal, &n);
+    f->mean = all.mean;
+    f->low = quantile(sorted, n, 0.05);
+    f->high = quantile(sorted, n, 0.95);
+    f->flagged = f->found.recall;
+    block_free(sorted);
+}
+
+/* Scores above, decisions below. */
+static void draw_sweep(const judge *j, const corruption *k, const level_facts *facts)
+{
+    size_t n = k->count;
+    unsigned height;
+    double *values = block_new(7 * n, sizeof *values);
+    const double *level = values, *precision = values + 6 * n;
+    const sweep_curve w = {k->kind,       score_label(j), n,
+                           level,         level + n,      level + 2 * n,
+                           level + 3 * n, level + 4 * n,  level + 5 * n};
+    for (size_t i = 0; i < n; i++) {
+        const double row[] = {facts[i].level,          facts[i].mean,        facts[i].low,
+                              facts[i].high,           facts[i].found.auroc, facts[i].flagged,
+                              facts[i].found.precision};
+        for (size_t c = 0; c < 7; c++)
+            values[c * n + i] = row[c];
+    }
+    nicest_model_image(j->model, &height, NULL, NULL);
+    panel p[2];
+    sweep_panels(p, &w, height > 0, j->threshold);
+    if (isfinite(j->threshold))
+        panel_line(&p[1], "precision", 2, level, precision, n)->markers = true;
+    chart c = {.panels = p, .count = 2, .across = 1, .aspect = 0.5};
+    chart_save(&c, &j->s->shared, j->s->picture);
+    block_free(values);
+}
+
+/* Where the table goes to a file, the user sees it in words. */
+static void say_sweep(const judge *j, const corruption *k, const level_facts *facts,
+                      const verdict *v, size_t normal)
+{
+    const shared_settings *shared = &j->s->shared;
+    const nicest_detection *first = &facts[0].found;
+    char alarms[ALARMS_SIZE], rows[64], threshold[96] = "";
+    if (!shared->output || !strcmp(shared->output, "-"))
+        return;
+    if (!isnan(first->threshold))
+        snprintf(threshold, sizeof threshold, "; threshold %.6g of %.40s", first->threshold,
+                 j->s->score);
+    rows_text(summary_of(v->score, normal).rows, normal, rows, sizeof rows);
+    say(shared, "%s and the same corrupted (prevalence 0.5)%s%s", rows, threshold,
+        alarms_text(j, first, alarms));
+    for (size_t i = 0; i < k->count; i++) {
+        char line[96] = "";
+        add_figure(line, sizeof line, "precision", 3, facts[i].found.precision);
+        add_figure(line, sizeof line, "recall", 3, facts[i].found.recall);
+        add_figure(line, sizeof line, "AUROC", 3, facts[i].found.auroc);
+        say(shared, "  %s %-6g mean %.2f (5 to 95 %%: %.2f to %.2f)%s", k->kind, facts[i].level,
+            facts[i].mean, facts[i].low, facts[i].high, line);
+    }
+    say(shared, "at %s %g", k->kind, facts[k->count - 1].level);
+}
+
+/* What the table and `sweep` of --json have of a level. */
+enum { LEVEL_FIGURES = 10 };
+static const char *const LEVEL_NAMES[LEVEL_FIGURES] = {"level",   "mean",      "low",   "high",
+                                                       "flagged", "auroc",     "auprc", "precision",
+                                                       "recall",  "prevalence"};
+
+static void add_level(const level_facts *f, table *out, json_t *lines)
+{
+    const double row[LEVEL_FIGURES] = {f->level,        f->mean,
+                                       f->low,          f->high,
+                                       f->flagged,      f->found.auroc,
+                                       f->found.auprc,  f->found.precision,
+                                       f->found.recall, f->found.prevalence};
+    json_t *line = json_object();
+    for (size_t i = 0; i < LEVEL_FIGURES; i++)
+        json_object_set_new(line, LEVEL_NAMES[i], json_figure(row[i]));
+    json_array_append_new(lines, line);
+    table_add(out, row, 1);
+}
+
+void judge_sweep(judge *j, const nicest_data *data)
+{
+    const outliers_settings *s = j->s;
+    corruption *k = block_new(1, sizeof *k);
+    corruption_parse(k, "--corrupt", s->corrupt);
+    nicest_data *other = k->other ? open_other_data(&s->shared, j->model, k->other) : NULL;
+    level_facts *facts = block_new(k->count, sizeof *facts);
+    verdict v = verdict_new(2 * nicest_data_rows(data), nicest_data_rows(data));
+    json_t *lines = json_array();
+    j->has_truth = true;
+    corruption_check(k, data, other);
+    judge_data(j, data, &v, 0, false);
+    table out = table_open(s->shared.output, LEVEL_NAMES, LEVEL_FIGURES);
+    for (size_t i = 0; i < k->count; i++) {
+        /* Normal rows are judged once; the corrupted ones take their place behind them. */
+        level_facts f = {.level = k->levels[i]};
+        size_t n = nicest_data_rows(data);
+        nicest_data *made;
+        need(nicest_corrupt(&made, data, k->kind, k->levels[i], other, j->s->shared.seed,
+                            j->s->shared.threads));
+        judge_data(j, made, &v, n, true);
+        nicest_data_free(made);
+        f.found = decide(j, &v);
+        level_scores(&v, n, &f);
+        facts[i] = f;
+        add_level(&facts[i], &out, lines);
+    }
+    table_close(&out);
+    say_sweep(j, k, facts, &v, nicest_data_rows(data));
+    json_t *object = detection_json(j, &facts[k->count - 1].found, &v);
+    nicest_data *last;
+    need(nicest_corrupt(&last, data, k->kind, k->levels[k->count - 1], other, s->shared.seed,
+                        s->shared.threads));
+    json_object_set_new(object, "baselines", baselines_json(j, data, last, &v));
+    json_object_set_new(object, "sweep", lines);
+    if (s->picture)
+        draw_sweep(j, k, facts);
+    print_json(&s->shared, object);
+    nicest_data_free(last);
+    nicest_data_free(other);
+    verdict_free(&v);
+    block_free(facts);
+    block_free(k);
+}

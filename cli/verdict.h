@@ -1,0 +1,78 @@
+/* verdict.h - rows judged by a score: what is known of them, the threshold, what is flagged, and
+ * the figures and words about it. For `nicest outliers`. */
+#ifndef NICEST_CLI_VERDICT_H
+#define NICEST_CLI_VERDICT_H
+
+#include "common.h"
+
+typedef struct outliers_settings {
+    shared_settings shared;
+    const char *model, *data, *against, *corrupt, *score, *neighbours, *calibrate, *save;
+    const char *picture, *roc, *pr;
+    size_t group;
+    double rate, threshold;
+    bool best_f1;
+    const char *keep;
+    int explain;
+} outliers_settings;
+
+/* The truth about a row. */
+enum { NORMAL, OUTLIER, UNKNOWN };
+
+/* Rows with what is known and found about them. */
+typedef struct verdict {
+    size_t n, first; /* all rows; those of DATA, which come first: groups do not reach across */
+    double *logp, *score, *p;
+    unsigned char *truth;
+} verdict;
+
+typedef struct judge {
+    const outliers_settings *s;
+    nicest_model *model;
+    char calibrated_name[64]; /* of the score, as calibration knows it */
+    bool calibrated;          /* for this score */
+    double threshold;
+    size_t calibration_rows;
+    bool has_truth;
+} judge;
+
+enum { ASKED_SIZE = 128, ALARMS_SIZE = 192 };
+
+verdict verdict_new(size_t n, size_t first);
+void verdict_free(verdict *v);
+bool by_label(const outliers_settings *s);
+/* Words have no zero: unless one of them says so, nothing tells which rows are normal. */
+void check_labels(const outliers_settings *s, const nicest_data *data);
+/* Rows `at` and on of the verdict are those of data. */
+void judge_data(const judge *j, const nicest_data *data, verdict *v, size_t at, bool outlier);
+/* Scores that are numbers, of rows (groups) with a truth, and that; *n becomes their count. */
+double *known_scores(const verdict *v, const double *scores, size_t group, unsigned char *truth,
+                     size_t *n);
+void ask_calibration(judge *j);
+/* Before any advice: what the model cannot have, no threshold helps. One row tells. */
+void check_model_has(const judge *j, const nicest_data *data);
+void say_calibration(const judge *j);
+/* Of rows, or groups. */
+double flagged_share(const verdict *v, double threshold, size_t group);
+json_t *baselines_json(const judge *j, const nicest_data *data, const nicest_data *against,
+                       const verdict *v);
+json_t *detection_json(const judge *j, const nicest_detection *d, const verdict *v);
+/* " (asked: at most 5 %; 59 calibration rows allow 1.1 to 11.9 %)" where the threshold follows from
+ * that; many rows leave nothing to say. */
+const char *asked_text(const judge *j, char text[ASKED_SIZE]);
+/* "; false alarms 4.00 % (asked: at most 5 %)"; empty where there are none to speak of. */
+const char *alarms_text(const judge *j, const nicest_detection *d, char text[ALARMS_SIZE]);
+/* "  recall 0.1234" behind the line, where it is a number. */
+void add_figure(char *line, size_t size, const char *name, int digits, double value);
+/* Why there is no curve where all rows are of one kind; else NULL. */
+const char *one_kind(const nicest_detection *d);
+void say_truth(const judge *j, const nicest_detection *d);
+/* nicest_detect takes NaN as "the best": where nothing can be flagged, -infinity asks for that. */
+nicest_detection decide(const judge *j, const verdict *v);
+/* "log p, nats", or the name of the score. */
+const char *score_label(const judge *j);
+
+/* sweep.c: DATA against the same corrupted ever more, a line for each level. */
+void judge_sweep(judge *j, const nicest_data *data);
+
+#endif
