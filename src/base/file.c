@@ -8,6 +8,7 @@
 #endif
 #include "base/file.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -371,6 +372,7 @@ static nicest_status read_gzip(file_reader *reader, void *buffer, size_t size, s
 
 nicest_status file_reader_read(file_reader *reader, void *buffer, size_t size, size_t *got)
 {
+    assert(buffer != NULL || size == 0);
     size_t count = 0;
     if (size > 0)
         TRY(reader->gzip ? read_gzip(reader, buffer, size, &count)
@@ -604,6 +606,7 @@ nicest_status file_writer_open(file_writer **writer, const char *path)
 
 nicest_status file_writer_gzip(file_writer *writer)
 {
+    assert(!writer->gzip && writer->waiting == 0);
     writer->stream = new_stream();
     writer->gzip =
         deflateInit2(&writer->stream, 6, Z_DEFLATED, GZIP_WINDOW, 8, Z_DEFAULT_STRATEGY) == Z_OK;
@@ -637,6 +640,7 @@ static nicest_status fail_broken(const file_writer *writer)
 
 nicest_status file_writer_write(file_writer *writer, const void *bytes, size_t size)
 {
+    assert(writer != NULL && (bytes != NULL || size == 0));
     if (writer->broken != NICEST_OK)
         return fail_broken(writer);
     if (writer->gzip)

@@ -1,6 +1,7 @@
 /* gaussian.c - see gaussian.h. */
 #include "base/gaussian.h"
 
+#include <assert.h>
 #include <math.h>
 #include <string.h>
 
@@ -16,6 +17,7 @@ size_t gaussian_packed(size_t d)
 
 size_t gaussian_column(size_t d, size_t j)
 {
+    assert(j <= d);
     return j * d - j * (j + 1) / 2 + j;
 }
 
@@ -134,6 +136,7 @@ double gaussian_shrink(const double *rows, size_t n, size_t d, const double *mea
 /* Column by column: each takes what those before it leave, and is not touched again. */
 void gaussian_factor_first(double *packed, size_t d, size_t count, double least)
 {
+    assert(count <= d && least >= 0);
     for (size_t j = 0; j < count; j++) {
         double *column = packed + gaussian_column(d, j);
         for (size_t k = 0; k < j; k++) {
@@ -154,6 +157,7 @@ void gaussian_factor(double *packed, size_t d, double least)
 
 void gaussian_condition(double *packed, size_t d, size_t seen, double least)
 {
+    assert(seen <= d);
     gaussian_factor_first(packed, d, seen, least);
     for (size_t j = seen; j < d; j++)
         for (size_t k = 0; k < seen; k++) {
@@ -190,6 +194,7 @@ void gaussian_square(const double *factor, size_t d, double *packed)
 
 void gaussian_eliminate(const double *factor, size_t d, size_t count, double *z)
 {
+    assert(count <= d);
     for (size_t j = 0; j < count; j++) {
         const double *column = factor + gaussian_column(d, j);
         z[j] /= column[0];
@@ -264,12 +269,14 @@ VECTOR_CLONES static void subtract_columns(const double *coefficient, size_t ste
 void gaussian_subtract_row(const double *factor, size_t d, size_t i, size_t count, const double *z,
                            size_t n, double *out)
 {
+    assert(i < d && count <= i && n % GAUSSIAN_LANES == 0);
     subtract_columns(factor + i, d - 1, 1, count, z, n, out);
 }
 
 void gaussian_subtract_column(const double *factor, size_t d, size_t i, size_t end, const double *z,
                               size_t n, double *out)
 {
+    assert(i < end && end <= d && n % GAUSSIAN_LANES == 0);
     subtract_columns(factor + gaussian_column(d, i) + 1, 1, 0, end - i - 1, z + (i + 1) * n, n,
                      out);
 }
@@ -292,6 +299,7 @@ INLINE void add_dots(const double *x, const double *y, size_t stride, size_t n, 
 VECTOR_CLONES void gaussian_add_sums(const double *x, const double *y, size_t count, size_t n,
                                      double *out)
 {
+    assert(n % GAUSSIAN_LANES == 0);
     size_t i = 0;
     for (; i + 4 <= count; i += 4)
         add_dots(x, y + i * n, n, n, 4, out + i);

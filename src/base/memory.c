@@ -102,6 +102,7 @@ void *memory_resize(void *block, size_t count, size_t size)
 
 bool memory_grow(void *block, size_t wanted, size_t *capacity, size_t size)
 {
+    assert(size > 0);
     void *here;
     size_t larger = *capacity < SIZE_MAX / 4 ? 2 * *capacity + 16 : wanted;
     if (wanted <= *capacity)

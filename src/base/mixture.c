@@ -39,6 +39,7 @@ size_t mixture_part_size(size_t columns, bool diagonal)
 /* log w, m, L of part k, one after the other. */
 static double *part_at(const mixture *m, size_t k)
 {
+    assert(k < m->parts);
     return m->part + k * mixture_part_size(m->columns, m->diagonal);
 }
 
@@ -133,6 +134,7 @@ nicest_status mixture_view_new(mixture_view **out, const mixture *m, bool holes)
 
 void mixture_changed(mixture_view *v, size_t k)
 {
+    assert(k < v->m->parts);
     v->known[k] = 0;
 }
 
@@ -249,6 +251,7 @@ const double *mixture_block(mixture_view *v, const double *x, size_t n, double *
 /* d log p / dx = -sum_k share_k C_oo^-1 (x_o - m_o): from z by back substitution. */
 void mixture_block_gradient(mixture_view *v, const double *x, size_t n, double *gradient)
 {
+    assert(n <= MIXTURE_BLOCK);
     size_t d = v->m->columns;
     memset(gradient, 0, d * n * sizeof *gradient);
     for (size_t k = 0; k < v->m->parts; k++) {
@@ -275,6 +278,7 @@ size_t mixture_sums_size(const mixture *m)
 void mixture_block_sums(mixture_view *v, size_t k, const double *x, const double *share, size_t n,
                         bool squares, double *sums)
 {
+    assert(k < v->m->parts && n <= MIXTURE_BLOCK);
     size_t d = v->m->columns;
     const double *mean = part_at(v->m, k) + 1, *factor = v->seen < d ? factor_of(v, k) : NULL;
     double *y = v->y, *product = v->z, *square = sums + 1 + d, count = 0;
@@ -404,6 +408,7 @@ enum { MOST_CHUNKS = 32, CHUNK_NUMBERS = 1 << 23, SHORT_RUN = 10, LLOYD_ROUNDS =
 
 static double *sums_at(const em *e, size_t chunk, size_t k)
 {
+    assert(chunk < e->chunks && k < e->parts);
     return e->sums + (chunk * e->parts + k) * (1 + e->d + e->size);
 }
 

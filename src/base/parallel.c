@@ -9,6 +9,7 @@
 #endif
 #include "base/parallel.h"
 
+#include <assert.h>
 #include <limits.h>
 #ifndef NICEST_NO_THREADS
 #include <pthread.h>
@@ -220,6 +221,7 @@ static void run_items(team_job *job)
 
 void parallel_for(int threads, size_t items, parallel_body body, void *context)
 {
+    assert(body != NULL);
     if (items < (size_t)(threads > 0 ? threads : 0))
         threads = (int)items;
     team_job job = {body, context, items, threads, false, 0};
@@ -228,6 +230,7 @@ void parallel_for(int threads, size_t items, parallel_body body, void *context)
 
 void parallel_each(int threads, parallel_body body, void *context)
 {
+    assert(body != NULL);
     if (threads < 1)
         threads = 1;
     team_job job = {body, context, (size_t)threads, threads, true, 0};

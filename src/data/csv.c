@@ -6,6 +6,7 @@
  * library. */
 #include "data/csv.h"
 
+#include <assert.h>
 #include <math.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -715,6 +716,7 @@ nicest_status csv_column_names(char ***names, const csv_stream *stream)
 nicest_status csv_expect(csv_stream *s, const size_t *columns, const column_kind *kinds,
                          size_t count)
 {
+    assert(count > 0);
     size_t *fields = memory_new(count, sizeof *fields), number;
     text_column *made = memory_new(count, sizeof *made);
     nicest_status status = fields != NULL && made != NULL ? NICEST_OK : fail_memory();

@@ -1,6 +1,7 @@
 /* field.c - see field.h. */
 #include "data/field.h"
 
+#include <assert.h>
 #include <string.h>
 
 #include "base/memory.h"
@@ -43,6 +44,7 @@ static nicest_status unquote(const dialect *d, field_room *room, const char **p,
 nicest_status field_take(const dialect *d, field_room *room, const char **p, const char *end,
                          const char **text, size_t *size)
 {
+    assert(*p <= end);
     const char *start = *p;
     bool blanks = d->separator == ' ';
     while (start < end && (*start == ' ' || (blanks && *start == '\t')))

@@ -3,6 +3,7 @@
  * Owns the arithmetic of axes and strides. Does not read files. */
 #include "data/shape.h"
 
+#include <assert.h>
 #include <stdint.h>
 
 #include "base/memory.h"
@@ -66,6 +67,7 @@ static nicest_status find_offsets(source_table *t, const shape *s, const size_t 
 
 nicest_status shape_table(source_table *table, const shape *s, value_type type, bool fortran)
 {
+    assert(s->axes >= 1 && s->axes <= SHAPE_MOST);
     size_t stride[SHAPE_MOST] = {0}, size = value_size(type);
     table->type = type;
     table->rows = s->size[0];

@@ -5,6 +5,7 @@
  * values are neighbours. Does not know where the values came from. */
 #include "data/source.h"
 
+#include <assert.h>
 #include <math.h>
 #include <stdatomic.h>
 #include <stdint.h>
@@ -130,6 +131,7 @@ static const value_kind KINDS[VALUE_TYPES] = {
 
 size_t value_size(value_type type)
 {
+    assert(type < VALUE_TYPES);
     return KINDS[type].size;
 }
 
@@ -145,6 +147,7 @@ bool value_is_integer(value_type type)
 
 void value_store(value_type type, const double *values, size_t count, unsigned char *out)
 {
+    assert(type < VALUE_TYPES);
     KINDS[type].store(values, count, out);
 }
 
@@ -191,6 +194,7 @@ static size_t column_offset(const source_table *t, size_t column)
 
 void source_table_column(const source_table *table, size_t column, double *out)
 {
+    assert(column < table->columns);
     KINDS[table->type].widen(table->values + column_offset(table, column), table->row_stride,
                              table->rows, out, 1);
 }
@@ -290,11 +294,13 @@ static void read_columns(const source_table *t, size_t first, size_t count, doub
 
 static size_t body_row(const nicest_data *data, size_t row)
 {
+    assert(row < data->rows);
     return data->index != NULL ? data->index[row] : data->first + row;
 }
 
 void source_read(const nicest_data *data, size_t first, size_t count, double *out)
 {
+    assert(first <= data->rows && count <= data->rows - first);
     const source_body *body = data->body;
     const source_table *t = &body->table;
     if (data->index == NULL && !body->dense) {
@@ -713,6 +719,7 @@ nicest_status source_take_weights(nicest_data *data, const char *name, const cha
 
 nicest_status source_make(nicest_data **out, const source_made *made)
 {
+    assert(made->block != NULL);
     size_t n = made->rows, d = made->columns;
     const nicest_data *like = made->like;
     source_table t = {.kind = like != NULL ? like->body->table.kind : "memory",

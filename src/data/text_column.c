@@ -1,6 +1,7 @@
 /* text_column.c - see text_column.h. */
 #include "data/text_column.h"
 
+#include <assert.h>
 #include <math.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -28,6 +29,7 @@ void word_list_close(word_list *list)
 
 const char *word_list_text(const word_list *list, size_t number)
 {
+    assert(number < list->count);
     return list->text + list->start[number];
 }
 
@@ -43,6 +45,7 @@ static uint64_t hash_word(const char *word, size_t size)
 /* The slot of the word, or the free one where it belongs. */
 static size_t slot_of(const word_list *list, const char *word, size_t size)
 {
+    assert(list->slots > list->count);
     size_t at = (size_t)hash_word(word, size) & (list->slots - 1);
     for (; list->slot[at] != 0; at = (at + 1) & (list->slots - 1)) {
         const char *other = word_list_text(list, list->slot[at] - 1);

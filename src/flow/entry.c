@@ -173,6 +173,7 @@ size_t entry_value(const entry *e, size_t value)
     size_t j = 0;
     while (e->column[j].role != ENTRY_VALUE || e->column[j].given > 0 || e->place[j].value != value)
         j++;
+    assert(j < e->columns);
     return j;
 }
 
@@ -191,6 +192,7 @@ static const double IMPOSSIBLE = -1;
 /* Place of v in a column's table, as floats say it; its length where it is not there. */
 static size_t find_state(const entry *e, size_t j, double v)
 {
+    assert(j < e->columns);
     const double *table = e->table + e->place[j].table;
     size_t low = 0, count = (size_t)e->column[j].states, high = count;
     while (low < high) {
@@ -225,6 +227,7 @@ static bool is_special(const entry *e, size_t j, double v)
 
 bool entry_is_value(const entry *e, size_t j, double v)
 {
+    assert(j < e->columns);
     return e->column[j].role == ENTRY_VALUE && isfinite(v) && !is_special(e, j, v);
 }
 

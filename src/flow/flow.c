@@ -1,6 +1,7 @@
 /* flow.c - see flow.h. Owns the corridor: door, layers in order, prior, and back. */
 #include "flow/flow.h"
 
+#include <assert.h>
 #include <float.h>
 #include <math.h>
 #include <stdio.h>
@@ -265,6 +266,7 @@ static size_t taping_layers(const flow *f, size_t end)
 /* Where the input of layer i is kept, from row `first` on. */
 static double *kept_input(const flow_workspace *w, size_t i, size_t first)
 {
+    assert(i < w->flow->spec.count && first < w->capacity);
     return w->inputs + (taping_layers(w->flow, i) * w->capacity + first) * w->flow->spec.columns;
 }
 
@@ -425,6 +427,7 @@ void flow_transposed(flow_workspace *w, bool all)
 
 real *flow_block_scratch(flow_workspace *w, int thread)
 {
+    assert(thread >= 0 && thread < w->threads);
     return w->workers[thread].block;
 }
 
@@ -765,6 +768,7 @@ static void transpose_before_pass(flow_workspace *w)
 /* In passes of at most w->rows rows where there is a tape. */
 void flow_run(flow_workspace *w, const flow_job *job)
 {
+    assert(!wants_gradient(job) || w->use != FLOW_SCORE);
     if (wants_gradient(job) || w->bf16)
         transpose_before_pass(w);
     size_t most = wants_gradient(job) ? w->rows : job->rows;
@@ -886,6 +890,7 @@ static void keep_gradient(void *context, int thread, size_t item)
 
 flow_pass flow_learn(flow_workspace *w, const flow_job *job)
 {
+    assert(w->use >= FLOW_LEARN && job->rows <= w->rows);
     size_t tiles = tiles_of(job->rows, w->tile);
     w->total = job->total > 0 ? job->total : (double)job->rows;
     w->accumulate = job->accumulate;
@@ -916,6 +921,7 @@ flow_pass flow_learn(flow_workspace *w, const flow_job *job)
 void flow_gradient(flow_workspace *w, int thread, const block *which, real *g,
                    gemm_prefetch *prefetch)
 {
+    assert(thread >= 0 && thread < w->threads);
     if (keeps_gradient(w))
         memcpy(g, w->gradient + which->offset, which->count * sizeof *g);
     else

@@ -1,6 +1,7 @@
 /* grammar.c - see grammar.h. Every number is checked before anything is made from it. */
 #include "flow/grammar.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -14,6 +15,7 @@ nicest_status spec_refuse(const spec_line *l, const char *sentence)
 
 void *layer_new(const layer_class *class, size_t size, const spec_shape *shape, layer **out)
 {
+    assert(size >= sizeof(layer));
     layer *made = memory_new(1, size);
     if (made)
         *made = (layer){class, shape->columns};

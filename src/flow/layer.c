@@ -3,6 +3,7 @@
  * Owns tensor_list and block_list; the mathematics is in the files of the layers. */
 #include "flow/layer.h"
 
+#include <assert.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -42,6 +43,7 @@ void block_add(block_list *list, const block *item)
 /* Few sizes, so that workspaces know them all: whole vectors, and a panel or two of a product. */
 size_t tile_padded(size_t rows)
 {
+    assert(rows <= 2 * GEMM_PANEL);
     return rows <= GEMM_COLUMNS ? GEMM_COLUMNS : rows <= GEMM_PANEL ? GEMM_PANEL : 2 * GEMM_PANEL;
 }
 
@@ -56,6 +58,7 @@ size_t batch_padded(const batch *b, size_t number)
 /* Each lane takes every sixteenth row, whatever the tiles: the bits do not depend on them. */
 double batch_sum(const batch *b, const real *matrix, size_t width, size_t j)
 {
+    assert(j < width);
     real lanes[VECTOR_LANES] = {0};
     double sum = 0;
     for (size_t first = 0, i = 0; first < b->rows; first += b->tile, i++) {
@@ -87,6 +90,7 @@ void tile_add_logdet(tile *t, const real *log_scale, double sign)
 
 void tile_add_weight(const tile *t, size_t j, real *g)
 {
+    assert(j < t->columns);
     const real *seen = t->mask ? t->mask + j * t->padded : NULL;
     for (size_t r = 0; r < t->rows; r++)
         g[r] += seen ? t->weight[r] * seen[r] : t->weight[r];

@@ -39,6 +39,7 @@ size_t map_panels(size_t in)
 
 real *tile_taped(const tile *t, size_t i)
 {
+    assert(t->tape != NULL);
     return t->tape->matrix[i] + t->first * t->tape->width[i];
 }
 
@@ -148,6 +149,7 @@ static void one_row_forward(const map *m, const tile *t, const real *a, size_t f
 void map_forward(const map *m, const tile *t, const real *operand, size_t first, size_t rows,
                  gemm_start start, gemm_end end, const real *bias, real *out)
 {
+    assert(first + rows <= m->out);
     if (t->padded == 1 && t->forms.columns && end != GEMM_SLOPE && end != GEMM_GATE) {
         one_row_forward(m, t, operand, first, rows, start, end, bias ? bias + first : NULL, out);
         return;
@@ -198,6 +200,7 @@ void map_backward(const map *m, tile *t, const real *delta, gemm_start start, ge
 
 void map_transpose(const map *m, const block *which, const real *theta, weight_forms *forms)
 {
+    assert(which->row + which->rows <= m->out);
     size_t at = (size_t)(m->weight - theta);
     if (forms->columns) {
         for (size_t i = which->row; i < which->row + which->rows; i++)
@@ -250,6 +253,7 @@ static void add_gradient(const batch *b, gemm_shape s, const real *delta, const 
 void map_gradient(const map *m, const batch *b, size_t input, size_t delta, const block *which,
                   real *g)
 {
+    assert(which->row + which->rows <= m->out);
     size_t same = b->rows / b->tile;
     size_t reads = m->limit ? m->limit[which->row + which->rows - 1] : m->in;
     const real *a = b->tape->matrix[input], *d = b->tape->matrix[delta];

@@ -376,6 +376,7 @@ const real *mlp_hidden(const mlp *m, tile *t, const real *input, const real *con
 
 void mlp_output(const mlp *m, tile *t, const real *hidden, size_t first, size_t rows, real *out)
 {
+    assert(first + rows <= m->map[m->count - 1].out);
     const map *last = &m->map[m->count - 1];
     map_forward(last, t, hidden, first, rows, GEMM_BIAS, GEMM_PLAIN, last->bias, out);
     tile_note(t, 0, out, rows);
@@ -468,6 +469,7 @@ static void step_map(const mlp *m, tile *t, const mlp_steps *s, size_t l, size_t
 
 void mlp_step(const mlp *m, tile *t, mlp_steps *s, size_t first, size_t rows, real *out)
 {
+    assert(m->limit && first + rows <= m->map[m->count - 1].out);
     size_t need[MOST_HIDDEN + 1]; /* units of the hidden layers that these outputs read */
     size_t reads = m->map[m->count - 1].limit[first + rows - 1];
     for (size_t l = m->count - 1; l-- > 0;) {

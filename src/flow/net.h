@@ -5,6 +5,8 @@
 #ifndef NICEST_FLOW_NET_H
 #define NICEST_FLOW_NET_H
 
+#include <assert.h>
+
 #include "flow/mlp.h"
 #include "flow/rule.h"
 
@@ -77,6 +79,7 @@ static inline size_t net_chunk(const net_layer *c, size_t padded)
 static inline rule_job net_job(const net_layer *c, tile *t, size_t first, size_t columns,
                                real *parameters)
 {
+    assert(first + columns <= c->move_width);
     size_t at = (c->move + first) * t->padded;
     bool keeps = c->rule.class->keeps && t->tape;
     real *kept = keeps ? tile_taped(t, mlp_tape(&c->net, NULL)) : NULL;

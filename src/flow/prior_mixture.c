@@ -13,6 +13,7 @@
  */
 #include "flow/prior_mixture.h"
 
+#include <assert.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -136,6 +137,7 @@ done:
 /* A of part k, packed. */
 static void read_factor(const prior_mixture *p, size_t k, double *factor)
 {
+    assert(k < p->parts);
     size_t d = p->layer.columns;
     const real *from = p->part + k * (d + p->size) + d, *scale = p->start + (2 * k + 1) * d;
     for (size_t i = 0; i < d; i++) {
@@ -220,6 +222,7 @@ void prior_mixture_sample(const layer *self, void *memo_as_pointer, random_strea
 static size_t next_pattern(memo *o, const double *x, const real *taped, const real *mask, size_t n,
                            size_t *padded)
 {
+    assert(n <= MIXTURE_BLOCK);
     size_t d = o->m->columns, first = 0, count = 0;
     while (first < n && o->done[first])
         first++;

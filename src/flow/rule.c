@@ -3,6 +3,7 @@
  *     additive  y = x + m, log|det| = 0 */
 #include "flow/rule.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -79,6 +80,7 @@ nicest_status rule_parse(const spec_line *l, rule *self, const char *otherwise,
 
 size_t rule_chunk(const rule *self, size_t padded)
 {
+    assert(self->parameters > 0 && padded > 0);
     size_t values = 32768 / (self->parameters * padded), step = 2 * GEMM_TILE_ROWS;
     return values < step ? step : values / step * step;
 }

@@ -5,6 +5,7 @@
  * A is the weights, columns of B outside where B is a batch. */
 #include "kernel/gemm.h"
 
+#include <assert.h>
 #include <stdatomic.h>
 #include <string.h>
 
@@ -39,6 +40,7 @@ const char *gemm_level_name(gemm_level level)
 
 void gemm_set_level(gemm_level level)
 {
+    assert(level <= gemm_best_level());
     atomic_store_explicit(&chosen_level, (int)level, memory_order_relaxed);
 }
 

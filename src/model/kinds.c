@@ -1,6 +1,7 @@
 /* kinds.c - see kinds.h. */
 #include "model/kinds.h"
 
+#include <assert.h>
 #include <string.h>
 
 #include "base/memory.h"
@@ -8,6 +9,7 @@
 
 char **kinds_words(const char *const *texts, size_t count)
 {
+    assert(texts != NULL || count == 0);
     size_t size = (count + 1) * sizeof(char *);
     for (size_t i = 0; i < count; i++)
         size += strlen(texts[i]) + 1;

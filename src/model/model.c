@@ -4,6 +4,7 @@
  * kept sorted by name, so that the order in which they were set leaves no trace in a file. */
 #include "model/model.h"
 
+#include <assert.h>
 #include <math.h>
 #include <string.h>
 
@@ -90,6 +91,7 @@ static size_t find_item(const model_items *all, const char *name, bool *there)
  * failure. */
 static nicest_status put_item(model_items *all, const char *name, model_item item)
 {
+    assert(!(item.text && item.values));
     bool there, keep = item.text || item.values;
     size_t place = find_item(all, name, &there);
     model_item *at = all->item + place;

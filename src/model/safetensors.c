@@ -6,6 +6,7 @@
  * ours (tests/json_memory.h). */
 #include "model/safetensors.h"
 
+#include <assert.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -328,6 +329,7 @@ size_t safetensors_count(const safetensors *file)
 
 safetensors_tensor safetensors_get(const safetensors *file, size_t i)
 {
+    assert(i < file->count);
     return file->tensors[i];
 }
 
@@ -352,6 +354,7 @@ size_t safetensors_text_count(const safetensors *file)
 
 safetensors_text safetensors_get_text(const safetensors *file, size_t i)
 {
+    assert(i < file->text_count);
     return file->texts[i];
 }
 
