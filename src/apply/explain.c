@@ -9,7 +9,7 @@
  *
  * A bad column smears over the good ones that depend on it. So columns are hidden one more in each
  * round, always the most surprising ones given what is left, each replaced by its median given all
- * others, until the row is usual. Owns no likelihood: that is flow.c. */
+ * others, until the row is usual. Owns no likelihood: that is flow/pass.c. */
 #include <assert.h>
 #include <math.h>
 #include <stdbool.h>

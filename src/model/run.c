@@ -1,7 +1,7 @@
 /* run.c - the public functions that run a model: thin ways into flow_run.
  *
  * Owns the checks of a caller's arguments and the random streams: scoring and encoding draw from
- * RANDOM_SCORE, sampling from RANDOM_SAMPLE. Every likelihood comes from flow.c. */
+ * RANDOM_SCORE, sampling from RANDOM_SAMPLE. Every likelihood comes from flow/pass.c. */
 #include <math.h>
 
 #include "base/memory.h"
