@@ -1,6 +1,6 @@
 /* score.c - a model against a whole data set: do they belong together, and how likely is each row.
  *
- * Rows are read tile by tile, by the thread that scores them. Owns no arithmetic: that is flow/pass.c.
+ * Rows are read tile by tile, by the thread that scores them. Owns no arithmetic: that is pass.c.
  */
 #include <math.h>
 #include <stdatomic.h>
