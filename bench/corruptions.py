@@ -82,10 +82,9 @@ def show(options, folder):
                 text += f"@{options.other}/t10k-images-idx3-ubyte.gz"
             call(options, "corrupt", f"{options.test}[0:4]", "--with", text, "-q", "-o", str(folder / "some.npy"))
             tiles.append(np.load(folder / "some.npy").reshape(4, 28, 28)[0])
-    # `convert` lays n pictures out as square as it can; a picture of a whole row keeps kinds in rows
     rows = [np.hstack(tiles[i:i + SHOWN]) for i in range(0, len(tiles), SHOWN)]
-    np.save(folder / "all.npy", np.stack([np.vstack(rows).astype("uint8")] * 2))
-    call(options, "convert", f"{folder / 'all.npy'}[0:1]", "-q", "-o", str(pathlib.Path(options.out) / "corruptions.svg"))
+    np.save(folder / "all.npy", np.vstack(rows).astype("uint8")[None])
+    call(options, "convert", str(folder / "all.npy"), "-q", "-o", str(pathlib.Path(options.out) / "corruptions.svg"))
 
 
 def measure(options, folder):

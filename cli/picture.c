@@ -58,7 +58,7 @@ nicest_image picture_grid(const picture_format *f, const double *rows, size_t n,
     size_t d = (size_t)f->height * f->width * f->channels;
     if (!across)
         across = (size_t)ceil(sqrt((double)n * f->height / f->width) - 1e-9);
-    across = across < 1 ? 1 : across;
+    across = across < 1 ? 1 : n && across > n ? n : across;
     size_t down = n ? (n + across - 1) / across : 1;
     size_t longest = across * f->width > down * f->height ? across * f->width : down * f->height;
     size_t scale = (side ? side : 800) / longest;
