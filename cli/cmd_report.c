@@ -196,13 +196,15 @@ static void say_beside(page *p, const material *m)
         own = record_number(m, "valid_logp");
     if (isnan(own))
         return;
-    page_add(p, "<p>Rows held out of its training have %.5g nats in the mean", own);
+    page_add(p, "<p>Rows that were held out of training have a mean log-likelihood of %.5g nats (higher is "
+                "better)",
+             own);
     for (size_t i = 0; i < 3; i++) {
         double value = json_is_number(values[i]) ? json_number_value(values[i]) : NAN;
         if (isnan(value))
             continue;
         page_add(p, "%s%s %.5g",
-                 count++ ? ", " : ". Closed forms, fitted to the same rows as it: ", names[i],
+                 count++ ? ", " : ". Closed forms, fitted to the same rows: ", names[i],
                  value);
         if (value > best) {
             best = value;
@@ -282,8 +284,8 @@ static void say_careful(page *p, const material *m)
              m->n);
     if (train - held > 0.05 * (double)m->d + 0.1)
         care(p, &count,
-             "Rows it has learnt from are %.3g nats more likely than rows it has not seen: some of "
-             "what it knows is those rows by heart.",
+             "Rows it has learnt from are %.3g nats likelier than rows that it has not seen: it has "
+             "learnt some of them by heart.",
              train - held);
     const json_t *curve = json_object_get(m->training, "curve"), *kept = kept_point(m);
     size_t points = json_array_size(curve);
