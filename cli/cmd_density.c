@@ -9,7 +9,7 @@
 
 typedef struct density_settings {
     shared_settings shared;
-    const char *model, *box;
+    const char *model, *box, *given;
     size_setting grid;
     bool log;
 } density_settings;
@@ -19,12 +19,15 @@ typedef struct density_settings {
 /* clang-format off */
 static const option DENSITY_OPTIONS[] = {
     {.name = "MODEL", .type = OPTION_ARGUMENT, .offset = AT(model), .required = true,
-     .help = "a model of one or two columns"},
+     .help = "a model of one or two columns, and of any that are given"},
     {.group = "Grid", .name = "box", .type = OPTION_TEXT, .argument = "LOW,HIGH[,LOW,HIGH]",
      .offset = AT(box), .unset = "the middle of the model's own samples",
      .help = "range of each column"},
     {.name = "grid", .type = OPTION_SIZE, .argument = "HxW", .offset = AT(grid),
      .unset = "400x400 in a picture, else 100x100", .help = "cells; 1xW for one column"},
+    {.name = "given", .type = OPTION_TEXT, .argument = "COLUMN=VALUE,...", .offset = AT(given),
+     .help = "of a model that was trained --given these columns: the density of the others given "
+             "these values"},
     {.name = "log", .type = OPTION_FLAG, .offset = AT(log),
      .help = "of a picture: the log density, down to 12 nats below the peak"},
     {0},
@@ -33,15 +36,39 @@ static const option DENSITY_OPTIONS[] = {
 
 /* The grid and its place. */
 typedef struct density_map {
-    size_t d, width, height;
+    size_t d, which[2], width, height; /* columns that are not given */
     double box[4];
     double *logp; /* [height, width], the top row first */
     double integral;
 } density_map;
 
+/* The one or two columns that the density is of. */
+static density_map free_columns(const density_settings *s, const nicest_model *model)
+{
+    density_map m = {0};
+    for (size_t j = 0; j < nicest_model_columns(model); j++) {
+        if (nicest_model_given(model, j))
+            continue;
+        if (m.d < 2)
+            m.which[m.d] = j;
+        m.d++;
+    }
+    if (m.d < 1 || m.d > 2)
+        refuse(STATUS_USAGE, "density: %s has %zu columns; a grid needs 1 or 2", s->model, m.d);
+    if (m.d == 1 && s->grid.height > 1)
+        refuse(STATUS_USAGE, "density: --grid: %s has one column; wanted 1x%u, not %ux%u", s->model,
+               s->grid.width, s->grid.height, s->grid.width);
+    return m;
+}
+
 static density_map measure_grid(const density_settings *s, const nicest_model *model, bool picture)
 {
-    density_map m = {.d = nicest_model_columns(model)};
+    density_map m = free_columns(s, model);
+    size_t all = nicest_model_columns(model);
+    double *given = read_given(model, s->given, "density");
+    if (m.d < all && !given)
+        refuse(STATUS_USAGE,
+               "density: %s was trained with given columns; --given says their values", s->model);
     size_t standard = picture ? 400 : 100;
     m.width = s->grid.width ? s->grid.width : m.d == 1 ? 10 * standard : standard;
     m.height = m.d == 1 ? 1 : s->grid.height ? s->grid.height : standard;
@@ -50,20 +77,23 @@ static density_map measure_grid(const density_settings *s, const nicest_model *m
     else {
         /* Where nearly all of the samples lie, and a little more. */
         enum { SAMPLES = 20000 };
-        double *rows = sample_rows(&s->shared, model, SAMPLES, 1);
+        double *rows = sample_rows(&s->shared, model, given, SAMPLES, 1);
         /* as the density sees them */
         need(nicest_encode(model, rows, SAMPLES, s->shared.seed, rows));
         for (size_t k = 0; k < m.d; k++)
-            middle_range(rows, SAMPLES, m.d, k, 0.001, 0.15, m.box + 2 * k);
+            middle_range(rows, SAMPLES, all, m.which[k], 0.001, 0.15, m.box + 2 * k);
         block_free(rows);
     }
     for (size_t k = 0; k < m.d; k++)
         if (!(m.box[2 * k] < m.box[2 * k + 1]))
             refuse(STATUS_USAGE, "density: --box: %g is not below %g", m.box[2 * k],
                    m.box[2 * k + 1]);
-    need(nicest_density_integral(model, s->shared.seed, s->shared.threads, NULL, &m.integral));
+    need(nicest_density_integral_given(model, given, s->shared.seed, s->shared.threads, NULL,
+                                       &m.integral));
     m.logp = block_new(m.width * m.height, sizeof *m.logp);
-    need(nicest_density_grid(model, m.box, m.width, m.height, s->shared.threads, m.logp));
+    need(nicest_density_grid_given(model, given, m.box, m.width, m.height, s->shared.threads,
+                                   m.logp));
+    block_free(given);
     return m;
 }
 
@@ -100,8 +130,8 @@ static void draw_density_map(const density_settings *s, const nicest_model *mode
     low = s->log ? fmax(low, high - 12) : 0;
     high = s->log ? high : exp(high);
     panel p = {.title = "Density of the model; lines around 50, 90 and 99 % of its mass",
-               .x = {nicest_model_column_name(model, 0), m->box[0], m->box[1]},
-               .y = {nicest_model_column_name(model, 1), m->box[2], m->box[3]},
+               .x = {nicest_model_column_name(model, m->which[0]), m->box[0], m->box[1]},
+               .y = {nicest_model_column_name(model, m->which[1]), m->box[2], m->box[3]},
                .map = values,
                .map_width = m->width,
                .map_height = m->height,
@@ -120,7 +150,7 @@ static void draw_density_curve(const density_settings *s, const nicest_model *mo
     double low, high;
     double *x = block_new(2 * m->width, sizeof *x), *y = x + m->width;
     panel p = {.title = "Density of the model",
-               .x = {nicest_model_column_name(model, 0), m->box[0], m->box[1]}};
+               .x = {nicest_model_column_name(model, m->which[0]), m->box[0], m->box[1]}};
     highest(m, &low, &high);
     for (size_t i = 0; i < m->width; i++) {
         x[i] = middle(m->box, i, m->width);
@@ -156,12 +186,6 @@ static int density_run(void *settings)
     double low, high;
     bool picture = check_output(s);
     nicest_model *model = open_model(s->model);
-    if (nicest_model_columns(model) > 2)
-        refuse(STATUS_USAGE, "density: %s has %zu columns; a grid needs 1 or 2", s->model,
-               nicest_model_columns(model));
-    if (nicest_model_columns(model) == 1 && s->grid.height > 1)
-        refuse(STATUS_USAGE, "density: --grid: %s has one column; wanted 1x%u, not %ux%u", s->model,
-               s->grid.width, s->grid.height, s->grid.width);
     density_map m = measure_grid(s, model, picture);
     highest(&m, &low, &high);
     if (picture && m.d == 2)
@@ -178,7 +202,7 @@ static int density_run(void *settings)
         /* x1[, x2], logp: a line a cell, as a table would want it. */
         const char **model_columns = model_names(model), *names[3];
         for (size_t k = 0; k < m.d; k++)
-            names[k] = model_columns[k];
+            names[k] = model_columns[m.which[k]];
         names[m.d] = "logp";
         table out = table_open(s->shared.output, names, m.d + 1);
         for (size_t j = 0; j < m.height; j++)

@@ -93,7 +93,7 @@ static material gather_material(const report_settings *s)
     m.sum = summary_of(m.logp, m.n);
     m.training = training ? json_from_text(training) : NULL;
     nicest_workspace *workspace;
-    m.samples = sample_rows(m.shared, m.model, SAMPLES, 1);
+    m.samples = sample_rows(m.shared, m.model, NULL, SAMPLES, 1);
     m.samples_logp = block_new(SAMPLES, sizeof *m.samples_logp);
     need(nicest_workspace_new(&workspace, m.model, 0, m.shared->threads));
     need(nicest_score(workspace, m.samples, SAMPLES, m.shared->seed, m.samples_logp));

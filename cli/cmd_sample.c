@@ -13,6 +13,8 @@ typedef struct sample_settings {
     size_t rows;
     double temperature;
     const char *given;
+    double *known; /* of --given: [known_rows, columns], which samples take in turn; or NULL */
+    size_t known_rows;
 } sample_settings;
 
 #define AT(field) offsetof(sample_settings, field)
@@ -22,9 +24,11 @@ static const option SAMPLE_OPTIONS[] = {
     {.name = "MODEL", .type = OPTION_ARGUMENT, .offset = AT(model), .required = true,
      .help = "a model file"},
     {.group = "Sampling", .name = "rows", .letter = 'n', .type = OPTION_COUNT, .argument = "N",
-     .low = 1, .high = 1e12, .offset = AT(rows), .help = "rows to draw"},
-    {.name = "given", .type = OPTION_TEXT, .argument = "COLUMN=VALUE,...", .offset = AT(given),
-     .help = "of a model that was trained --given these columns: draw the others given these values"},
+     .low = 1, .high = 1e12, .offset = AT(rows), .unset = "100, or one for each row of --given DATA",
+     .help = "rows to draw"},
+    {.name = "given", .type = OPTION_TEXT, .argument = "COLUMN=VALUE,...|DATA", .offset = AT(given),
+     .help = "of a model that was trained --given these columns: draw the others given these "
+             "values; or given those of the rows of DATA, in turn"},
     {.name = "temperature", .type = OPTION_REAL, .argument = "T", .low = 0, .high = 1000,
      .offset = AT(temperature),
      .help = "scale of the latent; 1 is the model, less is more typical"},
@@ -35,7 +39,6 @@ static const option SAMPLE_OPTIONS[] = {
 static void sample_defaults(void *settings)
 {
     sample_settings *s = settings;
-    s->rows = 100;
     s->temperature = 1;
 }
 
@@ -67,59 +70,34 @@ static void draw_samples(const sample_settings *s, const nicest_model *model, co
 
 /* ------------------------------------------------------------------ the command */
 
-/* The stored value that a text is in a column of the model. */
-static double value_of_text(const nicest_model *model, size_t column, const char *text)
+/* What --given says: values by name, or the rows of DATA. */
+static void read_known(sample_settings *s, const nicest_model *model)
 {
-    size_t words;
-    char *end;
-    const char *const *word = nicest_model_column_words(model, column, &words);
-    for (size_t i = 0; word && i < words; i++)
-        if (!strcmp(word[i], text))
-            return (double)i;
-    double value = strtod(text, &end);
-    if (word || end == text || *end)
-        refuse(STATUS_USAGE, "sample: --given %s: '%s' is no value of that column",
-               nicest_model_column_name(model, column), text);
-    return value;
-}
-
-/* One row with the values of --given, and NaN elsewhere; NULL where nothing is given. */
-static double *read_given(const sample_settings *s, const nicest_model *model)
-{
-    size_t d = nicest_model_columns(model);
-    if (!s->given)
-        return NULL;
-    double *row = block_new(d, sizeof *row);
-    char *text = block_new(strlen(s->given) + 1, 1), *next = text;
-    strcpy(text, s->given);
+    size_t d = nicest_model_columns(model), given = 0;
     for (size_t j = 0; j < d; j++)
-        row[j] = NAN;
-    while (next) {
-        char *item = next, *equals = strchr(item, '=');
-        size_t j = 0;
-        next = strchr(item, ',');
-        if (next)
-            *next++ = 0;
-        if (!equals)
-            refuse(STATUS_USAGE, "sample: --given '%s': expected COLUMN=VALUE", item);
-        *equals = 0;
-        while (j < d && strcmp(nicest_model_column_name(model, j), item))
-            j++;
-        if (j == d || !nicest_model_given(model, j))
-            refuse(STATUS_USAGE, "sample: --given: the model was not trained --given '%s'", item);
-        row[j] = value_of_text(model, j, equals + 1);
+        given += nicest_model_given(model, j) != 0;
+    s->known_rows = 1;
+    if (!s->given || strchr(s->given, '=')) {
+        s->known = read_given(model, s->given, "sample");
+        return;
     }
-    block_free(text);
-    return row;
+    if (!given)
+        refuse(STATUS_USAGE, "sample: --given: %s was not trained with given columns", s->model);
+    nicest_data *data = open_data_for(&s->shared, model, s->given);
+    s->known = read_rows(data);
+    s->known_rows = nicest_data_rows(data);
+    nicest_data_free(data);
+    if (!s->known_rows)
+        refuse(STATUS_FAILED, "sample: --given: %s has no rows", s->given);
 }
 
 /* Rows first .. first+n-1. */
-static void write_samples(const sample_settings *s, nicest_workspace *workspace,
-                          const double *given, size_t d, size_t first, size_t n, double *rows)
+static void write_samples(const sample_settings *s, nicest_workspace *workspace, size_t d,
+                          size_t first, size_t n, double *rows)
 {
-    double *all = given ? block_new(n * d, sizeof *all) : NULL;
+    double *all = s->known ? block_new(n * d, sizeof *all) : NULL;
     for (size_t i = 0; all && i < n; i++)
-        memcpy(all + i * d, given, d * sizeof *all);
+        memcpy(all + i * d, s->known + (first + i) % s->known_rows * d, d * sizeof *all);
     need(nicest_sample_given(workspace, all, n, s->shared.seed, first, s->temperature, rows));
     block_free(all);
 }
@@ -129,21 +107,20 @@ static double write_stream(const sample_settings *s, const nicest_model *model)
 {
     size_t d = nicest_model_columns(model), chunk = chunk_rows(d);
     const char **names = model_names(model);
-    double *rows = block_new(chunk * d, sizeof *rows), seconds = 0, *given = read_given(s, model);
+    double *rows = block_new(chunk * d, sizeof *rows), seconds = 0;
     nicest_workspace *workspace;
     need(nicest_workspace_new(&workspace, model, 0, s->shared.threads));
     table out = table_open(s->shared.output, names, d);
     for (size_t first = 0; first < s->rows; first += chunk) {
         size_t count = s->rows - first < chunk ? s->rows - first : chunk;
         double started = clock_seconds();
-        write_samples(s, workspace, given, d, first, count, rows);
+        write_samples(s, workspace, d, first, count, rows);
         seconds += clock_seconds() - started;
         table_add(&out, rows, count);
         stop_if_interrupted();
     }
     table_close(&out);
     nicest_workspace_free(workspace);
-    block_free(given);
     block_free(rows);
     block_free(names);
     return seconds;
@@ -153,12 +130,11 @@ static double write_sample_file(const sample_settings *s, const nicest_model *mo
 {
     double started = clock_seconds();
     size_t d = nicest_model_columns(model);
-    double *rows = block_new(s->rows * d, sizeof *rows), *given = read_given(s, model);
+    double *rows = block_new(s->rows * d, sizeof *rows);
     nicest_workspace *workspace;
     need(nicest_workspace_new(&workspace, model, 0, s->shared.threads));
-    write_samples(s, workspace, given, d, 0, s->rows, rows);
+    write_samples(s, workspace, d, 0, s->rows, rows);
     nicest_workspace_free(workspace);
-    block_free(given);
     double seconds = clock_seconds() - started;
     if (s->shared.output && is_picture(s->shared.output)) {
         draw_samples(s, model, rows, s->shared.output);
@@ -173,7 +149,7 @@ static double write_sample_file(const sample_settings *s, const nicest_model *mo
 
 static int sample_run(void *settings)
 {
-    const sample_settings *s = settings;
+    sample_settings *s = settings;
     const char *path = s->shared.output;
     check_picture_options(&s->shared, &path, 1);
     nicest_model *model = open_model(s->model);
@@ -191,12 +167,15 @@ static int sample_run(void *settings)
          j++) /* words and times need what knows them */
         stream = stream && ((path && has_extension(path, ".json")) ||
                             nicest_model_column_kind(model, j) == NICEST_NUMBER);
+    read_known(s, model);
+    s->rows = s->rows ? s->rows : s->known_rows > 1 ? s->known_rows : 100;
     double seconds = stream ? write_stream(s, model) : write_sample_file(s, model);
     if (path)
         say(&s->shared, "%s: %zu rows in %.2f s", path, s->rows, seconds);
     print_json(&s->shared, json_pack("{s:I, s:f, s:I, s:f}", "rows", (json_int_t)s->rows, "seconds",
                                      seconds, "columns", (json_int_t)nicest_model_columns(model),
                                      "temperature", s->temperature));
+    block_free(s->known);
     nicest_model_free(model);
     return STATUS_DONE;
 }

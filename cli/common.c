@@ -253,15 +253,66 @@ double *score_rows(const shared_settings *shared, const nicest_model *model,
     return logp;
 }
 
-double *sample_rows(const shared_settings *shared, const nicest_model *model, size_t n,
-                    double temperature)
+double *sample_rows(const shared_settings *shared, const nicest_model *model, const double *given,
+                    size_t n, double temperature)
 {
-    double *rows = block_new(n * nicest_model_columns(model), sizeof *rows);
+    size_t d = nicest_model_columns(model);
+    double *rows = block_new(n * d, sizeof *rows);
+    double *all = given ? block_new(n * d, sizeof *all) : NULL;
+    for (size_t i = 0; all && i < n; i++)
+        memcpy(all + i * d, given, d * sizeof *all);
     nicest_workspace *workspace;
     need(nicest_workspace_new(&workspace, model, 0, shared->threads));
-    need(nicest_sample(workspace, n, shared->seed, 0, temperature, rows));
+    need(nicest_sample_given(workspace, all, n, shared->seed, 0, temperature, rows));
     nicest_workspace_free(workspace);
+    block_free(all);
     return rows;
+}
+
+/* The stored value that a text is in a column of the model. */
+static double value_of_text(const nicest_model *model, size_t column, const char *text,
+                            const char *who)
+{
+    size_t words;
+    char *end;
+    const char *const *word = nicest_model_column_words(model, column, &words);
+    for (size_t i = 0; word && i < words; i++)
+        if (!strcmp(word[i], text))
+            return (double)i;
+    double value = strtod(text, &end);
+    if (word || end == text || *end)
+        refuse(STATUS_USAGE, "%s: --given %s: '%s' is no value of that column", who,
+               nicest_model_column_name(model, column), text);
+    return value;
+}
+
+double *read_given(const nicest_model *model, const char *given, const char *who)
+{
+    size_t d = nicest_model_columns(model);
+    if (!given)
+        return NULL;
+    double *row = block_new(d, sizeof *row);
+    char *text = block_new(strlen(given) + 1, 1), *next = text;
+    strcpy(text, given);
+    for (size_t j = 0; j < d; j++)
+        row[j] = NAN;
+    while (next) {
+        char *item = next, *equals = strchr(item, '=');
+        size_t j = 0;
+        next = strchr(item, ',');
+        if (next)
+            *next++ = 0;
+        if (!equals)
+            refuse(STATUS_USAGE, "%s: --given '%s': expected COLUMN=VALUE", who, item);
+        *equals = 0;
+        while (j < d && strcmp(nicest_model_column_name(model, j), item))
+            j++;
+        if (j == d || !nicest_model_given(model, j))
+            refuse(STATUS_USAGE, "%s: --given: the model was not trained --given '%s'", who, item);
+        row[j] = value_of_text(model, j, equals + 1, who);
+    }
+    block_free(text);
+    return row;
 }
 
 const char **model_names(const nicest_model *model)

@@ -46,9 +46,12 @@ double *read_rows(const nicest_data *data);
 /* log p of every row, with a bar; ends with 130 when interrupted. Released by block_free. */
 double *score_rows(const shared_settings *shared, const nicest_model *model,
                    const nicest_data *data);
-/* Samples [n, columns] of a model, as stored rows. */
-double *sample_rows(const shared_settings *shared, const nicest_model *model, size_t n,
-                    double temperature);
+/* Samples [n, columns] of a model, as stored rows; given[columns] may be NULL. */
+double *sample_rows(const shared_settings *shared, const nicest_model *model, const double *given,
+                    size_t n, double temperature);
+/* One row with the values of --given, "COLUMN=VALUE,...", and NaN elsewhere; NULL where nothing is
+ * given. `who` is the command. */
+double *read_given(const nicest_model *model, const char *given, const char *who);
 /* Column names of a model [columns]; released by block_free. */
 const char **model_names(const nicest_model *model);
 /* Rows [n, columns] as data with the model's column names. */

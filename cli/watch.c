@@ -116,7 +116,7 @@ static void add_model(const watch *w, page *p)
                .x.low = w->box[0],
                .x.high = w->box[1]};
     if (w->height) {
-        double *rows = sample_rows(w->shared, w->model, 32, 1);
+        double *rows = sample_rows(w->shared, w->model, NULL, 32, 1);
         picture_format f = picture_format_of(w->model, rows, 32 * w->d);
         nicest_image image = picture_grid(&f, rows, 32, pictures_across(w->width, PIXELS), 300);
         c = (panel){.title = "Samples of the model so far", .image = &image};
@@ -179,7 +179,7 @@ static void draw_model(const watch *w, blocks *b, size_t side)
 {
     unsigned char rgb[3];
     if (w->height) {
-        double *rows = sample_rows(w->shared, w->model, 1, 1);
+        double *rows = sample_rows(w->shared, w->model, NULL, 1, 1);
         picture_format f = picture_format_of(w->model, rows, w->d);
         for (size_t y = 0; y < b->height; y++)
             for (size_t x = 0; x < side; x++) {

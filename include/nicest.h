@@ -400,6 +400,15 @@ NICEST_API nicest_status nicest_density_grid(const nicest_model *model, const do
  * grids agree to 0.002; NaN in *integral when they do not). box: 2 or 4 numbers; may be NULL. */
 NICEST_API nicest_status nicest_density_integral(const nicest_model *model, uint64_t seed,
                                                  int threads, double *box, double *integral);
+/* The same of models that were trained with given columns: 1 or 2 others, given those of
+ * given[columns], as stored (NaN: nothing is known); its other numbers are not read. */
+NICEST_API nicest_status nicest_density_grid_given(const nicest_model *model, const double *given,
+                                                   const double *box, size_t width, size_t height,
+                                                   int threads, double *logp);
+/* As nicest_density_integral, of what nicest_density_grid_given is of. */
+NICEST_API nicest_status nicest_density_integral_given(const nicest_model *model,
+                                                       const double *given, uint64_t seed,
+                                                       int threads, double *box, double *integral);
 
 /* --- inpainting (paper, section 5.2): any dimensions given any others --- */
 

@@ -147,6 +147,33 @@ static void a_grid_holds_the_density_of_its_midpoints(void **state)
     nicest_model_free(model);
 }
 
+static void a_grid_given_a_column_holds_the_density_of_the_others(void **state)
+{
+    (void)state;
+    enum { CELLS = 50 };
+    const char *spec = "nicest 1\ncolumns 1\ncontext 1\n"
+                       "autoregressive hidden=8 rule=spline bins=4\nprior normal\n";
+    nicest_model *model;
+    assert_int_equal(model_new(&model, flow_of_text(spec, 5)), NICEST_OK);
+    const double box[] = {-2, 3}, given[] = {[1] = 0.7};
+    double rows[CELLS][2], logp[CELLS], expected[CELLS], integral;
+    for (size_t i = 0; i < CELLS; i++) {
+        rows[i][0] = -2 + 5 * ((double)i + 0.5) / CELLS;
+        rows[i][1] = given[1];
+    }
+    nicest_workspace *w;
+    assert_int_equal(nicest_workspace_new(&w, model, 0, 1), NICEST_OK);
+    assert_int_equal(nicest_log_prob(w, rows[0], CELLS, expected), NICEST_OK);
+    assert_int_equal(nicest_density_grid_given(model, given, box, CELLS, 1, 2, logp), NICEST_OK);
+    assert_memory_equal(logp, expected, sizeof logp);
+    assert_int_equal(nicest_density_integral_given(model, given, 1, 2, NULL, &integral), NICEST_OK);
+    assert_true(fabs(integral - 1) < 0.005);
+    assert_int_equal(nicest_density_grid(model, box, CELLS, 1, 1, logp), NICEST_E_ARGUMENT);
+    assert_int_equal(nicest_density_integral(model, 1, 1, NULL, &integral), NICEST_E_ARGUMENT);
+    nicest_workspace_free(w);
+    nicest_model_free(model);
+}
+
 static void a_large_grid_has_no_seams(void **state)
 {
     enum { WIDTH = 1 << 16 };
@@ -202,6 +229,7 @@ int main(void)
         cmocka_unit_test(a_model_that_is_not_finite_is_refused),
         cmocka_unit_test(other_data_is_refused),
         cmocka_unit_test(a_grid_holds_the_density_of_its_midpoints),
+        cmocka_unit_test(a_grid_given_a_column_holds_the_density_of_the_others),
         cmocka_unit_test(a_large_grid_has_no_seams),
         cmocka_unit_test(wrong_grids_are_refused),
         cmocka_unit_test(the_box_holds_the_mass),

@@ -306,6 +306,11 @@ static void verbs_want_a_model_and_a_place(void **state)
     WRONG(nicest_density_integral(NULL, 1, 1, NULL, out));
     WRONG(nicest_density_integral(model, 1, 1, NULL, NULL));
     WRONG(nicest_density_integral(model, 1, -1, NULL, out));
+    WRONG(nicest_density_grid_given(NULL, NULL, box, 2, 2, 1, out));
+    WRONG(nicest_density_grid_given(model, NULL, NULL, 2, 2, 1, out));
+    WRONG(nicest_density_grid_given(model, NULL, box, 2, 2, 1, NULL));
+    WRONG(nicest_density_integral_given(NULL, NULL, 1, 1, NULL, out));
+    WRONG(nicest_density_integral_given(model, NULL, 1, 1, NULL, NULL));
     WRONG(nicest_inpaint(NULL, rows, 1, hidden, NULL, out, NULL, NULL));
     WRONG(nicest_inpaint(model, NULL, 1, hidden, NULL, out, NULL, NULL));
     WRONG(nicest_inpaint(model, rows, 1, NULL, NULL, out, NULL, NULL));

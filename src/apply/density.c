@@ -15,12 +15,31 @@ enum {
     AT_ONCE = 1 << 15 /* points of a grid that are in memory at a time */
 };
 
-static nicest_status check_columns(const nicest_model *model, const char *who)
+/* What the density is of: one or two columns that are values, given all others. */
+typedef struct subject_columns {
+    size_t all, count, which[2];
+} subject_columns;
+
+static nicest_status find_subject(const nicest_model *model, const double *given, const char *who,
+                                  subject_columns *c)
 {
-    size_t d = nicest_model_columns(model);
-    if (d > 2)
-        return fail(NICEST_E_ARGUMENT, "%s is of models with 1 or 2 columns; this one has %zu", who,
-                    d);
+    const entry *e = &model_flow_const(model)->entry;
+    *c = (subject_columns){.all = e->columns};
+    for (size_t j = 0; j < e->columns; j++) {
+        if (e->column[j].given > 0)
+            continue;
+        if (e->column[j].role != ENTRY_VALUE)
+            return fail(NICEST_E_ARGUMENT, "%s is of values; column %s is none", who,
+                        nicest_model_column_name(model, j));
+        if (c->count < 2)
+            c->which[c->count] = j;
+        c->count++;
+    }
+    if (c->count < 1 || c->count > 2)
+        return fail(NICEST_E_ARGUMENT, "%s is of models with 1 or 2 columns; this one has %zu%s",
+                    who, c->count, c->count < c->all ? " beside those that are given" : "");
+    if (c->count < c->all && !given)
+        return fail(NICEST_E_ARGUMENT, "%s: what are the given columns?", who);
     return NICEST_OK;
 }
 
@@ -28,15 +47,19 @@ static nicest_status check_columns(const nicest_model *model, const char *who)
 
 /* Cell midpoints of a box; points are numbered along the first column, the top line first. */
 typedef struct grid {
+    subject_columns columns;
+    const double *given; /* a row, or NULL */
     size_t d, width, height;
     double low[2], size[2]; /* of the box */
     bool jittered;          /* points anywhere in their cells, so that edges of the density, which
                              * lie along lines of a grid, do not count for whole lines of it */
 } grid;
 
-static grid grid_of(size_t d, const double *box, size_t width, size_t height)
+static grid grid_of(const subject_columns *c, const double *given, const double *box, size_t width,
+                    size_t height)
 {
-    grid g = {.d = d, .width = width, .height = d == 1 ? 1 : height};
+    size_t d = c->count;
+    grid g = {*c, given, .d = d, .width = width, .height = d == 1 ? 1 : height};
     for (size_t j = 0; j < d; j++) {
         g.low[j] = box[2 * j];
         g.size[j] = box[2 * j + 1] - box[2 * j];
@@ -60,8 +83,14 @@ static void log_density(flow_workspace *w, const grid *g, size_t first, size_t c
                         double *logp)
 {
     assert(count <= AT_ONCE);
-    for (size_t i = 0; i < count; i++)
-        point_of(g, first + i, x + i * g->d);
+    for (size_t i = 0; i < count; i++) {
+        double *row = x + i * g->columns.all, at[2];
+        point_of(g, first + i, at);
+        for (size_t j = 0; g->given && j < g->columns.all; j++)
+            row[j] = g->given[j];
+        for (size_t j = 0; j < g->d; j++)
+            row[g->columns.which[j]] = at[j];
+    }
     flow_run(w, &(flow_job){.input = FLOW_CONTINUOUS, .rows = count, .values = x, .logp = logp});
 }
 
@@ -70,19 +99,27 @@ static void log_density(flow_workspace *w, const grid *g, size_t first, size_t c
 nicest_status nicest_density_grid(const nicest_model *model, const double *box, size_t width,
                                   size_t height, int threads, double *logp)
 {
+    return nicest_density_grid_given(model, NULL, box, width, height, threads, logp);
+}
+
+nicest_status nicest_density_grid_given(const nicest_model *model, const double *given,
+                                        const double *box, size_t width, size_t height, int threads,
+                                        double *logp)
+{
+    subject_columns columns;
     if (!model || !box || !logp)
         return fail(NICEST_E_ARGUMENT, "density grid: a model, a box and room for the result");
     TRY(model_check_threads(threads));
-    size_t d = nicest_model_columns(model);
-    TRY(check_columns(model, "a density grid"));
+    TRY(find_subject(model, given, "a density grid", &columns));
+    size_t d = columns.count;
     for (size_t j = 0; j < d; j++)
         if (!(isfinite(box[2 * j]) && isfinite(box[2 * j + 1]) && box[2 * j] < box[2 * j + 1]))
             return fail(NICEST_E_ARGUMENT, "density grid: column %zu: %g to %g is no range", j + 1,
                         box[2 * j], box[2 * j + 1]);
     if (width < 1 || (d == 2 && (height < 1 || height > SIZE_MAX / sizeof(double) / width)))
         return fail(NICEST_E_ARGUMENT, "density grid: its size is %zu x %zu", width, height);
-    grid g = grid_of(nicest_model_columns(model), box, width, height);
-    double *x = memory_new(AT_ONCE * g.d, sizeof *x);
+    grid g = grid_of(&columns, given, box, width, height);
+    double *x = memory_new(AT_ONCE * columns.all, sizeof *x);
     flow_workspace *w = NULL;
     nicest_status status =
         x ? flow_workspace_new(&w, model_flow_const(model), FLOW_SCORE, 0, threads, false)
@@ -100,12 +137,13 @@ nicest_status nicest_density_grid(const nicest_model *model, const double *box, 
 /* ------------------------------------------------------------------ in total */
 
 /* Grids of twice as many lines each time, until two of them agree; NaN where none do. */
-static double refine(flow_workspace *w, size_t d, const double *box, double *x, double *logp)
+static double refine(flow_workspace *w, const subject_columns *c, const double *given,
+                     const double *box, double *x, double *logp)
 {
-    size_t side = d == 1 ? 1 << 12 : 1 << 8, most = d == 1 ? 1 << 20 : 1 << 12;
+    size_t d = c->count, side = d == 1 ? 1 << 12 : 1 << 8, most = d == 1 ? 1 << 20 : 1 << 12;
     double last = NAN;
     for (; side <= most; side *= 2) {
-        grid g = grid_of(d, box, side, side);
+        grid g = grid_of(c, given, box, side, side);
         g.jittered = true;
         size_t points = g.width * g.height;
         double sum = 0;
@@ -127,13 +165,28 @@ static double refine(flow_workspace *w, size_t d, const double *box, double *x, 
 nicest_status nicest_density_integral(const nicest_model *model, uint64_t seed, int threads,
                                       double *box, double *integral)
 {
+    return nicest_density_integral_given(model, NULL, seed, threads, box, integral);
+}
+
+nicest_status nicest_density_integral_given(const nicest_model *model, const double *given,
+                                            uint64_t seed, int threads, double *box,
+                                            double *integral)
+{
+    subject_columns c;
     double measured[4] = {0};
     if (!model || !integral)
         return fail(NICEST_E_ARGUMENT, "density integral: a model and room for the result");
     TRY(model_check_threads(threads));
-    TRY(check_columns(model, "a density integral"));
-    size_t d = nicest_model_columns(model);
-    double *x = memory_new(AT_ONCE * (d + 1), sizeof *x);
+    TRY(find_subject(model, given, "a density integral", &c));
+    size_t d = c.count, all = c.all;
+    double *x = memory_new(AT_ONCE, (all + 1) * sizeof *x);
+    double *rows = given ? memory_new(AT_ONCE * all, sizeof *rows) : NULL;
+    if (given && !rows) {
+        memory_free(x);
+        return fail_memory();
+    }
+    for (size_t i = 0; rows && i < AT_ONCE; i++)
+        memcpy(rows + i * all, given, all * sizeof *rows);
     flow_workspace *w = NULL;
     nicest_status status =
         x ? flow_workspace_new(&w, model_flow_const(model), FLOW_SCORE, 0, threads, false)
@@ -148,14 +201,15 @@ nicest_status nicest_density_integral(const nicest_model *model, uint64_t seed, 
             size_t left = SAMPLES - first, count = left < AT_ONCE ? left : AT_ONCE;
             flow_run(w, &(flow_job){.input = FLOW_PRIOR,
                                     .rows = count,
+                                    .values = rows,
                                     .first_row = first,
                                     .noise = {seed, RANDOM_VERIFY, 0},
                                     .temperature = 1,
                                     .continuous = x});
             for (size_t i = 0; i < count * d; i++) {
-                double *range = measured + 2 * (i % d);
-                range[0] = x[i] < range[0] ? x[i] : range[0];
-                range[1] = x[i] > range[1] ? x[i] : range[1];
+                double *range = measured + 2 * (i % d), v = x[i / d * all + c.which[i % d]];
+                range[0] = v < range[0] ? v : range[0];
+                range[1] = v > range[1] ? v : range[1];
             }
         }
         for (size_t j = 0; j < d; j++) {
@@ -163,11 +217,12 @@ nicest_status nicest_density_integral(const nicest_model *model, uint64_t seed, 
             measured[2 * j] -= half;
             measured[2 * j + 1] += half;
         }
-        *integral = refine(w, d, measured, x, x + AT_ONCE * d);
+        *integral = refine(w, &c, given, measured, x, x + AT_ONCE * all);
         if (box)
             memcpy(box, measured, 2 * d * sizeof *box);
     }
     flow_workspace_free(w);
+    memory_free(rows);
     memory_free(x);
     return status;
 }
