@@ -114,6 +114,8 @@ def check(options, peers, files):
                     continue
                 got = peer.ask(what="check", mode=mode, model=name, path=files[name]["path"],
                                rows=files[name]["rows"])
+                if "failed" in got:
+                    sys.exit(f"{mode}: {got['failed']}")
                 theirs = np.array(got["logp"])
                 worst = float(np.abs(theirs - ours).max())
                 relative = worst / float(np.abs(ours).max())
