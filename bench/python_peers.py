@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Python beside Python: densities and outliers of nicest and of what people use, on the same splits.
 
-    python3 bench/python_peers.py [--data ../shared/data] [--seconds 20] [--sets airfoil,gas] [--threads 2]
+    python3 bench/python_peers.py [--data ../shared/data] [--seconds 20] [--sets airfoil,elevators] [--threads 2]
                                   [--methods nicest.Flow,KernelDensity] [--out docs/results/python.md]
 
 Densities. Each set of --data/density is split by its first mask; columns are standardised by the training rows;
@@ -27,7 +27,7 @@ import time
 
 import numpy as np
 
-DENSITY_SETS = ["airfoil", "concrete", "parkinsons", "skillcraft", "gas"]
+DENSITY_SETS = ["airfoil", "concrete", "parkinsons", "skillcraft", "elevators"]
 OUTLIER_SETS = ["14_glass", "18_Ionosphere", "22_magic.gamma", "27_PageBlocks", "38_thyroid"]
 
 

@@ -107,9 +107,37 @@ def test_displays(moons, model):
 
 
 def test_pyod(moons):
+    """What PyOD's own tests of each detector want."""
     pytest.importorskip("pyod")
     from nicest.pyod import NICE
-    detector = NICE(contamination=0.1, epochs=2, options=dict(couplings=2, hidden=8)).fit(moons)
-    assert detector.labels_.sum() == 60 and detector.predict([[9.0, 9.0]])[0] == 1
-    assert detector.predict_proba(moons).shape == (600, 2)
-    assert np.array_equal(detector.decision_function(moons), detector.decision_scores_)
+    from pyod.utils.data import evaluate_print
+    from scipy.stats import rankdata
+    from sklearn.metrics import roc_auc_score
+    far = np.random.default_rng(2).uniform(4, 8, (60, 2))
+    train, test = np.vstack([moons[:540], far]), np.vstack([moons[540:], far[:20]])
+    truth = np.arange(80) >= 60
+    detector = NICE(contamination=0.1, epochs=4, options=dict(couplings=2, hidden=8), random_state=3).fit(train)
+    for name in ("decision_scores_", "labels_", "threshold_", "_mu", "_sigma"):
+        assert getattr(detector, name) is not None
+    assert len(detector.decision_scores_) == 600 and detector.labels_.sum() == 60
+    scores = detector.decision_function(test)
+    assert scores.shape == (80,) and roc_auc_score(truth, scores) >= 0.8
+    assert np.array_equal(detector.decision_function(train), detector.decision_scores_)
+    evaluate_print("NICE", truth, scores)
+    labels, confidence = detector.predict(test, return_confidence=True)
+    assert set(labels) == {0, 1} and ((confidence >= 0) & (confidence <= 1)).all()
+    for method in ("linear", "unify"):
+        shares = detector.predict_proba(test, method=method)
+        assert shares.shape == (80, 2) and shares.min() >= 0 and shares.max() <= 1
+    with pytest.raises(ValueError):
+        detector.predict_proba(test, method="something")
+    ranks = detector._predict_rank(test, normalized=True)
+    assert np.allclose(rankdata(ranks), rankdata(scores), atol=3) and ranks.min() >= 0 and ranks.max() <= 1
+    assert np.array_equal(clone(detector).fit_predict(train), detector.labels_)
+    assert clone(detector).get_params() == detector.get_params()
+    assert np.array_equal(pickle.loads(pickle.dumps(detector)).decision_function(test), scores)
+    for wrong in (0.0, 0.6):
+        with pytest.raises(ValueError):
+            NICE(contamination=wrong)
+    with pytest.raises(ValueError):
+        detector.decision_function(test[:, :1])
