@@ -15,6 +15,7 @@
 
 #define ARRAY_ROWS  "neighbours.rows"
 #define ARRAY_RANKS "neighbours.ranks"
+#define ARRAY_MEASURE "neighbours.columns"
 
 enum { MOST_ROWS = 4096, FEWEST_ROWS = 20, MOST_VALUES = 1 << 20, NEAREST = 10 };
 /* Rows that look at the kept ones together, some of these at a time: a block stays in the cache. */
@@ -26,9 +27,12 @@ static const double WEIGHT[VIEWS_COUNT] = {1, 0.2, 1};
 size_t views_rows(const nicest_model *model)
 {
     size_t count = 0, ranks = 0, d = nicest_model_columns(model);
-    bool whole = model_array(model, ARRAY_ROWS, &count) && model_array(model, ARRAY_RANKS, &ranks);
-    return whole && d && count >= FEWEST_ROWS * d && count % d == 0 &&
-                   ranks == VIEWS_COUNT * (count / d) && baselines_columns(model)
+    size_t measures = 0;
+    bool whole = model_array(model, ARRAY_ROWS, &count) &&
+                 model_array(model, ARRAY_RANKS, &ranks) &&
+                 model_array(model, ARRAY_MEASURE, &measures);
+    return whole && d && count >= FEWEST_ROWS * d && count % d == 0 && measures == 2 * d &&
+                   ranks == VIEWS_COUNT * (count / d)
                ? count / d
                : 0;
 }
@@ -37,14 +41,15 @@ void views_forget(nicest_model *model)
 {
     model_set_array(model, ARRAY_ROWS, NULL, 0);
     model_set_array(model, ARRAY_RANKS, NULL, 0);
+    model_set_array(model, ARRAY_MEASURE, NULL, 0);
 }
 
 /* ------------------------------------------------------------------ looking */
 
 typedef struct sight {
     size_t d, kept, rows;
-    double *column;        /* [d, kept] standardised values of the kept rows */
-    const double *measure; /* mean[d], deviation[d] */
+    double *column;        /* [d, kept] standardised values of the kept rows, codes of words */
+    const double *measure; /* mean[d], deviation[d]; a deviation of 0: the column is words */
     double *row;           /* [BATCH, d] stored values */
     double *scratch;       /* [threads, TOGETHER, kept + 2 d] */
     double *far, *out;     /* [BATCH] of the columns, of the neighbours */
@@ -52,10 +57,20 @@ typedef struct sight {
     size_t first;
 } sight;
 
+/* A stored value as distances see it: what is missing is in the middle, and a word of its own. */
+static double standardise(const sight *s, size_t j, double value)
+{
+    double deviation = s->measure[s->d + j];
+    if (deviation > 0)
+        return isnan(value) ? 0 : (value - s->measure[j]) / deviation;
+    return isnan(value) ? -1 : value;
+}
+
 static nicest_status sight_open(sight *s, const nicest_model *model, int threads)
 {
     size_t count;
-    *s = (sight){.d = nicest_model_columns(model), .measure = baselines_columns(model)};
+    *s = (sight){.d = nicest_model_columns(model),
+                 .measure = model_array(model, ARRAY_MEASURE, &count)};
     const double *rows = model_array(model, ARRAY_ROWS, &count);
     s->kept = rows ? count / s->d : 0;
     s->column = memory_new(s->d, s->kept * sizeof(double));
@@ -68,7 +83,7 @@ static nicest_status sight_open(sight *s, const nicest_model *model, int threads
     bool finite = true; /* a file's numbers may be anything */
     for (size_t i = 0; i < s->kept; i++)
         for (size_t j = 0; j < s->d; j++) {
-            double z = (rows[i * s->d + j] - s->measure[j]) / s->measure[s->d + j];
+            double z = standardise(s, j, rows[i * s->d + j]);
             s->column[j * s->kept + i] = z;
             finite = finite && isfinite(z);
         }
@@ -95,6 +110,19 @@ static double look(const double *value, size_t n, double x, double *square)
         double off = x - value[i];
         square[i] += off * off;
         more += (value[i] < x) - (value[i] > x);
+    }
+    return (double)more;
+}
+
+/* The same of words: two that differ are as far from each other as two normals are on average, and
+ * `more` counts those that differ. */
+VECTOR_CLONES
+static double look_at_words(const double *value, size_t n, double x, double *square)
+{
+    int64_t more = 0;
+    for (size_t i = 0; i < n; i++) {
+        square[i] += value[i] != x ? 2 : 0;
+        more += value[i] != x;
     }
     return (double)more;
 }
@@ -130,24 +158,25 @@ static void look_around(void *context, int thread, size_t item)
     memset(more, 0, TOGETHER * s->d * sizeof *more);
     for (size_t i = 0; i < n; i++)
         for (size_t j = 0; j < s->d; j++)
-            x[i * s->d + j] =
-                (s->row[(first + i) * s->d + j] - s->measure[j]) / s->measure[s->d + j];
+            x[i * s->d + j] = standardise(s, j, s->row[(first + i) * s->d + j]);
     for (size_t at = 0; at < s->kept; at += CHUNK)
-        for (size_t j = 0; j < s->d; j++)
+        for (size_t j = 0; j < s->d; j++) {
+            double (*one)(const double *, size_t, double, double *) =
+                s->measure[s->d + j] > 0 ? look : look_at_words;
             for (size_t i = 0; i < n; i++)
                 more[i * s->d + j] +=
-                    look(s->column + j * s->kept + at, s->kept - at < CHUNK ? s->kept - at : CHUNK,
-                         x[i * s->d + j], square + i * s->kept + at);
-    for (size_t i = 0; i < n; i++) {
-        double far = 0, unknown = 0;
-        for (size_t j = 0; j < s->d; j++) {
-            far -= log((others - fabs(more[i * s->d + j]) + 1) / (others + 1)) / (double)s->d;
-            unknown += isnan(x[i * s->d + j]);
+                    one(s->column + j * s->kept + at, s->kept - at < CHUNK ? s->kept - at : CHUNK,
+                        x[i * s->d + j], square + i * s->kept + at);
         }
+    for (size_t i = 0; i < n; i++) {
+        double far = 0;
+        for (size_t j = 0; j < s->d; j++)
+            if (!isnan(s->row[(first + i) * s->d + j]))
+                far -= log((others - fabs(more[i * s->d + j]) + 1) / (others + 1)) / (double)s->d;
         if (s->own)
             square[i * s->kept + s->first + first + i] = HUGE_VAL;
-        s->far[first + i] = unknown > 0 ? NAN : far;
-        s->out[first + i] = unknown > 0 ? NAN : near_distance(square + i * s->kept, s->kept);
+        s->far[first + i] = far;
+        s->out[first + i] = near_distance(square + i * s->kept, s->kept);
     }
 }
 
@@ -198,7 +227,37 @@ static double surprisal(const double *sorted, size_t n, double value)
 
 /* ------------------------------------------------------------------ keeping */
 
-/* Whole rows of `train`, none twice, as the array of the model; data of their own. */
+/* Mean and deviation of each column of numbers over the n kept rows, as an array of the model. A
+ * constant's deviation is that of a level, or a millionth of its value: a row that differs there is
+ * far away. */
+static nicest_status keep_measure(nicest_model *model, const double *rows, size_t n)
+{
+    size_t d = nicest_model_columns(model);
+    double *measure = memory_new(d, 2 * sizeof *measure);
+    if (!measure)
+        return fail_memory();
+    for (size_t j = 0; j < d; j++) {
+        double sum = 0, square = 0, seen = 0, levels, step, unit;
+        for (size_t i = 0; i < n; i++)
+            if (!isnan(rows[i * d + j])) {
+                sum += rows[i * d + j];
+                seen++;
+            }
+        double mean = measure[j] = seen > 0 ? sum / seen : 0;
+        for (size_t i = 0; i < n; i++)
+            if (!isnan(rows[i * d + j]))
+                square += (rows[i * d + j] - mean) * (rows[i * d + j] - mean);
+        bool quantised = nicest_model_quantised(model, j, &levels, &step, &unit);
+        double least = quantised ? step / sqrt(12) : 1e-6 * fmax(fabs(mean), 1e-6);
+        if (!nicest_model_column_words(model, j, NULL))
+            measure[d + j] = fmax(seen > 0 ? sqrt(square / seen) : 0, least);
+    }
+    nicest_status status = model_set_array(model, ARRAY_MEASURE, measure, 2 * d);
+    memory_free(measure);
+    return status;
+}
+
+/* Rows of `train`, none twice, as the array of the model; data of their own. */
 static nicest_status keep_rows(nicest_model *model, const nicest_data *train, uint64_t seed,
                                nicest_data **kept)
 {
@@ -212,15 +271,17 @@ static nicest_status keep_rows(nicest_model *model, const nicest_data *train, ui
     size_t *index = memory_new(most, sizeof *index);
     nicest_status status = rows && index ? NICEST_OK : fail_memory();
     for (size_t g = 0; status == NICEST_OK && g < s.groups && count < most; g++) {
-        bool whole = true;
+        bool usable = true;
         index[count] = s.row[s.begin[g]];
         status = nicest_data_read(train, index[count], 1, rows + count * d);
         for (size_t j = 0; status == NICEST_OK && j < d; j++)
-            whole = whole && isfinite(rows[count * d + j]);
-        count += whole;
+            usable = usable && !isinf(rows[count * d + j]);
+        count += usable;
     }
     if (status == NICEST_OK && count >= FEWEST_ROWS) {
         status = model_set_array(model, ARRAY_ROWS, rows, count * d);
+        if (status == NICEST_OK)
+            status = keep_measure(model, rows, count);
         if (status == NICEST_OK)
             status = nicest_data_select(kept, train, index, count);
     }
@@ -236,9 +297,6 @@ nicest_status views_fit(nicest_model *model, const nicest_data *train, uint64_t 
     double *ranks = NULL;
     sight s = {0};
     views_forget(model);
-    const flow *f = model_flow_const(model);
-    if (f->entry.mixed || f->spec.masked) /* distances of words and holes say nothing */
-        return NICEST_OK;
     TRY(keep_rows(model, train, seed, &kept));
     if (!kept)
         return NICEST_OK;

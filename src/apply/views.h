@@ -2,8 +2,11 @@
  * its values; and the average of these with log p.
  *
  * A model keeps some of the training rows for it: the arrays "neighbours.rows" [rows, columns] of
- * stored values, and "neighbours.ranks" [3, rows], the sorted surprises of those rows in the order
- * of view_kind. */
+ * stored values, "neighbours.columns" [2, columns], their mean and deviation (0: a column of words),
+ * and "neighbours.ranks" [3, rows], the sorted surprises of those rows in the order of view_kind.
+ *
+ * Distances are of standardised columns. A missing value lies in the middle of its column; two words
+ * that differ are as far from each other as two numbers are on average. */
 #ifndef NICEST_APPLY_VIEWS_H
 #define NICEST_APPLY_VIEWS_H
 
@@ -11,17 +14,16 @@
 
 /* Each is higher for less typical rows: -log p; mean over the columns of -log of the share of kept
  * values that lie at least as far out on their side (twice the smaller tail); mean over k = 1..10
- * of the mean distance to the k nearest kept rows, in standardised columns. */
+ * of the mean distance to the k nearest kept rows. */
 typedef enum view_kind { VIEW_LOGP, VIEW_COLUMNS, VIEW_NEIGHBOURS, VIEWS_COUNT } view_kind;
 
-/* Keeps at most 4096 distinct rows of `train` (and 2^20 values); below 20 whole ones none. The
- * baselines must have been fitted. */
+/* Keeps at most 4096 distinct rows of `train` (and 2^20 values); below 20 none. */
 nicest_status views_fit(nicest_model *model, const nicest_data *train, uint64_t seed, int threads);
 void views_forget(nicest_model *model);
 /* Kept rows; 0 where there are none. */
 size_t views_rows(const nicest_model *model);
 
-/* scores[n] become minus the neighbour distances of data's rows. A missing value gives NaN.
+/* scores[n] become minus the neighbour distances of data's rows.
  * NICEST_E_DATA where the model keeps no rows. */
 nicest_status views_neighbours(const nicest_model *model, const nicest_data *data, int threads,
                                double *scores);
