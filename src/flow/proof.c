@@ -29,14 +29,19 @@ static double keep_larger(double a, double b)
 
 /* ------------------------------------------------------------------ log-determinant */
 
-enum { COLUMNS_AT_ONCE = 128, STEPS = 11, STEP_RATIO = 3 };
-static const double LONGEST_STEP = 1e-4; /* of a column's deviation */
+/* A column's steps begin at LONGEST_STEP of its deviation, shrink until no latent moves by more
+ * than MOST_MOVE (a narrow peak of the density is that steep), and are then STEP_RATIO times as
+ * short each time. */
+enum { COLUMNS_AT_ONCE = 128, STEPS = 14, STEP_RATIO = 3 };
+static const double LONGEST_STEP = 1e-4, MOST_MOVE = 0.01, SURE = 1e-9;
 
 typedef struct jacobian {
     double *matrix;     /* [d, d], row j: derivatives of all latents by column j */
     double *last;       /* [d, d] the same, of the last step */
     double *plain;      /* [d, d] the differences that those come from */
     double *doubt;      /* [d] by how much two steps disagreed, of the row that is kept */
+    double *step;       /* [d] */
+    int *taken;         /* [d] steps that were short enough */
     double *near, *far; /* [2 COLUMNS_AT_ONCE, width] perturbed rows, and their latents */
     double *latent;     /* [width] of the row itself; NaN: hidden */
     size_t *columns;    /* [d] those to take (again) */
@@ -45,14 +50,19 @@ typedef struct jacobian {
 static nicest_status jacobian_open(jacobian *j, size_t d, size_t width)
 {
     size_t pairs = 2 * COLUMNS_AT_ONCE * width;
-    *j = (jacobian){memory_new(3 * d, d * sizeof(double)), NULL,
-                    NULL,                              memory_new(d, sizeof(double)),
-                    memory_new(pairs, sizeof(double)), memory_new(pairs, sizeof(double)),
-                    memory_new(width, sizeof(double)), memory_new(d, sizeof(size_t))};
-    bool good = j->matrix && j->doubt && j->near && j->far && j->latent && j->columns;
-    j->last = good ? j->matrix + d * d : NULL;
-    j->plain = good ? j->last + d * d : NULL;
-    return good ? NICEST_OK : fail_memory();
+    *j = (jacobian){.matrix = memory_new(3 * d + 2, d * sizeof(double)),
+                    .taken = memory_new(d, sizeof(int)),
+                    .near = memory_new(pairs, sizeof(double)),
+                    .far = memory_new(pairs, sizeof(double)),
+                    .latent = memory_new(width, sizeof(double)),
+                    .columns = memory_new(d, sizeof(size_t))};
+    if (!j->matrix || !j->taken || !j->near || !j->far || !j->latent || !j->columns)
+        return fail_memory();
+    j->last = j->matrix + d * d;
+    j->plain = j->last + d * d;
+    j->doubt = j->plain + d * d;
+    j->step = j->doubt + d;
+    return NICEST_OK;
 }
 
 /* Keeps the derivatives by one column if they agree better with those of the last step than those
@@ -63,65 +73,78 @@ static void keep_surer(const prover *p, jacobian *j, size_t column, const double
                        double width)
 {
     size_t d = p->d;
-    bool masked = p->f->spec.masked;
+    bool masked = p->f->spec.masked, first = j->taken[column]++ == 0;
     double *last = j->last + column * d, *plain = j->plain + column * d, largest = 0, change = 0;
     for (size_t i = 0; i < d; i++) {
-        double slope = (pair[i] - pair[p->width + i]) / width, longer = plain[i];
+        double slope = (pair[i] - pair[p->width + i]) / width;
         if (masked && (isnan(j->latent[i]) || isnan(j->latent[column])))
-            slope = longer = i == column;
+            slope = i == column;
+        double longer = first ? slope : plain[i];
         plain[i] = slope;
         slope += (slope - longer) / (STEP_RATIO * STEP_RATIO - 1);
         largest = fmax(largest, fabs(slope));
         change = fmax(change, fabs(slope - last[i]));
         last[i] = slope;
     }
-    double doubt = largest > 0 ? change / largest : 0;
+    double doubt = first ? HUGE_VAL : largest > 0 ? change / largest : 0;
     if (doubt < j->doubt[column] || isinf(j->doubt[column])) { /* also NaN: it must be seen */
         memcpy(j->matrix + column * d, last, d * sizeof *last);
         j->doubt[column] = doubt;
     }
+    j->step[column] /= STEP_RATIO;
+}
+
+/* How far the latents of two rows are from each other, at most. */
+static double largest_move(const double *pair, size_t d, size_t width)
+{
+    double most = 0;
+    for (size_t i = 0; i < d; i++)
+        most = fmax(most, fabs(pair[i] - pair[width + i]));
+    return most;
 }
 
 /* Central differences by the listed columns, at most COLUMNS_AT_ONCE of them. */
 static void differences(const prover *p, jacobian *j, const double *x, const size_t *columns,
-                        size_t count, double relative_step)
+                        size_t count)
 {
     size_t w = p->width;
-    for (size_t c = 0; c < count; c++) {
-        double step = relative_step * p->subject->deviation[columns[c]];
+    for (size_t c = 0; c < count; c++)
         for (int side = 0; side < 2; side++) {
             double *row = j->near + (2 * c + (size_t)side) * w;
             memcpy(row, x, w * sizeof *x);
-            row[columns[c]] += side ? -step : step;
+            row[columns[c]] += side ? -j->step[columns[c]] : j->step[columns[c]];
         }
-    }
     flow_run(p->score,
              &(flow_job){
                  .input = FLOW_CONTINUOUS, .rows = 2 * count, .values = j->near, .latent = j->far});
     for (size_t c = 0; c < count; c++) {
-        const double *pair = j->near + 2 * c * w;
+        const double *pair = j->near + 2 * c * w, *far = j->far + 2 * c * w;
         double width = pair[columns[c]] - pair[w + columns[c]]; /* what rounding left of the step */
-        keep_surer(p, j, columns[c], j->far + 2 * c * w, width);
+        double move = largest_move(far, p->d, w);
+        if (move > MOST_MOVE && !j->taken[columns[c]])
+            j->step[columns[c]] *= fmax(MOST_MOVE / move / 2, 1e-4);
+        else if (!(width <= 0)) /* NaN: a hidden column */
+            keep_surer(p, j, columns[c], far, width);
     }
 }
 
-/* Two steps for all columns, then smaller ones for those that two steps do not agree about: in a
- * narrow peak only the smallest do. */
+/* Some steps for all columns, then smaller ones for those that two steps do not agree about. */
 static void fill_jacobian(const prover *p, jacobian *j, const double *x)
 {
-    double step = LONGEST_STEP;
-    for (int s = 0; s < STEPS; s++, step /= STEP_RATIO) {
+    for (size_t c = 0; c < p->d; c++) {
+        j->step[c] = LONGEST_STEP * p->subject->deviation[c];
+        j->doubt[c] = HUGE_VAL;
+        j->taken[c] = 0;
+    }
+    for (int s = 0; s < STEPS; s++) {
         size_t count = 0;
-        for (size_t c = 0; c < p->d; c++) {
-            if (s < 2)
-                j->doubt[c] = INFINITY;
-            if (j->doubt[c] > 1e-9)
+        for (size_t c = 0; c < p->d; c++)
+            if (!(j->doubt[c] <= SURE))
                 j->columns[count++] = c;
-        }
         for (size_t first = 0; first < count; first += COLUMNS_AT_ONCE) {
             size_t left = count - first;
             differences(p, j, x, j->columns + first,
-                        left < COLUMNS_AT_ONCE ? left : COLUMNS_AT_ONCE, step);
+                        left < COLUMNS_AT_ONCE ? left : COLUMNS_AT_ONCE);
         }
     }
 }
@@ -164,7 +187,7 @@ static nicest_status prove_logdet(const prover *p, double *error)
         most = keep_larger(most, fabs(numerical - analytic) / fmax(1, fabs(analytic)));
     }
     memory_free(j.matrix);
-    memory_free(j.doubt);
+    memory_free(j.taken);
     memory_free(j.near);
     memory_free(j.far);
     memory_free(j.latent);
@@ -190,16 +213,17 @@ typedef struct line {
 
 /* Relative error of the slope at 0 against central differences of fourth order: the best of several
  * steps, since rounding wants them large, and curvature and kinks small. A wrong slope has no good
- * step. */
+ * step. Near a top the slope is next to nothing beside its rounding: there the error is relative to
+ * what it is a natural length away, the root of the curvature. */
 static double slope_error(const line *l, double slope)
 {
-    double best = NAN, scale = fmax(fabs(slope), 1e-9);
-    for (double change = 1e-2; change > 5e-8; change /= 10) {
-        double t = change / scale;
-        double near = l->value(l, t) - l->value(l, -t),
-               far = l->value(l, 2 * t) - l->value(l, -2 * t);
+    double best = NAN, scale = fmax(fabs(slope), 1e-9), here = l->value(l, 0);
+    for (double change = 1e-2; change > 5e-8; change /= 4) {
+        double t = change / scale, above = l->value(l, t), below = l->value(l, -t);
+        double near = above - below, far = l->value(l, 2 * t) - l->value(l, -2 * t);
         double numerical = (8 * near - far) / (12 * t);
-        double size = fmax(fmax(fabs(slope), fabs(numerical)), 1e-9);
+        double curvature = fabs(above - here + (below - here)) / (t * t);
+        double size = fmax(fmax(fabs(slope), fabs(numerical)), fmax(sqrt(curvature), 1e-9));
         best = fmin(best, fabs(numerical - slope) / size); /* fmin passes over NaN */
     }
     return best;
