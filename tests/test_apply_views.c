@@ -225,7 +225,7 @@ static void kept_rows_of_a_file_are_checked(void **state)
     assert_status(model_set_array(model, "neighbours.ranks", train, VIEWS_COUNT * TRAIN),
                   NICEST_OK);
     assert_status(nicest_outlier_scores(model, data, "views", 0, 1, 1, scores), NICEST_OK);
-    train[11] = NAN;
+    train[11] = INFINITY;
     assert_status(model_set_array(model, "neighbours.rows", train, TRAIN * D), NICEST_OK);
     assert_error(nicest_outlier_scores(model, data, "views", 0, 1, 1, scores), NICEST_E_FORMAT,
                  "not numbers");

@@ -13,8 +13,8 @@
 #include "base/values.h"
 #include "train/split.h"
 
-#define ARRAY_ROWS  "neighbours.rows"
-#define ARRAY_RANKS "neighbours.ranks"
+#define ARRAY_ROWS    "neighbours.rows"
+#define ARRAY_RANKS   "neighbours.ranks"
 #define ARRAY_MEASURE "neighbours.columns"
 
 enum { MOST_ROWS = 4096, FEWEST_ROWS = 20, MOST_VALUES = 1 << 20, NEAREST = 10 };
@@ -53,6 +53,7 @@ typedef struct sight {
     double *row;           /* [BATCH, d] stored values */
     double *scratch;       /* [threads, TOGETHER, kept + 2 d] */
     double *far, *out;     /* [BATCH] of the columns, of the neighbours */
+    bool holes;            /* rows with missing values have distances */
     bool own;              /* the rows are the kept ones, from number `first` on: each but itself */
     size_t first;
 } sight;
@@ -70,7 +71,8 @@ static nicest_status sight_open(sight *s, const nicest_model *model, int threads
 {
     size_t count;
     *s = (sight){.d = nicest_model_columns(model),
-                 .measure = model_array(model, ARRAY_MEASURE, &count)};
+                 .measure = model_array(model, ARRAY_MEASURE, &count),
+                 .holes = model_flow_const(model)->spec.masked};
     const double *rows = model_array(model, ARRAY_ROWS, &count);
     s->kept = rows ? count / s->d : 0;
     s->column = memory_new(s->d, s->kept * sizeof(double));
@@ -170,13 +172,17 @@ static void look_around(void *context, int thread, size_t item)
         }
     for (size_t i = 0; i < n; i++) {
         double far = 0;
+        bool whole = true;
         for (size_t j = 0; j < s->d; j++)
-            if (!isnan(s->row[(first + i) * s->d + j]))
+            if (isnan(s->row[(first + i) * s->d + j]))
+                whole = false;
+            else
                 far -= log((others - fabs(more[i * s->d + j]) + 1) / (others + 1)) / (double)s->d;
+        bool known = whole || s->holes;
         if (s->own)
             square[i * s->kept + s->first + first + i] = HUGE_VAL;
-        s->far[first + i] = far;
-        s->out[first + i] = near_distance(square + i * s->kept, s->kept);
+        s->far[first + i] = known ? far : NAN;
+        s->out[first + i] = known ? near_distance(square + i * s->kept, s->kept) : NAN;
     }
 }
 

@@ -5,8 +5,9 @@
  * stored values, "neighbours.columns" [2, columns], their mean and deviation (0: a column of words),
  * and "neighbours.ranks" [3, rows], the sorted surprises of those rows in the order of view_kind.
  *
- * Distances are of standardised columns. A missing value lies in the middle of its column; two words
- * that differ are as far from each other as two numbers are on average. */
+ * Distances are of standardised columns. Where the model takes rows with missing values, such a
+ * value lies in the middle of its column, else the row has no distance (NaN). Two words that differ
+ * are as far from each other as two numbers are on average. */
 #ifndef NICEST_APPLY_VIEWS_H
 #define NICEST_APPLY_VIEWS_H
 
