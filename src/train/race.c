@@ -389,6 +389,7 @@ static void adopt(trainer *t, trainer *winner)
     t->valid_every = winner->valid_every;
     t->recipe.spec = winner->recipe.spec;
     t->recipe.batch = winner->recipe.batch;
+    t->recipe.patience = run_patience(t);
     t->state.raced = winner->state.step;
     winner->flow = NULL;
     winner->learn = winner->score = NULL;
@@ -422,6 +423,7 @@ static nicest_status race_stacks(trainer *t, const closed_form *c)
     size_t count = 0;
     char text[80];
     nicest_status status = run_heats(t, c, contest, name, &count);
+    t->cut = t->stopped;
     if (status == NICEST_OK && count > 0) {
         sort_contest(contest, name, count);
         stack_name(name[0], text, sizeof text);
@@ -497,6 +499,7 @@ nicest_status race_resume(trainer *t)
     }
     TRY(contest_open(&t->closed, t, t->rows.train, t->rows.valid, without_couplings(t->recipe.spec),
                      NULL));
+    t->like = t->closed->flow; /* what learns nothing is from there, as in the race */
     return run_open(t);
 }
 

@@ -37,7 +37,8 @@ struct nicest_trainer {
     char *identity;            /* where checkpoints are written or read */
     double clock, told, saved; /* start of this process's part; last progress; last checkpoint */
     size_t saved_step;
-    bool stopped; /* the caller has asked for the end */
+    bool stopped; /* the caller has asked for the end, */
+    bool cut;     /* and did so during the race: its checkpoint stays the race's, which runs anew */
     bool ended;   /* and that, or the recipe's own, was reached */
     bool judged;  /* couplings and closed form were compared */
     words said;
@@ -52,6 +53,8 @@ typedef struct nicest_trainer trainer;
 nicest_status run_open(trainer *t);
 /* Judges the start: it becomes the best so far. */
 nicest_status run_start(trainer *t);
+/* Validations without improvement that end the run: by default a quarter of them, at least 20. */
+int run_patience(const trainer *t);
 /* The permutation of the epoch at hand. */
 void run_shuffle(trainer *t);
 nicest_status run_validate(trainer *t);

@@ -291,8 +291,7 @@ static uint64_t total_steps(const trainer *t)
     return t->recipe.steps ? t->recipe.steps : (uint64_t)t->recipe.epochs * t->batches;
 }
 
-/* By default a run stops when a quarter of its validations, at least 20, brought nothing. */
-static int choose_patience(const trainer *t)
+int run_patience(const trainer *t)
 {
     if (t->recipe.patience || t->recipe.seconds > 0)
         return t->recipe.patience ? t->recipe.patience : -1;
@@ -340,7 +339,7 @@ static nicest_status open_run(trainer *t)
     size_t steps = (10 * rows + 3 * t->recipe.batch - 1) / (3 * t->recipe.batch);
     steps = steps > t->batches ? steps : t->batches;
     t->valid_every = steps > 20 ? steps : 20;
-    t->recipe.patience = choose_patience(t);
+    t->recipe.patience = run_patience(t);
     return NICEST_OK;
 }
 
@@ -898,7 +897,8 @@ static nicest_status learn(trainer *t, size_t steps, double seconds)
     if (!t->ended)
         return NICEST_OK;
     t->result.interrupted = t->stopped;
-    if (t->options.checkpoint && !*failure) /* else the last one stands: it has every line */
+    /* else the last one stands: it has every line */
+    if (t->options.checkpoint && !*failure && !t->cut)
         TRY(keep_weights(t, save_checkpoint(t)));
     if (t->state.step % t->valid_every)
         TRY(keep_weights(t, run_validate(t)));
