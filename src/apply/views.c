@@ -8,6 +8,7 @@
 #include "apply/outlier.h"
 #include "base/clones.h"
 #include "base/memory.h"
+#include "base/mixture.h"
 #include "base/parallel.h"
 #include "base/status.h"
 #include "base/values.h"
@@ -16,13 +17,18 @@
 #define ARRAY_ROWS    "neighbours.rows"
 #define ARRAY_RANKS   "neighbours.ranks"
 #define ARRAY_MEASURE "neighbours.columns"
+#define ARRAY_MIXTURE "neighbours.mixture"
 
 enum { MOST_ROWS = 4096, FEWEST_ROWS = 20, MOST_VALUES = 1 << 20, NEAREST = 10 };
 /* Rows that look at the kept ones together, some of these at a time: a block stays in the cache. */
 enum { TOGETHER = 8, CHUNK = 256, BATCH = 512, SUBSAMPLE_NEIGHBOURS = 0xae1 };
 
 /* Weights of the views. Columns alone say little of rows that are odd in what goes with what. */
-static const double WEIGHT[VIEWS_COUNT] = {1, 0.2, 1};
+static const double WEIGHT[VIEWS_COUNT] = {1, 0.2, 1, 1};
+/* Most parts of the mixture, rows times columns squared that its choice may cost, and the variance
+ * that each part has in every direction at least: of standardised columns. */
+enum { MIXTURE_PARTS = 20, MIXTURE_COLUMNS = 128 };
+static const double MIXTURE_WORK = 4e8, MIXTURE_RIDGE = 1e-4;
 
 size_t views_rows(const nicest_model *model)
 {
@@ -42,6 +48,7 @@ void views_forget(nicest_model *model)
     model_set_array(model, ARRAY_ROWS, NULL, 0);
     model_set_array(model, ARRAY_RANKS, NULL, 0);
     model_set_array(model, ARRAY_MEASURE, NULL, 0);
+    model_set_array(model, ARRAY_MIXTURE, NULL, 0);
 }
 
 /* ------------------------------------------------------------------ looking */
@@ -52,9 +59,12 @@ typedef struct sight {
     const double *measure; /* mean[d], deviation[d]; a deviation of 0: the column is words */
     double *row;           /* [BATCH, d] stored values */
     double *scratch;       /* [threads, TOGETHER, kept + 2 d] */
-    double *far, *out;     /* [BATCH] of the columns, of the neighbours */
-    bool holes;            /* rows with missing values have distances */
-    bool own;              /* the rows are the kept ones, from number `first` on: each but itself */
+    double *far, *out;     /* [BATCH] of the columns, of the neighbours, */
+    double *unlikely;      /* and of the mixture: 0 where the model has none */
+    mixture *mixture;      /* of standardised columns; NULL */
+    mixture_view *view;
+    bool holes; /* rows with missing values have distances */
+    bool own;   /* the rows are the kept ones, from number `first` on: each but itself */
     size_t first;
 } sight;
 
@@ -65,6 +75,27 @@ static double standardise(const sight *s, size_t j, double value)
     if (deviation > 0)
         return isnan(value) ? 0 : (value - s->measure[j]) / deviation;
     return isnan(value) ? -1 : value;
+}
+
+/* A row as the mixture sees it: words are no numbers. */
+static void standardise_row(const sight *s, const double *stored, double *z)
+{
+    for (size_t j = 0; j < s->d; j++)
+        z[j] = s->measure[s->d + j] > 0 ? standardise(s, j, stored[j]) : 0;
+}
+
+/* The mixture that the model keeps, if it does. */
+static nicest_status open_mixture(sight *s, const nicest_model *model)
+{
+    size_t count = 0, size = mixture_part_size(s->d, false);
+    const double *part = model_array(model, ARRAY_MIXTURE, &count);
+    if (!part || count < size || count % size)
+        return NICEST_OK;
+    TRY(mixture_new(&s->mixture, s->d, count / size, false));
+    for (size_t i = 0; i < count; i++)
+        if (!isfinite(s->mixture->part[i] = part[i]))
+            return fail(NICEST_E_FORMAT, "the mixture that the model keeps is not of numbers");
+    return mixture_view_new(&s->view, s->mixture, false);
 }
 
 static nicest_status sight_open(sight *s, const nicest_model *model, int threads)
@@ -79,9 +110,11 @@ static nicest_status sight_open(sight *s, const nicest_model *model, int threads
     s->row = memory_new(BATCH, s->d * sizeof(double));
     s->far = memory_new(BATCH, sizeof(double));
     s->out = memory_new(BATCH, sizeof(double));
+    s->unlikely = memory_new(BATCH, sizeof(double));
     s->scratch = memory_new((size_t)threads, TOGETHER * (s->kept + 2 * s->d) * sizeof(double));
-    if (!s->column || !s->row || !s->far || !s->out || !s->scratch)
+    if (!s->column || !s->row || !s->far || !s->out || !s->unlikely || !s->scratch)
         return fail_memory();
+    TRY(open_mixture(s, model));
     bool finite = true; /* a file's numbers may be anything */
     for (size_t i = 0; i < s->kept; i++)
         for (size_t j = 0; j < s->d; j++) {
@@ -99,7 +132,10 @@ static void sight_close(sight *s)
     memory_free(s->row);
     memory_free(s->far);
     memory_free(s->out);
+    memory_free(s->unlikely);
     memory_free(s->scratch);
+    mixture_view_free(s->view);
+    mixture_free(s->mixture);
 }
 
 /* Squared distances of x to n values join `square`; how many more of them are below x than above.
@@ -186,9 +222,10 @@ static void look_around(void *context, int thread, size_t item)
     }
 }
 
-/* Hands out both views of every row of data (NULL: of the kept rows), batch after batch. */
+/* views[3, rows]: all but the first, of every row of data (NULL: of the kept rows), batch after
+ * batch. */
 static nicest_status look_at_all(sight *s, const nicest_model *model, const nicest_data *data,
-                                 int threads, double *columns, double *neighbours)
+                                 int threads, double *views)
 {
     size_t count, n = data ? nicest_data_rows(data) : s->kept;
     const double *kept = model_array(model, ARRAY_ROWS, &count);
@@ -200,8 +237,14 @@ static nicest_status look_at_all(sight *s, const nicest_model *model, const nice
         else
             memcpy(s->row, kept + s->first * s->d, s->rows * s->d * sizeof *s->row);
         parallel_for(threads, (s->rows + TOGETHER - 1) / TOGETHER, look_around, s);
-        memcpy(columns + s->first, s->far, s->rows * sizeof *columns);
-        memcpy(neighbours + s->first, s->out, s->rows * sizeof *neighbours);
+        for (size_t i = 0; s->view && i < s->rows; i++) {
+            standardise_row(s, s->row + i * s->d, s->scratch);
+            mixture_evaluate(s->view, s->scratch, 1, s->unlikely + i, NULL);
+            s->unlikely[i] = -s->unlikely[i];
+        }
+        memcpy(views + s->first, s->far, s->rows * sizeof *views);
+        memcpy(views + n + s->first, s->out, s->rows * sizeof *views);
+        memcpy(views + 2 * n + s->first, s->unlikely, s->rows * sizeof *views);
     }
     return NICEST_OK;
 }
@@ -297,6 +340,39 @@ static nicest_status keep_rows(nicest_model *model, const nicest_data *train, ui
     return status;
 }
 
+/* A mixture of the kept rows' standardised columns, as an array of the model; columns that are too
+ * many or rows that are too few have none. */
+static nicest_status keep_mixture(nicest_model *model, const sight *s, const double *kept,
+                                  uint64_t seed, int threads)
+{
+    size_t n = s->kept, d = s->d;
+    mixture *found = NULL;
+    if (d > MIXTURE_COLUMNS || n < 10 * FEWEST_ROWS)
+        return NICEST_OK;
+    double *z = memory_new(n + 1, d * sizeof *z), *ridge = z ? z + n * d : NULL;
+    if (!z)
+        return fail_memory();
+    for (size_t i = 0; i < n; i++)
+        standardise_row(s, kept + i * d, z + i * d);
+    for (size_t j = 0; j < d; j++)
+        ridge[j] = MIXTURE_RIDGE;
+    mixture_rows rows = {.x = z, .n = n, .d = d};
+    mixture_options o = {.ridge = ridge,
+                         .seed = seed,
+                         .threads = threads,
+                         .restarts = 1,
+                         .iterations = 60,
+                         .folds = 1};
+    double most = fmin(fmax(MIXTURE_WORK / ((double)n * (double)(d * d)), 1), MIXTURE_PARTS);
+    nicest_status status = mixture_choose(&found, &rows, &o, (size_t)most, NULL);
+    if (status == NICEST_OK)
+        status = model_set_array(model, ARRAY_MIXTURE, found->part,
+                                 found->parts * mixture_part_size(d, false));
+    mixture_free(found);
+    memory_free(z);
+    return status == NICEST_E_DATA ? NICEST_OK : status;
+}
+
 nicest_status views_fit(nicest_model *model, const nicest_data *train, uint64_t seed, int threads)
 {
     nicest_data *kept = NULL;
@@ -307,14 +383,16 @@ nicest_status views_fit(nicest_model *model, const nicest_data *train, uint64_t 
     if (!kept)
         return NICEST_OK;
     size_t n = nicest_data_rows(kept);
+    size_t count;
     nicest_status status = sight_open(&s, model, threads);
     if (status != NICEST_OK)
         goto done;
+    TRY_TO(keep_mixture(model, &s, model_array(model, ARRAY_ROWS, &count), seed, threads));
+    TRY_TO(open_mixture(&s, model));
     ranks = memory_new(n, VIEWS_COUNT * sizeof *ranks);
     TRY_TO(ranks ? NICEST_OK : fail_memory());
     TRY_TO(nicest_score_data(model, kept, seed, threads, ranks));
-    TRY_TO(look_at_all(&s, model, NULL, threads, ranks + VIEW_COLUMNS * n,
-                       ranks + VIEW_NEIGHBOURS * n));
+    TRY_TO(look_at_all(&s, model, NULL, threads, ranks + VIEW_COLUMNS * n));
     for (size_t i = 0; i < n; i++)
         ranks[i] = -ranks[i];
     for (size_t i = 0; i < VIEWS_COUNT * n; i++)
@@ -333,7 +411,7 @@ done:
 
 /* ------------------------------------------------------------------ scoring */
 
-/* Both views of data's rows, [2, rows], which the caller releases. */
+/* The other views of data's rows, [3, rows], which the caller releases. */
 static nicest_status look_at_data(const nicest_model *model, const nicest_data *data, int threads,
                                   double **views)
 {
@@ -341,10 +419,10 @@ static nicest_status look_at_data(const nicest_model *model, const nicest_data *
     size_t n = nicest_data_rows(data);
     if (!views_rows(model))
         return fail(NICEST_E_DATA, "the model keeps no training rows to be neighbours");
-    *views = memory_new(n, 2 * sizeof **views);
+    *views = memory_new(n, (VIEWS_COUNT - 1) * sizeof **views);
     nicest_status status = *views ? sight_open(&s, model, threads) : fail_memory();
     if (status == NICEST_OK)
-        status = look_at_all(&s, model, data, threads, *views, *views + n);
+        status = look_at_all(&s, model, data, threads, *views);
     sight_close(&s);
     return status;
 }
@@ -365,15 +443,17 @@ nicest_status views_score(const nicest_model *model, const nicest_data *data, in
                           double *scores)
 {
     double *views = NULL, weights = 0;
-    size_t n = nicest_data_rows(data), count, m = views_rows(model);
+    size_t n = nicest_data_rows(data), count, mixed = 0, m = views_rows(model);
     nicest_status status = look_at_data(model, data, threads, &views);
     const double *ranks = model_array(model, ARRAY_RANKS, &count);
-    for (size_t v = 0; v < VIEWS_COUNT; v++)
+    const size_t views_count =
+        model_array(model, ARRAY_MIXTURE, &mixed) ? VIEWS_COUNT : VIEW_MIXTURE;
+    for (size_t v = 0; v < views_count; v++)
         weights += WEIGHT[v];
     for (size_t i = 0; status == NICEST_OK && i < n; i++) {
-        const double of[VIEWS_COUNT] = {-scores[i], views[i], views[n + i]};
+        const double of[VIEWS_COUNT] = {-scores[i], views[i], views[n + i], views[2 * n + i]};
         double sum = isnan(scores[i]) || isnan(views[i]) ? NAN : 0;
-        for (size_t v = 0; v < VIEWS_COUNT; v++)
+        for (size_t v = 0; v < views_count; v++)
             sum += WEIGHT[v] / weights * surprisal(ranks + v * m, m, of[v]);
         scores[i] = -sum;
     }

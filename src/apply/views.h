@@ -2,8 +2,9 @@
  * its values; and the average of these with log p.
  *
  * A model keeps some of the training rows for it: the arrays "neighbours.rows" [rows, columns] of
- * stored values, "neighbours.columns" [2, columns], their mean and deviation (0: a column of words),
- * and "neighbours.ranks" [3, rows], the sorted surprises of those rows in the order of view_kind.
+ * stored values, "neighbours.columns" [2, columns], their mean and deviation (0: a column of
+ * words), "neighbours.mixture", its parts, and "neighbours.ranks" [4, rows], the sorted surprises
+ * of those rows in the order of view_kind.
  *
  * Distances are of standardised columns. Where the model takes rows with missing values, such a
  * value lies in the middle of its column, else the row has no distance (NaN). Two words that differ
@@ -15,8 +16,16 @@
 
 /* Each is higher for less typical rows: -log p; mean over the columns of -log of the share of kept
  * values that lie at least as far out on their side (twice the smaller tail); mean over k = 1..10
- * of the mean distance to the k nearest kept rows. */
-typedef enum view_kind { VIEW_LOGP, VIEW_COLUMNS, VIEW_NEIGHBOURS, VIEWS_COUNT } view_kind;
+ * of the mean distance to the k nearest kept rows; -log p of a mixture of Gaussians fitted to their
+ * standardised columns, where there are enough: a density behind marginals, which a far value costs
+ * little, and one that it costs much. */
+typedef enum view_kind {
+    VIEW_LOGP,
+    VIEW_COLUMNS,
+    VIEW_NEIGHBOURS,
+    VIEW_MIXTURE,
+    VIEWS_COUNT
+} view_kind;
 
 /* Keeps at most 4096 distinct rows of `train` (and 2^20 values); below 20 none. */
 nicest_status views_fit(nicest_model *model, const nicest_data *train, uint64_t seed, int threads);
@@ -28,7 +37,7 @@ size_t views_rows(const nicest_model *model);
  * NICEST_E_DATA where the model keeps no rows. */
 nicest_status views_neighbours(const nicest_model *model, const nicest_data *data, int threads,
                                double *scores);
-/* scores[n] hold log p, and become minus the weighted mean of the three views' surprisals. A view's
+/* scores[n] hold log p, and become minus the weighted mean of the views' surprisals. A view's
  * surprisal is -log of the share of the kept rows that are at least as surprising, with an
  * exponential tail beyond nine tenths of them, so that far rows do not tie. */
 nicest_status views_score(const nicest_model *model, const nicest_data *data, int threads,
