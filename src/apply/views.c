@@ -78,7 +78,7 @@ static double standardise(const sight *s, size_t j, double value)
 }
 
 /* A row as the mixture sees it: words are no numbers. */
-static void standardise_row(const sight *s, const double *stored, double *z)
+static void mixture_sees(const sight *s, const double *stored, double *z)
 {
     for (size_t j = 0; j < s->d; j++)
         z[j] = s->measure[s->d + j] > 0 ? standardise(s, j, stored[j]) : 0;
@@ -238,7 +238,7 @@ static nicest_status look_at_all(sight *s, const nicest_model *model, const nice
             memcpy(s->row, kept + s->first * s->d, s->rows * s->d * sizeof *s->row);
         parallel_for(threads, (s->rows + TOGETHER - 1) / TOGETHER, look_around, s);
         for (size_t i = 0; s->view && i < s->rows; i++) {
-            standardise_row(s, s->row + i * s->d, s->scratch);
+            mixture_sees(s, s->row + i * s->d, s->scratch);
             mixture_evaluate(s->view, s->scratch, 1, s->unlikely + i, NULL);
             s->unlikely[i] = -s->unlikely[i];
         }
@@ -353,7 +353,7 @@ static nicest_status keep_mixture(nicest_model *model, const sight *s, const dou
     if (!z)
         return fail_memory();
     for (size_t i = 0; i < n; i++)
-        standardise_row(s, kept + i * d, z + i * d);
+        mixture_sees(s, kept + i * d, z + i * d);
     for (size_t j = 0; j < d; j++)
         ridge[j] = MIXTURE_RIDGE;
     mixture_rows rows = {.x = z, .n = n, .d = d};
