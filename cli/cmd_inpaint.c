@@ -228,7 +228,8 @@ static void say_filling(const filling *w)
     duration_text(r->seconds, duration, sizeof duration);
     say(shared, "%zu rows, %zu values filled in %zu steps, %s", r->rows, r->hidden, r->steps,
         duration);
-    say(shared, "  log-likelihood before %.6g, after %.6g", r->logp_before, r->logp_after);
+    if (isfinite(r->logp_before))
+        say(shared, "  log-likelihood before %.6g, after %.6g", r->logp_before, r->logp_after);
     if (isfinite(r->psnr))
         say(shared, "  PSNR of hidden pixels %.2f dB (mean fill %.2f dB)", r->psnr,
             r->psnr_mean_fill);

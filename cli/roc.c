@@ -136,7 +136,11 @@ void sweep_panels(panel p[2], const sweep_curve *w, bool picture, double thresho
 
 void rounded_text(const nicest_data *data, size_t column, double value, char *text, size_t size)
 {
-    if (nicest_data_column_kind(data, column) != NICEST_NUMBER)
+    if (isinf(value) && nicest_data_column_kind(data, column) == NICEST_CATEGORY)
+        snprintf(text, size, "a rare word");
+    else if (isnan(value))
+        snprintf(text, size, "missing");
+    else if (nicest_data_column_kind(data, column) != NICEST_NUMBER)
         nicest_data_value_text(data, column, rint(value), text, size);
     else
         snprintf(text, size, fabs(value) < 1000 || fabs(value) > 1e15 ? "%.3g" : "%.0f", value);

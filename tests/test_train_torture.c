@@ -210,7 +210,7 @@ static const torture CASES[] = {
     {"rare ones", binary, 500, 3, PLAIN},
     {"integers to 1e15", large_integers, 500, 3, PLAIN},
     {"NaN and infinity in a fifth", holes, 500, 3, PLAIN},
-    {"a column of NaN", empty_column, 500, 3, "has no value in any of 500 rows", PLAIN},
+    {"a column of NaN", empty_column, 500, 3, PLAIN},
     {"one row", plain, 1, 3, "at least 2 are needed", PLAIN},
     {"two rows", plain, 2, 3, PLAIN},
     {"two rows alike", identical, 2, 3, PLAIN},

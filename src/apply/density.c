@@ -6,6 +6,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "apply/cut.h"
 #include "base/memory.h"
 #include "base/status.h"
 #include "model/model.h"
@@ -136,9 +137,25 @@ nicest_status nicest_density_grid_given(const nicest_model *model, const double 
 
 /* ------------------------------------------------------------------ in total */
 
+/* Density by y at points of a grid, where the flow begins with a marginal: there levels of any
+ * width are smooth. x is scratch, logp has twice as many places. */
+static void log_density_of_scores(flow_workspace *w, const cut *behind, const grid *g, size_t first,
+                                  size_t count, double *x, double *logp)
+{
+    double *logdet = logp + AT_ONCE;
+    for (size_t i = 0; i < count; i++)
+        point_of(g, first + i, x + i * g->d);
+    cut_inverse(behind, count, x, x);
+    flow_run(w, &(flow_job){.input = FLOW_CONTINUOUS, .rows = count, .values = x, .logp = logp});
+    flow_run(behind->through,
+             &(flow_job){.input = FLOW_CONTINUOUS, .rows = count, .values = x, .logdet = logdet});
+    for (size_t i = 0; i < count; i++)
+        logp[i] -= logdet[i];
+}
+
 /* Grids of twice as many lines each time, until two of them agree; NaN where none do. */
-static double refine(flow_workspace *w, const subject_columns *c, const double *given,
-                     const double *box, double *x, double *logp)
+static double refine(flow_workspace *w, const cut *behind, const subject_columns *c,
+                     const double *given, const double *box, double *x, double *logp)
 {
     size_t d = c->count, side = d == 1 ? 1 << 12 : 1 << 8, most = d == 1 ? 1 << 20 : 1 << 12;
     double last = NAN;
@@ -149,7 +166,10 @@ static double refine(flow_workspace *w, const subject_columns *c, const double *
         double sum = 0;
         for (size_t first = 0; first < points; first += AT_ONCE) {
             size_t left = points - first, count = left < AT_ONCE ? left : AT_ONCE;
-            log_density(w, &g, first, count, x, logp);
+            if (behind->front)
+                log_density_of_scores(w, behind, &g, first, count, x, logp);
+            else
+                log_density(w, &g, first, count, x, logp);
             for (size_t i = 0; i < count; i++)
                 sum += exp(logp[i]);
         }
@@ -173,13 +193,14 @@ nicest_status nicest_density_integral_given(const nicest_model *model, const dou
                                             double *integral)
 {
     subject_columns c;
-    double measured[4] = {0};
+    double measured[8] = {0};
+    cut behind = {0};
     if (!model || !integral)
         return fail(NICEST_E_ARGUMENT, "density integral: a model and room for the result");
     TRY(model_check_threads(threads));
     TRY(find_subject(model, given, "a density integral", &c));
     size_t d = c.count, all = c.all;
-    double *x = memory_new(AT_ONCE, (all + 1) * sizeof *x);
+    double *x = memory_new(AT_ONCE, (2 * all + 2) * sizeof *x), *y = x + AT_ONCE * all;
     double *rows = given ? memory_new(AT_ONCE * all, sizeof *rows) : NULL;
     if (given && !rows) {
         memory_free(x);
@@ -191,9 +212,12 @@ nicest_status nicest_density_integral_given(const nicest_model *model, const dou
     nicest_status status =
         x ? flow_workspace_new(&w, model_flow_const(model), FLOW_SCORE, 0, threads, false)
           : fail_memory();
+    if (status == NICEST_OK)
+        status = cut_open(&behind, model_flow_const(model), threads);
     if (status == NICEST_OK) {
-        /* The box of own samples, widened by half of its size on each side. */
-        for (size_t j = 0; j < d; j++) {
+        /* The box of own samples, widened by half of its size on each side; and that of their
+         * scores. */
+        for (size_t j = 0; j < 2 * d; j++) {
             measured[2 * j] = INFINITY;
             measured[2 * j + 1] = -INFINITY;
         }
@@ -206,21 +230,28 @@ nicest_status nicest_density_integral_given(const nicest_model *model, const dou
                                     .noise = {seed, RANDOM_VERIFY, 0},
                                     .temperature = 1,
                                     .continuous = x});
+            if (behind.front)
+                cut_forward(&behind, count, x, y);
             for (size_t i = 0; i < count * d; i++) {
-                double *range = measured + 2 * (i % d), v = x[i / d * all + c.which[i % d]];
-                range[0] = v < range[0] ? v : range[0];
-                range[1] = v > range[1] ? v : range[1];
+                double v[2] = {x[i / d * all + c.which[i % d]], behind.front ? y[i] : 0};
+                for (size_t k = 0; k < 2; k++) {
+                    double *range = measured + 2 * (i % d + k * d);
+                    range[0] = v[k] < range[0] ? v[k] : range[0];
+                    range[1] = v[k] > range[1] ? v[k] : range[1];
+                }
             }
         }
-        for (size_t j = 0; j < d; j++) {
+        for (size_t j = 0; j < 2 * d; j++) {
             double half = (measured[2 * j + 1] - measured[2 * j]) / 2;
             measured[2 * j] -= half;
             measured[2 * j + 1] += half;
         }
-        *integral = refine(w, &c, given, measured, x, x + AT_ONCE * all);
+        *integral = refine(w, &behind, &c, given, measured + (behind.front ? 2 * d : 0), x,
+                           x + AT_ONCE * 2 * all);
         if (box)
             memcpy(box, measured, 2 * d * sizeof *box);
     }
+    cut_close(&behind);
     flow_workspace_free(w);
     memory_free(rows);
     memory_free(x);

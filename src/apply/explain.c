@@ -10,6 +10,8 @@
  * A bad column smears over the good ones that depend on it. So columns are hidden one more in each
  * round, always the most surprising ones given what is left, each replaced by its median given all
  * others, until the row is usual. Owns no likelihood: that is flow/pass.c. */
+#include "apply/explain.h"
+
 #include <assert.h>
 #include <math.h>
 #include <stdbool.h>
@@ -36,7 +38,9 @@ typedef struct slice {
     double own, own_logp;
     double *x, *logp; /* [room] atoms, then points */
     double surprise, median, low, high;
-    double excess; /* log p at the median above its mean over the slice */
+    double excess;      /* log p at the median above its mean over the slice */
+    double total;       /* log of its mass */
+    double drawn, mean; /* of a fill: a draw, and the mean of a value */
 } slice;
 
 typedef struct explainer {
@@ -46,11 +50,13 @@ typedef struct explainer {
     int threads;
     size_t d, room, most, rows;
     double enough;
-    bool fine, last;            /* what is made now is reported; its last points */
-    double *grid;               /* [d, GRID + 2 BEYOND] */
-    double *typical;            /* [d] the likeliest sample */
-    double *continuous, *clean; /* [cases, d] as it is, and with hidden columns replaced */
-    unsigned char *hidden;      /* [cases, d] */
+    bool fine, last;               /* what is made now is reported; its last points */
+    const explain_fill_job *fills; /* hidden cells are filled; NULL: reasons are asked for */
+    size_t first, draw;            /* of a fill: the number of its first row, and of the draw */
+    double *grid;                  /* [d, GRID + 2 BEYOND] */
+    double *typical;               /* [d] the likeliest sample */
+    double *continuous, *clean;    /* [cases, d] as it is, and with hidden columns replaced */
+    unsigned char *hidden;         /* [cases, d] */
     const double *stored;
     double *rest;                    /* [cases] log p of what is not hidden, up to a constant */
     bool *done;                      /* [cases] */
@@ -62,6 +68,7 @@ typedef struct explainer {
     double *batch, *logp; /* [BATCH_ROWS, d], [BATCH_ROWS] */
     double **place;       /* [BATCH_ROWS] where a result goes */
     slice *found;         /* [cases, d] the last slice of each column */
+    double **chance;      /* of a fill: [cases, d] sums of chances of hidden categories, or NULL */
     memory_group memory;
 } explainer;
 
@@ -129,6 +136,13 @@ static double cell_quantile(double a, double b, double t)
 {
     double rise = fmin(fmax(b - a, -500), 500);
     return fabs(rise) < 1e-9 ? t : log1p(t * expm1(rise)) / rise;
+}
+
+/* Where in a cell, from 0 to 1, its mass has its mean. */
+static double cell_mean(double a, double b)
+{
+    double rise = fmin(fmax(b - a, -500), 500);
+    return fabs(rise) < 1e-4 ? 0.5 + rise / 12 : 1 / -expm1(-rise) - 1 / rise;
 }
 
 /* The value below which `share` of the mass lies: atoms count where they stand. */
@@ -208,6 +222,7 @@ static void finish_slice(const explainer *e, slice *s)
             below = add_logs(below, log_cell_below(length, logp[i], logp[i + 1], level));
     }
     s->surprise = total > -HUGE_VAL ? fmax(total - below, 0) : NAN;
+    s->total = total;
     if (e->entry->column[s->column].role != ENTRY_VALUE) {
         s->low = s->high = s->median;
     } else if (total > -HUGE_VAL) {
@@ -304,6 +319,42 @@ static void refine_one(void *context, int thread, size_t i)
     refine_slice(&e->slices[i], e->fine ? NEWLY : SEARCH_NEWLY, around);
 }
 
+/* A draw, its mean, and of a category the chance of each state. A slice without mass stays as it
+ * is.
+ */
+static void fill_slice(const explainer *e, slice *s)
+{
+    const entry_column *c = &e->entry->column[s->column];
+    const double *x = s->x + s->atoms, *logp = s->logp + s->atoms;
+    double u, sum = 0;
+    random_stream stream = {e->fills->seed, RANDOM_INPAINT, (uint32_t)e->draw};
+    random_uniform_double(stream, (e->first + s->row) * e->d + s->column, &u, 1);
+    s->drawn = s->mean = s->own;
+    if (!(s->total > -HUGE_VAL))
+        return;
+    if (c->role != ENTRY_VALUE) {
+        double *chance = e->chance ? e->chance[s->row * e->d + s->column] : NULL;
+        for (size_t k = 0; k < s->atoms; k++) {
+            double share = exp(s->logp[k] - s->total);
+            if (sum <= u)
+                s->drawn = s->x[k];
+            sum += share;
+            if (chance)
+                chance[k] += share;
+        }
+        s->mean = s->median;
+        return;
+    }
+    s->drawn = slice_quantile(s, s->total, u);
+    s->mean = 0;
+    for (size_t k = 0; k < s->atoms; k++)
+        s->mean += exp(s->logp[k] - s->total) * s->x[k];
+    for (size_t i = 0; i + 1 < s->points; i++) {
+        double length = x[i + 1] - x[i], part = cell_mean(logp[i], logp[i + 1]);
+        s->mean += exp(log_cell(length, logp[i], logp[i + 1]) - s->total) * (x[i] + part * length);
+    }
+}
+
 static void finish_one(void *context, int thread, size_t i)
 {
     const explainer *e = context;
@@ -315,6 +366,8 @@ static void finish_one(void *context, int thread, size_t i)
             s->own_logp = s->logp[k];
     }
     finish_slice(e, s);
+    if (e->fills)
+        fill_slice(e, s);
     e->found[s->row * e->d + s->column] = *s;
 }
 
@@ -343,8 +396,9 @@ static void ask_slice(explainer *e, size_t row, size_t column)
     s->own_atom =
         c->role != ENTRY_VALUE || !entry_is_value(e->entry, column, own) || is_level_column(c);
     for (size_t k = 0; k < (size_t)c->states; k++)
-        slice_atom(s, table[k]);
-    if (c->role == ENTRY_CATEGORY && c->other > 0)
+        if (!e->fills || !isnan(table[k]))
+            slice_atom(s, table[k]);
+    if (c->role == ENTRY_CATEGORY && c->other > 0 && !e->fills)
         slice_atom(s, HUGE_VAL);
     if (is_level_column(c)) {
         bool value = entry_is_value(e->entry, column, own);
@@ -665,7 +719,7 @@ static nicest_status explainer_open(explainer *e, size_t rows)
     e->room = POINTS + atoms;
     TRY(flow_workspace_new(&e->work, model_flow_const(e->model), FLOW_SCORE, 0, e->threads, false));
     e->grid = memory_join(&e->memory, d, (GRID + 2 * BEYOND + 1) * sizeof *e->grid);
-    size_t cases = rows * (1 + CANDIDATES * e->most);
+    size_t cases = rows * (1 + CANDIDATES * e->most); /* of a fill `most` is 0 */
     e->continuous = memory_join(&e->memory, 2 * cases, d * sizeof *e->continuous);
     e->hidden = memory_join(&e->memory, cases, d);
     e->rest = memory_join(&e->memory, cases, sizeof *e->rest);
@@ -676,6 +730,8 @@ static nicest_status explainer_open(explainer *e, size_t rows)
     e->batch = memory_join(&e->memory, BATCH_ROWS, (d + 1) * sizeof *e->batch);
     e->place = memory_join(&e->memory, BATCH_ROWS, sizeof *e->place);
     e->found = memory_join(&e->memory, cases, d * sizeof *e->found);
+    if (e->fills)
+        e->chance = memory_join(&e->memory, cases * d, sizeof *e->chance);
     if (e->memory.lacking)
         return fail_memory();
     e->typical = e->grid + d * (GRID + 2 * BEYOND);
@@ -718,5 +774,149 @@ nicest_status nicest_explain(const nicest_model *model, const double *stored, si
     }
 done:
     explainer_close(&e);
+    return status;
+}
+
+/* ------------------------------------------------------------------ filling */
+
+enum { FILL_ROWS = 256, SWEEPS_AWAY = 4 };
+
+/* Hidden cells begin as those of a sample, so that they fit each other. */
+static nicest_status begin_fill(explainer *e, size_t sample)
+{
+    const entry *q = e->entry;
+    double *donor = memory_new(e->rows, e->d * sizeof *donor);
+    if (!donor)
+        return fail_memory();
+    flow_run(e->work, &(flow_job){.input = FLOW_PRIOR,
+                                  .rows = e->rows,
+                                  .first_row = e->first,
+                                  .noise = {e->fills->seed, RANDOM_SAMPLE, (uint32_t)sample},
+                                  .temperature = 1,
+                                  .continuous = donor});
+    for (size_t i = 0; i < e->rows * e->d; i++) {
+        size_t j = i % e->d;
+        if (!e->hidden[i])
+            continue;
+        bool usable = isfinite(donor[i]);
+        e->clean[i] = usable                             ? donor[i]
+                      : q->column[j].role != ENTRY_VALUE ? q->table[q->place[j].table]
+                                                         : e->typical[j];
+    }
+    memory_free(donor);
+    return NICEST_OK;
+}
+
+/* Every hidden cell anew, given all others of its row, column after column. */
+static void sweep_fill(explainer *e, bool mode)
+{
+    for (size_t j = 0; j < e->d; j++) {
+        for (size_t i = 0; i < e->rows; i++)
+            if (e->hidden[i * e->d + j])
+                ask_slice(e, i, j);
+        run_slices(e);
+        for (size_t i = j; i < e->rows * e->d; i += e->d)
+            if (e->hidden[i])
+                e->clean[i] = mode ? e->found[i].median : e->found[i].drawn;
+    }
+    e->draw++;
+}
+
+/* Room for the chances of hidden categories, all 0. */
+static nicest_status open_chances(explainer *e, double **chances)
+{
+    size_t room = 0, next = 0;
+    for (size_t i = 0; i < e->rows * e->d; i++)
+        if (e->hidden[i] && e->entry->column[i % e->d].role != ENTRY_VALUE)
+            room += (size_t)e->entry->column[i % e->d].states + 1;
+    *chances = memory_new(room, sizeof **chances);
+    if (!*chances)
+        return fail_memory();
+    for (size_t i = 0; i < e->rows * e->d; i++) {
+        size_t states = (size_t)e->entry->column[i % e->d].states + 1;
+        bool category = e->hidden[i] && e->entry->column[i % e->d].role != ENTRY_VALUE;
+        e->chance[i] = category ? *chances + next : NULL;
+        next += category ? states : 0;
+    }
+    return NICEST_OK;
+}
+
+/* The mean of each value over the later sweeps, and the likeliest state of each category. */
+static nicest_status mean_fill(explainer *e, size_t sweeps, double *sum)
+{
+    double *chances = NULL;
+    size_t cells = e->rows * e->d, away = sweeps > 2 * SWEEPS_AWAY ? SWEEPS_AWAY : sweeps / 2;
+    memset(sum, 0, cells * sizeof *sum);
+    for (size_t t = 0; t < sweeps; t++) {
+        if (t == away)
+            TRY(open_chances(e, &chances));
+        sweep_fill(e, false);
+        for (size_t i = 0; t >= away && i < cells; i++)
+            sum[i] += e->hidden[i] ? e->found[i].mean / (double)(sweeps - away) : 0;
+    }
+    for (size_t i = 0; i < cells; i++) {
+        const double *chance = e->chance[i], *table;
+        size_t best = 0, states = (size_t)e->entry->column[i % e->d].states;
+        table = e->entry->table + e->entry->place[i % e->d].table;
+        for (size_t k = 1; chance && k < states; k++)
+            best = chance[k] > chance[best] ? k : best;
+        if (e->hidden[i])
+            e->clean[i] = chance ? table[best] : sum[i];
+        e->chance[i] = NULL;
+    }
+    memory_free(chances);
+    return NICEST_OK;
+}
+
+static void give_fill(const explainer *e, double *filled)
+{
+    double *row = e->batch;
+    for (size_t i = 0; i < e->rows; i++) {
+        entry_quantise_row(e->entry, e->clean + i * e->d, row);
+        entry_finish_row(e->entry, row, true);
+        for (size_t j = 0; j < e->d; j++)
+            filled[i * e->d + j] = e->hidden[i * e->d + j] ? row[j] : e->stored[i * e->d + j];
+    }
+}
+
+nicest_status explain_fill(const nicest_model *model, const explain_fill_job *job, double *filled,
+                           double *logp)
+{
+    size_t d = nicest_model_columns(model), n = job->rows;
+    explainer e = {.model = model,
+                   .entry = &model_flow_const(model)->entry,
+                   .threads = job->threads,
+                   .d = d,
+                   .fills = job};
+    double *sum = memory_new(FILL_ROWS, d * sizeof *sum);
+    nicest_status status = sum ? explainer_open(&e, FILL_ROWS) : fail_memory();
+    size_t sweeps = job->sweeps;
+    for (e.first = 0; status == NICEST_OK && e.first < n; e.first += FILL_ROWS) {
+        e.rows = n - e.first < FILL_ROWS ? n - e.first : FILL_ROWS;
+        e.stored = job->stored + e.first * d;
+        memcpy(e.hidden, job->hidden + e.first * d, e.rows * d);
+        for (size_t s = 0; s < job->samples; s++) {
+            TRY_TO(nicest_encode(model, e.stored, e.rows, job->seed, e.clean));
+            for (size_t i = 0; i < e.rows * d; i++) /* what is given cannot be filled */
+                e.hidden[i] = e.hidden[i] && !(e.entry->column[i % d].given > 0);
+            e.draw = s * (sweeps + 1);
+            TRY_TO(begin_fill(&e, s));
+            memcpy(e.continuous, e.clean, e.rows * d * sizeof *e.clean);
+            if (job->kind == FILL_MEANT)
+                TRY_TO(mean_fill(&e, sweeps, sum));
+            for (size_t t = 0; job->kind != FILL_MEANT && t < sweeps; t++)
+                sweep_fill(&e, job->kind == FILL_LIKELIEST);
+            give_fill(&e, filled + (s * n + e.first) * d);
+            flow_run(e.work, &(flow_job){.input = FLOW_CONTINUOUS,
+                                         .rows = e.rows,
+                                         .values = e.clean,
+                                         .logp = logp + e.first});
+        }
+        if (job->tick && job->tick(job->context, (double)(e.first + e.rows), (double)n))
+            TRY_TO(fail(NICEST_E_INTERRUPTED, "interrupted after %zu rows", e.first + e.rows));
+    }
+done:
+    explainer_close(&e);
+    memory_free(sum);
     return status;
 }

@@ -9,6 +9,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "apply/explain.h"
 #include "apply/fill.h"
 #include "base/gaussian.h"
 #include "base/memory.h"
@@ -85,7 +86,9 @@ enum {
     MEAN_CHAINS = 16,
     PICTURE_CHAINS = 4,
     MEAN_STEPS = 100,
-    SAMPLE_STEPS = 200
+    SAMPLE_STEPS = 200,
+    SWEEPS_MEANT = 16, /* of mixed rows */
+    SWEEPS_DRAWN = 8
 };
 
 static nicest_status choose_method(plan *p, const char *recipe, const char *how)
@@ -283,7 +286,7 @@ static void add_errors(inpainting *p, const double *filled)
     size_t begin = p->done * p->d;
     for (size_t i = begin; i < begin + p->fill.rows * p->d; i++) {
         size_t j = i % p->d;
-        if (!p->hidden[i] || !isfinite(p->stored[i]))
+        if (!p->hidden[i] || !isfinite(p->stored[i]) || p->entry->column[j].role != ENTRY_VALUE)
             continue;
         double off[2] = {filled[i] - p->stored[i], p->mean_fill[j] - p->stored[i]};
         double deviation = p->column[j].deviation / p->entry->gain[j];
@@ -479,8 +482,50 @@ static void release_fill(inpainting *p)
     memory_leave(&p->memory);
 }
 
+/* Mixed rows: cell after cell, since words have no gradient to go along. */
+static nicest_status run_mixed(inpainting *p)
+{
+    const nicest_inpaint_options *o = p->options;
+    size_t d = p->d, n = p->n, samples = p->plan.samples;
+    p->column = memory_join(&p->memory, d, sizeof *p->column);
+    p->peak = memory_join(&p->memory, d, sizeof *p->peak);
+    p->mean_fill = memory_join(&p->memory, d, sizeof *p->mean_fill);
+    p->row = memory_join(&p->memory, d, sizeof *p->row);
+    p->logp = memory_join(&p->memory, n, sizeof *p->logp);
+    p->filled = memory_join(&p->memory, samples * n, d * sizeof *p->filled);
+    if (p->memory.lacking)
+        return fail_memory();
+    TRY(prepare_columns(p));
+    explain_fill_job job = {.stored = p->stored,
+                            .hidden = p->hidden,
+                            .rows = n,
+                            .samples = samples,
+                            .sweeps = o->steps                        ? o->steps
+                                      : p->plan.method == METHOD_MEAN ? SWEEPS_MEANT
+                                                                      : SWEEPS_DRAWN,
+                            .kind = p->plan.method == METHOD_MEAN  ? FILL_MEANT
+                                    : p->plan.method == METHOD_MAP ? FILL_LIKELIEST
+                                                                   : FILL_DRAWN,
+                            .seed = o->seed,
+                            .threads = p->fill.threads,
+                            .tick = o->tick,
+                            .context = o->context};
+    TRY(explain_fill(p->model, &job, p->filled, p->logp));
+    p->before = NAN;
+    p->steps = job.sweeps;
+    for (size_t i = 0; i < n; i++)
+        p->after += p->logp[i] * (double)samples;
+    p->fill.rows = n;
+    for (size_t k = 0; k < samples; k++)
+        add_errors(p, p->filled + k * n * d);
+    p->done = n;
+    return NICEST_OK;
+}
+
 static nicest_status run(inpainting *p)
 {
+    if (p->entry->mixed)
+        return run_mixed(p);
     TRY(prepare_fill(p));
     while (p->done < p->n) {
         p->fill.rows = p->n - p->done < p->batch ? p->n - p->done : p->batch;

@@ -207,27 +207,66 @@ static nicest_status measure_proof(const probe *p, int threads, nicest_verificat
     return NICEST_OK;
 }
 
-enum { GRID = 20000 };
+enum { LINES = 4000, DRAWN = 4000, FURTHER = 24, GRID = 4 * (LINES + 2 * (DRAWN + FURTHER)) };
+
+/* Ends of cells of a value within 20 deviations: lines, and the levels of some samples, which may
+ * be narrow and hold much. Ascending; their number. */
+static nicest_status cell_ends(const probe *p, size_t value, double *end, size_t *count)
+{
+    const entry *e = &model_flow_const(p->model)->entry;
+    double *samples = memory_new(DRAWN, p->d * sizeof *samples), unit = e->noise[value];
+    if (!samples)
+        return fail_memory();
+    nicest_status status = nicest_sample(p->workspace, DRAWN, p->seed, 0, 1, samples);
+    size_t n = 0, kept = 1;
+    for (size_t i = 0; i <= LINES; i++)
+        end[n++] = p->mean[value] + 40 * p->deviation[value] * ((double)i / LINES - 0.5);
+    for (size_t i = 0; status == NICEST_OK && unit > 0 && i < DRAWN; i++) {
+        double v = samples[i * p->d + value];
+        double begin = e->gain[value] * v + (e->shift[value] + e->column[value].centre);
+        if (!entry_is_value(e, value, v) || begin < end[0] || begin + unit > end[LINES])
+            continue;
+        end[n++] = begin;
+        end[n++] = begin + unit;
+    }
+    for (int k = 1; k <= FURTHER; k++) {
+        end[n++] = p->mean[value] - ldexp(20 * p->deviation[value], k);
+        end[n++] = p->mean[value] + ldexp(20 * p->deviation[value], k);
+    }
+    values_sort(end, n);
+    for (size_t i = 1; i < n; i++)
+        if (end[i] > end[kept - 1])
+            end[kept++] = end[i];
+    memory_free(samples);
+    *count = kept;
+    return status;
+}
 
 /* The mass of all rows in which the other column, if any, is `other`: the value's numbers that have
- * no density, and the integral over all others, within 20 deviations. rows[GRID, d], logp[GRID]. */
+ * no density, and the integral over all others, by Gauss's rule in each cell. rows[GRID, d],
+ * logp[GRID], end[ends]. */
 static nicest_status add_mass(const probe *p, size_t value, double other, double *rows,
-                              double *logp, double *total)
+                              double *logp, const double *end, size_t ends, double *total)
 {
+    static const double node[] = {0.0694318442, 0.3300094782, 0.6699905218, 0.9305681558};
+    static const double share[] = {0.1739274226, 0.3260725774, 0.3260725774, 0.1739274226};
     assert(value <= p->d);
     const entry *e = &model_flow_const(p->model)->entry;
     const double *table = value < p->d ? e->table + e->place[value].table : NULL;
     size_t special = value < p->d ? (size_t)e->column[value].states : 1, n = special;
-    double width = value < p->d ? 40 * p->deviation[value] / GRID : 0;
     for (size_t i = 0; i < GRID * p->d; i++) /* what follows is summed out */
         rows[i] = e->column[i % p->d].role == ENTRY_CATEGORY ? other : NAN;
     for (size_t i = 0; table && i < special; i++)
         rows[i * p->d + value] = table[i];
-    for (size_t i = 0; table && n < GRID; i++, n++)
-        rows[n * p->d + value] = p->mean[value] + width * ((double)i + 0.5 - GRID / 2.0);
+    for (size_t i = 0; table && i + 1 < ends && n + 4 <= GRID; i++)
+        for (size_t k = 0; k < 4; k++, n++)
+            rows[n * p->d + value] = end[i] + (end[i + 1] - end[i]) * node[k];
     TRY(nicest_log_prob(p->workspace, rows, n, logp));
-    for (size_t i = 0; i < n; i++)
-        *total += exp(logp[i]) * (i < special ? 1 : width);
+    for (size_t i = 0; i < n; i++) {
+        size_t cell = i < special ? 0 : (i - special) / 4;
+        *total += exp(logp[i]) *
+                  (i < special ? 1 : (end[cell + 1] - end[cell]) * share[(i - special) % 4]);
+    }
     return NICEST_OK;
 }
 
@@ -238,18 +277,22 @@ static nicest_status measure_mixed_mass(const probe *p, double *total)
     size_t value = p->d, first = e->values && e->column[0].role == ENTRY_VALUE ? 1 : 0;
     for (size_t j = 0; j < p->d; j++)
         value = e->column[j].role == ENTRY_VALUE ? j : value;
-    double *rows = memory_new(GRID, (p->d + 1) * sizeof *rows);
+    double *rows = memory_new(GRID, (p->d + 2) * sizeof *rows), *logp = rows + GRID * p->d;
+    double *end = logp + GRID;
+    size_t ends = 0;
     if (!rows)
         return fail_memory();
     nicest_status status = NICEST_OK;
     const entry_column *c = first < p->d ? &e->column[first] : NULL;
     size_t states = c && c->role == ENTRY_CATEGORY ? (size_t)c->states : 0;
     *total = 0;
+    if (value < p->d)
+        status = cell_ends(p, value, end, &ends);
     for (size_t i = 0; status == NICEST_OK && i < states; i++)
-        status = add_mass(p, value, e->table[e->place[first].table + i], rows, rows + GRID * p->d,
-                          total);
+        status =
+            add_mass(p, value, e->table[e->place[first].table + i], rows, logp, end, ends, total);
     if (status == NICEST_OK && (!states || c->other > 0)) /* OTHER; or nothing to sum over */
-        status = add_mass(p, value, states ? HUGE_VAL : NAN, rows, rows + GRID * p->d, total);
+        status = add_mass(p, value, states ? HUGE_VAL : NAN, rows, logp, end, ends, total);
     memory_free(rows);
     return status;
 }

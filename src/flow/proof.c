@@ -219,7 +219,8 @@ static double slope_error(const line *l, double slope)
 {
     double best = NAN, scale = fmax(fabs(slope), 1e-9), here = l->value(l, 0);
     for (double change = 1e-2; change > 5e-8; change /= 4) {
-        double t = change / scale, above = l->value(l, t), below = l->value(l, -t);
+        double t = fmin(change / scale, 10 * change);
+        double above = l->value(l, t), below = l->value(l, -t);
         double near = above - below, far = l->value(l, 2 * t) - l->value(l, -2 * t);
         double numerical = (8 * near - far) / (12 * t);
         double curvature = fabs(above - here + (below - here)) / (t * t);

@@ -1065,12 +1065,6 @@ nicest_status trainer_model(nicest_trainer *t, nicest_model **model, nicest_trai
     return status;
 }
 
-/* Why a column is left out: it only counts or rises, or it is text. NULL: it stays. */
-static const char *left_out_for(const nicest_column_facts *f)
-{
-    return strcmp(f->what, "empty") ? f->advice : NULL;
-}
-
 /* Whether a list between commas, or NULL, has the name. */
 static bool list_has(const char *list, const char *name)
 {
@@ -1098,7 +1092,7 @@ static nicest_status leave_out(trainer *t, const nicest_data **train, const nice
         const char *name = nicest_data_column_name(*train, j);
         bool stays = all || (nicest_data_column_kind(*train, j) != NICEST_CATEGORY &&
                              list_has(t->options.given, name));
-        const char *why = stays ? NULL : left_out_for(&facts[j]);
+        const char *why = stays ? NULL : facts[j].advice;
         if (why)
             words_add(&t->said, "column %s: left out, since %s (--drop %s says so too)", name, why,
                       name);
