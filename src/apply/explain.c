@@ -334,13 +334,15 @@ static void fill_slice(const explainer *e, slice *s)
         return;
     if (c->role != ENTRY_VALUE) {
         double *chance = e->chance ? e->chance[s->row * e->d + s->column] : NULL;
-        for (size_t k = 0; k < s->atoms; k++) {
+        const double *table = e->entry->table + e->entry->place[s->column].table;
+        for (size_t k = 0, state = 0; k < s->atoms; k++) {
             double share = exp(s->logp[k] - s->total);
-            if (sum <= u)
-                s->drawn = s->x[k];
+            s->drawn = sum <= u ? s->x[k] : s->drawn;
             sum += share;
-            if (chance)
-                chance[k] += share;
+            while (state < (size_t)c->states && isnan(table[state]))
+                state++; /* is no atom */
+            if (chance && state < (size_t)c->states)
+                chance[state++] += share;
         }
         s->mean = s->median;
         return;
@@ -841,7 +843,22 @@ static nicest_status open_chances(explainer *e, double **chances)
     return NICEST_OK;
 }
 
-/* The mean of each value over the later sweeps, and the likeliest state of each category. */
+/* Of words the likeliest state, of numbers the one nearest to their mean. */
+static size_t best_state(const entry_column *c, const double *table, const double *chance)
+{
+    size_t best = 0, states = (size_t)c->states - isnan(table[(size_t)c->states - 1]);
+    double sum = 0, all = 0;
+    for (size_t k = 0; k < states; k++) {
+        sum += chance[k] * table[k];
+        all += chance[k];
+        best = chance[k] > chance[best] ? k : best;
+    }
+    for (size_t k = 0; c->role == ENTRY_CATEGORY && c->other == 0 && all > 0 && k < states; k++)
+        best = fabs(table[k] - sum / all) < fabs(table[best] - sum / all) ? k : best;
+    return best;
+}
+
+/* The mean of each value over the later sweeps, and the best state of each category. */
 static nicest_status mean_fill(explainer *e, size_t sweeps, double *sum)
 {
     double *chances = NULL;
@@ -855,13 +872,11 @@ static nicest_status mean_fill(explainer *e, size_t sweeps, double *sum)
             sum[i] += e->hidden[i] ? e->found[i].mean / (double)(sweeps - away) : 0;
     }
     for (size_t i = 0; i < cells; i++) {
-        const double *chance = e->chance[i], *table;
-        size_t best = 0, states = (size_t)e->entry->column[i % e->d].states;
-        table = e->entry->table + e->entry->place[i % e->d].table;
-        for (size_t k = 1; chance && k < states; k++)
-            best = chance[k] > chance[best] ? k : best;
+        const entry_column *c = &e->entry->column[i % e->d];
+        const double *chance = e->chance[i], *table = e->entry->table;
+        table += e->entry->place[i % e->d].table;
         if (e->hidden[i])
-            e->clean[i] = chance ? table[best] : sum[i];
+            e->clean[i] = chance ? table[best_state(c, table, chance)] : sum[i];
         e->chance[i] = NULL;
     }
     memory_free(chances);

@@ -10,7 +10,8 @@
 
 #include "nicest.h"
 
-/* The mean, the median given the others (both: of a category the likeliest state), a draw. */
+/* The mean (of words the likeliest, of levels of numbers the nearest), the median given the others,
+ * a draw. */
 typedef enum explain_fill_kind { FILL_MEANT, FILL_LIKELIEST, FILL_DRAWN } explain_fill_kind;
 
 typedef struct explain_fill_job {
