@@ -31,6 +31,7 @@ def locked():
 
 
 TAKEN = {
+    "a column of NaN": np.column_stack([X, np.full(N, np.nan)]), "only None": beside([None] * N),
     "two rows": ROWS[:2], "one column": ROWS[:, :1], "constant": np.ones((N, 2)), "equal rows": np.tile(ROWS[:1], (N, 1)),
     "huge ints": RNG.integers(2 ** 60, 2 ** 62, (N, 2)), "uint64": RNG.integers(0, 2 ** 63, (N, 2)).astype(np.uint64) * 2,
     "python ints": [[10 ** 30 + i, i % 7] for i in range(N)], "texts of numbers": np.array([[str(a), a] for a in X], object),
@@ -62,10 +63,10 @@ def test_taken(rows):
 
 REFUSED = {
     "no rows": ROWS[:0], "one row": ROWS[:1], "no columns": ROWS[:, :0], "empty frame": pandas.DataFrame(), "one axis": X, "three axes": np.zeros((N, 2, 2)),
-    "infinity": np.where(ROWS > 1, np.inf, ROWS), "beyond the numbers": ROWS * 1e300, "a column of NaN": np.column_stack([X, np.full(N, np.nan)]),
+    "infinity": np.where(ROWS > 1, np.inf, ROWS), "beyond the numbers": ROWS * 1e300,
     "complex": ROWS + 1j, "words": np.array([["a", "b"]] * N), "sparse": sparse.csr_matrix(ROWS), "names twice": pandas.DataFrame(ROWS, columns=["a", "a"]),
     "names of two kinds": pandas.DataFrame(ROWS, columns=["a", 1]), "lists": beside([[1]] * N), "bytes": beside([b"u", b"v"] * (N // 2)),
-    "words and numbers": beside(["u", 1] * (N // 2)), "only None": beside([None] * N), "intervals": beside(pandas.cut(X, 3)), "infinity in a frame": beside(["u"] * N).assign(b=np.inf),
+    "words and numbers": beside(["u", 1] * (N // 2)), "intervals": beside(pandas.cut(X, 3)), "infinity in a frame": beside(["u"] * N).assign(b=np.inf),
     "spans": beside(pandas.to_timedelta(X, unit="s")), "polars lists": polars.DataFrame({"a": [[1]] * N}), "lazy": polars.DataFrame({"b": X}).lazy(),
     "a series": pandas.Series(X), "nothing": None, "a name": "nowhere", "a number": 5, "a generator": (i for i in range(3)),
 }

@@ -44,8 +44,6 @@ static nicest_status read_complete(const nicest_data *data, double *rows, size_t
             whole = whole && isfinite(row[j]);
         count += whole;
     }
-    if (count < 2)
-        return fail(NICEST_E_DATA, "%zu complete rows are too few to fit statistics on", count);
     *kept = count;
     return NICEST_OK;
 }
@@ -134,6 +132,12 @@ nicest_status baselines_fit(nicest_model *model, const nicest_data *data, int th
     if (status != NICEST_OK)
         goto done;
     TRY_TO(read_complete(data, rows, &n));
+    if (n < 2 && model_flow_const(model)->spec.masked) { /* a table of holes has no baselines */
+        baselines_forget(model);
+        goto done;
+    }
+    TRY_TO(n < 2 ? fail(NICEST_E_DATA, "%zu complete rows are too few to fit statistics on", n)
+                 : NICEST_OK);
     TRY_TO(fit_mean(model, rows, n, d));
     /* Columns to mean 0, deviation 1. A constant column's deviation is that of a level, or a
      * millionth of its value: a row that differs there is far away. */

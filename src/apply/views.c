@@ -103,7 +103,8 @@ static nicest_status sight_open(sight *s, const nicest_model *model, int threads
     size_t count;
     *s = (sight){.d = nicest_model_columns(model),
                  .measure = model_array(model, ARRAY_MEASURE, &count),
-                 .holes = model_flow_const(model)->spec.masked};
+                 .holes =
+                     model_flow_const(model)->spec.masked || model_flow_const(model)->entry.mixed};
     const double *rows = model_array(model, ARRAY_ROWS, &count);
     s->kept = rows ? count / s->d : 0;
     s->column = memory_new(s->d, s->kept * sizeof(double));
