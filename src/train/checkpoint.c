@@ -151,7 +151,7 @@ nicest_status checkpoint_write_race(const char *path)
 }
 
 nicest_status checkpoint_spec(const char *path, char **spec, char **chosen, char *start,
-                              size_t size)
+                              size_t size, double *rate)
 {
     safetensors *file = NULL;
     json_t *identity = NULL;
@@ -167,6 +167,8 @@ nicest_status checkpoint_spec(const char *path, char **spec, char **chosen, char
             status = fail(NICEST_E_FORMAT, "its identity cannot be read");
         else if (!(*spec = memory_text(found)))
             status = fail_memory();
+        json_t *learning = json_object_get(json_object_get(identity, "recipe"), "learning_rate");
+        *rate = json_is_real(learning) ? json_real_value(learning) : *rate;
         const char *begun = safetensors_find_text(file, "nicest.start");
         const char *said = safetensors_find_text(file, "nicest.chosen");
         snprintf(start, size, "%s", begun ? begun : "");

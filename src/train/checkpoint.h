@@ -21,8 +21,9 @@ nicest_status checkpoint_read(const char *path, flow *f, train_state *s, const c
 /* A checkpoint that says no more than that a race is on: a run that goes on from it begins anew. */
 nicest_status checkpoint_write_race(const char *path);
 /* The spec of the run that a checkpoint is of, and what was said of its choices and its start; the
- * first two are released by memory_free. They stay as they are where the race was not over. */
+ * first two are released by memory_free; and its learning rate. They stay as they are where the
+ * race was not over. */
 nicest_status checkpoint_spec(const char *path, char **spec, char **chosen, char *start,
-                              size_t size);
+                              size_t size, double *rate);
 
 #endif

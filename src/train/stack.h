@@ -27,6 +27,7 @@ typedef struct stack {
     int bins;
     int blocks; /* residual */
     double dropout;
+    double rate; /* times the preset's learning rate; 0: once */
 } stack;
 
 enum { STACK_CANDIDATES = 5 };
