@@ -13,7 +13,8 @@
 #include "model/model.h"
 #include "train/trainer.h"
 
-enum { FOLDS = 5, FEWEST_FOR_FOLDS = 4 * FOLDS };
+/* Of more columns five fits take minutes. */
+enum { FOLDS = 5, FEWEST_FOR_FOLDS = 4 * FOLDS, MOST_COLUMNS_FOR_FOLDS = 512 };
 
 /* The models of the folds, one after the other. */
 typedef struct folding {
@@ -74,7 +75,7 @@ static nicest_status calibrate(nicest_model *model, const nicest_trainer *traine
     /* not of a model that was given: it may know the rows of a fold */
     bool few = !options->init && nicest_data_rows(rows->held_out) < OUTLIER_FEWEST &&
                nicest_data_rows(rows->all) >= FEWEST_FOR_FOLDS && !result->interrupted &&
-               !*result->failure;
+               nicest_data_columns(rows->all) <= MOST_COLUMNS_FOR_FOLDS && !*result->failure;
     if (few) {
         folding f = {.told = options, .options = *options};
         f.options.calibration_share = 0;
