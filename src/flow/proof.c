@@ -162,6 +162,8 @@ static double log_abs_det(double *a, size_t d)
             a[k * d + i] = a[pivot * d + i];
             a[pivot * d + i] = held;
         }
+        if (a[k * d + k] == 0)
+            return -HUGE_VAL;
         sum += log(fabs(a[k * d + k]));
         for (size_t i = k + 1; i < d; i++)
             vector_add_scaled(a + i * d + k, a + k * d + k, -a[i * d + k] / a[k * d + k], d - k);

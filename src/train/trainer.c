@@ -603,10 +603,11 @@ static void keep_best(trainer *t)
 static double progress_of(const trainer *t)
 {
     const train_state *s = &t->state;
-    double done = t->recipe.seconds > 0
-                      ? (now(t) - s->raced_seconds) / (t->recipe.seconds - s->raced_seconds)
-                      : (double)(s->step - s->raced) / (double)(total_steps(t) - s->raced);
-    return done < 1 ? done : 1;
+    bool timed = t->recipe.seconds > 0;
+    double all =
+        timed ? t->recipe.seconds - s->raced_seconds : (double)total_steps(t) - (double)s->raced;
+    double done = timed ? now(t) - s->raced_seconds : (double)(s->step - s->raced);
+    return all > 0 && done < all ? done / all : 1; /* a race may have used all of it */
 }
 
 /* Warm-up, then a cosine down to the final share; what won a race goes on at the full rate. */
