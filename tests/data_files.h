@@ -155,6 +155,16 @@ static inline void assert_survives_no_memory(const char *text, const nicest_data
     fail_msg("%s: never opened", text);
 }
 
+static inline void assert_same_file(const char *a, const char *b)
+{
+    char *x, *y;
+    size_t n = read_file(a, &x), m = read_file(b, &y);
+    assert_int_equal(n, m);
+    assert_memory_equal(x, y, n);
+    free(x);
+    free(y);
+}
+
 /* xorshift64*: the same numbers in every run. */
 static inline uint64_t random_bits(uint64_t *state)
 {

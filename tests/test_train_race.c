@@ -4,24 +4,18 @@
 
 enum { ROWS = 160, COLUMNS = 3 };
 
-static double uniform(uint64_t *state)
-{
-    *state = *state * 6364136223846793005u + 1442695040888963407u;
-    return ((double)(*state >> 11) + 0.5) / 9007199254740992.0;
-}
-
-/* Two columns that depend on each other and one of five far levels with a little noise: a density of
- * peaks whose width is a hundred-thousandth of the column's. */
+/* Two columns that depend on each other and one of five far levels with a little noise: a density
+ * of peaks whose width is a hundred-thousandth of the column's. */
 static nicest_data *peaked(void)
 {
     static double rows[ROWS * COLUMNS];
     uint64_t state = 7;
     nicest_data *data = NULL;
     for (size_t i = 0; i < ROWS; i++) {
-        double level = floor(5 * uniform(&state)), u = uniform(&state);
-        rows[i * COLUMNS] = 1000 * level + 0.02 * uniform(&state);
-        rows[i * COLUMNS + 1] = level * u + 0.1 * uniform(&state);
-        rows[i * COLUMNS + 2] = u * u + 0.1 * uniform(&state);
+        double level = floor(5 * random_unit(&state)), u = random_unit(&state);
+        rows[i * COLUMNS] = 1000 * level + 0.02 * random_unit(&state);
+        rows[i * COLUMNS + 1] = level * u + 0.1 * random_unit(&state);
+        rows[i * COLUMNS + 2] = u * u + 0.1 * random_unit(&state);
     }
     assert_int_equal(nicest_data_new(&data, rows, ROWS, COLUMNS, NULL), NICEST_OK);
     return data;
@@ -63,16 +57,6 @@ static nicest_train_result train_to(const char *path, const nicest_data *data,
     nicest_model_free(model);
     result.chosen = NULL;
     return result;
-}
-
-static void assert_same_file(const char *a, const char *b)
-{
-    char *x, *y;
-    size_t n = read_file(a, &x), m = read_file(b, &y);
-    assert_int_equal(n, m);
-    assert_memory_equal(x, y, n);
-    free(x);
-    free(y);
 }
 
 /* Threads, an interrupt in the heats and one after them change no byte; and what comes out is no
@@ -122,7 +106,8 @@ static void test_nothing_to_learn_stays_closed(void **state)
     nicest_train_options options = small();
     nicest_train_result result;
     for (size_t i = 0; i < ROWS * 2; i++)
-        rows[i] = sqrt(-2 * log(uniform(&numbers))) * cos(6.283185307179586 * uniform(&numbers));
+        rows[i] =
+            sqrt(-2 * log(random_unit(&numbers))) * cos(6.283185307179586 * random_unit(&numbers));
     assert_int_equal(nicest_data_new(&data, rows, ROWS, 2, NULL), NICEST_OK);
     assert_int_equal(nicest_train(&model, data, NULL, &options, &result), NICEST_OK);
     assert_non_null(strstr(result.chosen, "the closed form stays"));

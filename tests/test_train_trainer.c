@@ -58,16 +58,6 @@ static nicest_train_result train_to(const char *path, const nicest_data *data,
     return result;
 }
 
-static void assert_same_file(const char *a, const char *b)
-{
-    char *x, *y;
-    size_t n = read_file(a, &x), m = read_file(b, &y);
-    assert_int_equal(n, m);
-    assert_memory_equal(x, y, n);
-    free(x);
-    free(y);
-}
-
 static void test_threads_give_the_same_bytes(void **state)
 {
     (void)state;

@@ -60,6 +60,13 @@ static void mean_and_deviation(const double *x, size_t n, size_t stride, double 
     *deviation = sqrt(square / (double)n);
 }
 
+double baselines_least_deviation(const nicest_model *model, size_t column, double mean)
+{
+    double levels, step, unit;
+    bool quantised = nicest_model_quantised(model, column, &levels, &step, &unit);
+    return quantised ? step / sqrt(12) : 1e-6 * fmax(fabs(mean), 1e-6);
+}
+
 static nicest_status fit_gaussian(nicest_model *model, const double *rows, size_t n, size_t d,
                                   int threads)
 {
@@ -139,14 +146,11 @@ nicest_status baselines_fit(nicest_model *model, const nicest_data *data, int th
     TRY_TO(n < 2 ? fail(NICEST_E_DATA, "%zu complete rows are too few to fit statistics on", n)
                  : NICEST_OK);
     TRY_TO(fit_mean(model, rows, n, d));
-    /* Columns to mean 0, deviation 1. A constant column's deviation is that of a level, or a
-     * millionth of its value: a row that differs there is far away. */
+    /* Columns to mean 0, deviation 1. */
     for (size_t j = 0; j < d; j++) {
-        double levels, step, unit, *mean = columns + j, *deviation = columns + d + j;
+        double *mean = columns + j, *deviation = columns + d + j;
         mean_and_deviation(rows + j, n, d, mean, deviation);
-        bool quantised = nicest_model_quantised(model, j, &levels, &step, &unit);
-        double least = quantised ? step / sqrt(12) : 1e-6 * fmax(fabs(*mean), 1e-6);
-        *deviation = fmax(*deviation, least);
+        *deviation = fmax(*deviation, baselines_least_deviation(model, j, *mean));
         for (size_t i = 0; i < n; i++)
             rows[i * d + j] = (rows[i * d + j] - *mean) / *deviation;
     }

@@ -13,6 +13,7 @@
 #include "base/parallel.h"
 #include "base/random.h"
 #include "base/status.h"
+#include "data/source.h"
 #include "model/model.h"
 #include "nicest.h"
 
@@ -462,18 +463,8 @@ nicest_status nicest_corrupt(nicest_data **out, const nicest_data *data, const c
     TRY(check_corruption(&c, kind, data, other));
     c.stream = (random_stream){
         .seed = seed, .purpose = RANDOM_CORRUPT, .draw = (uint32_t)(c.kind - kinds)};
-    if (level == 0) {
-        /* The same values under another handle, to the bit. */
-        size_t n = nicest_data_rows(data);
-        size_t *index = memory_new(n, sizeof *index);
-        if (!index)
-            return fail_memory();
-        for (size_t i = 0; i < n; i++)
-            index[i] = i;
-        nicest_status status = nicest_data_select(out, data, index, n);
-        memory_free(index);
-        return status;
-    }
+    if (level == 0) /* the same values under another handle, to the bit */
+        return source_share(out, data, size);
     double *other_values = NULL;
     nicest_status status = corruption_open(&c, data, other, threads, &other_values);
     if (status == NICEST_OK)

@@ -105,12 +105,6 @@ static void slice_atom(slice *s, double x)
 
 /* ------------------------------------------------------------------ masses */
 
-static double add_logs(double a, double b)
-{
-    double high = fmax(a, b), low = fmin(a, b);
-    return low == -HUGE_VAL ? high : high + log1p(exp(low - high));
-}
-
 /* log of the integral of exp(linear from a to b) over a length. */
 static double log_cell(double length, double a, double b)
 {
@@ -207,9 +201,9 @@ static void finish_slice(const explainer *e, slice *s)
     double total = -HUGE_VAL, below = -HUGE_VAL, best = -HUGE_VAL, level = s->own_logp + HAIR;
     s->median = s->low = s->high = s->own;
     for (size_t k = 0; k < s->atoms; k++) {
-        total = add_logs(total, s->logp[k]);
+        total = log_add(total, s->logp[k]);
         if (s->own_atom && s->logp[k] <= level)
-            below = add_logs(below, s->logp[k]);
+            below = log_add(below, s->logp[k]);
         if (s->logp[k] > best) {
             best = s->logp[k];
             s->median = s->x[k];
@@ -217,9 +211,9 @@ static void finish_slice(const explainer *e, slice *s)
     }
     for (size_t i = 0; i + 1 < s->points; i++) {
         double length = x[i + 1] - x[i];
-        total = add_logs(total, log_cell(length, logp[i], logp[i + 1]));
+        total = log_add(total, log_cell(length, logp[i], logp[i + 1]));
         if (!s->own_atom)
-            below = add_logs(below, log_cell_below(length, logp[i], logp[i + 1], level));
+            below = log_add(below, log_cell_below(length, logp[i], logp[i + 1], level));
     }
     s->surprise = total > -HUGE_VAL ? fmax(total - below, 0) : NAN;
     s->total = total;
@@ -265,7 +259,7 @@ static void refine_slice(slice *s, size_t newly, size_t around)
         static const double off[AROUND / 2] = {0.1, 0.4, 0.03, 1};
         double total = -HUGE_VAL;
         for (size_t i = 0; i < cells; i++)
-            total = add_logs(total, log_cell(x[i + 1] - x[i], logp[i], logp[i + 1]));
+            total = log_add(total, log_cell(x[i + 1] - x[i], logp[i], logp[i + 1]));
         double width = (slice_quantile(s, total, 0.84) - slice_quantile(s, total, 0.16)) / 2;
         for (size_t k = 0; k < around / 2; k++) {
             made[count++] = s->own - off[k] * width;

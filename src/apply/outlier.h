@@ -35,8 +35,8 @@ nicest_status outlier_calibrate_out_of_fold(nicest_model *model, const char *sco
  * together calibrate `model`, whose own statistics are those of all rows. The theorem is that of
  * outlier_calibrate_out_of_fold. */
 nicest_status outlier_cross_calibrate(nicest_model *model, const nicest_data *rows, size_t folds,
-                                      outlier_learn learn, void *context, bool keep,
-                                      uint64_t seed, int threads);
+                                      outlier_learn learn, void *context, bool keep, uint64_t seed,
+                                      int threads);
 
 /* nicest_calibrate; without `keep` no training row stays in the model, and there are neither
  * neighbours nor the score `views`. `tick` (NULL: none) is called after each batch of rows; its
@@ -48,6 +48,9 @@ nicest_status outlier_calibrate(nicest_model *model, const nicest_data *train,
 /* ---- baselines.c: needs no flow; stores what the baselines want. */
 nicest_status baselines_fit(nicest_model *model, const nicest_data *rows, int threads);
 void baselines_forget(nicest_model *model);
+/* What a column's deviation counts for at least where rows are standardised: a constant's is that
+ * of a level, or a millionth of its value, so that a row that differs there is far away. */
+double baselines_least_deviation(const nicest_model *model, size_t column, double mean);
 /* The baseline mean, gaussian or compressed of every row. */
 nicest_status baselines_score(const nicest_model *model, const nicest_data *data,
                               const char *baseline, int threads, double *scores);

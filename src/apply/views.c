@@ -238,10 +238,12 @@ static nicest_status look_at_all(sight *s, const nicest_model *model, const nice
         else
             memcpy(s->row, kept + s->first * s->d, s->rows * s->d * sizeof *s->row);
         parallel_for(threads, (s->rows + TOGETHER - 1) / TOGETHER, look_around, s);
-        for (size_t i = 0; s->view && i < s->rows; i++) {
-            mixture_sees(s, s->row + i * s->d, s->scratch);
-            mixture_evaluate(s->view, s->scratch, 1, s->unlikely + i, NULL);
-            s->unlikely[i] = -s->unlikely[i];
+        if (s->view) {
+            for (size_t i = 0; i < s->rows; i++)
+                mixture_sees(s, s->row + i * s->d, s->row + i * s->d);
+            mixture_evaluate(s->view, s->row, s->rows, s->unlikely, NULL);
+            for (size_t i = 0; i < s->rows; i++)
+                s->unlikely[i] = -s->unlikely[i];
         }
         memcpy(views + s->first, s->far, s->rows * sizeof *views);
         memcpy(views + n + s->first, s->out, s->rows * sizeof *views);
@@ -277,9 +279,7 @@ static double surprisal(const double *sorted, size_t n, double value)
 
 /* ------------------------------------------------------------------ keeping */
 
-/* Mean and deviation of each column of numbers over the n kept rows, as an array of the model. A
- * constant's deviation is that of a level, or a millionth of its value: a row that differs there is
- * far away. */
+/* Mean and deviation of each column of numbers over the n kept rows, as an array of the model. */
 static nicest_status keep_measure(nicest_model *model, const double *rows, size_t n)
 {
     size_t d = nicest_model_columns(model);
@@ -287,7 +287,7 @@ static nicest_status keep_measure(nicest_model *model, const double *rows, size_
     if (!measure)
         return fail_memory();
     for (size_t j = 0; j < d; j++) {
-        double sum = 0, square = 0, seen = 0, levels, step, unit;
+        double sum = 0, square = 0, seen = 0;
         for (size_t i = 0; i < n; i++)
             if (!isnan(rows[i * d + j])) {
                 sum += rows[i * d + j];
@@ -297,10 +297,9 @@ static nicest_status keep_measure(nicest_model *model, const double *rows, size_
         for (size_t i = 0; i < n; i++)
             if (!isnan(rows[i * d + j]))
                 square += (rows[i * d + j] - mean) * (rows[i * d + j] - mean);
-        bool quantised = nicest_model_quantised(model, j, &levels, &step, &unit);
-        double least = quantised ? step / sqrt(12) : 1e-6 * fmax(fabs(mean), 1e-6);
         if (!nicest_model_column_words(model, j, NULL))
-            measure[d + j] = fmax(seen > 0 ? sqrt(square / seen) : 0, least);
+            measure[d + j] =
+                fmax(seen > 0 ? sqrt(square / seen) : 0, baselines_least_deviation(model, j, mean));
     }
     nicest_status status = model_set_array(model, ARRAY_MEASURE, measure, 2 * d);
     memory_free(measure);

@@ -23,3 +23,9 @@ void values_sort(double *values, size_t count)
     if (count > 0)
         qsort(values, count, sizeof *values, by_value);
 }
+
+double log_add(double a, double b)
+{
+    double high = fmax(a, b), low = fmin(a, b);
+    return low > -HUGE_VAL ? high + log1p(exp(low - high)) : high;
+}

@@ -15,6 +15,7 @@
 #include "base/number.h"
 #include "base/random.h"
 #include "base/status.h"
+#include "base/values.h"
 
 static const double PI = 3.141592653589793238462643383280;
 
@@ -60,13 +61,6 @@ static double log_normal(double z, double deviation)
 {
     z /= deviation;
     return -0.5 * z * z - log(deviation) - 0.5 * log(2 * PI);
-}
-
-/* log(exp(a) + exp(b)) */
-static double log_add(double a, double b)
-{
-    double high = fmax(a, b), low = fmin(a, b);
-    return low > -(double)INFINITY ? high + log1p(exp(low - high)) : high;
 }
 
 /* ---------------------------------------------------------------- parabola */

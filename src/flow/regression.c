@@ -206,12 +206,9 @@ nicest_status regression_parse(const spec_line *l, const spec_shape *shape, char
         return spec_refuse(l, "'regression' takes no options");
     if (!shape->context || !shape->columns)
         return spec_refuse(l, "'regression' is of columns on a context");
-    regression *g = memory_new(1, sizeof *g);
-    if (!g)
-        return NICEST_OK;
-    *g = (regression){{&regression_class, shape->columns},
-                      {.in = shape->context, .out = shape->columns}};
-    *out = &g->layer;
+    regression *g = layer_new(&regression_class, sizeof *g, shape, out);
+    if (g)
+        g->map = (map){.in = shape->context, .out = shape->columns};
     strcpy(canonical, "regression");
     return NICEST_OK;
 }

@@ -52,11 +52,3 @@ void state_put_rows(double *x, size_t padded, size_t first, const double *rows, 
         for (size_t r = 0; r < count; r++)
             x[j * padded + first + r] = rows[r * width + j];
 }
-
-void state_get_rows(const double *x, size_t padded, size_t first, double *rows, size_t count,
-                    size_t columns)
-{
-    for (size_t j = 0; j < columns; j++)
-        for (size_t r = 0; r < count; r++)
-            rows[r * columns + j] = x[j * padded + first + r];
-}

@@ -24,10 +24,8 @@ void state_add_scaled(double *x, const double *y, double factor, size_t n);
 void state_affine(double *x, double factor, double shift, size_t n);
 
 /* Some rows of users' data, [count, columns] one after the other (of rows of `width` the first
- * columns), to and from rows first .. first+count-1 of the state. */
+ * columns), to rows first .. first+count-1 of the state. */
 void state_put_rows(double *x, size_t padded, size_t first, const double *rows, size_t count,
                     size_t columns, size_t width);
-void state_get_rows(const double *x, size_t padded, size_t first, double *rows, size_t count,
-                    size_t columns);
 
 #endif

@@ -17,6 +17,7 @@
 
 static const char *const FIRST_NAME[] = {"standardise", "marginal"};
 static const char GAUSSIAN[] = STACK_WHITEN "prior normal\n";
+static const char NORMALS[] = "scale\nprior normal\n"; /* every column one of its own */
 
 /* Steps of the two heats, and the share of a given time that all contestants have in each. */
 enum {
@@ -208,7 +209,7 @@ static nicest_status add_closed(const trainer *t, nicest_data *rows, int which, 
     bool few = nicest_data_rows(rows) < FEWEST_ROWS;
     if (!strstr(r->head, "masked")) { /* a triangle mixes what is hidden */
         c[*count] = (closed_form){.first = first, .first_name = name};
-        snprintf(c[*count].last, sizeof c->last, "%s", few ? "scale\nprior normal\n" : GAUSSIAN);
+        snprintf(c[*count].last, sizeof c->last, "%s", few ? NORMALS : GAUSSIAN);
         snprintf(c[(*count)++].name, sizeof c->name, "%s + Gaussian", name);
     }
     nicest_data *some = NULL;
@@ -218,7 +219,7 @@ static nicest_status add_closed(const trainer *t, nicest_data *rows, int which, 
     TRY(status);
     if (!parts && !*count) { /* where nothing else can be fitted: every column a normal */
         c[*count] = (closed_form){.first = first, .first_name = name};
-        snprintf(c[*count].last, sizeof c->last, "scale\nprior normal\n");
+        snprintf(c[*count].last, sizeof c->last, "%s", NORMALS);
         snprintf(c[(*count)++].name, sizeof c->name, "%s + independent normals", name);
     }
     if (!parts)
@@ -622,13 +623,6 @@ static nicest_status judge_couplings(trainer *t, bool *sound, double *gain, doub
     return status;
 }
 
-/* What takes the place of a closed form that is not proven, one after the other. */
-static const struct {
-    const char *name, *first, *last;
-} PLAINER[] = {{"marginal + Gaussian", STACK_MARGINAL, GAUSSIAN},
-               {"standardise + Gaussian", "standardise\n", GAUSSIAN},
-               {"every column a normal", "standardise\n", "scale\nprior normal\n"}};
-
 nicest_status race_end(trainer *t)
 {
     double gain = INFINITY, error = 0;
@@ -653,16 +647,22 @@ nicest_status race_end(trainer *t)
                   memory_text(t->closed->recipe.spec), t->closed->state.best_logp));
     sound = true;
     TRY(is_sound(t, &sound));
+    /* What takes the place of a closed form that is not proven, one after the other. */
+    const struct {
+        const char *name, *first, *last;
+    } plainer[] = {{"marginal + Gaussian", t->recipe.marginal, GAUSSIAN},
+                   {"standardise + Gaussian", t->recipe.standardise, GAUSSIAN},
+                   {"every column a normal", t->recipe.standardise, NORMALS}};
     nicest_status status = NICEST_OK;
-    for (size_t i = 0; !sound && i < sizeof PLAINER / sizeof *PLAINER; i++) {
+    for (size_t i = 0; !sound && i < sizeof plainer / sizeof *plainer; i++) {
         char *spec =
-            stack_spec(t->recipe.values, t->recipe.head, PLAINER[i].first, NULL, PLAINER[i].last);
+            stack_spec(t->recipe.values, t->recipe.head, plainer[i].first, NULL, plainer[i].last);
         status = fall_back(t, t->rows.train, spec, NAN);
         if (status == NICEST_E_MEMORY)
             return status;
         if (status != NICEST_OK) /* it cannot be fitted to these rows */
             continue;
-        words_add(&t->said, "the closed form is not proven on these rows: %s", PLAINER[i].name);
+        words_add(&t->said, "the closed form is not proven on these rows: %s", plainer[i].name);
         sound = true;
         TRY(is_sound(t, &sound));
     }
