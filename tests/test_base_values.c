@@ -42,9 +42,19 @@ static void finite_or_not(void **state)
     assert_true(values_finite(NULL, 0));
 }
 
+static void logarithms_add_up(void **state)
+{
+    (void)state;
+    assert_true(fabs(log_add(log(2), log(3)) - log(5)) < 1e-15);
+    assert_true(log_add(-HUGE_VAL, 1.5) == 1.5 && log_add(1.5, -HUGE_VAL) == 1.5);
+    assert_true(log_add(-HUGE_VAL, -HUGE_VAL) == -HUGE_VAL);
+    assert_true(fabs(log_add(-1000, -1000) - (-1000 + log(2))) < 1e-12);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(sorted_upwards),
-                                       cmocka_unit_test(finite_or_not)};
+                                       cmocka_unit_test(finite_or_not),
+                                       cmocka_unit_test(logarithms_add_up)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
