@@ -39,26 +39,28 @@ static const option TRAIN_OPTIONS[] = {
      .help = "measure the model on these rows at the end"},
     {.group = "Model", .name = "preset", .type = OPTION_CHOICE, .argument = "NAME",
      .offset = AT(options.preset), .choices = "auto|nice|nicest",
-     .help = "nice is the paper's model, nicest our best"},
+     .help = "the starting values of all settings: nice is the paper's model, nicest the best we know (auto "
+             "is nicest)"},
     {.name = "coupling", .type = OPTION_CHOICE, .argument = "KIND", .offset = AT(options.coupling),
-     .choices = "additive|affine|spline|autoregressive", .unset = "those that win a trial",
-     .help = "how a column moves, given others; any option of couplings ends the trial of stacks"},
+     .choices = "additive|affine|spline|autoregressive", .unset = "the winner of the race",
+     .help = "how a coupling moves a column, given others; this and the next six options switch the race "
+             "of stacks off"},
     {.name = "couplings", .type = OPTION_INTEGER, .argument = "N", .low = 1, .high = 512,
-     .offset = AT(options.couplings), .unset = "by preset", .help = "coupling layers"},
+     .offset = AT(options.couplings), .unset = "by preset", .help = "number of coupling layers"},
     {.name = "hidden", .type = OPTION_TEXT, .argument = "WIDTHS", .offset = AT(options.hidden),
-     .unset = "by preset", .help = "hidden layers of a conditioner: 1000x5 or 256,128"},
+     .unset = "by preset", .help = "hidden layers of the net inside each coupling: 1000x5 or 256,128"},
     {.name = "bins", .type = OPTION_INTEGER, .argument = "N", .low = 2, .high = 32,
-     .offset = AT(options.bins), .unset = "8", .help = "of a spline"},
+     .offset = AT(options.bins), .unset = "8", .help = "pieces of a spline"},
     {.name = "blocks", .type = OPTION_INTEGER, .argument = "N", .low = 0, .high = 16,
-     .offset = AT(options.blocks), .help = "residual blocks of a conditioner of one hidden width"},
+     .offset = AT(options.blocks), .help = "residual blocks of each net, all of one hidden width"},
     {.name = "dropout", .type = OPTION_REAL, .argument = "P", .low = 0, .high = 0.9,
-     .offset = AT(options.dropout), .unset = "by preset", .help = "of hidden units while learning"},
+     .offset = AT(options.dropout), .unset = "by preset", .help = "share of hidden units left out at each step"},
     {.name = "activation", .type = OPTION_CHOICE, .argument = "NAME",
      .offset = AT(options.activation), .choices = "relu|tanh|silu", .unset = "by preset",
-     .help = "of the conditioners"},
+     .help = "activation of the nets"},
     {.name = "linear", .type = OPTION_CHOICE, .argument = "KIND", .offset = AT(options.linear),
      .choices = "no|lu|cholesky", .unset = "by preset",
-     .help = "a layer behind the couplings that mixes columns; it starts by whitening them"},
+     .help = "a layer behind the couplings that mixes columns; it starts as their whitening"},
     {.name = "prior", .type = OPTION_TEXT, .argument = "NAME", .offset = AT(options.prior),
      .unset = "by preset",
      .help = "density of the latent: logistic, normal, mixture:K, mixture:K:diagonal"},
@@ -80,7 +82,7 @@ static const option TRAIN_OPTIONS[] = {
     {.name = "time", .type = OPTION_SECONDS, .argument = "T", .offset = AT(options.seconds),
      .unset = "by epochs", .help = "train for this long instead: 90s, 10m, 1h"},
     {.name = "batch", .type = OPTION_COUNT, .argument = "N", .low = 1, .high = 1e7,
-     .offset = AT(options.batch), .unset = "by preset", .help = "rows of a step"},
+     .offset = AT(options.batch), .unset = "by preset", .help = "rows in a step"},
     {.name = "accumulate", .type = OPTION_COUNT, .argument = "N", .low = 1, .high = 1e6,
      .offset = AT(options.accumulate), .unset = "1",
      .help = "batches whose gradients make one step"},
@@ -88,40 +90,39 @@ static const option TRAIN_OPTIONS[] = {
      .offset = AT(options.learning_rate), .unset = "by preset", .help = "learning rate"},
     {.name = "warmup", .type = OPTION_REAL, .argument = "SHARE", .low = 0, .high = 1,
      .offset = AT(options.warmup), .unset = "by preset",
-     .help = "share of the run with rising learning rate"},
+     .help = "share of the run in which the learning rate rises"},
     {.name = "final-rate", .type = OPTION_REAL, .argument = "SHARE", .low = 0, .high = 1,
      .offset = AT(options.final_rate), .unset = "by preset",
-     .help = "the cosine schedule ends at this share of the learning rate"},
+     .help = "the learning rate falls to this share of itself, by a cosine"},
     {.name = "patience", .type = OPTION_INTEGER, .argument = "N", .low = -1, .high = 1e9,
      .offset = AT(options.patience), .unset = "chosen",
      .help = "validations without improvement before stopping; -1: never stop early"},
     {.name = "optimizer", .type = OPTION_CHOICE, .argument = "NAME", .offset = AT(optimizer),
-     .choices = "adam|rmsprop|sgd", .unset = "by preset", .help = "how gradients move the weights"},
+     .choices = "adam|rmsprop|sgd", .unset = "by preset", .help = "rule by which gradients move the weights"},
     {.name = "beta1", .type = OPTION_REAL, .argument = "X", .low = 0, .high = 0.999999,
-     .offset = AT(options.beta1), .unset = "by preset", .help = "momentum"},
+     .offset = AT(options.beta1), .unset = "by preset", .help = "decay of the mean gradient (momentum)"},
     {.name = "beta2", .type = OPTION_REAL, .argument = "X", .low = 0, .high = 0.999999,
-     .offset = AT(options.beta2), .unset = "by preset", .help = "decay of squared gradients"},
+     .offset = AT(options.beta2), .unset = "by preset", .help = "decay of the mean squared gradient"},
     {.name = "epsilon", .type = OPTION_REAL, .argument = "X", .low = 0, .high = 1, .above = true,
-     .offset = AT(options.epsilon), .unset = "by preset", .help = "added to their root"},
+     .offset = AT(options.epsilon), .unset = "by preset", .help = "added to the root of the mean squared gradient"},
     {.name = "weight-decay", .type = OPTION_REAL, .argument = "X", .low = 0, .high = 1000,
      .offset = AT(options.weight_decay), .unset = "by preset",
-     .help = "decoupled, times the learning rate, on weights only"},
+     .help = "decoupled weight decay; it is multiplied by the learning rate"},
     {.name = "clip", .type = OPTION_REAL, .argument = "NORM", .low = 0, .high = 1e30,
-     .offset = AT(options.clip), .unset = "none", .help = "limit of the gradient's norm"},
+     .offset = AT(options.clip), .unset = "none", .help = "largest norm of the gradient"},
     {.name = "average", .type = OPTION_REAL, .argument = "X", .low = 0, .high = 0.9999999,
      .offset = AT(options.average), .unset = "by preset",
-     .help = "decay of the weight average that is kept; 0: none"},
+     .help = "decay of the running average of weights, which is what is saved; 0: no average"},
     {.name = "shift", .type = OPTION_INTEGER, .argument = "N", .low = 0, .high = 1000,
      .offset = AT(options.shift), .unset = "by preset",
-     .help = "training pictures move by up to N pixels along each axis each time they are drawn; 0: "
-             "none"},
+     .help = "move each training picture by up to N pixels along each axis, anew each time; 0: never"},
     {.name = "neighbours", .type = OPTION_CHOICE, .choices = "yes|no", .argument = "ANSWER",
      .offset = AT(neighbours), .unset = "yes",
-     .help = "no: leave no training row in the model; then outliers has neither the score views nor "
-             "the baseline knn"},
+     .help = "yes: keep some training rows in the model, for the outlier score `views` and the baseline "
+             "`knn`; no: keep none"},
     {.name = "recompute", .type = OPTION_FLAG, .offset = AT(recompute),
-     .help = "compute activations twice instead of keeping them: less memory, a third more time, the "
-             "same bytes"},
+     .help = "compute activations twice instead of keeping them: less memory, a third more time, the same "
+             "model"},
     {.group = "Watching", .name = "watch", .type = OPTION_TEXT, .argument = "FILE.html",
      .offset = AT(watch), .bare = WATCH_TERMINAL, .written = true,
      .help = "draw curves and the density (pictures: samples) as they are learnt: in the terminal, or "
@@ -129,7 +130,7 @@ static const option TRAIN_OPTIONS[] = {
     {.group = "Long runs", .name = "checkpoint", .type = OPTION_TEXT, .argument = "FILE",
      .offset = AT(options.checkpoint), .written = true, .help = "save the state of training here"},
     {.name = "every", .type = OPTION_EVERY, .argument = "N|Nsteps|TIME", .offset = AT(every),
-     .unset = "every epoch", .help = "how often: 2 (epochs), 500steps, 30s or 10m"},
+     .unset = "every epoch", .help = "how often to save the state: 2 (epochs), 500steps, 30s or 10m"},
     {.name = "resume", .type = OPTION_TEXT, .argument = "FILE", .offset = AT(options.resume),
      .help = "continue from a checkpoint, to the same bytes as without the break"},
     {.name = "log", .type = OPTION_TEXT, .argument = "FILE.jsonl", .offset = AT(options.log), .written = true,
@@ -354,9 +355,9 @@ static void say_trained(const train_settings *s, const nicest_train_result *r, c
         r->rows > r->columns) /* of fewer rows its covariance is singular */
         say(shared, "  a Gaussian on these  %12.4f nats", r->gaussian_logp);
     if (isfinite(r->copula_logp))
-        say(shared, "  a Gaussian copula    %12.4f nats", r->copula_logp);
+        say(shared, "  a copula on these    %12.4f nats", r->copula_logp);
     if (isfinite(r->mixture_logp))
-        say(shared, "  a Gaussian mixture   %12.4f nats", r->mixture_logp);
+        say(shared, "  a mixture on these   %12.4f nats", r->mixture_logp);
     if (t->rows && given && isfinite(t->sem))
         say(shared, "  test rows            %12.4f nats +- %.4f", t->logp, t->sem);
     else if (t->rows && given)
@@ -500,7 +501,11 @@ const command TRAIN_COMMAND = {
     .description =
         "Learns the density of the rows of DATA and writes it as one safetensors file. Options you "
         "omit are chosen from the data and printed. Some rows are held out: to stop early, and to "
-        "calibrate outlier decisions. --drop, --label and --where hold for --valid and --test too, where "
+        "calibrate outlier decisions.\n\n"
+        "Of tables and small pictures, simple models (closed forms) are fitted first. Then five stacks of couplings race for a while, "
+        "and the best one trains on. It stays only where it beats the simple models on rows that it has "
+        "not learnt from (docs/training.md).\n\n"
+        "--drop, --label and --where hold for --valid and --test too, where "
         "these have such a column.\n\n"
         "The figures are mean log-likelihoods in nats; higher is better. Those of test rows are what "
         "`nicest score` gives with the same seed. Press Ctrl-C once to stop: the best weights so far are "

@@ -20,19 +20,19 @@ const option COMMON_OPTIONS[] = {
      .high = 1024, .unset = "all processors",
      .help = "threads to use, 0: all; results do not depend on it"},
     {.name = "precision", .type = OPTION_CHOICE, .argument = "TYPE", .offset = AT(precision),
-     .choices = "f32|bf16", .help = "of matrix products in training; all else is f32"},
+     .choices = "f32|bf16", .help = "numbers of matrix products in training; all else is f32"},
     {.group = "Common options", .name = "json", .type = OPTION_FLAG, .offset = AT(json),
      .help = "the last line on standard output is one JSON object"},
     {.name = "quiet", .letter = 'q', .type = OPTION_FLAG, .offset = AT(quiet),
-     .help = "no words and no progress, only errors"},
+     .help = "print no messages and no progress, only errors"},
     {.name = "verbose", .letter = 'v', .type = OPTION_FLAG, .offset = AT(verbose),
-     .help = "more words"},
+     .help = "print more messages"},
     {0},
 };
 
 const option OUTPUT_OPTIONS[] = {
     {.group = "Output", .name = "output", .letter = 'o', .type = OPTION_TEXT, .argument = "FILE",
-     .offset = AT(output), .written = true, .help = "write here; the extension says the format"},
+     .offset = AT(output), .written = true, .help = "write to this file; its extension says the format"},
     {0},
 };
 

@@ -1,14 +1,17 @@
 # Man pages and shell completion, written by the program itself from its option table: one page for
-# nicest(1), and one for each command that has a file cli/cmd_COMMAND.c. `help` and `version` are
+# nicest(1), and one for each command that a file cli/cmd_*.c defines. `help` and `version` are
 # described in nicest(1).
 
-file(GLOB command_sources CONFIGURE_DEPENDS RELATIVE ${PROJECT_SOURCE_DIR}/cli cli/cmd_*.c)
+file(GLOB command_sources CONFIGURE_DEPENDS cli/cmd_*.c)
 set(commands "")
 foreach(source ${command_sources})
-    string(REGEX REPLACE "^cmd_(.*)\\.c$" "\\1" command ${source})
-    if(NOT command MATCHES "^(help|version)$")
-        list(APPEND commands ${command})
-    endif()
+    file(STRINGS ${source} names REGEX "^    \\.name = \"[a-z]+\",$")
+    foreach(name ${names})
+        string(REGEX REPLACE ".*\"([a-z]+)\".*" "\\1" command ${name})
+        if(NOT command MATCHES "^(help|version)$")
+            list(APPEND commands ${command})
+        endif()
+    endforeach()
 endforeach()
 
 # The program is asked only when it knows the option, and when it runs on this machine.

@@ -270,6 +270,9 @@ static void say_closed(trainer *t, const closed_form *c, size_t count, size_t ch
     if (count > 1)
         words_add(&t->said, "%s", line);
     words_add(&t->said, "start: %s", c[chosen].name);
+    snprintf(line, sizeof line, "start: %s, the best closed form, %.5g nats", c[chosen].name,
+             c[chosen].logp);
+    run_tell(t, line);
     snprintf(t->result.start, sizeof t->result.start, "%s", c[chosen].name);
 }
 
@@ -336,12 +339,13 @@ static void sort_contest(trainer **contest, const stack **name, size_t count)
         }
 }
 
-/* Every stack behind the closed form, sorted by what it reached; half of them in the second heat.
- */
+/* Every stack behind the closed form, sorted by what it reached; the two best in the second heat.
+ * `ahead` says how far the winner is from the other one. */
 static nicest_status run_heats(trainer *t, const closed_form *c, trainer **contest,
-                               const stack **name, size_t *count)
+                               const stack **name, size_t *count, char ahead[160])
 {
-    char event[160], stack_text[80];
+    char event[288], stack_text[80];
+    *ahead = 0;
     for (int heat = 0; heat < HEATS && !t->stopped; heat++) {
         size_t from = heat ? *count : STACK_CANDIDATES;
         double seconds = t->recipe.seconds > 0 ? HEAT_SHARE * t->recipe.seconds / (double)from : 0;
@@ -361,11 +365,19 @@ static nicest_status run_heats(trainer *t, const closed_form *c, trainer **conte
                 return status;
             stack_name(name[i], stack_text, sizeof stack_text);
             snprintf(event, sizeof event,
-                     "race: %-40s %.5g nats of validation rows after %zu steps", stack_text,
+                     "race: %-47s %.5g nats on validation rows after %zu steps", stack_text,
                      contest[i]->state.best_logp, (size_t)contest[i]->state.step);
             run_tell(t, event);
         }
         sort_contest(contest, name, *count);
+        if (heat && *count > 1) {
+            stack_name(name[1], stack_text, sizeof stack_text);
+            snprintf(ahead, 160, ", %.2g nats ahead of %s",
+                     contest[0]->state.best_logp - contest[1]->state.best_logp, stack_text);
+            stack_name(name[0], stack_text, sizeof stack_text);
+            snprintf(event, sizeof event, "race: %s wins%s, and trains on", stack_text, ahead);
+            run_tell(t, event);
+        }
         for (size_t keep = heat ? 1 : 2; *count > keep;)
             nicest_trainer_free(contest[--*count]);
     }
@@ -425,15 +437,15 @@ static nicest_status race_stacks(trainer *t, const closed_form *c)
     trainer *contest[STACK_CANDIDATES] = {NULL};
     const stack *name[STACK_CANDIDATES];
     size_t count = 0;
-    char text[80];
-    nicest_status status = run_heats(t, c, contest, name, &count);
+    char text[80], ahead[160];
+    nicest_status status = run_heats(t, c, contest, name, &count, ahead);
     t->cut = t->stopped;
     if (status == NICEST_OK && count > 0) {
         sort_contest(contest, name, count);
         stack_name(name[0], text, sizeof text);
         adopt(t, contest[0]);
-        words_add(&t->said, "couplings: %s, learning rate %g (of five that were tried for a while)",
-                  text, t->recipe.rate);
+        words_add(&t->said, "couplings: %s, learning rate %g: the best of %d tried%s", text,
+                  t->recipe.rate, STACK_CANDIDATES, ahead);
         contest[0] = NULL;
         status = make_room(t);
     }
@@ -633,15 +645,17 @@ nicest_status race_end(trainer *t)
     TRY(judge_couplings(t, &sound, &gain, &error));
     if (sound && gain > error) {
         if (t->rows.valid)
-            words_add(&t->said, "couplings gain %.4g +- %.2g nats over the closed form", gain,
-                      error);
+            words_add(&t->said,
+                      "couplings gain %.4g +- %.2g nats on validation rows over the closed form",
+                      gain, error);
         return NICEST_OK;
     }
     if (!isfinite(error) || !isfinite(gain))
         words_add(&t->said, "too few rows to tell whether couplings gain: the closed form stays");
     else
-        words_add(&t->said, "couplings gain %.4g +- %.2g nats, %s: the closed form stays", gain,
-                  error, sound ? "less than an error" : "but are not proven on these rows");
+        words_add(&t->said,
+                  "couplings gain %.4g +- %.2g nats on validation rows, %s: the closed form stays",
+                  gain, error, sound ? "no sure gain" : "but are not proven on these rows");
     /* of few rows it is fitted to those that served to stop as well */
     TRY(fall_back(t, t->rows.both ? t->rows.both : t->rows.train,
                   memory_text(t->closed->recipe.spec), t->closed->state.best_logp));

@@ -27,6 +27,18 @@ done
 soname=libnicest.so.$(echo "$version" | cut -d. -f1,2)
 [ -e "$libdir/$soname" ] || { echo "not installed: $soname"; exit 1; }
 
+# ---- every page that a man page names is there
+if [ -x "$build/nicest" ]; then
+    man=$(dirname "$(find "$prefix" -name nicest.1)")
+    cat "$man"/*.1 | sed 's/\\-/-/g' >"$scratch/man"
+    for page in $(grep -o 'nicest-[a-z]* (1)' "$scratch/man" | cut -d' ' -f1 | sort -u); do
+        [ -s "$man/$page.1" ] || { echo "nicest.1 names $page, which is not installed"; exit 1; }
+    done
+    for page in $(grep -o 'docs/[a-z-]*\.md' "$scratch/man" | sort -u); do
+        [ -s "$(dirname "$man")/../doc/nicest/$page" ] || { echo "a man page names $page, which is not installed"; exit 1; }
+    done
+fi
+
 # A word of what is run; LD_LIBRARY_PATH because a scratch folder is not in the loader's list.
 try() {
     echo "$*"
