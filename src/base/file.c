@@ -262,8 +262,7 @@ nicest_status file_reader_open(file_reader **reader, const char *path)
     TRY_NEW(made, 1);
     nicest_status status = NICEST_OK;
     made->path = memory_text(strcmp(path, "-") == 0 ? "standard input" : path);
-    if (made->path == NULL)
-        TRY_TO(fail_memory());
+    TRY_TO(check_memory(made->path));
     if (strcmp(path, "-") != 0) {
         made->descriptor = open(path, O_RDONLY | O_CLOEXEC);
         if (made->descriptor < 0)
@@ -539,8 +538,7 @@ static nicest_status name_temporary(file_writer *writer)
         unsigned number = atomic_fetch_add(&temporary_count, 1);
         char *name =
             memory_format("%.*s.nicest-%ld-%u.tmp", folder, writer->target, (long)getpid(), number);
-        if (name == NULL)
-            return fail_memory();
+        TRY(check_memory(name));
         if (name_file_as(writer, name)) {
             writer->temporary = name;
             writer->nameless = false;
@@ -570,8 +568,7 @@ static nicest_status writer_begin(file_writer *writer, const char *path)
 {
     bool standard = strcmp(path, "-") == 0;
     writer->path = memory_text(standard ? "standard output" : path);
-    if (writer->path == NULL)
-        return fail_memory();
+    TRY(check_memory(writer->path));
     if (standard) {
         writer->descriptor = STDOUT_FILENO;
         return NICEST_OK;
@@ -610,7 +607,7 @@ nicest_status file_writer_gzip(file_writer *writer)
     writer->stream = new_stream();
     writer->gzip =
         deflateInit2(&writer->stream, 6, Z_DEFLATED, GZIP_WINDOW, 8, Z_DEFAULT_STRATEGY) == Z_OK;
-    return writer->gzip ? NICEST_OK : fail_memory();
+    return check_memory(writer->gzip);
 }
 
 /* Deflates into what waits to be written; with Z_FINISH also all that zlib holds back. */

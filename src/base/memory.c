@@ -156,6 +156,19 @@ void memory_free(void *block)
     atomic_fetch_sub_explicit(&live, 1, memory_order_relaxed);
 }
 
+void memory_drop(void *block)
+{
+    memory_free(memory_take(block));
+}
+
+void *memory_take(void *block)
+{
+    void *taken, *nothing = NULL;
+    memcpy(&taken, block, sizeof taken);
+    memcpy(block, &nothing, sizeof nothing);
+    return taken;
+}
+
 void *memory_join(memory_group *group, size_t count, size_t size)
 {
     assert(group->count < MEMORY_GROUP);

@@ -27,6 +27,27 @@ char *memory_format(const char *format, ...) PRINTF_LIKE(1, 2);
 /* A copy of count * size bytes; NULL when memory runs out or block is NULL. */
 void *memory_copy(const void *block, size_t count, size_t size);
 void memory_free(void *block);
+
+/* A local that is released where its scope ends, whichever way it ends (docs/decisions/0010). It
+ * has a value from its declaration on:
+ *
+ *     OWNED char *name = NULL;
+ *     OWNED_NEW(double *, rows, n);    -- zeroed; or returns fail_memory()
+ *     TRY(read_rows(data, rows));      -- releases both, where it fails
+ *     *out = memory_take(&rows);       -- or passes one on
+ *
+ * OWNED_BY(source_table_close) of what another function releases, which takes the local's address.
+ */
+#define OWNED_BY(close) __attribute__((cleanup(close)))
+#define OWNED           OWNED_BY(memory_drop)
+#define OWNED_NEW(type, name, count)                                                               \
+    OWNED type name = memory_new(count, sizeof *(name));                                           \
+    TRY(check_memory(name))
+/* `block` is the address of a pointer to a block, or of NULL. */
+void memory_drop(void *block);
+/* The pointer, which becomes NULL. */
+void *memory_take(void *block);
+
 /* Blocks that are released together. All zeros is an empty group. */
 enum { MEMORY_GROUP = 24 };
 typedef struct memory_group {
@@ -45,14 +66,12 @@ void memory_leave(memory_group *group);
 bool memory_available(size_t bytes);
 
 /* Sets a pointer to `count` zeroed elements, or returns fail_memory(). */
-#define TRY_NEW(pointer, count)                                                                    \
-    TRY(((pointer) = memory_new(count, sizeof *(pointer))) != NULL ? NICEST_OK : fail_memory())
+#define TRY_NEW(pointer, count) TRY(check_memory(((pointer) = memory_new(count, sizeof *(pointer))) != NULL))
 
 /* Sets a pointer to a copy of `count` elements, or to NULL where `block` is; or returns
  * fail_memory(). */
 #define TRY_COPY(pointer, block, count)                                                            \
-    TRY(((pointer) = memory_copy(block, count, sizeof *(pointer))) || !(block) ? NICEST_OK         \
-                                                                               : fail_memory())
+    TRY(check_memory(((pointer) = memory_copy(block, count, sizeof *(pointer))) || !(block)))
 
 /* For tests: allocations so far and blocks alive; fail the n-th call from now (n >= 1; 0 = never).
  */

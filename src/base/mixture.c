@@ -592,7 +592,7 @@ static nicest_status place_rows(em *e)
     double *mean = memory_new(d, sizeof *mean);
     patterned *sorted = memory_new(n, sizeof *sorted);
     bool holes = false;
-    nicest_status status = mean && sorted ? NICEST_OK : fail_memory();
+    nicest_status status = check_memory(mean && sorted);
     if (status != NICEST_OK)
         goto done;
     TRY_TO(column_means(e, mean, &holes));
@@ -604,7 +604,7 @@ static nicest_status place_rows(em *e)
     e->block = memory_new(e->blocks, sizeof *e->block);
     e->x = memory_new(e->padded, d * sizeof *e->x);
     e->weight = memory_new(3 * e->padded + d, sizeof *e->weight);
-    TRY_TO(e->block && e->x && e->weight ? NICEST_OK : fail_memory());
+    TRY_TO(check_memory(e->block && e->x && e->weight));
     e->nearest = e->weight + e->padded;
     e->trial = e->nearest + e->padded;
     e->centre = e->trial + e->padded;
@@ -744,8 +744,7 @@ static nicest_status em_open(em *e)
     e->sums = memory_new(e->chunks, numbers * sizeof(double));
     e->score = memory_new(e->chunks, sizeof(double));
     e->view = memory_new((size_t)e->threads, sizeof(mixture_view *));
-    if (!e->covariance || !e->sums || !e->score || !e->view)
-        return fail_memory();
+    TRY(check_memory(e->covariance && e->sums && e->score && e->view));
     TRY(mixture_new(&e->m, e->d, e->parts, e->o->diagonal));
     for (int i = 0; i < e->threads; i++)
         TRY(view_open(&e->view[i], e->m, e->block[0].pattern != NULL, e->covariance));
@@ -784,7 +783,7 @@ nicest_status mixture_fit(mixture **out, const mixture_rows *rows, const mixture
     e.threads = o->threads < 1 ? parallel_available() : o->threads;
     TRY_TO(em_open(&e));
     best = memory_new(e.parts, (1 + e.d + 2 * e.size) * sizeof *best);
-    TRY_TO(best ? NICEST_OK : fail_memory());
+    TRY_TO(check_memory(best));
     best_start(&e, restarts, best);
     logp = iterate(&e, o->iterations ? o->iterations : 200, o->tolerance > 0 ? o->tolerance : 1e-4);
     if (mean_logp)
@@ -874,7 +873,7 @@ nicest_status mixture_choose(mixture **out, const mixture_rows *rows, const mixt
     unsigned folds = o->folds ? (unsigned)o->folds : rows->n < FOLDS_BELOW ? FOLDS : 1;
     size_t best = 1, limit = rows->n / ROWS_A_PART < most ? rows->n / ROWS_A_PART : most;
     double *space = memory_new(rows->n, (rows->d + 2) * sizeof *space), highest = -HUGE_VAL;
-    nicest_status status = space ? NICEST_OK : fail_memory();
+    nicest_status status = check_memory(space);
     int worse = 0;
     for (size_t parts = 1, step = 1; status == NICEST_OK && worse < 2;) {
         double sum = 0, total = 0;

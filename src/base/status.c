@@ -49,6 +49,16 @@ nicest_status fail_memory(void)
     return fail(NICEST_E_MEMORY, "out of memory");
 }
 
+nicest_status check_memory(bool there)
+{
+    return there ? NICEST_OK : fail_memory();
+}
+
+nicest_status require(bool condition, const char *sentence)
+{
+    return condition ? NICEST_OK : fail(NICEST_E_ARGUMENT, "%s", sentence);
+}
+
 const char *nicest_error(void)
 {
     return error_text;

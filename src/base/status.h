@@ -6,6 +6,8 @@
 #ifndef NICEST_BASE_STATUS_H
 #define NICEST_BASE_STATUS_H
 
+#include <stdbool.h>
+
 #include "nicest.h"
 
 #if defined(__GNUC__)
@@ -23,6 +25,10 @@ nicest_status fail_in(nicest_status status, const char *format, ...) PRINTF_LIKE
 
 /* The usual sentence for an allocation that failed; returns NICEST_E_MEMORY. */
 nicest_status fail_memory(void);
+/* NICEST_OK where what was asked for is there, else fail_memory(). */
+nicest_status check_memory(bool there);
+/* NICEST_OK where a caller kept a condition, else NICEST_E_ARGUMENT with the sentence. */
+nicest_status require(bool condition, const char *sentence);
 
 #define TRY(expression)                                                                            \
     do {                                                                                           \

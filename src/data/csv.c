@@ -99,8 +99,7 @@ static nicest_status refill(csv_stream *s)
             return fail(NICEST_E_DATA, "%s:%zu: a line or quoted field of more than %d MB",
                         s->place, s->line, MOST_RECORD >> 20);
         char *moved = memory_resize(s->buffer, s->capacity * 2 + 1, 1);
-        if (moved == NULL)
-            return fail_memory();
+        TRY(check_memory(moved));
         s->buffer = moved;
         s->capacity *= 2;
     }
@@ -397,8 +396,7 @@ static nicest_status read_names(csv_stream *s, const record *r)
         TRY(field_take(&s->how, &s->room, &p, r->end, &text, &size));
         s->names[j] =
             size > 0 ? memory_format("%.*s", (int)size, text) : memory_format("x%zu", j + 1);
-        if (s->names[j] == NULL)
-            return fail_memory();
+        TRY(check_memory(s->names[j]));
     }
     return NICEST_OK;
 }
@@ -410,8 +408,7 @@ static nicest_status give_roles(csv_stream *s, const nicest_data_options *option
     s->role = memory_new(s->fields, 1);
     s->target = memory_new(s->fields, sizeof *s->target);
     s->column = memory_new(s->chosen.count, sizeof *s->column);
-    if (s->role == NULL || s->target == NULL || s->column == NULL)
-        return fail_memory();
+    TRY(check_memory(s->role && s->target && s->column));
     for (size_t j = 0; j < s->chosen.count; j++)
         s->column[j] = (text_column){.strict = true, .decimals = -1};
     s->label = (text_column){.label = true, .decimals = -1};
@@ -470,8 +467,7 @@ static nicest_status take_options(csv_stream *s, const nicest_data_options *o)
     if (o == NULL || o->missing == NULL)
         return NICEST_OK;
     s->missing = memory_text(o->missing);
-    if (s->missing == NULL)
-        return fail_memory();
+    TRY(check_memory(s->missing));
     s->how.missing = s->missing;
     for (const char *word = s->missing; *word != '\0'; word += word[strcspn(word, ",")] == ',') {
         double number;
@@ -497,8 +493,7 @@ static nicest_status pass_comments(csv_stream *s, record *first, bool *got)
             text = first->begin;
         memory_free(s->remark);
         s->remark = memory_format("%.*s", (int)(first->end - text), text);
-        if (s->remark == NULL)
-            return fail_memory();
+        TRY(check_memory(s->remark));
         s->comments++;
     }
     if (!s->hash || s->comments > 0) {
@@ -653,23 +648,24 @@ static nicest_status read_start(csv_stream *s, const char *path, const nicest_da
     return give_roles(s, options);
 }
 
+static void stream_drop(csv_stream **stream)
+{
+    csv_close(*stream);
+}
+
 nicest_status csv_open(csv_stream **stream, const char *path, const nicest_data_options *options)
 {
-    csv_stream *s;
-    TRY_NEW(s, 1);
-    nicest_status status;
+    OWNED_BY(stream_drop) csv_stream *s = memory_new(1, sizeof *s);
+    TRY(check_memory(s));
     s->capacity = FIRST_CAPACITY;
     s->line = 1;
     s->place = memory_text(strcmp(path, "-") == 0 ? "standard input" : path);
     s->buffer = memory_new(s->capacity + 1, 1);
-    TRY_TO(s->place && s->buffer ? NICEST_OK : fail_memory());
-    TRY_TO(file_reader_open(&s->file, path));
-    TRY_TO(read_start(s, path, options));
-    *stream = s;
+    TRY(check_memory(s->place && s->buffer));
+    TRY(file_reader_open(&s->file, path));
+    TRY(read_start(s, path, options));
+    *stream = memory_take(&s);
     return NICEST_OK;
-done:
-    csv_close(s);
-    return status;
 }
 
 void csv_close(csv_stream *stream)
@@ -707,55 +703,62 @@ nicest_status csv_column_names(char ***names, const csv_stream *stream)
         size_t field = stream->chosen.columns[j];
         (*names)[j] = stream->names != NULL ? memory_text(stream->names[field])
                                             : memory_format("x%zu", field + 1);
-        if ((*names)[j] == NULL)
-            return fail_memory();
+        TRY(check_memory((*names)[j]));
     }
     return NICEST_OK;
+}
+
+/* The columns of a stream before their first field. */
+typedef struct expected {
+    size_t *fields;
+    text_column *columns;
+    size_t count;
+} expected;
+
+static void expected_close(expected *e)
+{
+    for (size_t j = 0; e->columns != NULL && j < e->count; j++)
+        text_column_close(&e->columns[j]);
+    memory_free(e->fields);
+    memory_free(e->columns);
 }
 
 nicest_status csv_expect(csv_stream *s, const size_t *columns, const column_kind *kinds,
                          size_t count)
 {
     assert(count > 0);
-    size_t *fields = memory_new(count, sizeof *fields), number;
-    text_column *made = memory_new(count, sizeof *made);
-    nicest_status status = fields != NULL && made != NULL ? NICEST_OK : fail_memory();
-    for (size_t j = 0; status == NICEST_OK && j < count; j++) {
-        const column_kind *k = &kinds[j];
-        fields[j] = s->chosen.columns[columns[j]];
-        made[j] = (text_column){.strict = true,
-                                .closed = true,
-                                .decimals = -1,
-                                .known = k->word_count,
-                                .content = HOLDS_NUMBERS};
-        for (size_t i = 0; i < k->word_count && status == NICEST_OK; i++)
-            status = word_list_add(&made[j].words, k->words[i], strlen(k->words[i]), &number);
-        if (k->kind == NICEST_CATEGORY)
-            made[j].content = HOLDS_WORDS;
-        else if (k->kind == NICEST_TIME && moment_format_read(k->format, &made[j].format))
-            made[j].content = HOLDS_TIMES;
-    }
-    if (status != NICEST_OK) {
-        for (size_t j = 0; made != NULL && j < count; j++)
-            text_column_close(&made[j]);
-        memory_free(fields);
-        memory_free(made);
-        return status;
-    }
-    for (size_t j = 0; j < s->chosen.count; j++) {
-        text_column_close(&s->column[j]);
-        s->role[s->chosen.columns[j]] &= (unsigned char)~ROLE_DATA;
-    }
+    OWNED_BY(expected_close) expected e = {.count = count};
+    TRY_NEW(e.fields, count);
+    TRY_NEW(e.columns, count);
     for (size_t j = 0; j < count; j++) {
-        s->role[fields[j]] |= made[j].content == HOLDS_NUMBERS ? ROLE_DATA : ROLE_DATA | ROLE_TEXT;
-        s->target[fields[j]] = j;
+        const column_kind *k = &kinds[j];
+        text_column *c = &e.columns[j];
+        *c = (text_column){.strict = true,
+                           .closed = true,
+                           .decimals = -1,
+                           .known = k->word_count,
+                           .content = HOLDS_NUMBERS};
+        for (size_t i = 0, number; i < k->word_count; i++)
+            TRY(word_list_add(&c->words, k->words[i], strlen(k->words[i]), &number));
+        if (k->kind == NICEST_CATEGORY)
+            c->content = HOLDS_WORDS;
+        else if (k->kind == NICEST_TIME && moment_format_read(k->format, &c->format))
+            c->content = HOLDS_TIMES;
+        e.fields[j] = s->chosen.columns[columns[j]];
     }
-    memory_free(s->column);
-    memory_free(s->chosen.columns);
-    s->column = made;
-    s->chosen.columns = fields;
+    for (size_t j = 0; j < s->chosen.count; j++)
+        s->role[s->chosen.columns[j]] &= (unsigned char)~ROLE_DATA;
+    for (size_t j = 0; j < count; j++) {
+        bool numbers = e.columns[j].content == HOLDS_NUMBERS;
+        s->role[e.fields[j]] |= numbers ? ROLE_DATA : ROLE_DATA | ROLE_TEXT;
+        s->target[e.fields[j]] = j;
+    }
+    expected old = {s->chosen.columns, s->column, s->chosen.count};
+    s->chosen.columns = e.fields;
+    s->column = e.columns;
     s->chosen.count = count;
     s->chosen.all = false;
+    e = old;
     return NICEST_OK;
 }
 
@@ -852,72 +855,64 @@ static nicest_status settle(source_table *t, csv_stream *s)
     }
     if (t->labels != NULL)
         TRY(text_column_settle(&s->label, t->labels, 1, t->rows, s->place, "label", &kind));
+    OWNED char **words = kind.words;
     t->label_text_count = kind.word_count;
-    nicest_status status =
-        source_texts_copy(&t->label_texts, (const char *const *)kind.words, kind.word_count);
-    memory_free(kind.words);
-    return status;
+    return source_texts_copy(&t->label_texts, (const char *const *)words, kind.word_count);
 }
 
 /* Takes the blocks of `g`. */
 static nicest_status make_data(nicest_data **data, gathered *g, csv_stream *s,
                                const nicest_data_options *options)
 {
-    unsigned size[3] = {0, 0, 0};
-    TRY(selection_picture(s->place, options, s->chosen.count - s->chosen.weighted, false, size));
+    OWNED_BY(source_table_close)
     source_table table = {.kind = "csv",
                           .type = VALUE_F64,
-                          .block = g->values,
                           .values = (unsigned char *)g->values,
                           .rows = g->rows,
                           .columns = s->chosen.count,
                           .row_stride = s->chosen.count * sizeof(double),
-                          .column_stride = sizeof(double),
-                          .height = size[0],
-                          .width = size[1],
-                          .channels = size[2],
-                          .labels = g->labels};
-    g->values = g->labels = NULL;
-    nicest_status status;
+                          .column_stride = sizeof(double)};
+    unsigned size[3] = {0, 0, 0};
+    TRY(selection_picture(s->place, options, s->chosen.count - s->chosen.weighted, false, size));
+    table.block = memory_take(&g->values);
+    table.labels = memory_take(&g->labels);
+    table.height = size[0];
+    table.width = size[1];
+    table.channels = size[2];
     bool comma = s->how.decimal == ',' && (options == NULL || options->decimal == NULL);
     if (s->names != NULL || !s->chosen.all)
-        TRY_TO(csv_column_names(&table.names, s));
+        TRY(csv_column_names(&table.names, s));
     if (s->note != NULL || comma) {
         table.note =
             memory_format("%s%s%s", s->note != NULL ? s->note : "",
                           s->note != NULL && comma ? ", " : "", comma ? "decimal commas" : "");
-        TRY_TO(table.note != NULL ? NICEST_OK : fail_memory());
+        TRY(check_memory(table.note));
     }
-    TRY_TO(settle(&table, s));
-    TRY_TO(selection_left(&table.left, &table.left_count, &s->chosen,
-                          &(column_list){s->place, s->names, s->fields, s->fields}));
+    TRY(settle(&table, s));
+    TRY(selection_left(&table.left, &table.left_count, &s->chosen,
+                       &(column_list){s->place, s->names, s->fields, s->fields}));
     return source_from_table(data, &table);
-done:
-    source_table_close(&table);
-    return status;
+}
+
+static void gathered_close(gathered *g)
+{
+    memory_free(g->values);
+    memory_free(g->labels);
+    memory_free(g->numbers);
 }
 
 nicest_status csv_load(nicest_data **data, const char *path, slice part,
                        const nicest_data_options *options)
 {
-    csv_stream *s;
-    gathered g = {0};
+    OWNED_BY(stream_drop) csv_stream *s = NULL;
+    OWNED_BY(gathered_close) gathered g = {0};
     TRY(csv_open(&s, path, options));
     file_reader_limit(s->file, FILE_MOST_INFLATED); /* what is streamed needs none */
     for (size_t j = 0; j < s->chosen.count; j++)
         s->column[j].strict = false;
-    nicest_status status = NICEST_OK;
-    TRY_TO(gather_rows(&g, s, part));
-    TRY_TO(cut(&g, s, part));
-    if (g.rows == 0) {
-        status = selection_nothing(s->place, options != NULL ? options->where : "");
-        goto done;
-    }
-    TRY_TO(make_data(data, &g, s, options));
-done:
-    memory_free(g.values);
-    memory_free(g.labels);
-    memory_free(g.numbers);
-    csv_close(s);
-    return status;
+    TRY(gather_rows(&g, s, part));
+    TRY(cut(&g, s, part));
+    if (g.rows == 0)
+        return selection_nothing(s->place, options != NULL ? options->where : "");
+    return make_data(data, &g, s, options);
 }

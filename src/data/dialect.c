@@ -53,7 +53,7 @@ static bool is_lone_decimal(const dialect *d, const record *r)
 nicest_status dialect_separator(dialect *d, const first_lines *lines, bool tabs)
 {
     static const char SIGNS[] = ",;\t| ";
-    field_room room = {0};
+    OWNED_BY(field_room_close) field_room room = {0};
     record first, second = {0};
     bool there, two = false;
     if (d->separator != 0)
@@ -61,18 +61,17 @@ nicest_status dialect_separator(dialect *d, const first_lines *lines, bool tabs)
     d->separator = tabs ? '\t' : ',';
     if (tabs)
         return NICEST_OK;
-    nicest_status status = NICEST_OK;
     for (int turn = 0; turn < 2; turn++) { /* without the second line, then with it */
         split best = {0, 0};
         bool best_same = false;
         size_t ways = 0; /* of splitting the first line */
         char chosen = ',';
-        TRY_TO(lines->at(lines->context, 0, &first, &there));
+        TRY(lines->at(lines->context, 0, &first, &there));
         for (const char *c = SIGNS; *c != '\0'; c++) {
             dialect other = *d;
             split one, under = {0, 0};
             other.separator = *c;
-            TRY_TO(split_line(&other, &room, &first, &one));
+            TRY(split_line(&other, &room, &first, &one));
             if (*c == ' ' &&
                 (memchr(first.begin, ',', (size_t)(first.end - first.begin)) ||
                  memchr(first.begin, ';', (size_t)(first.end - first.begin)) ||
@@ -81,7 +80,7 @@ nicest_status dialect_separator(dialect *d, const first_lines *lines, bool tabs)
                 continue;
             ways += one.fields > 1;
             if (two)
-                TRY_TO(split_line(&other, &room, &second, &under));
+                TRY(split_line(&other, &room, &second, &under));
             bool same = !two || under.fields == one.fields;
             if (two)
                 one.words = under.words;
@@ -95,18 +94,16 @@ nicest_status dialect_separator(dialect *d, const first_lines *lines, bool tabs)
         bool certain = best.fields > 1 && (best.words == 0 || (ways == 1 && chosen != ' '));
         if (turn > 0 || certain || (ways == 0 && best.words == 0))
             break;
-        TRY_TO(lines->at(lines->context, 1, &second, &two));
+        TRY(lines->at(lines->context, 1, &second, &two));
         if (!two)
             break;
-        TRY_TO(lines->at(lines->context, 0, &first, &there));
+        TRY(lines->at(lines->context, 0, &first, &there));
         if (ways == 0) {
             d->separator = is_lone_decimal(d, &second) ? ';' : ',';
             break;
         }
     }
-done:
-    memory_free(room.text);
-    return status;
+    return NICEST_OK;
 }
 
 /* ---------------------------------------------------------------- header */
@@ -141,8 +138,7 @@ static nicest_status read_first(start *s)
     for (const char *p = r.begin, *text;; p++) {
         size_t size;
         int places = 0;
-        if (!memory_grow(&s->column, s->fields + 1, &capacity, sizeof *s->column))
-            return fail_memory();
+        TRY(check_memory(memory_grow(&s->column, s->fields + 1, &capacity, sizeof *s->column)));
         column_start *c = &s->column[s->fields++];
         *c = (column_start){.low = INFINITY, .high = -INFINITY};
         s->quoted = s->quoted && *p == '"';
@@ -159,8 +155,7 @@ static nicest_status read_first(start *s)
 static nicest_status read_below(start *s, bool *more)
 {
     record first, r;
-    field_room other = {0};
-    nicest_status status = NICEST_OK;
+    OWNED_BY(field_room_close) field_room other = {0};
     *more = false;
     if (s->rows + 1 >= DIALECT_LINES)
         return NICEST_OK;
@@ -175,8 +170,8 @@ static nicest_status read_below(start *s, bool *more)
         double value;
         int places;
         column_start *c = &s->column[j];
-        TRY_TO(field_take(s->d, &s->room, &p, r.end, &text, &size));
-        TRY_TO(field_take(s->d, &other, &q, first.end, &above, &above_size));
+        TRY(field_take(s->d, &s->room, &p, r.end, &text, &size));
+        TRY(field_take(s->d, &other, &q, first.end, &above, &above_size));
         field_kind kind = field_kind_of(s->d, text, size, &value, &places);
         c->words += kind == FIELD_TEXT;
         c->again += kind == FIELD_TEXT && size == above_size && memcmp(text, above, size) == 0;
@@ -192,9 +187,7 @@ static nicest_status read_below(start *s, bool *more)
         }
     }
     s->rows++;
-done:
-    memory_free(other.text);
-    return status;
+    return NICEST_OK;
 }
 
 /* Whole numbers in steps of one length: 0, 1, 2 or 2010, 2015, 2020; *first and *stride of them.
@@ -303,36 +296,36 @@ static nicest_status judge_words(start *s, bool *names)
     return NICEST_OK;
 }
 
+static void start_close(start *s)
+{
+    memory_free(s->room.text);
+    memory_free(s->column);
+}
+
 nicest_status dialect_find_header(const dialect *d, const first_lines *lines,
                                   dialect_header *header)
 {
-    start s = {.d = d, .lines = lines};
+    OWNED_BY(start_close) start s = {.d = d, .lines = lines};
     dialect_header found = {0};
-    nicest_status status = read_first(&s);
-    if (status == NICEST_OK && s.count[FIELD_TEXT] > 0) {
-        status = judge_words(&s, &found.given);
+    TRY(read_first(&s));
+    if (s.count[FIELD_TEXT] > 0) {
+        TRY(judge_words(&s, &found.given));
         found.doubtful = s.count[FIELD_NUMBER] > 0 || !found.given;
-    } else if (status == NICEST_OK) {
-        status = judge_numbers(&s, &found.given);
+    } else {
+        TRY(judge_numbers(&s, &found.given));
         found.doubtful = found.of_numbers = found.given;
     }
-    memory_free(s.room.text);
-    memory_free(s.column);
-    if (status == NICEST_OK)
-        *header = found;
-    return status;
+    *header = found;
+    return NICEST_OK;
 }
 
 nicest_status dialect_comment_names(const dialect *d, const char *text, size_t count, bool *names)
 {
     const char *end = text + strlen(text);
-    field_room room = {0};
+    OWNED_BY(field_room_close) field_room room = {0};
     record r = {text, end, 0, memchr(text, '"', (size_t)(end - text)) != NULL};
     split s;
-    nicest_status status = split_line(d, &room, &r, &s);
-    memory_free(room.text);
-    if (status != NICEST_OK)
-        return status;
+    TRY(split_line(d, &room, &r, &s));
     /* one word may name one column; a sentence does not */
     *names = s.fields == count && s.words == count && (count > 1 || strpbrk(text, " \t:") == NULL);
     return NICEST_OK;

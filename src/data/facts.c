@@ -86,33 +86,27 @@ static void describe_values(nicest_column_facts *f, const column_kind *kind, dou
 
 nicest_status nicest_data_facts(const nicest_data *data, nicest_column_facts *facts)
 {
-    if (data == NULL || facts == NULL)
-        return fail(NICEST_E_ARGUMENT, "data and a place for its facts are needed");
+    TRY(require(data && facts, "data and a place for its facts are needed"));
     size_t n = nicest_data_rows(data), d = nicest_data_columns(data);
     size_t wide = d < GROUP ? d : GROUP;
-    double *rows = memory_new(CHUNK * d, sizeof *rows);
-    double *values =
-        n <= (size_t)-1 / sizeof *values / wide ? memory_new(n * wide, sizeof *values) : NULL;
-    nicest_status status = rows != NULL && values != NULL ? NICEST_OK : fail_memory();
-    for (size_t first = 0; status == NICEST_OK && first < d; first += wide) {
+    TRY(check_memory(n <= (size_t)-1 / sizeof(double) / wide));
+    OWNED_NEW(double *, values, n *wide);
+    for (size_t first = 0; first < d; first += wide) {
         size_t some = d - first < wide ? d - first : wide, kept[GROUP] = {0};
-        for (size_t at = 0; at < n; at += CHUNK) {
-            size_t count = n - at < CHUNK ? n - at : CHUNK;
-            source_read(data, at, count, rows);
-            for (size_t i = 0; i < count; i++)
+        OWNED_BY(row_walk_close) row_walk w = {0};
+        TRY(row_walk_begin(&w, data, CHUNK));
+        while (row_walk_next(&w))
+            for (size_t i = 0; i < w.count; i++)
                 for (size_t j = 0; j < some; j++)
-                    if (!isnan(rows[i * d + first + j]))
-                        values[j * n + kept[j]++] = rows[i * d + first + j];
-        }
+                    if (!isnan(w.rows[i * d + first + j]))
+                        values[j * n + kept[j]++] = w.rows[i * d + first + j];
         for (size_t j = 0; j < some; j++) {
             nicest_column_facts f = {.rows = kept[j], .missing = n - kept[j]};
             describe_values(&f, source_kind(data, first + j), values + j * n, kept[j]);
             facts[first + j] = f;
         }
     }
-    memory_free(rows);
-    memory_free(values);
-    return status;
+    return NICEST_OK;
 }
 
 void nicest_data_value_text(const nicest_data *data, size_t column, double value, char *text,

@@ -9,6 +9,11 @@
 #include "base/status.h"
 #include "data/moment.h"
 
+void field_room_close(field_room *room)
+{
+    memory_free(room->text);
+}
+
 bool field_separates(const dialect *d, char c)
 {
     return c == d->separator || (c == '\t' && d->separator == ' ');
@@ -25,8 +30,7 @@ static nicest_status unquote(const dialect *d, field_room *room, const char **p,
                              size_t *size)
 {
     size_t most = (size_t)(end - *p) + 1, used = 0;
-    if (!memory_grow(&room->text, most, &room->capacity, 1))
-        return fail_memory();
+    TRY(check_memory(memory_grow(&room->text, most, &room->capacity, 1)));
     const char *q = *p + 1;
     for (; q < end && (*q != '"' || (q + 1 < end && q[1] == '"')); q++) {
         if (*q == '"')

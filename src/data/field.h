@@ -26,11 +26,13 @@ typedef struct record {
     bool quoted; /* holds a quote somewhere */
 } record;
 
-/* Room for a field without its quotes; all zero is an empty one, memory_free(text) ends it. */
+/* Room for a field without its quotes; all zero is an empty one. */
 typedef struct field_room {
     char *text;
     size_t capacity;
 } field_room;
+
+void field_room_close(field_room *room);
 
 bool field_separates(const dialect *d, char c);
 /* The field at *p, trimmed, in the line or in the room; *p moves to the separator behind it, or to
@@ -45,8 +47,8 @@ bool field_is_number(const dialect *d, const char *text, size_t size, double *va
 bool field_has_comma(const dialect *d, const char *text, size_t size);
 
 typedef enum field_kind { FIELD_NUMBER, FIELD_MISSING, FIELD_TEXT } field_kind;
-/* As the first lines are looked at: times are numbers, which do not count; and while the decimal sign is
- * not known, so is "0,5". */
+/* As the first lines are looked at: times are numbers, which do not count; and while the decimal
+ * sign is not known, so is "0,5". */
 field_kind field_kind_of(const dialect *d, const char *text, size_t size, double *value,
                          int *places);
 

@@ -40,31 +40,31 @@ static int by_file_name(const void *a, const void *b)
     return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
+static void close_folder(DIR **folder)
+{
+    if (*folder != NULL)
+        closedir(*folder);
+}
+
 /* Pictures, or sub-folders, of a folder by name; hidden ones are left out. */
 static nicest_status list_folder(name_list *list, const char *path, bool folders)
 {
-    DIR *folder = opendir(path);
+    OWNED_BY(close_folder) DIR *folder = opendir(path);
     if (folder == NULL)
         return fail(NICEST_E_IO, "%s: cannot be read as a folder", path);
-    nicest_status status = NICEST_OK;
     const struct dirent *entry;
-    while (status == NICEST_OK && (entry = readdir(folder)) != NULL) {
+    while ((entry = readdir(folder)) != NULL) {
         if (entry->d_name[0] == '.')
             continue;
-        char *inside = memory_format("%s/%s", path, entry->d_name);
-        bool wanted = inside != NULL &&
-                      (folders ? file_is_directory(inside)
-                               : file_has_ending(inside, ".png") && !file_is_directory(inside));
-        if (inside == NULL)
-            status = fail_memory();
-        else if (wanted)
-            status = list_add(list, memory_text(entry->d_name));
-        memory_free(inside);
+        OWNED char *inside = memory_format("%s/%s", path, entry->d_name);
+        TRY(check_memory(inside));
+        if (folders ? file_is_directory(inside)
+                    : file_has_ending(inside, ".png") && !file_is_directory(inside))
+            TRY(list_add(list, memory_text(entry->d_name)));
     }
-    closedir(folder);
     if (list->count > 0)
         qsort(list->items, list->count, sizeof *list->items, by_file_name);
-    return status;
+    return NICEST_OK;
 }
 
 /* ---------------------------------------------------------------- what is there */
@@ -72,31 +72,25 @@ static nicest_status list_folder(name_list *list, const char *path, bool folders
 typedef struct picture_list {
     name_list paths, classes;
     double *label; /* [paths] where there are classes */
+    size_t labels; /* room for them */
 } picture_list;
 
 static nicest_status add_folder(picture_list *p, const char *path)
 {
-    name_list names = {0};
-    nicest_status status = list_folder(&names, path, false);
-    for (size_t i = 0; i < names.count && status == NICEST_OK; i++)
-        status = list_add(&p->paths, memory_format("%s/%s", path, names.items[i]));
-    list_close(&names);
-    return status;
+    OWNED_BY(list_close) name_list names = {0};
+    TRY(list_folder(&names, path, false));
+    for (size_t i = 0; i < names.count; i++)
+        TRY(list_add(&p->paths, memory_format("%s/%s", path, names.items[i])));
+    return NICEST_OK;
 }
 
 static nicest_status add_class(picture_list *p, const char *path, size_t class)
 {
     size_t first = p->paths.count;
-    char *inside = memory_format("%s/%s", path, p->classes.items[class]);
-    if (inside == NULL)
-        return fail_memory();
-    nicest_status status = add_folder(p, inside);
-    memory_free(inside);
-    TRY(status);
-    double *moved = memory_resize(p->label, p->paths.count + 1, sizeof *moved);
-    if (moved == NULL)
-        return fail_memory();
-    p->label = moved;
+    OWNED char *inside = memory_format("%s/%s", path, p->classes.items[class]);
+    TRY(check_memory(inside));
+    TRY(add_folder(p, inside));
+    TRY(check_memory(memory_grow(&p->label, p->paths.count + 1, &p->labels, sizeof *p->label)));
     for (size_t i = first; i < p->paths.count; i++)
         p->label[i] = (double)class;
     return NICEST_OK;
@@ -122,8 +116,7 @@ static nicest_status make_block(source_table *t, const nicest_image *image, size
 {
     size_t bytes = (size_t)image->width * image->height * image->channels;
     t->block = memory_new(rows, bytes);
-    if (t->block == NULL)
-        return fail_memory();
+    TRY(check_memory(t->block));
     t->kind = "png";
     t->type = VALUE_U8;
     t->values = t->block;
@@ -161,7 +154,7 @@ static nicest_status check_depth(const char *path)
 
 static nicest_status add_picture(source_table *t, const picture_list *p, size_t row)
 {
-    nicest_image image = {0};
+    OWNED_BY(nicest_image_free) nicest_image image = {0};
     const char *path = p->paths.items[row];
     TRY(check_depth(path));
     TRY(nicest_image_read(&image, path));
@@ -176,51 +169,42 @@ static nicest_status add_picture(source_table *t, const picture_list *p, size_t 
         }
         image.channels = 3;
     }
-    nicest_status status = NICEST_OK;
     if (row == 0)
-        status = make_block(t, &image, p->paths.count);
-    else if (image.height != t->height || image.width != t->width || image.channels != t->channels)
-        status = fail(NICEST_E_DATA, "%s: is %ux%ux%u, %s is %ux%ux%u: all must be of one size",
-                      path, image.height, image.width, image.channels, p->paths.items[0], t->height,
-                      t->width, t->channels);
-    if (status == NICEST_OK)
-        memcpy((unsigned char *)t->block + row * t->columns, image.pixels, t->columns);
-    nicest_image_free(&image);
-    return status;
+        TRY(make_block(t, &image, p->paths.count));
+    if (image.height != t->height || image.width != t->width || image.channels != t->channels)
+        return fail(NICEST_E_DATA, "%s: is %ux%ux%u, %s is %ux%ux%u: all must be of one size", path,
+                    image.height, image.width, image.channels, p->paths.items[0], t->height,
+                    t->width, t->channels);
+    memcpy((unsigned char *)t->block + row * t->columns, image.pixels, t->columns);
+    return NICEST_OK;
 }
 
 /* Moves labels and their names to the table. */
 static nicest_status add_labels(source_table *t, picture_list *p)
 {
-    t->extras = memory_new(1, sizeof *t->extras);
-    char *name = memory_text("label");
-    if (t->extras == NULL || name == NULL) {
-        memory_free(name);
-        return fail_memory();
-    }
+    OWNED char *name = memory_text("label");
+    TRY_NEW(t->extras, 1);
+    TRY(check_memory(name));
     t->extra_count = 1;
-    t->extras[0] = (source_extra){name, p->label, p->classes.items, p->classes.count, NULL};
+    t->extras[0] = (source_extra){memory_take(&name), memory_take(&p->label), p->classes.items,
+                                  p->classes.count, NULL};
     t->labelled = true;
-    p->label = NULL;
     p->classes = (name_list){0};
     return NICEST_OK;
 }
 
+static void pictures_close(picture_list *p)
+{
+    list_close(&p->paths);
+    list_close(&p->classes);
+    memory_free(p->label);
+}
+
 nicest_status png_load(source_table *table, const char *path)
 {
-    picture_list p = {0};
-    source_table made = {0};
-    nicest_status status = find_pictures(&p, path);
-    for (size_t i = 0; i < p.paths.count && status == NICEST_OK; i++)
-        status = add_picture(&made, &p, i);
-    if (status == NICEST_OK && p.label != NULL)
-        status = add_labels(&made, &p);
-    list_close(&p.paths);
-    list_close(&p.classes);
-    memory_free(p.label);
-    if (status != NICEST_OK)
-        source_table_close(&made);
-    else
-        *table = made;
-    return status;
+    OWNED_BY(pictures_close) picture_list p = {0};
+    TRY(find_pictures(&p, path));
+    for (size_t i = 0; i < p.paths.count; i++)
+        TRY(add_picture(table, &p, i));
+    return p.label != NULL ? add_labels(table, &p) : NICEST_OK;
 }

@@ -1,6 +1,6 @@
 /* formats.h - the readers of whole files: each fills a source_table that owns what it needs.
  *
- * On failure the table is untouched and the error names the file. */
+ * The table is empty before; also on failure the caller closes it. Errors name the file. */
 #ifndef NICEST_DATA_FORMATS_H
 #define NICEST_DATA_FORMATS_H
 

@@ -70,8 +70,7 @@ static nicest_status load(source_table *t, const char *path)
     if (size == 1 || shape_big_endian_machine())
         return NICEST_OK;
     t->block = memory_new(bytes, 1);
-    if (t->block == NULL)
-        return fail_memory();
+    TRY(check_memory(t->block));
     memcpy(t->block, t->values, bytes);
     shape_swap(t->block, bytes / size, size);
     t->values = t->block;
@@ -91,8 +90,7 @@ nicest_status idx_labels_path(char **labels, const char *path)
     if (images == NULL || strstr(images, "idx3") == NULL)
         return NICEST_OK;
     char *copy = memory_text(path);
-    if (copy == NULL)
-        return fail_memory();
+    TRY(check_memory(copy));
     char *place = copy + (images - path);
     memcpy(place, "labels", 6);
     memcpy(strstr(place, "idx3"), "idx1", 4);
@@ -103,61 +101,42 @@ nicest_status idx_labels_path(char **labels, const char *path)
 /* With or without ".gz", whatever the images have. */
 nicest_status idx_find_labels(char **labels, const char *path)
 {
-    char *other;
-    TRY(idx_labels_path(labels, path));
-    if (*labels == NULL || file_exists(*labels))
-        return NICEST_OK;
-    size_t length = strlen(*labels);
-    if (length > 3 && strcmp(*labels + length - 3, ".gz") == 0)
-        other = memory_format("%.*s", (int)length - 3, *labels);
-    else
-        other = memory_format("%s.gz", *labels);
-    memory_free(*labels);
-    *labels = other;
-    if (other == NULL)
-        return fail_memory();
-    if (!file_exists(other)) {
-        memory_free(other);
-        *labels = NULL;
+    OWNED char *name = NULL;
+    TRY(idx_labels_path(&name, path));
+    if (name != NULL && !file_exists(name)) {
+        size_t length = strlen(name);
+        bool packed = length > 3 && strcmp(name + length - 3, ".gz") == 0;
+        char *other =
+            packed ? memory_format("%.*s", (int)length - 3, name) : memory_format("%s.gz", name);
+        TRY(check_memory(other));
+        memory_free(name);
+        name = other;
     }
+    *labels = name != NULL && file_exists(name) ? memory_take(&name) : NULL;
     return NICEST_OK;
 }
 
 /* A file of another length belongs to something else. */
 static nicest_status add_idx_labels(source_table *t, const char *path)
 {
-    source_table labels = {0};
-    nicest_status status = load(&labels, path);
-    if (status == NICEST_OK && labels.columns == 1 && labels.rows == t->rows) {
-        t->extras = memory_new(1, sizeof *t->extras);
-        if (t->extras != NULL) {
-            t->extra_count = 1;
-            t->extras->name = memory_text("label");
-            t->extras->values = memory_new(t->rows, sizeof(double));
-        }
-        if (t->extras == NULL || t->extras->name == NULL || t->extras->values == NULL)
-            status = fail_memory();
-        else
-            source_table_column(&labels, 0, t->extras->values);
-        t->labelled = status == NICEST_OK;
-    }
-    source_table_close(&labels);
-    return status;
+    OWNED_BY(source_table_close) source_table labels = {0};
+    TRY(load(&labels, path));
+    if (labels.columns != 1 || labels.rows != t->rows)
+        return NICEST_OK;
+    TRY_NEW(t->extras, 1);
+    t->extra_count = 1;
+    t->extras->name = memory_text("label");
+    t->extras->values = memory_new(t->rows, sizeof(double));
+    TRY(check_memory(t->extras->name && t->extras->values));
+    source_table_column(&labels, 0, t->extras->values);
+    t->labelled = true;
+    return NICEST_OK;
 }
 
 nicest_status idx_load(source_table *table, const char *path)
 {
-    source_table made = {0};
-    char *labels = NULL;
-    nicest_status status = load(&made, path);
-    if (status == NICEST_OK)
-        status = idx_find_labels(&labels, path);
-    if (status == NICEST_OK && labels != NULL)
-        status = add_idx_labels(&made, labels);
-    memory_free(labels);
-    if (status != NICEST_OK)
-        source_table_close(&made);
-    else
-        *table = made;
-    return status;
+    OWNED char *labels = NULL;
+    TRY(load(table, path));
+    TRY(idx_find_labels(&labels, path));
+    return labels != NULL ? add_idx_labels(table, labels) : NICEST_OK;
 }

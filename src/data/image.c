@@ -35,15 +35,13 @@ nicest_status nicest_image_new(nicest_image *image, unsigned width, unsigned hei
                                unsigned channels)
 {
     size_t bytes;
-    if (image == NULL)
-        return fail(NICEST_E_ARGUMENT, "a place for the picture is needed");
+    TRY(require(image, "a place for the picture is needed"));
     if ((channels != 1 && channels != 3 && channels != 4) ||
         !picture_bytes(width, height, channels, &bytes))
         return fail(NICEST_E_ARGUMENT, "no picture is %ux%u with %u channels", height, width,
                     channels);
     unsigned char *pixels = memory_new(bytes, 1);
-    if (pixels == NULL)
-        return fail_memory();
+    TRY(check_memory(pixels));
     *image = (nicest_image){width, height, channels, pixels};
     return NICEST_OK;
 }
@@ -219,13 +217,10 @@ static nicest_status decode_png(nicest_image *image, const file_bytes *bytes, co
 
 nicest_status nicest_image_read(nicest_image *image, const char *path)
 {
-    file_bytes bytes;
-    if (image == NULL || path == NULL)
-        return fail(NICEST_E_ARGUMENT, "a path and a place for the picture are needed");
+    OWNED_BY(file_release) file_bytes bytes = {0};
+    TRY(require(image && path, "a path and a place for the picture are needed"));
     TRY(file_load(&bytes, path, 0));
-    nicest_status status = decode_png(image, &bytes, path);
-    file_release(&bytes);
-    return status;
+    return decode_png(image, &bytes, path);
 }
 
 /* ---------------------------------------------------------------- writing */
@@ -252,8 +247,8 @@ static bool encode_steps(png_work *w)
 nicest_status nicest_image_encode(const nicest_image *image, unsigned char **bytes, size_t *size)
 {
     size_t pixels;
-    if (image == NULL || image->pixels == NULL || bytes == NULL || size == NULL)
-        return fail(NICEST_E_ARGUMENT, "a picture and a place for its bytes are needed");
+    TRY(require(image && image->pixels && bytes && size,
+                "a picture and a place for its bytes are needed"));
     if ((image->channels != 1 && image->channels != 3 && image->channels != 4) ||
         !picture_bytes(image->width, image->height, image->channels, &pixels))
         return fail(NICEST_E_ARGUMENT, "no picture is %ux%u with %u channels", image->height,
@@ -284,15 +279,14 @@ static nicest_status fail_without_png(void)
 
 nicest_status nicest_image_read(nicest_image *image, const char *path)
 {
-    if (image == NULL || path == NULL)
-        return fail(NICEST_E_ARGUMENT, "a path and a place for the picture are needed");
+    TRY(require(image && path, "a path and a place for the picture are needed"));
     return fail_in(fail_without_png(), "%s", path);
 }
 
 nicest_status nicest_image_encode(const nicest_image *image, unsigned char **bytes, size_t *size)
 {
-    if (image == NULL || image->pixels == NULL || bytes == NULL || size == NULL)
-        return fail(NICEST_E_ARGUMENT, "a picture and a place for its bytes are needed");
+    TRY(require(image && image->pixels && bytes && size,
+                "a picture and a place for its bytes are needed"));
     return fail_without_png();
 }
 
@@ -300,17 +294,12 @@ nicest_status nicest_image_encode(const nicest_image *image, unsigned char **byt
 
 nicest_status nicest_image_write(const nicest_image *image, const char *path)
 {
-    unsigned char *bytes = NULL;
+    OWNED unsigned char *bytes = NULL;
     size_t size = 0;
     file_writer *writer;
-    if (path == NULL)
-        return fail(NICEST_E_ARGUMENT, "a path to write the picture to is needed");
+    TRY(require(path, "a path to write the picture to is needed"));
     TRY(nicest_image_encode(image, &bytes, &size));
-    nicest_status status = file_writer_open(&writer, path);
-    if (status == NICEST_OK) {
-        (void)file_writer_write(writer, bytes, size); /* commit says when it failed */
-        status = file_writer_commit(writer);
-    }
-    memory_free(bytes);
-    return status;
+    TRY(file_writer_open(&writer, path));
+    (void)file_writer_write(writer, bytes, size); /* commit says when it failed */
+    return file_writer_commit(writer);
 }

@@ -60,23 +60,27 @@ typedef struct name_index {
     bool named;           /* some column has a name of its own */
 } name_index;
 
+static void index_close(name_index *x)
+{
+    word_list_close(&x->names);
+    memory_free(x->first);
+    memory_free(x->next);
+    memory_free(x->taken);
+}
+
 static nicest_status index_names(name_index *x, const nicest_data *data)
 {
     size_t n = nicest_data_columns(data);
     x->first = memory_new(n, sizeof *x->first);
     x->next = memory_new(n, sizeof *x->next);
     x->taken = memory_new(n, 1);
-    if (!x->first || !x->next || !x->taken)
-        return fail_memory();
+    TRY(check_memory(x->first && x->next && x->taken));
     for (size_t j = n; j-- > 0;) { /* so that the first of a name comes out first */
         size_t number, before = x->names.count;
-        char *name = utf8_repaired(nicest_data_column_name(data, j)); /* as a model has it */
-        if (!name)
-            return fail_memory();
+        OWNED char *name = utf8_repaired(nicest_data_column_name(data, j)); /* as a model has it */
+        TRY(check_memory(name));
         x->named = x->named || !is_made_name(name);
-        nicest_status status = word_list_add(&x->names, name, strlen(name), &number);
-        memory_free(name);
-        TRY(status);
+        TRY(word_list_add(&x->names, name, strlen(name), &number));
         x->next[j] = number < before ? x->first[number] : NO_PLACE;
         x->first[number] = j;
     }
@@ -107,19 +111,16 @@ static bool could_be_value(const char *name)
 
 static nicest_status find_name(name_index *x, const char *name, size_t *place)
 {
-    char *repaired = utf8_repaired(name);
-    if (!repaired)
-        return fail_memory();
+    OWNED char *repaired = utf8_repaired(name);
+    TRY(check_memory(repaired));
     *place = take_name(x, repaired);
     if (*place == NO_PLACE && *repaired == 'x' && could_be_value(repaired + 1))
         *place = take_name(x, repaired + 1);
     if (*place == NO_PLACE && could_be_value(repaired)) {
-        char *written = memory_format("x%s", repaired);
-        if (written)
-            *place = take_name(x, written);
-        memory_free(written);
+        OWNED char *written = memory_format("x%s", repaired);
+        TRY(check_memory(written));
+        *place = take_name(x, written);
     }
-    memory_free(repaired);
     return NICEST_OK;
 }
 
@@ -159,18 +160,17 @@ static nicest_status mark_left(const wanted *w, const nicest_data *data, name_in
 static nicest_status find_places(const wanted *w, const nicest_data *data, size_t *place,
                                  char **note)
 {
-    name_index x = {0};
+    OWNED_BY(index_close) name_index x = {0};
     size_t n = nicest_data_columns(data), lost = NO_PLACE, surplus = 0, nameless = 0;
     bool wanted_named = false;
     char names[300];
-    nicest_status status = NICEST_OK;
-    TRY_TO(index_names(&x, data));
+    TRY(index_names(&x, data));
     for (size_t j = 0; j < w->columns; j++) {
         wanted_named = wanted_named || !is_made_name(wanted_name(w, j));
-        TRY_TO(find_name(&x, wanted_name(w, j), &place[j]));
+        TRY(find_name(&x, wanted_name(w, j), &place[j]));
         lost = place[j] == NO_PLACE && lost == NO_PLACE ? j : lost;
     }
-    TRY_TO(mark_left(w, data, &x, &surplus));
+    TRY(mark_left(w, data, &x, &surplus));
     for (size_t j = 0; j < n; j++) /* x3 beside x1 and x2 is no other column, but one too many */
         nameless += !x.taken[j] && is_default_name(nicest_data_column_name(data, j), j);
     bool bare = !x.named || !wanted_named;
@@ -184,19 +184,13 @@ static nicest_status find_places(const wanted *w, const nicest_data *data, size_
         for (size_t j = 0; j < n; j++)
             place[j] = j;
     } else if (bare) {
-        status =
-            fail(NICEST_E_MISMATCH, "the data has %zu columns, %s %zu", n, w->whose, w->columns);
+        return fail(NICEST_E_MISMATCH, "the data has %zu columns, %s %zu", n, w->whose, w->columns);
     } else {
         list_names(data, NULL, names, sizeof names);
-        status = fail(NICEST_E_MISMATCH, "column '%.60s' of %s is not there; there are %s",
-                      wanted_name(w, lost), w->whose, names);
+        return fail(NICEST_E_MISMATCH, "column '%.60s' of %s is not there; there are %s",
+                    wanted_name(w, lost), w->whose, names);
     }
-done:
-    word_list_close(&x.names);
-    memory_free(x.first);
-    memory_free(x.next);
-    memory_free(x.taken);
-    return status;
+    return NICEST_OK;
 }
 
 /* ---------------------------------------------------------------- values */
@@ -217,30 +211,24 @@ static bool same_kind(const column_kind *a, const column_kind *b)
 static nicest_status recode(const column_kind *to, const column_kind *from, double *values,
                             size_t rows, size_t stride)
 {
-    word_list known = {0};
-    double *code = memory_new(from->word_count, sizeof *code);
-    nicest_status status = code ? NICEST_OK : fail_memory();
+    OWNED_BY(word_list_close) word_list known = {0};
+    OWNED_NEW(double *, code, from->word_count);
     size_t number;
-    for (size_t i = 0; status == NICEST_OK && i < to->word_count; i++)
-        status = word_list_add(&known, to->words[i], strlen(to->words[i]), &number);
-    for (size_t i = 0; status == NICEST_OK && i < from->word_count; i++) {
-        char *word = utf8_repaired(from->words[i]);
-        if (!word) {
-            status = fail_memory();
-            break;
-        }
-        char text[NUMBER_SIZE];
+    char text[NUMBER_SIZE];
+    for (size_t i = 0; i < to->word_count; i++)
+        TRY(word_list_add(&known, to->words[i], strlen(to->words[i]), &number));
+    for (size_t i = 0; i < from->word_count; i++) {
+        OWNED char *word = utf8_repaired(from->words[i]);
+        TRY(check_memory(word));
         double value;
         bool found = word_list_find(&known, from->words[i], strlen(from->words[i]), &number) ||
                      word_list_find(&known, word, strlen(word), &number) ||
                      (number_read(word, strlen(word), &value) &&
                       word_list_find(&known, text, number_write(value + 0.0, text), &number));
-        memory_free(word);
         code[i] = (double)(found ? number : to->word_count);
     }
-    for (size_t i = 0; status == NICEST_OK && i < rows; i++) {
+    for (size_t i = 0; i < rows; i++) {
         double *value = &values[i * stride];
-        char text[NUMBER_SIZE];
         if (isnan(*value))
             continue;
         if (from->kind == NICEST_CATEGORY)
@@ -251,9 +239,7 @@ static nicest_status recode(const column_kind *to, const column_kind *from, doub
                          ? (double)number
                          : (double)to->word_count;
     }
-    word_list_close(&known);
-    memory_free(code);
-    return status;
+    return NICEST_OK;
 }
 
 static nicest_status convert_column(const wanted *w, size_t j, const column_kind *from,
@@ -297,6 +283,13 @@ typedef struct draft {
     column_kind *kinds;
 } draft;
 
+static void draft_close(draft *t)
+{
+    memory_free(t->cells);
+    memory_free(t->names);
+    memory_free(t->kinds);
+}
+
 static nicest_status draft_begin(draft *t, size_t rows, size_t columns)
 {
     *t = (draft){rows, columns, NULL, NULL, NULL};
@@ -304,54 +297,43 @@ static nicest_status draft_begin(draft *t, size_t rows, size_t columns)
         t->cells = memory_new(rows * columns, sizeof *t->cells);
     t->names = memory_new(columns, sizeof *t->names);
     t->kinds = memory_new(columns, sizeof *t->kinds);
-    return t->cells && t->names && t->kinds ? NICEST_OK : fail_memory();
+    return check_memory(t->cells && t->names && t->kinds);
 }
 
-/* Makes the data where all went well so far, with labels and weights like those of `like` (or
- * NULL). Ends the draft in every case. */
-static nicest_status draft_end(draft *t, nicest_status status, const unsigned *image,
-                               const nicest_data *like, nicest_data **out)
+/* Makes the data, with labels and weights like those of `like` (or NULL). */
+static nicest_status draft_end(draft *t, const unsigned *image, const nicest_data *like,
+                               nicest_data **out)
 {
     source_made made = {.rows = t->rows,
                         .columns = t->columns,
-                        .block = t->cells,
+                        .block = memory_take(&t->cells),
                         .names = t->names,
                         .kinds = t->kinds,
                         .like = like};
     if (image)
         memcpy(made.image, image, sizeof made.image);
-    if (status == NICEST_OK)
-        status = source_make(out, &made);
-    else
-        memory_free(t->cells);
-    memory_free(t->names);
-    memory_free(t->kinds);
-    return status;
+    return source_make(out, &made);
 }
 
 /* Data of columns place[d] with the names and kinds of whoever asks (w == NULL: their own). */
 static nicest_status build_table(nicest_data **out, const nicest_data *data, const size_t *place,
                                  size_t d, const wanted *w)
 {
-    draft t;
+    OWNED_BY(draft_close) draft t = {0};
     size_t n = nicest_data_rows(data);
-    double *row = memory_new(nicest_data_columns(data), sizeof *row);
-    nicest_status status = draft_begin(&t, n, d);
-    if (status == NICEST_OK && !row)
-        status = fail_memory();
-    for (size_t i = 0; status == NICEST_OK && i < n; i++) {
-        source_read(data, i, 1, row);
+    OWNED_BY(row_walk_close) row_walk all = {0};
+    TRY(draft_begin(&t, n, d));
+    TRY(row_walk_begin(&all, data, 1));
+    while (row_walk_next(&all))
         for (size_t j = 0; j < d; j++)
-            t.cells[i * d + j] = row[place[j]];
-    }
-    memory_free(row);
-    for (size_t j = 0; status == NICEST_OK && j < d; j++) {
+            t.cells[all.first * d + j] = all.rows[place[j]];
+    for (size_t j = 0; j < d; j++) {
         t.names[j] = w ? wanted_name(w, j) : nicest_data_column_name(data, place[j]);
         t.kinds[j] = *(w ? wanted_kind(w, j) : source_kind(data, place[j]));
         if (w)
-            status = convert_column(w, j, source_kind(data, place[j]), t.cells + j, n);
+            TRY(convert_column(w, j, source_kind(data, place[j]), t.cells + j, n));
     }
-    return draft_end(&t, status, w ? w->image : NULL, data, out);
+    return draft_end(&t, w ? w->image : NULL, data, out);
 }
 
 /* ---------------------------------------------------------------- matching */
@@ -366,28 +348,21 @@ nicest_status match_reader(const nicest_model *model, const nicest_data *header,
 static nicest_status match(nicest_data **out, const wanted *w, const nicest_data *data)
 {
     unsigned image[3];
-    char *note = NULL;
+    OWNED char *note = NULL;
     nicest_data *made = NULL;
     nicest_data_image(data, &image[0], &image[1], &image[2]);
     if (w->image[0] && image[0] && memcmp(w->image, image, sizeof image) != 0)
         return fail(NICEST_E_MISMATCH,
                     "the data's pictures are %u x %u x %u, those of %s %u x %u x %u", image[0],
                     image[1], image[2], w->whose, w->image[0], w->image[1], w->image[2]);
-    size_t *place;
-    TRY_NEW(place, w->columns);
-    nicest_status status = find_places(w, data, place, &note);
+    OWNED_NEW(size_t *, place, w->columns);
+    TRY(find_places(w, data, place, &note));
     bool same = nicest_data_columns(data) == w->columns;
-    for (size_t j = 0; status == NICEST_OK && same && j < w->columns; j++)
+    for (size_t j = 0; same && j < w->columns; j++)
         same = place[j] == j && same_kind(wanted_kind(w, j), source_kind(data, j));
-    if (status == NICEST_OK)
-        status = same ? source_share(&made, data, w->image[0] ? w->image : image)
-                      : build_table(&made, data, place, w->columns, w);
-    memory_free(place);
-    if (status != NICEST_OK) {
-        memory_free(note);
-        return status;
-    }
-    source_take_note(made, note);
+    TRY(same ? source_share(&made, data, w->image[0] ? w->image : image)
+             : build_table(&made, data, place, w->columns, w));
+    source_take_note(made, memory_take(&note));
     *out = made;
     return NICEST_OK;
 }
@@ -395,8 +370,7 @@ static nicest_status match(nicest_data **out, const wanted *w, const nicest_data
 nicest_status nicest_data_match(nicest_data **out, const nicest_model *model,
                                 const nicest_data *data)
 {
-    if (!out || !model || !data)
-        return fail(NICEST_E_ARGUMENT, "a model, data and a place for the result are needed");
+    TRY(require(out && model && data, "a model, data and a place for the result are needed"));
     wanted w = {.whose = "the model", .model = model, .columns = nicest_model_columns(model)};
     nicest_model_image(model, &w.image[0], &w.image[1], &w.image[2]);
     return match(out, &w, data);
@@ -404,8 +378,7 @@ nicest_status nicest_data_match(nicest_data **out, const nicest_model *model,
 
 nicest_status nicest_data_align(nicest_data **out, const nicest_data *like, const nicest_data *data)
 {
-    if (!out || !like || !data)
-        return fail(NICEST_E_ARGUMENT, "data, other data and a place for the result are needed");
+    TRY(require(out && like && data, "data, other data and a place for the result are needed"));
     wanted w = {.whose = "the other data", .data = like, .columns = nicest_data_columns(like)};
     nicest_data_image(like, &w.image[0], &w.image[1], &w.image[2]);
     return match(out, &w, data);
@@ -416,8 +389,8 @@ nicest_status nicest_data_align(nicest_data **out, const nicest_data *like, cons
 nicest_status nicest_data_take(nicest_data **out, const nicest_data *data, const size_t *columns,
                                size_t count)
 {
-    if (!out || !data || !columns || count == 0)
-        return fail(NICEST_E_ARGUMENT, "data, columns and a place for the result are needed");
+    TRY(require(out && data && columns && count > 0,
+                "data, columns and a place for the result are needed"));
     for (size_t j = 0; j < count; j++)
         if (columns[j] >= nicest_data_columns(data))
             return fail(NICEST_E_ARGUMENT, "column %zu was asked of data with %zu columns",
@@ -428,39 +401,38 @@ nicest_status nicest_data_take(nicest_data **out, const nicest_data *data, const
 nicest_status nicest_data_beside(nicest_data **out, const nicest_data *left,
                                  const nicest_data *right)
 {
-    if (!out || !left || !right)
-        return fail(NICEST_E_ARGUMENT, "data, other data and a place for the result are needed");
+    TRY(require(out && left && right, "data, other data and a place for the result are needed"));
     size_t n = nicest_data_rows(left), a = nicest_data_columns(left),
            b = nicest_data_columns(right), d = a + b;
     if (nicest_data_rows(right) != n)
         return fail(NICEST_E_ARGUMENT, "%zu rows cannot stand beside %zu", n,
                     nicest_data_rows(right));
-    draft t;
-    nicest_status status = draft_begin(&t, n, d);
-    for (size_t i = 0; status == NICEST_OK && i < n; i++) {
+    OWNED_BY(draft_close) draft t = {0};
+    TRY(draft_begin(&t, n, d));
+    for (size_t i = 0; i < n; i++) {
         source_read(left, i, 1, t.cells + i * d);
         source_read(right, i, 1, t.cells + i * d + a);
     }
-    for (size_t j = 0; status == NICEST_OK && j < d; j++) {
+    for (size_t j = 0; j < d; j++) {
         t.names[j] = nicest_data_column_name(j < a ? left : right, j < a ? j : j - a);
         t.kinds[j] = *source_kind(j < a ? left : right, j < a ? j : j - a);
     }
-    return draft_end(&t, status, NULL, left, out);
+    return draft_end(&t, NULL, left, out);
 }
 
 nicest_status nicest_data_of_model(nicest_data **out, const nicest_model *model, const double *rows,
                                    size_t n)
 {
-    if (!out || !model || (!rows && n > 0))
-        return fail(NICEST_E_ARGUMENT, "a model, rows and a place for the result are needed");
-    draft t;
+    TRY(require(out && model && (rows || n == 0),
+                "a model, rows and a place for the result are needed"));
+    OWNED_BY(draft_close) draft t = {0};
     size_t d = nicest_model_columns(model);
-    nicest_status status = draft_begin(&t, n, d);
-    for (size_t j = 0; status == NICEST_OK && j < d; j++) {
+    TRY(draft_begin(&t, n, d));
+    for (size_t j = 0; j < d; j++) {
         t.names[j] = nicest_model_column_name(model, j);
         t.kinds[j] = *model_kind(model, j);
     }
-    if (status == NICEST_OK && n > 0)
+    if (n > 0)
         memcpy(t.cells, rows, n * d * sizeof *rows);
-    return draft_end(&t, status, NULL, NULL, out);
+    return draft_end(&t, NULL, NULL, out);
 }

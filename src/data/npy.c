@@ -186,21 +186,15 @@ static nicest_status read_npy_header(npy_array *a, const unsigned char *data, si
     }
     if (length > MOST_HEADER || length > size - prefix)
         return fail(NICEST_E_FORMAT, "%s: ends in its header: the file is truncated", place);
-    char *words = memory_format("%.*s", (int)length, (const char *)data + prefix);
-    if (words == NULL)
-        return fail_memory();
-    nicest_status status = NICEST_OK;
+    OWNED char *words = memory_format("%.*s", (int)length, (const char *)data + prefix);
+    TRY(check_memory(words));
     const char *fortran = find_key(words, "fortran_order");
-    TRY_TO(read_type(a, find_key(words, "descr"), place));
+    TRY(read_type(a, find_key(words, "descr"), place));
     if (fortran == NULL || (strncmp(fortran, "True", 4) != 0 && strncmp(fortran, "False", 5) != 0))
-        TRY_TO(
-            fail(NICEST_E_FORMAT, "%s: damaged header: its order of axes cannot be read", place));
+        return fail(NICEST_E_FORMAT, "%s: damaged header: its order of axes cannot be read", place);
     a->fortran = *fortran == 'T';
-    status = read_shape(a, find_key(words, "shape"), place);
-done:
-    memory_free(words);
     a->start = prefix + length;
-    return status;
+    return read_shape(a, find_key(words, "shape"), place);
 }
 
 /* ---------------------------------------------------------------- values */
@@ -228,8 +222,7 @@ static nicest_status convert(source_table *t, const npy_array *a, const unsigned
 {
     size_t count = bytes / a->file_value;
     t->block = memory_new(count, value_size(a->type));
-    if (t->block == NULL)
-        return fail_memory();
+    TRY(check_memory(t->block));
     if (a->half) {
         widen_halves(from, count, a->swap, t->block);
     } else {
@@ -282,29 +275,26 @@ static nicest_status read_words_of(source_table *t, const npy_array *a, const un
     if (a->shape.axes > 2)
         return fail(NICEST_E_FORMAT, "%s: words in %zu axes: expected 1 or 2", place,
                     a->shape.axes);
-    char *text = memory_new(a->file_value + 1, 1);
-    double *values = n <= SIZE_MAX / sizeof *values / d ? memory_new(n * d, sizeof *values) : NULL;
-    t->block = values;
-    t->kinds = memory_new(d, sizeof *t->kinds);
+    OWNED_NEW(char *, text, a->file_value + 1);
     t->columns = d; /* which kinds_free counts */
-    nicest_status status = text && values && t->kinds ? NICEST_OK : fail_memory();
-    for (size_t j = 0; j < d && status == NICEST_OK; j++) {
-        text_column c = {.decimals = -1, .label = label};
+    TRY_NEW(t->kinds, d);
+    TRY(check_memory(n <= SIZE_MAX / sizeof(double) / d));
+    double *values = t->block = memory_new(n * d, sizeof *values);
+    TRY(check_memory(values));
+    t->values = t->block;
+    for (size_t j = 0; j < d; j++) {
+        OWNED_BY(text_column_close) text_column c = {.decimals = -1, .label = label};
         bool good;
-        for (size_t i = 0; i < n && status == NICEST_OK; i++) {
+        for (size_t i = 0; i < n; i++) {
             size_t at = a->fortran ? j * n + i : i * d + j;
             size_t size = read_word(a, from + at * a->file_value, text);
-            status = text_column_take(&c, &plain, text, size, i + 1, &values[i * d + j], &good);
+            TRY(text_column_take(&c, &plain, text, size, i + 1, &values[i * d + j], &good));
         }
         char name[32];
         snprintf(name, sizeof name, "x%zu", j + 1);
-        if (status == NICEST_OK)
-            status = text_column_settle(&c, values + j, d, n, place, name, &t->kinds[j]);
-        text_column_close(&c);
+        TRY(text_column_settle(&c, values + j, d, n, place, name, &t->kinds[j]));
     }
-    memory_free(text);
-    t->values = t->block;
-    return status;
+    return NICEST_OK;
 }
 
 /* A whole .npy in `data` becomes the table's values. `label`: words keep their order. */
@@ -332,18 +322,11 @@ static nicest_status read_array(source_table *t, const unsigned char *data, size
 
 nicest_status npy_load(source_table *table, const char *path)
 {
-    source_table made = {.kind = "npy"};
-    TRY(file_load(&made.bytes, path, 0));
-    nicest_status status = read_array(&made, made.bytes.data, made.bytes.size, false, path);
-    if (status != NICEST_OK) {
-        source_table_close(&made);
-        return status;
-    }
-    if (made.block != NULL) {
-        file_release(&made.bytes);
-        made.bytes = (file_bytes){0};
-    }
-    *table = made;
+    table->kind = "npy";
+    TRY(file_load(&table->bytes, path, 0));
+    TRY(read_array(table, table->bytes.data, table->bytes.size, false, path));
+    if (table->block != NULL)
+        file_release(&table->bytes);
     return NICEST_OK;
 }
 
@@ -413,23 +396,19 @@ static nicest_status member_size(npz *f, size_t index, size_t *size)
 static nicest_status read_member(const npz *f, size_t index, size_t size, bool whole,
                                  unsigned char **out)
 {
-    unsigned char more, *block;
-    TRY_NEW(block, size);
+    unsigned char more;
+    OWNED_NEW(unsigned char *, block, size);
     zip_file_t *member = zip_fopen_index(f->zip, index, 0);
-    bool good = member != NULL && read_member_bytes(member, block, size) &&
-                (!whole || zip_fread(member, &more, 1) == 0);
-    nicest_status status = NICEST_OK;
-    if (!good)
-        status = fail(NICEST_E_FORMAT, "%s: %s cannot be inflated (%s)", f->path,
-                      zip_get_name(f->zip, index, 0),
-                      member != NULL ? zip_file_strerror(member) : zip_strerror(f->zip));
+    if (member != NULL && read_member_bytes(member, block, size) &&
+        (!whole || zip_fread(member, &more, 1) == 0))
+        *out = memory_take(&block);
+    else
+        fail(NICEST_E_FORMAT, "%s: %s cannot be inflated (%s)", f->path,
+             zip_get_name(f->zip, index, 0),
+             member != NULL ? zip_file_strerror(member) : zip_strerror(f->zip));
     if (member != NULL)
         zip_fclose(member);
-    if (status != NICEST_OK)
-        memory_free(block);
-    else
-        *out = block;
-    return status;
+    return block == NULL ? NICEST_OK : NICEST_E_FORMAT;
 }
 
 /* ---------------------------------------------------------------- reading an .npz */
@@ -474,23 +453,15 @@ static nicest_status find_main(const npz *f, size_t *found)
 /* The whole member as a table of its own. */
 static nicest_status load_member(const npz *f, const npz_member *m, bool label, source_table *t)
 {
-    unsigned char *block;
-    char *place = memory_format("%s: %s", f->path, m->name);
-    if (place == NULL)
-        return fail_memory();
-    *t = (source_table){.kind = "npz"};
-    nicest_status status = read_member(f, m->index, m->size, true, &block);
-    if (status == NICEST_OK) {
-        status = read_array(t, block, m->size, label, place);
-        if (status == NICEST_OK && t->block == NULL)
-            t->block = block;
-        else
-            memory_free(block);
-    }
-    if (status != NICEST_OK)
-        source_table_close(t);
-    memory_free(place);
-    return status;
+    OWNED unsigned char *block = NULL;
+    OWNED char *place = memory_format("%s: %s", f->path, m->name);
+    TRY(check_memory(place));
+    t->kind = "npz";
+    TRY(read_member(f, m->index, m->size, true, &block));
+    TRY(read_array(t, block, m->size, label, place));
+    if (t->block == NULL)
+        t->block = memory_take(&block);
+    return NICEST_OK;
 }
 
 /* Same rows, one column. */
@@ -504,29 +475,25 @@ static bool is_extra(const npz *f, size_t i, size_t main)
 
 static nicest_status add_extra(const npz *f, const npz_member *m, source_table *t)
 {
-    source_table column;
+    OWNED_BY(source_table_close) source_table column = {0};
     TRY(load_member(f, m, true, &column));
     source_extra *extra = &t->extras[t->extra_count++];
     extra->name = memory_text(m->name);
     extra->values = memory_new(t->rows, sizeof(double));
-    nicest_status status = extra->name && extra->values ? NICEST_OK : fail_memory();
-    if (status == NICEST_OK) {
-        source_table_column(&column, 0, extra->values);
-        if (column.kinds != NULL && column.kinds[0].words != NULL) {
-            extra->text_count = column.kinds[0].word_count;
-            status = source_texts_copy(&extra->texts, (const char *const *)column.kinds[0].words,
-                                       extra->text_count);
-        }
-    }
-    source_table_close(&column);
-    return status;
+    TRY(check_memory(extra->name && extra->values));
+    source_table_column(&column, 0, extra->values);
+    if (column.kinds == NULL || column.kinds[0].words == NULL)
+        return NICEST_OK;
+    extra->text_count = column.kinds[0].word_count;
+    return source_texts_copy(&extra->texts, (const char *const *)column.kinds[0].words,
+                             extra->text_count);
 }
 
 /* What a member says that it is. One that is no array of numbers only matters when somebody asks
  * for it. */
 static nicest_status add_member(npz *f, size_t index)
 {
-    unsigned char *start;
+    OWNED unsigned char *start = NULL;
     const char *name = zip_get_name(f->zip, index, 0);
     size_t length = name != NULL ? strlen(name) : 0;
     npz_member *m = &f->members[f->count];
@@ -535,15 +502,13 @@ static nicest_status add_member(npz *f, size_t index)
     TRY(member_size(f, index, &m->size));
     m->index = index;
     m->name = memory_format("%.*s", (int)length - 4, name);
-    if (m->name == NULL)
-        return fail_memory();
+    TRY(check_memory(m->name));
     f->count++;
     size_t size = m->size < MOST_HEADER ? m->size : MOST_HEADER;
     TRY(read_member(f, index, size, false, &start));
     nicest_status status = read_npy_header(&m->array, start, size, name);
     m->readable = status == NICEST_OK;
     m->reason = m->readable ? NULL : memory_format("%s: %s", f->path, nicest_error());
-    memory_free(start);
     return status == NICEST_E_MEMORY ? status : NICEST_OK;
 }
 
@@ -567,41 +532,38 @@ static nicest_status load_table(npz *f, const char *array, source_table *t)
             source_extra *extra = &t->extras[t->extra_count++];
             extra->name = memory_text(f->members[i].name);
             extra->reason = memory_text(f->members[i].reason);
-            if (extra->name == NULL || extra->reason == NULL)
-                return fail_memory();
+            TRY(check_memory(extra->name && extra->reason));
         }
     }
     return NICEST_OK;
 }
 
+static void npz_close(npz *f)
+{
+    if (f->zip != NULL)
+        zip_discard(f->zip);
+    for (size_t i = 0; i < f->count; i++) {
+        memory_free(f->members[i].name);
+        memory_free(f->members[i].reason);
+    }
+    memory_free(f->members);
+    file_release(&f->bytes);
+}
+
 nicest_status npz_load(source_table *table, const char *path, const char *array)
 {
-    npz f = {.path = path};
-    source_table made = {0};
+    OWNED_BY(npz_close) npz f = {.path = path};
     zip_error_t error;
     TRY(file_load(&f.bytes, path, 0));
     zip_error_init(&error);
     zip_source_t *source = zip_source_buffer_create(f.bytes.data, f.bytes.size, 0, &error);
     f.zip = source != NULL ? zip_open_from_source(source, ZIP_RDONLY, &error) : NULL;
-    nicest_status status = f.zip != NULL ? NICEST_OK : fail_zip(path, &error);
-    if (status == NICEST_OK) {
-        zip_error_fini(&error);
-        status = load_table(&f, array, &made);
-        zip_discard(f.zip);
-    } else {
+    if (f.zip == NULL) {
         zip_source_free(source);
+        return fail_zip(path, &error);
     }
-    for (size_t i = 0; i < f.count; i++) {
-        memory_free(f.members[i].name);
-        memory_free(f.members[i].reason);
-    }
-    memory_free(f.members);
-    file_release(&f.bytes);
-    if (status != NICEST_OK)
-        source_table_close(&made);
-    else
-        *table = made;
-    return status;
+    zip_error_fini(&error);
+    return load_table(&f, array, table);
 }
 
 #else
@@ -656,8 +618,7 @@ nicest_status npy_header(byte_buffer *out, value_type type, const size_t *axes, 
     used += (size_t)snprintf(words + used, sizeof words - used, "), }");
     size_t total = (10 + used + 1 + 63) / 64 * 64;
     unsigned char *p = byte_buffer_take(out, total);
-    if (p == NULL)
-        return fail_memory();
+    TRY(check_memory(p));
     memset(p, ' ', total);
     memcpy(p, MAGIC, 6);
     p[6] = 1;
@@ -675,8 +636,7 @@ nicest_status npy_header(byte_buffer *out, value_type type, const size_t *axes, 
 static nicest_status add_packed(zip_t *zip, const zip_member *m)
 {
     zip_source_t *source = zip_source_buffer(zip, m->bytes->data, m->bytes->size, 0);
-    if (source == NULL)
-        return fail_memory();
+    TRY(check_memory(source));
     zip_int64_t index = zip_file_add(zip, m->name, source, ZIP_FL_ENC_UTF_8);
     if (index < 0) {
         zip_source_free(source);
@@ -698,8 +658,7 @@ static nicest_status copy_source(byte_buffer *out, zip_source_t *source)
     unsigned char *p = byte_buffer_take(out, size);
     bool good = p != NULL && zip_source_read(source, p, size) == (zip_int64_t)size;
     zip_source_close(source);
-    if (p == NULL)
-        return fail_memory();
+    TRY(check_memory(p));
     return good ? NICEST_OK : fail(NICEST_E_IO, "zip: the archive cannot be read back");
 }
 

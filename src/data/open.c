@@ -33,20 +33,17 @@ typedef struct choice {
 static nicest_status choose_from_table(choice *c)
 {
     source_table *t = c->table;
-    char **names;
-    TRY_NEW(names, t->columns + t->extra_count);
+    OWNED_NEW(char **, names, t->columns + t->extra_count);
     for (size_t j = 0; j < t->columns; j++)
         names[j] = t->names != NULL ? t->names[j] : NULL;
     for (size_t j = 0; j < t->extra_count; j++)
         names[t->columns + j] = t->extras[j].name;
     column_list list = {c->place, names, t->columns, t->columns + t->extra_count};
-    nicest_status status = selection_make(&c->chosen, &list, c->options);
-    if (status == NICEST_OK)
-        status = selection_left(&t->left, &t->left_count, &c->chosen, &list);
-    memory_free(names);
-    if (status == NICEST_OK && t->labelled && c->chosen.label == NO_COLUMN)
+    TRY(selection_make(&c->chosen, &list, c->options));
+    TRY(selection_left(&t->left, &t->left_count, &c->chosen, &list));
+    if (t->labelled && c->chosen.label == NO_COLUMN)
         c->chosen.label = t->columns;
-    return status;
+    return NICEST_OK;
 }
 
 static void read_column(const source_table *t, size_t column, double *out)
@@ -82,14 +79,12 @@ static nicest_status keep_where_rows(choice *c)
             c->chosen.where_number = (double)i;
         }
     }
-    double *values;
     TRY_NEW(c->rows, n);
-    TRY_NEW(values, n);
+    OWNED_NEW(double *, values, n);
     read_column(c->table, c->chosen.where, values);
     for (size_t i = 0; i < n; i++)
         if (selection_keeps_number(&c->chosen, values[i]))
             c->rows[c->kept++] = i;
-    memory_free(values);
     return c->kept > 0 ? NICEST_OK : selection_nothing(c->place, c->options->where);
 }
 
@@ -98,8 +93,7 @@ static nicest_status take_labels(choice *c)
     if (c->chosen.label == NO_COLUMN)
         return NICEST_OK;
     c->table->labels = memory_new(c->table->rows, sizeof(double));
-    if (c->table->labels == NULL)
-        return fail_memory();
+    TRY(check_memory(c->table->labels));
     read_column(c->table, c->chosen.label, c->table->labels);
     size_t count;
     char *const *words = words_of(c->table, c->chosen.label, &count);
@@ -124,55 +118,48 @@ static nicest_status take_columns(choice *c)
         extras = extras || c->chosen.columns[i] >= t->columns;
         plain = plain && words_of(t, c->chosen.columns[i], &count) == NULL;
     }
-    char **names = memory_new(d, sizeof *names);
-    size_t *offsets = memory_new(d, sizeof *offsets);
-    column_kind *kinds = plain ? NULL : memory_new(d, sizeof *kinds);
-    bool fits = extras && n <= (size_t)-1 / sizeof(double) / d;
-    double *cells = fits ? memory_new(n * d, sizeof *cells) : NULL;
-    bool good = names && offsets && (plain || kinds) && (!extras || cells);
-    nicest_status status;
-    TRY_TO(good ? NICEST_OK : fail_memory());
+    OWNED_BY(source_table_close) source_table made = {.columns = d};
+    TRY_NEW(made.names, d);
+    TRY_NEW(made.offsets, d);
+    if (!plain)
+        TRY_NEW(made.kinds, d);
+    TRY(check_memory(n <= (size_t)-1 / sizeof(double) / d));
+    OWNED double *cells = extras ? memory_new(n * d, sizeof *cells) : NULL;
+    TRY(check_memory(cells || !extras));
     for (size_t i = 0; i < d; i++) {
         size_t j = c->chosen.columns[i];
         bool own = j < t->columns;
         char *const *words = words_of(t, j, &count);
         const char *name = !own ? t->extras[j - t->columns].name : t->names ? t->names[j] : NULL;
-        names[i] = name != NULL ? memory_text(name) : memory_format("x%zu", j + 1);
-        TRY_TO(names[i] != NULL ? NICEST_OK : fail_memory());
+        made.names[i] = name != NULL ? memory_text(name) : memory_format("x%zu", j + 1);
+        TRY(check_memory(made.names[i]));
         column_kind kind = own && t->kinds != NULL ? t->kinds[j] : COLUMN_OF_NUMBERS;
         if (words != NULL)
             kind = (column_kind){NICEST_CATEGORY, -1, NULL, (char **)(uintptr_t)words, count};
         if (!plain)
-            TRY_TO(kinds_copy_one(&kinds[i], &kind));
+            TRY(kinds_copy_one(&made.kinds[i], &kind));
         if (extras)
             read_column(t, j, cells + i * n);
-        offsets[i] = extras               ? i * n * sizeof *cells
-                     : t->offsets != NULL ? t->offsets[j]
-                                          : j * t->column_stride;
+        made.offsets[i] = extras               ? i * n * sizeof *cells
+                          : t->offsets != NULL ? t->offsets[j]
+                                               : j * t->column_stride;
     }
     if (extras) {
         memory_free(t->block);
         file_release(&t->bytes);
-        t->bytes = (file_bytes){0};
-        t->block = cells;
-        t->values = (unsigned char *)cells;
+        t->block = memory_take(&cells);
+        t->values = t->block;
         t->type = VALUE_F64;
         t->row_stride = sizeof *cells;
     }
-    memory_free(t->offsets);
-    source_texts_free(t->names, t->columns);
-    kinds_free(t->kinds, t->columns);
-    t->offsets = offsets;
-    t->names = names;
-    t->kinds = kinds;
+    source_table old = {
+        .columns = t->columns, .offsets = t->offsets, .names = t->names, .kinds = t->kinds};
     t->columns = d;
+    t->offsets = made.offsets;
+    t->names = made.names;
+    t->kinds = made.kinds;
+    made = old;
     return NICEST_OK;
-done:
-    source_texts_free(names, d);
-    kinds_free(kinds, d);
-    memory_free(offsets);
-    memory_free(cells);
-    return status;
 }
 
 /* ---------------------------------------------------------------- all of it */
@@ -207,6 +194,12 @@ static nicest_status apply(choice *c, slice part)
     c->table->width = size[1];
     c->table->channels = size[2];
     return NICEST_OK;
+}
+
+static void choice_close(choice *c)
+{
+    selection_close(&c->chosen);
+    memory_free(c->rows);
 }
 
 /* ---------------------------------------------------------------- the argument */
@@ -253,7 +246,7 @@ static const char *cut_array(char *path)
 static nicest_status open_path(nicest_data **data, char *path, slice part,
                                const nicest_data_options *options)
 {
-    source_table table = {0};
+    OWNED_BY(source_table_close) source_table table = {0};
     const char *array = NULL;
     if (strncmp(path, "toy:", 4) == 0) {
         TRY(toy_load(&table, path + 4));
@@ -270,48 +263,41 @@ static nicest_status open_path(nicest_data **data, char *path, slice part,
     } else {
         return csv_load(data, path, part, options);
     }
-    /* Takes the table, also on failure. */
-    choice c = {&table, path, options, {0}, NULL, 0};
-    nicest_data *whole = NULL;
-    nicest_status status = apply(&c, part);
-    if (status == NICEST_OK)
-        status = source_from_table(&whole, &table);
-    else
-        source_table_close(&table);
-    if (status == NICEST_OK && c.rows != NULL) {
-        status = nicest_data_select(data, whole, c.rows, c.kept);
-        nicest_data_free(whole);
-    } else if (status == NICEST_OK) {
-        *data = whole;
-    }
-    selection_close(&c.chosen);
-    memory_free(c.rows);
-    return status;
+    OWNED_BY(choice_close) choice c = {&table, path, options, {0}, NULL, 0};
+    OWNED_BY(data_drop) nicest_data *whole = NULL;
+    TRY(apply(&c, part));
+    TRY(source_from_table(&whole, &table));
+    if (c.rows != NULL)
+        return nicest_data_select(data, whole, c.rows, c.kept);
+    *data = memory_take(&whole);
+    return NICEST_OK;
+}
+
+/* The name and the slice of a DATA argument. */
+static nicest_status read_argument(const char *text, char **path, slice *part)
+{
+    size_t length = strlen(text);
+    *part = (slice){false, 0, 0};
+    if (!file_exists(text))
+        *part = slice_take(text, &length);
+    TRY(require(length > 0, "the data has no name"));
+    *path = memory_format("%.*s", (int)length, text);
+    return check_memory(*path);
 }
 
 nicest_status nicest_data_open(nicest_data **data, const char *text,
                                const nicest_data_options *options)
 {
-    if (data == NULL || text == NULL)
-        return fail(NICEST_E_ARGUMENT, "a DATA argument and a place for the data are needed");
-    size_t length = strlen(text);
-    slice part = {false, 0, 0};
-    if (!file_exists(text))
-        part = slice_take(text, &length);
-    char *path = memory_format("%.*s", (int)length, text);
-    if (path == NULL)
-        return fail_memory();
-    nicest_status status = length == 0 ? fail(NICEST_E_ARGUMENT, "the data has no name")
-                                       : open_path(data, path, part, options);
-    if (status == NICEST_OK && options != NULL && options->weights != NULL) {
-        status = source_take_weights(*data, options->weights, path, options->beside != 0);
-        if (status != NICEST_OK) {
-            nicest_data_free(*data);
-            *data = NULL;
-        }
-    }
-    memory_free(path);
-    return status;
+    slice part;
+    OWNED char *path = NULL;
+    OWNED_BY(data_drop) nicest_data *made = NULL;
+    TRY(require(data && text, "a DATA argument and a place for the data are needed"));
+    TRY(read_argument(text, &path, &part));
+    TRY(open_path(&made, path, part, options));
+    if (options != NULL && options->weights != NULL)
+        TRY(source_take_weights(made, options->weights, path, options->beside != 0));
+    *data = memory_take(&made);
+    return NICEST_OK;
 }
 
 /* ---------------------------------------------------------------- one after another */
@@ -329,33 +315,28 @@ struct nicest_reader {
     char *words;          /* and its words */
 };
 
+static void reader_drop(nicest_reader **reader)
+{
+    nicest_reader_close(*reader);
+}
+
 nicest_status nicest_reader_open(nicest_reader **reader, const char *text,
                                  const nicest_data_options *options)
 {
-    if (reader == NULL || text == NULL)
-        return fail(NICEST_E_ARGUMENT, "a DATA argument and a place for the reader are needed");
-    size_t length = strlen(text);
-    char *path = NULL;
-    nicest_reader *made;
+    OWNED char *path = NULL;
+    TRY(require(reader && text, "a DATA argument and a place for the reader are needed"));
+    OWNED_BY(reader_drop) nicest_reader *made;
     TRY_NEW(made, 1);
-    nicest_status status;
-    if (!file_exists(text))
-        made->part = slice_take(text, &length);
-    path = memory_format("%.*s", (int)length, text);
-    TRY_TO(path != NULL ? NICEST_OK : fail_memory());
+    TRY(read_argument(text, &path, &made->part));
     bool from_end = made->part.given && (made->part.first < 0 || made->part.end < 0);
     if (is_csv(path) && !from_end) {
-        TRY_TO(csv_open(&made->stream, path, options));
-        TRY_TO(csv_column_names(&made->names, made->stream));
+        TRY(csv_open(&made->stream, path, options));
+        TRY(csv_column_names(&made->names, made->stream));
     } else {
-        TRY_TO(nicest_data_open(&made->data, text, options));
+        TRY(nicest_data_open(&made->data, text, options));
     }
-    *reader = made;
-done:
-    memory_free(path);
-    if (status != NICEST_OK)
-        nicest_reader_close(made);
-    return status;
+    *reader = memory_take(&made);
+    return NICEST_OK;
 }
 
 void nicest_reader_close(nicest_reader *reader)
@@ -375,34 +356,25 @@ void nicest_reader_close(nicest_reader *reader)
 static nicest_status match_stream(nicest_reader *reader, const nicest_model *model)
 {
     size_t d = nicest_model_columns(model), n = csv_columns(reader->stream);
-    nicest_data *header = NULL;
-    char *note = NULL, **names = NULL;
-    size_t *place = memory_new(d, sizeof *place);
-    column_kind *kinds = memory_new(d, sizeof *kinds); /* borrowed ones */
-    nicest_status status;
-    TRY_TO(place && kinds ? NICEST_OK : fail_memory());
-    TRY_TO(nicest_data_new(&header, NULL, 0, n, (const char *const *)reader->names));
-    TRY_TO(match_reader(model, header, place, &note));
+    OWNED_BY(data_drop) nicest_data *header = NULL;
+    OWNED char *note = NULL;
+    OWNED_NEW(size_t *, place, d);
+    OWNED_NEW(column_kind *, kinds, d); /* borrowed ones */
+    TRY(nicest_data_new(&header, NULL, 0, n, (const char *const *)reader->names));
+    TRY(match_reader(model, header, place, &note));
     for (size_t j = 0; j < d; j++)
         kinds[j] = *model_kind(model, j);
-    TRY_TO(csv_expect(reader->stream, place, kinds, d));
+    TRY(csv_expect(reader->stream, place, kinds, d));
     source_texts_free(reader->names, n);
-    status = csv_column_names(&names, reader->stream);
-    reader->names = names;
-done:
     memory_free(reader->note);
-    reader->note = note;
-    nicest_data_free(header);
-    memory_free(place);
-    memory_free(kinds);
-    return status;
+    reader->note = memory_take(&note);
+    return csv_column_names(&reader->names, reader->stream);
 }
 
 nicest_status nicest_reader_match(nicest_reader *reader, const nicest_model *model)
 {
     nicest_data *matched;
-    if (reader == NULL || model == NULL)
-        return fail(NICEST_E_ARGUMENT, "a reader and a model are needed");
+    TRY(require(reader && model, "a reader and a model are needed"));
     if (reader->stream != NULL)
         return match_stream(reader, model);
     TRY(nicest_data_match(&matched, model, reader->data));
@@ -491,8 +463,8 @@ nicest_status nicest_reader_next(nicest_reader *reader, size_t max, double *rows
                                  size_t *skipped)
 {
     size_t count = 0, left_out = 0;
-    if (reader == NULL || got == NULL || (rows == NULL && max > 0))
-        return fail(NICEST_E_ARGUMENT, "a reader and places for rows and their number are needed");
+    TRY(require(reader && got && (rows || max == 0),
+                "a reader and places for rows and their number are needed"));
     if (reader->data != NULL) {
         size_t left = nicest_data_rows(reader->data) - reader->row;
         count = left < max ? left : max;

@@ -18,8 +18,8 @@
 #include "data/source.h"
 
 enum {
-    CHUNK = 1 << 20,  /* bytes of text between two writes */
-    VALUES = 1 << 16, /* numbers read at once */
+    CHUNK = 1 << 20, /* bytes of text between two writes */
+
     MOST_SIDE = 1 << 15,
     GAP = 1 /* pixels between pictures */
 };
@@ -42,39 +42,12 @@ static nicest_status write_whole_file(const char *path, const byte_buffer *bytes
     return file_writer_commit(writer);
 }
 
-/* Rows as doubles, some at a time. After pass_begin, until pass_next is false; memory_free(rows).
- */
-typedef struct row_pass {
-    const nicest_data *data;
-    double *rows; /* [count, columns], from row `first` on */
-    size_t first, count, columns, most;
-} row_pass;
-
-static nicest_status pass_begin(row_pass *p, const nicest_data *data)
-{
-    size_t d = nicest_data_columns(data), most = d < VALUES ? VALUES / d : 1;
-    *p = (row_pass){.data = data, .columns = d, .most = most};
-    TRY_NEW(p->rows, most * d);
-    return NICEST_OK;
-}
-
-static bool pass_next(row_pass *p)
-{
-    size_t n = nicest_data_rows(p->data);
-    p->first += p->count;
-    p->count = n - p->first < p->most ? n - p->first : p->most;
-    if (p->count > 0)
-        source_read(p->data, p->first, p->count, p->rows);
-    return p->count > 0;
-}
-
 /* ---------------------------------------------------------------- text */
 
 static nicest_status put(byte_buffer *out, const void *text, size_t size)
 {
     unsigned char *p = byte_buffer_take(out, size);
-    if (p == NULL)
-        return fail_memory();
+    TRY(check_memory(p));
     memcpy(p, text, size);
     return NICEST_OK;
 }
@@ -138,8 +111,7 @@ static nicest_status put_numbers(byte_buffer *out, const double *row, size_t col
 {
     size_t room = columns * (NUMBER_SIZE + 1), used = 0;
     char *p = (char *)byte_buffer_take(out, room);
-    if (p == NULL)
-        return fail_memory();
+    TRY(check_memory(p));
     for (size_t j = 0; j < columns; j++) {
         if (j > 0)
             p[used++] = separator;
@@ -175,29 +147,30 @@ static nicest_status put_values_as_text(byte_buffer *out, const nicest_data *dat
 }
 
 /* All lines. A label is as the file said it: a word, or a number. */
-static nicest_status put_rows(byte_buffer *text, row_pass *pass, file_writer *writer,
+static nicest_status put_rows(byte_buffer *text, const nicest_data *data, file_writer *writer,
                               char separator)
 {
-    const nicest_data *data = pass->data;
     const double *labels = nicest_data_labels(data);
-    size_t d = pass->columns;
+    size_t d = nicest_data_columns(data);
     bool plain = true;
+    OWNED_BY(row_walk_close) row_walk pass = {0};
+    TRY(row_walk_begin(&pass, data, 0));
     for (size_t j = 0; j < d; j++)
         plain = plain && nicest_data_column_kind(data, j) == NICEST_NUMBER;
     TRY(put_header(text, data, separator));
-    while (pass_next(pass)) {
-        for (size_t i = 0; i < pass->count; i++) {
-            const double *row = pass->rows + i * d;
-            const char *word = nicest_data_label_text(data, pass->first + i);
+    while (row_walk_next(&pass)) {
+        for (size_t i = 0; i < pass.count; i++) {
+            const double *row = pass.rows + i * d;
+            const char *word = nicest_data_label_text(data, pass.first + i);
             TRY(plain ? put_numbers(text, row, d, separator)
                       : put_values_as_text(text, data, row, separator));
             if (labels != NULL) {
                 TRY(put(text, &separator, 1));
                 TRY(word != NULL ? put_name(text, word, separator)
-                                 : put_numbers(text, labels + pass->first + i, 1, separator));
+                                 : put_numbers(text, labels + pass.first + i, 1, separator));
             }
             TRY(put(text, "\n", 1));
-            if (text->size > CHUNK || i + 1 == pass->count) {
+            if (text->size > CHUNK || i + 1 == pass.count) {
                 TRY(file_writer_write(writer, text->data, text->size));
                 text->size = 0;
             }
@@ -208,20 +181,13 @@ static nicest_status put_rows(byte_buffer *text, row_pass *pass, file_writer *wr
 
 static nicest_status save_text(const nicest_data *data, const char *path, char separator)
 {
-    byte_buffer text = {0};
-    row_pass pass;
+    OWNED_BY(byte_buffer_close) byte_buffer text = {0};
     file_writer *writer = NULL;
-    TRY(pass_begin(&pass, data));
-    nicest_status status = open_output(&writer, path);
-    if (status == NICEST_OK) {
-        status = put_rows(&text, &pass, writer, separator);
-        if (status == NICEST_OK)
-            status = file_writer_commit(writer);
-        else
-            file_writer_abandon(writer);
-    }
-    memory_free(pass.rows);
-    byte_buffer_close(&text);
+    TRY(open_output(&writer, path));
+    nicest_status status = put_rows(&text, data, writer, separator);
+    if (status == NICEST_OK)
+        return file_writer_commit(writer);
+    file_writer_abandon(writer);
     return status;
 }
 
@@ -232,26 +198,20 @@ static bool is_normal(const char *word)
     return strcmp(word, "normal") == 0 || strcmp(word, "0") == 0;
 }
 
-/* [rows], to be freed; numbers stay as they are. */
+/* [rows], to be freed; numbers stay as they are. For a format that has no words: 0 for the words
+ * `normal` and `0`, which are normal where outliers are judged, and 1, 2, ... for others as they
+ * appear. */
 static nicest_status label_numbers(double **out, const nicest_data *data)
 {
-    size_t n = nicest_data_rows(data), codes = 0;
+    size_t n = nicest_data_rows(data), codes = 0, others = 0;
     const double *labels = nicest_data_labels(data);
-    double *numbers;
-    TRY_NEW(numbers, n);
-    memcpy(numbers, labels, n * sizeof *numbers);
     for (size_t i = 0; i < n; i++)
         if (nicest_data_label_text(data, i) != NULL && labels[i] >= (double)codes)
             codes = (size_t)labels[i] + 1;
-    size_t *place = codes > 0 ? memory_new(codes, sizeof *place) : NULL;
-    if (codes > 0 && place == NULL) {
-        memory_free(numbers);
-        return fail_memory();
-    }
-    /* Numbers for a format that has no words: 0 for the words `normal` and `0`, which are normal
-     * where outliers are judged, and 1, 2, ... for others as they appear. place: [codes], all 0. */
-    size_t others = 0;
-    for (size_t i = 0; i < nicest_data_rows(data); i++) {
+    OWNED double *numbers;
+    TRY_COPY(numbers, labels, n);
+    OWNED_NEW(size_t *, place, codes);
+    for (size_t i = 0; i < n; i++) {
         const char *word = nicest_data_label_text(data, i);
         if (word == NULL)
             continue;
@@ -260,8 +220,7 @@ static nicest_status label_numbers(double **out, const nicest_data *data)
             *mine = ++others;
         numbers[i] = (double)*mine;
     }
-    memory_free(place);
-    *out = numbers;
+    *out = memory_take(&numbers);
     return NICEST_OK;
 }
 
@@ -270,14 +229,14 @@ static nicest_status label_numbers(double **out, const nicest_data *data)
 /* All values in that type behind what the buffer holds. */
 static nicest_status put_values(byte_buffer *out, const nicest_data *data, value_type type)
 {
-    row_pass pass;
-    TRY(pass_begin(&pass, data));
+    OWNED_BY(row_walk_close) row_walk pass = {0};
+    TRY(row_walk_begin(&pass, data, 0));
     size_t line = pass.columns * value_size(type);
     unsigned char *p = byte_buffer_take(out, nicest_data_rows(data) * line);
-    while (p != NULL && pass_next(&pass))
+    TRY(check_memory(p));
+    while (row_walk_next(&pass))
         value_store(type, pass.rows, pass.count * pass.columns, p + pass.first * line);
-    memory_free(pass.rows);
-    return p != NULL ? NICEST_OK : fail_memory();
+    return NICEST_OK;
 }
 
 /* Pictures keep their axes: [n, h, w] or [n, h, w, c]. */
@@ -298,35 +257,25 @@ static nicest_status make_npy(byte_buffer *out, const nicest_data *data)
 
 static nicest_status save_npy(const nicest_data *data, const char *path)
 {
-    byte_buffer bytes = {0};
-    nicest_status status = make_npy(&bytes, data);
-    if (status == NICEST_OK)
-        status = write_whole_file(path, &bytes);
-    byte_buffer_close(&bytes);
-    return status;
+    OWNED_BY(byte_buffer_close) byte_buffer bytes = {0};
+    TRY(make_npy(&bytes, data));
+    return write_whole_file(path, &bytes);
 }
 
 static nicest_status save_npz(const nicest_data *data, const char *path)
 {
-    byte_buffer values = {0}, labels = {0}, archive = {0};
+    OWNED_BY(byte_buffer_close) byte_buffer values = {0}, labels = {0}, archive = {0};
     zip_member members[2] = {{"X.npy", &values}, {"label.npy", &labels}};
     size_t n = nicest_data_rows(data), count = nicest_data_labels(data) != NULL ? 2 : 1;
-    double *numbers = NULL;
-    nicest_status status;
-    TRY_TO(make_npy(&values, data));
+    TRY(make_npy(&values, data));
     if (count == 2) {
-        TRY_TO(label_numbers(&numbers, data));
-        TRY_TO(npy_header(&labels, VALUE_F64, &n, 1));
-        TRY_TO(put(&labels, numbers, n * sizeof *numbers));
+        OWNED double *numbers = NULL;
+        TRY(label_numbers(&numbers, data));
+        TRY(npy_header(&labels, VALUE_F64, &n, 1));
+        TRY(put(&labels, numbers, n * sizeof *numbers));
     }
-    TRY_TO(zip_pack(&archive, members, count));
-    status = write_whole_file(path, &archive);
-done:
-    memory_free(numbers);
-    byte_buffer_close(&values);
-    byte_buffer_close(&labels);
-    byte_buffer_close(&archive);
-    return status;
+    TRY(zip_pack(&archive, members, count));
+    return write_whole_file(path, &archive);
 }
 
 /* ---------------------------------------------------------------- IDX */
@@ -350,18 +299,16 @@ static bool is_byte(double value)
 
 static nicest_status check_bytes(const nicest_data *data, const char *path)
 {
-    row_pass pass;
-    nicest_status status = NICEST_OK;
-    TRY(pass_begin(&pass, data));
-    while (status == NICEST_OK && pass_next(&pass))
-        for (size_t i = 0; i < pass.count * pass.columns && status == NICEST_OK; i++)
+    OWNED_BY(row_walk_close) row_walk pass = {0};
+    TRY(row_walk_begin(&pass, data, 0));
+    while (row_walk_next(&pass))
+        for (size_t i = 0; i < pass.count * pass.columns; i++)
             if (!is_byte(pass.rows[i]))
-                status = fail(NICEST_E_DATA,
-                              "%s: row %zu, column %s: %g is not a whole number from 0 to 255",
-                              path, pass.first + i / pass.columns + 1,
-                              nicest_data_column_name(data, i % pass.columns), pass.rows[i]);
-    memory_free(pass.rows);
-    return status;
+                return fail(NICEST_E_DATA,
+                            "%s: row %zu, column %s: %g is not a whole number from 0 to 255", path,
+                            pass.first + i / pass.columns + 1,
+                            nicest_data_column_name(data, i % pass.columns), pass.rows[i]);
+    return NICEST_OK;
 }
 
 static nicest_status put_idx_header(byte_buffer *out, const size_t *size, unsigned axes)
@@ -377,86 +324,65 @@ static nicest_status put_idx_header(byte_buffer *out, const size_t *size, unsign
  * "x-images-idx3-ubyte.gz", say). */
 static nicest_status check_idx_labels(const char *path, const char *beside)
 {
-    char *found;
+    OWNED char *found = NULL;
     TRY(idx_find_labels(&found, path));
-    nicest_status status = NICEST_OK;
     if (found != NULL && beside == NULL)
-        status =
-            fail(NICEST_E_ARGUMENT,
-                 "%s: the rows have no labels that fit in bytes, and %s, which is there, would "
-                 "be read as theirs; name another file",
-                 path, found);
-    else if (found != NULL && strcmp(found, beside) == 0 && !file_exists(path))
-        status = fail(NICEST_E_ARGUMENT,
-                      "%s: its labels would overwrite %s, which is there without it; name another "
-                      "file",
-                      path, found);
-    memory_free(found);
-    return status;
+        return fail(NICEST_E_ARGUMENT,
+                    "%s: the rows have no labels that fit in bytes, and %s, which is there, would "
+                    "be read as theirs; name another file",
+                    path, found);
+    if (found != NULL && strcmp(found, beside) == 0 && !file_exists(path))
+        return fail(NICEST_E_ARGUMENT,
+                    "%s: its labels would overwrite %s, which is there without it; name another "
+                    "file",
+                    path, found);
+    return NICEST_OK;
 }
 
-/* Labels go to the file where idx_load looks for them, as far as bytes can hold them. */
-static nicest_status find_labels_file(char **beside, const nicest_data *data, const char *path)
+/* Labels go to the file where idx_load looks for them, as far as bytes can hold them: as numbers.
+ * Both results are NULL where there are none. */
+static nicest_status find_labels_file(char **beside, double **numbers, const nicest_data *data,
+                                      const char *path)
 {
-    double *numbers = NULL;
-    bool bytes = nicest_data_labels(data) != NULL;
+    OWNED char *name = NULL;
+    OWNED double *labels = NULL;
     *beside = NULL;
+    *numbers = NULL;
     if (idx_axes(path) == 0)
         return NICEST_OK;
+    bool bytes = nicest_data_labels(data) != NULL;
     if (bytes)
-        TRY(label_numbers(&numbers, data));
+        TRY(label_numbers(&labels, data));
     for (size_t i = 0; bytes && i < nicest_data_rows(data); i++)
-        bytes = is_byte(numbers[i]);
-    memory_free(numbers);
+        bytes = is_byte(labels[i]);
     if (bytes)
-        TRY(idx_labels_path(beside, path));
-    nicest_status status = check_idx_labels(path, *beside);
-    if (status != NICEST_OK) {
-        memory_free(*beside);
-        *beside = NULL;
-    }
-    return status;
+        TRY(idx_labels_path(&name, path));
+    TRY(check_idx_labels(path, name));
+    *beside = memory_take(&name);
+    *numbers = memory_take(&labels);
+    return NICEST_OK;
 }
 
 nicest_status nicest_data_labels_file(const nicest_data *data, const char *path, char *name,
                                       size_t size)
 {
-    char *beside;
-    if (data == NULL || path == NULL || name == NULL || size == 0)
-        return fail(NICEST_E_ARGUMENT, "data, a path and room for a name are needed");
-    TRY(find_labels_file(&beside, data, path));
+    OWNED char *beside = NULL;
+    OWNED double *numbers = NULL;
+    TRY(require(data && path && name && size > 0, "data, a path and room for a name are needed"));
+    TRY(find_labels_file(&beside, &numbers, data, path));
     int length = snprintf(name, size, "%s", beside != NULL ? beside : "");
-    memory_free(beside);
-    return (size_t)length < size
-               ? NICEST_OK
-               : fail(NICEST_E_ARGUMENT,
-                      "the labels file's name has %d characters, there is room for %zu", length,
-                      size - 1);
-}
-
-static nicest_status save_idx_labels(const nicest_data *data, const char *path)
-{
-    byte_buffer bytes = {0};
-    double *numbers = NULL;
-    size_t n = nicest_data_rows(data);
-    TRY(label_numbers(&numbers, data));
-    nicest_status status = put_idx_header(&bytes, &n, 1);
-    unsigned char *p = status == NICEST_OK ? byte_buffer_take(&bytes, n) : NULL;
-    if (p != NULL) {
-        value_store(VALUE_U8, numbers, n, p);
-        status = write_whole_file(path, &bytes);
-    } else if (status == NICEST_OK) {
-        status = fail_memory();
-    }
-    memory_free(numbers);
-    byte_buffer_close(&bytes);
-    return status;
+    if ((size_t)length >= size)
+        return fail(NICEST_E_ARGUMENT,
+                    "the labels file's name has %d characters, there is room for %zu", length,
+                    size - 1);
+    return NICEST_OK;
 }
 
 static nicest_status save_idx(const nicest_data *data, const char *path, unsigned axes)
 {
-    char *beside = NULL;
-    byte_buffer bytes = {0};
+    OWNED char *beside = NULL;
+    OWNED double *labels = NULL;
+    OWNED_BY(byte_buffer_close) byte_buffer bytes = {0}, label_bytes = {0};
     unsigned height, width, channels;
     size_t d = nicest_data_columns(data);
     nicest_data_image(data, &height, &width, &channels);
@@ -468,19 +394,20 @@ static nicest_status save_idx(const nicest_data *data, const char *path, unsigne
         return fail(NICEST_E_MISMATCH, "%s: an axis of IDX is at most 4294967295", path);
     if (source_type(data) != VALUE_U8)
         TRY(check_bytes(data, path));
-    TRY(find_labels_file(&beside, data, path));
+    TRY(find_labels_file(&beside, &labels, data, path));
     bool there = beside != NULL && file_exists(beside);
-    nicest_status status;
-    TRY_TO(put_idx_header(&bytes, size, axes));
-    TRY_TO(put_values(&bytes, data, VALUE_U8));
-    if (beside != NULL)
-        TRY_TO(save_idx_labels(data, beside));
-    status = write_whole_file(path, &bytes);
+    TRY(put_idx_header(&bytes, size, axes));
+    TRY(put_values(&bytes, data, VALUE_U8));
+    if (beside != NULL) {
+        TRY(put_idx_header(&label_bytes, size, 1));
+        unsigned char *p = byte_buffer_take(&label_bytes, size[0]);
+        TRY(check_memory(p));
+        value_store(VALUE_U8, labels, size[0], p);
+        TRY(write_whole_file(beside, &label_bytes));
+    }
+    nicest_status status = write_whole_file(path, &bytes);
     if (status != NICEST_OK && beside != NULL && !there)
         remove(beside); /* labels of pictures that are not there */
-done:
-    memory_free(beside);
-    byte_buffer_close(&bytes);
     return status;
 }
 
@@ -488,20 +415,21 @@ done:
 
 /* Bytes are shown as they are, unless they are 0 and 1; other values from the least to the largest:
  * level = (value - low) * scale. */
-static void choose_levels(row_pass *pass, double *low, double *scale)
+static nicest_status choose_levels(const nicest_data *data, double *low, double *scale)
 {
     double least = INFINITY, most = -(double)INFINITY;
-    while (pass_next(pass)) {
-        for (size_t i = 0; i < pass->count * pass->columns; i++) {
-            least = fmin(least, pass->rows[i]);
-            most = fmax(most, pass->rows[i]);
+    OWNED_BY(row_walk_close) row_walk pass = {0};
+    TRY(row_walk_begin(&pass, data, 0));
+    while (row_walk_next(&pass))
+        for (size_t i = 0; i < pass.count * pass.columns; i++) {
+            least = fmin(least, pass.rows[i]);
+            most = fmax(most, pass.rows[i]);
         }
-    }
-    pass->first = pass->count = 0;
-    bool fits = source_type(pass->data) == VALUE_U8 && most > 1;
+    bool fits = source_type(data) == VALUE_U8 && most > 1;
     bool spread = !fits && most > least && isfinite(most - least);
     *low = spread ? least : 0;
     *scale = spread ? 255 / (most - least) : 1;
+    return NICEST_OK;
 }
 
 static nicest_status save_png(const nicest_data *data, const char *path)
@@ -518,14 +446,13 @@ static nicest_status save_png(const nicest_data *data, const char *path)
     if (across_pixels > MOST_SIDE || down_pixels > MOST_SIDE)
         return fail(NICEST_E_MISMATCH, "%s: %zu pictures of %ux%u are too many for one grid", path,
                     n, height, width);
-    nicest_image image;
-    row_pass pass;
+    OWNED_BY(nicest_image_free) nicest_image image = {0};
+    OWNED_BY(row_walk_close) row_walk pass = {0};
     double low, scale;
     TRY(nicest_image_new(&image, (unsigned)across_pixels, (unsigned)down_pixels, channels));
-    nicest_status status = pass_begin(&pass, data);
-    if (status == NICEST_OK)
-        choose_levels(&pass, &low, &scale);
-    while (status == NICEST_OK && pass_next(&pass)) {
+    TRY(choose_levels(data, &low, &scale));
+    TRY(row_walk_begin(&pass, data, 0));
+    while (row_walk_next(&pass)) {
         for (size_t i = 0; i < pass.count * height; i++) {
             size_t number = pass.first + i / height;
             size_t top = number / across * (height + GAP) + i % height;
@@ -537,19 +464,14 @@ static nicest_status save_png(const nicest_data *data, const char *path)
             }
         }
     }
-    if (status == NICEST_OK)
-        status = nicest_image_write(&image, path);
-    memory_free(pass.rows);
-    nicest_image_free(&image);
-    return status;
+    return nicest_image_write(&image, path);
 }
 
 /* ---------------------------------------------------------------- by name */
 
 nicest_status nicest_data_save(const nicest_data *data, const char *path)
 {
-    if (data == NULL || path == NULL)
-        return fail(NICEST_E_ARGUMENT, "data and a path to write it to are needed");
+    TRY(require(data && path, "data and a path to write it to are needed"));
     unsigned axes = idx_axes(path);
     if (axes > 0)
         return save_idx(data, path, axes);

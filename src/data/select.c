@@ -229,22 +229,18 @@ static nicest_status choose_where(selection *s, const column_list *list,
 nicest_status selection_make(selection *s, const column_list *list,
                              const nicest_data_options *options)
 {
-    nicest_status status = NICEST_OK;
-    *s = (selection){.label = NO_COLUMN, .where = NO_COLUMN};
-    chooser c = {s, memory_new(list->count, 1)};
-    s->columns = memory_new(list->count, sizeof *s->columns);
-    if (s->columns == NULL || c.taken == NULL)
-        status = fail_memory();
-    if (status == NICEST_OK && options != NULL && options->label != NULL)
-        status = choose_label(s, list, options);
-    if (status == NICEST_OK && options != NULL && options->where != NULL)
-        status = choose_where(s, list, options);
-    if (status == NICEST_OK)
-        status = choose_columns(&c, list, options);
-    memory_free(c.taken);
-    if (status != NICEST_OK)
-        selection_close(s);
-    return status;
+    OWNED_BY(selection_close) selection made = {.label = NO_COLUMN, .where = NO_COLUMN};
+    *s = made;
+    OWNED_NEW(unsigned char *, taken, list->count);
+    TRY_NEW(made.columns, list->count);
+    if (options != NULL && options->label != NULL)
+        TRY(choose_label(&made, list, options));
+    if (options != NULL && options->where != NULL)
+        TRY(choose_where(&made, list, options));
+    TRY(choose_columns(&(chooser){&made, taken}, list, options));
+    *s = made;
+    made.columns = NULL;
+    return NICEST_OK;
 }
 
 void selection_close(selection *s)
@@ -263,16 +259,14 @@ nicest_status selection_left(char ***left, size_t *count, const selection *s,
         others -= s->columns[i] < list->data;
     if (others == 0 || others > MOST_LEFT)
         return NICEST_OK;
-    unsigned char *taken = memory_new(list->count, 1);
-    *left = memory_new(others, sizeof **left);
-    bool good = taken != NULL && *left != NULL;
-    for (size_t i = 0; good && i < s->count; i++)
+    OWNED_NEW(unsigned char *, taken, list->count);
+    TRY_NEW(*left, others);
+    for (size_t i = 0; i < s->count; i++)
         taken[s->columns[i]] = 1;
-    for (size_t j = 0; good && j < list->data; j++)
+    for (size_t j = 0; j < list->data; j++)
         if (!taken[j])
-            good = ((*left)[(*count)++] = memory_text(name_of(list, j, made))) != NULL;
-    memory_free(taken);
-    return good ? NICEST_OK : fail_memory();
+            TRY(check_memory(((*left)[(*count)++] = memory_text(name_of(list, j, made))) != NULL));
+    return NICEST_OK;
 }
 
 bool selection_keeps_number(const selection *s, double value)

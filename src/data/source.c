@@ -160,19 +160,21 @@ void source_texts_free(char **texts, size_t count)
     memory_free(texts);
 }
 
-static void extra_close(source_extra *extra)
+static void extras_close(source_table *table)
 {
-    memory_free(extra->name);
-    memory_free(extra->values);
-    source_texts_free(extra->texts, extra->text_count);
-    memory_free(extra->reason);
+    for (size_t i = 0; i < table->extra_count; i++) {
+        memory_free(table->extras[i].name);
+        memory_free(table->extras[i].values);
+        source_texts_free(table->extras[i].texts, table->extras[i].text_count);
+        memory_free(table->extras[i].reason);
+    }
+    memory_drop(&table->extras);
+    table->extra_count = 0;
 }
 
 void source_table_close(source_table *table)
 {
-    for (size_t i = 0; i < table->extra_count; i++)
-        extra_close(&table->extras[i]);
-    memory_free(table->extras);
+    extras_close(table);
     source_texts_free(table->names, table->columns);
     memory_free(table->offsets);
     memory_free(table->labels);
@@ -208,8 +210,7 @@ static nicest_status name_columns(source_table *t, bool *named)
     for (size_t j = 0; j < t->columns; j++) {
         if (t->names[j] == NULL)
             t->names[j] = memory_format("x%zu", j + 1);
-        if (t->names[j] == NULL)
-            return fail_memory();
+        TRY(check_memory(t->names[j]));
     }
     return NICEST_OK;
 }
@@ -226,43 +227,26 @@ static bool is_dense(const source_table *t)
 
 nicest_status source_from_table(nicest_data **out, source_table *table)
 {
-    bool named;
-    nicest_data *data = NULL;
-    source_body *body = NULL;
-    nicest_status status = NICEST_OK;
-    TRY_TO(name_columns(table, &named));
-    data = memory_new(1, sizeof *data);
-    body = memory_new(1, sizeof *body);
-    if (data == NULL || body == NULL) {
-        status = fail_memory();
-        goto done;
-    }
-    for (size_t i = 0; i < table->extra_count; i++)
-        extra_close(&table->extras[i]);
-    memory_free(table->extras);
-    table->extras = NULL;
-    table->extra_count = 0;
-    data->labels = table->labels;
-    table->labels = NULL;
-    data->note = table->note;
-    table->note = NULL;
-    data->image[0] = table->height;
-    data->image[1] = table->width;
-    data->image[2] = table->channels;
-    data->rows = table->rows;
-    data->body = body;
-    body->table = *table;
-    body->named = named;
-    body->dense = is_dense(table);
-    atomic_init(&body->owners, 1);
+    OWNED_BY(source_table_close) source_table t = *table;
+    OWNED nicest_data *data = memory_new(1, sizeof *data);
+    OWNED source_body *body = memory_new(1, sizeof *body);
     *table = (source_table){0};
-    *out = data;
+    TRY(check_memory(data && body));
+    TRY(name_columns(&t, &body->named));
+    data->labels = memory_take(&t.labels);
+    data->note = memory_take(&t.note);
+    data->image[0] = t.height;
+    data->image[1] = t.width;
+    data->image[2] = t.channels;
+    data->rows = t.rows;
+    extras_close(&t);
+    body->table = t;
+    body->dense = is_dense(&t);
+    t = (source_table){0};
+    atomic_init(&body->owners, 1);
+    data->body = memory_take(&body);
+    *out = memory_take(&data);
     return NICEST_OK;
-done:
-    memory_free(data);
-    memory_free(body);
-    source_table_close(table);
-    return status;
 }
 
 /* ---------------------------------------------------------------- reading */
@@ -323,10 +307,33 @@ void source_gather(const nicest_data *data, const size_t *index, size_t count, d
         read_body_row(data->body, body_row(data, index[i]), out + i * data->body->table.columns);
 }
 
+nicest_status row_walk_begin(row_walk *w, const nicest_data *data, size_t most)
+{
+    enum { QUICK = 1 << 16 }; /* numbers */
+    size_t d = nicest_data_columns(data);
+    *w = (row_walk){.data = data, .columns = d, .most = most ? most : d < QUICK ? QUICK / d : 1};
+    TRY_NEW(w->rows, w->most * d);
+    return NICEST_OK;
+}
+
+bool row_walk_next(row_walk *w)
+{
+    size_t n = nicest_data_rows(w->data);
+    w->first += w->count;
+    w->count = n - w->first < w->most ? n - w->first : w->most;
+    if (w->count > 0)
+        source_read(w->data, w->first, w->count, w->rows);
+    return w->count > 0;
+}
+
+void row_walk_close(row_walk *w)
+{
+    memory_free(w->rows);
+}
+
 nicest_status nicest_data_read(const nicest_data *data, size_t first, size_t count, double *out)
 {
-    if (data == NULL || (out == NULL && count > 0))
-        return fail(NICEST_E_ARGUMENT, "data and a place for its rows are needed");
+    TRY(require(data && (out || count == 0), "data and a place for its rows are needed"));
     if (first > data->rows || count > data->rows - first)
         return fail(NICEST_E_ARGUMENT, "rows %zu to %zu were asked of data with %zu rows", first,
                     first + count, data->rows);
@@ -448,10 +455,14 @@ void nicest_data_free(nicest_data *data)
     memory_free(data);
 }
 
+void data_drop(nicest_data **data)
+{
+    nicest_data_free(*data);
+}
+
 static nicest_status check_size(size_t n, size_t d, size_t size)
 {
-    if (d == 0)
-        return fail(NICEST_E_ARGUMENT, "data needs at least one column");
+    TRY(require(d > 0, "data needs at least one column"));
     if (n > SIZE_MAX / 2 / d / size)
         return fail(NICEST_E_ARGUMENT, "%zu rows of %zu columns are more than memory can hold", n,
                     d);
@@ -486,12 +497,10 @@ nicest_status source_texts_copy(char ***copies, const char *const *texts, size_t
 nicest_status nicest_data_new(nicest_data **data, const double *values, size_t n, size_t d,
                               const char *const *names)
 {
-    if (data == NULL || (values == NULL && n > 0))
-        return fail(NICEST_E_ARGUMENT, "values and a place for the data are needed");
+    TRY(require(data && (values || n == 0), "values and a place for the data are needed"));
     TRY(check_size(n, d, sizeof *values));
     double none = 0, *block = memory_copy(values != NULL ? values : &none, n * d, sizeof *block);
-    if (block == NULL)
-        return fail_memory();
+    TRY(check_memory(block));
     return source_make(data, &(source_made){n, d, .block = block, .names = names});
 }
 
@@ -504,18 +513,14 @@ static nicest_status check_category(const source_table *t, size_t column, const 
             (i > 0 && strcmp(kind->words[i - 1], kind->words[i]) >= 0))
             return fail(NICEST_E_ARGUMENT, "view: the words of column %zu are not in order",
                         column + 1);
-    double *values;
-    TRY_NEW(values, t->rows);
+    OWNED_NEW(double *, values, t->rows);
     source_table_column(t, column, values);
-    size_t good = 0;
-    while (good < t->rows && (isnan(values[good]) || (values[good] >= 0 && values[good] <= most &&
-                                                      values[good] == floor(values[good]))))
-        good++;
-    memory_free(values);
-    return good == t->rows
-               ? NICEST_OK
-               : fail(NICEST_E_ARGUMENT, "view: row %zu, column %zu: is no place of a word",
-                      good + 1, column + 1);
+    for (size_t i = 0; i < t->rows; i++)
+        if (!isnan(values[i]) &&
+            !(values[i] >= 0 && values[i] <= most && values[i] == floor(values[i])))
+            return fail(NICEST_E_ARGUMENT, "view: row %zu, column %zu: is no place of a word",
+                        i + 1, column + 1);
+    return NICEST_OK;
 }
 
 static nicest_status fill_kinds(source_table *t, const nicest_column *given)
@@ -571,8 +576,8 @@ static nicest_status fill_view(source_table *t, const nicest_view *view)
 nicest_status nicest_data_view(nicest_data **data, const nicest_view *view)
 {
     value_type type = VALUE_U8;
-    if (data == NULL || view == NULL || view->type == NULL)
-        return fail(NICEST_E_ARGUMENT, "a view with a type and a place for the data are needed");
+    TRY(require(data && view && view->type,
+                "a view with a type and a place for the data are needed"));
     while (type < VALUE_TYPES && strcmp(view->type, KINDS[type].name) != 0)
         type++;
     if (type == VALUE_TYPES)
@@ -585,6 +590,7 @@ nicest_status nicest_data_view(nicest_data **data, const nicest_view *view)
     if ((view->height | view->width | view->channels) && pixels != (double)view->columns)
         return fail(NICEST_E_ARGUMENT, "view: a picture of %ux%ux%u is not %zu columns",
                     view->height, view->width, view->channels, view->columns);
+    OWNED_BY(source_table_close)
     source_table table = {.kind = "memory",
                           .type = type,
                           .rows = view->rows,
@@ -594,16 +600,12 @@ nicest_status nicest_data_view(nicest_data **data, const nicest_view *view)
                           .height = view->height,
                           .width = view->width,
                           .channels = view->channels};
-    nicest_status status = fill_view(&table, view);
-    if (status == NICEST_OK)
-        status = source_from_table(data, &table);
-    else
-        source_table_close(&table);
-    if (status == NICEST_OK) { /* not before: on failure the values stay the caller's */
-        (*data)->body->table.release = view->release;
-        (*data)->body->table.context = view->context;
-    }
-    return status;
+    TRY(fill_view(&table, view));
+    TRY(source_from_table(data, &table));
+    /* not before: on failure the values stay the caller's */
+    (*data)->body->table.release = view->release;
+    (*data)->body->table.context = view->context;
+    return NICEST_OK;
 }
 
 /* Another handle on the values of data, without rows or labels yet. */
@@ -621,25 +623,20 @@ static nicest_status new_handle(nicest_data **out, const nicest_data *data)
 nicest_status nicest_data_select(nicest_data **out, const nicest_data *data, const size_t *index,
                                  size_t count)
 {
-    if (out == NULL || data == NULL || (index == NULL && count > 0))
-        return fail(NICEST_E_ARGUMENT, "data, row numbers and a place for the result are needed");
+    TRY(require(out && data && (index || count == 0),
+                "data, row numbers and a place for the result are needed"));
     for (size_t i = 0; i < count; i++)
         if (index[i] >= data->rows)
             return fail(NICEST_E_ARGUMENT, "row %zu was asked of data with %zu rows", index[i],
                         data->rows);
-    nicest_data *made;
+    OWNED_BY(data_drop) nicest_data *made = NULL;
     TRY(new_handle(&made, data));
     made->rows = count;
-    made->index = memory_new(count, sizeof *made->index);
+    TRY_NEW(made->index, count);
     if (data->labels != NULL)
-        made->labels = memory_new(count, sizeof *made->labels);
+        TRY_NEW(made->labels, count);
     if (data->weights != NULL)
-        made->weights = memory_new(count, sizeof *made->weights);
-    if (made->index == NULL || (data->labels != NULL && made->labels == NULL) ||
-        (data->weights != NULL && made->weights == NULL)) {
-        nicest_data_free(made);
-        return fail_memory();
-    }
+        TRY_NEW(made->weights, count);
     for (size_t i = 0; i < count; i++) {
         made->index[i] = body_row(data, index[i]);
         if (made->labels != NULL)
@@ -647,7 +644,7 @@ nicest_status nicest_data_select(nicest_data **out, const nicest_data *data, con
         if (made->weights != NULL)
             made->weights[i] = data->weights[index[i]];
     }
-    *out = made;
+    *out = memory_take(&made);
     return NICEST_OK;
 }
 
@@ -676,12 +673,12 @@ static nicest_status copy_kinds(source_table *t, const column_kind *kinds)
 static nicest_status copy_labels(source_table *t, const nicest_data *data)
 {
     const source_table *old = &data->body->table;
+    if (data->labels == NULL)
+        return NICEST_OK;
     TRY_COPY(t->labels, data->labels, t->rows);
-    t->label_text_count = data->labels != NULL ? old->label_text_count : 0;
-    return data->labels == NULL
-               ? NICEST_OK
-               : source_texts_copy(&t->label_texts, (const char *const *)old->label_texts,
-                                   old->label_text_count);
+    t->label_text_count = old->label_text_count;
+    return source_texts_copy(&t->label_texts, (const char *const *)old->label_texts,
+                             old->label_text_count);
 }
 
 nicest_status source_take_weights(nicest_data *data, const char *name, const char *place,
@@ -691,22 +688,19 @@ nicest_status source_take_weights(nicest_data *data, const char *name, const cha
     size_t d = t->columns, last = d - 1;
     if (beside && strcmp(nicest_data_column_name(data, last), name) != 0)
         return NICEST_OK;
-    double sum = 0, *row = memory_new(d, sizeof *row);
-    data->weights = memory_new(data->rows, sizeof *data->weights);
-    nicest_status status = row != NULL && data->weights != NULL ? NICEST_OK : fail_memory();
-    for (size_t i = 0; status == NICEST_OK && i < data->rows; i++) {
+    double sum = 0;
+    OWNED_NEW(double *, row, d);
+    TRY_NEW(data->weights, data->rows);
+    for (size_t i = 0; i < data->rows; i++) {
         source_read(data, i, 1, row);
         data->weights[i] = row[last];
         sum += row[last];
         if (!(row[last] >= 0) || isinf(row[last]) || kind_of(data, last)->words != NULL)
-            status = fail(NICEST_E_DATA, "%s: row %zu: --weights %s: expected a number from 0 on",
-                          place, i + 1, name);
+            return fail(NICEST_E_DATA, "%s: row %zu: --weights %s: expected a number from 0 on",
+                        place, i + 1, name);
     }
-    if (status == NICEST_OK && !(sum > 0))
-        status = fail(NICEST_E_DATA, "%s: --weights %s: no row has a weight", place, name);
-    memory_free(row);
-    if (status != NICEST_OK)
-        return status;
+    if (!(sum > 0))
+        return fail(NICEST_E_DATA, "%s: --weights %s: no row has a weight", place, name);
     if (t->names != NULL)
         memory_free(t->names[last]);
     if (t->kinds != NULL) {
@@ -722,49 +716,37 @@ nicest_status source_make(nicest_data **out, const source_made *made)
     assert(made->block != NULL);
     size_t n = made->rows, d = made->columns;
     const nicest_data *like = made->like;
+    OWNED_BY(source_table_close)
     source_table t = {.kind = like != NULL ? like->body->table.kind : "memory",
                       .block = made->block,
                       .height = made->image[0],
                       .width = made->image[1],
                       .channels = made->image[2]};
-    double *weights = NULL;
-    nicest_status status;
-    TRY_TO(check_size(n, d, sizeof *made->block));
+    OWNED double *weights = NULL;
+    TRY(check_size(n, d, sizeof *made->block));
     shape_block(&t, VALUE_F64, n, d);
-    TRY_TO(source_texts_copy(&t.names, made->names, d));
-    TRY_TO(copy_kinds(&t, made->kinds));
-    if (like != NULL)
-        TRY_TO(copy_labels(&t, like));
-    if (like != NULL && like->weights != NULL) {
-        weights = memory_copy(like->weights, n, sizeof *weights);
-        TRY_TO(weights != NULL ? NICEST_OK : fail_memory());
+    TRY(source_texts_copy(&t.names, made->names, d));
+    TRY(copy_kinds(&t, made->kinds));
+    if (like != NULL) {
+        TRY(copy_labels(&t, like));
+        TRY_COPY(weights, like->weights, n);
     }
-    TRY_TO(source_from_table(out, &t));
-    (*out)->weights = weights;
+    TRY(source_from_table(out, &t));
+    (*out)->weights = memory_take(&weights);
     return NICEST_OK;
-done:
-    memory_free(weights);
-    source_table_close(&t);
-    return status;
 }
 
 nicest_status source_share(nicest_data **out, const nicest_data *data, const unsigned image[3])
 {
-    nicest_data *made;
-    size_t n = data->rows;
+    OWNED_BY(data_drop) nicest_data *made = NULL;
     TRY(new_handle(&made, data));
-    made->rows = n;
+    made->rows = data->rows;
     made->first = data->first;
     memcpy(made->image, image, sizeof made->image);
-    made->index = memory_copy(data->index, n, sizeof *made->index);
-    made->labels = memory_copy(data->labels, n, sizeof *made->labels);
-    made->weights = memory_copy(data->weights, n, sizeof *made->weights);
-    if (!made->index != !data->index || !made->labels != !data->labels ||
-        !made->weights != !data->weights) {
-        nicest_data_free(made);
-        return fail_memory();
-    }
-    *out = made;
+    TRY_COPY(made->index, data->index, data->rows);
+    TRY_COPY(made->labels, data->labels, data->rows);
+    TRY_COPY(made->weights, data->weights, data->rows);
+    *out = memory_take(&made);
     return NICEST_OK;
 }
 
@@ -787,27 +769,24 @@ void source_take_note(nicest_data *data, char *note)
 
 nicest_status nicest_data_replace(nicest_data **out, const nicest_data *data, const double *values)
 {
-    if (out == NULL || data == NULL || (values == NULL && data->rows > 0))
-        return fail(NICEST_E_ARGUMENT, "data, values and a place for the result are needed");
+    TRY(require(out && data && (values || data->rows == 0),
+                "data, values and a place for the result are needed"));
     const source_table *old = &data->body->table;
     size_t n = data->rows, d = old->columns;
     if (value_is_integer(old->type))
         TRY(check_not_nan(data, values));
+    OWNED_BY(source_table_close)
     source_table t = {.kind = old->kind,
                       .block = memory_new(n * d, value_size(old->type)),
                       .height = data->image[0],
                       .width = data->image[1],
                       .channels = data->image[2]};
-    nicest_status status;
-    TRY_TO(t.block != NULL ? NICEST_OK : fail_memory());
+    TRY(check_memory(t.block));
     shape_block(&t, old->type, n, d);
     value_store(t.type, values, n * d, t.block);
     if (data->body->named)
-        TRY_TO(source_texts_copy(&t.names, (const char *const *)old->names, d));
-    TRY_TO(copy_kinds(&t, old->kinds));
-    TRY_TO(copy_labels(&t, data));
+        TRY(source_texts_copy(&t.names, (const char *const *)old->names, d));
+    TRY(copy_kinds(&t, old->kinds));
+    TRY(copy_labels(&t, data));
     return source_from_table(out, &t);
-done:
-    source_table_close(&t);
-    return status;
 }

@@ -109,4 +109,22 @@ void source_read(const nicest_data *data, size_t first, size_t count, double *ou
 /* Stored rows index[0..count-1] likewise. */
 void source_gather(const nicest_data *data, const size_t *index, size_t count, double *out);
 
+/* All rows, some at a time, at most `most` (0: as many as are quick):
+ *
+ *     OWNED_BY(row_walk_close) row_walk w = {0};
+ *     TRY(row_walk_begin(&w, data, 0));
+ *     while (row_walk_next(&w)) ... */
+typedef struct row_walk {
+    const nicest_data *data;
+    double *rows; /* [count, columns], from row `first` on */
+    size_t first, count, columns, most;
+} row_walk;
+
+nicest_status row_walk_begin(row_walk *w, const nicest_data *data, size_t most);
+bool row_walk_next(row_walk *w);
+void row_walk_close(row_walk *w);
+
+/* For OWNED_BY. */
+void data_drop(nicest_data **data);
+
 #endif

@@ -57,14 +57,11 @@ static size_t slot_of(const word_list *list, const char *word, size_t size)
 
 static nicest_status grow_slots(word_list *list)
 {
-    size_t slots = list->slots > 0 ? 2 * list->slots : 64, *old = list->slot;
-    list->slot = memory_new(slots, sizeof *list->slot);
-    if (list->slot == NULL) {
-        list->slot = old;
-        return fail_memory();
-    }
+    size_t slots = list->slots > 0 ? 2 * list->slots : 64, *made;
+    TRY_NEW(made, slots);
+    memory_free(list->slot);
+    list->slot = made;
     list->slots = slots;
-    memory_free(old);
     for (size_t i = 0; i < list->count; i++) {
         const char *word = word_list_text(list, i);
         list->slot[slot_of(list, word, strlen(word))] = i + 1;
@@ -78,12 +75,11 @@ nicest_status word_list_add(word_list *list, const char *word, size_t size, size
         TRY(grow_slots(list));
     const char *nul = memchr(word, '\0', size); /* a text of ours ends there */
     size = nul != NULL ? (size_t)(nul - word) : size;
-    if (!memory_grow(&list->text, list->used + size + 1, &list->room, 1))
-        return fail_memory();
+    TRY(check_memory(memory_grow(&list->text, list->used + size + 1, &list->room, 1)));
     size_t at = slot_of(list, word, size);
     if (list->slot[at] == 0) {
-        if (!memory_grow(&list->start, list->count + 1, &list->capacity, sizeof *list->start))
-            return fail_memory();
+        TRY(check_memory(
+            memory_grow(&list->start, list->count + 1, &list->capacity, sizeof *list->start)));
         memcpy(list->text + list->used, word, size);
         list->text[list->used + size] = '\0';
         list->start[list->count++] = list->used;
@@ -248,34 +244,26 @@ static nicest_status order_words(const text_column *c, double *values, size_t st
                                  column_kind *kind)
 {
     size_t used = 0, count = c->words.count;
-    ordered_word *order = memory_new(count, sizeof *order);
-    size_t *code = memory_new(count, sizeof *code);
-    const char **texts = memory_new(count, sizeof *texts);
-    nicest_status status = order && code && texts ? NICEST_OK : fail_memory();
-    for (size_t i = 0; status == NICEST_OK && i < rows; i++)
+    OWNED_NEW(ordered_word *, order, count);
+    OWNED_NEW(size_t *, code, count);
+    OWNED_NEW(const char **, texts, count);
+    for (size_t i = 0; i < rows; i++)
         if (!isnan(values[i * stride]))
             code[(size_t)values[i * stride]] = c->label ? 0 : 1;
-    for (size_t i = 0; status == NICEST_OK && i < count; i++)
+    for (size_t i = 0; i < count; i++)
         if (c->label || code[i] > 0)
             order[used++] = (ordered_word){word_list_text(&c->words, i), i};
-    if (status == NICEST_OK && !c->label)
+    if (!c->label)
         qsort(order, used, sizeof *order, compare_words);
-    for (size_t i = 0; status == NICEST_OK && i < used; i++) {
+    for (size_t i = 0; i < used; i++) {
         texts[i] = order[i].text;
         code[order[i].number] = i;
     }
-    for (size_t i = 0; status == NICEST_OK && i < rows; i++)
+    for (size_t i = 0; i < rows; i++)
         if (!isnan(values[i * stride]))
             values[i * stride] = (double)code[(size_t)values[i * stride]];
-    if (status == NICEST_OK) {
-        *kind = (column_kind){NICEST_CATEGORY, -1, NULL, kinds_words(texts, used), used};
-        if (kind->words == NULL)
-            status = fail_memory();
-    }
-    memory_free(order);
-    memory_free(code);
-    memory_free(texts);
-    return status;
+    *kind = (column_kind){NICEST_CATEGORY, -1, NULL, kinds_words(texts, used), used};
+    return check_memory(kind->words);
 }
 
 nicest_status text_column_settle(text_column *c, double *values, size_t stride, size_t rows,
@@ -297,5 +285,5 @@ nicest_status text_column_settle(text_column *c, double *values, size_t stride, 
     char text[MOMENT_SIZE];
     moment_format_write(&c->format, text);
     *kind = (column_kind){NICEST_TIME, -1, memory_text(text), NULL, 0};
-    return kind->format != NULL ? NICEST_OK : fail_memory();
+    return check_memory(kind->format);
 }

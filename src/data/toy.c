@@ -268,8 +268,7 @@ static nicest_status mixture_open(mixture *m, const curve *c, double deviation)
     size_t most = panels * NODES * c->parts;
     double half = (c->high - c->low) / (double)panels / 2;
     *m = (mixture){.x = memory_new(most * 4, sizeof *m->x), .deviation = deviation};
-    if (m->x == NULL)
-        return fail_memory();
+    TRY(check_memory(m->x));
     m->y = m->x + most;
     m->log_weight = m->y + most;
     m->distance = m->log_weight + most;
@@ -423,8 +422,7 @@ nicest_status toy_load(source_table *table, const char *text)
     toy_request request;
     TRY(read_request(&request, text));
     double *rows = memory_new(request.rows, 2 * sizeof *rows);
-    if (rows == NULL)
-        return fail_memory();
+    TRY(check_memory(rows));
     /* Uniform and normal numbers come from streams of their own: they must not share any. */
     random_stream uniform = {request.seed, RANDOM_TOY, 2 * request.stream};
     random_stream normal = {request.seed, RANDOM_TOY, 2 * request.stream + 1};

@@ -38,19 +38,16 @@ nicest_status flow_new(flow **out, const char *spec_text, size_t most)
         if (flow_class(f, i)->tensors)
             flow_class(f, i)->tensors(f->spec.layers[i], prefix, &f->tensors);
     }
-    if (f->tensors.failed)
-        TRY_TO(fail_memory());
+    TRY_TO(check_memory(!f->tensors.failed));
     if (most && (f->spec.columns > most || f->spec.context > most || f->tensors.trainable > most ||
                  f->tensors.frozen > most))
         TRY_TO(fail(NICEST_E_FORMAT, "the spec wants %zu parameters, more than there are",
                     f->tensors.trainable + f->tensors.frozen));
-    if (!open_entry(f))
-        TRY_TO(fail_memory());
+    TRY_TO(check_memory(open_entry(f)));
     /* Gives every layer its pointers into the two vectors. */
     f->theta = memory_new(f->tensors.trainable, sizeof(real));
     f->frozen = memory_new(f->tensors.frozen, sizeof(real));
-    if (!f->theta || !f->frozen)
-        TRY_TO(fail_memory());
+    TRY_TO(check_memory(f->theta && f->frozen));
     for (size_t i = 0; i < f->tensors.count; i++) {
         tensor *t = &f->tensors.items[i];
         *t->slot = (t->trainable ? f->theta : f->frozen) + t->offset;
@@ -59,8 +56,7 @@ nicest_status flow_new(flow **out, const char *spec_text, size_t most)
         if (flow_class(f, i)->blocks)
             flow_class(f, i)->blocks(f->spec.layers[i], i, &f->tensors, &f->blocks);
     f->order = f->spec.masked ? memory_new(2 * f->spec.columns, sizeof *f->order) : NULL;
-    if (f->blocks.failed || (f->spec.masked && !f->order))
-        TRY_TO(fail_memory());
+    TRY_TO(check_memory(!f->blocks.failed && (f->order || !f->spec.masked)));
     if (f->order)
         flow_trace(f, f->order);
     *out = f;
@@ -109,8 +105,7 @@ nicest_status flow_set_entry(flow *f, const entry *e)
         return fail(NICEST_E_FORMAT,
                     "the spec's number of columns, categories or context is not that of "
                     "the entry");
-    if (!entry_copy(&copy, e))
-        return fail_memory();
+    TRY(check_memory(entry_copy(&copy, e)));
     entry_close(&f->entry);
     f->entry = copy;
     return NICEST_OK;

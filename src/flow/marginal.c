@@ -785,7 +785,7 @@ static nicest_status marginal_start(layer *self, const layer_start *s)
     int threads = s->threads < 1 ? parallel_available() : s->threads;
     marginal_fit fit = {m, s, memory_new((size_t)threads, s->n * sizeof(double)),
                         memory_new((size_t)threads, 3 * (m->width + 1) * sizeof(double))};
-    nicest_status status = fit.values && fit.room ? NICEST_OK : fail_memory();
+    nicest_status status = check_memory(fit.values && fit.room);
     if (status == NICEST_OK)
         parallel_for(threads, self->columns, fit_column, &fit);
     memory_free(fit.values);

@@ -113,8 +113,7 @@ static nicest_status prepare_worker(flow_workspace *w, worker *k)
     arena_take(&counting, w->tile, sizeof(double));
     k->block = memory_new(w->use >= FLOW_LEARN ? flow_largest_block(w->flow) : 1, sizeof(real));
     k->pairs = memory_new(w->bf16 ? BLOCK_ROWS * w->capacity / 2 : 1, sizeof(real));
-    if (!k->block || !k->pairs || !arena_open(&k->arena, counting.peak))
-        return fail_memory();
+    TRY(check_memory(k->block && k->pairs && arena_open(&k->arena, counting.peak)));
     const layer *last = w->flow->spec.count ? w->flow->spec.layers[w->flow->spec.count - 1] : NULL;
     bool remembers = last && last->class->remember;
     return remembers ? last->class->remember(last, w->use >= FLOW_LEARN, &k->memo) : NICEST_OK;
@@ -147,7 +146,7 @@ static nicest_status keep_inputs(flow_workspace *w)
     w->inputs = memory_new(taping_layers(w->flow, layers), cells * sizeof(double));
     w->masks = memory_new(w->flow->spec.masked ? layers + 1 : 0, cells * sizeof(real));
     w->dx = memory_new(cells, sizeof(real));
-    return w->inputs && w->masks && w->dx ? NICEST_OK : fail_memory();
+    return check_memory(w->inputs && w->masks && w->dx);
 }
 
 /* The place of every layer's matrices in one block, of [rows, all widths] or, where only one
@@ -180,15 +179,13 @@ static nicest_status lay_tapes(flow_workspace *w)
     w->tapes = memory_new(layers + 1, sizeof *w->tapes);
     w->matrix = memory_new(matrices, sizeof *w->matrix);
     w->width = memory_new(matrices, sizeof *w->width);
-    if (!w->tapes || !w->matrix || !w->width)
-        return fail_memory();
+    TRY(check_memory(w->tapes && w->matrix && w->width));
     w->capacity = tiles_of(w->rows, w->tile) * w->tile;
     w->tapes[0] = (tape){w->matrix, w->width};
     w->activations = memory_new(w->capacity, place_matrices(w) * sizeof(real));
     w->forms.transposed = memory_new(w->flow->tensors.trainable, sizeof(real));
     w->forms.paired = w->bf16 ? memory_new(w->flow->tensors.trainable, sizeof(real)) : NULL;
-    if (!w->activations || !w->forms.transposed || (w->bf16 && !w->forms.paired))
-        return fail_memory();
+    TRY(check_memory(w->activations && w->forms.transposed && (w->forms.paired || !w->bf16)));
     place_matrices(w);
     return w->use == FLOW_RECOMPUTE ? keep_inputs(w) : NICEST_OK;
 }
@@ -227,14 +224,12 @@ nicest_status flow_workspace_new(flow_workspace **out, const flow *f, flow_use u
     w->row_logp = memory_new(w->use >= FLOW_LEARN ? w->rows : 1, sizeof *w->row_logp);
     w->largest = memory_new(tiles * layers * 2, sizeof *w->largest);
     w->gradient = memory_new(keeps_gradient(w) ? w->flow->tensors.trainable : 0, sizeof(real));
-    if (!w->workers || !w->row_logp || !w->largest || !w->gradient)
-        TRY_TO(fail_memory());
+    TRY_TO(check_memory(w->workers && w->row_logp && w->largest && w->gradient));
     if (w->use != FLOW_SCORE)
         TRY_TO(lay_tapes(w));
     if (w->use == FLOW_SCORE && w->rows == 1 && f->tensors.trainable <= CACHED_PARAMETERS) {
         w->forms.columns = memory_new(f->tensors.trainable + GEMM_PANEL, sizeof(real));
-        if (!w->forms.columns)
-            TRY_TO(fail_memory());
+        TRY_TO(check_memory(w->forms.columns));
     }
     if (w->use == FLOW_GRADIENT || w->forms.columns)
         transpose_all(w);

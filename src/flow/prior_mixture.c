@@ -108,7 +108,7 @@ static nicest_status prior_remember(const layer *self, bool learns, void **out)
     const prior_mixture *p = (const prior_mixture *)self;
     size_t d = self->columns, square = learns && !p->diagonal ? d * d : 0;
     memo *o = memory_new(1, sizeof *o);
-    nicest_status status = o ? NICEST_OK : fail_memory();
+    nicest_status status = check_memory(o);
     if (status != NICEST_OK)
         return status;
     TRY_TO(mixture_new(&o->m, d, p->parts, p->diagonal));
@@ -118,7 +118,7 @@ static nicest_status prior_remember(const layer *self, bool learns, void **out)
     o->x =
         memory_new(2 * (d + 1) * MIXTURE_BLOCK + mixture_sums_size(o->m) + p->size + square + 2 * d,
                    sizeof *o->x);
-    TRY_TO(o->of && o->made && o->x ? NICEST_OK : fail_memory());
+    TRY_TO(check_memory(o->of && o->made && o->x));
     o->logit = o->of + p->parts * (3 * d + p->size);
     o->slope = o->x + d * MIXTURE_BLOCK;
     o->logp = o->slope + d * MIXTURE_BLOCK;
@@ -428,7 +428,7 @@ static nicest_status prior_start(layer *self, const layer_start *s)
     size_t n = (double)s->n < most ? s->n : (size_t)most;
     double *x = memory_new(n * d + p->size, sizeof *x);
     mixture *m = NULL;
-    nicest_status status = x ? NICEST_OK : fail_memory();
+    nicest_status status = check_memory(x);
     for (size_t i = 0; x && i < n; i++) {
         size_t r = (size_t)((double)i * (double)s->n / (double)n);
         for (size_t j = 0; j < d; j++)

@@ -56,8 +56,7 @@ static nicest_status jacobian_open(jacobian *j, size_t d, size_t width)
                     .far = memory_new(pairs, sizeof(double)),
                     .latent = memory_new(width, sizeof(double)),
                     .columns = memory_new(d, sizeof(size_t))};
-    if (!j->matrix || !j->taken || !j->near || !j->far || !j->latent || !j->columns)
-        return fail_memory();
+    TRY(check_memory(j->matrix && j->taken && j->near && j->far && j->latent && j->columns));
     j->last = j->matrix + d * d;
     j->plain = j->last + d * d;
     j->doubt = j->plain + d * d;
@@ -336,7 +335,7 @@ static nicest_status prove_gradient(const prover *p, double *error)
         double by_x = prove_by_x(p, space);
         *error = count ? keep_larger(by_x, prove_by_theta(p, space, logp)) : by_x;
     }
-    nicest_status status = space && logp ? NICEST_OK : fail_memory();
+    nicest_status status = check_memory(space && logp);
     memory_free(space);
     memory_free(logp);
     return status;

@@ -127,8 +127,7 @@ static nicest_status list_rows(fitting *f)
     f->begin = memory_new(wide + 1, sizeof *f->begin);
     f->row = memory_new(count, sizeof *f->row);
     f->rest = memory_new(f->n, f->g->layer.columns * sizeof *f->rest);
-    if (!f->begin || !f->row || !f->rest)
-        return fail_memory();
+    TRY(check_memory(f->begin && f->row && f->rest));
     count = 0;
     for (size_t i = 0; i < wide; i++) {
         for (size_t r = 0; r < f->n; r++)

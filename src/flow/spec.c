@@ -49,8 +49,7 @@ static nicest_status append_layer(const spec_line *l, parser *p)
     if (kind == LAYER_KIND_COUNT)
         return refuse_unknown(l);
     TRY(LAYER_KINDS[kind].parse(l, &shape, p->canonical, &made));
-    if (!made)
-        return fail_memory();
+    TRY(check_memory(made));
     p->spec.categories = made->class->classes ? made : p->spec.categories;
     p->spec.layers[p->spec.count++] = made;
     return NICEST_OK;
@@ -68,7 +67,7 @@ static nicest_status parse_prior(const spec_line *l, parser *p)
         p->spec.prior = PRIOR_MIXTURE;
         if (last)
             p->spec.layers[p->spec.count++] = last;
-        return last ? NICEST_OK : fail_memory();
+        return check_memory(last);
     }
     if (strcmp(name, "logistic") && strcmp(name, "normal"))
         return spec_refuse(l, "expected 'prior logistic', 'prior normal' or 'prior mixture:K'");
@@ -121,8 +120,7 @@ static nicest_status parse_line(const spec_line *l, parser *p, int which)
         TRY(append_layer(l, p));
     }
     char *text = memory_format("%s%s\n", p->spec.text ? p->spec.text : "", p->canonical);
-    if (!text)
-        return fail_memory();
+    TRY(check_memory(text));
     memory_free(p->spec.text);
     p->spec.text = text;
     return NICEST_OK;

@@ -115,7 +115,7 @@ static nicest_status measure_noise(const starter *s, size_t end, double *varianc
     memory_free(again.x);
     memory_free(again.mask);
     memory_free(again.category);
-    return good ? NICEST_OK : fail_memory();
+    return check_memory(good);
 }
 
 /* The state passes each layer once: the layers start in order, each from what those before it made
@@ -168,7 +168,7 @@ static nicest_status start_from(flow *f, const flow_rows *rows, uint64_t seed, i
                        .noise = {seed, RANDOM_INIT, UINT32_MAX - 1}};
     bool good = s.x && s.category && s.context && (s.mask || !f->spec.masked) &&
                 (s.noise || f->spec.prior != PRIOR_MIXTURE);
-    nicest_status status = good ? NICEST_OK : fail_memory();
+    nicest_status status = check_memory(good);
     if (status == NICEST_OK)
         status = start_layers(&s, f, seed, threads);
     memory_free(s.x);

@@ -53,8 +53,7 @@ void nicest_model_free(nicest_model *model)
 nicest_status model_say(nicest_model *model, const char *lines)
 {
     char *longer = memory_format("%s%s", model_said(model), lines);
-    if (!longer)
-        return fail_memory();
+    TRY(check_memory(longer));
     memory_free(model->said);
     model->said = longer;
     return NICEST_OK;

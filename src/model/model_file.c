@@ -70,8 +70,7 @@ static nicest_status make_outline(outline *o, const nicest_model *m)
     o->tensors = memory_new(PARTS + 1 + m->arrays.count + f->tensors.count, sizeof *o->tensors);
     o->parts = memory_new(PARTS * f->entry.columns, sizeof *o->parts);
     o->extra = memory_new(m->arrays.count, sizeof *o->extra);
-    if (!o->tensors || !o->parts || !o->extra)
-        return fail_memory();
+    TRY(check_memory(o->tensors && o->parts && o->extra));
     o->texts[o->text_count++] = (safetensors_text){KEY_FORMAT, FORMAT};
     o->texts[o->text_count++] = (safetensors_text){KEY_VERSION, VERSION};
     o->texts[o->text_count++] = (safetensors_text){KEY_SPEC, m->flow->spec.text};
@@ -93,8 +92,7 @@ static nicest_status make_outline(outline *o, const nicest_model *m)
     for (size_t i = 0; i < m->arrays.count; i++) {
         const model_item *item = &m->arrays.item[i];
         o->extra[i] = memory_format("%s%s", EXTRA, item->name);
-        if (!o->extra[i])
-            return fail_memory();
+        TRY(check_memory(o->extra[i]));
         add_parameters(o, o->extra[i], item->values, item->count);
     }
     for (size_t i = 0; i < f->tensors.count; i++) {
@@ -128,16 +126,14 @@ static nicest_status save(const nicest_model *model, const char *path, unsigned 
 
 nicest_status nicest_model_save(const nicest_model *model, const char *path)
 {
-    if (!model || !path)
-        return fail(NICEST_E_ARGUMENT, "the model or the path is NULL");
+    TRY(require(model && path, "the model or the path is NULL"));
     return save(model, path, NULL, NULL);
 }
 
 nicest_status nicest_model_save_bytes(const nicest_model *model, unsigned char **bytes,
                                       size_t *size)
 {
-    if (!model || !bytes || !size)
-        return fail(NICEST_E_ARGUMENT, "the model or a place for its bytes is NULL");
+    TRY(require(model && bytes && size, "the model or a place for its bytes is NULL"));
     return save(model, NULL, bytes, size);
 }
 
@@ -199,8 +195,7 @@ static nicest_status read_entry(const reading *r)
         const void *values;
         TRY_TO(
             take_tensor(r, &(safetensors_tensor){TABLE, SAFE_F64, 1, {count, 0}, NULL}, &values));
-        if (!entry_table(&e, count))
-            TRY_TO(fail_memory());
+        TRY_TO(check_memory(entry_table(&e, count)));
         memcpy(e.table, values, count * sizeof *e.table);
     }
     TRY_TO(entry_set(&e));
@@ -314,8 +309,7 @@ static nicest_status read_model(const safetensors *file, nicest_model **out)
 nicest_status nicest_model_load_bytes(nicest_model **model, const void *bytes, size_t size)
 {
     safetensors *file = NULL;
-    if (!model || !bytes)
-        return fail(NICEST_E_ARGUMENT, "the model or its bytes are NULL");
+    TRY(require(model && bytes, "the model or its bytes are NULL"));
     TRY(safetensors_open_bytes(&file, bytes, size));
     nicest_status status = read_model(file, model);
     safetensors_close(file);
@@ -325,8 +319,7 @@ nicest_status nicest_model_load_bytes(nicest_model **model, const void *bytes, s
 nicest_status nicest_model_load(nicest_model **model, const char *path)
 {
     safetensors *file = NULL;
-    if (!model || !path)
-        return fail(NICEST_E_ARGUMENT, "the model or the path is NULL");
+    TRY(require(model && path, "the model or the path is NULL"));
     TRY(safetensors_open(&file, path));
     nicest_status status = read_model(file, model);
     safetensors_close(file);

@@ -35,8 +35,7 @@ nicest_status model_check_threads(int threads)
 nicest_status nicest_workspace_new(nicest_workspace **workspace, const nicest_model *model,
                                    size_t rows, int threads)
 {
-    if (!workspace || !model)
-        return fail(NICEST_E_ARGUMENT, "a workspace needs a model");
+    TRY(require(workspace && model, "a workspace needs a model"));
     TRY(model_check_threads(threads));
     nicest_workspace *w;
     TRY_NEW(w, 1);
@@ -76,8 +75,7 @@ static nicest_status need_gradient(nicest_workspace *w)
 
 static nicest_status check_pointers(const void *handle, const void *in, const void *out, size_t n)
 {
-    if (!handle)
-        return fail(NICEST_E_ARGUMENT, "the workspace or model is NULL");
+    TRY(require(handle, "the workspace or model is NULL"));
     if (n && (!in || !out))
         return fail(NICEST_E_ARGUMENT, "the rows or the place for results is NULL");
     return NICEST_OK;

@@ -213,8 +213,7 @@ static nicest_status read_tensors(safetensors *s, const body *b)
     s->tensors = memory_new(most, sizeof *s->tensors);
     s->names = memory_new(most, sizeof *s->names);
     s->copy = memory_new(most, sizeof *s->copy);
-    if (!s->tensors || !s->names || !s->copy)
-        return fail_memory();
+    TRY(check_memory(s->tensors && s->names && s->copy));
     json_object_foreach(s->header, name, item)
     {
         if (!strcmp(name, METADATA))
@@ -236,8 +235,7 @@ static nicest_status read_tensors(safetensors *s, const body *b)
         if ((uintptr_t)t->data % TYPES[t->type].size == 0)
             continue;
         s->copy[i] = memory_new(bytes, 1);
-        if (!s->copy[i])
-            return fail_memory();
+        TRY(check_memory(s->copy[i]));
         memcpy(s->copy[i], t->data, bytes);
         t->data = s->copy[i];
     }
@@ -375,7 +373,7 @@ static nicest_status set_new(json_t *object, const char *name, json_t *value)
         json_decref(value);
         return fail(NICEST_E_ARGUMENT, "the name '%.80s' is not UTF-8, or is there twice", name);
     }
-    return value && json_object_set_new(object, name, value) == 0 ? NICEST_OK : fail_memory();
+    return check_memory(value && json_object_set_new(object, name, value) == 0);
 }
 
 static nicest_status add_texts(json_t *header, const safetensors_text *texts, size_t count)
@@ -410,13 +408,10 @@ static nicest_status dump_header(const json_t *header, char **text, size_t *leng
 {
     size_t used = json_dumpb(header, NULL, 0, JSON_COMPACT);
     size_t padded = (used + LENGTH_BYTES - 1) / LENGTH_BYTES * LENGTH_BYTES;
-    if (used == 0)
-        return fail_memory();
-    if (padded > MOST_HEADER)
-        return fail(NICEST_E_ARGUMENT, "the header would be longer than 100 MB");
+    TRY(check_memory(used > 0));
+    TRY(require(padded <= MOST_HEADER, "the header would be longer than 100 MB"));
     *text = memory_new(padded, 1);
-    if (!*text)
-        return fail_memory();
+    TRY(check_memory(*text));
     json_dumpb(header, *text, used, JSON_COMPACT);
     memset(*text + used, ' ', padded - used);
     *length = padded;
@@ -429,7 +424,7 @@ static nicest_status make_header(const safetensors_tensor *tensors, size_t count
 {
     json_t *header = json_object();
     size_t end = 0;
-    nicest_status status = header ? NICEST_OK : fail_memory();
+    nicest_status status = check_memory(header);
     if (status == NICEST_OK && text_count)
         status = add_texts(header, texts, text_count);
     for (size_t i = 0; status == NICEST_OK && i < count; i++)
@@ -506,7 +501,7 @@ nicest_status safetensors_write_bytes(unsigned char **bytes, size_t *size,
         total += more;
     }
     unsigned char *block = memory_new(total, 1);
-    nicest_status status = block ? NICEST_OK : fail_memory();
+    nicest_status status = check_memory(block);
     if (status == NICEST_OK) {
         write_all(&(sink){.at = block}, header, length, tensors, count);
         *bytes = block;

@@ -37,7 +37,7 @@ static nicest_status default_names(size_t columns, char ***out)
     *out = text && names ? kinds_words(names, columns) : NULL;
     memory_free(text);
     memory_free(names);
-    return *out ? NICEST_OK : fail_memory();
+    return check_memory(*out);
 }
 
 static bool read_side(const json_t *image, size_t i, unsigned *side)
@@ -53,7 +53,7 @@ static nicest_status read_texts(const json_t *array, const char *what, char ***o
     size_t n = json_array_size(array);
     const char **texts = memory_new(n, sizeof *texts);
     char **made = NULL;
-    nicest_status status = texts ? NICEST_OK : fail_memory();
+    nicest_status status = check_memory(texts);
     for (size_t i = 0; status == NICEST_OK && i < n; i++) {
         texts[i] = json_string_value(json_array_get(array, i));
         if (!texts[i])
@@ -83,7 +83,7 @@ static nicest_status read_kind(const json_t *object, column_kind *kind)
     if (name && !strcmp(name, "time") && format) {
         kind->kind = NICEST_TIME;
         kind->format = memory_text(format);
-        return kind->format ? NICEST_OK : fail_memory();
+        return check_memory(kind->format);
     }
     if (!name || strcmp(name, "category"))
         return fail(NICEST_E_FORMAT, "%s: the kind of a column is none that is known",

@@ -129,8 +129,7 @@ static nicest_status sample_rows(const nicest_data *data, double **rows, size_t 
     size_t count = all < SAMPLE_ROWS ? all : SAMPLE_ROWS;
     count = count < most ? count : most;
     double *taken = memory_new(count * d, sizeof *taken);
-    if (!taken)
-        return fail_memory();
+    TRY(check_memory(taken));
     for (size_t i = 0; i < count; i++) {
         nicest_status status = nicest_data_read(data, i * all / count, 1, taken + i * d);
         if (status != NICEST_OK) {
@@ -228,7 +227,7 @@ static nicest_status run_row_pass(const row_pass *p)
     size_t d = p->e->columns, n = nicest_data_rows(p->data);
     double *stored = memory_new(CHUNK * d, sizeof *stored), *row = memory_new(d, sizeof *row);
     float *u = memory_new(d, sizeof *u);
-    nicest_status status = stored && row && u ? NICEST_OK : fail_memory();
+    nicest_status status = check_memory(stored && row && u);
     for (size_t first = 0; status == NICEST_OK && first < n; first += CHUNK) {
         size_t count = n - first < CHUNK ? n - first : CHUNK;
         status = nicest_data_read(p->data, first, count, stored);
@@ -298,8 +297,7 @@ nicest_status columns_measure(entry *e, const nicest_data *data, bool centred, d
     assert(e->columns == nicest_data_columns(data));
     size_t d = e->columns;
     double *block = memory_new(4 * d, sizeof *block);
-    if (!block)
-        return fail_memory();
+    TRY(check_memory(block));
     moments m = {e, d, block, block + d, block + 2 * d, block + 3 * d};
     row_pass pass = {e, data, {1, RANDOM_INIT, UINT32_MAX - 2}, add_row, &m};
     nicest_status status = run_row_pass(&pass);

@@ -180,7 +180,7 @@ static nicest_status say_difference(const char *place, const json_t *theirs, con
 {
     if (json_is_string(theirs) && json_is_string(ours)) {
         *found = say_lines(place, json_string_value(theirs), json_string_value(ours));
-        return *found ? NICEST_OK : fail_memory();
+        return check_memory(*found);
     }
     char *a = text_of(theirs, JSON_ENCODE_ANY | JSON_REAL_PRECISION(9));
     char *b = text_of(ours, JSON_ENCODE_ANY | JSON_REAL_PRECISION(9));
@@ -189,7 +189,7 @@ static nicest_status say_difference(const char *place, const json_t *theirs, con
                  : NULL;
     memory_free(a);
     memory_free(b);
-    return *found ? NICEST_OK : fail_memory();
+    return check_memory(*found);
 }
 
 /* Depth first. */
@@ -203,8 +203,7 @@ static nicest_status compare_identities(const json_t *theirs, const json_t *ours
         const json_t *other = json_object_get(theirs, key);
         nicest_status status = NICEST_OK;
         char *here = memory_format("%s%s%s", place, *place ? ": " : "", key);
-        if (!here)
-            return fail_memory();
+        TRY(check_memory(here));
         if (json_is_object(value) && json_is_object(other))
             status = compare_identities(other, value, here, found);
         else if (!other || !json_equal(value, (json_t *)other))

@@ -79,8 +79,7 @@ static nicest_status visit_all(const nicest_data *data, void (*visit)(void *, co
 {
     size_t d = nicest_data_columns(data), n = nicest_data_rows(data);
     double *rows = memory_new(READ_ROWS * d, sizeof *rows);
-    if (!rows)
-        return fail_memory();
+    TRY(check_memory(rows));
     for (size_t first = 0; first < n; first += READ_ROWS) {
         size_t count = n - first < READ_ROWS ? n - first : READ_ROWS;
         source_read(data, first, count, rows);
@@ -118,8 +117,7 @@ static nicest_status looks_open(looks *all, const nicest_data *train, const nice
 {
     *all = (looks){.columns = nicest_data_columns(train)};
     all->column = memory_new(all->columns, sizeof *all->column);
-    if (!all->column)
-        return fail_memory();
+    TRY(check_memory(all->column));
     for (size_t j = 0; j < all->columns; j++) {
         look *l = &all->column[j];
         size_t count = 0;
@@ -128,8 +126,7 @@ static nicest_status looks_open(looks *all, const nicest_data *train, const nice
         l->room = l->words ? count + 1 : MOST_LEVELS;
         l->level = memory_new(l->room + 1, sizeof *l->level);
         l->count = memory_new(l->room + 1, sizeof *l->count);
-        if (!l->level || !l->count)
-            return fail_memory();
+        TRY(check_memory(l->level && l->count));
     }
     TRY(visit_all(data, look_row, all));
     all->words = true;
@@ -279,8 +276,7 @@ static nicest_status choose_all(chooser *c)
     some = n < some ? n : some;
     some = some < SAMPLE_ROWS ? some : SAMPLE_ROWS;
     double *rows = memory_new(some * (d + 1), sizeof *rows), *sorted = rows + some * d;
-    if (!rows)
-        return fail_memory();
+    TRY(check_memory(rows));
     for (size_t i = 0; i < some; i++)
         source_read(c->train, (size_t)((double)i * (double)n / (double)some), 1, rows + i * d);
     nicest_status status = NICEST_OK;
@@ -415,7 +411,7 @@ static nicest_status write_followers(chooser *c, const pairs *all)
                                       .other = c->unseen};
     }
     memory_free(leader);
-    nicest_status status = entry_table(e, total) ? NICEST_OK : fail_memory();
+    nicest_status status = check_memory(entry_table(e, total));
     if (status == NICEST_OK)
         memcpy(e->table, table, total * sizeof *table);
     memory_free(table);
@@ -436,7 +432,7 @@ static nicest_status find_followers(chooser *c, const nicest_data *data)
     pairs all = {.c = c};
     all.pair = memory_new(count, sizeof *all.pair);
     double *block = memory_new(values + d, sizeof *block), *next = block;
-    nicest_status status = all.pair && block ? NICEST_OK : fail_memory();
+    nicest_status status = check_memory(all.pair && block);
     for (size_t i = 0; status == NICEST_OK && i < d; i++)
         for (size_t j = 0; j < d; j++)
             if (may_follow(c, i, j)) {
@@ -473,15 +469,13 @@ static nicest_status choose(chooser *c, const nicest_data *train, const nicest_d
     for (size_t j = 0; j < c->looks.columns; j++)
         room += c->looks.column[j].levels + 2;
     c->table = memory_new(room, sizeof *c->table);
-    if (!c->table)
-        return fail_memory();
+    TRY(check_memory(c->table));
     TRY(choose_all(c));
     keep_something(c->e);
     c->used = 0;
     for (size_t j = 0; j < c->e->columns; j++)
         c->used += (size_t)c->e->column[j].states;
-    if (!entry_table(c->e, c->used))
-        return fail_memory();
+    TRY(check_memory(entry_table(c->e, c->used)));
     memcpy(c->e->table, c->table, c->used * sizeof *c->table);
     TRY(entry_set(c->e));
     return find_followers(c, train);

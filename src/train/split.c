@@ -57,7 +57,7 @@ static nicest_status half_distinct(const search *s, bool *found)
         most = set[j] > most ? set[j] : most;
     double m = (double)bits;
     *found = (double)most >= m * -expm1(-0.5 * (double)s->distinct / m) - 0.5;
-    nicest_status status = seen && set ? NICEST_OK : fail_memory();
+    nicest_status status = check_memory(seen && set);
     memory_free(seen);
     memory_free(set);
     return status;
@@ -75,7 +75,7 @@ static nicest_status are_copies(const search *s, bool *copies)
         double equal = 0, expected = 1, n = (double)s->count;
         double *same = memory_new(s->columns, sizeof *same);
         double *row = memory_new(2 * s->columns, sizeof *row);
-        nicest_status status = same && row ? NICEST_OK : fail_memory();
+        nicest_status status = check_memory(same && row);
         for (size_t i = 0, run = 0; i < s->count; i++, run++) {
             run = i > 0 && s->sorted[i].key == s->sorted[i - 1].key ? run : 0;
             equal += 2 * (double)run / (n * (n - 1));
@@ -106,7 +106,7 @@ static nicest_status lay_groups(split *out, const search *s, bool copies)
 {
     uint32_t *shuffle = memory_new(s->count, sizeof *shuffle);
     size_t *run = memory_new(s->count, sizeof *run); /* of each row, 0 once it is laid; from 1 */
-    nicest_status status = shuffle && run ? NICEST_OK : fail_memory();
+    nicest_status status = check_memory(shuffle && run);
     if (status == NICEST_OK)
         random_permutation(s->stream, shuffle, s->count);
     for (size_t i = 0, first = 0; status == NICEST_OK && i < s->count; i++) {
@@ -150,7 +150,7 @@ nicest_status split_open(split *out, const nicest_data *data, const size_t *inde
     *out = (split){.row = memory_new(count, sizeof *out->row),
                    .begin = memory_new(count + 1, sizeof *out->begin)};
     bool whole = own && s.sorted && s.values && out->row && out->begin;
-    nicest_status status = whole ? NICEST_OK : fail_memory();
+    nicest_status status = check_memory(whole);
     for (size_t i = 0; own && i < count; i++)
         own[i] = i;
     if (status == NICEST_OK) {

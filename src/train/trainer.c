@@ -325,8 +325,7 @@ static nicest_status open_run(trainer *t)
         t->mean_weight += nicest_data_weights(t->rows.train)[i] / (double)n;
     t->valid_logp = memory_new(scored, sizeof *t->valid_logp);
     t->state.best = memory_new(parameters, sizeof(float));
-    if (!t->shuffle || !t->order || !t->weight || !t->valid_logp || !t->state.best)
-        return fail_memory();
+    TRY(check_memory(t->shuffle && t->order && t->weight && t->valid_logp && t->state.best));
     memcpy(t->state.best, t->flow->theta, parameters * sizeof(float));
     t->batches = n / (t->recipe.batch * t->recipe.accumulate);
     if (!t->batches)
@@ -408,7 +407,7 @@ static nicest_status give_columns(const trainer *t, entry *e)
 static nicest_status recognise_columns(trainer *t, entry *e, recipe_data *shape, bool plain)
 {
     if (t->options.init)
-        return entry_copy(e, &model_flow_const(t->options.init)->entry) ? NICEST_OK : fail_memory();
+        return check_memory(entry_copy(e, &model_flow_const(t->options.init)->entry));
     if (!entry_open(e, nicest_data_columns(t->rows.train)))
         return fail_memory();
     const char *said = t->options.absence;
@@ -437,7 +436,7 @@ static nicest_status sum_weights(trainer *t)
     t->sum = memory_new(n, sizeof *t->sum);
     for (size_t i = 0; t->sum && i < n; i++)
         t->sum[i] = sum += weights[i];
-    return t->sum ? NICEST_OK : fail_memory();
+    return check_memory(t->sum);
 }
 
 nicest_status run_open(trainer *t)
@@ -468,8 +467,7 @@ static nicest_status prepare_training(trainer *t, const nicest_data *train,
     TRY(split_rows(t, train, valid));
     recipe_data shape = {.rows = nicest_data_rows(t->rows.train), .height = height, .width = width};
     t->mean = memory_new(2 * d, sizeof *t->mean);
-    if (!t->mean)
-        return fail_memory();
+    TRY(check_memory(t->mean));
     t->deviation = t->mean + d;
     t->state.copula_logp = t->state.mixture_logp = NAN;
     TRY(recognise_columns(t, &t->entry, &shape, plain || height > 0));
@@ -839,8 +837,7 @@ static nicest_status begin(trainer *t)
     if (o->checkpoint || o->resume) {
         t->identity =
             record_identity(&t->recipe, o, t->rows.train, t->rows.valid, t->rows.held_out);
-        if (!t->identity)
-            return fail_memory();
+        TRY(check_memory(t->identity));
     }
     if (o->checkpoint)
         TRY(checkpoint_prepare(o->checkpoint));
@@ -909,8 +906,7 @@ static nicest_status learn(trainer *t, size_t steps, double seconds)
 nicest_status nicest_trainer_step(nicest_trainer *t, size_t steps, double seconds, int *more)
 {
     nicest_status status = NICEST_OK;
-    if (!t || !(seconds >= 0))
-        return fail(NICEST_E_ARGUMENT, "a trainer and a time of 0 seconds or more are needed");
+    TRY(require(t && seconds >= 0, "a trainer and a time of 0 seconds or more are needed"));
     if (!t->ended) {
         start_clock(t);
         status = learn(t, steps, seconds);
@@ -923,8 +919,7 @@ nicest_status nicest_trainer_step(nicest_trainer *t, size_t steps, double second
 
 nicest_status nicest_trainer_progress(nicest_trainer *t, nicest_progress *progress)
 {
-    if (!t || !progress)
-        return fail(NICEST_E_ARGUMENT, "the trainer or the place for its progress is NULL");
+    TRY(require(t && progress, "the trainer or the place for its progress is NULL"));
     start_clock(t);
     *progress = progress_now(t);
     return NICEST_OK;
@@ -938,8 +933,7 @@ static nicest_status describe_model(trainer *t, nicest_model *model)
     size_t d = nicest_data_columns(data);
     unsigned height, width, channels;
     const char **names = memory_new(d, sizeof *names);
-    if (!names)
-        return fail_memory();
+    TRY(check_memory(names));
     for (size_t j = 0; j < d; j++)
         names[j] = nicest_data_column_name(data, j);
     nicest_data_image(data, &height, &width, &channels);
@@ -1001,7 +995,7 @@ static nicest_status describe_columns(const trainer *t, nicest_model *model)
     char *const *before = source_left(given, &count);
     const char **left = memory_new(count + n, sizeof *left);
     column_kind *kinds = memory_new(d, sizeof *kinds); /* borrowed ones */
-    nicest_status status = left && kinds ? NICEST_OK : fail_memory();
+    nicest_status status = check_memory(left && kinds);
     for (size_t i = 0; status == NICEST_OK && i < count; i++)
         left[left_out++] = before[i];
     for (size_t j = 0, i = 0; status == NICEST_OK && j < n; j++) {
@@ -1084,7 +1078,7 @@ static nicest_status leave_out(trainer *t, const nicest_data **train, const nice
     unsigned height, width, channels;
     size_t *place = memory_new(n, sizeof *place);
     nicest_column_facts *facts = memory_new(n, sizeof *facts);
-    nicest_status status = place && facts ? NICEST_OK : fail_memory();
+    nicest_status status = check_memory(place && facts);
     nicest_data_image(*train, &height, &width, &channels);
     bool all = height || t->options.spec || t->options.init; /* nobody chooses then */
     if (status == NICEST_OK && !all)
@@ -1120,8 +1114,7 @@ nicest_status trainer_new(nicest_trainer **out, const nicest_data *train, const 
                           const nicest_train_options *options)
 {
     nicest_trainer *t = memory_new(1, sizeof *t);
-    if (!t)
-        return fail_memory();
+    TRY(check_memory(t));
     t->options = *options;
     t->given = train;
     nicest_status status = leave_out(t, &train, &valid);
