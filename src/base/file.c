@@ -103,68 +103,44 @@ static ssize_t read_again(int descriptor, void *buffer, size_t size)
 
 /* ---------------------------------------------------------------- a whole file */
 
+static void drop_descriptor(int *descriptor)
+{
+    if (*descriptor >= 0)
+        close(*descriptor);
+}
+
+static void drop_reader(file_reader **reader)
+{
+    file_reader_close(*reader);
+}
+
 /* Through the reader below, which stops at the limit. One byte more than that is room enough to see
  * the end. */
 static nicest_status inflate_all(file_bytes *bytes, const file_bytes *stored, size_t limit,
                                  const char *path)
 {
-    file_reader *reader = NULL;
+    OWNED_BY(drop_reader) file_reader *reader = NULL;
+    OWNED unsigned char *block = NULL;
     size_t packed = stored->size, used = 0, got = 1, capacity = 0;
     size_t most = packed < SIZE_MAX / GZIP_MOST_RATIO ? packed * GZIP_MOST_RATIO : SIZE_MAX / 2;
-    unsigned char *block = NULL;
     limit = limit > 0 ? limit : FILE_MOST_INFLATED;
     limit = limit < most ? limit : most;
-    nicest_status status = file_reader_open(&reader, path);
-    if (status == NICEST_OK)
-        file_reader_limit(reader, limit);
-    while (status == NICEST_OK && got > 0) {
+    TRY(file_reader_open(&reader, path));
+    file_reader_limit(reader, limit);
+    while (got > 0) {
         if (used == capacity) {
             capacity = capacity > 0 ? 2 * capacity : 4 * packed + 64;
             capacity = capacity < limit ? capacity : limit + 1;
             unsigned char *moved = memory_resize(block, capacity, 1);
-            if (moved == NULL) {
-                status = fail_memory();
-                break;
-            }
+            TRY(check_memory(moved));
             block = moved;
         }
-        status = file_reader_read(reader, block + used, capacity - used, &got);
-        used += status == NICEST_OK ? got : 0;
+        TRY(file_reader_read(reader, block + used, capacity - used, &got));
+        used += got;
     }
-    file_reader_close(reader);
-    if (status != NICEST_OK || used == 0) {
-        memory_free(block);
-        if (status == NICEST_OK)
-            *bytes = (file_bytes){NO_BYTES, 0, false};
-        return status;
-    }
-    void *fitted = capacity - used > 64 ? memory_resize(block, used, 1) : NULL;
-    *bytes = (file_bytes){fitted != NULL ? fitted : block, used, false};
-    return NICEST_OK;
-}
-
-/* Opens a regular file and learns its size. O_NONBLOCK: a FIFO must not make us wait. */
-static nicest_status open_regular(int *descriptor, size_t *size, const char *path)
-{
-    int opened = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    if (opened < 0)
-        return fail_errno(path);
-    struct stat info;
-    nicest_status status = NICEST_OK;
-    if (fstat(opened, &info) != 0)
-        status = fail_errno(path);
-    else if (S_ISDIR(info.st_mode))
-        status = fail(NICEST_E_IO, "%s: is a folder, not a file", path);
-    else if (!S_ISREG(info.st_mode))
-        status = fail(NICEST_E_IO, "%s: is not a regular file", path);
-    else if ((uintmax_t)info.st_size > SIZE_MAX)
-        status = fail(NICEST_E_IO, "%s: too large for this machine", path);
-    if (status != NICEST_OK) {
-        close(opened);
-        return status;
-    }
-    *descriptor = opened;
-    *size = (size_t)info.st_size;
+    unsigned char *fitted = used > 0 && capacity - used > 64 ? memory_resize(block, used, 1) : NULL;
+    block = fitted != NULL ? fitted : block;
+    *bytes = (file_bytes){used > 0 ? memory_take(&block) : NO_BYTES, used, false};
     return NICEST_OK;
 }
 
@@ -174,42 +150,44 @@ static nicest_status load_stored(file_bytes *bytes, int descriptor, size_t size,
 {
     if (size > FILE_MOST_COPIED) {
         void *map = mmap(NULL, size, PROT_READ, MAP_PRIVATE, descriptor, 0);
+        if (map == MAP_FAILED)
+            return fail_errno(path);
         *bytes = (file_bytes){map, size, true};
-        return map == MAP_FAILED ? fail_errno(path) : NICEST_OK;
+        return NICEST_OK;
     }
-    unsigned char *block = size > 0 ? memory_new(size, 1) : NULL;
+    OWNED_NEW(unsigned char *, block, size);
     size_t used = 0;
     ssize_t got = 1;
-    if (size > 0 && block == NULL)
-        return fail_memory();
     while (used < size && got > 0) {
         got = read_again(descriptor, block + used, size - used);
         used += got > 0 ? (size_t)got : 0;
     }
-    nicest_status status = got < 0 ? fail_errno(path) : NICEST_OK;
-    if (used == 0 || status != NICEST_OK)
-        memory_free(block);
-    *bytes = (file_bytes){used > 0 ? block : NO_BYTES, used, false};
-    return status;
+    if (got < 0)
+        return fail_errno(path);
+    *bytes = (file_bytes){used > 0 ? memory_take(&block) : NO_BYTES, used, false};
+    return NICEST_OK;
 }
 
+/* O_NONBLOCK: a FIFO must not make us wait. */
 nicest_status file_load(file_bytes *bytes, const char *path, size_t limit)
 {
-    int descriptor = -1;
-    size_t size = 0;
-    file_bytes stored;
-    TRY(open_regular(&descriptor, &size, path));
-    nicest_status status = load_stored(&stored, descriptor, size, path);
-    close(descriptor);
-    if (status != NICEST_OK)
-        return status;
-    if (!is_gzip(stored.data, stored.size)) {
-        *bytes = stored;
-        return NICEST_OK;
-    }
-    status = inflate_all(bytes, &stored, limit, path);
-    file_release(&stored);
-    return status;
+    OWNED_BY(drop_descriptor) int descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    OWNED_BY(file_release) file_bytes stored = {0};
+    struct stat info;
+    if (descriptor < 0 || fstat(descriptor, &info) != 0)
+        return fail_errno(path);
+    if (S_ISDIR(info.st_mode))
+        return fail(NICEST_E_IO, "%s: is a folder, not a file", path);
+    if (!S_ISREG(info.st_mode))
+        return fail(NICEST_E_IO, "%s: is not a regular file", path);
+    if ((uintmax_t)info.st_size > SIZE_MAX)
+        return fail(NICEST_E_IO, "%s: too large for this machine", path);
+    TRY(load_stored(&stored, descriptor, (size_t)info.st_size, path));
+    if (is_gzip(stored.data, stored.size))
+        return inflate_all(bytes, &stored, limit, path);
+    *bytes = stored;
+    stored = (file_bytes){0};
+    return NICEST_OK;
 }
 
 void file_release(file_bytes *bytes)
@@ -258,33 +236,27 @@ static nicest_status look_for_gzip(file_reader *reader, bool *found)
 
 nicest_status file_reader_open(file_reader **reader, const char *path)
 {
-    file_reader *made;
-    TRY_NEW(made, 1);
-    nicest_status status = NICEST_OK;
+    OWNED_BY(drop_reader) file_reader *made = memory_new(1, sizeof *made);
+    TRY(check_memory(made));
     made->path = memory_text(strcmp(path, "-") == 0 ? "standard input" : path);
-    TRY_TO(check_memory(made->path));
-    if (strcmp(path, "-") != 0) {
+    TRY(check_memory(made->path));
+    if (strcmp(path, "-") != 0)
         made->descriptor = open(path, O_RDONLY | O_CLOEXEC);
-        if (made->descriptor < 0)
-            TRY_TO(fail_errno(path));
-    }
     struct stat info;
-    if (fstat(made->descriptor, &info) != 0)
-        TRY_TO(fail_errno(made->path));
+    if (made->descriptor < 0 || fstat(made->descriptor, &info) != 0)
+        return fail_errno(made->path);
     if (S_ISDIR(info.st_mode))
-        TRY_TO(fail(NICEST_E_IO, "%s: is a folder, not a file", made->path));
+        return fail(NICEST_E_IO, "%s: is a folder, not a file", made->path);
     made->stream = new_stream();
     made->stream.next_in = made->buffer;
-    TRY_TO(look_for_gzip(made, &made->gzip));
-    if (made->gzip && inflateInit2(&made->stream, GZIP_WINDOW) != Z_OK)
-        TRY_TO(fail_memory());
-    made->in_member = made->gzip;
+    bool gzip;
+    TRY(look_for_gzip(made, &gzip));
+    if (gzip && inflateInit2(&made->stream, GZIP_WINDOW) != Z_OK)
+        return fail_memory();
+    made->gzip = made->in_member = gzip;
     made->most = UINT64_MAX;
-    *reader = made;
+    *reader = memory_take(&made);
     return NICEST_OK;
-done:
-    file_reader_close(made);
-    return status;
 }
 
 static nicest_status read_plain(file_reader *reader, void *buffer, size_t size, size_t *got)
@@ -502,20 +474,17 @@ static char *link_target(const char *path)
 /* The path with links in its last part followed, whether or not anything is there. */
 static nicest_status follow_links(char **target, const char *path)
 {
-    char *here = memory_text(path);
-    for (int i = 0; here != NULL; i++) {
-        struct stat info;
-        if (lstat(here, &info) != 0 || !S_ISLNK(info.st_mode)) {
-            *target = here;
-            return NICEST_OK;
-        }
-        char *next = i < MOST_LINKS ? link_target(here) : NULL;
-        memory_free(here);
+    OWNED char *here = memory_text(path);
+    struct stat info;
+    for (int i = 0; here != NULL && lstat(here, &info) == 0 && S_ISLNK(info.st_mode); i++) {
         if (i == MOST_LINKS)
             return fail(NICEST_E_IO, "%s: too many symbolic links", path);
+        char *next = link_target(here);
+        memory_free(here);
         here = next;
     }
-    return fail_memory();
+    *target = memory_take(&here);
+    return check_memory(*target);
 }
 
 /* Gives a temporary file its name: a new one that open() makes, or a link to the file without a

@@ -45,15 +45,11 @@ static double *part_at(const mixture *m, size_t k)
 
 nicest_status mixture_new(mixture **out, size_t columns, size_t parts, bool diagonal)
 {
-    mixture *m;
-    TRY_NEW(m, 1);
+    OWNED_NEW(mixture *, m, 1);
     *m = (mixture){columns, parts, diagonal, NULL};
     m->part = memory_new(parts, mixture_part_size(columns, diagonal) * sizeof *m->part);
-    if (!m->part) {
-        memory_free(m);
-        return fail_memory();
-    }
-    *out = m;
+    TRY(check_memory(m->part));
+    *out = memory_take(&m);
     return NICEST_OK;
 }
 
@@ -70,13 +66,14 @@ void mixture_free(mixture *m)
 enum { COVARIANCE_KNOWN = 1, PATTERN_KNOWN = 2 };
 
 struct mixture_view {
+    memory_group memory;
     const mixture *m;
     size_t seen;          /* columns */
     unsigned char *hole;  /* [d] */
     unsigned char *known; /* [parts] */
     size_t *order;        /* [d]: seen columns, then the others */
     double *covariance;   /* [parts, packed], when there may be holes; borrowed while fitting */
-    double *own;          /* the same when owned */
+    bool own;             /* not borrowed */
     double *conditional;  /* [parts, packed]: factors of the pattern, when there may be holes */
     double *log_norm;     /* [parts]: log w - sum log L_ii - log(2 pi) seen / 2 */
     double *x, *y, *z;    /* [d, MIXTURE_BLOCK] */
@@ -86,13 +83,8 @@ struct mixture_view {
 
 void mixture_view_free(mixture_view *v)
 {
-    if (!v)
-        return;
-    memory_free(v->hole);
-    memory_free(v->order);
-    memory_free(v->own);
-    memory_free(v->conditional);
-    memory_free(v->x);
+    if (v)
+        memory_leave(&v->memory);
     memory_free(v);
 }
 
@@ -103,18 +95,18 @@ static nicest_status view_open(mixture_view **out, const mixture *m, bool holes,
     size_t whole = m->diagonal ? 0 : parts, blocks = (3 * d + parts + 2) * MIXTURE_BLOCK;
     mixture_view *v;
     TRY_NEW(v, 1);
-    *v = (mixture_view){.m = m, .covariance = covariance, .seen = d};
-    v->hole = memory_new(d + parts, 1);
-    v->order = memory_new(d, sizeof *v->order);
-    v->own = memory_new(covariance ? 0 : whole, packed * sizeof(double));
-    v->conditional = memory_new(whole, packed * sizeof(double));
-    v->x = memory_new(blocks + parts, sizeof *v->x);
-    if (!v->hole || !v->order || !v->own || !v->conditional || !v->x) {
+    *v = (mixture_view){.m = m, .covariance = covariance, .own = !covariance, .seen = d};
+    v->hole = memory_join(&v->memory, d + parts, 1);
+    v->order = memory_join(&v->memory, d, sizeof *v->order);
+    if (v->own)
+        v->covariance = memory_join(&v->memory, whole, packed * sizeof(double));
+    v->conditional = memory_join(&v->memory, whole, packed * sizeof(double));
+    v->x = memory_join(&v->memory, blocks + parts, sizeof *v->x);
+    if (v->memory.lacking) {
         mixture_view_free(v);
         return fail_memory();
     }
     v->known = v->hole + d;
-    v->covariance = covariance ? covariance : v->own;
     v->y = v->x + d * MIXTURE_BLOCK;
     v->z = v->y + d * MIXTURE_BLOCK;
     v->share = v->z + d * MIXTURE_BLOCK;
@@ -170,7 +162,7 @@ static void factor_pattern(mixture_view *v, size_t k)
 {
     size_t d = v->m->columns, packed = gaussian_packed(d);
     double *covariance = v->covariance + k * packed, *to = v->conditional + k * packed;
-    if (v->covariance == v->own && !(v->known[k] & COVARIANCE_KNOWN))
+    if (v->own && !(v->known[k] & COVARIANCE_KNOWN))
         gaussian_square(part_at(v->m, k) + 1 + d, d, covariance);
     for (size_t j = 0; j < d; j++)
         for (size_t i = j; i < d; i++) {
@@ -383,6 +375,7 @@ typedef struct em_block {
 typedef enum em_kind { EM_NEAREST, EM_WHOLE, EM_SHARED } em_kind;
 
 typedef struct em {
+    memory_group memory;
     const mixture_rows *rows;
     const mixture_options *o;
     mixture *m;
@@ -589,22 +582,19 @@ static nicest_status column_means(em *e, double *mean, bool *holes)
 static nicest_status place_rows(em *e)
 {
     size_t n = e->rows->n, d = e->d;
-    double *mean = memory_new(d, sizeof *mean);
-    patterned *sorted = memory_new(n, sizeof *sorted);
+    OWNED_NEW(double *, mean, d);
+    OWNED_NEW(patterned *, sorted, n);
     bool holes = false;
-    nicest_status status = check_memory(mean && sorted);
-    if (status != NICEST_OK)
-        goto done;
-    TRY_TO(column_means(e, mean, &holes));
+    TRY(column_means(e, mean, &holes));
     for (size_t i = 0; i < n; i++)
         sorted[i] = (patterned){e->rows->x + i * d, i, d};
     if (holes)
         qsort(sorted, n, sizeof *sorted, by_pattern);
     cut_blocks(e, sorted, holes, NULL);
-    e->block = memory_new(e->blocks, sizeof *e->block);
-    e->x = memory_new(e->padded, d * sizeof *e->x);
-    e->weight = memory_new(3 * e->padded + d, sizeof *e->weight);
-    TRY_TO(check_memory(e->block && e->x && e->weight));
+    e->block = memory_join(&e->memory, e->blocks, sizeof *e->block);
+    e->x = memory_join(&e->memory, e->padded, d * sizeof *e->x);
+    e->weight = memory_join(&e->memory, 3 * e->padded + d, sizeof *e->weight);
+    TRY(check_memory(!e->memory.lacking));
     e->nearest = e->weight + e->padded;
     e->trial = e->nearest + e->padded;
     e->centre = e->trial + e->padded;
@@ -619,10 +609,7 @@ static nicest_status place_rows(em *e)
             e->weight[e->block[b].at + r] = weight;
             e->total += weight;
         }
-done:
-    memory_free(mean);
-    memory_free(sorted);
-    return status;
+    return NICEST_OK;
 }
 
 /* ------------------------------------------------------------------ starts */
@@ -740,11 +727,11 @@ static nicest_status em_open(em *e)
     size_t numbers = e->parts * (1 + e->d + e->size), most = CHUNK_NUMBERS / numbers;
     most = most < 1 ? 1 : most < MOST_CHUNKS ? most : MOST_CHUNKS;
     e->chunks = e->blocks < most ? e->blocks : most;
-    e->covariance = memory_new(e->parts, e->size * sizeof(double));
-    e->sums = memory_new(e->chunks, numbers * sizeof(double));
-    e->score = memory_new(e->chunks, sizeof(double));
-    e->view = memory_new((size_t)e->threads, sizeof(mixture_view *));
-    TRY(check_memory(e->covariance && e->sums && e->score && e->view));
+    e->covariance = memory_join(&e->memory, e->parts, e->size * sizeof(double));
+    e->sums = memory_join(&e->memory, e->chunks, numbers * sizeof(double));
+    e->score = memory_join(&e->memory, e->chunks, sizeof(double));
+    e->view = memory_join(&e->memory, (size_t)e->threads, sizeof(mixture_view *));
+    TRY(check_memory(!e->memory.lacking));
     TRY(mixture_new(&e->m, e->d, e->parts, e->o->diagonal));
     for (int i = 0; i < e->threads; i++)
         TRY(view_open(&e->view[i], e->m, e->block[0].pattern != NULL, e->covariance));
@@ -772,37 +759,34 @@ static double best_start(em *e, int restarts, double *best)
     return most;
 }
 
+static void em_close(em *e)
+{
+    for (int i = 0; e->view && i < e->threads; i++)
+        mixture_view_free(e->view[i]);
+    mixture_free(e->m);
+    memory_leave(&e->memory);
+}
+
 nicest_status mixture_fit(mixture **out, const mixture_rows *rows, const mixture_options *o,
                           double *mean_logp)
 {
-    em e = {.rows = rows, .o = o, .d = rows->d, .parts = o->parts ? o->parts : 1};
-    int restarts = e.parts == 1 ? 1 : o->restarts ? o->restarts : 3;
-    double *best = NULL, logp;
-    nicest_status status;
-    e.size = factor_size(e.d, o->diagonal);
-    e.threads = o->threads < 1 ? parallel_available() : o->threads;
-    TRY_TO(em_open(&e));
-    best = memory_new(e.parts, (1 + e.d + 2 * e.size) * sizeof *best);
-    TRY_TO(check_memory(best));
-    best_start(&e, restarts, best);
-    logp = iterate(&e, o->iterations ? o->iterations : 200, o->tolerance > 0 ? o->tolerance : 1e-4);
+    OWNED_BY(em_close)
+    em e = {.rows = rows,
+            .o = o,
+            .d = rows->d,
+            .parts = o->parts ? o->parts : 1,
+            .size = factor_size(rows->d, o->diagonal),
+            .threads = o->threads < 1 ? parallel_available() : o->threads};
+    TRY(em_open(&e));
+    double *best = memory_join(&e.memory, e.parts, (1 + e.d + 2 * e.size) * sizeof *best);
+    TRY(check_memory(best));
+    best_start(&e, e.parts == 1 ? 1 : o->restarts ? o->restarts : 3, best);
+    double logp =
+        iterate(&e, o->iterations ? o->iterations : 200, o->tolerance > 0 ? o->tolerance : 1e-4);
     if (mean_logp)
         *mean_logp = logp;
-    *out = e.m;
-    e.m = NULL;
-done:
-    for (int i = 0; e.view && i < e.threads; i++)
-        mixture_view_free(e.view[i]);
-    memory_free(e.view);
-    memory_free(e.block);
-    memory_free(e.x);
-    memory_free(e.weight);
-    memory_free(e.covariance);
-    memory_free(e.sums);
-    memory_free(e.score);
-    mixture_free(e.m);
-    memory_free(best);
-    return status;
+    *out = memory_take(&e.m);
+    return NICEST_OK;
 }
 
 /* ------------------------------------------------------------------ the number of parts */
@@ -872,14 +856,15 @@ nicest_status mixture_choose(mixture **out, const mixture_rows *rows, const mixt
     mixture_options trial = *o;
     unsigned folds = o->folds ? (unsigned)o->folds : rows->n < FOLDS_BELOW ? FOLDS : 1;
     size_t best = 1, limit = rows->n / ROWS_A_PART < most ? rows->n / ROWS_A_PART : most;
-    double *space = memory_new(rows->n, (rows->d + 2) * sizeof *space), highest = -HUGE_VAL;
-    nicest_status status = check_memory(space);
+    double highest = -HUGE_VAL;
     int worse = 0;
-    for (size_t parts = 1, step = 1; status == NICEST_OK && worse < 2;) {
+    OWNED double *space = memory_new(rows->n, (rows->d + 2) * sizeof *space);
+    TRY(check_memory(space));
+    for (size_t parts = 1, step = 1; worse < 2;) {
         double sum = 0, total = 0;
         trial.parts = parts;
-        for (unsigned fold = 0; status == NICEST_OK && fold < folds; fold++)
-            status = judge_fold(rows, &trial, fold, space, &sum, &total);
+        for (unsigned fold = 0; fold < folds; fold++)
+            TRY(judge_fold(rows, &trial, fold, space, &sum, &total));
         double mean = total > 0 ? sum / total : -HUGE_VAL;
         bool better = mean > highest;
         worse = better ? 0 : worse + 1;
@@ -890,8 +875,7 @@ nicest_status mixture_choose(mixture **out, const mixture_rows *rows, const mixt
         if (parts > limit)
             break;
     }
-    memory_free(space);
-    TRY(status);
+    memory_drop(&space); /* before the last fit takes its own */
     trial.parts = best;
     if (held_out)
         *held_out = highest;

@@ -23,3 +23,12 @@ nicest_status json_read(json_t **value, const char *text, size_t size)
     *value = read;
     return NICEST_OK;
 }
+
+char *json_text(const json_t *value, size_t style)
+{
+    size_t size = value ? json_dumpb(value, NULL, 0, style) : 0;
+    char *text = size ? memory_new(size + 1, 1) : NULL;
+    if (text)
+        json_dumpb(value, text, size, style);
+    return text;
+}

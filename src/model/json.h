@@ -13,5 +13,8 @@
 /* Any JSON value of `size` bytes without duplicate keys; release with json_decref. On failure
  * *value stays as it was: NICEST_E_FORMAT says what is wrong and at which byte. */
 nicest_status json_read(json_t **value, const char *text, size_t size);
+/* A value as a text of our own, released by memory_free, with json_dumps' flags; NULL where there
+ * is none, or when memory runs out. */
+char *json_text(const json_t *value, size_t style);
 
 #endif

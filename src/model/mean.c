@@ -21,13 +21,10 @@ static int by_weighed_value(const void *a, const void *b)
 nicest_status nicest_standard_error(const double *values, const double *weights, size_t n,
                                     double *error)
 {
-    weighed *sorted = memory_new(n, sizeof *sorted);
     double mean = 0, square = 0, all = 0;
     size_t count = 0, distinct = 0;
-    if ((n && !values) || !error || !sorted) {
-        memory_free(sorted);
-        return sorted ? fail(NICEST_E_ARGUMENT, "values and a place are needed") : fail_memory();
-    }
+    TRY(require(error && (values || n == 0), "values and a place are needed"));
+    OWNED_NEW(weighed *, sorted, n);
     for (size_t i = 0; i < n; i++)
         if (!isnan(values[i]))
             sorted[count++] = (weighed){values[i], weights ? weights[i] : 1};
@@ -43,7 +40,6 @@ nicest_status nicest_standard_error(const double *values, const double *weights,
             weight += sorted[end].weight;
         square += pow(weight * (sorted[i].value - mean), 2);
     }
-    memory_free(sorted);
     double k = (double)distinct;
     *error = distinct > 1 ? sqrt(square * k / (k - 1)) / all : NAN;
     return NICEST_OK;

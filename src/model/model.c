@@ -88,22 +88,18 @@ static size_t find_item(const model_items *all, const char *name, bool *there)
 
 /* Sets an item, or where it has neither text nor values takes it out. Takes over these, also on
  * failure. */
-static nicest_status put_item(model_items *all, const char *name, model_item item)
+static nicest_status put_item(model_items *all, const char *name, model_item new_item)
 {
+    OWNED_BY(close_item) model_item item = new_item;
     assert(!(item.text && item.values));
     bool there, keep = item.text || item.values;
     size_t place = find_item(all, name, &there);
     model_item *at = all->item + place;
-    nicest_status status = NICEST_OK;
     if (keep && !there && all->count == MODEL_MOST_ENTRIES)
-        status = fail(NICEST_E_ARGUMENT, "a model has no more than %d %s", MODEL_MOST_ENTRIES,
-                      item.text ? "entries" : "arrays");
-    else if (keep && !(item.name = memory_text(name)))
-        status = fail_memory();
-    if (status != NICEST_OK) {
-        close_item(&item);
-        return status;
-    }
+        return fail(NICEST_E_ARGUMENT, "a model has no more than %d %s", MODEL_MOST_ENTRIES,
+                    item.text ? "entries" : "arrays");
+    item.name = memory_text(name);
+    TRY(check_memory(item.name));
     if (there) {
         close_item(at);
         all->count--;
@@ -113,6 +109,7 @@ static nicest_status put_item(model_items *all, const char *name, model_item ite
         memmove(at + 1, at, (all->count - place) * sizeof *at);
         all->count++;
         *at = item;
+        item = (model_item){0};
     }
     return NICEST_OK;
 }
@@ -125,23 +122,23 @@ nicest_status model_set_entry(nicest_model *model, const char *name, const char 
             return fail(NICEST_E_ARGUMENT, "the entry '%s' belongs to the file itself", name);
     if (!utf8_valid(name) || (text && !utf8_valid(text)))
         return fail(NICEST_E_ARGUMENT, "the entry '%.80s' is not UTF-8", name);
-    model_schema fresh = {0};
-    model_item item = {0};
+    OWNED_BY(schema_close) model_schema fresh = {0};
+    model_item item = {.text = memory_text(text)};
     bool is_schema = !strcmp(name, MODEL_SCHEMA);
-    if (is_schema)
-        TRY(schema_read(&fresh, text, model->flow->entry.columns));
-    nicest_status status = NICEST_OK;
-    if (text && !(item.text = memory_text(text)))
-        status = fail_memory();
-    if (status == NICEST_OK)
-        status = put_item(&model->texts, name, item);
-    if (status == NICEST_OK && is_schema) {
+    TRY(check_memory(item.text || !text));
+    nicest_status status =
+        is_schema ? schema_read(&fresh, text, model->flow->entry.columns) : NICEST_OK;
+    if (status != NICEST_OK) {
+        close_item(&item);
+        return status;
+    }
+    TRY(put_item(&model->texts, name, item));
+    if (is_schema) {
         model_schema old = model->schema;
         model->schema = fresh;
         fresh = old;
     }
-    schema_close(&fresh);
-    return status;
+    return NICEST_OK;
 }
 
 const char *nicest_model_entry(const nicest_model *model, const char *name)

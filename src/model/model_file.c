@@ -55,8 +55,18 @@ typedef struct outline {
     safetensors_text texts[MODEL_MOST_ENTRIES + 3];
     size_t count, text_count;
     double *parts; /* [PARTS, columns] */
-    char **extra;  /* [arrays] names in the file */
+    char **extra;  /* [extras] names of arrays in the file */
+    size_t extras;
 } outline;
+
+static void outline_close(outline *o)
+{
+    for (size_t i = 0; o->extra && i < o->extras; i++)
+        memory_free(o->extra[i]);
+    memory_free(o->extra);
+    memory_free(o->parts);
+    memory_free(o->tensors);
+}
 
 static void add_parameters(outline *o, const char *name, const double *values, size_t count)
 {
@@ -107,21 +117,10 @@ static nicest_status make_outline(outline *o, const nicest_model *m)
 static nicest_status save(const nicest_model *model, const char *path, unsigned char **bytes,
                           size_t *size)
 {
-    outline *o;
-    TRY_NEW(o, 1);
-    nicest_status status = make_outline(o, model);
-    if (status == NICEST_OK && path)
-        status = safetensors_write(path, o->tensors, o->count, o->texts, o->text_count);
-    else if (status == NICEST_OK)
-        status =
-            safetensors_write_bytes(bytes, size, o->tensors, o->count, o->texts, o->text_count);
-    for (size_t i = 0; o->extra && i < model->arrays.count; i++)
-        memory_free(o->extra[i]);
-    memory_free(o->extra);
-    memory_free(o->parts);
-    memory_free(o->tensors);
-    memory_free(o);
-    return status;
+    OWNED_BY(outline_close) outline o = {.extras = model->arrays.count};
+    TRY(make_outline(&o, model));
+    return path ? safetensors_write(path, o.tensors, o.count, o.texts, o.text_count)
+                : safetensors_write_bytes(bytes, size, o.tensors, o.count, o.texts, o.text_count);
 }
 
 nicest_status nicest_model_save(const nicest_model *model, const char *path)
@@ -175,16 +174,14 @@ static nicest_status take_tensor(const reading *r, const safetensors_tensor *wan
 /* In place of the spec's natural entry, with which it must agree. */
 static nicest_status read_entry(const reading *r)
 {
-    entry e;
+    OWNED_BY(entry_close) entry e = {0};
     flow *f = r->model->flow;
-    if (!entry_open(&e, vector_length(r->file, ENTRY_PARTS[0].name)))
-        return fail_memory();
-    nicest_status status = NICEST_OK;
+    const void *values;
+    TRY(check_memory(entry_open(&e, vector_length(r->file, ENTRY_PARTS[0].name))));
     for (size_t p = 0; p < PARTS; p++) {
-        const void *values;
         if (p >= NEEDED_PARTS && !safetensors_find(r->file, ENTRY_PARTS[p].name).data)
             continue;
-        TRY_TO(take_tensor(
+        TRY(take_tensor(
             r, &(safetensors_tensor){ENTRY_PARTS[p].name, SAFE_F64, 1, {e.columns, 0}, NULL},
             &values));
         for (size_t j = 0; j < e.columns; j++)
@@ -192,19 +189,14 @@ static nicest_status read_entry(const reading *r)
     }
     size_t count = vector_length(r->file, TABLE);
     if (count) {
-        const void *values;
-        TRY_TO(
-            take_tensor(r, &(safetensors_tensor){TABLE, SAFE_F64, 1, {count, 0}, NULL}, &values));
-        TRY_TO(check_memory(entry_table(&e, count)));
+        TRY(take_tensor(r, &(safetensors_tensor){TABLE, SAFE_F64, 1, {count, 0}, NULL}, &values));
+        TRY(check_memory(entry_table(&e, count)));
         memcpy(e.table, values, count * sizeof *e.table);
     }
-    TRY_TO(entry_set(&e));
-    TRY_TO(flow_set_entry(f, &e));
+    TRY(entry_set(&e));
+    TRY(flow_set_entry(f, &e));
     schema_close(&r->model->schema); /* it was the spec's columns' */
-    TRY_TO(schema_read(&r->model->schema, NULL, f->entry.columns));
-done:
-    entry_close(&e);
-    return status;
+    return schema_read(&r->model->schema, NULL, f->entry.columns);
 }
 
 static nicest_status check_finite(const char *name, const float *values, size_t count)
@@ -308,20 +300,17 @@ static nicest_status read_model(const safetensors *file, nicest_model **out)
 
 nicest_status nicest_model_load_bytes(nicest_model **model, const void *bytes, size_t size)
 {
-    safetensors *file = NULL;
+    OWNED_BY(safetensors_drop) safetensors *file = NULL;
     TRY(require(model && bytes, "the model or its bytes are NULL"));
     TRY(safetensors_open_bytes(&file, bytes, size));
-    nicest_status status = read_model(file, model);
-    safetensors_close(file);
-    return status;
+    return read_model(file, model);
 }
 
 nicest_status nicest_model_load(nicest_model **model, const char *path)
 {
-    safetensors *file = NULL;
+    OWNED_BY(safetensors_drop) safetensors *file = NULL;
     TRY(require(model && path, "the model or the path is NULL"));
     TRY(safetensors_open(&file, path));
     nicest_status status = read_model(file, model);
-    safetensors_close(file);
     return status == NICEST_OK ? status : fail_in(status, "%s", path);
 }

@@ -201,12 +201,10 @@ nicest_status nicest_encode(const nicest_model *model, const double *stored, siz
     TRY(check_pointers(model, stored, continuous, n));
     const entry *e = &model_flow_const(model)->entry;
     size_t d = e->columns;
-    float *noise;
-    TRY_NEW(noise, d);
+    OWNED_NEW(float *, noise, d);
     for (size_t i = 0; i < n; i++)
         entry_dequantise_row(e, stored + i * d, (random_stream){seed, RANDOM_SCORE, 0}, 0, noise,
                              continuous + i * d);
-    memory_free(noise);
     return NICEST_OK;
 }
 

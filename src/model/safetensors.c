@@ -267,34 +267,29 @@ static nicest_status read_front(safetensors *s, const unsigned char *data, size_
 
 nicest_status safetensors_open_bytes(safetensors **out, const void *bytes, size_t size)
 {
-    safetensors *s;
-    TRY_NEW(s, 1);
-    nicest_status status = NICEST_OK;
+    OWNED_BY(safetensors_drop) safetensors *s = memory_new(1, sizeof *s);
+    TRY(check_memory(s));
     body b = {0};
     s->size = size;
-    TRY_TO(read_front(s, bytes, size, &b));
-    TRY_TO(read_metadata(s, json_object_get(s->header, METADATA)));
-    TRY_TO(read_tensors(s, &b));
-    *out = s;
+    TRY(read_front(s, bytes, size, &b));
+    TRY(read_metadata(s, json_object_get(s->header, METADATA)));
+    TRY(read_tensors(s, &b));
+    *out = memory_take(&s);
     return NICEST_OK;
-done:
-    safetensors_close(s);
-    return status;
 }
 
 /* file_load knows gzip by its first bytes 1f 8b. A header that is padded to a multiple of 8, as
  * ours and the reference's are, cannot begin like that. */
 nicest_status safetensors_open(safetensors **out, const char *path)
 {
-    file_bytes bytes;
+    OWNED_BY(file_release) file_bytes bytes = {0};
     safetensors *s = NULL;
     TRY(file_load(&bytes, path, 0));
     nicest_status status = safetensors_open_bytes(&s, bytes.data, bytes.size);
-    if (status != NICEST_OK) {
-        file_release(&bytes);
+    if (status != NICEST_OK)
         return fail_in(status, "%s", path);
-    }
     s->bytes = bytes;
+    bytes = (file_bytes){0};
     *out = s;
     return NICEST_OK;
 }
@@ -313,6 +308,11 @@ void safetensors_close(safetensors *file)
     memory_free(file->names);
     memory_free(file->texts);
     memory_free(file);
+}
+
+void safetensors_drop(safetensors **file)
+{
+    safetensors_close(*file);
 }
 
 size_t safetensors_size(const safetensors *file)
@@ -422,17 +422,14 @@ static nicest_status make_header(const safetensors_tensor *tensors, size_t count
                                  const safetensors_text *texts, size_t text_count, char **text,
                                  size_t *length)
 {
-    json_t *header = json_object();
+    json_auto_t *header = json_object();
     size_t end = 0;
-    nicest_status status = check_memory(header);
-    if (status == NICEST_OK && text_count)
-        status = add_texts(header, texts, text_count);
-    for (size_t i = 0; status == NICEST_OK && i < count; i++)
-        status = add_tensor(header, &tensors[i], &end);
-    if (status == NICEST_OK)
-        status = dump_header(header, text, length);
-    json_decref(header);
-    return status;
+    TRY(check_memory(header));
+    if (text_count)
+        TRY(add_texts(header, texts, text_count));
+    for (size_t i = 0; i < count; i++)
+        TRY(add_tensor(header, &tensors[i], &end));
+    return dump_header(header, text, length);
 }
 
 /* Where the bytes go: a file, or memory that is large enough. */
@@ -469,21 +466,17 @@ static nicest_status write_all(sink *to, const char *header, size_t length,
 nicest_status safetensors_write(const char *path, const safetensors_tensor *tensors, size_t count,
                                 const safetensors_text *texts, size_t text_count)
 {
-    char *header = NULL;
+    OWNED char *header = NULL;
     size_t length = 0;
     sink to = {0};
     nicest_status status = make_header(tensors, count, texts, text_count, &header, &length);
     if (status != NICEST_OK)
         return fail_in(status, "%s", path);
-    status = file_writer_open(&to.writer, path);
-    if (status == NICEST_OK) {
-        status = write_all(&to, header, length, tensors, count);
-        if (status == NICEST_OK)
-            status = file_writer_commit(to.writer);
-        else
-            file_writer_abandon(to.writer);
-    }
-    memory_free(header);
+    TRY(file_writer_open(&to.writer, path));
+    status = write_all(&to, header, length, tensors, count);
+    if (status == NICEST_OK)
+        return file_writer_commit(to.writer);
+    file_writer_abandon(to.writer);
     return status;
 }
 
@@ -491,7 +484,7 @@ nicest_status safetensors_write_bytes(unsigned char **bytes, size_t *size,
                                       const safetensors_tensor *tensors, size_t count,
                                       const safetensors_text *texts, size_t text_count)
 {
-    char *header = NULL;
+    OWNED char *header = NULL;
     size_t length = 0;
     TRY(make_header(tensors, count, texts, text_count, &header, &length));
     size_t total = LENGTH_BYTES + length;
@@ -500,13 +493,10 @@ nicest_status safetensors_write_bytes(unsigned char **bytes, size_t *size,
         tensor_bytes(&tensors[i], &more);
         total += more;
     }
-    unsigned char *block = memory_new(total, 1);
-    nicest_status status = check_memory(block);
-    if (status == NICEST_OK) {
-        write_all(&(sink){.at = block}, header, length, tensors, count);
-        *bytes = block;
-        *size = total;
-    }
-    memory_free(header);
-    return status;
+    unsigned char *block;
+    TRY_NEW(block, total);
+    write_all(&(sink){.at = block}, header, length, tensors, count);
+    *bytes = block;
+    *size = total;
+    return NICEST_OK;
 }

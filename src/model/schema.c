@@ -30,13 +30,11 @@ static const char *default_name(size_t column, char *text)
 
 static nicest_status default_names(size_t columns, char ***out)
 {
-    char(*text)[DEFAULT_NAME] = memory_new(columns, sizeof *text);
-    const char **names = memory_new(columns, sizeof *names);
-    for (size_t j = 0; text && names && j < columns; j++)
-        names[j] = default_name(j, text[j]);
-    *out = text && names ? kinds_words(names, columns) : NULL;
-    memory_free(text);
-    memory_free(names);
+    OWNED_NEW(char *, text, columns *DEFAULT_NAME);
+    OWNED_NEW(const char **, names, columns);
+    for (size_t j = 0; j < columns; j++)
+        names[j] = default_name(j, text + j * DEFAULT_NAME);
+    *out = kinds_words(names, columns);
     return check_memory(*out);
 }
 
@@ -51,22 +49,17 @@ static bool read_side(const json_t *image, size_t i, unsigned *side)
 static nicest_status read_texts(const json_t *array, const char *what, char ***out, size_t *count)
 {
     size_t n = json_array_size(array);
-    const char **texts = memory_new(n, sizeof *texts);
-    char **made = NULL;
-    nicest_status status = check_memory(texts);
-    for (size_t i = 0; status == NICEST_OK && i < n; i++) {
+    OWNED_NEW(const char **, texts, n);
+    for (size_t i = 0; i < n; i++) {
         texts[i] = json_string_value(json_array_get(array, i));
         if (!texts[i])
-            status = fail(NICEST_E_FORMAT, "%s: %s %zu is not a text", MODEL_SCHEMA, what, i + 1);
+            return fail(NICEST_E_FORMAT, "%s: %s %zu is not a text", MODEL_SCHEMA, what, i + 1);
     }
-    if (status == NICEST_OK && n && !(made = kinds_words(texts, n)))
-        status = fail_memory();
-    memory_free(texts);
-    if (status == NICEST_OK) {
-        *out = made;
-        *count = n;
-    }
-    return status;
+    char **made = n ? kinds_words(texts, n) : NULL;
+    TRY(check_memory(made || !n));
+    *out = made;
+    *count = n;
+    return NICEST_OK;
 }
 
 static nicest_status read_kind(const json_t *object, column_kind *kind)
@@ -128,24 +121,15 @@ static nicest_status read_object(const json_t *object, size_t columns, model_sch
 
 nicest_status schema_read(model_schema *schema, const char *text, size_t columns)
 {
-    model_schema fresh = {0};
-    json_t *object = NULL;
-    if (!text) {
-        TRY(default_names(columns, &fresh.name));
-        *schema = fresh;
-        return NICEST_OK;
-    }
-    nicest_status status = json_read(&object, text, strlen(text));
-    if (status == NICEST_OK)
-        status = read_object(object, columns, &fresh);
-    else if (status == NICEST_E_FORMAT)
-        fail_in(status, "%s", MODEL_SCHEMA);
-    json_decref(object);
-    if (status == NICEST_OK)
-        *schema = fresh;
-    else
-        schema_close(&fresh);
-    return status;
+    OWNED_BY(schema_close) model_schema fresh = {0};
+    json_auto_t *object = NULL;
+    nicest_status status = text ? json_read(&object, text, strlen(text)) : NICEST_OK;
+    if (status != NICEST_OK)
+        return status == NICEST_E_FORMAT ? fail_in(status, "%s", MODEL_SCHEMA) : status;
+    TRY(text ? read_object(object, columns, &fresh) : default_names(columns, &fresh.name));
+    *schema = fresh;
+    fresh = (model_schema){0};
+    return NICEST_OK;
 }
 
 void schema_close(model_schema *schema)
@@ -171,10 +155,8 @@ static bool all_default(const char *const *names, size_t columns)
 static json_t *name_json(const char *name, size_t column)
 {
     char text[DEFAULT_NAME];
-    char *repaired = utf8_repaired(name ? name : default_name(column, text));
-    json_t *value = repaired ? json_string(repaired) : NULL;
-    memory_free(repaired);
-    return value;
+    OWNED char *repaired = utf8_repaired(name ? name : default_name(column, text));
+    return repaired ? json_string(repaired) : NULL;
 }
 
 /* Texts as UTF-8; NULL when memory runs out. */
@@ -189,15 +171,11 @@ static json_t *texts_json(const char *const *texts, size_t count)
     return array;
 }
 
-/* The text of an object, which it releases; NULL when memory runs out. */
-static char *dump_object(json_t *object)
+static nicest_status set_schema(nicest_model *model, const json_t *object)
 {
-    size_t size = object ? json_dumpb(object, NULL, 0, JSON_COMPACT) : 0;
-    char *text = size ? memory_new(size + 1, 1) : NULL;
-    if (text)
-        json_dumpb(object, text, size, JSON_COMPACT);
-    json_decref(object);
-    return text;
+    OWNED char *text = json_text(object, JSON_COMPACT);
+    TRY(check_memory(text));
+    return model_set_entry(model, MODEL_SCHEMA, text);
 }
 
 nicest_status model_set_schema(nicest_model *model, const char *const *names, unsigned height,
@@ -209,11 +187,8 @@ nicest_status model_set_schema(nicest_model *model, const char *const *names, un
         height ? json_pack("[I, I, I]", (json_int_t)height, (json_int_t)width, (json_int_t)channels)
                : json_null();
     json_t *type = stored_type ? json_string(stored_type) : json_null();
-    char *text =
-        dump_object(json_pack("{s:o, s:o, s:o}", "names", list, "image", image, "type", type));
-    nicest_status status = text ? model_set_entry(model, MODEL_SCHEMA, text) : fail_memory();
-    memory_free(text);
-    return status;
+    json_auto_t *object = json_pack("{s:o, s:o, s:o}", "names", list, "image", image, "type", type);
+    return set_schema(model, object);
 }
 
 static json_t *kind_json(const column_kind *k)
@@ -235,23 +210,17 @@ nicest_status model_set_columns(nicest_model *model, const column_kind *kinds,
 {
     size_t d = model->flow->entry.columns;
     const char *text = nicest_model_entry(model, MODEL_SCHEMA);
-    json_t *object = NULL, *columns = NULL;
+    json_auto_t *object = NULL;
     TRY(json_read(&object, text ? text : "{}", text ? strlen(text) : 2));
-    bool plain = kinds_are_plain(kinds, d), good = plain || (columns = json_array()) != NULL;
-    for (size_t j = 0; good && !plain && j < d; j++)
-        good = json_array_append_new(columns, kind_json(&kinds[j])) == 0;
-    if (good && !plain)
-        good = json_object_set_new(object, "columns", columns) == 0;
-    else
-        json_decref(columns);
-    if (good && left_count)
-        good = json_object_set_new(object, "left", texts_json(left, left_count)) == 0;
-    if (!good)
-        json_decref(object);
-    char *made = good ? dump_object(object) : NULL;
-    nicest_status status = made ? model_set_entry(model, MODEL_SCHEMA, made) : fail_memory();
-    memory_free(made);
-    return status;
+    if (!kinds_are_plain(kinds, d)) {
+        json_t *columns = json_array();
+        TRY(check_memory(json_object_set_new(object, "columns", columns) == 0));
+        for (size_t j = 0; j < d; j++)
+            TRY(check_memory(json_array_append_new(columns, kind_json(&kinds[j])) == 0));
+    }
+    if (left_count)
+        TRY(check_memory(json_object_set_new(object, "left", texts_json(left, left_count)) == 0));
+    return set_schema(model, object);
 }
 
 const column_kind *model_kind(const nicest_model *model, size_t column)

@@ -47,16 +47,13 @@ nicest_status checkpoint_write(const char *path, const flow *f, const train_stat
 {
     assert(identity && start);
     vectors v = list_vectors(f, s);
-    char *counters = record_counters(s), *said = utf8_repaired(chosen ? chosen : "");
+    OWNED char *counters = record_counters(s), *said = utf8_repaired(chosen ? chosen : "");
+    TRY(check_memory(counters && said));
     safetensors_text texts[] = {
         {"format", "nicest-checkpoint"}, {"nicest.version", "1"}, {"nicest.identity", identity},
         {"nicest.counters", counters},   {"nicest.start", start}, {"nicest.chosen", said},
     };
-    nicest_status status =
-        counters && said ? safetensors_write(path, v.item, v.count, texts, 6) : fail_memory();
-    memory_free(counters);
-    memory_free(said);
-    return status;
+    return safetensors_write(path, v.item, v.count, texts, 6);
 }
 
 static bool is_checkpoint(const safetensors *file)
@@ -74,15 +71,13 @@ static bool holds_something(const char *path)
 nicest_status checkpoint_prepare(const char *path)
 {
     file_writer *writer = NULL;
-    safetensors *file = NULL;
+    OWNED_BY(safetensors_drop) safetensors *file = NULL;
     TRY(file_writer_open(&writer, path));
     file_writer_abandon(writer);
     if (!holds_something(path))
         return NICEST_OK;
     nicest_status status = safetensors_open(&file, path);
-    bool ours = status == NICEST_OK && is_checkpoint(file);
-    safetensors_close(file);
-    if (status == NICEST_E_MEMORY || ours)
+    if (status == NICEST_E_MEMORY || (status == NICEST_OK && is_checkpoint(file)))
         return status;
     return fail(NICEST_E_ARGUMENT,
                 "%s: is there, and no checkpoint; name another file for the checkpoint", path);
@@ -107,13 +102,10 @@ static nicest_status restore(const safetensors *file, flow *f, train_state *s, c
     if (strcmp(version, "1"))
         return fail(NICEST_E_UNSUPPORTED, "checkpoint version %.20s; this program reads version 1",
                     version);
-    char *difference = NULL;
+    OWNED char *difference = NULL;
     TRY(record_difference(theirs, identity, &difference));
-    if (difference) {
-        nicest_status status = fail(NICEST_E_MISMATCH, "it belongs to another run: %s", difference);
-        memory_free(difference);
-        TRY(status);
-    }
+    if (difference)
+        return fail(NICEST_E_MISMATCH, "it belongs to another run: %s", difference);
     for (size_t i = 0; i < v.count; i++) {
         safetensors_tensor t = safetensors_find(file, v.item[i].name);
         if (!t.data || t.type != SAFE_F32 || t.rank != 1 || t.shape[0] != v.item[i].shape[0])
@@ -134,10 +126,9 @@ static nicest_status restore(const safetensors *file, flow *f, train_state *s, c
 
 nicest_status checkpoint_read(const char *path, flow *f, train_state *s, const char *identity)
 {
-    safetensors *file = NULL;
+    OWNED_BY(safetensors_drop) safetensors *file = NULL;
     TRY(safetensors_open(&file, path));
     nicest_status status = restore(file, f, s, identity);
-    safetensors_close(file);
     return status == NICEST_OK ? status : fail_in(status, "%s", path);
 }
 
@@ -153,8 +144,8 @@ nicest_status checkpoint_write_race(const char *path)
 nicest_status checkpoint_spec(const char *path, char **spec, char **chosen, char *start,
                               size_t size, double *rate)
 {
-    safetensors *file = NULL;
-    json_t *identity = NULL;
+    OWNED_BY(safetensors_drop) safetensors *file = NULL;
+    json_auto_t *identity = NULL;
     TRY(safetensors_open(&file, path));
     const char *text = safetensors_find_text(file, "nicest.identity");
     nicest_status status = NICEST_OK;
@@ -174,7 +165,5 @@ nicest_status checkpoint_spec(const char *path, char **spec, char **chosen, char
         snprintf(start, size, "%s", begun ? begun : "");
         *chosen = said && status == NICEST_OK ? memory_text(said) : NULL;
     }
-    json_decref(identity);
-    safetensors_close(file);
     return status == NICEST_OK ? status : fail_in(status, "%s", path);
 }

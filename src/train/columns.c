@@ -11,6 +11,7 @@
 #include "base/memory.h"
 #include "base/status.h"
 #include "base/values.h"
+#include "data/source.h"
 
 /* Noise of a constant must be seen beside it, and a deviation beside a mean, in double precision:
  * with 2^-32 and 1e-12 of it, rounding a row moves it by less than 1e-6 and 1e-4 deviations. */
@@ -128,16 +129,9 @@ static nicest_status sample_rows(const nicest_data *data, double **rows, size_t 
     size_t most = SAMPLE_VALUES / d > 64 ? SAMPLE_VALUES / d : 64;
     size_t count = all < SAMPLE_ROWS ? all : SAMPLE_ROWS;
     count = count < most ? count : most;
-    double *taken = memory_new(count * d, sizeof *taken);
-    TRY(check_memory(taken));
-    for (size_t i = 0; i < count; i++) {
-        nicest_status status = nicest_data_read(data, i * all / count, 1, taken + i * d);
-        if (status != NICEST_OK) {
-            memory_free(taken);
-            return status;
-        }
-    }
-    *rows = taken;
+    TRY_NEW(*rows, count * d);
+    for (size_t i = 0; i < count; i++)
+        source_read(data, i * all / count, 1, *rows + i * d);
     *n = count;
     return NICEST_OK;
 }
@@ -167,48 +161,42 @@ static bool recognise_picture(entry *e, const nicest_data *data, double *rows, s
 
 nicest_status columns_recognise(entry *e, const nicest_data *data, bool *ties, words *said)
 {
-    double *rows = NULL, *column = NULL;
+    OWNED double *rows = NULL;
     size_t n = 0;
     unsigned height, width, channels;
     nicest_data_image(data, &height, &width, &channels);
     TRY(sample_rows(data, &rows, &n));
-    bool done = false;
     *ties = false;
     if (height) {
-        done = recognise_picture(e, data, rows, n, said);
-        memory_free(rows);
-        rows = NULL;
-        if (!done)
-            TRY(sample_rows(data, &rows, &n)); /* the first sample was sorted */
+        if (recognise_picture(e, data, rows, n, said))
+            return entry_set(e);
+        memory_drop(&rows);
+        TRY(sample_rows(data, &rows, &n)); /* the first sample was sorted */
     }
-    column = memory_new(n, sizeof *column);
-    if (column && !done) {
-        /* Each column of a table on its own. */
-        for (size_t j = 0; j < e->columns; j++) {
-            value_set s = {.values = column};
-            const char *kind;
-            for (size_t i = 0; i < n && !(e->column[j].given > 0); i++)
-                if (entry_is_value(e, j, rows[i * e->columns + j]))
-                    column[s.total++] = rows[i * e->columns + j];
-            if (!s.total)
-                continue;
-            sort_values(&s);
-            double step = recognise(&s, &kind);
-            if (!(step > 0))
-                continue;
-            entry_column *c = &e->column[j];
-            c->step = c->unit = step;
-            c->origin = c->offset = (kind[0] != 'r') ? s.values[0] : 0;
-            c->levels = 0;
-            *ties = *ties || (2 * s.distinct <= s.total &&
-                              (s.values[s.distinct - 1] - s.values[0]) / step >= FEW_LEVELS);
-            words_add(said, "column %s: %s (%zu values); noise of width %.6g is added",
-                      nicest_data_column_name(data, j), kind, s.distinct, step);
-        }
+    OWNED_NEW(double *, column, n);
+    /* Each column of a table on its own. */
+    for (size_t j = 0; j < e->columns; j++) {
+        value_set s = {.values = column};
+        const char *kind;
+        for (size_t i = 0; i < n && !(e->column[j].given > 0); i++)
+            if (entry_is_value(e, j, rows[i * e->columns + j]))
+                column[s.total++] = rows[i * e->columns + j];
+        if (!s.total)
+            continue;
+        sort_values(&s);
+        double step = recognise(&s, &kind);
+        if (!(step > 0))
+            continue;
+        entry_column *c = &e->column[j];
+        c->step = c->unit = step;
+        c->origin = c->offset = (kind[0] != 'r') ? s.values[0] : 0;
+        c->levels = 0;
+        *ties = *ties || (2 * s.distinct <= s.total &&
+                          (s.values[s.distinct - 1] - s.values[0]) / step >= FEW_LEVELS);
+        words_add(said, "column %s: %s (%zu values); noise of width %.6g is added",
+                  nicest_data_column_name(data, j), kind, s.distinct, step);
     }
-    memory_free(rows);
-    memory_free(column);
-    return column ? entry_set(e) : fail_memory();
+    return entry_set(e);
 }
 
 /* ------------------------------------------------------------------ passes over all rows */
@@ -224,22 +212,17 @@ typedef struct row_pass {
 
 static nicest_status run_row_pass(const row_pass *p)
 {
-    size_t d = p->e->columns, n = nicest_data_rows(p->data);
-    double *stored = memory_new(CHUNK * d, sizeof *stored), *row = memory_new(d, sizeof *row);
-    float *u = memory_new(d, sizeof *u);
-    nicest_status status = check_memory(stored && row && u);
-    for (size_t first = 0; status == NICEST_OK && first < n; first += CHUNK) {
-        size_t count = n - first < CHUNK ? n - first : CHUNK;
-        status = nicest_data_read(p->data, first, count, stored);
-        for (size_t i = 0; status == NICEST_OK && i < count; i++) {
-            entry_dequantise_row(p->e, stored + i * d, p->stream, first + i, u, row);
+    size_t d = p->e->columns;
+    OWNED_BY(row_walk_close) row_walk w = {0};
+    TRY(row_walk_begin(&w, p->data, CHUNK));
+    OWNED_NEW(double *, row, d);
+    OWNED_NEW(float *, u, d);
+    while (row_walk_next(&w))
+        for (size_t i = 0; i < w.count; i++) {
+            entry_dequantise_row(p->e, w.rows + i * d, p->stream, w.first + i, u, row);
             p->visit(p->context, row);
         }
-    }
-    memory_free(stored);
-    memory_free(row);
-    memory_free(u);
-    return status;
+    return NICEST_OK;
 }
 
 /* Sums round a pivot (the first row), so that a large offset costs no digits. */
@@ -296,20 +279,16 @@ nicest_status columns_measure(entry *e, const nicest_data *data, bool centred, d
 {
     assert(e->columns == nicest_data_columns(data));
     size_t d = e->columns;
-    double *block = memory_new(4 * d, sizeof *block);
-    TRY(check_memory(block));
+    OWNED_NEW(double *, block, 4 * d);
     moments m = {e, d, block, block + d, block + 2 * d, block + 3 * d};
-    row_pass pass = {e, data, {1, RANDOM_INIT, UINT32_MAX - 2}, add_row, &m};
-    nicest_status status = run_row_pass(&pass);
-    if (status == NICEST_OK)
-        status = finish_moments(&m, data, mean, deviation);
-    memory_free(block);
-    for (size_t j = 0; status == NICEST_OK && j < d; j++) {
+    TRY(run_row_pass(&(row_pass){e, data, {1, RANDOM_INIT, UINT32_MAX - 2}, add_row, &m}));
+    TRY(finish_moments(&m, data, mean, deviation));
+    for (size_t j = 0; j < d; j++) {
         bool given = e->column[j].given > 0 && e->column[j].role == ENTRY_VALUE;
         e->column[j].centre = centred || given ? mean[j] : 0;
         e->column[j].factor = given ? 1 / deviation[j] : 0;
     }
-    return status == NICEST_OK ? entry_set(e) : status;
+    return entry_set(e);
 }
 
 /* ------------------------------------------------------------------ the Gaussian to beat */
@@ -387,13 +366,9 @@ nicest_status columns_gaussian(const entry *e, const nicest_data *train, const n
     *mean_logp = NAN;
     if (e->mixed || !nicest_data_rows(test) || d > MOST_COLUMNS || work > MOST_WORK)
         return NICEST_OK;
-    entry copy;
-    double *block = memory_new(gaussian_packed(d) + 5 * d, sizeof *block);
-    if (!block || !entry_open(&copy, d)) {
-        memory_free(block);
-        return fail_memory();
-    }
-    memcpy(copy.column, e->column, d * sizeof *copy.column);
+    OWNED_NEW(double *, block, gaussian_packed(d) + 5 * d);
+    OWNED_BY(entry_close) entry copy = {0};
+    TRY(check_memory(entry_copy(&copy, e)));
     rival g = {.d = d,
                .mean = block,
                .scale = block + d,
@@ -401,12 +376,7 @@ nicest_status columns_gaussian(const entry *e, const nicest_data *train, const n
                .work = block + 3 * d,
                .zero = block + 4 * d,
                .factor = block + 5 * d};
-    nicest_status status = entry_set(&copy);
-    if (status == NICEST_OK)
-        status = fit_rival(&g, &copy, train, test, seed);
-    if (status == NICEST_OK)
-        *mean_logp = g.sum / (double)g.n;
-    entry_close(&copy);
-    memory_free(block);
-    return status;
+    TRY(fit_rival(&g, &copy, train, test, seed));
+    *mean_logp = g.sum / (double)g.n;
+    return NICEST_OK;
 }

@@ -13,6 +13,7 @@
 #include "base/file.h"
 #include "base/memory.h"
 #include "base/status.h"
+#include "data/source.h"
 #include "model/json.h"
 #include "model/utf8.h"
 
@@ -30,21 +31,10 @@ static double real_of(const json_t *object, const char *key, double otherwise)
     return json_is_number(value) ? json_number_value(value) : otherwise;
 }
 
-/* A value as a text of our own allocator. */
-static char *text_of(const json_t *value, size_t style)
-{
-    size_t size = value ? json_dumpb(value, NULL, 0, style) : 0;
-    char *text = size ? memory_new(size + 1, 1) : NULL;
-    if (text)
-        json_dumpb(value, text, size, style);
-    return text;
-}
-
 static char *dump_json(json_t *object)
 {
-    char *text = text_of(object, JSON_STYLE);
-    json_decref(object);
-    return text;
+    json_auto_t *owned = object;
+    return json_text(owned, JSON_STYLE);
 }
 
 /* ------------------------------------------------------------------ the curve */
@@ -104,10 +94,10 @@ static json_t *recipe_json(const recipe *r, const nicest_train_options *o)
 char *record_training(const train_state *s, const recipe *r, const nicest_train_options *options,
                       const nicest_train_result *result, size_t valid_rows, size_t held_out_rows)
 {
-    char *chosen = utf8_repaired(result->chosen); /* it names columns of anybody's files */
+    OWNED char *chosen = utf8_repaired(result->chosen); /* it names columns of anybody's files */
     if (!chosen)
         return NULL;
-    char *record = dump_json(json_pack(
+    return dump_json(json_pack(
         "{s:o, s:I, s:I, s:I, s:I, s:I, s:i, s:o, s:o, s:o, s:o, s:{s:o, s:o}, s:s, s:[s,s,s,s,s], s:o}",
         "recipe", recipe_json(r, options), "rows", (json_int_t)result->rows, "valid_rows",
         (json_int_t)valid_rows, "held_out_rows", (json_int_t)held_out_rows, "epochs",
@@ -117,49 +107,39 @@ char *record_training(const train_state *s, const recipe *r, const nicest_train_
         "references", "copula", number(result->copula_logp), "mixture",
         number(result->mixture_logp), "chosen", chosen, "curve_columns", "step", "epoch",
         "train_logp", "valid_logp", "rate", "curve", curve_json(s)));
-    memory_free(chosen);
-    return record;
 }
 
 /* CRC of all stored values, so that a change of one number is noticed. */
 static json_t *data_json(const nicest_data *data)
 {
-    enum { CHUNK = 64 };
-    size_t n = data ? nicest_data_rows(data) : 0, d = data ? nicest_data_columns(data) : 0;
-    double *rows = memory_new(CHUNK * d, sizeof *rows);
+    OWNED_BY(row_walk_close) row_walk w = {0};
     uint32_t sum = 0;
-    for (size_t first = 0; rows && first < n; first += CHUNK) {
-        size_t count = n - first < CHUNK ? n - first : CHUNK;
-        if (nicest_data_read(data, first, count, rows) == NICEST_OK)
-            sum = sum * 31 + file_crc32(rows, count * d * sizeof *rows);
-    }
-    memory_free(rows);
-    if (!rows)
+    if (row_walk_begin(&w, data, 64) != NICEST_OK)
         return NULL;
-    return json_pack("{s:I, s:I, s:I}", "rows", (json_int_t)n, "columns", (json_int_t)d, "checksum",
-                     (json_int_t)sum);
+    while (row_walk_next(&w)) /* what the sum is depends on how many at a time */
+        sum = sum * 31 + file_crc32(w.rows, w.count * w.columns * sizeof *w.rows);
+    return json_pack("{s:I, s:I, s:I}", "rows", (json_int_t)nicest_data_rows(data), "columns",
+                     (json_int_t)w.columns, "checksum", (json_int_t)sum);
 }
 
 char *record_identity(const recipe *r, const nicest_train_options *options,
                       const nicest_data *train, const nicest_data *valid,
                       const nicest_data *held_out)
 {
-    json_t *identity = json_pack("{s:s, s:s, s:o, s:o, s:o, s:o}", "version", nicest_version(),
-                                 "spec", r->spec ? r->spec : "", "recipe", recipe_json(r, options),
-                                 "training data", data_json(train), "validation data",
-                                 data_json(valid), "held-out data", data_json(held_out));
+    json_auto_t *identity =
+        json_pack("{s:s, s:s, s:o, s:o, s:o, s:o}", "version", nicest_version(), "spec",
+                  r->spec ? r->spec : "", "recipe", recipe_json(r, options), "training data",
+                  data_json(train), "validation data", data_json(valid), "held-out data",
+                  data_json(held_out));
     if (identity && options->init) {
-        unsigned char *bytes = NULL;
+        OWNED unsigned char *bytes = NULL;
         size_t size = 0;
-        if (nicest_model_save_bytes(options->init, &bytes, &size) != NICEST_OK) {
-            json_decref(identity);
+        if (nicest_model_save_bytes(options->init, &bytes, &size) != NICEST_OK)
             return NULL;
-        }
         json_object_set_new(identity, "first model",
                             json_integer((json_int_t)file_crc32(bytes, size)));
-        nicest_free(bytes);
     }
-    return identity ? dump_json(identity) : NULL;
+    return json_text(identity, JSON_STYLE);
 }
 
 /* The lines of a text in which it differs. */
@@ -182,13 +162,10 @@ static nicest_status say_difference(const char *place, const json_t *theirs, con
         *found = say_lines(place, json_string_value(theirs), json_string_value(ours));
         return check_memory(*found);
     }
-    char *a = text_of(theirs, JSON_ENCODE_ANY | JSON_REAL_PRECISION(9));
-    char *b = text_of(ours, JSON_ENCODE_ANY | JSON_REAL_PRECISION(9));
-    *found = b && (a || !theirs)
-                 ? memory_format("%s was %.80s, is %.80s", place, a ? a : "not there", b)
-                 : NULL;
-    memory_free(a);
-    memory_free(b);
+    OWNED char *a = json_text(theirs, JSON_ENCODE_ANY | JSON_REAL_PRECISION(9));
+    OWNED char *b = json_text(ours, JSON_ENCODE_ANY | JSON_REAL_PRECISION(9));
+    TRY(check_memory(b && (a || !theirs)));
+    *found = memory_format("%s was %.80s, is %.80s", place, a ? a : "not there", b);
     return check_memory(*found);
 }
 
@@ -201,34 +178,28 @@ static nicest_status compare_identities(const json_t *theirs, const json_t *ours
     json_object_foreach((json_t *)ours, key, value)
     {
         const json_t *other = json_object_get(theirs, key);
-        nicest_status status = NICEST_OK;
-        char *here = memory_format("%s%s%s", place, *place ? ": " : "", key);
+        OWNED char *here = memory_format("%s%s%s", place, *place ? ": " : "", key);
         TRY(check_memory(here));
         if (json_is_object(value) && json_is_object(other))
-            status = compare_identities(other, value, here, found);
+            TRY(compare_identities(other, value, here, found));
         else if (!other || !json_equal(value, (json_t *)other))
-            status = say_difference(here, other, value, found);
-        memory_free(here);
-        if (status != NICEST_OK || *found)
-            return status;
+            TRY(say_difference(here, other, value, found));
+        if (*found)
+            return NICEST_OK;
     }
     return NICEST_OK;
 }
 
 nicest_status record_difference(const char *theirs, const char *ours, char **difference)
 {
-    json_t *a = NULL, *b = NULL;
+    json_auto_t *a = NULL, *b = NULL;
     *difference = NULL;
     nicest_status status = json_read(&a, theirs, strlen(theirs));
     if (status == NICEST_E_FORMAT || (a && !json_is_object(a)))
-        status = fail(NICEST_E_FORMAT, "its identity cannot be read");
-    if (status == NICEST_OK)
-        status = json_read(&b, ours, strlen(ours));
-    if (status == NICEST_OK)
-        status = compare_identities(a, b, "", difference);
-    json_decref(a);
-    json_decref(b);
-    return status;
+        return fail(NICEST_E_FORMAT, "its identity cannot be read");
+    TRY(status);
+    TRY(json_read(&b, ours, strlen(ours)));
+    return compare_identities(a, b, "", difference);
 }
 
 /* ------------------------------------------------------------------ counters */
@@ -263,7 +234,7 @@ enum { COUNTER_COUNT = sizeof COUNTERS / sizeof *COUNTERS };
 
 char *record_counters(const train_state *s)
 {
-    json_t *object = json_object();
+    json_auto_t *object = json_object();
     bool good = true;
     for (size_t i = 0; i < COUNTER_COUNT; i++) {
         const char *place = (const char *)s + COUNTERS[i].offset;
@@ -276,10 +247,7 @@ char *record_counters(const train_state *s)
         good = json_object_set_new(object, COUNTERS[i].name, value) == 0 && good;
     }
     good = json_object_set_new(object, "curve", curve_json(s)) == 0 && good;
-    if (good)
-        return dump_json(object);
-    json_decref(object);
-    return NULL;
+    return good ? json_text(object, JSON_STYLE) : NULL;
 }
 
 static bool read_counter(const json_t *object, const counter *c, train_state *s)
@@ -322,7 +290,7 @@ static bool read_curve(const json_t *curve, train_state *s)
 
 nicest_status record_read_counters(const char *text, train_state *s)
 {
-    json_t *object = NULL;
+    json_auto_t *object = NULL;
     nicest_status status = json_read(&object, text, strlen(text));
     if (status != NICEST_OK)
         return status == NICEST_E_FORMAT ? fail_in(status, "its counters") : status;
@@ -333,7 +301,6 @@ nicest_status record_read_counters(const char *text, train_state *s)
     /* a run measures its own time and rate: without them it would not come to an end */
     good = good && isfinite(read.seconds) && read.seconds >= 0 && read.rate_factor > 0 &&
            read.rate_factor <= 1 && isfinite(read.best_logp);
-    json_decref(object);
     if (!good)
         return fail(NICEST_E_FORMAT, "its counters cannot be read");
     *s = read;

@@ -21,8 +21,7 @@ enum {
     MOST_WORDS = 1000,
     POINT_ROWS = 20,  /* off a mass point */
     FOLLOW_ROWS = 10, /* that a function must explain */
-    MOST_PAIRS = 20000,
-    READ_ROWS = 64
+    MOST_PAIRS = 20000
 };
 static const double POINT_SHARE = 0.2, POINT_LEAD = 4;
 
@@ -73,35 +72,22 @@ static void look_at(look *l, double v)
     l->levels++;
 }
 
-/* Calls visit(context, row) for every row. */
-static nicest_status visit_all(const nicest_data *data, void (*visit)(void *, const double *),
-                               void *context)
-{
-    size_t d = nicest_data_columns(data), n = nicest_data_rows(data);
-    double *rows = memory_new(READ_ROWS * d, sizeof *rows);
-    TRY(check_memory(rows));
-    for (size_t first = 0; first < n; first += READ_ROWS) {
-        size_t count = n - first < READ_ROWS ? n - first : READ_ROWS;
-        source_read(data, first, count, rows);
-        for (size_t i = 0; i < count; i++)
-            visit(context, rows + i * d);
-    }
-    memory_free(rows);
-    return NICEST_OK;
-}
-
 typedef struct looks {
     look *column;
     size_t columns;
-    bool words; /* this pass is of the columns of words */
 } looks;
 
-static void look_row(void *context, const double *row)
+/* All columns of words, or all others. */
+static nicest_status look_at_rows(looks *all, const nicest_data *data, bool of_words)
 {
-    looks *all = context;
-    for (size_t j = 0; j < all->columns; j++)
-        if (all->column[j].words == all->words)
-            look_at(&all->column[j], row[j]);
+    OWNED_BY(row_walk_close) row_walk w = {0};
+    TRY(row_walk_begin(&w, data, 0));
+    while (row_walk_next(&w))
+        for (size_t i = 0; i < w.count; i++)
+            for (size_t j = 0; j < all->columns; j++)
+                if (all->column[j].words == of_words)
+                    look_at(&all->column[j], w.rows[i * w.columns + j]);
+    return NICEST_OK;
 }
 
 static void looks_close(looks *all)
@@ -128,9 +114,8 @@ static nicest_status looks_open(looks *all, const nicest_data *train, const nice
         l->count = memory_new(l->room + 1, sizeof *l->count);
         TRY(check_memory(l->level && l->count));
     }
-    TRY(visit_all(data, look_row, all));
-    all->words = true;
-    return visit_all(train, look_row, all);
+    TRY(look_at_rows(all, data, false));
+    return look_at_rows(all, train, true);
 }
 
 /* ------------------------------------------------------------------ one column */
@@ -275,20 +260,17 @@ static nicest_status choose_all(chooser *c)
     size_t n = nicest_data_rows(c->train), d = c->looks.columns, some = SAMPLE_VALUES / d + 1;
     some = n < some ? n : some;
     some = some < SAMPLE_ROWS ? some : SAMPLE_ROWS;
-    double *rows = memory_new(some * (d + 1), sizeof *rows), *sorted = rows + some * d;
-    TRY(check_memory(rows));
+    OWNED_NEW(double *, rows, some *(d + 1));
+    double *sorted = rows + some * d;
     for (size_t i = 0; i < some; i++)
         source_read(c->train, (size_t)((double)i * (double)n / (double)some), 1, rows + i * d);
-    nicest_status status = NICEST_OK;
     for (size_t j = 0; j < d; j++) {
         const look *l = &c->looks.column[j];
         if (!l->seen)
-            status =
-                fail(NICEST_E_DATA, "column %zu (%s) has no value in any of %zu rows: leave it out",
-                     j + 1, role_name(c, j), c->rows);
+            return fail(NICEST_E_DATA,
+                        "column %zu (%s) has no value in any of %zu rows: leave it out", j + 1,
+                        role_name(c, j), c->rows);
         bool constant = !l->many && l->levels == 1 && !is_absence_modelled(c, l, l->words);
-        if (status != NICEST_OK)
-            continue;
         if (constant && !l->words)
             choose_constant(c, j, l);
         else if (is_category(l) && l->levels)
@@ -296,8 +278,7 @@ static nicest_status choose_all(chooser *c)
         else
             choose_value(c, j, l, sorted, l->many ? sort_column(rows, some, d, j, sorted) : 0);
     }
-    memory_free(rows);
-    return status;
+    return NICEST_OK;
 }
 
 /* ------------------------------------------------------------------ what follows from another */
@@ -327,9 +308,8 @@ static double state_in_table(const chooser *c, size_t j, double v)
     return at < states && table[at] == v ? (double)at : -1;
 }
 
-static void follow_row(void *context, const double *row)
+static void follow_row(pairs *all, const double *row)
 {
-    pairs *all = context;
     for (size_t j = 0; j < all->c->looks.columns; j++)
         if (all->c->e->column[j].role == ENTRY_CATEGORY)
             all->state[j] = state_in_table(all->c, j, row[j]);
@@ -385,18 +365,13 @@ static nicest_status write_followers(chooser *c, const pairs *all)
 {
     entry *e = c->e;
     size_t total = 0;
-    const pair **leader = memory_new(e->columns, sizeof *leader);
-    for (size_t j = 0; leader && j < e->columns; j++) {
+    OWNED_NEW(const pair **, leader, e->columns);
+    for (size_t j = 0; j < e->columns; j++) {
         leader[j] = leader_of(all, j, true);
-        total +=
-            leader[j] ? (size_t)e->column[leader[j]->source].states : (size_t)e->column[j].states;
+        total += (size_t)e->column[leader[j] ? leader[j]->source : j].states;
     }
-    double *table = memory_new(total, sizeof *table), *next = table;
-    if (!leader || !table) {
-        memory_free(leader);
-        memory_free(table);
-        return fail_memory();
-    }
+    OWNED_NEW(double *, table, total);
+    double *next = table;
     for (size_t j = 0; j < e->columns; j++) {
         const pair *p = leader[j];
         size_t states = p ? (size_t)e->column[p->source].states : (size_t)e->column[j].states;
@@ -410,12 +385,9 @@ static nicest_status write_followers(chooser *c, const pairs *all)
                                       .source = (double)p->source + 1,
                                       .other = c->unseen};
     }
-    memory_free(leader);
-    nicest_status status = check_memory(entry_table(e, total));
-    if (status == NICEST_OK)
-        memcpy(e->table, table, total * sizeof *table);
-    memory_free(table);
-    return status == NICEST_OK ? entry_set(e) : status;
+    TRY(check_memory(entry_table(e, total)));
+    memcpy(e->table, table, total * sizeof *table);
+    return entry_set(e);
 }
 
 static nicest_status find_followers(chooser *c, const nicest_data *data)
@@ -429,11 +401,11 @@ static nicest_status find_followers(chooser *c, const nicest_data *data)
             }
     if (!count || count > MOST_PAIRS)
         return NICEST_OK;
-    pairs all = {.c = c};
-    all.pair = memory_new(count, sizeof *all.pair);
-    double *block = memory_new(values + d, sizeof *block), *next = block;
-    nicest_status status = check_memory(all.pair && block);
-    for (size_t i = 0; status == NICEST_OK && i < d; i++)
+    OWNED_NEW(pair *, pairs_of_columns, count);
+    OWNED_NEW(double *, block, values + d);
+    pairs all = {.c = c, .pair = pairs_of_columns};
+    double *next = block;
+    for (size_t i = 0; i < d; i++)
         for (size_t j = 0; j < d; j++)
             if (may_follow(c, i, j)) {
                 all.pair[all.count++] = (pair){i, j, next, true};
@@ -441,13 +413,12 @@ static nicest_status find_followers(chooser *c, const nicest_data *data)
                     *next++ = NAN;
             }
     all.state = next;
-    if (status == NICEST_OK)
-        status = visit_all(data, follow_row, &all);
-    if (status == NICEST_OK)
-        status = write_followers(c, &all);
-    memory_free(all.pair);
-    memory_free(block);
-    return status;
+    OWNED_BY(row_walk_close) row_walk w = {0};
+    TRY(row_walk_begin(&w, data, 0));
+    while (row_walk_next(&w))
+        for (size_t i = 0; i < w.count; i++)
+            follow_row(&all, w.rows + i * d);
+    return write_followers(c, &all);
 }
 
 /* ------------------------------------------------------------------ all */
@@ -462,59 +433,47 @@ static void keep_something(entry *e)
         e->column[j] = (entry_column){0};
 }
 
-static nicest_status choose(chooser *c, const nicest_data *train, const nicest_data *all)
+static void chooser_close(chooser *c)
 {
-    size_t room = 0;
-    TRY(looks_open(&c->looks, train, all));
-    for (size_t j = 0; j < c->looks.columns; j++)
-        room += c->looks.column[j].levels + 2;
-    c->table = memory_new(room, sizeof *c->table);
-    TRY(check_memory(c->table));
-    TRY(choose_all(c));
-    keep_something(c->e);
-    c->used = 0;
-    for (size_t j = 0; j < c->e->columns; j++)
-        c->used += (size_t)c->e->column[j].states;
-    TRY(check_memory(entry_table(c->e, c->used)));
-    memcpy(c->e->table, c->table, c->used * sizeof *c->table);
-    TRY(entry_set(c->e));
-    return find_followers(c, train);
+    looks_close(&c->looks);
+    memory_free(c->table);
 }
 
 nicest_status roles_choose(entry *e, const nicest_data *train, const nicest_data *all,
                            roles_absence absence, words *said)
 {
+    OWNED_BY(chooser_close)
     chooser c = {.e = e,
                  .train = train,
                  .unseen = 1 / ((double)nicest_data_rows(train) + 2),
                  .rows = nicest_data_rows(all),
                  .absence = absence,
                  .said = said};
-    nicest_status status = choose(&c, train, all);
-    looks_close(&c.looks);
-    memory_free(c.table);
-    return status;
-}
-
-typedef struct mask_search {
-    const entry *e;
-    bool need;
-} mask_search;
-
-static void search_row(void *context, const double *row)
-{
-    mask_search *s = context;
-    for (size_t j = 0; j < s->e->columns; j++) {
-        const entry_column *c = &s->e->column[j];
-        bool value = c->role == ENTRY_VALUE && !(c->given > 0);
-        s->need = s->need || (value && (isnan(row[j]) || c->states > 0));
-    }
+    size_t room = 0, used = 0;
+    TRY(looks_open(&c.looks, train, all));
+    for (size_t j = 0; j < c.looks.columns; j++)
+        room += c.looks.column[j].levels + 2;
+    TRY_NEW(c.table, room);
+    TRY(choose_all(&c));
+    keep_something(e);
+    for (size_t j = 0; j < e->columns; j++)
+        used += (size_t)e->column[j].states;
+    TRY(check_memory(entry_table(e, used)));
+    memcpy(e->table, c.table, used * sizeof *c.table);
+    TRY(entry_set(e));
+    return find_followers(&c, train);
 }
 
 nicest_status roles_need_masks(const entry *e, const nicest_data *all, bool *need)
 {
-    mask_search s = {.e = e};
-    TRY(visit_all(all, search_row, &s));
-    *need = s.need;
+    OWNED_BY(row_walk_close) row_walk w = {0};
+    TRY(row_walk_begin(&w, all, 0));
+    *need = false;
+    while (!*need && row_walk_next(&w))
+        for (size_t i = 0; i < w.count * w.columns; i++) {
+            const entry_column *c = &e->column[i % w.columns];
+            bool value = c->role == ENTRY_VALUE && !(c->given > 0);
+            *need = *need || (value && (isnan(w.rows[i]) || c->states > 0));
+        }
     return NICEST_OK;
 }

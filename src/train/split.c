@@ -40,9 +40,10 @@ static nicest_status half_distinct(const search *s, bool *found)
 {
     size_t bits = 2 * s->distinct > FEWEST_BITS ? 2 * s->distinct : FEWEST_BITS;
     size_t bytes = bits / 8 + 1, most = 0;
-    unsigned char *seen = memory_new(s->columns, bytes);
-    size_t *set = memory_new(s->columns, sizeof *set);
-    for (size_t i = 0; seen && set && i < s->count; i++) {
+    OWNED unsigned char *seen = memory_new(s->columns, bytes);
+    OWNED_NEW(size_t *, set, s->columns);
+    TRY(check_memory(seen));
+    for (size_t i = 0; i < s->count; i++) {
         if (i > 0 && s->sorted[i].key == s->sorted[i - 1].key)
             continue;
         source_gather(s->data, s->index + s->sorted[i].place, 1, s->values);
@@ -53,67 +54,54 @@ static nicest_status half_distinct(const search *s, bool *found)
             *byte |= mask;
         }
     }
-    for (size_t j = 0; set && j < s->columns; j++)
+    for (size_t j = 0; j < s->columns; j++)
         most = set[j] > most ? set[j] : most;
     double m = (double)bits;
     *found = (double)most >= m * -expm1(-0.5 * (double)s->distinct / m) - 0.5;
-    nicest_status status = check_memory(seen && set);
-    memory_free(seen);
-    memory_free(set);
-    return status;
+    return NICEST_OK;
 }
 
 static nicest_status are_copies(const search *s, bool *copies)
 {
-    double ratio = 0;
     *copies = false;
     if (s->distinct < s->count)
         TRY(half_distinct(s, copies));
-    if (*copies) {
-        /* Share of pairs of rows that are equal, to that of independent columns, from random pairs.
-         */
-        double equal = 0, expected = 1, n = (double)s->count;
-        double *same = memory_new(s->columns, sizeof *same);
-        double *row = memory_new(2 * s->columns, sizeof *row);
-        nicest_status status = check_memory(same && row);
-        for (size_t i = 0, run = 0; i < s->count; i++, run++) {
-            run = i > 0 && s->sorted[i].key == s->sorted[i - 1].key ? run : 0;
-            equal += 2 * (double)run / (n * (n - 1));
-        }
-        for (size_t i = 0; status == NICEST_OK && i < PAIRS; i++) {
-            double u[2];
-            random_uniform_double((random_stream){s->stream.seed, RANDOM_SPLIT, UINT32_MAX}, i, u,
-                                  2);
-            size_t a = (size_t)(u[0] * n), b = (size_t)(u[1] * (n - 1));
-            size_t pair[2] = {s->index[a], s->index[b + (b >= a)]};
-            source_gather(s->data, pair, 2, row);
-            for (size_t j = 0; j < s->columns; j++)
-                same[j] += random_fold(0, row[j]) == random_fold(0, row[s->columns + j]);
-        }
-        for (size_t j = 0; status == NICEST_OK && j < s->columns; j++)
-            expected *= (same[j] + 1) / (PAIRS + 1);
-        ratio = equal / expected;
-        memory_free(same);
-        memory_free(row);
-        TRY(status);
+    if (!*copies)
+        return NICEST_OK;
+    /* Share of pairs of rows that are equal, to that of independent columns, from random pairs. */
+    double equal = 0, expected = 1, n = (double)s->count;
+    OWNED_NEW(double *, same, s->columns);
+    OWNED_NEW(double *, row, 2 * s->columns);
+    for (size_t i = 0, run = 0; i < s->count; i++, run++) {
+        run = i > 0 && s->sorted[i].key == s->sorted[i - 1].key ? run : 0;
+        equal += 2 * (double)run / (n * (n - 1));
     }
-    *copies = ratio > 2;
+    for (size_t i = 0; i < PAIRS; i++) {
+        double u[2];
+        random_uniform_double((random_stream){s->stream.seed, RANDOM_SPLIT, UINT32_MAX}, i, u, 2);
+        size_t a = (size_t)(u[0] * n), b = (size_t)(u[1] * (n - 1));
+        size_t pair[2] = {s->index[a], s->index[b + (b >= a)]};
+        source_gather(s->data, pair, 2, row);
+        for (size_t j = 0; j < s->columns; j++)
+            same[j] += random_fold(0, row[j]) == random_fold(0, row[s->columns + j]);
+    }
+    for (size_t j = 0; j < s->columns; j++)
+        expected *= (same[j] + 1) / (PAIRS + 1);
+    *copies = equal / expected > 2;
     return NICEST_OK;
 }
 
 /* The groups in the order in which a shuffle first meets them. */
 static nicest_status lay_groups(split *out, const search *s, bool copies)
 {
-    uint32_t *shuffle = memory_new(s->count, sizeof *shuffle);
-    size_t *run = memory_new(s->count, sizeof *run); /* of each row, 0 once it is laid; from 1 */
-    nicest_status status = check_memory(shuffle && run);
-    if (status == NICEST_OK)
-        random_permutation(s->stream, shuffle, s->count);
-    for (size_t i = 0, first = 0; status == NICEST_OK && i < s->count; i++) {
+    OWNED_NEW(uint32_t *, shuffle, s->count);
+    OWNED_NEW(size_t *, run, s->count); /* of each row, 0 once it is laid; from 1 */
+    random_permutation(s->stream, shuffle, s->count);
+    for (size_t i = 0, first = 0; i < s->count; i++) {
         first = i > 0 && s->sorted[i].key == s->sorted[i - 1].key ? first : i;
         run[s->sorted[i].place] = first + 1;
     }
-    for (size_t i = 0; status == NICEST_OK && i < s->count; i++) {
+    for (size_t i = 0; i < s->count; i++) {
         size_t place = shuffle[i], at = run[place];
         if (at == 0)
             continue;
@@ -128,55 +116,49 @@ static nicest_status lay_groups(split *out, const search *s, bool copies)
             out->row[out->rows++] = s->index[member->place];
         }
     }
-    if (status == NICEST_OK)
-        out->begin[out->groups] = out->rows;
-    memory_free(shuffle);
-    memory_free(run);
-    return status;
+    out->begin[out->groups] = out->rows;
+    return NICEST_OK;
 }
 
 nicest_status split_open(split *out, const nicest_data *data, const size_t *index, size_t count,
                          random_stream stream)
 {
-    size_t d = nicest_data_columns(data), *own = memory_new(count, sizeof *own);
+    size_t d = nicest_data_columns(data);
     bool copies = false;
+    OWNED_NEW(size_t *, own, count);
+    OWNED_NEW(keyed *, sorted, count);
+    OWNED double *values = memory_new(CHUNK, d * sizeof *values);
+    OWNED_BY(split_close)
+    split made = {.row = memory_new(count, sizeof *made.row),
+                  .begin = memory_new(count + 1, sizeof *made.begin)};
+    TRY(check_memory(values && made.row && made.begin));
+    for (size_t i = 0; i < count; i++)
+        own[i] = i;
     search s = {.data = data,
                 .index = index ? index : own,
                 .count = count,
                 .columns = d,
-                .sorted = memory_new(count, sizeof *s.sorted),
-                .values = memory_new(CHUNK, d * sizeof *s.values),
+                .sorted = sorted,
+                .values = values,
                 .stream = stream};
-    *out = (split){.row = memory_new(count, sizeof *out->row),
-                   .begin = memory_new(count + 1, sizeof *out->begin)};
-    bool whole = own && s.sorted && s.values && out->row && out->begin;
-    nicest_status status = check_memory(whole);
-    for (size_t i = 0; own && i < count; i++)
-        own[i] = i;
-    if (status == NICEST_OK) {
-        for (size_t first = 0; first < s.count; first += CHUNK) {
-            size_t some = s.count - first < CHUNK ? s.count - first : CHUNK;
-            source_gather(s.data, s.index + first, some, s.values);
-            for (size_t i = 0; i < some; i++) {
-                uint64_t key = 0;
-                for (size_t j = 0; j < s.columns; j++)
-                    key = random_fold(key, s.values[i * s.columns + j]);
-                s.sorted[first + i] = (keyed){key, first + i};
-            }
+    for (size_t first = 0; first < count; first += CHUNK) {
+        size_t some = count - first < CHUNK ? count - first : CHUNK;
+        source_gather(data, s.index + first, some, values);
+        for (size_t i = 0; i < some; i++) {
+            uint64_t key = 0;
+            for (size_t j = 0; j < d; j++)
+                key = random_fold(key, values[i * d + j]);
+            sorted[first + i] = (keyed){key, first + i};
         }
-        qsort(s.sorted, s.count, sizeof *s.sorted, by_key);
-        for (size_t i = 0; i < s.count; i++)
-            s.distinct += i == 0 || s.sorted[i].key != s.sorted[i - 1].key;
-        status = are_copies(&s, &copies);
     }
-    if (status == NICEST_OK)
-        status = lay_groups(out, &s, copies);
-    memory_free(own);
-    memory_free(s.sorted);
-    memory_free(s.values);
-    if (status != NICEST_OK)
-        split_close(out);
-    return status;
+    qsort(sorted, count, sizeof *sorted, by_key);
+    for (size_t i = 0; i < count; i++)
+        s.distinct += i == 0 || sorted[i].key != sorted[i - 1].key;
+    TRY(are_copies(&s, &copies));
+    TRY(lay_groups(&made, &s, copies));
+    *out = made;
+    made = (split){0};
+    return NICEST_OK;
 }
 
 void split_close(split *s)
@@ -195,12 +177,10 @@ nicest_status split_take(nicest_data **out, const split *s, const nicest_data *d
         return NICEST_OK;
     if (!once)
         return nicest_data_select(out, data, s->row + at, end - at);
-    size_t *index = memory_new(count, sizeof *index);
-    for (size_t g = 0; index && g < count; g++)
+    OWNED_NEW(size_t *, index, count);
+    for (size_t g = 0; g < count; g++)
         index[g] = s->row[s->begin[first + g]];
-    nicest_status status = index ? nicest_data_select(out, data, index, count) : fail_memory();
-    memory_free(index);
-    return status;
+    return nicest_data_select(out, data, index, count);
 }
 
 nicest_status split_leave(nicest_data **out, const split *s, const nicest_data *data, size_t first,
@@ -208,11 +188,9 @@ nicest_status split_leave(nicest_data **out, const split *s, const nicest_data *
 {
     assert(first + count <= s->groups);
     size_t kept = 0, at = s->begin[first], end = s->begin[first + count];
-    size_t *index = memory_new(s->rows, sizeof *index);
-    for (size_t i = 0; index && i < s->rows; i++)
+    OWNED_NEW(size_t *, index, s->rows);
+    for (size_t i = 0; i < s->rows; i++)
         if (i < at || i >= end)
             index[kept++] = s->row[i];
-    nicest_status status = index ? nicest_data_select(out, data, index, kept) : fail_memory();
-    memory_free(index);
-    return status;
+    return nicest_data_select(out, data, index, kept);
 }

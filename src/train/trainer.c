@@ -32,44 +32,44 @@ static const double RATE_CUT = 0.1;
 
 /* What rows can serve. */
 typedef struct row_survey {
-    size_t *index;       /* in order, [rows]; the caller's */
+    size_t *index;       /* in order, [rows] */
     size_t count, holed; /* how many; and of these have a missing value */
     size_t empty;        /* the first column without a finite value in any row; columns: none */
 } row_survey;
+
+static void survey_close(row_survey *s)
+{
+    memory_free(s->index);
+}
 
 /* Of rows whose weight is not 0: all without infinities and NaN, or with `holes` with some value.
  */
 static nicest_status survey_rows(const nicest_data *data, bool holes, row_survey *s)
 {
-    enum { CHUNK = 64 };
-    size_t n = nicest_data_rows(data), d = nicest_data_columns(data);
+    size_t d = nicest_data_columns(data);
     const double *weights = nicest_data_weights(data);
-    memory_group memory = {0};
-    double *rows = memory_join(&memory, CHUNK * d, sizeof *rows);
-    bool *seen = memory_join(&memory, d, sizeof *seen);
-    *s = (row_survey){.index = memory_new(n, sizeof *s->index)};
-    nicest_status status = memory.lacking || !s->index ? fail_memory() : NICEST_OK;
-    for (size_t first = 0; status == NICEST_OK && first < n; first += CHUNK) {
-        size_t some = n - first < CHUNK ? n - first : CHUNK;
-        status = nicest_data_read(data, first, some, rows);
-        for (size_t i = 0; status == NICEST_OK && i < some; i++) {
+    OWNED_BY(row_walk_close) row_walk w = {0};
+    TRY(row_walk_begin(&w, data, 64));
+    OWNED_NEW(bool *, seen, d);
+    TRY_NEW(s->index, nicest_data_rows(data));
+    while (row_walk_next(&w))
+        for (size_t i = 0; i < w.count; i++) {
             size_t missing = 0, infinite = 0;
             for (size_t j = 0; j < d; j++) {
-                double value = rows[i * d + j];
+                double value = w.rows[i * d + j];
                 missing += isnan(value);
                 infinite += isinf(value);
                 seen[j] = seen[j] || isfinite(value);
             }
-            if (infinite || missing > (holes ? d - 1 : 0) || (weights && !(weights[first + i] > 0)))
+            if (infinite || missing > (holes ? d - 1 : 0) ||
+                (weights && !(weights[w.first + i] > 0)))
                 continue;
-            s->index[s->count++] = first + i;
+            s->index[s->count++] = w.first + i;
             s->holed += missing > 0;
         }
-    }
-    while (status == NICEST_OK && s->empty < d && seen[s->empty])
+    while (s->empty < d && seen[s->empty])
         s->empty++;
-    memory_leave(&memory);
-    return status;
+    return NICEST_OK;
 }
 
 static nicest_status check_share(const char *what, double share)
@@ -108,53 +108,41 @@ static nicest_status keep_finite(trainer *t, const nicest_data *data, row_survey
 static nicest_status split_training(trainer *t, const nicest_data *data, bool has_valid,
                                     double valid, double calibration)
 {
-    split s = {0};
+    OWNED_BY(split_close) split s = {0};
+    OWNED_BY(survey_close) row_survey rows = {0};
     random_stream stream = {t->options.seed, RANDOM_SPLIT, 0};
-    row_survey rows = {0};
-    nicest_status status = keep_finite(t, data, &rows);
-    if (status == NICEST_OK)
-        TRY_TO(split_open(&s, data, rows.index, rows.count, stream));
+    TRY(keep_finite(t, data, &rows));
+    TRY(split_open(&s, data, rows.index, rows.count, stream));
     if (s.groups < s.rows)
         words_add(&t->said, "copies: %zu of %zu rows repeat others; copies stay in one part",
                   s.rows - s.groups, s.rows);
     recipe_shares(s.groups, has_valid, &valid, &calibration);
-    if (status == NICEST_OK && !has_valid && !(valid + calibration < 1))
-        status = fail(NICEST_E_ARGUMENT, "the shares of validation and calibration leave no row");
-    if (status != NICEST_OK)
-        goto done;
+    TRY(require(has_valid || valid + calibration < 1,
+                "the shares of validation and calibration leave no row"));
     size_t stop = has_valid ? 0 : (size_t)(valid * (double)s.groups);
     size_t held_out = has_valid ? 0 : (size_t)(calibration * (double)s.groups);
     size_t learn = s.groups - stop - held_out;
-    TRY_TO(split_take(&t->rows.train, &s, data, 0, learn, false));
-    TRY_TO(split_take(&t->rows.valid, &s, data, learn, stop, false));
-    TRY_TO(split_take(&t->rows.held_out, &s, data, learn + stop, held_out, true));
+    TRY(split_take(&t->rows.train, &s, data, 0, learn, false));
+    TRY(split_take(&t->rows.valid, &s, data, learn, stop, false));
+    TRY(split_take(&t->rows.held_out, &s, data, learn + stop, held_out, true));
     if (learn + stop <= RACE_FOLDS_BELOW)
-        TRY_TO(split_take(&t->rows.both, &s, data, 0, learn + stop, false));
-done:
-    split_close(&s);
-    memory_free(rows.index);
-    return status;
+        TRY(split_take(&t->rows.both, &s, data, 0, learn + stop, false));
+    return NICEST_OK;
 }
 
 /* Given validation rows: half of them stop training, the other half calibrate. */
 static nicest_status split_valid(trainer *t, const nicest_data *data, bool calibrate)
 {
-    split s = {0};
+    OWNED_BY(split_close) split s = {0};
+    OWNED_BY(survey_close) row_survey rows = {0};
     random_stream stream = {t->options.seed, RANDOM_SPLIT, 0};
-    row_survey rows;
-    nicest_status status = survey_rows(data, t->holes, &rows);
-    if (status == NICEST_OK && !rows.count)
-        status = fail(NICEST_E_DATA, "the validation data has no usable row");
-    if (status != NICEST_OK)
-        goto done;
-    TRY_TO(split_open(&s, data, rows.index, rows.count, stream));
+    TRY(survey_rows(data, t->holes, &rows));
+    if (!rows.count)
+        return fail(NICEST_E_DATA, "the validation data has no usable row");
+    TRY(split_open(&s, data, rows.index, rows.count, stream));
     size_t held_out = calibrate ? s.groups / 2 : 0, stop = s.groups - held_out;
-    TRY_TO(split_take(&t->rows.valid, &s, data, 0, stop, false));
-    TRY_TO(split_take(&t->rows.held_out, &s, data, stop, held_out, true));
-done:
-    split_close(&s);
-    memory_free(rows.index);
-    return status;
+    TRY(split_take(&t->rows.valid, &s, data, 0, stop, false));
+    return split_take(&t->rows.held_out, &s, data, stop, held_out, true);
 }
 
 static nicest_status split_rows(trainer *t, const nicest_data *train, const nicest_data *valid)
@@ -166,8 +154,8 @@ static nicest_status split_rows(trainer *t, const nicest_data *train, const nice
     if (valid) /* by default some of it calibrates */
         TRY(split_valid(t, valid, !(o->calibration_share <= 0)));
     words_add(&t->said, "rows: %zu to train, %zu to stop early, %zu to calibrate",
-              nicest_data_rows(t->rows.train), t->rows.valid ? nicest_data_rows(t->rows.valid) : 0,
-              t->rows.held_out ? nicest_data_rows(t->rows.held_out) : 0);
+              nicest_data_rows(t->rows.train), nicest_data_rows(t->rows.valid),
+              nicest_data_rows(t->rows.held_out));
     return NICEST_OK;
 }
 
@@ -302,8 +290,7 @@ int run_patience(const trainer *t)
 static nicest_status open_run(trainer *t)
 {
     size_t n = nicest_data_rows(t->rows.train), parameters = t->flow->tensors.trainable;
-    size_t valid = t->rows.valid ? nicest_data_rows(t->rows.valid) : 0;
-    size_t held_out = t->rows.held_out ? nicest_data_rows(t->rows.held_out) : 0;
+    size_t valid = nicest_data_rows(t->rows.valid), held_out = nicest_data_rows(t->rows.held_out);
     size_t scored = valid > held_out ? valid : held_out;
     scored = scored > TRAIN_SCORED ? scored : TRAIN_SCORED;
     bool bf16 = t->options.precision == NICEST_BF16;
@@ -334,8 +321,7 @@ static nicest_status open_run(trainer *t)
                     "to train on",
                     t->recipe.accumulate, t->recipe.batch, n);
     /* Validation takes at most a tenth of the time: its rows cost a third of a step's. */
-    size_t rows = t->rows.valid ? nicest_data_rows(t->rows.valid) : 0;
-    size_t steps = (10 * rows + 3 * t->recipe.batch - 1) / (3 * t->recipe.batch);
+    size_t steps = (10 * valid + 3 * t->recipe.batch - 1) / (3 * t->recipe.batch);
     steps = steps > t->batches ? steps : t->batches;
     t->valid_every = steps > 20 ? steps : 20;
     t->recipe.patience = run_patience(t);
@@ -471,15 +457,12 @@ static nicest_status prepare_training(trainer *t, const nicest_data *train,
     t->deviation = t->mean + d;
     t->state.copula_logp = t->state.mixture_logp = NAN;
     TRY(recognise_columns(t, &t->entry, &shape, plain || height > 0));
-    char *classes = write_classes(&t->entry);
-    if (t->entry.categories && !classes)
-        return fail_memory();
+    OWNED char *classes = write_classes(&t->entry);
+    TRY(check_memory(classes || !t->entry.categories));
     shape.columns = t->entry.values;
     shape.context = t->entry.context;
     shape.classes = classes;
-    nicest_status status = recipe_choose(&t->recipe, &t->options, &shape, &t->said);
-    memory_free(classes);
-    TRY(status);
+    TRY(recipe_choose(&t->recipe, &t->options, &shape, &t->said));
     t->shift = (shift){t->recipe.shift, height, width, channels, t->options.seed};
     if (t->options.init) {
         /* As it was, its centres too; mean and deviation are those of the rows at hand. */
@@ -932,23 +915,18 @@ static nicest_status describe_model(trainer *t, nicest_model *model)
     const nicest_data *data = t->rows.train;
     size_t d = nicest_data_columns(data);
     unsigned height, width, channels;
-    const char **names = memory_new(d, sizeof *names);
-    TRY(check_memory(names));
+    OWNED_NEW(const char **, names, d);
     for (size_t j = 0; j < d; j++)
         names[j] = nicest_data_column_name(data, j);
     nicest_data_image(data, &height, &width, &channels);
-    nicest_status status =
-        model_set_schema(model, names, height, width, channels, nicest_data_type(data));
-    memory_free(names);
-    TRY(status);
+    TRY(model_set_schema(model, names, height, width, channels, nicest_data_type(data)));
     TRY(model_set_array(model, "columns.mean", t->mean, d));
     TRY(model_set_array(model, "columns.deviation", t->deviation, d));
-    char *record = record_training(&t->state, &t->recipe, &t->options, &t->result,
-                                   t->rows.valid ? nicest_data_rows(t->rows.valid) : 0,
-                                   t->rows.held_out ? nicest_data_rows(t->rows.held_out) : 0);
-    status = record ? model_set_entry(model, MODEL_TRAINING, record) : fail_memory();
-    memory_free(record);
-    return status;
+    OWNED char *record =
+        record_training(&t->state, &t->recipe, &t->options, &t->result,
+                        nicest_data_rows(t->rows.valid), nicest_data_rows(t->rows.held_out));
+    TRY(check_memory(record));
+    return model_set_entry(model, MODEL_TRAINING, record);
 }
 
 /* The held-out rows, with the standard error of their mean. */
@@ -993,47 +971,43 @@ static nicest_status describe_columns(const trainer *t, nicest_model *model)
     const nicest_data *data = t->rows.train, *given = t->given;
     size_t d = nicest_data_columns(data), n = nicest_data_columns(given), count, left_out = 0;
     char *const *before = source_left(given, &count);
-    const char **left = memory_new(count + n, sizeof *left);
-    column_kind *kinds = memory_new(d, sizeof *kinds); /* borrowed ones */
-    nicest_status status = check_memory(left && kinds);
-    for (size_t i = 0; status == NICEST_OK && i < count; i++)
+    OWNED_NEW(const char **, left, count + n);
+    OWNED_NEW(column_kind *, kinds, d); /* borrowed ones */
+    for (size_t i = 0; i < count; i++)
         left[left_out++] = before[i];
-    for (size_t j = 0, i = 0; status == NICEST_OK && j < n; j++) {
+    for (size_t j = 0, i = 0; j < n; j++) {
         const char *name = nicest_data_column_name(given, j);
         if (i < d && !strcmp(name, nicest_data_column_name(data, i)))
             i++;
         else
             left[left_out++] = name;
     }
-    for (size_t j = 0; status == NICEST_OK && j < d; j++)
+    for (size_t j = 0; j < d; j++)
         kinds[j] = *source_kind(data, j);
-    if (status == NICEST_OK)
-        status = model_set_columns(model, kinds, left, left_out);
-    memory_free(left);
-    memory_free(kinds);
-    return status;
+    return model_set_columns(model, kinds, left, left_out);
+}
+
+/* A model of the weights that are in place now. */
+static void drop_model(nicest_model **model)
+{
+    nicest_model_free(*model);
 }
 
 /* A model of the weights that are in place now. */
 static nicest_status make_model(trainer *t, double logp, nicest_model **model)
 {
     flow *f = NULL;
-    nicest_model *made = NULL;
+    OWNED_BY(drop_model) nicest_model *made = NULL;
     TRY(fill_result(t, logp));
     TRY(copy_flow(&f, t->flow));
     TRY(model_new(&made, f));
     t->result.chosen = t->said.text;
-    nicest_status status = model_say(made, t->said.text);
-    if (status == NICEST_OK)
-        status = describe_model(t, made);
-    if (status == NICEST_OK)
-        status = describe_columns(t, made);
+    TRY(model_say(made, t->said.text));
+    TRY(describe_model(t, made));
+    TRY(describe_columns(t, made));
     t->result.chosen = model_said(made);
-    if (status == NICEST_OK)
-        *model = made;
-    else
-        nicest_model_free(made);
-    return status;
+    *model = memory_take(&made);
+    return NICEST_OK;
 }
 
 /* The kept weights, or those of a moment between two validations where they are better; training
@@ -1076,58 +1050,54 @@ static nicest_status leave_out(trainer *t, const nicest_data **train, const nice
 {
     size_t n = nicest_data_columns(*train), kept = 0;
     unsigned height, width, channels;
-    size_t *place = memory_new(n, sizeof *place);
-    nicest_column_facts *facts = memory_new(n, sizeof *facts);
-    nicest_status status = check_memory(place && facts);
+    OWNED_NEW(size_t *, place, n);
+    OWNED_NEW(nicest_column_facts *, facts, n);
     nicest_data_image(*train, &height, &width, &channels);
-    bool all = height || t->options.spec || t->options.init; /* nobody chooses then */
-    if (status == NICEST_OK && !all)
-        status = nicest_data_facts(*train, facts);
-    for (size_t j = 0; status == NICEST_OK && j < n; j++) {
+    if (height || t->options.spec || t->options.init) /* nobody chooses then */
+        return NICEST_OK;
+    TRY(nicest_data_facts(*train, facts));
+    for (size_t j = 0; j < n; j++) {
         const char *name = nicest_data_column_name(*train, j);
-        bool stays = all || (nicest_data_column_kind(*train, j) != NICEST_CATEGORY &&
-                             list_has(t->options.given, name));
-        const char *why = stays ? NULL : facts[j].advice;
+        bool given = nicest_data_column_kind(*train, j) != NICEST_CATEGORY &&
+                     list_has(t->options.given, name);
+        const char *why = given ? NULL : facts[j].advice;
         if (why)
             words_add(&t->said, "column %s: left out, since %s (--drop %s says so too)", name, why,
                       name);
         else
             place[kept++] = j;
     }
-    if (status == NICEST_OK && kept > 0 && kept < n) {
-        status = nicest_data_take(&t->useful[0], *train, place, kept);
-        if (status == NICEST_OK && *valid)
-            status = nicest_data_take(&t->useful[1], *valid, place, kept);
-        *train = status == NICEST_OK ? t->useful[0] : *train;
-        *valid = status == NICEST_OK && *valid ? t->useful[1] : *valid;
-    } else if (status == NICEST_OK && !kept) {
-        status =
-            fail(NICEST_E_DATA, "no column has anything to learn: numbers only count, times only "
-                                "rise, words are all different");
+    if (!kept)
+        return fail(NICEST_E_DATA, "no column has anything to learn: numbers only count, times "
+                                   "only rise, words are all different");
+    if (kept == n)
+        return NICEST_OK;
+    TRY(nicest_data_take(&t->useful[0], *train, place, kept));
+    *train = t->useful[0];
+    if (*valid) {
+        TRY(nicest_data_take(&t->useful[1], *valid, place, kept));
+        *valid = t->useful[1];
     }
-    memory_free(place);
-    memory_free(facts);
-    return status;
+    return NICEST_OK;
+}
+
+static void drop_trainer(nicest_trainer **t)
+{
+    nicest_trainer_free(*t);
 }
 
 nicest_status trainer_new(nicest_trainer **out, const nicest_data *train, const nicest_data *valid,
                           const nicest_train_options *options)
 {
-    nicest_trainer *t = memory_new(1, sizeof *t);
+    OWNED_BY(drop_trainer) nicest_trainer *t = memory_new(1, sizeof *t);
     TRY(check_memory(t));
     t->options = *options;
     t->given = train;
-    nicest_status status = leave_out(t, &train, &valid);
+    TRY(leave_out(t, &train, &valid));
     t->rows.all = train;
-    if (status == NICEST_OK)
-        status = prepare_training(t, train, valid);
-    if (status == NICEST_OK)
-        status = begin(t);
-    if (status == NICEST_OK && t->said.lacking)
-        status = fail_memory();
-    if (status == NICEST_OK)
-        *out = t;
-    else
-        nicest_trainer_free(t);
-    return status;
+    TRY(prepare_training(t, train, valid));
+    TRY(begin(t));
+    TRY(check_memory(!t->said.lacking));
+    *out = memory_take(&t);
+    return NICEST_OK;
 }
