@@ -215,6 +215,19 @@ const char *number_scan_places(const char *text, double *value, int *places)
     return end;
 }
 
+bool number_whole(const char *text, size_t size, uint64_t most, uint64_t *value)
+{
+    uint64_t sum = 0;
+    for (size_t i = 0; i < size; i++) {
+        unsigned digit = (unsigned)(unsigned char)text[i] - '0';
+        if (digit > 9 || digit > most || sum > (most - digit) / 10)
+            return false;
+        sum = sum * 10 + digit;
+    }
+    *value = size > 0 ? sum : *value;
+    return size > 0;
+}
+
 /* Lower-case comparison with one of a few words. */
 static bool is_word(const char *text, size_t size, const char *word)
 {

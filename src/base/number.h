@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 /* Reads [+-]digits[.digits][e[+-]digits] at `text`, which ends with a character that cannot belong
  * to a number (NUL, a separator, a line's end). Correctly rounded. Returns the end of the number,
@@ -19,6 +20,9 @@ const char *number_scan_places(const char *text, double *value, int *places);
  * ... text[size] must be readable and end a number. */
 bool number_read(const char *text, size_t size, double *value);
 bool number_read_places(const char *text, size_t size, double *value, int *places);
+
+/* The whole of text[size], digits alone, as a number of at most `most`. */
+bool number_whole(const char *text, size_t size, uint64_t most, uint64_t *value);
 
 enum { NUMBER_SIZE = 32 };
 

@@ -285,31 +285,15 @@ static nicest_status fail_fields(const csv_stream *s, const record *r, size_t co
                 count == 1 ? "" : "s", s->fields);
 }
 
-/* Fields of any kind. */
-static nicest_status read_slowly(csv_stream *s, const record *r, row_state *state)
-{
-    const char *p = r->begin, *text;
-    size_t size, column = 0;
-    for (;; p++, column++) {
-        if (column == s->fields)
-            return fail_fields(s, r, column + 1);
-        TRY(field_take(&s->how, &s->room, &p, r->end, &text, &size));
-        if (s->role[column] != 0)
-            TRY(read_field(s, column, text, size, r->line, state));
-        if (p == r->end)
-            break;
-    }
-    return column + 1 == s->fields ? NICEST_OK : fail_fields(s, r, column + 1);
-}
-
-/* A line without quotes. Every pass of the loop ends with p at a separator or at the end. */
-static nicest_status read_quickly(csv_stream *s, const record *r, row_state *state)
+/* The fields of a line. Every pass of the loop ends with p at a separator or at the end. Numbers of
+ * a line without quotes go straight from the buffer into the row. */
+static nicest_status read_fields(csv_stream *s, const record *r, row_state *state)
 {
     const char *p = r->begin, *end = r->end, *text, *stop;
     const char separator = s->how.separator == ' ' ? '\n' : s->how.separator;
     size_t size, column = 0, fields = s->fields;
     int places;
-    bool quick = !s->how.missing_numbers && s->how.decimal != ',';
+    bool quick = !r->quoted && !s->how.missing_numbers && s->how.decimal != ',';
     for (;; p++, column++) {
         if (column == fields)
             return fail_fields(s, r, column + 1);
@@ -347,7 +331,7 @@ static nicest_status next_row(csv_stream *s, double *row, double *label, bool *g
             return NICEST_OK;
         row_state state = {row, NAN, true, NO_COLUMN, ""};
         bool hash = s->hash && *r.begin == '#';
-        nicest_status status = r.quoted ? read_slowly(s, &r, &state) : read_quickly(s, &r, &state);
+        nicest_status status = read_fields(s, &r, &state);
         if (hash && (status == NICEST_E_FORMAT || (status == NICEST_OK && s->fields == 1))) {
             s->comments++;
             continue;

@@ -17,6 +17,7 @@
 #endif
 
 #include "base/memory.h"
+#include "base/number.h"
 #include "base/status.h"
 #include "data/formats.h"
 #include "data/shape.h"
@@ -134,15 +135,12 @@ static nicest_status read_type(npy_array *a, const char *p, const char *place)
 
 static bool read_npy_axis(const char **p, size_t *axis)
 {
-    size_t value = 0;
-    const char *start = *p;
-    for (; **p >= '0' && **p <= '9'; ++*p) {
-        if (value > SIZE_MAX / 20)
-            return false;
-        value = value * 10 + (size_t)(**p - '0');
-    }
-    *axis = value;
-    return *p > start;
+    size_t digits = strspn(*p, "0123456789");
+    uint64_t value;
+    bool good = number_whole(*p, digits, SIZE_MAX / 2, &value);
+    *axis = good ? (size_t)value : 0;
+    *p += digits;
+    return good;
 }
 
 /* (3, 4) */

@@ -54,16 +54,13 @@ static bool is_name(const column_list *list, size_t column, const char *text, si
     return strlen(name) == length && memcmp(name, text, length) == 0;
 }
 
+/* A number of a column or an axis, from 1. */
 static bool read_number(const char *text, size_t length, size_t most, size_t *number)
 {
-    size_t value = 0;
-    for (size_t i = 0; i < length; i++) {
-        if (text[i] < '0' || text[i] > '9' || value > most)
-            return false;
-        value = value * 10 + (size_t)(text[i] - '0');
-    }
-    *number = value;
-    return length > 0 && value >= 1 && value <= most;
+    uint64_t value;
+    bool good = number_whole(text, length, most, &value) && value >= 1;
+    *number = good ? (size_t)value : *number;
+    return good;
 }
 
 /* NO_COLUMN when nothing fits; two columns of the name are an error. */
@@ -88,7 +85,18 @@ static nicest_status find_column(const column_list *list, const char *option, co
 
 /* ---------------------------------------------------------------- lists of columns */
 
-typedef void (*column_visitor)(void *context, size_t column);
+typedef struct chooser {
+    selection *s;
+    unsigned char *taken; /* [count of the list]: 1 chosen, 2 dropped */
+} chooser;
+
+/* A column that was named twice is taken once. */
+static void choose_column(chooser *c, size_t column, bool drop)
+{
+    if (!drop && c->taken[column] == 0)
+        c->s->columns[c->s->count++] = column;
+    c->taken[column] = drop ? 2 : 1;
+}
 
 /* "3-7" by number. */
 static bool read_range(const column_list *list, const char *text, size_t length, size_t *first,
@@ -103,72 +111,51 @@ static bool read_range(const column_list *list, const char *text, size_t length,
 }
 
 /* `beside`: what is not there is passed over. */
-static nicest_status visit_item(const column_list *list, const char *option, bool beside,
-                                const char *text, size_t length, column_visitor visit,
-                                void *context)
+static nicest_status choose_item(chooser *c, const column_list *list, const char *option, bool drop,
+                                 bool beside, const char *text, size_t length)
 {
     size_t column, last;
     TRY(find_column(list, option, text, length, &column));
     if (column != NO_COLUMN) {
-        visit(context, column);
+        choose_column(c, column, drop);
         return NICEST_OK;
     }
     if (!read_range(list, text, length, &column, &last))
         return beside ? NICEST_OK : fail_unknown(list, option, text, length);
     for (; column <= last; column++)
-        visit(context, column - 1);
+        choose_column(c, column - 1, drop);
     return NICEST_OK;
 }
 
 /* Items between commas; the whole text first, because a name may hold a comma. */
-static nicest_status visit_list(const column_list *list, const char *option, bool beside,
-                                const char *text, column_visitor visit, void *context)
+static nicest_status choose_list(chooser *c, const column_list *list, const char *option, bool drop,
+                                 bool beside, const char *text)
 {
     size_t column, length = strlen(text);
     TRY(find_column(list, option, text, length, &column));
     if (column != NO_COLUMN)
-        return visit_item(list, option, beside, text, length, visit, context);
+        return choose_item(c, list, option, drop, beside, text, length);
     for (const char *item = text;; item += length + 1) {
         length = strcspn(item, ",");
-        TRY(visit_item(list, option, beside, item, length, visit, context));
+        TRY(choose_item(c, list, option, drop, beside, item, length));
         if (item[length] == '\0')
             return NICEST_OK;
     }
-}
-
-typedef struct chooser {
-    selection *s;
-    unsigned char *taken; /* [count of the list] */
-} chooser;
-
-/* A column that was named twice is taken once. */
-static void choose_column(void *context, size_t column)
-{
-    chooser *c = context;
-    if (c->taken[column] == 0)
-        c->s->columns[c->s->count++] = column;
-    c->taken[column] = 1;
-}
-
-static void drop_column(void *context, size_t column)
-{
-    chooser *c = context;
-    c->taken[column] = 2;
 }
 
 static nicest_status choose_columns(chooser *c, const column_list *list,
                                     const nicest_data_options *o)
 {
     if (o != NULL && o->columns != NULL) {
-        TRY(visit_list(list, "--columns", false, o->columns, choose_column, c));
+        TRY(choose_list(c, list, "--columns", false, false, o->columns));
     } else {
         for (size_t j = 0; j < list->data; j++)
-            choose_column(c, j);
+            choose_column(c, j, false);
     }
     if (o != NULL && o->drop != NULL)
-        TRY(visit_list(list, "--drop", o->beside != 0, o->drop, drop_column, c));
+        TRY(choose_list(c, list, "--drop", true, o->beside != 0, o->drop));
     if (c->s->label != NO_COLUMN)
-        drop_column(c, c->s->label);
+        choose_column(c, c->s->label, true);
     size_t weights = NO_COLUMN;
     if (o != NULL && o->weights != NULL) {
         size_t length = strlen(o->weights);
@@ -176,7 +163,7 @@ static nicest_status choose_columns(chooser *c, const column_list *list,
         if (weights == NO_COLUMN && !o->beside)
             return fail_unknown(list, "--weights", o->weights, length);
         if (weights != NO_COLUMN)
-            drop_column(c, weights);
+            choose_column(c, weights, true);
     }
     size_t kept = 0;
     for (size_t i = 0; i < c->s->count; i++) {
@@ -302,18 +289,11 @@ nicest_status selection_picture(const char *place, const nicest_data_options *op
 static bool read_bound(const char *text, size_t length, long long missing, long long *bound)
 {
     bool negative = length > 0 && *text == '-';
-    long long value = 0;
-    if (length == 0) {
-        *bound = missing;
-        return true;
-    }
-    for (size_t i = negative; i < length; i++) {
-        if (text[i] < '0' || text[i] > '9' || value > LLONG_MAX / 100)
-            return false;
-        value = value * 10 + (text[i] - '0');
-    }
-    *bound = negative ? -value : value;
-    return length > negative;
+    uint64_t value = 0;
+    if (length > 0 && !number_whole(text + negative, length - negative, LLONG_MAX / 10, &value))
+        return false;
+    *bound = length == 0 ? missing : negative ? -(long long)value : (long long)value;
+    return true;
 }
 
 slice slice_take(const char *text, size_t *length)

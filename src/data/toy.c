@@ -8,6 +8,7 @@
 
 #include <math.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/clones.h"
@@ -344,24 +345,6 @@ static const toy *find_toy(const char *text, size_t length)
     return NULL;
 }
 
-static bool read_whole(const char *text, size_t length, uint64_t most, uint64_t *value)
-{
-    uint64_t sum = 0;
-    for (size_t i = 0; i < length; i++) {
-        unsigned digit = (unsigned)(unsigned char)text[i] - '0';
-        if (digit > 9 || sum > (most - digit) / 10)
-            return false;
-        sum = sum * 10 + digit;
-    }
-    *value = sum;
-    return length > 0;
-}
-
-static bool is_key(const char *text, size_t length, const char *key)
-{
-    return strlen(key) == length && memcmp(text, key, length) == 0;
-}
-
 /* One "key=value"; `length` is that of all, `key` that of the part before '='. */
 static nicest_status read_parameter(toy_request *r, const char *text, size_t length, size_t key)
 {
@@ -369,20 +352,22 @@ static nicest_status read_parameter(toy_request *r, const char *text, size_t len
     const char *value = text + key + 1, *name = r->kind->name;
     size_t size = length - key - 1;
     uint64_t whole = 0;
-    if (is_key(text, key, "noise") && r->kind->noise > 0) {
+    char word[8];
+    snprintf(word, sizeof word, "%.*s", (int)key, text);
+    if (strcmp(word, "noise") == 0 && r->kind->noise > 0) {
         if (!number_read(value, size, &r->noise) || !(r->noise >= LEAST_NOISE) ||
             !(r->noise <= MOST_NOISE))
             return fail(NICEST_E_ARGUMENT, "toy:%s: noise=%.*s: expected a number from %g to %g",
                         name, (int)size, value, LEAST_NOISE, MOST_NOISE);
         return NICEST_OK;
     }
-    if (!is_key(text, key, "n") && !is_key(text, key, "seed") && !is_key(text, key, "stream"))
+    if (strcmp(word, "n") != 0 && strcmp(word, "seed") != 0 && strcmp(word, "stream") != 0)
         return fail(NICEST_E_ARGUMENT,
                     "toy:%s: unknown parameter '%.*s': there are n, seed, "
                     "stream%s",
                     name, (int)key, text, r->kind->noise > 0 ? ", noise" : "");
     uint64_t most = *text == 'n' ? (uint64_t)1 << 40 : text[1] == 't' ? INT32_MAX : UINT64_MAX;
-    if (!read_whole(value, size, most, &whole) || (*text == 'n' && whole == 0))
+    if (!number_whole(value, size, most, &whole) || (*text == 'n' && whole == 0))
         return fail(NICEST_E_ARGUMENT, "toy:%s: %.*s: expected a whole number%s", name, (int)length,
                     text, *text == 'n' ? " of rows, at least 1" : "");
     if (*text == 'n')

@@ -280,48 +280,40 @@ static bool take_classes(categories *c, const size_t *classes)
     return true;
 }
 
+static void drop_categories(categories **c)
+{
+    if (*c)
+        categories_free(&(*c)->base.layer);
+}
+
 nicest_status categories_parse(const spec_line *l, const spec_shape *shape, char *canonical,
                                layer **out)
 {
     static const char *const keys[] = {"classes", "hidden", "activation", "dropout", NULL};
     const char *text = spec_option(l, "classes");
     char conditioner[SPEC_LINE - 128];
-    size_t *classes = memory_new(MOST_CATEGORIES, sizeof *classes);
-    categories *c = memory_new(1, sizeof *c);
+    OWNED_NEW(size_t *, classes, MOST_CATEGORIES);
+    OWNED_BY(drop_categories) categories *c = memory_new(1, sizeof *c);
     mlp_spec spec;
-    nicest_status status = NICEST_OK;
-    if (!classes || !c)
-        goto done;
+    TRY(check_memory(c));
     if (!shape->first)
-        status = spec_refuse(l, "'categories' stand before the other layers, and once");
-    else if (!spec_known_options(l, keys) || !text || !parse_classes(text, classes, &c->count))
-        status = spec_refuse(l, "expected 'categories classes=2,3x4,... hidden=WIDTHxDEPTH', and "
-                                "activation=relu|tanh|silu, dropout=P");
-    else
-        status = mlp_parse(l, &spec, conditioner);
-    if (status == NICEST_OK && strlen(text) + strlen(conditioner) + 32 > SPEC_LINE)
-        status = spec_refuse(l, "the line is too long");
-    if (status != NICEST_OK || !take_classes(c, classes))
-        goto done;
-    if (c->inputs > shape->context || !spec.hidden_count) {
-        status =
-            spec_refuse(l, "the context is too small for the categories (their classes and one "
-                           "more for each), or the net has no hidden layer");
-        goto done;
-    }
+        return spec_refuse(l, "'categories' stand before the other layers, and once");
+    if (!spec_known_options(l, keys) || !text || !parse_classes(text, classes, &c->count))
+        return spec_refuse(l, "expected 'categories classes=2,3x4,... hidden=WIDTHxDEPTH', and "
+                              "activation=relu|tanh|silu, dropout=P");
+    TRY(mlp_parse(l, &spec, conditioner));
+    if (strlen(text) + strlen(conditioner) + 32 > SPEC_LINE)
+        return spec_refuse(l, "the line is too long");
+    TRY(check_memory(take_classes(c, classes)));
+    if (c->inputs > shape->context || !spec.hidden_count)
+        return spec_refuse(l, "the context is too small for the categories (their classes and one "
+                              "more for each), or the net has no hidden layer");
     c->base.layer = (layer){&categories_class, shape->columns};
     c->given = shape->context - c->inputs;
     spec.input_end = c->input_end;
     spec.output_end = c->output_end;
     snprintf(canonical, SPEC_LINE, "categories classes=%s %s", text, conditioner);
-    if (mlp_open(&c->base.net, c->inputs, c->given, c->outputs, c->count, &spec)) {
-        *out = &c->base.layer;
-        c = NULL;
-    }
-done:
-    memory_free(classes);
-    if (c)
-        memory_free(c->classes);
-    memory_free(c);
-    return status;
+    TRY(check_memory(mlp_open(&c->base.net, c->inputs, c->given, c->outputs, c->count, &spec)));
+    *out = memory_take(&c);
+    return NICEST_OK;
 }

@@ -363,24 +363,31 @@ bool entry_finish_row(const entry *e, double *stored, bool clamp)
 
 /* ------------------------------------------------------------------ encoded rows */
 
+/* The class of column j and its one-hot vector; unknown where it is not above 0. */
+static void put_class(const entry *e, size_t j, double class, double *encoded)
+{
+    const entry_place *p = &e->place[j];
+    double *classes = encoded + e->values, *context = classes + e->categories + p->context;
+    bool known = class >= 0;
+    if (p->classes)
+        context[known ? (size_t) class : p->classes] = 1;
+    if (p->category != SIZE_MAX)
+        classes[p->category] = known ? class : NAN;
+}
+
 /* One-hot vectors, classes, and what needs no layer. */
 static void encode_classes(const entry *e, const double *row, double *encoded)
 {
-    double *classes = encoded + e->values, *context = classes + e->categories;
-    double *logp = context + e->context;
+    double *logp = encoded + e->width - 1;
     for (size_t j = 0; j < e->columns; j++) {
-        const entry_place *p = &e->place[j];
         if (e->column[j].role == ENTRY_FOLLOWS)
             *logp += log_followed(e, j, row);
-        if (!p->classes)
+        if (!e->place[j].classes)
             continue;
         double class = class_of_value(e, j, row[j]);
-        bool known = class >= 0;
         if (class == IMPOSSIBLE)
             *logp = -HUGE_VAL;
-        context[p->context + (known ? (size_t) class : p->classes)] = 1;
-        if (p->category != SIZE_MAX)
-            classes[p->category] = known ? class : NAN;
+        put_class(e, j, class, encoded);
     }
 }
 
@@ -442,16 +449,12 @@ void entry_latent_row(const entry *e, const double *latent, double *encoded)
             encode_value(e, j, latent, v - e->column[j].centre, encoded);
         else
             encoded[p->value] = v == -HUGE_VAL && p->classes ? NAN : v;
-        double *context = encoded + e->values + e->categories + p->context;
         double class = !p->classes      ? NAN
                        : !own           ? class_of_value(e, j, v)
                        : v == -HUGE_VAL ? 1
                        : isnan(v)       ? class_of_value(e, j, v)
                                         : 0;
-        if (p->classes)
-            context[class >= 0 ? (size_t) class : p->classes] = 1;
-        if (p->category != SIZE_MAX)
-            encoded[e->values + p->category] = class >= 0 ? class : NAN;
+        put_class(e, j, class, encoded);
     }
 }
 
@@ -459,17 +462,11 @@ void entry_given_row(const entry *e, const double *given, double *encoded)
 {
     begin_row(e, encoded);
     for (size_t j = 0; j < e->columns; j++) {
-        const entry_place *p = &e->place[j];
         bool known = given && e->column[j].given > 0;
-        double v = known ? given[j] : NAN,
-               class = known && p->classes ? class_of_value(e, j, v) : NAN;
         if (known)
-            encode_value(e, j, given, v - e->column[j].centre, encoded);
-        if (p->classes)
-            encoded[e->values + e->categories + p->context +
-                    (class >= 0 ? (size_t) class : p->classes)] = 1;
-        if (p->category != SIZE_MAX)
-            encoded[e->values + p->category] = NAN;
+            encode_value(e, j, given, given[j] - e->column[j].centre, encoded);
+        put_class(e, j, known && e->place[j].classes ? class_of_value(e, j, given[j]) : (double)NAN,
+                  encoded);
     }
 }
 

@@ -24,12 +24,16 @@ static bool open_entry(flow *f)
     return entry_natural(&f->entry, f->spec.columns, classes, count, f->spec.context - own);
 }
 
+static void drop_flow(flow **f)
+{
+    flow_free(*f);
+}
+
 nicest_status flow_new(flow **out, const char *spec_text, size_t most)
 {
-    flow *f;
-    TRY_NEW(f, 1);
-    nicest_status status;
-    TRY_TO(spec_parse(&f->spec, spec_text));
+    OWNED_BY(drop_flow) flow *f = memory_new(1, sizeof *f);
+    TRY(check_memory(f));
+    TRY(spec_parse(&f->spec, spec_text));
     for (size_t i = 0; i < f->spec.count; i++) {
         char prefix[32];
         snprintf(prefix, sizeof prefix, "layers.%zu", i);
@@ -38,16 +42,16 @@ nicest_status flow_new(flow **out, const char *spec_text, size_t most)
         if (flow_class(f, i)->tensors)
             flow_class(f, i)->tensors(f->spec.layers[i], prefix, &f->tensors);
     }
-    TRY_TO(check_memory(!f->tensors.failed));
+    TRY(check_memory(!f->tensors.failed));
     if (most && (f->spec.columns > most || f->spec.context > most || f->tensors.trainable > most ||
                  f->tensors.frozen > most))
-        TRY_TO(fail(NICEST_E_FORMAT, "the spec wants %zu parameters, more than there are",
-                    f->tensors.trainable + f->tensors.frozen));
-    TRY_TO(check_memory(open_entry(f)));
+        return fail(NICEST_E_FORMAT, "the spec wants %zu parameters, more than there are",
+                    f->tensors.trainable + f->tensors.frozen);
+    TRY(check_memory(open_entry(f)));
     /* Gives every layer its pointers into the two vectors. */
     f->theta = memory_new(f->tensors.trainable, sizeof(real));
     f->frozen = memory_new(f->tensors.frozen, sizeof(real));
-    TRY_TO(check_memory(f->theta && f->frozen));
+    TRY(check_memory(f->theta && f->frozen));
     for (size_t i = 0; i < f->tensors.count; i++) {
         tensor *t = &f->tensors.items[i];
         *t->slot = (t->trainable ? f->theta : f->frozen) + t->offset;
@@ -56,14 +60,11 @@ nicest_status flow_new(flow **out, const char *spec_text, size_t most)
         if (flow_class(f, i)->blocks)
             flow_class(f, i)->blocks(f->spec.layers[i], i, &f->tensors, &f->blocks);
     f->order = f->spec.masked ? memory_new(2 * f->spec.columns, sizeof *f->order) : NULL;
-    TRY_TO(check_memory(!f->blocks.failed && (f->order || !f->spec.masked)));
+    TRY(check_memory(!f->blocks.failed && (f->order || !f->spec.masked)));
     if (f->order)
         flow_trace(f, f->order);
-    *out = f;
+    *out = memory_take(&f);
     return NICEST_OK;
-done:
-    flow_free(f);
-    return status;
 }
 
 void flow_free(flow *f)

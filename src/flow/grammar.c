@@ -2,7 +2,6 @@
 #include "flow/grammar.h"
 
 #include <assert.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/number.h"
@@ -73,11 +72,8 @@ bool spec_known_options(const spec_line *l, const char *const *keys)
 
 bool spec_count(const char *text, size_t least, size_t most, size_t *value)
 {
-    char *end;
-    if (*text < '0' || *text > '9')
-        return false;
-    unsigned long long number = strtoull(text, &end, 10);
-    if (*end || number < least || number > most)
+    uint64_t number;
+    if (!number_whole(text, strlen(text), most, &number) || number < least)
         return false;
     *value = (size_t)number;
     return true;

@@ -783,14 +783,11 @@ static nicest_status marginal_start(layer *self, const layer_start *s)
 {
     marginal *m = (marginal *)self;
     int threads = s->threads < 1 ? parallel_available() : s->threads;
-    marginal_fit fit = {m, s, memory_new((size_t)threads, s->n * sizeof(double)),
-                        memory_new((size_t)threads, 3 * (m->width + 1) * sizeof(double))};
-    nicest_status status = check_memory(fit.values && fit.room);
-    if (status == NICEST_OK)
-        parallel_for(threads, self->columns, fit_column, &fit);
-    memory_free(fit.values);
-    memory_free(fit.room);
-    return status == NICEST_OK ? marginal_check(self) : status;
+    OWNED double *values = memory_new((size_t)threads, s->n * sizeof *values);
+    OWNED double *room = memory_new((size_t)threads, 3 * (m->width + 1) * sizeof *room);
+    TRY(check_memory(values && room));
+    parallel_for(threads, self->columns, fit_column, &(marginal_fit){m, s, values, room});
+    return marginal_check(self);
 }
 
 static const layer_class marginal_class = {

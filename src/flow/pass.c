@@ -22,6 +22,7 @@ typedef struct worker {
 } worker;
 
 struct flow_workspace {
+    memory_group memory;
     const flow *flow;
     flow_use use;
     size_t rows; /* of a taped pass */
@@ -143,10 +144,11 @@ static real *kept_mask(const flow_workspace *w, size_t i, size_t first)
 static nicest_status keep_inputs(flow_workspace *w)
 {
     size_t layers = w->flow->spec.count, cells = w->capacity * w->flow->spec.columns;
-    w->inputs = memory_new(taping_layers(w->flow, layers), cells * sizeof(double));
-    w->masks = memory_new(w->flow->spec.masked ? layers + 1 : 0, cells * sizeof(real));
-    w->dx = memory_new(cells, sizeof(real));
-    return check_memory(w->inputs && w->masks && w->dx);
+    size_t masks = w->flow->spec.masked ? layers + 1 : 0;
+    w->inputs = memory_join(&w->memory, taping_layers(w->flow, layers), cells * sizeof(double));
+    w->masks = memory_join(&w->memory, masks, cells * sizeof(real));
+    w->dx = memory_join(&w->memory, cells, sizeof(real));
+    return check_memory(!w->memory.lacking);
 }
 
 /* The place of every layer's matrices in one block, of [rows, all widths] or, where only one
@@ -176,16 +178,17 @@ static nicest_status lay_tapes(flow_workspace *w)
         matrices += flow_class(w->flow, i)->tape
                         ? flow_class(w->flow, i)->tape(w->flow->spec.layers[i], NULL)
                         : 0;
-    w->tapes = memory_new(layers + 1, sizeof *w->tapes);
-    w->matrix = memory_new(matrices, sizeof *w->matrix);
-    w->width = memory_new(matrices, sizeof *w->width);
-    TRY(check_memory(w->tapes && w->matrix && w->width));
+    w->tapes = memory_join(&w->memory, layers + 1, sizeof *w->tapes);
+    w->matrix = memory_join(&w->memory, matrices, sizeof *w->matrix);
+    w->width = memory_join(&w->memory, matrices, sizeof *w->width);
+    TRY(check_memory(!w->memory.lacking));
     w->capacity = tiles_of(w->rows, w->tile) * w->tile;
     w->tapes[0] = (tape){w->matrix, w->width};
-    w->activations = memory_new(w->capacity, place_matrices(w) * sizeof(real));
-    w->forms.transposed = memory_new(w->flow->tensors.trainable, sizeof(real));
-    w->forms.paired = w->bf16 ? memory_new(w->flow->tensors.trainable, sizeof(real)) : NULL;
-    TRY(check_memory(w->activations && w->forms.transposed && (w->forms.paired || !w->bf16)));
+    w->activations = memory_join(&w->memory, w->capacity, place_matrices(w) * sizeof(real));
+    w->forms.transposed = memory_join(&w->memory, w->flow->tensors.trainable, sizeof(real));
+    if (w->bf16)
+        w->forms.paired = memory_join(&w->memory, w->flow->tensors.trainable, sizeof(real));
+    TRY(check_memory(!w->memory.lacking));
     place_matrices(w);
     return w->use == FLOW_RECOMPUTE ? keep_inputs(w) : NICEST_OK;
 }
@@ -207,39 +210,39 @@ static bool keeps_gradient(const flow_workspace *w)
     return w->use >= FLOW_LEARN_WHOLE;
 }
 
+static void drop_workspace(flow_workspace **w)
+{
+    flow_workspace_free(*w);
+}
+
 nicest_status flow_workspace_new(flow_workspace **out, const flow *f, flow_use use, size_t rows,
                                  int threads, bool bf16)
 {
-    flow_workspace *w;
-    TRY_NEW(w, 1);
+    OWNED_BY(drop_workspace) flow_workspace *w = memory_new(1, sizeof *w);
+    TRY(check_memory(w));
+    memory_group *memory = &w->memory;
     w->flow = f;
     w->use = use;
     w->threads = threads < 1 ? parallel_available() : threads;
     w->rows = rows ? rows : (size_t)w->threads * FLOW_LONG_TILE;
     w->tile = choose_tile(f, w->rows, w->threads);
     w->bf16 = bf16 && use != FLOW_SCORE;
-    nicest_status status = NICEST_OK;
-    size_t layers = w->flow->spec.count, tiles = tiles_of(w->rows, w->tile);
-    w->workers = memory_new((size_t)w->threads, sizeof *w->workers);
-    w->row_logp = memory_new(w->use >= FLOW_LEARN ? w->rows : 1, sizeof *w->row_logp);
-    w->largest = memory_new(tiles * layers * 2, sizeof *w->largest);
-    w->gradient = memory_new(keeps_gradient(w) ? w->flow->tensors.trainable : 0, sizeof(real));
-    TRY_TO(check_memory(w->workers && w->row_logp && w->largest && w->gradient));
-    if (w->use != FLOW_SCORE)
-        TRY_TO(lay_tapes(w));
-    if (w->use == FLOW_SCORE && w->rows == 1 && f->tensors.trainable <= CACHED_PARAMETERS) {
-        w->forms.columns = memory_new(f->tensors.trainable + GEMM_PANEL, sizeof(real));
-        TRY_TO(check_memory(w->forms.columns));
-    }
-    if (w->use == FLOW_GRADIENT || w->forms.columns)
+    size_t layers = f->spec.count, tiles = tiles_of(w->rows, w->tile), n = f->tensors.trainable;
+    w->workers = memory_join(memory, (size_t)w->threads, sizeof *w->workers);
+    w->row_logp = memory_join(memory, use >= FLOW_LEARN ? w->rows : 1, sizeof *w->row_logp);
+    w->largest = memory_join(memory, tiles * layers * 2, sizeof *w->largest);
+    w->gradient = memory_join(memory, keeps_gradient(w) ? n : 0, sizeof(real));
+    if (use == FLOW_SCORE && w->rows == 1 && n <= CACHED_PARAMETERS)
+        w->forms.columns = memory_join(memory, n + GEMM_PANEL, sizeof(real));
+    TRY(check_memory(!memory->lacking));
+    if (use != FLOW_SCORE)
+        TRY(lay_tapes(w));
+    if (use == FLOW_GRADIENT || w->forms.columns)
         transpose_all(w);
     for (int i = 0; i < w->threads; i++)
-        TRY_TO(prepare_worker(w, &w->workers[i]));
-    *out = w;
+        TRY(prepare_worker(w, &w->workers[i]));
+    *out = memory_take(&w);
     return NICEST_OK;
-done:
-    flow_workspace_free(w);
-    return status;
 }
 
 void flow_workspace_free(flow_workspace *w)
@@ -253,20 +256,7 @@ void flow_workspace_free(flow_workspace *w)
             flow_class(w->flow, w->flow->spec.count - 1)->forget(w->workers[i].memo);
         arena_close(&w->workers[i].arena);
     }
-    memory_free(w->workers);
-    memory_free(w->tapes);
-    memory_free(w->matrix);
-    memory_free(w->width);
-    memory_free(w->activations);
-    memory_free(w->forms.transposed);
-    memory_free(w->forms.paired);
-    memory_free(w->forms.columns);
-    memory_free(w->inputs);
-    memory_free(w->masks);
-    memory_free(w->dx);
-    memory_free(w->gradient);
-    memory_free(w->row_logp);
-    memory_free(w->largest);
+    memory_leave(&w->memory);
     memory_free(w);
 }
 

@@ -42,6 +42,7 @@ typedef struct prior_mixture {
 
 /* What a thread keeps from tile to tile. */
 typedef struct memo {
+    memory_group memory;
     mixture *m;
     mixture_view *view;
     real *of;          /* [parts, 3 columns + size]: the parameters that m was made of */
@@ -97,28 +98,30 @@ static void prior_forget(void *memo_as_pointer)
         return;
     mixture_view_free(o->view);
     mixture_free(o->m);
-    memory_free(o->of);
-    memory_free(o->made);
-    memory_free(o->x);
+    memory_leave(&o->memory);
     memory_free(o);
+}
+
+static void drop_memo(memo **o)
+{
+    prior_forget(*o);
 }
 
 static nicest_status prior_remember(const layer *self, bool learns, void **out)
 {
     const prior_mixture *p = (const prior_mixture *)self;
     size_t d = self->columns, square = learns && !p->diagonal ? d * d : 0;
-    memo *o = memory_new(1, sizeof *o);
-    nicest_status status = check_memory(o);
-    if (status != NICEST_OK)
-        return status;
-    TRY_TO(mixture_new(&o->m, d, p->parts, p->diagonal));
-    TRY_TO(mixture_view_new(&o->view, o->m, p->masked));
-    o->of = memory_new(p->parts, (3 * d + p->size + 1) * sizeof(real));
-    o->made = memory_new(p->parts, sizeof *o->made);
-    o->x =
-        memory_new(2 * (d + 1) * MIXTURE_BLOCK + mixture_sums_size(o->m) + p->size + square + 2 * d,
-                   sizeof *o->x);
-    TRY_TO(check_memory(o->of && o->made && o->x));
+    OWNED_BY(drop_memo) memo *o = memory_new(1, sizeof *o);
+    TRY(check_memory(o));
+    TRY(mixture_new(&o->m, d, p->parts, p->diagonal));
+    TRY(mixture_view_new(&o->view, o->m, p->masked));
+    o->of = memory_join(&o->memory, p->parts, (3 * d + p->size + 1) * sizeof(real));
+    o->made = memory_join(&o->memory, p->parts, sizeof *o->made);
+    o->x = memory_join(&o->memory,
+                       2 * (d + 1) * MIXTURE_BLOCK + mixture_sums_size(o->m) + p->size + square +
+                           2 * d,
+                       sizeof *o->x);
+    TRY(check_memory(!o->memory.lacking));
     o->logit = o->of + p->parts * (3 * d + p->size);
     o->slope = o->x + d * MIXTURE_BLOCK;
     o->logp = o->slope + d * MIXTURE_BLOCK;
@@ -127,11 +130,8 @@ static nicest_status prior_remember(const layer *self, bool learns, void **out)
     o->factor = o->sums + mixture_sums_size(o->m);
     o->row = o->factor + p->size;
     o->square = o->row + 2 * d;
-    *out = o;
+    *out = memory_take(&o);
     return NICEST_OK;
-done:
-    prior_forget(o);
-    return status;
 }
 
 /* A of part k, packed. */
@@ -426,28 +426,25 @@ static nicest_status prior_start(layer *self, const layer_start *s)
     double width = p->diagonal ? (double)d : (double)d * (double)d;
     double most = fmax(START_WORK / (width * (double)p->parts), START_ROWS);
     size_t n = (double)s->n < most ? s->n : (size_t)most;
-    double *x = memory_new(n * d + p->size, sizeof *x);
+    OWNED_NEW(double *, x, n *d + p->size);
     mixture *m = NULL;
-    nicest_status status = check_memory(x);
-    for (size_t i = 0; x && i < n; i++) {
+    for (size_t i = 0; i < n; i++) {
         size_t r = (size_t)((double)i * (double)s->n / (double)n);
         for (size_t j = 0; j < d; j++)
             x[i * d + j] =
                 s->mask && !(s->mask[j * s->stride + r] > 0) ? NAN : s->x[j * s->stride + r];
     }
-    if (status == NICEST_OK)
-        status = mixture_fit(&m, &(mixture_rows){x, NULL, n, d},
-                             &(mixture_options){.parts = p->parts,
-                                                .diagonal = p->diagonal,
-                                                .noise = s->noise,
-                                                .seed = s->stream.seed,
-                                                .threads = s->threads},
-                             NULL);
-    for (size_t k = 0; status == NICEST_OK && k < p->parts; k++)
+    TRY(mixture_fit(&m, &(mixture_rows){x, NULL, n, d},
+                    &(mixture_options){.parts = p->parts,
+                                       .diagonal = p->diagonal,
+                                       .noise = s->noise,
+                                       .seed = s->stream.seed,
+                                       .threads = s->threads},
+                    NULL));
+    for (size_t k = 0; k < p->parts; k++)
         write_part(p, m, k, x + n * d);
     mixture_free(m);
-    memory_free(x);
-    return status;
+    return NICEST_OK;
 }
 
 /* ------------------------------------------------------------------ the layer */

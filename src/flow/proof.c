@@ -45,18 +45,25 @@ typedef struct jacobian {
     double *near, *far; /* [2 COLUMNS_AT_ONCE, width] perturbed rows, and their latents */
     double *latent;     /* [width] of the row itself; NaN: hidden */
     size_t *columns;    /* [d] those to take (again) */
+    memory_group memory;
 } jacobian;
+
+static void jacobian_close(jacobian *j)
+{
+    memory_leave(&j->memory);
+}
 
 static nicest_status jacobian_open(jacobian *j, size_t d, size_t width)
 {
     size_t pairs = 2 * COLUMNS_AT_ONCE * width;
-    *j = (jacobian){.matrix = memory_new(3 * d + 2, d * sizeof(double)),
-                    .taken = memory_new(d, sizeof(int)),
-                    .near = memory_new(pairs, sizeof(double)),
-                    .far = memory_new(pairs, sizeof(double)),
-                    .latent = memory_new(width, sizeof(double)),
-                    .columns = memory_new(d, sizeof(size_t))};
-    TRY(check_memory(j->matrix && j->taken && j->near && j->far && j->latent && j->columns));
+    memory_group *memory = &j->memory;
+    j->matrix = memory_join(memory, 3 * d + 2, d * sizeof(double));
+    j->taken = memory_join(memory, d, sizeof(int));
+    j->near = memory_join(memory, pairs, sizeof(double));
+    j->far = memory_join(memory, pairs, sizeof(double));
+    j->latent = memory_join(memory, width, sizeof(double));
+    j->columns = memory_join(memory, d, sizeof(size_t));
+    TRY(check_memory(!memory->lacking));
     j->last = j->matrix + d * d;
     j->plain = j->last + d * d;
     j->doubt = j->plain + d * d;
@@ -172,10 +179,10 @@ static double log_abs_det(double *a, size_t d)
 
 static nicest_status prove_logdet(const prover *p, double *error)
 {
-    jacobian j;
+    OWNED_BY(jacobian_close) jacobian j = {0};
     double most = 0;
-    nicest_status status = jacobian_open(&j, p->d, p->width);
-    for (size_t r = 0; status == NICEST_OK && r < p->subject->n; r++) {
+    TRY(jacobian_open(&j, p->d, p->width));
+    for (size_t r = 0; r < p->subject->n; r++) {
         const double *x = p->subject->rows + r * p->width;
         double analytic;
         flow_run(p->score, &(flow_job){.input = FLOW_CONTINUOUS,
@@ -187,15 +194,8 @@ static nicest_status prove_logdet(const prover *p, double *error)
         double numerical = log_abs_det(j.matrix, p->d);
         most = keep_larger(most, fabs(numerical - analytic) / fmax(1, fabs(analytic)));
     }
-    memory_free(j.matrix);
-    memory_free(j.taken);
-    memory_free(j.near);
-    memory_free(j.far);
-    memory_free(j.latent);
-    memory_free(j.columns);
-    if (status == NICEST_OK)
-        *error = most;
-    return status;
+    *error = most;
+    return NICEST_OK;
 }
 
 /* ------------------------------------------------------------------ gradients */
@@ -329,41 +329,37 @@ static nicest_status prove_gradient(const prover *p, double *error)
 {
     size_t count = p->f->tensors.trainable;
     size_t most = count > p->width ? count : p->width;
-    double *space = memory_new(3 * most, sizeof *space);
-    double *logp = memory_new(p->subject->n, sizeof *logp);
-    if (space && logp) {
-        double by_x = prove_by_x(p, space);
-        *error = count ? keep_larger(by_x, prove_by_theta(p, space, logp)) : by_x;
-    }
-    nicest_status status = check_memory(space && logp);
-    memory_free(space);
-    memory_free(logp);
-    return status;
+    OWNED_NEW(double *, space, 3 * most);
+    OWNED_NEW(double *, logp, p->subject->n);
+    double by_x = prove_by_x(p, space);
+    *error = count ? keep_larger(by_x, prove_by_theta(p, space, logp)) : by_x;
+    return NICEST_OK;
 }
 
 /* ------------------------------------------------------------------ the whole */
 
-nicest_status proof_run(const proof_subject *subject, uint64_t seed, int threads, proof *out)
+static void prover_close(prover *p)
 {
-    prover p = {.subject = subject, .seed = seed};
+    flow_workspace_free(p->score);
+    flow_workspace_free(p->learn);
+    flow_free(p->f);
+}
+
+nicest_status proof_run(const proof_subject *s, uint64_t seed, int threads, proof *out)
+{
+    OWNED_BY(prover_close) prover p = {.subject = s, .seed = seed};
     proof found = {0};
-    nicest_status status;
-    const proof_subject *s = p.subject;
-    TRY_TO(flow_new(&p.f, s->spec_text, 0));
+    TRY(flow_new(&p.f, s->spec_text, 0));
     for (size_t i = 0; i < p.f->tensors.trainable; i++)
         p.f->theta[i] = (double)s->theta[i];
     for (size_t i = 0; i < p.f->tensors.frozen; i++)
         p.f->frozen[i] = (double)s->frozen[i];
     p.d = p.f->spec.columns;
     p.width = p.f->entry.columns;
-    TRY_TO(flow_workspace_new(&p.score, p.f, FLOW_SCORE, 0, threads, false));
-    TRY_TO(flow_workspace_new(&p.learn, p.f, FLOW_LEARN, 1, 1, false));
-    TRY_TO(prove_logdet(&p, &found.logdet_error));
-    TRY_TO(prove_gradient(&p, &found.gradient_error));
+    TRY(flow_workspace_new(&p.score, p.f, FLOW_SCORE, 0, threads, false));
+    TRY(flow_workspace_new(&p.learn, p.f, FLOW_LEARN, 1, 1, false));
+    TRY(prove_logdet(&p, &found.logdet_error));
+    TRY(prove_gradient(&p, &found.gradient_error));
     *out = found;
-done:
-    flow_workspace_free(p.score);
-    flow_workspace_free(p.learn);
-    flow_free(p.f);
-    return status;
+    return NICEST_OK;
 }

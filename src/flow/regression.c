@@ -117,6 +117,13 @@ typedef struct fitting {
     double *rest; /* [columns, n] what is not explained yet */
 } fitting;
 
+static void fitting_close(fitting *f)
+{
+    memory_free(f->begin);
+    memory_free(f->row);
+    memory_free(f->rest);
+}
+
 static nicest_status list_rows(fitting *f)
 {
     const layer_start *s = f->start;
@@ -170,15 +177,12 @@ static void fit_regression(void *context, int thread, size_t j)
 
 static nicest_status regression_start(layer *self, const layer_start *s)
 {
+    OWNED_BY(fitting_close)
     fitting f = {
         .g = (const regression *)self, .start = s, .n = s->n < FITTED_ROWS ? s->n : FITTED_ROWS};
-    nicest_status status = list_rows(&f);
-    if (status == NICEST_OK)
-        parallel_for(s->threads, self->columns, fit_regression, &f);
-    memory_free(f.begin);
-    memory_free(f.row);
-    memory_free(f.rest);
-    return status;
+    TRY(list_rows(&f));
+    parallel_for(s->threads, self->columns, fit_regression, &f);
+    return NICEST_OK;
 }
 
 /* ------------------------------------------------------------------ the layer */

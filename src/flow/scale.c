@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "flow/grammar.h"
+#include "flow/map.h"
 #include "flow/state.h"
 
 static void scale_tensors(layer *self, const char *prefix, tensor_list *list)
@@ -49,10 +50,9 @@ static void scale_forward(const layer *self, tile *t)
     rescale((const vector_layer *)self, t, 1);
     if (!t->tape)
         return;
-    real *y = t->tape->matrix[0] + t->first * self->columns;
+    real *y = tile_taped(t, 0);
     state_narrow(y, t->x, self->columns * t->padded);
-    if (t->largest)
-        t->largest[0] = vector_max_abs(y, self->columns * t->padded);
+    tile_note(t, 0, y, self->columns);
 }
 
 /* x = y exp(-s) */
@@ -66,15 +66,13 @@ static void scale_backward(const layer *self, tile *t)
 {
     const vector_layer *c = (const vector_layer *)self;
     size_t n = t->padded;
-    real *ds = t->tape->matrix[0] + t->first * self->columns, *dx = t->dx;
-    for (size_t j = 0; j < self->columns; j++, ds += n, dx += n) {
-        vector_multiply(ds, dx, n);
-        tile_add_weight(t, j, ds);
-        vector_scale(dx, (real)exp((double)c->theta[j]), n);
+    real *ds = tile_taped(t, 0);
+    for (size_t j = 0; j < self->columns; j++) {
+        vector_multiply(ds + j * n, t->dx + j * n, n);
+        tile_add_weight(t, j, ds + j * n);
+        vector_scale(t->dx + j * n, (real)exp((double)c->theta[j]), n);
     }
-    ds -= self->columns * n;
-    if (t->largest)
-        t->largest[1] = vector_max_abs(ds, self->columns * n);
+    tile_note(t, 1, ds, self->columns);
 }
 
 static const layer_class scale_class = {

@@ -20,7 +20,14 @@ typedef struct starter {
     size_t n, layer;
     flow_rows chosen; /* n of all rows, evenly */
     const flow_rows *all;
+    memory_group memory;
 } starter;
+
+static void starter_close(starter *s)
+{
+    memory_leave(&s->memory);
+    flow_workspace_free(s->w);
+}
 
 /* Most numbers of a sample: 512 MB of state. */
 static const size_t START_CELLS = (size_t)1 << 26;
@@ -88,23 +95,23 @@ static nicest_status measure_noise(const starter *s, size_t end, double *varianc
     enum { NOISY_ROWS = 2048 };
     const flow *f = s->f;
     size_t d = f->spec.columns, n = s->n < NOISY_ROWS ? s->n : NOISY_ROWS;
+    OWNED_BY(memory_leave) memory_group memory = {0};
     starter again = *s;
     again.n = n;
     again.chosen = (flow_rows){fetch_chosen, s, n};
     again.job.rows = n;
     again.job.source = &again.chosen;
     again.job.noise.draw--;
-    again.x = memory_new(n, d * sizeof *again.x);
-    again.mask = s->mask ? memory_new(n, d * sizeof *again.mask) : NULL;
+    again.x = memory_join(&memory, n, d * sizeof *again.x);
+    again.mask = s->mask ? memory_join(&memory, n, d * sizeof *again.mask) : NULL;
     again.context = NULL;
-    again.category = memory_new(n, f->entry.categories * sizeof *again.category);
-    bool good = again.x && again.category && (again.mask || !s->mask);
-    if (good)
-        advance(&again, f->spec.count);
-    for (size_t i = 0; good && i < end; i++)
+    again.category = memory_join(&memory, n, f->entry.categories * sizeof *again.category);
+    TRY(check_memory(!memory.lacking));
+    advance(&again, f->spec.count);
+    for (size_t i = 0; i < end; i++)
         if (!flow_class(f, i)->starts_as_identity)
             advance(&again, i);
-    for (size_t j = 0; good && j < d; j++) {
+    for (size_t j = 0; j < d; j++) {
         double sum = 0;
         for (size_t r = 0; r < n; r++) {
             double change = again.x[j * n + r] - s->x[j * s->n + r];
@@ -112,10 +119,7 @@ static nicest_status measure_noise(const starter *s, size_t end, double *varianc
         }
         variance[j] = isfinite(sum) ? sum / (double)n : 0;
     }
-    memory_free(again.x);
-    memory_free(again.mask);
-    memory_free(again.category);
-    return check_memory(good);
+    return NICEST_OK;
 }
 
 /* The state passes each layer once: the layers start in order, each from what those before it made
@@ -154,30 +158,23 @@ static nicest_status start_from(flow *f, const flow_rows *rows, uint64_t seed, i
     size_t d = f->spec.columns, categories = f->entry.categories;
     size_t most = START_CELLS / (d + categories + f->spec.context);
     most = most > 256 ? most : 256;
+    OWNED_BY(starter_close)
     starter s = {.f = f, .n = rows->count < most ? rows->count : most, .all = rows};
     TRY(flow_workspace_new(&s.w, f, FLOW_SCORE, FLOW_TILE, threads, false));
-    s.x = memory_new(s.n, d * sizeof *s.x);
-    s.mask = f->spec.masked ? memory_new(s.n, d * sizeof *s.mask) : NULL;
-    s.category = memory_new(s.n, categories * sizeof *s.category);
-    s.context = memory_new(s.n, f->spec.context * sizeof *s.context);
-    s.noise = f->spec.prior == PRIOR_MIXTURE ? memory_new(d, sizeof *s.noise) : NULL;
+    s.x = memory_join(&s.memory, s.n, d * sizeof *s.x);
+    if (f->spec.masked)
+        s.mask = memory_join(&s.memory, s.n, d * sizeof *s.mask);
+    s.category = memory_join(&s.memory, s.n, categories * sizeof *s.category);
+    s.context = memory_join(&s.memory, s.n, f->spec.context * sizeof *s.context);
+    if (f->spec.prior == PRIOR_MIXTURE)
+        s.noise = memory_join(&s.memory, d, sizeof *s.noise);
+    TRY(check_memory(!s.memory.lacking));
     s.chosen = (flow_rows){fetch_chosen, &s, s.n};
     s.job = (flow_job){.input = FLOW_STORED,
                        .rows = s.n,
                        .source = &s.chosen,
                        .noise = {seed, RANDOM_INIT, UINT32_MAX - 1}};
-    bool good = s.x && s.category && s.context && (s.mask || !f->spec.masked) &&
-                (s.noise || f->spec.prior != PRIOR_MIXTURE);
-    nicest_status status = check_memory(good);
-    if (status == NICEST_OK)
-        status = start_layers(&s, f, seed, threads);
-    memory_free(s.x);
-    memory_free(s.mask);
-    memory_free(s.category);
-    memory_free(s.context);
-    memory_free(s.noise);
-    flow_workspace_free(s.w);
-    return status;
+    return start_layers(&s, f, seed, threads);
 }
 
 static void init_layers(flow *f, uint64_t seed)
