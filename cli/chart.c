@@ -885,7 +885,11 @@ static double axes_panel(const canvas *c, const panel *p, double left, double to
     a->left = left + (up.n ? widest + 7 : 1);
     a->width = left + width - a->left - edge;
     ticks across = p->x.bare ? (ticks){0} : axis_ticks(c, &a->x, a->width, true);
-    if (across.n) { /* the last number may reach over the end of the axis */
+    if (across.n) { /* the first and the last number may reach over the ends of the axis */
+        double before = a->left - left + place(&a->x, across.at[0]) * a->width;
+        double move = fmax(0, text_width(c, SMALL, across.text[0]) / 2 - before);
+        a->left += move;
+        a->width -= move;
         double beside = (1 - place(&a->x, across.at[across.n - 1])) * a->width + edge;
         a->width -= fmax(0, text_width(c, SMALL, across.text[across.n - 1]) / 2 - beside);
     }

@@ -204,7 +204,7 @@ static void say_beside(page *p, const material *m)
         if (isnan(value))
             continue;
         page_add(p, "%s%s %.5g",
-                 count++ ? ", " : ". Closed forms, fitted to the same rows: ", names[i],
+                 count++ ? ", " : ". Simple models, fitted to the same rows: ", names[i],
                  value);
         if (value > best) {
             best = value;
@@ -213,13 +213,13 @@ static void say_beside(page *p, const material *m)
     }
     if (!count)
         page_add(p,
-                 ". No closed form was fitted beside it, so nothing says how good that is.</p>\n");
+                 ". No simple model was fitted beside it, so nothing says how good that is.</p>\n");
     else if (own > best + 5e-4)
         page_add(p, ". It is <b>%.3g nats a row better</b> than the best of these.</p>\n",
                  own - best);
     else
         page_add(
-            p, ". That is <b>no better</b> than %s: a formula says as much about such rows.</p>\n",
+            p, ". That is <b>no better</b> than %s, which has no neural network.</p>\n",
             names[highest]);
 }
 
