@@ -74,14 +74,6 @@ static nicest_status fail_errno(const char *path)
     return fail(NICEST_E_IO, "%s: %s", path, strerror(errno));
 }
 
-static nicest_status fail_inflate(const char *path, const z_stream *stream, int code)
-{
-    if (code == Z_MEM_ERROR)
-        return fail_memory();
-    return fail(NICEST_E_FORMAT, "%s: damaged gzip data (%s)", path,
-                stream->msg != NULL ? stream->msg : "wrong header");
-}
-
 static nicest_status fail_truncated(const char *path)
 {
     return fail(NICEST_E_FORMAT, "%s: gzip data ends too early: the file is truncated", path);
@@ -328,8 +320,11 @@ static nicest_status read_gzip(file_reader *reader, void *buffer, size_t size, s
         int code = inflate(stream, Z_NO_FLUSH);
         if (code == Z_STREAM_END)
             reader->in_member = false;
+        else if (code == Z_MEM_ERROR)
+            return fail_memory();
         else if (code != Z_OK && code != Z_BUF_ERROR)
-            return fail_inflate(reader->path, stream, code);
+            return fail(NICEST_E_FORMAT, "%s: damaged gzip data (%s)", reader->path,
+                        stream->msg != NULL ? stream->msg : "wrong header");
         else if (stream->avail_in == 0 && reader->ended && stream->avail_out == room)
             return fail_truncated(reader->path);
     }
@@ -622,16 +617,6 @@ nicest_status file_writer_write(file_writer *writer, const void *bytes, size_t s
     return writer->broken;
 }
 
-/* Closes the descriptor, whatever else happens; late write errors come out here. */
-static nicest_status close_descriptor(file_writer *writer)
-{
-    int descriptor = writer->descriptor;
-    writer->descriptor = -1;
-    if (descriptor < 0 || descriptor == STDOUT_FILENO)
-        return NICEST_OK;
-    return close(descriptor) != 0 && errno != EINTR ? fail_errno(writer->path) : NICEST_OK;
-}
-
 static nicest_status writer_finish(file_writer *writer)
 {
     if (writer->broken != NICEST_OK)
@@ -643,7 +628,10 @@ static nicest_status writer_finish(file_writer *writer)
         return fail_errno(writer->path);
     if (writer->nameless)
         TRY(name_temporary(writer));
-    TRY(close_descriptor(writer));
+    int closing = writer->descriptor;
+    writer->descriptor = -1;
+    if (closing != STDOUT_FILENO && close(closing) != 0 && errno != EINTR)
+        return fail_errno(writer->path); /* late write errors come out here */
     if (writer->temporary == NULL)
         return NICEST_OK;
     if (rename(writer->temporary, writer->target) != 0)

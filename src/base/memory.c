@@ -238,19 +238,12 @@ void arena_close(arena *space)
     space->size = space->used = space->peak = 0;
 }
 
-/* Bytes rounded up to whole cache lines; SIZE_MAX stands for "more than there is". */
-static size_t padded_bytes(size_t count, size_t size)
-{
-    size_t bytes;
-    if (!product(count, size, &bytes))
-        return SIZE_MAX;
-    return (bytes + ALIGNMENT - 1) & ~(size_t)(ALIGNMENT - 1);
-}
-
 void *arena_take(arena *space, size_t count, size_t size)
 {
-    size_t bytes = padded_bytes(count, size);
-    size_t start = space->used;
+    size_t bytes, start = space->used;
+    /* whole cache lines; SIZE_MAX stands for "more than there is" */
+    bytes = product(count, size, &bytes) ? (bytes + ALIGNMENT - 1) & ~(size_t)(ALIGNMENT - 1)
+                                         : SIZE_MAX;
     size_t end = bytes > SIZE_MAX - start ? SIZE_MAX : start + bytes;
     if (end > space->peak)
         space->peak = end;

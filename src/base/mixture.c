@@ -522,21 +522,20 @@ typedef struct patterned {
     size_t number, d;
 } patterned;
 
-static int by_pattern(const void *a, const void *b)
+/* Holes of earlier columns go last; 0: the same pattern. */
+static int compare_patterns(const patterned *p, const patterned *q)
 {
-    const patterned *p = a, *q = b;
     for (size_t j = 0; j < p->d; j++)
         if (isnan(p->row[j]) != isnan(q->row[j]))
             return isnan(p->row[j]) ? 1 : -1;
-    return p->number < q->number ? -1 : 1;
+    return 0;
 }
 
-static bool same_pattern(const patterned *p, const patterned *q)
+static int by_pattern(const void *a, const void *b)
 {
-    for (size_t j = 0; j < p->d; j++)
-        if (isnan(p->row[j]) != isnan(q->row[j]))
-            return false;
-    return true;
+    const patterned *p = a, *q = b;
+    int order = compare_patterns(p, q);
+    return order != 0 ? order : p->number < q->number ? -1 : 1;
 }
 
 /* Cuts the rows into blocks of one pattern; NULL for `block`: counts blocks and padded rows. */
@@ -546,7 +545,7 @@ static void cut_blocks(em *e, const patterned *rows, bool holes, em_block *block
     e->blocks = e->padded = 0;
     for (size_t first = 0; first < n; first = end, e->blocks++) {
         for (end = first + 1; end < n && end - first < MIXTURE_BLOCK; end++)
-            if (holes && !same_pattern(rows + first, rows + end))
+            if (holes && compare_patterns(rows + first, rows + end) != 0)
                 break;
         size_t padded = round_up(end - first);
         if (block)

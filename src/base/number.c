@@ -144,11 +144,6 @@ static double round_wide(wide n, bool more, int exponent)
     return ldexp((double)kept, exponent + shift);
 }
 
-static double exact_product(uint64_t digits, long power)
-{
-    return round_wide((wide)digits * POWER_OF_FIVE[power], false, (int)power);
-}
-
 /* digits / 10^power with a quotient of at least 63 bits, so that the remainder only breaks ties. */
 static double exact_quotient(uint64_t digits, long power)
 {
@@ -209,8 +204,9 @@ const char *number_scan_places(const char *text, double *value, int *places)
     else if (d.digits == 0)
         size = 0;
     else
-        size = d.exponent < 0 ? exact_quotient(d.digits, -d.exponent)
-                              : exact_product(d.digits, d.exponent);
+        size = d.exponent < 0
+                   ? exact_quotient(d.digits, -d.exponent)
+                   : round_wide((wide)d.digits * POWER_OF_FIVE[d.exponent], false, (int)d.exponent);
     *value = d.negative ? -size : size;
     return end;
 }

@@ -13,15 +13,6 @@ enum { TEXT_SIZE = 1024 };
 
 static _Thread_local char error_text[TEXT_SIZE];
 
-static void keep_one_line(char *text)
-{
-    for (; *text != '\0'; text++) {
-        unsigned char c = (unsigned char)*text;
-        if (c < 0x20 || c == 0x7f)
-            *text = '?';
-    }
-}
-
 nicest_status fail(nicest_status status, const char *format, ...)
 {
     char text[TEXT_SIZE]; /* an argument may be the old text itself */
@@ -29,7 +20,8 @@ nicest_status fail(nicest_status status, const char *format, ...)
     va_start(arguments, format);
     vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
-    keep_one_line(text);
+    for (char *c = text; *c != '\0'; c++)
+        *c = (unsigned char)*c < 0x20 || *c == 0x7f ? '?' : *c;
     memcpy(error_text, text, sizeof text);
     return status;
 }

@@ -116,16 +116,6 @@ static nicest_status refill(csv_stream *s)
     return NICEST_OK;
 }
 
-/* Until the buffer is full: a record with quotes is looked through anew after each refill, so
- * refills must double. */
-static nicest_status refill_wholly(csv_stream *s)
-{
-    do
-        TRY(refill(s));
-    while (!s->finished && s->end < s->capacity);
-    return NICEST_OK;
-}
-
 /* Before the separator is known, any sign may be it. */
 static bool separates(const csv_stream *s, char c)
 {
@@ -175,8 +165,11 @@ static nicest_status take_record(csv_stream *s, record *r, bool *got)
 {
     bool quoted = false, open = false;
     const char *end;
+    /* A record with quotes is looked through anew after each refill, so refills must double. */
     while ((end = record_end(s, &quoted, &open)) == NULL && !s->finished)
-        TRY(quoted ? refill_wholly(s) : refill(s));
+        do
+            TRY(refill(s));
+        while (quoted && !s->finished && s->end < s->capacity);
     if (end == NULL) { /* the last line, without a line feed */
         const char *start = s->buffer + s->start;
         end = s->buffer + s->end;
@@ -206,23 +199,17 @@ static nicest_status take_record(csv_stream *s, record *r, bool *got)
     return NICEST_OK;
 }
 
-static bool is_blank(const record *r)
-{
-    for (const char *p = r->begin; p < r->end; p++) {
-        if (*p != ' ' && *p != '\t' && *p != '\r')
-            return false;
-    }
-    return true;
-}
-
-/* A tab-separated line of missing values is a row. */
+/* A comment, or blank; but a tab-separated line of missing values is a row. */
 static bool is_nothing(csv_stream *s, const record *r)
 {
     if (s->how.comment != 0 && r->begin < r->end && *r->begin == s->how.comment) {
         s->comments++;
         return true;
     }
-    return is_blank(r) && (s->how.separator != '\t' || r->begin == r->end);
+    const char *p = r->begin;
+    while (p < r->end && (*p == ' ' || *p == '\t' || *p == '\r'))
+        p++;
+    return p == r->end && (s->how.separator != '\t' || r->begin == r->end);
 }
 
 static nicest_status next_record(csv_stream *s, record *r, bool *got)
@@ -235,32 +222,24 @@ static nicest_status next_record(csv_stream *s, record *r, bool *got)
 
 /* ---------------------------------------------------------------- a row */
 
-static bool where_matches(const selection *chosen, const char *text, size_t size)
-{
-    double number;
-    if (number_read(text, size, &number))
-        return selection_keeps_number(chosen, number);
-    return strlen(chosen->where_text) == size && memcmp(chosen->where_text, text, size) == 0;
-}
-
-/* The first number with a comma, where none had a point so far. */
-static void learn_comma(csv_stream *s)
-{
-    for (size_t j = 0; j < s->chosen.count; j++)
-        if (s->column[j].decimals > 0)
-            return;
-    s->how.decimal = ',';
-}
-
 static nicest_status read_field(csv_stream *s, size_t column, const char *text, size_t size,
                                 size_t line, row_state *state)
 {
     unsigned role = s->role[column];
     bool good = true;
+    double number;
     if (role & ROLE_WHERE)
-        state->keep = where_matches(&s->chosen, text, size);
-    if ((role & (ROLE_DATA | ROLE_LABEL)) && field_has_comma(&s->how, text, size))
-        learn_comma(s);
+        state->keep = number_read(text, size, &number)
+                          ? selection_keeps_number(&s->chosen, number)
+                          : strlen(s->chosen.where_text) == size &&
+                                memcmp(s->chosen.where_text, text, size) == 0;
+    if ((role & (ROLE_DATA | ROLE_LABEL)) && field_has_comma(&s->how, text, size)) {
+        /* The first number with a comma, where none had a point so far. */
+        size_t j = 0;
+        while (j < s->chosen.count && s->column[j].decimals <= 0)
+            j++;
+        s->how.decimal = j == s->chosen.count ? ',' : s->how.decimal;
+    }
     if (role & ROLE_LABEL)
         TRY(text_column_take(&s->label, &s->how, text, size, line, &state->label, &good));
     if (!(role & ROLE_DATA))
@@ -512,12 +491,6 @@ static nicest_status show_line(void *context, size_t i, record *line, bool *ther
     return NICEST_OK;
 }
 
-/* "sep=;" of spreadsheets */
-static bool names_separator(const record *r)
-{
-    return r->end - r->begin == 5 && strncasecmp(r->begin, "sep=", 4) == 0;
-}
-
 static void add_note(char *note, size_t size, const char *format, ...) PRINTF_LIKE(3, 4);
 
 static void add_note(char *note, size_t size, const char *format, ...)
@@ -600,7 +573,7 @@ static nicest_status read_start(csv_stream *s, const char *path, const nicest_da
     for (size_t i = s->start; s->old_ends && i < s->end; i++)
         s->buffer[i] = s->buffer[i] == '\r' ? '\n' : s->buffer[i];
     TRY(pass_comments(s, &first, &got));
-    if (names_separator(&first)) {
+    if (first.end - first.begin == 5 && strncasecmp(first.begin, "sep=", 4) == 0) { /* "sep=;" */
         if (s->how.separator == 0)
             s->how.separator = first.begin[4];
         TRY(next_record(s, &first, &got));

@@ -27,11 +27,6 @@ static bool find_type(unsigned char code, value_type *type)
     return false;
 }
 
-static size_t read_axis(const unsigned char *p)
-{
-    return (size_t)p[0] << 24 | (size_t)p[1] << 16 | (size_t)p[2] << 8 | p[3];
-}
-
 static nicest_status read_header(const file_bytes *file, const char *path, shape *s,
                                  value_type *type)
 {
@@ -47,7 +42,8 @@ static nicest_status read_header(const file_bytes *file, const char *path, shape
     if (file->size < header)
         return fail(NICEST_E_FORMAT, "%s: ends in its header: the file is truncated", path);
     for (size_t i = 0; i < s->axes; i++)
-        s->size[i] = read_axis(p + 4 + 4 * i);
+        s->size[i] = (size_t)p[4 + 4 * i] << 24 | (size_t)p[5 + 4 * i] << 16 |
+                     (size_t)p[6 + 4 * i] << 8 | p[7 + 4 * i];
     if (!shape_bytes(s, value_size(*type), &bytes))
         return fail(NICEST_E_FORMAT, "%s: its axes claim more bytes than can be", path);
     if (bytes != file->size - header)

@@ -39,13 +39,6 @@ static const column_kind *wanted_kind(const wanted *w, size_t j)
 
 /* ---------------------------------------------------------------- names */
 
-static bool is_default_name(const char *name, size_t column)
-{
-    char made[32];
-    snprintf(made, sizeof made, "x%zu", column + 1);
-    return strcmp(name, made) == 0;
-}
-
 /* x1, x7: what readers call the columns of a file without names, also where some were dropped. */
 static bool is_made_name(const char *name)
 {
@@ -171,8 +164,11 @@ static nicest_status find_places(const wanted *w, const nicest_data *data, size_
         lost = place[j] == NO_PLACE && lost == NO_PLACE ? j : lost;
     }
     TRY(mark_left(w, data, &x, &surplus));
-    for (size_t j = 0; j < n; j++) /* x3 beside x1 and x2 is no other column, but one too many */
-        nameless += !x.taken[j] && is_default_name(nicest_data_column_name(data, j), j);
+    for (size_t j = 0; j < n; j++) { /* x3 beside x1 and x2 is no other column, but one too many */
+        char made[32];
+        snprintf(made, sizeof made, "x%zu", j + 1);
+        nameless += !x.taken[j] && strcmp(nicest_data_column_name(data, j), made) == 0;
+    }
     bool bare = !x.named || !wanted_named;
     if (lost == NO_PLACE && (nameless == 0 || !bare)) {
         list_names(data, x.taken, names, sizeof names);

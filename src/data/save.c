@@ -193,11 +193,6 @@ static nicest_status save_text(const nicest_data *data, const char *path, char s
 
 /* ---------------------------------------------------------------- words as numbers */
 
-static bool is_normal(const char *word)
-{
-    return strcmp(word, "normal") == 0 || strcmp(word, "0") == 0;
-}
-
 /* [rows], to be freed; numbers stay as they are. For a format that has no words: 0 for the words
  * `normal` and `0`, which are normal where outliers are judged, and 1, 2, ... for others as they
  * appear. */
@@ -216,7 +211,7 @@ static nicest_status label_numbers(double **out, const nicest_data *data)
         if (word == NULL)
             continue;
         size_t *mine = place + (size_t)labels[i];
-        if (*mine == 0 && !is_normal(word))
+        if (*mine == 0 && strcmp(word, "normal") != 0 && strcmp(word, "0") != 0)
             *mine = ++others;
         numbers[i] = (double)*mine;
     }

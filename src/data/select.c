@@ -26,32 +26,18 @@ static const char *name_of(const column_list *list, size_t column, char made[32]
     return made;
 }
 
-static size_t add_name(const column_list *list, size_t column, char *text, size_t size, size_t used)
-{
-    char made[32];
-    int more = snprintf(text + used, size - used, "%s%s", used > 0 ? ", " : "",
-                        name_of(list, column, made));
-    return used + (more > 0 ? (size_t)more : 0);
-}
-
 /* "has 12 columns: a, b, ..." as far as a line has room. */
 static nicest_status fail_unknown(const column_list *list, const char *option, const char *text,
                                   size_t length)
 {
     char names[400] = "";
     size_t used = 0, shown = 0;
-    for (; shown < list->count && used < sizeof names - 80; shown++)
-        used = add_name(list, shown, names, sizeof names, used);
+    for (char made[32]; shown < list->count && used < sizeof names - 80; shown++)
+        used += (size_t)snprintf(names + used, sizeof names - used, "%s%s", used > 0 ? ", " : "",
+                                 name_of(list, shown, made));
     return fail(NICEST_E_ARGUMENT, "%s: no column '%.*s' in %s, which has %zu: %s%s", option,
                 (int)length, text, list->place, list->count, names,
                 shown < list->count || used >= sizeof names ? ", ..." : "");
-}
-
-static bool is_name(const column_list *list, size_t column, const char *text, size_t length)
-{
-    char made[32];
-    const char *name = name_of(list, column, made);
-    return strlen(name) == length && memcmp(name, text, length) == 0;
 }
 
 /* A number of a column or an axis, from 1. */
@@ -70,7 +56,9 @@ static nicest_status find_column(const column_list *list, const char *option, co
     size_t number;
     *found = NO_COLUMN;
     for (size_t j = 0; j < list->count; j++) {
-        if (!is_name(list, j, text, length))
+        char made[32];
+        const char *name = name_of(list, j, made);
+        if (strlen(name) != length || memcmp(name, text, length) != 0)
             continue;
         if (*found != NO_COLUMN)
             return fail(NICEST_E_ARGUMENT,
@@ -184,16 +172,6 @@ static nicest_status choose_columns(chooser *c, const column_list *list,
 
 /* ---------------------------------------------------------------- label and where */
 
-static nicest_status choose_label(selection *s, const column_list *list,
-                                  const nicest_data_options *o)
-{
-    const char *label = o->label;
-    TRY(find_column(list, "--label", label, strlen(label), &s->label));
-    if (s->label == NO_COLUMN && !o->beside)
-        return fail_unknown(list, "--label", label, strlen(label));
-    return NICEST_OK;
-}
-
 /* COLUMN=VALUE; a name may hold "=", so every place is tried. */
 static nicest_status choose_where(selection *s, const column_list *list,
                                   const nicest_data_options *o)
@@ -220,8 +198,12 @@ nicest_status selection_make(selection *s, const column_list *list,
     *s = made;
     OWNED_NEW(unsigned char *, taken, list->count);
     TRY_NEW(made.columns, list->count);
-    if (options != NULL && options->label != NULL)
-        TRY(choose_label(&made, list, options));
+    if (options != NULL && options->label != NULL) {
+        size_t length = strlen(options->label);
+        TRY(find_column(list, "--label", options->label, length, &made.label));
+        if (made.label == NO_COLUMN && !options->beside)
+            return fail_unknown(list, "--label", options->label, length);
+    }
     if (options != NULL && options->where != NULL)
         TRY(choose_where(&made, list, options));
     TRY(choose_columns(&(chooser){&made, taken}, list, options));

@@ -268,14 +268,6 @@ static void read_body_row(const source_body *body, size_t row, double *out)
         KINDS[t->type].widen(from + t->offsets[j], 0, 1, out + j, 1);
 }
 
-/* Column by column: the order in which Fortran arrays lie. */
-static void read_columns(const source_table *t, size_t first, size_t count, double *out)
-{
-    const unsigned char *from = t->values + first * t->row_stride;
-    for (size_t j = 0; j < t->columns; j++)
-        KINDS[t->type].widen(from + column_offset(t, j), t->row_stride, count, out + j, t->columns);
-}
-
 static size_t body_row(const nicest_data *data, size_t row)
 {
     assert(row < data->rows);
@@ -287,8 +279,11 @@ void source_read(const nicest_data *data, size_t first, size_t count, double *ou
     assert(first <= data->rows && count <= data->rows - first);
     const source_body *body = data->body;
     const source_table *t = &body->table;
-    if (data->index == NULL && !body->dense) {
-        read_columns(t, data->first + first, count, out);
+    if (data->index == NULL && !body->dense) { /* by columns: so Fortran arrays lie */
+        const unsigned char *from = t->values + (data->first + first) * t->row_stride;
+        for (size_t j = 0; j < t->columns; j++)
+            KINDS[t->type].widen(from + column_offset(t, j), t->row_stride, count, out + j,
+                                 t->columns);
         return;
     }
     if (data->index == NULL && t->row_stride == t->columns * value_size(t->type)) {

@@ -103,14 +103,6 @@ bool word_list_find(const word_list *list, const char *word, size_t size, size_t
 
 static const uint64_t BOX = 0x7FFC000000000000u; /* a quiet NaN; arithmetic makes none like it */
 
-static double box_word(size_t number)
-{
-    uint64_t bits = BOX | (uint64_t)number;
-    double value;
-    memcpy(&value, &bits, sizeof value);
-    return value;
-}
-
 bool text_column_is_word(double value, size_t *number)
 {
     uint64_t bits;
@@ -131,7 +123,8 @@ static nicest_status take_word(text_column *c, const char *text, size_t size, do
         number = c->known;
     else if (!c->closed)
         TRY(word_list_add(&c->words, text, size, &number));
-    *value = box_word(number);
+    uint64_t bits = BOX | (uint64_t)number;
+    memcpy(value, &bits, sizeof *value);
     return NICEST_OK;
 }
 

@@ -250,14 +250,6 @@ static double followed(const entry *e, size_t j, const double *row)
     return state < (size_t)c->states ? e->table[e->place[j].table + state] : NAN;
 }
 
-static double log_followed(const entry *e, size_t j, const double *row)
-{
-    double expected = followed(e, j, row);
-    if (isnan(row[j]) || isnan(expected))
-        return 0;
-    return (float)row[j] == (float)expected ? log1p(-e->column[j].other) : log(e->column[j].other);
-}
-
 /* ------------------------------------------------------------------ stored and continuous */
 
 /* u has 24 bits; in the middle of its cell it is never 0, so that rounding cannot carry a value
@@ -380,8 +372,10 @@ static void encode_classes(const entry *e, const double *row, double *encoded)
 {
     double *logp = encoded + e->width - 1;
     for (size_t j = 0; j < e->columns; j++) {
-        if (e->column[j].role == ENTRY_FOLLOWS)
-            *logp += log_followed(e, j, row);
+        double expected = e->column[j].role == ENTRY_FOLLOWS ? followed(e, j, row) : (double)NAN;
+        if (!isnan(row[j]) && !isnan(expected))
+            *logp += (float)row[j] == (float)expected ? log1p(-e->column[j].other)
+                                                      : log(e->column[j].other);
         if (!e->place[j].classes)
             continue;
         double class = class_of_value(e, j, row[j]);

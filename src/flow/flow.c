@@ -14,16 +14,6 @@ static const size_t *classes_of(const flow *f, size_t *count)
     return l ? l->class->classes(l, count) : NULL;
 }
 
-/* What is left of the context behind the one-hot vectors of the categories is given. */
-static bool open_entry(flow *f)
-{
-    size_t count, own = 0;
-    const size_t *classes = classes_of(f, &count);
-    for (size_t i = 0; i < count; i++)
-        own += classes[i] + 1;
-    return entry_natural(&f->entry, f->spec.columns, classes, count, f->spec.context - own);
-}
-
 static void drop_flow(flow **f)
 {
     flow_free(*f);
@@ -47,7 +37,13 @@ nicest_status flow_new(flow **out, const char *spec_text, size_t most)
                  f->tensors.frozen > most))
         return fail(NICEST_E_FORMAT, "the spec wants %zu parameters, more than there are",
                     f->tensors.trainable + f->tensors.frozen);
-    TRY(check_memory(open_entry(f)));
+    /* What is left of the context behind the one-hot vectors of the categories is given. */
+    size_t count, own = 0;
+    const size_t *classes = classes_of(f, &count);
+    for (size_t i = 0; i < count; i++)
+        own += classes[i] + 1;
+    TRY(check_memory(
+        entry_natural(&f->entry, f->spec.columns, classes, count, f->spec.context - own)));
     /* Gives every layer its pointers into the two vectors. */
     f->theta = memory_new(f->tensors.trainable, sizeof(real));
     f->frozen = memory_new(f->tensors.frozen, sizeof(real));
@@ -139,22 +135,16 @@ void flow_confine(const flow *f, real *theta)
     }
 }
 
-/* Whether elements that are always zero are. */
-static bool is_confined(const tensor *t)
-{
-    for (size_t o = 0; t->limit && o < t->shape[0]; o++)
-        for (size_t i = t->limit[o]; i < t->shape[1]; i++)
-            if ((*t->slot)[o * t->shape[1] + i] != 0)
-                return false;
-    return true;
-}
-
 nicest_status flow_check(const flow *f)
 {
-    for (size_t i = 0; i < f->tensors.count; i++)
-        if (!is_confined(&f->tensors.items[i]))
-            return fail(NICEST_E_FORMAT, "tensor %s: a weight that its mask hides is not zero",
-                        f->tensors.items[i].name);
+    for (size_t i = 0; i < f->tensors.count; i++) {
+        const tensor *t = &f->tensors.items[i];
+        for (size_t o = 0; t->limit && o < t->shape[0]; o++)
+            for (size_t k = t->limit[o]; k < t->shape[1]; k++)
+                if ((*t->slot)[o * t->shape[1] + k] != 0)
+                    return fail(NICEST_E_FORMAT,
+                                "tensor %s: a weight that its mask hides is not zero", t->name);
+    }
     for (size_t i = 0; i < f->spec.count; i++)
         if (flow_class(f, i)->check)
             TRY(flow_class(f, i)->check(f->spec.layers[i]));

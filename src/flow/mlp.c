@@ -111,14 +111,6 @@ static size_t degree(const mlp *m, size_t u, size_t width, size_t d)
     return d < 2 ? 0 : 1 + u * (d - 1) / width;
 }
 
-/* How many inputs the first so many columns have. */
-static size_t inputs_before(const mlp *m, const mlp_spec *spec, size_t columns, size_t d)
-{
-    if (!spec->input_end)
-        return columns * (m->map[0].in / d);
-    return columns ? spec->input_end[columns - 1] : 0;
-}
-
 static bool mask_maps(mlp *m, const mlp_spec *spec, size_t d)
 {
     size_t rows = 0;
@@ -136,8 +128,8 @@ static bool mask_maps(mlp *m, const mlp_spec *spec, size_t d)
             while (last && spec->output_end && o >= spec->output_end[column])
                 column++;
             size_t most = last ? column : degree(m, o, w->out, d);
-            if (l == 0)
-                read = inputs_before(m, spec, most, d);
+            if (l == 0) /* the inputs that the first `most` columns have */
+                read = !spec->input_end ? most * (w->in / d) : most ? spec->input_end[most - 1] : 0;
             while (l > 0 && read < w->in && degree(m, read, w->in, d) <= most)
                 read++;
             limit[o] = last && most == 0 && !m->context.in ? 0 : read;
@@ -186,18 +178,12 @@ void mlp_tensors(mlp *m, const char *prefix, tensor_list *list)
         map_tensors(&m->context, prefix, "mlp.context", false, list);
 }
 
-/* The last map of a residual block starts at zero, as that of the net does. */
-static bool starts_at_zero(const mlp *m, size_t l)
-{
-    return l + 1 == m->count || (m->blocks && l > 0 && l % 2 == 0);
-}
-
 void mlp_init(mlp *m, random_stream stream)
 {
     double gain = m->activation == ACTIVATION_TANH ? 1 : 2;
     m->key = stream.draw;
-    for (size_t l = 0; l < m->count; l++)
-        if (!starts_at_zero(m, l))
+    for (size_t l = 0; l + 1 < m->count; l++)
+        if (!m->blocks || l % 2 == 1 || l == 0) /* the last map of a block starts at zero, too */
             map_init(&m->map[l], gain,
                      (random_stream){stream.seed, stream.purpose, stream.draw * 64 + (uint32_t)l});
     if (m->context.in)

@@ -100,15 +100,6 @@ static void keep_surer(const prover *p, jacobian *j, size_t column, const double
     j->step[column] /= STEP_RATIO;
 }
 
-/* How far the latents of two rows are from each other, at most. */
-static double largest_move(const double *pair, size_t d, size_t width)
-{
-    double most = 0;
-    for (size_t i = 0; i < d; i++)
-        most = fmax(most, fabs(pair[i] - pair[width + i]));
-    return most;
-}
-
 /* Central differences by the listed columns, at most COLUMNS_AT_ONCE of them. */
 static void differences(const prover *p, jacobian *j, const double *x, const size_t *columns,
                         size_t count)
@@ -126,7 +117,9 @@ static void differences(const prover *p, jacobian *j, const double *x, const siz
     for (size_t c = 0; c < count; c++) {
         const double *pair = j->near + 2 * c * w, *far = j->far + 2 * c * w;
         double width = pair[columns[c]] - pair[w + columns[c]]; /* what rounding left of the step */
-        double move = largest_move(far, p->d, w);
+        double move = 0;                                        /* of the latents */
+        for (size_t i = 0; i < p->d; i++)
+            move = fmax(move, fabs(far[i] - far[w + i]));
         if (move > MOST_MOVE && !j->taken[columns[c]])
             j->step[columns[c]] *= fmax(MOST_MOVE / move / 2, 1e-4);
         else if (!(width <= 0)) /* NaN: a hidden column */

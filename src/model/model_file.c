@@ -199,15 +199,6 @@ static nicest_status read_entry(const reading *r)
     return schema_read(&r->model->schema, NULL, f->entry.columns);
 }
 
-static nicest_status check_finite(const char *name, const float *values, size_t count)
-{
-    for (size_t i = 0; i < count; i++)
-        if (!isfinite(values[i]))
-            return fail(NICEST_E_FORMAT, "tensor '%s': element %zu is not a finite number", name,
-                        i);
-    return NICEST_OK;
-}
-
 static nicest_status read_parts(const reading *r)
 {
     TRY(read_entry(r));
@@ -218,7 +209,10 @@ static nicest_status read_parts(const reading *r)
         TRY(take_tensor(
             r, &(safetensors_tensor){t->name, SAFE_F32, t->rank, {t->shape[0], t->shape[1]}, NULL},
             &values));
-        TRY(check_finite(t->name, values, t->count));
+        for (size_t k = 0; k < t->count; k++)
+            if (!isfinite(((const float *)values)[k]))
+                return fail(NICEST_E_FORMAT, "tensor '%s': element %zu is not a finite number",
+                            t->name, k);
         memcpy(*t->slot, values, t->count * sizeof(float));
     }
     TRY(flow_check(f));

@@ -57,21 +57,15 @@ typedef struct body {
     size_t size;
 } body;
 
-static bool sizes_product(size_t a, size_t b, size_t *product)
-{
-    if (b != 0 && a > SIZE_MAX / b)
-        return false;
-    *product = a * b;
-    return true;
-}
-
 /* False when the product overflows. */
 static bool tensor_bytes(const safetensors_tensor *t, size_t *bytes)
 {
     *bytes = TYPES[t->type].size;
-    for (int i = 0; i < t->rank; i++)
-        if (!sizes_product(*bytes, t->shape[i], bytes))
+    for (int i = 0; i < t->rank; i++) {
+        if (t->shape[i] != 0 && *bytes > SIZE_MAX / t->shape[i])
             return false;
+        *bytes *= t->shape[i];
+    }
     return true;
 }
 

@@ -62,33 +62,20 @@ static bool is_checkpoint(const safetensors *file)
     return format && !strcmp(format, "nicest-checkpoint");
 }
 
-static bool holds_something(const char *path)
-{
-    struct stat facts;
-    return stat(path, &facts) == 0 && S_ISREG(facts.st_mode) && facts.st_size > 0;
-}
-
 nicest_status checkpoint_prepare(const char *path)
 {
     file_writer *writer = NULL;
     OWNED_BY(safetensors_drop) safetensors *file = NULL;
     TRY(file_writer_open(&writer, path));
     file_writer_abandon(writer);
-    if (!holds_something(path))
+    struct stat facts;
+    if (stat(path, &facts) != 0 || !S_ISREG(facts.st_mode) || facts.st_size == 0)
         return NICEST_OK;
     nicest_status status = safetensors_open(&file, path);
     if (status == NICEST_E_MEMORY || (status == NICEST_OK && is_checkpoint(file)))
         return status;
     return fail(NICEST_E_ARGUMENT,
                 "%s: is there, and no checkpoint; name another file for the checkpoint", path);
-}
-
-static bool floats_finite(const float *values, size_t count)
-{
-    for (size_t i = 0; i < count; i++)
-        if (!isfinite(values[i]))
-            return false;
-    return true;
 }
 
 static nicest_status restore(const safetensors *file, flow *f, train_state *s, const char *identity)
@@ -111,9 +98,10 @@ static nicest_status restore(const safetensors *file, flow *f, train_state *s, c
         if (!t.data || t.type != SAFE_F32 || t.rank != 1 || t.shape[0] != v.item[i].shape[0])
             return fail(NICEST_E_FORMAT, "its array '%s' is missing or of another shape",
                         v.item[i].name);
-        if (!floats_finite(t.data, t.shape[0]))
-            return fail(NICEST_E_FORMAT, "its array '%s' holds what is not a finite number",
-                        v.item[i].name);
+        for (size_t k = 0; k < t.shape[0]; k++)
+            if (!isfinite(((const float *)t.data)[k]))
+                return fail(NICEST_E_FORMAT, "its array '%s' holds what is not a finite number",
+                            v.item[i].name);
     }
     if (!counters)
         return fail(NICEST_E_FORMAT, "it has no counters");

@@ -25,12 +25,6 @@ static json_t *number(double x)
     return isfinite(x) ? json_real(x) : json_null();
 }
 
-static double real_of(const json_t *object, const char *key, double otherwise)
-{
-    const json_t *value = json_object_get(object, key);
-    return json_is_number(value) ? json_number_value(value) : otherwise;
-}
-
 static char *dump_json(json_t *object)
 {
     json_auto_t *owned = object;
@@ -58,20 +52,18 @@ void record_point(train_state *s, const curve_point *point)
     s->curve[s->points++] = *point;
 }
 
-static json_t *point_json(const curve_point *p)
-{
-    return json_pack("[I, f, o, o, f]", (json_int_t)p->step, p->epoch, number(p->train_logp),
-                     number(p->valid_logp), p->rate);
-}
-
 static json_t *curve_json(const train_state *s)
 {
     json_t *curve = json_array();
-    for (size_t i = 0; curve && i < s->points; i++)
-        if (json_array_append_new(curve, point_json(&s->curve[i])) != 0) {
+    for (size_t i = 0; curve && i < s->points; i++) {
+        const curve_point *p = &s->curve[i];
+        json_t *point = json_pack("[I, f, o, o, f]", (json_int_t)p->step, p->epoch,
+                                  number(p->train_logp), number(p->valid_logp), p->rate);
+        if (json_array_append_new(curve, point) != 0) {
             json_decref(curve);
             return NULL;
         }
+    }
     return curve;
 }
 
@@ -255,7 +247,7 @@ static bool read_counter(const json_t *object, const counter *c, train_state *s)
     const json_t *value = json_object_get(object, c->name);
     char *place = (char *)s + c->offset;
     if (c->kind == REAL) {
-        *(double *)(void *)place = real_of(object, c->name, NAN);
+        *(double *)(void *)place = json_is_number(value) ? json_number_value(value) : (double)NAN;
         return json_is_real(value) || json_is_null(value);
     }
     json_int_t whole = json_integer_value(value);

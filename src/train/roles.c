@@ -90,15 +90,6 @@ static nicest_status look_at_rows(looks *all, const nicest_data *data, bool of_w
     return NICEST_OK;
 }
 
-static void looks_close(looks *all)
-{
-    for (size_t j = 0; all->column && j < all->columns; j++) {
-        memory_free(all->column[j].level);
-        memory_free(all->column[j].count);
-    }
-    memory_free(all->column);
-}
-
 static nicest_status looks_open(looks *all, const nicest_data *train, const nicest_data *data)
 {
     *all = (looks){.columns = nicest_data_columns(train)};
@@ -236,13 +227,6 @@ static void choose_value(chooser *c, size_t j, const look *l, const double *sort
     column->states = (double)(c->used - first);
 }
 
-static void choose_constant(chooser *c, size_t j, const look *l)
-{
-    c->table[c->used++] = l->level[0];
-    c->e->column[j] = (entry_column){.role = ENTRY_FOLLOWS, .states = 1, .other = c->unseen};
-    words_add(c->said, "column %s: constant", role_name(c, j));
-}
-
 /* The numbers of a column in rows[n, d], ascending. */
 static size_t sort_column(const double *rows, size_t n, size_t d, size_t j, double *sorted)
 {
@@ -271,9 +255,12 @@ static nicest_status choose_all(chooser *c)
                         "column %zu (%s) has no value in any of %zu rows: leave it out", j + 1,
                         role_name(c, j), c->rows);
         bool constant = !l->many && l->levels == 1 && !is_absence_modelled(c, l, l->words);
-        if (constant && !l->words)
-            choose_constant(c, j, l);
-        else if (is_category(l) && l->levels)
+        if (constant && !l->words) {
+            c->table[c->used++] = l->level[0];
+            c->e->column[j] =
+                (entry_column){.role = ENTRY_FOLLOWS, .states = 1, .other = c->unseen};
+            words_add(c->said, "column %s: constant", role_name(c, j));
+        } else if (is_category(l) && l->levels)
             choose_words(c, j, l);
         else
             choose_value(c, j, l, sorted, l->many ? sort_column(rows, some, d, j, sorted) : 0);
@@ -423,19 +410,13 @@ static nicest_status find_followers(chooser *c, const nicest_data *data)
 
 /* ------------------------------------------------------------------ all */
 
-/* A table of constants alone keeps one as a value, which has noise then. */
-static void keep_something(entry *e)
-{
-    for (size_t j = 0; j < e->columns; j++)
-        if (e->column[j].role != ENTRY_FOLLOWS)
-            return;
-    for (size_t j = 0; j < e->columns; j++)
-        e->column[j] = (entry_column){0};
-}
-
 static void chooser_close(chooser *c)
 {
-    looks_close(&c->looks);
+    for (size_t j = 0; c->looks.column && j < c->looks.columns; j++) {
+        memory_free(c->looks.column[j].level);
+        memory_free(c->looks.column[j].count);
+    }
+    memory_free(c->looks.column);
     memory_free(c->table);
 }
 
@@ -455,9 +436,14 @@ nicest_status roles_choose(entry *e, const nicest_data *train, const nicest_data
         room += c.looks.column[j].levels + 2;
     TRY_NEW(c.table, room);
     TRY(choose_all(&c));
-    keep_something(e);
+    /* A table of constants alone keeps one as a value, which has noise then. */
+    bool constants = true;
     for (size_t j = 0; j < e->columns; j++)
+        constants = constants && e->column[j].role == ENTRY_FOLLOWS;
+    for (size_t j = 0; j < e->columns; j++) {
+        e->column[j] = constants ? (entry_column){0} : e->column[j];
         used += (size_t)e->column[j].states;
+    }
     TRY(check_memory(entry_table(e, used)));
     memcpy(e->table, c.table, used * sizeof *c.table);
     TRY(entry_set(e));

@@ -754,18 +754,14 @@ static bool checkpoint_due(const trainer *t)
 
 /* ------------------------------------------------------------------ the loop */
 
-/* Far past the best: no better for 20 validations and a third of the time that there is. */
-static bool is_past(const trainer *t)
-{
-    const train_state *s = &t->state;
-    return t->options.patience == 0 && t->recipe.seconds > 0 && !t->borrowed && t->rows.valid &&
-           s->stale >= 20 && now(t) - s->best_seconds > t->recipe.seconds / 3;
-}
-
+/* By itself, too, far past the best: no better for 20 validations and a third of the time that
+ * there is. */
 static bool finished(const trainer *t)
 {
     const train_state *s = &t->state;
-    if ((t->recipe.patience > 0 && s->stale >= (uint64_t)t->recipe.patience) || is_past(t))
+    bool past = t->options.patience == 0 && t->recipe.seconds > 0 && !t->borrowed &&
+                t->rows.valid && s->stale >= 20 && now(t) - s->best_seconds > t->recipe.seconds / 3;
+    if (past || (t->recipe.patience > 0 && s->stale >= (uint64_t)t->recipe.patience))
         return true;
     return t->recipe.seconds > 0 ? now(t) >= t->recipe.seconds : s->step >= total_steps(t);
 }
@@ -929,16 +925,6 @@ static nicest_status describe_model(trainer *t, nicest_model *model)
     return model_set_entry(model, MODEL_TRAINING, record);
 }
 
-/* The held-out rows, with the standard error of their mean. */
-static nicest_status test(trainer *t)
-{
-    nicest_train_result *r = &t->result;
-    r->test_rows = nicest_data_rows(t->rows.held_out);
-    r->test_logp = mean_logp(t, run_rows(t->rows.held_out), r->test_rows);
-    return nicest_standard_error(t->valid_logp, nicest_data_weights(t->rows.held_out), r->test_rows,
-                                 &r->test_sem);
-}
-
 /* Of the weights that are in place now; logp: what they were judged by. */
 static nicest_status fill_result(trainer *t, double logp)
 {
@@ -957,8 +943,12 @@ static nicest_status fill_result(trainer *t, double logp)
     r->mixture_logp = s->mixture_logp;
     r->kept_epoch = (size_t)(s->best_step / t->batches);
     r->test_logp = r->test_sem = r->gaussian_logp = NAN;
-    if (t->rows.held_out)
-        TRY(test(t));
+    if (t->rows.held_out) {
+        r->test_rows = nicest_data_rows(t->rows.held_out);
+        r->test_logp = mean_logp(t, run_rows(t->rows.held_out), r->test_rows);
+        TRY(nicest_standard_error(t->valid_logp, nicest_data_weights(t->rows.held_out),
+                                  r->test_rows, &r->test_sem));
+    }
     const nicest_data *rows = t->rows.held_out ? t->rows.held_out : t->rows.valid;
     return rows ? columns_gaussian(&t->flow->entry, t->rows.train, rows, t->options.seed,
                                    &r->gaussian_logp)
