@@ -16,6 +16,7 @@
 #include "apply/bench.h"
 #include "apply/peak.h"
 #include "base/memory.h"
+#include "base/parallel.h"
 #include "base/random.h"
 #include "flow/layer.h"
 #include "kernel/gemm.h"
@@ -81,11 +82,13 @@ typedef struct product {
     int repeats;
 } product;
 
-static void run_product(void *context)
+static double run_product(void *context)
 {
     const product *p = context;
+    double start = parallel_clock();
     for (int i = 0; i < p->repeats; i++)
         gemm_run(&p->shape, p->a, p->b, p->bias, p->c);
+    return parallel_clock() - start;
 }
 
 static float *numbers(size_t count)
@@ -179,9 +182,10 @@ typedef struct reading {
 } reading;
 
 /* Opens the file and reads every row. */
-static void read_file(void *context)
+static double read_file(void *context)
 {
     reading *r = context;
+    double start = parallel_clock();
     nicest_data *data = NULL;
     nicest_status status = nicest_data_open(&data, r->path, NULL);
     size_t rows = nicest_data_rows(data);
@@ -192,6 +196,7 @@ static void read_file(void *context)
     nicest_data_free(data);
     if (status != NICEST_OK)
         r->status = status;
+    return parallel_clock() - start;
 }
 
 static nicest_status write_rows(size_t which, const char *path)

@@ -98,8 +98,7 @@ static void draw_text(const canvas *c, double x, double y, double size, anchor a
             page_add(c->words,
                      "font-family=\"DejaVu Sans, Verdana, Arial, sans-serif\" fill=\"#%06x\">",
                      c->theme[ink]);
-        page_text(c->words, text);
-        page_add(c->words, "</text>\n");
+        page_words(c->words, "%s</text>\n", text);
         return;
     }
     double width = at == START ? 0 : text_width(c, size, text);
@@ -301,14 +300,12 @@ static double bend_of(const double *sorted, size_t n, bool histogram)
     if (histogram && !(sorted[n - 1] - sorted[0] > 25 * inner && fabs(middle) < 10 * inner))
         return 0;
     if (!histogram) {
-        double *sizes = block_new(n, sizeof *sizes);
+        OWNED_BLOCK double *sizes = block_new(n, sizeof *sizes);
         for (size_t i = 0; i < n; i++)
             sizes[i] = sorted[i] != 0 ? fabs(sorted[i]) : NAN;
-        double *ordered = sorted_finite(sizes, &count);
+        OWNED_BLOCK double *ordered = sorted_finite(sizes, &count);
         small = quantile(ordered, count, 0.1);
         middle = quantile(ordered, count, 0.5);
-        block_free(ordered);
-        block_free(sizes);
         if (!(large > 15 * middle))
             return 0;
     }
@@ -323,7 +320,7 @@ static void fit_axis(axis *a, const panel *p, bool upright, bool histogram)
     if (a->high > a->low)
         return;
     size_t n;
-    double *values = axis_values(p, upright, &n), *sorted = sorted_finite(values, &n);
+    OWNED_BLOCK double *values = axis_values(p, upright, &n), *sorted = sorted_finite(values, &n);
     double low = n ? sorted[0] : 0, high = n ? sorted[n - 1] : 1;
     a->bend = a->may_bend && n ? bend_of(sorted, n, histogram) : 0;
     if (n >= 40 && !a->bend) {
@@ -338,8 +335,6 @@ static void fit_axis(axis *a, const panel *p, bool upright, bool histogram)
     double room = to > from ? 0.04 * (to - from) : from != 0 ? 0.1 * fabs(from) : 1;
     a->low = a->bend > 0 ? a->bend * sinh(from - room) : from - room;
     a->high = a->bend > 0 ? a->bend * sinh(to + room) : to + room;
-    block_free(sorted);
-    block_free(values);
 }
 
 /* ------------------------------------------------------------------ histograms */
@@ -804,18 +799,16 @@ static void draw_area(const area *a, const ticks *up, const ticks *across)
     if (a->p->map) {
         const panel *p = a->p;
         size_t cells = p->map_width * p->map_height, n = cells;
-        unsigned char *rgb = block_new(cells, 3);
+        OWNED_BLOCK unsigned char *rgb = block_new(cells, 3);
         for (size_t i = 0; i < cells; i++)
             viridis((p->map[i] - p->map_low) / (p->map_high - p->map_low), rgb + 3 * i);
         draw_surface(a->c, surface_of(rgb, p->map_width, p->map_height, 3), a->left, a->top,
                      a->width, a->height, true);
-        block_free(rgb);
-        double *sorted = sorted_finite(p->map, &n);
+        OWNED_BLOCK double *sorted = sorted_finite(p->map, &n);
         cairo_set_line_width(a->c->cr, 0.8);
         use_ink(a->c, CONTOUR, 0.75);
         for (size_t k = 0; k < sizeof CONTOURS / sizeof *CONTOURS && n; k++)
             trace_contour(a, contour_level(p, sorted, n, CONTOURS[k]));
-        block_free(sorted);
     }
     for (size_t k = 0; k < a->p->count; k++)
         draw_series(a, k);
@@ -854,7 +847,7 @@ static void draw_area(const area *a, const ticks *up, const ticks *across)
 static double axes_panel(const canvas *c, const panel *p, double left, double top, double width,
                          double aspect, bool draw)
 {
-    area *a = block_new(1, sizeof *a);
+    OWNED_BLOCK area *a = block_new(1, sizeof *a);
     double widest = 0, edge = bar_room(c, p) + 4;
     *a = (area){.c = c, .p = p};
     a->x = p->x;
@@ -897,7 +890,6 @@ static double axes_panel(const canvas *c, const panel *p, double left, double to
     if (draw)
         draw_area(a, &up, &across);
     double bottom = a->top + a->height + (p->x.bare ? 4 : 20) + (p->x.label ? 18 : 0);
-    block_free(a);
     return bottom - top;
 }
 
@@ -1069,11 +1061,8 @@ void page_chart(page *p, const chart *ch, const char *caption)
     page_add(p, "</div><div class=\"narrow\">");
     page_svg(p, ch, NARROW);
     page_add(p, "</div>");
-    if (caption) {
-        page_add(p, "<figcaption>");
-        page_text(p, caption);
-        page_add(p, "</figcaption>");
-    }
+    if (caption)
+        page_words(p, "<figcaption>%s</figcaption>", caption);
     page_add(p, "</figure>\n");
 }
 
@@ -1171,4 +1160,44 @@ series *panel_add(panel *p, series s)
 series *panel_line(panel *p, const char *name, int ink, const double *x, const double *y, size_t n)
 {
     return panel_add(p, (series){SERIES_LINE, ink, name, x, y, .n = n});
+}
+
+double cell_middle(const double *range, size_t i, size_t n)
+{
+    return range[0] + (range[1] - range[0]) * ((double)i + 0.5) / (double)n;
+}
+
+double *panel_density(panel *p, const double *logp, size_t width, size_t height, const double *box,
+                      bool logs)
+{
+    size_t n = width * (height ? height : 1);
+    double low = INFINITY, high = -INFINITY, *values = block_new(n + width, sizeof *values);
+    for (size_t i = 0; i < n; i++) {
+        values[i] = logs ? logp[i] : exp(logp[i]);
+        low = isnan(logp[i]) ? low : fmin(low, logp[i]);
+        high = isnan(logp[i]) ? high : fmax(high, logp[i]);
+    }
+    low = logs ? fmax(low, high - 12) : 0;
+    high = logs ? high : exp(high);
+    p->x.low = box[0];
+    p->x.high = box[1];
+    if (height) {
+        p->y.low = box[2];
+        p->y.high = box[3];
+        p->map = values;
+        p->map_width = width;
+        p->map_height = height;
+        p->map_low = low;
+        p->map_high = high > low && isfinite(high) ? high : low + 1;
+        p->map_label = logs ? "log p, nats" : "p, per unit area";
+        p->map_logs = logs;
+        return values;
+    }
+    for (size_t i = 0; i < width; i++)
+        values[n + i] = cell_middle(box, i, width);
+    p->y = (axis){.label = logs ? "log p, nats" : "p, share per unit",
+                  .low = low,
+                  .high = logs ? high + 0.5 : 1.05 * high};
+    panel_line(p, NULL, 0, values + n, values, width);
+    return values;
 }

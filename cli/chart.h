@@ -76,6 +76,14 @@ typedef struct chart {
 series *panel_add(panel *p, series s);
 series *panel_line(panel *p, const char *name, int ink, const double *x, const double *y, size_t n);
 
+/* Fills in axes and a map, the top row first, or with height 0 a curve, of a density over a box;
+ * logs: its logarithm, down to 12 nats below the peak. What is returned is drawn from, and released
+ * by block_free. */
+double *panel_density(panel *p, const double *logp, size_t width, size_t height, const double *box,
+                      bool logs);
+/* Of cell i of n in a range. */
+double cell_middle(const double *range, size_t i, size_t n);
+
 /* Ends the program with 2 where path, the value of `what`, is none, and with 1 where it cannot be
  * written. NULL: nothing. */
 void check_picture(const char *what, const char *path);

@@ -28,11 +28,6 @@ static const option BENCH_OPTIONS[] = {
 };
 /* clang-format on */
 
-#define COUNT(array)                                                                               \
-    (sizeof((nicest_bench_result *)0)->array / sizeof((nicest_bench_result *)0)->array[0])
-
-enum { MODELS = COUNT(model) };
-
 static void bench_defaults(void *settings)
 {
     ((bench_settings *)settings)->seconds = 30;
@@ -59,114 +54,95 @@ static double run_once(void)
 
 /* ------------------------------------------------------------------ output */
 
-/* What bf16 brings to the paper's step of 1024 rows. */
-static double bf16_gain(const nicest_bench_result *r)
-{
-    for (size_t i = 0; i < MODELS; i++)
-        if (!strcmp(r->model[i].name, "paper1024"))
-            return r->model[i].step_ms.median / r->model[i].step_bf16_ms.median;
-    return NAN;
-}
+/* How a figure is printed, and its keys in JSON: NAME_UNIT, and where it has them NAME_share and
+ * NAME_spread. */
+static const struct {
+    nicest_bench_kind kind;
+    const char *words, *unit, *key, *more, *key_unit;
+    int digits;
+} LINES[] = {
+    {NICEST_BENCH_STEP, "step", "ms", "step", "share spread", "ms", 3},
+    {NICEST_BENCH_STEP_ONE_THREAD, "step, 1 thread", "ms", "step_one_thread", "share", "ms", 3},
+    {NICEST_BENCH_FORWARD, "  forward", "ms", "forward", "", "ms", 3},
+    {NICEST_BENCH_BACKWARD, "  backward", "ms", "backward", "", "ms", 3},
+    {NICEST_BENCH_LAYERS_INVERSE, "its inverse", "ms", "inverse", "", "ms", 3},
+    {NICEST_BENCH_STEP_BF16, "step, bf16", "ms", "step_bf16", "share", "ms", 3},
+    {NICEST_BENCH_SCORE, "score", "rows/s", "score", "share spread", "rows_per_second", 0},
+    {NICEST_BENCH_INVERSE, "inverse", "rows/s", "inverse", "share spread", "rows_per_second", 0},
+    {NICEST_BENCH_SAMPLE, "sample", "rows/s", "sample", "spread", "rows_per_second", 0},
+    {NICEST_BENCH_GRADIENT, "gradient by x", "rows/s", "gradient", "share spread",
+     "rows_per_second", 0},
+    {NICEST_BENCH_ONE_ROW, "score one row", "us", "one_row", "spread", "us", 2},
+};
+enum { LINE_COUNT = sizeof LINES / sizeof LINES[0] };
 
-/* What all threads bring to a model's step. */
-static double threads_gain(const nicest_bench_result *r, size_t model)
+/* How many times as long one step takes as another. */
+static double step_gain(const nicest_bench_figure *a, const nicest_bench_figure *b)
 {
-    return r->model[model].step_one_thread_ms.median / r->model[model].step_ms.median;
+    return b->median / a->median;
 }
 
 /* "  12.345  81.2%  ±1.3%", with what is not there left out. */
-static void print_figure(const char *what, int digits, const nicest_bench_figure *f,
-                         const char *unit)
-{
-    if (!isfinite(f->median))
-        return;
-    printf("  %-18s %14.*f %-7s", what, digits, f->median, unit);
-    if (isfinite(f->share))
-        printf(" %6.1f%% of peak", 100 * f->share);
-    else
-        printf(" %15s", "");
-    printf("  spread %5.1f%%\n", 100 * f->spread);
-}
-
 static void print_standard(const nicest_bench_result *r, size_t i)
 {
-    if (!isfinite(r->model[i].step_ms.median))
+    const nicest_bench_figure *figures = r->model[i].figure;
+    if (!r->model[i].parameters)
         return;
     printf("\n%s: %zu columns, %zu parameters, batch %zu\n", r->model[i].name, r->model[i].columns,
            r->model[i].parameters, r->model[i].batch);
-    print_figure("step", 3, &r->model[i].step_ms, "ms");
-    print_figure("step, 1 thread", 3, &r->model[i].step_one_thread_ms, "ms");
-    print_figure("  forward", 3, &r->model[i].forward_ms, "ms");
-    print_figure("  backward", 3, &r->model[i].backward_ms, "ms");
-    print_figure("its inverse", 3, &r->model[i].inverse_ms, "ms");
-    print_figure("step, bf16", 3, &r->model[i].step_bf16_ms, "ms");
-    if (r->threads > 1)
-        printf("  1 -> %d threads %20.2f times\n", r->threads, threads_gain(r, i));
-    print_figure("score", 0, &r->model[i].score, "rows/s");
-    print_figure("inverse", 0, &r->model[i].inverse, "rows/s");
-    print_figure("sample", 0, &r->model[i].sample, "rows/s");
-    print_figure("gradient by x", 0, &r->model[i].gradient, "rows/s");
-    nicest_bench_figure row = r->model[i].one_row_us;
-    row.share = NAN;
-    print_figure("score one row", 2, &row, "us");
+    for (size_t k = 0; k < LINE_COUNT; k++) {
+        const nicest_bench_figure *f = &figures[LINES[k].kind];
+        if (LINES[k].kind == NICEST_BENCH_SCORE && r->threads > 1)
+            printf("  1 -> %d threads %20.2f times\n", r->threads,
+                   step_gain(&figures[NICEST_BENCH_STEP], &figures[NICEST_BENCH_STEP_ONE_THREAD]));
+        if (!isfinite(f->median))
+            continue;
+        printf("  %-18s %14.*f %-7s", LINES[k].words, LINES[k].digits, f->median, LINES[k].unit);
+        if (isfinite(f->share) && LINES[k].kind != NICEST_BENCH_ONE_ROW)
+            printf(" %6.1f%% of peak", 100 * f->share);
+        else
+            printf(" %15s", "");
+        printf("  spread %5.1f%%\n", 100 * f->spread);
+    }
     if (isfinite(r->model[i].one_row_floor_us))
         printf("  %-18s %14.2f us: the parameters read once from memory\n", "  its floor",
                r->model[i].one_row_floor_us);
 }
 
-/* {"paper256": number, ...} of the double that lies `offset` bytes into each model. */
-static json_t *models_json(const nicest_bench_result *r, size_t offset)
+/* object.KEY_PART.MODEL = value */
+static void set_figure(json_t *object, const char *key, const char *part, const char *model,
+                       double value)
 {
-    json_t *object = json_object();
-    for (size_t i = 0; i < MODELS; i++) {
-        double figure;
-        memcpy(&figure, (const char *)&r->model[i] + offset, sizeof figure);
-        json_object_set_new(object, r->model[i].name, json_figure(figure));
+    char name[64];
+    snprintf(name, sizeof name, "%s_%s", key, part);
+    json_t *models = json_object_get(object, name);
+    if (!models)
+        json_object_set_new(object, name, models = json_object());
+    json_object_set_new(models, model, json_figure(value));
+}
+
+static void add_models(json_t *object, const nicest_bench_result *r)
+{
+    for (size_t i = 0; i < NICEST_BENCH_MODELS; i++) {
+        const char *name = r->model[i].name;
+        const nicest_bench_figure *figures = r->model[i].figure;
+        const nicest_bench_figure *step = &figures[NICEST_BENCH_STEP];
+        for (size_t k = 0; k < LINE_COUNT; k++) {
+            const nicest_bench_figure *f = &figures[LINES[k].kind];
+            set_figure(object, LINES[k].key, LINES[k].key_unit, name, f->median);
+            if (strstr(LINES[k].more, "share"))
+                set_figure(object, LINES[k].key, "share", name, f->share);
+            if (strstr(LINES[k].more, "spread"))
+                set_figure(object, LINES[k].key, "spread", name, f->spread);
+        }
+        set_figure(object, "one_row", "floor_us", name, r->model[i].one_row_floor_us);
+        set_figure(object, "threads", "gain", name,
+                   step_gain(step, &figures[NICEST_BENCH_STEP_ONE_THREAD]));
+        if (!strcmp(name, "paper1024")) /* what bf16 brings to the paper's step of 1024 rows */
+            json_object_set_new(object, "bf16_gain",
+                                json_figure(step_gain(&figures[NICEST_BENCH_STEP_BF16], step)));
     }
-    return object;
 }
-
-static json_t *threads_json(const nicest_bench_result *r)
-{
-    json_t *object = json_object();
-    for (size_t i = 0; i < MODELS; i++)
-        json_object_set_new(object, r->model[i].name, json_figure(threads_gain(r, i)));
-    return object;
-}
-
-/* Where NAME.median, .spread and .share of a figure become NAME, NAME_spread, NAME_share. */
-#define OFFSET(field)                                                                              \
-    (offsetof(nicest_bench_result, model[0].field) - offsetof(nicest_bench_result, model))
-
-static const struct {
-    const char *name;
-    size_t offset;
-} MODEL_KEYS[] = {
-    {"step_ms", OFFSET(step_ms.median)},
-    {"step_share", OFFSET(step_ms.share)},
-    {"step_spread", OFFSET(step_ms.spread)},
-    {"forward_ms", OFFSET(forward_ms.median)},
-    {"inverse_ms", OFFSET(inverse_ms.median)},
-    {"backward_ms", OFFSET(backward_ms.median)},
-    {"step_one_thread_ms", OFFSET(step_one_thread_ms.median)},
-    {"step_one_thread_share", OFFSET(step_one_thread_ms.share)},
-    {"step_bf16_ms", OFFSET(step_bf16_ms.median)},
-    {"step_bf16_share", OFFSET(step_bf16_ms.share)},
-    {"score_rows_per_second", OFFSET(score.median)},
-    {"score_share", OFFSET(score.share)},
-    {"score_spread", OFFSET(score.spread)},
-    {"inverse_rows_per_second", OFFSET(inverse.median)},
-    {"inverse_share", OFFSET(inverse.share)},
-    {"inverse_spread", OFFSET(inverse.spread)},
-    {"sample_rows_per_second", OFFSET(sample.median)},
-    {"sample_spread", OFFSET(sample.spread)},
-    {"gradient_rows_per_second", OFFSET(gradient.median)},
-    {"gradient_share", OFFSET(gradient.share)},
-    {"gradient_spread", OFFSET(gradient.spread)},
-    {"one_row_us", OFFSET(one_row_us.median)},
-    {"one_row_spread", OFFSET(one_row_us.spread)},
-    {"one_row_floor_us", OFFSET(one_row_floor_us)},
-};
 
 static int bench_run(void *settings)
 {
@@ -178,8 +154,8 @@ static int bench_run(void *settings)
     for (size_t i = 0; i < TIMES; i++)
         times[i] = run_once();
     size_t count = TIMES;
-    double *sorted = sorted_copy(times, &count), startup = quantile(sorted, count, 0.5);
-    block_free(sorted);
+    OWNED_BLOCK double *sorted = sorted_copy(times, &count);
+    double startup = quantile(sorted, count, 0.5);
     progress bar = progress_start(&s->shared, "measuring", NULL);
     nicest_status status =
         nicest_bench(s->models, s->shared.threads, s->seconds, progress_tick, &bar, &result);
@@ -193,7 +169,7 @@ static int bench_run(void *settings)
                    result.peak_bf16);
         printf("  %-18s %12.1f %12.1f GB/s\n", "memory", result.one_bandwidth, result.bandwidth);
         printf("threads %d, start of the program %.2f ms\n", result.threads, startup);
-        for (size_t i = 0; i < MODELS; i++)
+        for (size_t i = 0; i < NICEST_BENCH_MODELS; i++)
             print_standard(&result, i);
     }
     json_t *object = json_pack(
@@ -202,10 +178,7 @@ static int bench_run(void *settings)
         json_figure(result.bandwidth), "one_peak_f32", json_figure(result.one_peak_f32),
         "one_peak_bf16", json_figure(result.one_peak_bf16), "one_bandwidth",
         json_figure(result.one_bandwidth));
-    for (size_t i = 0; i < sizeof MODEL_KEYS / sizeof MODEL_KEYS[0]; i++)
-        json_object_set_new(object, MODEL_KEYS[i].name, models_json(&result, MODEL_KEYS[i].offset));
-    json_object_set_new(object, "bf16_gain", json_figure(bf16_gain(&result)));
-    json_object_set_new(object, "threads_gain", threads_json(&result));
+    add_models(object, &result);
     json_object_set_new(object, "startup_ms", json_figure(startup));
     save_and_print_json(&s->shared, object);
     return STATUS_DONE;

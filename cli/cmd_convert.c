@@ -18,21 +18,12 @@ static int convert_run(void *settings)
 {
     const convert_settings *s = settings;
     const char *path = s->shared.output ? s->shared.output : "-";
+    json_t *outputs = json_array();
     check_data_path(path);
     check_picture_options(&s->shared, &path, 1);
-    nicest_data *data = open_data(&s->shared, s->data);
-    char labels[4096];
-    json_t *outputs = json_array();
-    labels_file(data, path, labels, sizeof labels);
-    save_rows(&s->shared, data, path);
-    if (s->shared.output)
-        say(&s->shared, "%s: %zu rows, %zu columns", path, nicest_data_rows(data),
-            nicest_data_columns(data));
-    add_outputs(&s->shared, outputs, data, path, labels);
-    print_json(&s->shared,
-               json_pack("{s:I, s:I, s:o}", "rows", (json_int_t)nicest_data_rows(data), "columns",
-                         (json_int_t)nicest_data_columns(data), "outputs", outputs));
-    nicest_data_free(data);
+    OWNED_DATA nicest_data *data = open_rows(&s->shared, NULL, s->data, THE_DATA);
+    save_output(&s->shared, data, path, outputs, "");
+    print_outputs(&s->shared, data, outputs);
     return STATUS_DONE;
 }
 

@@ -35,40 +35,27 @@ static size_t stem_length(const char *path)
     return end ? (size_t)(end - path) : strlen(path);
 }
 
-/* OUT.csv -> OUT-<level>.csv; a % stands for the level instead. */
-static void level_path(const char *path, double level, bool only, char *out, size_t size)
+/* OUT.csv -> OUT-<level>.csv; a % stands for the level instead. No -o is standard output. */
+static void level_path(const corrupt_settings *s, const corruption *c, size_t level, char *out,
+                       size_t size)
 {
     char number[40];
-    const char *percent = strchr(path, '%');
-    number_text(level, number, sizeof number);
+    const char *path = s->shared.output ? s->shared.output : "-", *percent = strchr(path, '%');
+    number_text(c->levels[level], number, sizeof number);
     size_t length = percent ? (size_t)(percent - path) : stem_length(path);
-    if (only && !percent)
+    if (c->count == 1 && !percent)
         snprintf(out, size, "%s", path);
     else
         snprintf(out, size, "%.*s%s%s%s", (int)length, path, percent ? "" : "-", number,
                  path + length + (percent != NULL));
 }
 
-/* The file of one level, or "-"; its file of labels, or "". */
-typedef struct level_files {
-    char path[4096], labels[4096];
-} level_files;
-
-static level_files files_of(const corrupt_settings *s, const corruption *c, size_t level,
-                            const nicest_data *data)
-{
-    level_files f = {.path = "-"};
-    if (s->shared.output)
-        level_path(s->shared.output, c->levels[level], c->count == 1, f.path, sizeof f.path);
-    labels_file(data, f.path, f.labels, sizeof f.labels);
-    return f;
-}
-
 static int corrupt_run(void *settings)
 {
     const corrupt_settings *s = settings;
-    corruption *c = block_new(1, sizeof *c);
+    OWNED_BLOCK corruption *c = block_new(1, sizeof *c);
     json_t *outputs = json_array();
+    char path[4096], labels[4096];
     if (!s->with)
         refuse(STATUS_USAGE, "corrupt: --with KIND=LEVEL is missing: nicest corrupt %s",
                CORRUPT_COMMAND.synopsis);
@@ -76,46 +63,36 @@ static int corrupt_run(void *settings)
     if (!s->shared.output && c->count > 1)
         refuse(STATUS_USAGE, "corrupt: %zu levels need -o OUT", c->count);
     check_picture_options(&s->shared, &s->shared.output, 1);
-    if (s->shared.output) {
-        /* No level writes over what is read, nor over what another has written. */
-        char path[4096];
-        for (size_t i = 0; i < c->count; i++) {
-            for (size_t j = 0; j < i; j++)
-                if (c->levels[i] == c->levels[j])
-                    refuse(STATUS_USAGE, "corrupt: --with %s: level %g is there twice", s->with,
-                           c->levels[i]);
-            level_path(s->shared.output, c->levels[i], c->count == 1, path, sizeof path);
-            refuse_output_clash(&CORRUPT_COMMAND, s, path);
-            check_data_path(path);
-        }
+    /* No level writes over what is read, nor over what another has written. */
+    for (size_t i = 0; i < c->count && s->shared.output; i++) {
+        for (size_t j = 0; j < i; j++)
+            if (c->levels[i] == c->levels[j])
+                refuse(STATUS_USAGE, "corrupt: --with %s: level %g is there twice", s->with,
+                       c->levels[i]);
+        level_path(s, c, i, path, sizeof path);
+        refuse_output_clash(&CORRUPT_COMMAND, s, path);
+        check_data_path(path);
     }
-    nicest_data *data = open_data(&s->shared, s->data);
-    shared_settings beside = s->shared;
-    beside.where = NULL;
-    nicest_data *other = c->other ? open_data_beside(&beside, c->other) : NULL;
+    OWNED_DATA nicest_data *data = open_rows(&s->shared, NULL, s->data, THE_DATA);
+    OWNED_DATA nicest_data *other =
+        c->other ? open_rows(&s->shared, NULL, c->other, OTHER_DATA) : NULL;
     other = align_data(&s->shared, data, "the data to corrupt", other, c->other);
     corruption_check(c, data, other);
-    for (size_t i = 0; i < c->count; i++)
-        (void)files_of(s, c, i, data); /* all are refused before the first is written */
+    for (size_t i = 0; i < c->count; i++) { /* all are refused before the first is written */
+        level_path(s, c, i, path, sizeof path);
+        need(nicest_data_labels_file(data, path, labels, sizeof labels));
+    }
     for (size_t i = 0; i < c->count; i++) {
-        level_files f = files_of(s, c, i, data);
-        nicest_data *made;
+        char what[80];
+        OWNED_DATA nicest_data *made = NULL;
         need(nicest_corrupt(&made, data, c->kind, c->levels[i], other, s->shared.seed,
                             s->shared.threads));
-        save_rows(&s->shared, made, f.path);
-        if (s->shared.output)
-            say(&s->shared, "%s: %s %g, %zu rows", f.path, c->kind, c->levels[i],
-                nicest_data_rows(made));
-        add_outputs(&s->shared, outputs, made, f.path, f.labels);
-        nicest_data_free(made);
+        level_path(s, c, i, path, sizeof path);
+        snprintf(what, sizeof what, "%s %g, ", c->kind, c->levels[i]);
+        save_output(&s->shared, made, path, outputs, what);
         stop_if_interrupted();
     }
-    print_json(&s->shared,
-               json_pack("{s:I, s:I, s:o}", "rows", (json_int_t)nicest_data_rows(data), "columns",
-                         (json_int_t)nicest_data_columns(data), "outputs", outputs));
-    nicest_data_free(data);
-    nicest_data_free(other);
-    block_free(c);
+    print_outputs(&s->shared, data, outputs);
     return STATUS_DONE;
 }
 

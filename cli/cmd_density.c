@@ -65,7 +65,7 @@ static density_map measure_grid(const density_settings *s, const nicest_model *m
 {
     density_map m = free_columns(s, model);
     size_t all = nicest_model_columns(model);
-    double *given = read_given(model, s->given, "density");
+    OWNED_BLOCK double *given = read_given(model, s->given, "density");
     if (m.d < all && !given)
         refuse(STATUS_USAGE,
                "density: %s was trained with given columns; --given says their values", s->model);
@@ -77,12 +77,11 @@ static density_map measure_grid(const density_settings *s, const nicest_model *m
     else {
         /* Where nearly all of the samples lie, and a little more. */
         enum { SAMPLES = 20000 };
-        double *rows = sample_rows(&s->shared, model, given, SAMPLES, 1);
+        OWNED_BLOCK double *rows = sample_rows(&s->shared, model, given, SAMPLES, 1);
         /* as the density sees them */
         need(nicest_encode(model, rows, SAMPLES, s->shared.seed, rows));
         for (size_t k = 0; k < m.d; k++)
             middle_range(rows, SAMPLES, all, m.which[k], 0.001, 0.15, m.box + 2 * k);
-        block_free(rows);
     }
     for (size_t k = 0; k < m.d; k++)
         if (!(m.box[2 * k] < m.box[2 * k + 1]))
@@ -93,16 +92,8 @@ static density_map measure_grid(const density_settings *s, const nicest_model *m
     m.logp = block_new(m.width * m.height, sizeof *m.logp);
     need(nicest_density_grid_given(model, given, m.box, m.width, m.height, s->shared.threads,
                                    m.logp));
-    block_free(given);
     return m;
 }
-
-static double middle(const double *box, size_t i, size_t n)
-{
-    return box[0] + (box[1] - box[0]) * ((double)i + 0.5) / (double)n;
-}
-
-/* ------------------------------------------------------------------ figures */
 
 /* ------------------------------------------------------------------ pictures */
 
@@ -118,51 +109,20 @@ static void highest(const density_map *m, double *low, double *high)
     }
 }
 
-static void draw_density_map(const density_settings *s, const nicest_model *model,
-                             const density_map *m)
+static void draw_density(const density_settings *s, const nicest_model *model, const density_map *m)
 {
-    double low, high;
-    size_t n = m->width * m->height;
-    double *values = block_new(n, sizeof *values);
-    highest(m, &low, &high);
-    for (size_t i = 0; i < n; i++)
-        values[i] = s->log ? m->logp[i] : exp(m->logp[i]);
-    low = s->log ? fmax(low, high - 12) : 0;
-    high = s->log ? high : exp(high);
-    panel p = {.title = "Density of the model; lines around 50, 90 and 99 % of its mass",
-               .x = {nicest_model_column_name(model, m->which[0]), m->box[0], m->box[1]},
-               .y = {nicest_model_column_name(model, m->which[1]), m->box[2], m->box[3]},
-               .map = values,
-               .map_width = m->width,
-               .map_height = m->height,
-               .map_low = low,
-               .map_high = high > low ? high : low + 1,
-               .map_label = s->log ? "log p, nats" : "p, per unit area",
-               .map_logs = s->log};
-    chart c = {.panels = &p, .count = 1, .width = 600, .aspect = 0.95};
-    chart_save(&c, &s->shared, s->shared.output);
-    block_free(values);
-}
-
-static void draw_density_curve(const density_settings *s, const nicest_model *model,
-                               const density_map *m)
-{
-    double low, high;
-    double *x = block_new(2 * m->width, sizeof *x), *y = x + m->width;
-    panel p = {.title = "Density of the model",
-               .x = {nicest_model_column_name(model, m->which[0]), m->box[0], m->box[1]}};
-    highest(m, &low, &high);
-    for (size_t i = 0; i < m->width; i++) {
-        x[i] = middle(m->box, i, m->width);
-        y[i] = s->log ? m->logp[i] : exp(m->logp[i]);
-    }
-    p.y.label = s->log ? "log p, nats" : "p, share per unit";
-    p.y.low = s->log ? fmax(low, high - 12) : 0;
-    p.y.high = s->log ? high + 0.5 : 1.05 * exp(high);
-    panel_line(&p, NULL, 0, x, y, m->width);
+    panel p = {.title = m->d == 2 ? "Density of the model; lines around 50, 90 and 99 % of its mass"
+                                  : "Density of the model",
+               .x.label = nicest_model_column_name(model, m->which[0]),
+               .y.label = nicest_model_column_name(model, m->which[1])};
+    OWNED_BLOCK double *values =
+        panel_density(&p, m->logp, m->width, m->d == 2 ? m->height : 0, m->box, s->log);
     chart c = {.panels = &p, .count = 1};
+    if (m->d == 2) {
+        c.width = 600;
+        c.aspect = 0.95;
+    }
     chart_save(&c, &s->shared, s->shared.output);
-    block_free(x);
 }
 
 /* ------------------------------------------------------------------ the command */
@@ -185,19 +145,16 @@ static int density_run(void *settings)
     const char *path = s->shared.output;
     double low, high;
     bool picture = check_output(s);
-    nicest_model *model = open_model(s->model);
+    OWNED_MODEL nicest_model *model = open_model(s->model);
     density_map m = measure_grid(s, model, picture);
     highest(&m, &low, &high);
-    if (picture && m.d == 2)
-        draw_density_map(s, model, &m);
-    else if (picture)
-        draw_density_curve(s, model, &m);
+    if (picture)
+        draw_density(s, model, &m);
     else if (path && m.d == 2 && (has_extension(path, ".npy") || has_extension(path, ".npz"))) {
         /* logp[height, width] as it is. */
-        nicest_data *data;
+        OWNED_DATA nicest_data *data = NULL;
         need(nicest_data_new(&data, m.logp, m.height, m.width, NULL));
         save_data(data, s->shared.output);
-        nicest_data_free(data);
     } else {
         /* x1[, x2], logp: a line a cell, as a table would want it. */
         const char **model_columns = model_names(model), *names[3];
@@ -207,9 +164,9 @@ static int density_run(void *settings)
         table out = table_open(s->shared.output, names, m.d + 1);
         for (size_t j = 0; j < m.height; j++)
             for (size_t i = 0; i < m.width; i++) {
-                double row[3] = {middle(m.box, i, m.width)};
+                double row[3] = {cell_middle(m.box, i, m.width)};
                 if (m.d == 2)
-                    row[1] = middle(m.box + 2, m.height - 1 - j, m.height);
+                    row[1] = cell_middle(m.box + 2, m.height - 1 - j, m.height);
                 row[m.d] = m.logp[j * m.width + i];
                 table_add(&out, row, 1);
             }
@@ -224,7 +181,6 @@ static int density_run(void *settings)
                          json_figure(low), "logp_max", json_figure(high), "width",
                          (json_int_t)m.width, "height", (json_int_t)m.height));
     block_free(m.logp);
-    nicest_model_free(model);
     return STATUS_DONE;
 }
 

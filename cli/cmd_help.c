@@ -86,7 +86,7 @@ static int help_run(void *settings)
     const help_settings *s = settings;
     const command *c = named_command(s->command);
     if (s->completion)
-        manual_print_completion(COMMANDS, s->completion, stdout);
+        manual_print_completion(s->completion, stdout);
     else if (s->man)
         manual_print_page(COMMANDS, c, stdout);
     else if (c)

@@ -147,14 +147,13 @@ static json_t *column_json(const nicest_data *data, size_t j, const nicest_colum
 static json_t *columns_json(const nicest_data *data, bool print)
 {
     size_t d = nicest_data_columns(data);
-    nicest_column_facts *facts = block_new(d, sizeof *facts);
+    OWNED_BLOCK nicest_column_facts *facts = block_new(d, sizeof *facts);
     json_t *columns = json_array();
     need(nicest_data_facts(data, facts));
     if (print)
         print_facts(data, facts);
     for (size_t j = 0; j < d; j++)
         json_array_append_new(columns, column_json(data, j, &facts[j]));
-    block_free(facts);
     return columns;
 }
 
@@ -162,7 +161,7 @@ static int info_run(void *settings)
 {
     const info_settings *s = settings;
     if (is_model(s->file)) {
-        nicest_model *model = open_model(s->file);
+        OWNED_MODEL nicest_model *model = open_model(s->file);
         unsigned height, width, channels;
         nicest_model_image(model, &height, &width, &channels);
         json_t *training = entry_json(model, "nicest.training");
@@ -178,9 +177,8 @@ static int info_run(void *settings)
         if (!s->shared.quiet && !s->shared.json)
             print_model(s, model, object);
         print_json(&s->shared, object);
-        nicest_model_free(model);
     } else {
-        nicest_data *data = open_data(&s->shared, s->file);
+        OWNED_DATA nicest_data *data = open_rows(&s->shared, NULL, s->file, THE_DATA);
         unsigned height, width, channels;
         bool print = !s->shared.quiet && !s->shared.json;
         nicest_data_image(data, &height, &width, &channels);
@@ -201,7 +199,6 @@ static int info_run(void *settings)
                              "type", nicest_data_type(data), "labels",
                              nicest_data_labels(data) != NULL, "image",
                              picture_json(height, width, channels), "column_facts", columns));
-        nicest_data_free(data);
     }
     return STATUS_DONE;
 }

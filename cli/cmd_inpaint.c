@@ -144,16 +144,13 @@ static void fill_rows(filling *w)
 static void save_filled(const filling *w, const char *path)
 {
     size_t samples = w->s->options.samples;
-    size_t *index = block_new(w->n * samples, sizeof *index);
-    nicest_data *repeated, *made;
+    OWNED_BLOCK size_t *index = block_new(w->n * samples, sizeof *index);
+    OWNED_DATA nicest_data *repeated = NULL, *made = NULL;
     for (size_t i = 0; i < w->n * samples; i++)
         index[i] = i % w->n;
     need(nicest_data_select(&repeated, w->data, index, w->n * samples));
     need(nicest_data_replace(&made, repeated, w->filled));
     save_data(made, path);
-    nicest_data_free(made);
-    nicest_data_free(repeated);
-    block_free(index);
 }
 
 static void save_spread(const filling *w)
@@ -174,9 +171,8 @@ static void save_spread(const filling *w)
                       w->s->spread);
         return;
     }
-    nicest_data *data = model_data(w->model, w->spread, w->n);
+    OWNED_DATA nicest_data *data = model_data(w->model, w->spread, w->n);
     save_data(data, w->s->spread);
-    nicest_data_free(data);
 }
 
 /* Tile number `column` of row i of the picture. */
@@ -205,7 +201,7 @@ static void draw_fills(const filling *w, const char *path)
         else
             snprintf(words[k], sizeof *words, "fill %zu", k - frames + 1);
     }
-    double *tiles = block_new(rows * across * d, sizeof *tiles);
+    OWNED_BLOCK double *tiles = block_new(rows * across * d, sizeof *tiles);
     for (size_t i = 0; i < rows; i++) {
         put_tile(tiles, across, i, 0, w->stored + i * d, NULL, d);
         put_tile(tiles, across, i, 1, w->stored + i * d, w->hidden + i * d, d);
@@ -217,7 +213,6 @@ static void draw_fills(const filling *w, const char *path)
     picture_format format = picture_format_of(w->model, w->stored, w->n * d);
     pictures_save(&w->s->shared, &format, tiles, rows * across, across,
                   &(panel){.headings = headings, .heading_count = across}, path);
-    block_free(tiles);
 }
 
 static void say_filling(const filling *w)
@@ -297,7 +292,7 @@ static int inpaint_run(void *settings)
     const char *output = s->shared.output ? s->shared.output : "-";
     char labels[4096];
     check_inpaint(s);
-    nicest_model *model = open_model(s->model);
+    OWNED_MODEL nicest_model *model = open_model(s->model);
     unsigned height, width, channels;
     nicest_model_image(model, &height, &width, &channels);
     if (picture_path(s) && !height)
@@ -307,8 +302,8 @@ static int inpaint_run(void *settings)
         refuse(STATUS_USAGE, "%s: %s is not a model of pictures; --spread wants .csv, .npy or so",
                s->verb, s->model);
     check_idx(s, model);
-    filling w = {.s = s, .model = model, .data = open_data_for(&s->shared, model, s->data)};
-    labels_file(w.data, output, labels, sizeof labels);
+    filling w = {.s = s, .model = model, .data = open_rows(&s->shared, model, s->data, THE_DATA)};
+    need(nicest_data_labels_file(w.data, output, labels, sizeof labels));
     w.n = nicest_data_rows(w.data);
     w.d = nicest_data_columns(w.data);
     w.stored = read_rows(w.data);
@@ -343,7 +338,6 @@ static int inpaint_run(void *settings)
     block_free(w.filled);
     block_free(w.spread);
     nicest_data_free(w.data);
-    nicest_model_free(model);
     return STATUS_DONE;
 }
 

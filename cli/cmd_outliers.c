@@ -103,8 +103,8 @@ static void draw_curves(const judge *j, const verdict *v, const nicest_detection
     if (!j->s->roc && !j->s->pr)
         return;
     size_t n;
-    unsigned char *truth = block_new(v->n, 1);
-    double *known = known_scores(v, v->score, j->s->group, truth, &n);
+    OWNED_BLOCK unsigned char *truth = block_new(v->n, 1);
+    OWNED_BLOCK double *known = known_scores(v, v->score, j->s->group, truth, &n);
     detection_curve k = detection_curve_of(known, truth, n);
     panel p[2];
     detection_words words;
@@ -117,8 +117,6 @@ static void draw_curves(const judge *j, const verdict *v, const nicest_detection
     c.panels = &p[1];
     if (j->s->pr)
         chart_save(&c, &j->s->shared, j->s->pr);
-    block_free(known);
-    block_free(truth);
     block_free(k.recall);
 }
 
@@ -154,15 +152,15 @@ static const char **explain_rows(const judge *j, const nicest_data *data,
     if (!most)
         return NULL;
     const char **why = block_new(v->n + 1, sizeof *why);
-    size_t *row = block_new(v->n + 1, sizeof *row);
+    OWNED_BLOCK size_t *row = block_new(v->n + 1, sizeof *row);
     for (size_t i = 0; i < v->n; i++) {
         why[i] = "";
         if (v->score[i] < threshold)
             row[m++] = i;
     }
-    double *stored = block_new(m + 1, d * sizeof *stored);
-    size_t *counts = block_new(m + 1, sizeof *counts);
-    nicest_reason *reasons = block_new(m + 1, most * sizeof *reasons);
+    OWNED_BLOCK double *stored = block_new(m + 1, d * sizeof *stored);
+    OWNED_BLOCK size_t *counts = block_new(m + 1, sizeof *counts);
+    OWNED_BLOCK nicest_reason *reasons = block_new(m + 1, most * sizeof *reasons);
     for (size_t i = 0; i < m; i++)
         need(row[i] < v->first ? nicest_data_read(data, row[i], 1, stored + i * d)
                                : nicest_data_read(against, row[i] - v->first, 1, stored + i * d));
@@ -188,17 +186,14 @@ static const char **explain_rows(const judge *j, const nicest_data *data,
                 list, json_pack("{s:I, s:O}", "row", (json_int_t)row[i] + 1, "columns", columns));
         json_decref(columns);
     }
-    block_free(stored);
-    block_free(counts);
-    block_free(reasons);
-    block_free(row);
     return why;
 }
 
 static void judge_once(judge *j, const nicest_data *data)
 {
     const outliers_settings *s = j->s;
-    nicest_data *against = s->against ? open_other_data(&s->shared, j->model, s->against) : NULL;
+    OWNED_DATA nicest_data *against =
+        s->against ? open_rows(&s->shared, j->model, s->against, OTHER_DATA) : NULL;
     j->has_truth = against || s->shared.label;
     /* All rows of DATA, then all of --against. */
     size_t n = nicest_data_rows(data), m = against ? nicest_data_rows(against) : 0;
@@ -250,7 +245,6 @@ static void judge_once(judge *j, const nicest_data *data)
     draw_curves(j, &v, &found);
     print_json(&s->shared, object);
     verdict_free(&v);
-    nicest_data_free(against);
 }
 
 static void calibrate_anew(const judge *j)
@@ -258,10 +252,9 @@ static void calibrate_anew(const judge *j)
     const outliers_settings *s = j->s;
     if (!s->calibrate)
         return;
-    nicest_data *rows = open_more_data(&s->shared, j->model, s->calibrate);
+    OWNED_DATA nicest_data *rows = open_rows(&s->shared, j->model, s->calibrate, MORE_DATA);
     need(nicest_calibrate(j->model, NULL, rows, s->shared.seed, s->shared.threads));
     say_more(&s->shared, "calibrated on %zu rows", nicest_data_rows(rows));
-    nicest_data_free(rows);
     if (s->save)
         save_model(j->model, s->save);
 }
@@ -297,7 +290,7 @@ static int outliers_run(void *settings)
     check_picture("outliers: --pr", s->pr);
     check_picture_options(&s->shared, paths, sizeof paths / sizeof *paths);
     judge j = {.s = s, .model = open_model(s->model)};
-    nicest_data *data = open_data_for(&s->shared, j.model, s->data);
+    OWNED_DATA nicest_data *data = open_rows(&s->shared, j.model, s->data, THE_DATA);
     check_labels(s, data);
     if (s->neighbours && !strcmp(s->neighbours, "no"))
         need(nicest_forget_neighbours(j.model));
@@ -310,7 +303,6 @@ static int outliers_run(void *settings)
         judge_sweep(&j, data);
     else
         judge_once(&j, data);
-    nicest_data_free(data);
     nicest_model_free(j.model);
     return STATUS_DONE;
 }

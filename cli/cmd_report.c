@@ -64,7 +64,8 @@ static int by_logp(const void *a, const void *b)
 /* Kolmogorov's distance: 0 where two columns are distributed alike, 1 where they do not overlap. */
 static double distribution_distance(const double *a, size_t n, const double *b, size_t m)
 {
-    double *x = sorted_copy(a, &n), *y = sorted_copy(b, &m), most = 0;
+    OWNED_BLOCK double *x = sorted_copy(a, &n), *y = sorted_copy(b, &m);
+    double most = 0;
     for (size_t i = 0, k = 0; i < n && k < m;) {
         double at = fmin(x[i], y[k]);
         while (i < n && x[i] <= at)
@@ -73,8 +74,6 @@ static double distribution_distance(const double *a, size_t n, const double *b, 
             k++;
         most = fmax(most, fabs((double)i / (double)n - (double)k / (double)m));
     }
-    block_free(x);
-    block_free(y);
     return n && m ? most : 0;
 }
 
@@ -82,7 +81,7 @@ static material gather_material(const report_settings *s)
 {
     material m = {.shared = &s->shared, .model = open_model(s->model)};
     const char *training = nicest_model_entry(m.model, "nicest.training");
-    m.data = open_data_for(&s->shared, m.model, s->data);
+    m.data = open_rows(&s->shared, m.model, s->data, THE_DATA);
     m.n = nicest_data_rows(m.data);
     m.d = nicest_data_columns(m.data);
     nicest_model_image(m.model, &m.height, &m.width, &m.channels);
@@ -92,13 +91,12 @@ static material gather_material(const report_settings *s)
     m.logp = score_rows(&s->shared, m.model, m.data);
     m.sum = summary_of(m.logp, m.n);
     m.training = training ? json_from_text(training) : NULL;
-    nicest_workspace *workspace;
+    OWNED_WORKSPACE nicest_workspace *workspace = NULL;
     m.samples = sample_rows(m.shared, m.model, NULL, SAMPLES, 1);
     m.samples_logp = block_new(SAMPLES, sizeof *m.samples_logp);
     need(nicest_workspace_new(&workspace, m.model, 0, m.shared->threads));
     need(nicest_score(workspace, m.samples, SAMPLES, m.shared->seed, m.samples_logp));
-    nicest_workspace_free(workspace);
-    ranked *list = block_new(m.n, sizeof *list);
+    OWNED_BLOCK ranked *list = block_new(m.n, sizeof *list);
     for (size_t i = 0; i < m.n; i++)
         if (!isnan(m.logp[i]))
             list[m.ordered++] = (ranked){m.logp[i], i};
@@ -106,14 +104,11 @@ static material gather_material(const report_settings *s)
     m.order = block_new(m.n, sizeof *m.order);
     for (size_t i = 0; i < m.ordered; i++)
         m.order[i] = list[i].row;
-    block_free(list);
     m.apart = block_new(m.d, sizeof *m.apart);
     for (size_t j = 0; j < m.d && !m.height; j++) {
-        double *data = column_of(m.rows, m.n, m.d, j);
-        double *samples = column_of(m.samples, SAMPLES, m.d, j);
+        OWNED_BLOCK double *data = column_of(m.rows, m.n, m.d, j);
+        OWNED_BLOCK double *samples = column_of(m.samples, SAMPLES, m.d, j);
         m.apart[j] = distribution_distance(data, m.n, samples, SAMPLES);
-        block_free(data);
-        block_free(samples);
     }
     return m;
 }
@@ -138,40 +133,15 @@ static const char *name_of_column(const material *m, size_t j)
     return name ? name : nicest_data_column_name(m->data, j);
 }
 
-/* Of a category its words; NULL: numbers. */
-static const char *const *words_of_column(const material *m, size_t j, size_t *count)
-{
-    return nicest_model_column_words(m->model, j, count);
-}
-
-/* ------------------------------------------------------------------ what the model is */
-
-static void card(page *p, const char *name, const char *figure)
-{
-    page_add(p, "<div class=\"card\">%s<b>%s</b></div>\n", name, figure);
-}
-
-static void figure_card(page *p, const char *name, double figure, const char *unit)
+/* The figure is HTML. */
+static void card(page *p, const char *name, const char *format, ...)
 {
     char text[64];
-    if (!isfinite(figure))
-        return;
-    snprintf(text, sizeof text, "%.5g%s", figure, unit);
-    card(p, name, text);
-}
-
-/* With its standard error, which one row does not have. */
-static void mean_card(page *p, const material *m)
-{
-    char text[64];
-    if (!m->ordered)
-        return;
-    if (m->ordered < 2 || !isfinite(m->sum.mean))
-        snprintf(text, sizeof text, "%.5g", m->sum.mean);
-    else
-        snprintf(text, sizeof text, "%.5g &plusmn; %.2g", m->sum.mean,
-                 standard_error(m->logp, NULL, m->n));
-    card(p, "mean log-likelihood, nats", text);
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    page_add(p, "<div class=\"card\">%s<b>%s</b></div>\n", name, text);
 }
 
 /* --- in sentences --- */
@@ -196,16 +166,17 @@ static void say_beside(page *p, const material *m)
         own = record_number(m, "valid_logp");
     if (isnan(own))
         return;
-    page_add(p, "<p>Rows that were held out of training have a mean log-likelihood of %.5g nats (higher is "
-                "better)",
-             own);
+    page_add(
+        p,
+        "<p>Rows that were held out of training have a mean log-likelihood of %.5g nats (higher is "
+        "better)",
+        own);
     for (size_t i = 0; i < 3; i++) {
         double value = json_is_number(values[i]) ? json_number_value(values[i]) : NAN;
         if (isnan(value))
             continue;
         page_add(p, "%s%s %.5g",
-                 count++ ? ", " : ". Simple models, fitted to the same rows: ", names[i],
-                 value);
+                 count++ ? ", " : ". Simple models, fitted to the same rows: ", names[i], value);
         if (value > best) {
             best = value;
             highest = i;
@@ -218,9 +189,8 @@ static void say_beside(page *p, const material *m)
         page_add(p, ". It is <b>%.3g nats a row better</b> than the best of these.</p>\n",
                  own - best);
     else
-        page_add(
-            p, ". That is <b>no better</b> than %s, which has no neural network.</p>\n",
-            names[highest]);
+        page_add(p, ". That is <b>no better</b> than %s, which has no neural network.</p>\n",
+                 names[highest]);
 }
 
 /* The row whose validation was the best: from its weights the model was made; NULL: unknown. */
@@ -244,14 +214,6 @@ static const json_t *kept_point(const material *m)
     return best;
 }
 
-static size_t impossible_rows(const material *m)
-{
-    size_t count = 0;
-    while (count < m->ordered && m->logp[m->order[count]] == -INFINITY)
-        count++;
-    return count;
-}
-
 /* A sentence of the list of what to be careful of. */
 static void care(page *p, size_t *count, const char *format, ...)
 {
@@ -260,17 +222,19 @@ static void care(page *p, size_t *count, const char *format, ...)
     va_start(arguments, format);
     vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
-    page_add(p, "%s<li>", (*count)++ ? "" : "<p>What to be careful of:</p>\n<ul>\n");
-    page_text(p, text);
-    page_add(p, "</li>\n");
+    page_words(p,
+               (*count)++ ? "<li>%s</li>\n" : "<p>What to be careful of:</p>\n<ul>\n<li>%s</li>\n",
+               text);
 }
 
 static void say_careful(page *p, const material *m)
 {
-    size_t count = 0, impossible = impossible_rows(m), worst = 0, beyond = 0;
+    size_t count = 0, impossible = 0, worst = 0, beyond = 0;
     double train = record_number(m, "train_logp"), held = record_number(m, "held_out_logp");
     double sem = summary_sem(&m->sum), threshold, noise = 1.7 * sqrt(1.0 / (double)m->n + 1e-3);
     summary drawn = summary_of(m->samples_logp, SAMPLES);
+    while (impossible < m->ordered && m->logp[m->order[impossible]] == -INFINITY)
+        impossible++;
     if (m->sum.missing)
         care(p, &count, "%zu of %zu rows have missing values and no log-likelihood.",
              m->sum.missing, m->n);
@@ -283,10 +247,11 @@ static void say_careful(page *p, const material *m)
         care(p, &count, "There are only %zu rows here: every figure of this page is uncertain.",
              m->n);
     if (train - held > 0.05 * (double)m->d + 0.1)
-        care(p, &count,
-             "Rows it has learnt from are %.3g nats likelier than rows that it has not seen: it has "
-             "learnt some of them by heart.",
-             train - held);
+        care(
+            p, &count,
+            "Rows it has learnt from are %.3g nats likelier than rows that it has not seen: it has "
+            "learnt some of them by heart.",
+            train - held);
     const json_t *curve = json_object_get(m->training, "curve"), *kept = kept_point(m);
     size_t points = json_array_size(curve);
     if (kept && points > 2 && kept == json_array_get(curve, points - 1))
@@ -330,24 +295,19 @@ static void say_careful(page *p, const material *m)
 
 static void add_summary(page *p, const material *m, const report_settings *s)
 {
-    char text[64];
-    page_add(p, "<h1>");
-    page_text(p, name_of(s->model));
-    page_add(p, "</h1>\n<p>on ");
-    page_text(p, name_of(s->data));
-    page_add(p, "</p>\n");
     char columns[40], parameters[40], rows[40];
     double learnt = record_number(m, "rows"), epochs = record_number(m, "epochs");
+    double bits = nicest_model_bits_per_dim(m->model, m->sum.mean);
+    page_words(p, "<h1>%s</h1>\n", name_of(s->model));
+    page_words(p, "<p>on %s</p>\n", name_of(s->data));
     count_text(m->d, columns, sizeof columns);
     count_text(nicest_model_parameters(m->model), parameters, sizeof parameters);
     page_add(p, "<p>The model is a density of %s %s", columns,
              m->height   ? "pixels"
              : m->d == 1 ? "column"
                          : "columns");
-    for (size_t j = 0; j < m->d && !m->height && m->d <= 12; j++) {
-        page_add(p, j ? j + 1 == m->d ? " and " : ", " : " (");
-        page_text(p, name_of_column(m, j));
-    }
+    for (size_t j = 0; j < m->d && !m->height && m->d <= 12; j++)
+        page_words(p, j ? j + 1 == m->d ? " and %s" : ", %s" : " (%s", name_of_column(m, j));
     page_add(p, "%s, with %s parameters", !m->height && m->d <= 12 ? ")" : "", parameters);
     if (learnt > 0) {
         count_text((size_t)learnt, rows, sizeof rows);
@@ -358,10 +318,15 @@ static void add_summary(page *p, const material *m, const report_settings *s)
     say_beside(p, m);
     say_careful(p, m);
     page_add(p, "<div class=\"cards\">\n");
-    count_text(m->n, text, sizeof text);
-    card(p, "rows of this page", text);
-    mean_card(p, m);
-    figure_card(p, "bits per dimension", nicest_model_bits_per_dim(m->model, m->sum.mean), "");
+    count_text(m->n, rows, sizeof rows);
+    card(p, "rows of this page", "%s", rows);
+    if (m->ordered > 1 && isfinite(m->sum.mean)) /* one row has no standard error */
+        card(p, "mean log-likelihood, nats", "%.5g &plusmn; %.2g", m->sum.mean,
+             standard_error(m->logp, NULL, m->n));
+    else if (m->ordered)
+        card(p, "mean log-likelihood, nats", "%.5g", m->sum.mean);
+    if (isfinite(bits))
+        card(p, "bits per dimension", "%.5g", bits);
     card(p, "outlier decisions", nicest_calibrated(m->model) ? "calibrated" : "not calibrated");
     page_add(p, "</div>\n");
 }
@@ -413,11 +378,8 @@ static void add_training(page *p, const material *m)
         block_free(x);
     } else
         page_add(p, "<p>The model file has no training curve.</p>\n");
-    if (json_is_string(chosen)) {
-        page_add(p, "<pre>");
-        page_text(p, json_string_value(chosen));
-        page_add(p, "</pre>\n");
-    }
+    if (json_is_string(chosen))
+        page_words(p, "<pre>%s</pre>\n", json_string_value(chosen));
 }
 
 /* ------------------------------------------------------------------ samples beside data */
@@ -443,14 +405,14 @@ static void add_picture_pair(page *p, const material *m, const double *rows[2], 
 static void moment_cells(page *p, const material *m, size_t j, const double *column, size_t n)
 {
     size_t words, most = 0, seen = 0;
-    const char *const *names = words_of_column(m, j, &words);
+    const char *const *names = nicest_model_column_words(m->model, j, &words);
     summary s = summary_of(column, n);
     if (!names) {
         page_add(p, "<td>%.4g</td><td>%.4g</td>", s.mean,
                  s.rows > 1 ? sqrt(s.square / (double)(s.rows - 1)) : 0);
         return;
     }
-    size_t *count = block_new(words + 1, sizeof *count);
+    OWNED_BLOCK size_t *count = block_new(words + 1, sizeof *count);
     for (size_t i = 0; i < n; i++)
         if (column[i] >= 0 && column[i] < (double)words) {
             count[(size_t)column[i]]++;
@@ -458,10 +420,8 @@ static void moment_cells(page *p, const material *m, size_t j, const double *col
         }
     for (size_t k = 1; k < words; k++)
         most = count[k] > count[most] ? k : most;
-    page_add(p, "<td colspan=\"2\">");
-    page_text(p, words ? names[most] : "");
+    page_words(p, "<td colspan=\"2\">%s", words ? names[most] : "");
     page_add(p, ": %.0f %%</td>", seen ? 100 * (double)count[most] / (double)seen : 0);
-    block_free(count);
 }
 
 typedef struct pair {
@@ -500,12 +460,12 @@ static void add_pairs(page *p, const material *m)
 {
     enum { LOOKED_AT = 60 };
     size_t d = m->d < LOOKED_AT ? m->d : LOOKED_AT, count = 0;
-    pair *pairs = block_new(d * d, sizeof *pairs);
+    OWNED_BLOCK pair *pairs = block_new(d * d, sizeof *pairs);
     panel panels[PAIRS];
     char caption[200], all[40];
     for (size_t x = 0; x < d; x++)
-        for (size_t y = x + 1; y < d && !words_of_column(m, x, NULL); y++)
-            if (!words_of_column(m, y, NULL))
+        for (size_t y = x + 1; y < d && !nicest_model_column_words(m->model, x, NULL); y++)
+            if (!nicest_model_column_words(m->model, y, NULL))
                 pairs[count++] = (pair){x, y, correlation(m, x, y)};
     qsort(pairs, count, sizeof *pairs, stronger);
     size_t shown = count < PAIRS ? count : PAIRS;
@@ -526,33 +486,28 @@ static void add_pairs(page *p, const material *m)
         page_chart(
             p, &(chart){.panels = panels, .count = shown, .across = 3, .least = 160, .aspect = 0.9},
             caption);
-    block_free(pairs);
 }
 
 /* Two columns: data, samples and the density itself, all over the same ranges. */
 static void add_plane(page *p, const material *m)
 {
     enum { SIDE = 200 };
-    double box[4], peak = -INFINITY, *values = block_new(SIDE * SIDE, sizeof *values);
+    OWNED_BLOCK double *logp = block_new(SIDE * SIDE, sizeof *logp);
+    double box[4];
     char caption[200], all[40];
     for (size_t k = 0; k < 2; k++)
         middle_range(m->rows, m->n, 2, k, 0.005, 0.12, box + 2 * k);
-    need(nicest_density_grid(m->model, box, SIDE, SIDE, m->shared->threads, values));
-    for (size_t i = 0; i < SIDE * SIDE; i++)
-        peak = fmax(peak, values[i] = exp(values[i]));
+    need(nicest_density_grid(m->model, box, SIDE, SIDE, m->shared->threads, logp));
     const axis x = {.label = name_of_column(m, 0), .low = box[0], .high = box[1]};
     const axis y = {.label = name_of_column(m, 1), .low = box[2], .high = box[3]};
     panel panels[3] = {{.title = "Data", .x = x, .y = y},
                        {.title = "Samples", .x = x, .y = y},
                        {.title = "Density", .x = x, .y = y}};
+    OWNED_BLOCK double *values = panel_density(&panels[2], logp, SIDE, SIDE, box, false);
     panel_add(&panels[0],
               (series){SERIES_DOTS, 0, .x = m->some, .y = m->some + 1, .n = m->shown, .stride = 2});
     panel_add(&panels[1], (series){SERIES_DOTS, 1, .x = m->samples, .y = m->samples + 1, .n = SHOWN,
                                    .stride = 2});
-    panels[2].map = values;
-    panels[2].map_width = panels[2].map_height = SIDE;
-    panels[2].map_high = peak > 0 && isfinite(peak) ? peak : 1;
-    panels[2].map_label = "p, per unit area";
     count_text(m->n, all, sizeof all);
     snprintf(
         caption, sizeof caption,
@@ -561,7 +516,6 @@ static void add_plane(page *p, const material *m)
         m->shown, all);
     page_chart(p, &(chart){.panels = panels, .count = 2, .across = 2, .aspect = 0.9}, NULL);
     page_chart(p, &(chart){.panels = panels + 2, .count = 1, .aspect = 0.6}, caption);
-    block_free(values);
 }
 
 static void add_samples(page *p, const material *m)
@@ -570,12 +524,11 @@ static void add_samples(page *p, const material *m)
     if (m->height) {
         char left[96], all[40];
         size_t n = m->n < 64 ? m->n : 64;
-        double *rows = spread_rows(m->rows, m->n, m->d, n);
+        OWNED_BLOCK double *rows = spread_rows(m->rows, m->n, m->d, n);
         count_text(m->n, all, sizeof all);
         snprintf(left, sizeof left, "Data: %zu of %s rows", n, all);
         add_picture_pair(p, m, (const double *[]){rows, m->samples}, n, left,
                          "Samples of the model");
-        block_free(rows);
         return;
     }
     if (m->d == 2)
@@ -584,11 +537,11 @@ static void add_samples(page *p, const material *m)
         add_pairs(p, m);
     heading(p, "Columns");
     /* Every column on its own: data and samples. */
-    panel *panels = block_new(m->d, sizeof *panels);
+    OWNED_BLOCK panel *panels = block_new(m->d, sizeof *panels);
     for (size_t j = 0; j < m->d; j++) {
         panels[j] = (panel){.title = name_of_column(m, j), .y.bare = true};
         axis *x = &panels[j].x;
-        if ((x->words = words_of_column(m, j, &x->word_count)) != NULL) {
+        if ((x->words = nicest_model_column_words(m->model, j, &x->word_count)) != NULL) {
             x->low = -0.5;
             x->high = (double)x->word_count - 0.5;
         }
@@ -600,21 +553,16 @@ static void add_samples(page *p, const material *m)
     page_chart(
         p, &(chart){.panels = panels, .count = m->d, .across = m->d < 4 ? m->d : 4, .least = 160},
         "Each column: its distribution in the data and in samples of the model.");
-    block_free(panels);
     page_add(p,
              "<div class=\"scroll\"><table><tr><th>column</th><th>data: mean</th><th>deviation</th>"
              "<th>samples: mean</th><th>deviation</th><th>distance</th></tr>\n");
     for (size_t j = 0; j < m->d; j++) {
-        double *data = column_of(m->rows, m->n, m->d, j);
-        double *drawn = column_of(m->samples, SAMPLES, m->d, j);
-        page_add(p, "<tr><td>");
-        page_text(p, name_of_column(m, j));
-        page_add(p, "</td>");
+        OWNED_BLOCK double *data = column_of(m->rows, m->n, m->d, j);
+        OWNED_BLOCK double *drawn = column_of(m->samples, SAMPLES, m->d, j);
+        page_words(p, "<tr><td>%s</td>", name_of_column(m, j));
         moment_cells(p, m, j, data, m->n);
         moment_cells(p, m, j, drawn, SAMPLES);
         page_add(p, "<td>%.3f</td></tr>\n", m->apart[j]);
-        block_free(data);
-        block_free(drawn);
     }
     page_add(
         p, "</table></div>\n<p>Distance: the largest difference of the two distribution "
@@ -640,11 +588,10 @@ static void add_likelihoods(page *p, const material *m, const report_settings *s
     for (size_t i = 0; i < 2; i++) {
         if (!texts[i])
             continue;
-        nicest_data *seen = open_more_data(m->shared, m->model, texts[i]);
+        OWNED_DATA nicest_data *seen = open_rows(m->shared, m->model, texts[i], MORE_DATA);
         more[i] = score_rows(m->shared, m->model, seen);
         panel_add(&c, (series){SERIES_OUTLINE, i ? 5 : 2, names[i], more[i],
                                .n = nicest_data_rows(seen)});
-        nicest_data_free(seen);
     }
     page_chart(p, &(chart){.panels = &c, .count = 1, .aspect = 0.5},
                "Data to the left of the model's own samples is less likely than the model "
@@ -662,16 +609,13 @@ static void add_table_row(page *p, const material *m, size_t row, size_t columns
     page why = {0};
     for (size_t k = 0; k < count; k++)
         add_reason(&why, m->data, &reasons[k]);
-    page_add(p, "<tr><td>%zu</td><td>%.5g</td><td class=\"why\">", row + 1, m->logp[row]);
-    page_text(p, why.text ? why.text : "");
-    page_add(p, "</td>");
+    page_add(p, "<tr><td>%zu</td><td>%.5g</td>", row + 1, m->logp[row]);
+    page_words(p, "<td class=\"why\">%s</td>", why.text ? why.text : "");
     block_free(why.text);
     for (size_t j = 0; j < columns; j++) {
         double value = m->rows[row * m->d + j];
         nicest_data_value_text(m->data, j, value, text, sizeof text);
-        page_add(p, "<td>");
-        page_text(p, isnan(value) ? "\xe2\x80\x93" : text);
-        page_add(p, "</td>");
+        page_words(p, "<td>%s</td>", isnan(value) ? "\xe2\x80\x93" : text);
     }
     page_add(p, "</tr>\n");
 }
@@ -698,7 +642,7 @@ static void add_extremes(page *p, const material *m)
         size_t columns = m->d < 12 ? m->d : 12, most = m->d < REASONS ? m->d : REASONS;
         size_t counts[EXTREMES], partial = 0;
         double *rows = block_new(count, m->d * sizeof *rows);
-        nicest_reason *reasons = block_new(count, most * sizeof *reasons);
+        OWNED_BLOCK nicest_reason *reasons = block_new(count, most * sizeof *reasons);
         for (size_t i = 0; i < count; i++)
             memcpy(rows + i * m->d, m->rows + m->order[i] * m->d, m->d * sizeof *rows);
         for (size_t i = 0; i < m->n * m->d; i++)
@@ -708,11 +652,8 @@ static void add_extremes(page *p, const material *m)
         page_add(
             p,
             "<div class=\"scroll\"><table><tr><th>row</th><th>log p</th><th class=\"why\">why</th>");
-        for (size_t j = 0; j < columns; j++) {
-            page_add(p, "<th>");
-            page_text(p, name_of_column(m, j));
-            page_add(p, "</th>");
-        }
+        for (size_t j = 0; j < columns; j++)
+            page_words(p, "<th>%s</th>", name_of_column(m, j));
         page_add(p, "</tr>\n");
         for (size_t i = 0; i < count; i++)
             add_table_row(p, m, m->order[i], columns, reasons + i * most, counts[i]);
@@ -730,7 +671,6 @@ static void add_extremes(page *p, const material *m)
                            "and so higher."
                          : "");
         block_free(rows);
-        block_free(reasons);
     }
 }
 
@@ -745,7 +685,7 @@ static void draw_calibration(page *p, const material *m)
     need(nicest_threshold(m->model, "logp", 0.05, &threshold, &calibrated));
     need(nicest_conformal(m->model, "logp", m->logp, m->n, values));
     size_t count = m->n, below = 0;
-    double *sorted = sorted_copy(values, &count);
+    OWNED_BLOCK double *sorted = sorted_copy(values, &count);
     double rows = 1 / (1 / (double)(count ? count : 1) + 1 / (double)(calibrated + 1));
     for (size_t i = 0; i < POINTS; i++) {
         x[i] = (double)i / (POINTS - 1);
@@ -764,7 +704,6 @@ static void draw_calibration(page *p, const material *m)
     page_chart(p, &(chart){.panels = &c, .count = 1, .aspect = 0.6},
                "On rows like those of the training the curve stays in the band, which says what so "
                "many rows here and so many calibration rows allow; data with outliers lies above.");
-    block_free(sorted);
     block_free(values);
 }
 
@@ -811,11 +750,8 @@ static void add_proof(page *p, const material *m, const report_settings *s)
     if (isfinite(v.integral))
         proof_row(p, "total mass", v.integral, fabs(v.integral - 1) <= 0.01, "1 &plusmn; 0.01");
     page_add(p, "</table></div>\n");
-    if (!isfinite(v.integral)) {
-        page_add(p, "<p>Total mass was not measured: ");
-        page_text(p, v.integral_reason);
-        page_add(p, "</p>\n");
-    }
+    if (!isfinite(v.integral))
+        page_words(p, "<p>Total mass was not measured: %s</p>\n", v.integral_reason);
 }
 
 /* ------------------------------------------------------------------ the command */
@@ -852,9 +788,7 @@ static int report_run(void *settings)
     add_proof(&p, &m, s);
     add_training(&p, &m);
     heading(&p, "Layers");
-    page_add(&p, "<pre>");
-    page_text(&p, nicest_model_spec(m.model));
-    page_add(&p, "</pre>\n");
+    page_words(&p, "<pre>%s</pre>\n", nicest_model_spec(m.model));
     size_t bytes = p.used;
     page_close(&p, s->shared.output);
     say(&s->shared, "%s: %zu rows, %zu kB", s->shared.output, m.n, bytes / 1000);

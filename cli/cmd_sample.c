@@ -83,10 +83,9 @@ static void read_known(sample_settings *s, const nicest_model *model)
     }
     if (!given)
         refuse(STATUS_USAGE, "sample: --given: %s was not trained with given columns", s->model);
-    nicest_data *data = open_data_for(&s->shared, model, s->given);
+    OWNED_DATA nicest_data *data = open_rows(&s->shared, model, s->given, THE_DATA);
     s->known = read_rows(data);
     s->known_rows = nicest_data_rows(data);
-    nicest_data_free(data);
     if (!s->known_rows)
         refuse(STATUS_FAILED, "sample: --given: %s has no rows", s->given);
 }
@@ -95,20 +94,20 @@ static void read_known(sample_settings *s, const nicest_model *model)
 static void write_samples(const sample_settings *s, nicest_workspace *workspace, size_t d,
                           size_t first, size_t n, double *rows)
 {
-    double *all = s->known ? block_new(n * d, sizeof *all) : NULL;
+    OWNED_BLOCK double *all = s->known ? block_new(n * d, sizeof *all) : NULL;
     for (size_t i = 0; all && i < n; i++)
         memcpy(all + i * d, s->known + (first + i) % s->known_rows * d, d * sizeof *all);
     need(nicest_sample_given(workspace, all, n, s->shared.seed, first, s->temperature, rows));
-    block_free(all);
 }
 
 /* Sample number i is the same however many are drawn, and in chunks. */
 static double write_stream(const sample_settings *s, const nicest_model *model)
 {
     size_t d = nicest_model_columns(model), chunk = chunk_rows(d);
-    const char **names = model_names(model);
-    double *rows = block_new(chunk * d, sizeof *rows), seconds = 0;
-    nicest_workspace *workspace;
+    OWNED_BLOCK const char **names = model_names(model);
+    OWNED_BLOCK double *rows = block_new(chunk * d, sizeof *rows);
+    double seconds = 0;
+    OWNED_WORKSPACE nicest_workspace *workspace = NULL;
     need(nicest_workspace_new(&workspace, model, 0, s->shared.threads));
     table out = table_open(s->shared.output, names, d);
     for (size_t first = 0; first < s->rows; first += chunk) {
@@ -120,9 +119,6 @@ static double write_stream(const sample_settings *s, const nicest_model *model)
         stop_if_interrupted();
     }
     table_close(&out);
-    nicest_workspace_free(workspace);
-    block_free(rows);
-    block_free(names);
     return seconds;
 }
 
@@ -130,20 +126,17 @@ static double write_sample_file(const sample_settings *s, const nicest_model *mo
 {
     double started = clock_seconds();
     size_t d = nicest_model_columns(model);
-    double *rows = block_new(s->rows * d, sizeof *rows);
-    nicest_workspace *workspace;
+    OWNED_BLOCK double *rows = block_new(s->rows * d, sizeof *rows);
+    OWNED_WORKSPACE nicest_workspace *workspace = NULL;
     need(nicest_workspace_new(&workspace, model, 0, s->shared.threads));
     write_samples(s, workspace, d, 0, s->rows, rows);
-    nicest_workspace_free(workspace);
     double seconds = clock_seconds() - started;
     if (s->shared.output && is_picture(s->shared.output)) {
         draw_samples(s, model, rows, s->shared.output);
     } else {
-        nicest_data *data = model_data(model, rows, s->rows);
+        OWNED_DATA nicest_data *data = model_data(model, rows, s->rows);
         save_data(data, s->shared.output ? s->shared.output : "-");
-        nicest_data_free(data);
     }
-    block_free(rows);
     return seconds;
 }
 
@@ -152,7 +145,7 @@ static int sample_run(void *settings)
     sample_settings *s = settings;
     const char *path = s->shared.output;
     check_picture_options(&s->shared, &path, 1);
-    nicest_model *model = open_model(s->model);
+    OWNED_MODEL nicest_model *model = open_model(s->model);
     unsigned height, width, channels;
     nicest_model_image(model, &height, &width, &channels);
     bool picture = is_picture(path);
@@ -176,7 +169,6 @@ static int sample_run(void *settings)
                                      seconds, "columns", (json_int_t)nicest_model_columns(model),
                                      "temperature", s->temperature));
     block_free(s->known);
-    nicest_model_free(model);
     return STATUS_DONE;
 }
 

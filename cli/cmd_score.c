@@ -62,10 +62,9 @@ static void score_chunk(scoring *w, size_t count, double started)
     if (w->calibrated) {
         const double *scores = w->logp;
         if (strcmp(w->score, "logp")) {
-            nicest_data *data = model_data(w->model, w->rows, count);
+            OWNED_DATA nicest_data *data = model_data(w->model, w->rows, count);
             need(nicest_outlier_scores(w->model, data, w->score, 1, w->s->shared.seed,
                                        w->s->shared.threads, w->scores));
-            nicest_data_free(data);
             scores = w->scores;
         }
         need(nicest_conformal(w->model, w->score, scores, count, w->p));
@@ -108,7 +107,7 @@ static void open_workspace(scoring *w, size_t rows)
 
 static void score_file(scoring *w)
 {
-    nicest_data *data = open_data_for(&w->s->shared, w->model, w->s->data);
+    OWNED_DATA nicest_data *data = open_rows(&w->s->shared, w->model, w->s->data, THE_DATA);
     size_t n = nicest_data_rows(data);
     const double *weights = nicest_data_weights(data);
     w->most_kept = weights || n < MOST_KEPT ? n : MOST_KEPT;
@@ -126,7 +125,6 @@ static void score_file(scoring *w)
         w->sum.mean = weighted_mean(w->kept, weights, n);
     if (n <= w->most_kept)
         w->error = standard_error(w->kept, weights, n);
-    nicest_data_free(data);
 }
 
 static void score_pipe(scoring *w)
@@ -199,7 +197,7 @@ static int score_run(void *settings)
     if (pipe && s->shared.weights)
         refuse(STATUS_USAGE, "score: --weights is for rows of a file, not for standard input (-)");
     table_check_path(s->shared.output);
-    nicest_model *model = open_model(s->model);
+    OWNED_MODEL nicest_model *model = open_model(s->model);
     scoring w = {.s = s, .model = model, .sum = summary_new()};
     w.score = s->score ? s->score : nicest_default_score(model);
     w.calibrated = nicest_calibrated(model);
@@ -230,7 +228,6 @@ static int score_run(void *settings)
     block_free(w.rows);
     block_free(w.logp);
     block_free(w.kept);
-    nicest_model_free(model);
     return STATUS_DONE;
 }
 

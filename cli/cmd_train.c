@@ -221,7 +221,7 @@ static nicest_data *open_valid(train_settings *s)
     if (!s->valid)
         return NULL;
     if (!options_number(s->valid, &share))
-        return open_data_beside(&s->shared, s->valid);
+        return open_rows(&s->shared, NULL, s->valid, MORE_DATA);
     if (share < 0 || share >= 1)
         refuse(STATUS_USAGE, "train: --valid %s: a share must be at least 0 and below 1", s->valid);
     s->options.valid_share = share;
@@ -246,7 +246,7 @@ static nicest_data *open_test(const train_settings *s, const nicest_data *data, 
                 used += (size_t)snprintf(text + used, size - used, "%s%s", used ? "," : "", part);
         snprintf(text + used, size - used, ",n=100000,stream=%d", stream_1 ? 2 : 1);
     }
-    return *text ? open_data_beside(&s->shared, text) : NULL;
+    return *text ? open_rows(&s->shared, NULL, text, MORE_DATA) : NULL;
 }
 
 /* ------------------------------------------------------------------ the work */
@@ -296,7 +296,7 @@ static void compare_with_truth(const nicest_data *test, const char *text, const 
     if (strcmp(nicest_data_kind(test), "toy") || nicest_data_columns(test) != 2 || length < 5)
         return;
     snprintf(name, sizeof name, "%.*s", (int)(length - 4 < 500 ? length - 4 : 500), text + 4);
-    double *rows = read_rows(test), *truth = block_new(n, sizeof *truth);
+    OWNED_BLOCK double *rows = read_rows(test), *truth = block_new(n, sizeof *truth);
     if (nicest_toy_log_density(name, rows, n, truth) == NICEST_OK) {
         r->true_logp = summary_of(truth, n).mean;
         for (size_t i = 0; i < n; i++)
@@ -304,8 +304,6 @@ static void compare_with_truth(const nicest_data *test, const char *text, const 
         r->gap = summary_of(truth, n).mean;
         r->gap_sem = standard_error(truth, NULL, n);
     }
-    block_free(rows);
-    block_free(truth);
 }
 
 static test_result measure_test(const train_settings *s, const nicest_model *model,
@@ -314,7 +312,7 @@ static test_result measure_test(const train_settings *s, const nicest_model *mod
     test_result r = {NAN, NAN, NAN, NAN, NAN, 0, 0};
     if (!test)
         return r;
-    double *logp = score_rows(&s->shared, model, test);
+    OWNED_BLOCK double *logp = score_rows(&s->shared, model, test);
     summary all = summary_of(logp, nicest_data_rows(test));
     r.logp = all.mean;
     if (nicest_data_weights(test))
@@ -324,7 +322,6 @@ static test_result measure_test(const train_settings *s, const nicest_model *mod
     r.missing = all.missing;
     if (!s->shared.columns && !s->shared.drop)
         compare_with_truth(test, text, logp, &r);
-    block_free(logp);
     return r;
 }
 
@@ -456,16 +453,16 @@ static int train_run(void *settings)
             "%s: an earlier run's checkpoint will be replaced; --resume %s goes on with it", path,
             path);
     complete_options(s);
-    nicest_data *valid = open_valid(s), *data = open_data(&s->shared, s->data);
-    nicest_data *test = open_test(s, data, test_text, sizeof test_text);
-    nicest_model *first = s->init ? open_model(s->init) : NULL;
+    nicest_data *valid = open_valid(s), *data = open_rows(&s->shared, NULL, s->data, THE_DATA);
+    OWNED_DATA nicest_data *test = open_test(s, data, test_text, sizeof test_text);
+    OWNED_MODEL nicest_model *first = s->init ? open_model(s->init) : NULL;
     if (first)
         data = match_data(&s->shared, first, data, s->data);
     say_columns(&s->shared, data);
     valid = align_data(&s->shared, data, "the training data", valid, s->valid);
     test = align_data(&s->shared, data, "the training data", test, test_text);
     s->options.init = first;
-    nicest_model *model = train_model(s, data, valid, &result);
+    OWNED_MODEL nicest_model *model = train_model(s, data, valid, &result);
     size_t length = strlen(result.chosen);
     if (length)
         say(&s->shared, "%.*s", (int)(length - (result.chosen[length - 1] == '\n')), result.chosen);
@@ -485,11 +482,8 @@ static int train_run(void *settings)
     if (*result.failure)
         refuse(STATUS_FAILED, "%s; training ended there, the best so far is in %s", result.failure,
                s->shared.output);
-    nicest_model_free(model);
-    nicest_model_free(first);
     nicest_data_free(data);
     nicest_data_free(valid);
-    nicest_data_free(test);
     block_free((void *)(uintptr_t)s->options.spec);
     return STATUS_DONE;
 }

@@ -32,8 +32,8 @@ static int verify_run(void *settings)
     const verify_settings *s = settings;
     nicest_verification result;
     check_json_path(&s->shared);
-    nicest_model *model = open_model(s->model);
-    nicest_data *data = s->data ? open_data_for(&s->shared, model, s->data) : NULL;
+    OWNED_MODEL nicest_model *model = open_model(s->model);
+    OWNED_DATA nicest_data *data = s->data ? open_rows(&s->shared, model, s->data, THE_DATA) : NULL;
     need(nicest_verify(model, data, s->shared.seed, s->shared.threads, &result));
     say_figure(&s->shared, "inverse(forward(x)) - x, relative", result.inverse_max, 1e-5);
     say_figure(&s->shared, "forward(inverse(h)) - h, in prior std", result.latent_max, 1e-4);
@@ -55,8 +55,6 @@ static int verify_run(void *settings)
                   "integral_reason",
                   isnan(result.integral) ? json_string(result.integral_reason) : json_null(), "ok",
                   result.ok));
-    nicest_data_free(data);
-    nicest_model_free(model);
     return result.ok ? STATUS_DONE : STATUS_FAILED;
 }
 

@@ -121,6 +121,16 @@ void *block_new(size_t count, size_t size);
 void *block_grow(void *block, size_t count, size_t size); /* new bytes are not zeroed */
 void block_free(void *block);
 
+/* Local pointers that are released where their scope ends: docs/decisions/0010. */
+void release_block(void *pointer);
+void release_data(nicest_data **data);
+void release_model(nicest_model **model);
+void release_workspace(nicest_workspace **workspace);
+#define OWNED_BLOCK     __attribute__((cleanup(release_block)))
+#define OWNED_DATA      __attribute__((cleanup(release_data)))
+#define OWNED_MODEL     __attribute__((cleanup(release_model)))
+#define OWNED_WORKSPACE __attribute__((cleanup(release_workspace)))
+
 /* Before all else: what Ctrl-C, a hang-up, a closed pipe and a file that was cut short do. */
 void handle_signals(void);
 /* Between polite_begin and polite_end the first Ctrl-C (or SIGTERM) only makes interrupted() true,

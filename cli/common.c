@@ -29,10 +29,15 @@ nicest_data_options data_options(const shared_settings *shared)
                                  .channels = shared->image.channels};
 }
 
+static const char *place_of(const char *text)
+{
+    return strcmp(text, "-") ? text : "standard input";
+}
+
 void say_note(const shared_settings *shared, const char *text, const char *note)
 {
     if (note)
-        say(shared, "%s: %s", strcmp(text, "-") != 0 ? text : "standard input", note);
+        say(shared, "%s: %s", place_of(text), note);
 }
 
 /* Columns that are called one after another and are alike. */
@@ -69,7 +74,7 @@ void say_columns(const shared_settings *shared, const nicest_data *data)
     nicest_data_image(data, &height, NULL, NULL);
     if (height || shared->quiet || (double)n * (double)d > 2e8)
         return;
-    nicest_column_facts *facts = block_new(d, sizeof *facts);
+    OWNED_BLOCK nicest_column_facts *facts = block_new(d, sizeof *facts);
     need(nicest_data_facts(data, facts));
     for (size_t j = 0, last; j < d; j = last + 1) {
         const nicest_column_facts *f = &facts[j];
@@ -89,7 +94,6 @@ void say_columns(const shared_settings *shared, const nicest_data *data)
         for (size_t k = j; k <= last && f->advice; k++)
             say(shared, "--drop '%s': %s", nicest_data_column_name(data, k), f->advice);
     }
-    block_free(facts);
 }
 
 nicest_data *open_kept(const shared_settings *shared, const char *keep, const char *text)
@@ -107,24 +111,16 @@ nicest_data *open_kept(const shared_settings *shared, const char *keep, const ch
     return data;
 }
 
-static nicest_data *open_and_say(const shared_settings *shared, const char *text, bool beside)
+nicest_data *open_rows(const shared_settings *shared, const nicest_model *model, const char *text,
+                       data_role role)
 {
     nicest_data_options options = data_options(shared);
     nicest_data *data;
-    options.beside = beside;
+    options.beside = role != THE_DATA;
+    options.where = role != OTHER_DATA ? options.where : NULL;
     need(nicest_data_open(&data, text, &options));
     say_note(shared, text, nicest_data_note(data));
-    return data;
-}
-
-nicest_data *open_data(const shared_settings *shared, const char *text)
-{
-    return open_and_say(shared, text, false);
-}
-
-nicest_data *open_data_beside(const shared_settings *shared, const char *text)
-{
-    return open_and_say(shared, text, true);
+    return model ? match_data(shared, model, data, text) : data;
 }
 
 /* The columns of the model out of data, which is freed; what it has beside them is said. */
@@ -133,8 +129,7 @@ nicest_data *match_data(const shared_settings *shared, const nicest_model *model
 {
     nicest_data *matched;
     if (nicest_data_match(&matched, model, data) != NICEST_OK)
-        refuse(STATUS_FAILED, "%s: %s", strcmp(text, "-") != 0 ? text : "standard input",
-               nicest_error());
+        refuse(STATUS_FAILED, "%s: %s", place_of(text), nicest_error());
     nicest_data_free(data);
     say_note(shared, text, nicest_data_note(matched));
     return matched;
@@ -143,31 +138,10 @@ nicest_data *match_data(const shared_settings *shared, const nicest_model *model
 void need_reader_match(const shared_settings *shared, const nicest_model *model,
                        nicest_reader *reader, const char *text)
 {
-    const char *place = strcmp(text, "-") != 0 ? text : "standard input";
     say_note(shared, text, nicest_reader_note(reader));
     if (nicest_reader_match(reader, model) != NICEST_OK)
-        refuse(STATUS_FAILED, "%s: %s", place, nicest_error());
+        refuse(STATUS_FAILED, "%s: %s", place_of(text), nicest_error());
     say_note(shared, text, nicest_reader_note(reader));
-}
-
-nicest_data *open_data_for(const shared_settings *shared, const nicest_model *model,
-                           const char *text)
-{
-    return match_data(shared, model, open_data(shared, text), text);
-}
-
-nicest_data *open_more_data(const shared_settings *shared, const nicest_model *model,
-                            const char *text)
-{
-    return match_data(shared, model, open_data_beside(shared, text), text);
-}
-
-nicest_data *open_other_data(const shared_settings *shared, const nicest_model *model,
-                             const char *text)
-{
-    shared_settings other = *shared;
-    other.where = NULL;
-    return open_more_data(&other, model, text);
 }
 
 nicest_data *align_data(const shared_settings *shared, const nicest_data *like, const char *whose,
@@ -237,7 +211,7 @@ double *score_rows(const shared_settings *shared, const nicest_model *model,
     size_t n = nicest_data_rows(data), d = nicest_data_columns(data), chunk = chunk_rows(d);
     double *logp = block_new(n, sizeof *logp), *rows = block_new(chunk * d, sizeof *rows);
     progress bar = progress_start(shared, "scoring", "rows/s");
-    nicest_workspace *workspace;
+    OWNED_WORKSPACE nicest_workspace *workspace = NULL;
     need(nicest_workspace_new(&workspace, model, 0, shared->threads));
     for (size_t first = 0; first < n; first += chunk) {
         size_t count = n - first < chunk ? n - first : chunk;
@@ -248,7 +222,6 @@ double *score_rows(const shared_settings *shared, const nicest_model *model,
         stop_if_interrupted();
     }
     progress_end(&bar);
-    nicest_workspace_free(workspace);
     block_free(rows);
     return logp;
 }
@@ -258,14 +231,12 @@ double *sample_rows(const shared_settings *shared, const nicest_model *model, co
 {
     size_t d = nicest_model_columns(model);
     double *rows = block_new(n * d, sizeof *rows);
-    double *all = given ? block_new(n * d, sizeof *all) : NULL;
+    OWNED_BLOCK double *all = given ? block_new(n * d, sizeof *all) : NULL;
     for (size_t i = 0; all && i < n; i++)
         memcpy(all + i * d, given, d * sizeof *all);
-    nicest_workspace *workspace;
+    OWNED_WORKSPACE nicest_workspace *workspace = NULL;
     need(nicest_workspace_new(&workspace, model, 0, shared->threads));
     need(nicest_sample_given(workspace, all, n, shared->seed, 0, temperature, rows));
-    nicest_workspace_free(workspace);
-    block_free(all);
     return rows;
 }
 
@@ -339,11 +310,6 @@ static bool labels_are_words(const nicest_data *data)
     return false;
 }
 
-void labels_file(const nicest_data *data, const char *path, char *name, size_t size)
-{
-    need(nicest_data_labels_file(data, path, name, size));
-}
-
 void say_labels(const shared_settings *shared, const nicest_data *data, const char *path,
                 const char *labels)
 {
@@ -357,15 +323,6 @@ void say_labels(const shared_settings *shared, const nicest_data *data, const ch
         say(shared,
             "%s: labels become numbers: 0 for the words normal and 0, then 1, 2, ... as they appear",
             *labels ? labels : path);
-}
-
-void add_outputs(const shared_settings *shared, json_t *outputs, const nicest_data *data,
-                 const char *path, const char *labels)
-{
-    json_array_append_new(outputs, json_words(path));
-    if (*labels)
-        json_array_append_new(outputs, json_words(labels));
-    say_labels(shared, data, path, labels);
 }
 
 /* ------------------------------------------------------------------ corruptions */
@@ -407,15 +364,14 @@ void corruption_parse(corruption *c, const char *what, const char *text)
 void corruption_check(const corruption *c, const nicest_data *data, const nicest_data *other)
 {
     const size_t first = 0;
-    nicest_data *row, *made;
+    OWNED_DATA nicest_data *row = NULL;
     if (!nicest_data_rows(data))
         return;
     need(nicest_data_select(&row, data, &first, 1));
     for (size_t i = 0; i < c->count; i++) {
+        OWNED_DATA nicest_data *made = NULL;
         need(nicest_corrupt(&made, row, c->kind, c->levels[i], other, 1, 1));
-        nicest_data_free(made);
     }
-    nicest_data_free(row);
 }
 
 /* ------------------------------------------------------------------ summaries */
@@ -501,13 +457,11 @@ void rows_text(size_t known, size_t all, char *text, size_t size)
 void middle_range(const double *rows, size_t n, size_t d, size_t column, double tail, double room,
                   double range[2])
 {
-    double *values = column_of(rows, n, d, column), *sorted = sorted_finite(values, &n);
+    OWNED_BLOCK double *values = column_of(rows, n, d, column), *sorted = sorted_finite(values, &n);
     double low = quantile(sorted, n, tail), high = quantile(sorted, n, 1 - tail);
     double beside = high > low ? room * (high - low) : 1;
     range[0] = n ? low - beside : -1;
     range[1] = n ? high + beside : 1;
-    block_free(sorted);
-    block_free(values);
 }
 
 static int by_number(const void *a, const void *b)

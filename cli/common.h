@@ -15,26 +15,19 @@ void print_facts(const nicest_data *data, const nicest_column_facts *facts);
 void say_columns(const shared_settings *shared, const nicest_data *data);
 /* The columns of --keep ("all", or a list) out of DATA as it is; NULL where keep is NULL. */
 nicest_data *open_kept(const shared_settings *shared, const char *keep, const char *text);
-/* Opens a DATA argument with the options of `shared`. All of these end the program on failure. */
-nicest_data *open_data(const shared_settings *shared, const char *text);
-/* The same for data beside the DATA of the command: a column of --drop, --label or --where that it
- * has not is passed over. */
-nicest_data *open_data_beside(const shared_settings *shared, const char *text);
-/* The columns of the model out of a DATA argument (nicest_data_match). */
-nicest_data *open_data_for(const shared_settings *shared, const nicest_model *model,
-                           const char *text);
-/* The same of data that is open, which this frees. */
+/* DATA of the command; data beside it, which may lack columns of --drop, --label and --where; and
+ * such of another kind, to which --where does not apply. */
+typedef enum data_role { THE_DATA, MORE_DATA, OTHER_DATA } data_role;
+/* Opens a DATA argument with the options of `shared`, and takes the model's columns (NULL: all) out
+ * of it. All of these end the program on failure. */
+nicest_data *open_rows(const shared_settings *shared, const nicest_model *model, const char *text,
+                       data_role role);
+/* The columns of the model out of data, which this frees; what it has beside them is said. */
 nicest_data *match_data(const shared_settings *shared, const nicest_model *model, nicest_data *data,
                         const char *text);
 /* The same for rows that come through a pipe; says what was chosen. */
 void need_reader_match(const shared_settings *shared, const nicest_model *model,
                        nicest_reader *reader, const char *text);
-/* The same for data beside the DATA of the command that may lack columns of --label, --drop and
- * --where; and for rows of another kind, to which --where does not apply. */
-nicest_data *open_more_data(const shared_settings *shared, const nicest_model *model,
-                            const char *text);
-nicest_data *open_other_data(const shared_settings *shared, const nicest_model *model,
-                             const char *text);
 /* `other`, which `text` opened and this frees, with the columns of `like`; ends the program where
  * it has not got them. `whose` is what like is: "the training data". NULL stays NULL. */
 nicest_data *align_data(const shared_settings *shared, const nicest_data *like, const char *whose,
@@ -56,16 +49,10 @@ double *read_given(const nicest_model *model, const char *given, const char *who
 const char **model_names(const nicest_model *model);
 /* Rows [n, columns] as data with the model's column names. */
 nicest_data *model_data(const nicest_model *model, const double *rows, size_t n);
-/* The file of labels that save_data writes beside `path`, or ""; ends the program where it would
- * harm one that is there. */
-void labels_file(const nicest_data *data, const char *path, char *name, size_t size);
 /* Where the labels of data are that was saved as `path` (labels: their file, or ""), and what
  * became of words. */
 void say_labels(const shared_settings *shared, const nicest_data *data, const char *path,
                 const char *labels);
-/* Lists both in the outputs of --json, and says where the labels are. */
-void add_outputs(const shared_settings *shared, json_t *outputs, const nicest_data *data,
-                 const char *path, const char *labels);
 /* "KIND=LEVELS[@DATA]" of --with and --corrupt. */
 enum { MOST_LEVELS = 1000 };
 typedef struct corruption {

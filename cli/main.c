@@ -55,6 +55,10 @@ int main(int argc, char **argv)
         print_overview(stderr);
         return STATUS_USAGE;
     }
+    if (!strcmp(name, "__complete")) { /* asked by the scripts of `help --completion` */
+        manual_print_candidates(COMMANDS, argv + 2, argc - 2, stdout);
+        return end_program(STATUS_DONE);
+    }
     const command *c = command_find(name);
     if (!c && *name == '-')
         refuse(STATUS_USAGE, "option %s before a command; `nicest --help` lists the commands",

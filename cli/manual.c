@@ -105,181 +105,87 @@ void manual_print_page(const command *const *all, const command *c, FILE *out)
 
 /* ------------------------------------------------------------------ completion */
 
-static bool is_data(const option *o)
+/* The values that an option is known to take, `front` before each: its choices, names of the
+ * library, with "=" where levels follow, or toys where it takes DATA. False where there are none.
+ */
+static bool print_values(FILE *out, const option *o, int length, const char *front)
 {
-    return strstr(o->type == OPTION_ARGUMENT ? o->name : o->argument ? o->argument : "", "DATA");
+    const char *shown = o->type == OPTION_ARGUMENT ? o->name : o->argument ? o->argument : "";
+    bool data = strstr(shown, "DATA") != NULL;
+    const char *const *names = o->values ? o->values() : data ? nicest_toy_names() : NULL;
+    for (const char *c = o->choices; c && *c; c += strcspn(c, "|"), c += *c == '|')
+        fprintf(out, "%.*s%.*s\n", length, front, (int)strcspn(c, "|"), c);
+    for (; names && *names; names++)
+        fprintf(out, "%.*s%s%s%s\n", length, front, o->values ? "" : "toy:", *names,
+                o->values && strchr(shown, '=') ? "=" : "");
+    return o->choices || o->values || data;
 }
 
-/* The values that an option is known to take, divided by blanks: its choices, or names of the
- * library, "rotate=" where levels follow. False where there are none. */
-static bool print_values(FILE *out, const option *o)
+void manual_print_candidates(const command *const *all, char *const *words, int count, FILE *out)
 {
-    for (const char *c = o->choices; c && *c; c++)
-        fputc(*c == '|' ? ' ' : *c, out);
-    for (const char *const *name = o->values ? o->values() : NULL; name && *name; name++)
-        fprintf(out, "%s%s%s", name == o->values() ? "" : " ", *name,
-                o->argument && strchr(o->argument, '=') ? "=" : "");
-    return o->choices || o->values;
-}
-
-static void print_toys(FILE *out, const char *toy)
-{
-    for (const char *const *name = nicest_toy_names(); *name; name++)
-        fprintf(out, "%s%s%s", name == nicest_toy_names() ? "" : " ", toy, *name);
-}
-
-static void bash_command(FILE *out, const command *c)
-{
-    fprintf(out, "    %s)\n        options='", c->name);
-    FOR_OPTIONS(c, o)
-    if (o->type != OPTION_ARGUMENT)
-        fprintf(out, "--%s ", o->name);
-    fputs("--help'\n        case $previous in\n", out);
-    FOR_OPTIONS(c, o)
-    {
-        if (o->type == OPTION_ARGUMENT || !(o->choices || o->values || is_data(o)))
-            continue;
-        fprintf(out, "        --%s) values='", o->name);
-        if (!print_values(out, o))
-            print_toys(out, "toy:");
-        fputs("' ;;\n", out);
-    }
-    fputs("        esac ;;\n", out);
-}
-
-/* A word is what stands between blanks: readline has cut it at = and :, and replaces the last piece
- * alone. Files are completed where nothing else is. */
-static void print_bash(const command *const *all, FILE *out)
-{
-    fputs("_nicest() {\n"
-          "    local line=${COMP_LINE:0:COMP_POINT} options= values= toys current previous cut\n"
-          "    local -a words\n    toys='",
-          out);
-    print_toys(out, "toy:");
-    fputs("'\n    read -ra words <<<\"$line\"\n"
-          "    [[ $line == *[[:space:]] ]] && words+=('')\n"
-          "    current=${words[${#words[@]} - 1]} previous=${words[${#words[@]} - 2]}\n"
-          "    if [[ $current == --*=* ]]; then\n"
-          "        previous=${current%%=*} current=${current#*=}\n    fi\n"
-          "    case ${words[1]} in\n",
-          out);
-    for (const command *const *c = all; *c; c++)
-        bash_command(out, *c);
-    fputs("    esac\n    if [[ ${#words[@]} -eq 2 || $previous == help ]]; then\n        values='",
-          out);
-    for (const command *const *c = all; *c; c++)
-        fprintf(out, "%s%s", c == all ? "" : " ", (*c)->name);
-    fputs(" --help --version'\n"
-          "    elif [[ -z $values && $current == -* ]]; then\n        values=$options\n"
-          "    elif [[ -z $values && $current == t* ]]; then\n        values=$toys\n    fi\n"
-          "    COMPREPLY=($(compgen -W \"$values\" -- \"$current\"))\n"
-          "    cut=${current%\"${current##*[=:]}\"}\n"
-          "    if [[ -n $cut && $COMP_WORDBREAKS == *\"${cut: -1}\"* ]]; then\n"
-          "        COMPREPLY=(\"${COMPREPLY[@]#\"$cut\"}\")\n    fi\n"
-          "    if [[ ${COMPREPLY[0]} == *[=:] ]]; then\n"
-          "        compopt -o nospace 2>/dev/null\n    fi\n}\n"
-          "complete -o default -F _nicest nicest\n",
-          out);
-}
-
-/* In single quotes of zsh and fish; `special` are characters that want a backslash. */
-static void print_quoted(FILE *out, const char *text, const char *special)
-{
-    for (; *text; text++) {
-        if (*text == '\'')
-            fputs("'\\''", out);
-        else if (strchr(special, *text))
-            fprintf(out, "\\%c", *text);
-        else
-            fputc(*text, out);
-    }
-}
-
-static void zsh_option(FILE *out, const option *o)
-{
-    bool text = o->type == OPTION_TEXT || o->type == OPTION_ARGUMENT;
-    if (o->type == OPTION_ARGUMENT) {
-        fprintf(out, " \\\n            ':%s", o->name);
-    } else {
-        fprintf(out, " \\\n            '--%s%s[", o->name,
-                o->type == OPTION_FLAG ? ""
-                : o->bare              ? "=-"
-                                       : "=");
-        print_quoted(out, o->help, "[]:");
-        fputs(o->type == OPTION_FLAG ? "]" : o->bare ? "]::value" : "]:value", out);
-    }
-    if (o->choices || o->values) {
-        fputs(o->choices ? ": compadd - " : ": compadd -S \"\" - ", out);
-        print_values(out, o);
-    } else if (o->type != OPTION_FLAG) {
-        fputs(is_data(o) ? ":_nicest_data" : text ? ":_files" : ":", out);
-    }
-    fputc('\'', out);
-}
-
-static void fish_option(FILE *out, const command *c, const option *o)
-{
-    fprintf(out, "complete -c nicest -n '__fish_seen_subcommand_from %s'", c->name);
-    if (o->type == OPTION_ARGUMENT) {
-        fputs(" -a '", out);
-        if (!print_values(out, o))
-            print_toys(out, "toy:");
-        fputs("'\n", out);
+    const char *current = count > 0 ? words[count - 1] : "",
+               *before = count > 1 ? words[count - 2] : "";
+    const char *equals = !strncmp(current, "--", 2) ? strchr(current, '=') : NULL;
+    size_t length = equals ? (size_t)(equals - current) : strlen(before);
+    if (count < 2 || !strcmp(before, "help")) {
+        for (const command *const *c = all; *c; c++)
+            fprintf(out, "%s\t%s\n", (*c)->name, (*c)->summary);
+        fputs("--help\n--version\n", out);
         return;
     }
-    fprintf(out, " -l %s", o->name);
-    if (o->letter)
-        fprintf(out, " -s %c", o->letter);
-    if (o->choices || o->values || is_data(o)) {
-        fputs(o->choices ? " -x -a '" : " -r -a '", out);
-        if (!print_values(out, o))
-            print_toys(out, "toy:");
-        fputc('\'', out);
-    } else if (o->type != OPTION_FLAG && !o->bare) {
-        fputs(o->type == OPTION_TEXT ? " -r" : " -x", out);
+    const command *c = command_find(words[0]);
+    if (!c)
+        return;
+    before = equals ? current : before;
+    FOR_OPTIONS(c, o)
+    if (o->type != OPTION_ARGUMENT && o->type != OPTION_FLAG && length > 2 &&
+        strlen(o->name) == length - 2 && !strncmp(o->name, before + 2, length - 2) &&
+        print_values(out, o, equals ? (int)length + 1 : 0, current))
+        return;
+    FOR_OPTIONS(c, o)
+    {
+        if (o->type != OPTION_ARGUMENT && *current == '-')
+            fprintf(out, "--%s\t%s\n", o->name, o->help);
+        else if (o->type == OPTION_ARGUMENT && *current == 't') /* what begins so may be a toy */
+            print_values(out, o, 0, "");
     }
-    fputs(" -d '", out);
-    for (const char *text = o->help; *text; text++)
-        fprintf(out, "%s%c", *text == '\'' || *text == '\\' ? "\\" : "", *text);
-    fputs("'\n", out);
+    if (*current == '-')
+        fputs("--help\n", out);
 }
 
-void manual_print_completion(const command *const *all, const char *shell, FILE *out)
+/* Each asks the program what may stand at the cursor; files are completed where nothing else is. In
+ * bash a word is what stands between blanks: readline has cut it at = and :, and replaces the last
+ * piece alone. */
+static const char BASH[] =
+    "_nicest() {\n"
+    "    local line=${COMP_LINE:0:COMP_POINT} current front IFS=$' \\t\\n'\n"
+    "    local -a words\n"
+    "    read -ra words <<<\"$line\"\n"
+    "    [[ $line == *[[:space:]] ]] && words+=('')\n"
+    "    current=${words[${#words[@]} - 1]} IFS=$'\\n'\n"
+    "    COMPREPLY=($(compgen -W \"$(command \"${words[0]}\" __complete \"${words[@]:1}\" | cut -f 1)\" "
+    "-- \"$current\"))\n"
+    "    front=${current%\"${current##*[=:]}\"}\n"
+    "    if [[ -n $front && $COMP_WORDBREAKS == *\"${front: -1}\"* ]]; then\n"
+    "        COMPREPLY=(\"${COMPREPLY[@]#\"$front\"}\")\n    fi\n"
+    "    if [[ ${COMPREPLY[0]} == *[=:] ]]; then\n"
+    "        compopt -o nospace 2>/dev/null\n    fi\n}\n"
+    "complete -o default -F _nicest nicest\n";
+
+static const char ZSH[] =
+    "#compdef nicest\n_nicest() {\n    local -a found\n"
+    "    found=(${(f)\"$(command $words[1] __complete \"${(@)words[2,CURRENT]}\")\"})\n"
+    "    found=(${found//:/\\\\:})\n"
+    "    found=(${found/$'\\t'/:})\n"
+    "    _describe -t words nicest found || _files\n}\n"
+    "if [[ $funcstack[1] == _nicest ]]; then\n    _nicest \"$@\"\nelse\n"
+    "    compdef _nicest nicest\nfi\n";
+
+static const char FISH[] =
+    "complete -c nicest -a '(command nicest __complete (commandline -opc)[2..-1] "
+    "(commandline -ct))'\n";
+
+void manual_print_completion(const char *shell, FILE *out)
 {
-    if (!strcmp(shell, "bash"))
-        print_bash(all, out);
-    else if (!strcmp(shell, "zsh")) {
-        fputs("#compdef nicest\n_nicest_data() {\n    compadd -- ", out);
-        print_toys(out, "toy:");
-        fputs(
-            "\n    _files\n}\n_nicest() {\n    if (( CURRENT == 2 )); then\n        local -a names\n"
-            "        names=(",
-            out);
-        for (const command *const *c = all; *c; c++) {
-            fprintf(out, "\n            '%s:", (*c)->name);
-            print_quoted(out, (*c)->summary, ":");
-            fputc('\'', out);
-        }
-        fputs(")\n        _describe command names\n        return\n    fi\n"
-              "    local verb=$words[2]\n    shift words\n    (( CURRENT-- ))\n    case $verb in\n",
-              out);
-        for (const command *const *c = all; *c; c++) {
-            fprintf(out, "    %s)\n        _arguments", (*c)->name);
-            FOR_OPTIONS(*c, o)
-            zsh_option(out, o);
-            fputs(" ;;\n", out);
-        }
-        fputs("    esac\n}\nif [[ $funcstack[1] == _nicest ]]; then\n    _nicest \"$@\"\nelse\n"
-              "    compdef _nicest nicest\nfi\n",
-              out);
-    } else {
-        for (const command *const *c = all; *c; c++) {
-            fprintf(out, "complete -c nicest -n __fish_use_subcommand -x -a %s -d '", (*c)->name);
-            print_quoted(out, (*c)->summary, "");
-            fputs("'\n", out);
-            FOR_OPTIONS(*c, o)
-            if (o->type != OPTION_ARGUMENT || o->values || is_data(o))
-                fish_option(out, *c, o);
-        }
-    }
+    fputs(!strcmp(shell, "bash") ? BASH : !strcmp(shell, "zsh") ? ZSH : FISH, out);
 }

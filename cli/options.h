@@ -47,7 +47,10 @@ const char *options_nearest(const char *text, const char *const *names, size_t c
 /* Manual pages and completion (manual.c) of the commands `all`, ended by NULL; c == NULL: the page
  * of the program. */
 void manual_print_page(const command *const *all, const command *c, FILE *out);
-/* shell: "bash", "zsh" or "fish". */
-void manual_print_completion(const command *const *all, const char *shell, FILE *out);
+/* What may stand in place of the last of words[count], which follow the program's name: a line
+ * each, the word and where there is one a tab and what it is. */
+void manual_print_candidates(const command *const *all, char *const *words, int count, FILE *out);
+/* The script that asks for these; shell: "bash", "zsh" or "fish". */
+void manual_print_completion(const char *shell, FILE *out);
 
 #endif

@@ -196,7 +196,7 @@ json_t *json_figure(double value)
 json_t *json_words(const char *text)
 {
     static const char stranger[] = "\xef\xbf\xbd"; /* U+FFFD */
-    char *clean = block_new(strlen(text) * 3 + 1, 1);
+    OWNED_BLOCK char *clean = block_new(strlen(text) * 3 + 1, 1);
     size_t used = 0;
     while (*text) {
         size_t length = letter_bytes(text);
@@ -205,7 +205,6 @@ json_t *json_words(const char *text)
         text += length ? length : 1;
     }
     json_t *words = json_stringn(clean, used);
-    block_free(clean);
     return words;
 }
 
@@ -385,10 +384,11 @@ static int by_text_of_row(const void *a, const void *b)
 /* The words as data of one column. */
 static nicest_data *words_data(const table *t)
 {
-    const char **sorted = block_new(t->rows + 1, sizeof *sorted);
-    double *places = block_new(t->rows + 1, sizeof *places);
+    OWNED_BLOCK const char **sorted = block_new(t->rows + 1, sizeof *sorted);
+    OWNED_BLOCK double *places = block_new(t->rows + 1, sizeof *places);
     size_t count = 0;
-    nicest_data *borrowed, *numbers, *data;
+    OWNED_DATA nicest_data *borrowed = NULL, *numbers = NULL;
+    nicest_data *data;
     for (size_t i = 0; i < t->rows; i++)
         if (*t->words[i])
             sorted[count++] = t->words[i];
@@ -414,10 +414,6 @@ static nicest_data *words_data(const table *t)
     need(nicest_data_view(&borrowed, &view));
     need(nicest_data_new(&numbers, t->values, t->rows, t->columns, t->names));
     need(nicest_data_beside(&data, numbers, borrowed));
-    nicest_data_free(numbers);
-    nicest_data_free(borrowed);
-    block_free(sorted);
-    block_free(places);
     return data;
 }
 

@@ -52,6 +52,14 @@ void page_text(page *p, const char *text)
     }
 }
 
+void page_words(page *p, const char *format, const char *text)
+{
+    const char *place = strstr(format, "%s");
+    page_bytes(p, format, (size_t)(place - format));
+    page_text(p, text);
+    page_bytes(p, place + 2, strlen(place + 2));
+}
+
 /* Colours of charts (chart.c), on light and on dark paper. */
 static const char PAGE_INKS[] =
     ":root { color-scheme: light dark; --paper: #fff; --ink: #222; --muted: #5c5c5c;\n"
@@ -98,9 +106,9 @@ static const char STYLE[] =
 page page_open(const char *title, const char *more)
 {
     page p = {0};
-    page_add(&p, "%s%s<title>", HEAD, more);
-    page_text(&p, title);
-    page_add(&p, "</title>\n<style>\n%s%s</style>\n</head>\n<body>\n", PAGE_INKS, STYLE);
+    page_add(&p, "%s%s", HEAD, more);
+    page_words(&p, "<title>%s</title>", title);
+    page_add(&p, "\n<style>\n%s%s</style>\n</head>\n<body>\n", PAGE_INKS, STYLE);
     return p;
 }
 

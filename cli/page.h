@@ -15,6 +15,8 @@ void page_bytes(page *p, const char *bytes, size_t count);
 void page_add(page *p, const char *format, ...) PRINTF_LIKE(2, 3);
 /* Text, with <, >, & and " made harmless, and what is not UTF-8 replaced. */
 void page_text(page *p, const char *text);
+/* Such a text in the place of the only %s of HTML. */
+void page_words(page *p, const char *format, const char *text);
 
 /* `more` goes into the head: "" or another element. */
 page page_open(const char *title, const char *more);

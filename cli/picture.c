@@ -106,7 +106,7 @@ void pictures_save(const shared_settings *shared, const picture_format *f, const
     nicest_image_free(&image);
 }
 
-void save_rows(const shared_settings *shared, const nicest_data *data, const char *path)
+static void save_rows(const shared_settings *shared, const nicest_data *data, const char *path)
 {
     size_t n = nicest_data_rows(data), count = n * nicest_data_columns(data);
     picture_format f = {.white = -INFINITY, .black = INFINITY};
@@ -118,7 +118,7 @@ void save_rows(const shared_settings *shared, const nicest_data *data, const cha
     if (!f.height || !n)
         refuse(STATUS_FAILED, "%s: the %zu columns are no picture: say --image HxW[xC]", path,
                nicest_data_columns(data));
-    double *rows = read_rows(data);
+    OWNED_BLOCK double *rows = read_rows(data);
     for (size_t i = 0; i < count; i++) {
         f.black = fmin(f.black, rows[i]);
         f.white = fmax(f.white, rows[i]);
@@ -130,5 +130,28 @@ void save_rows(const shared_settings *shared, const nicest_data *data, const cha
     }
     f.white = f.white > f.black ? f.white : f.black + 1;
     pictures_save(shared, &f, rows, n, 0, &(panel){0}, path);
-    block_free(rows);
+}
+
+void save_output(const shared_settings *shared, const nicest_data *data, const char *path,
+                 json_t *outputs, const char *what)
+{
+    char labels[4096];
+    need(nicest_data_labels_file(data, path, labels, sizeof labels));
+    save_rows(shared, data, path);
+    if (shared->output && *what)
+        say(shared, "%s: %s%zu rows", path, what, nicest_data_rows(data));
+    else if (shared->output)
+        say(shared, "%s: %zu rows, %zu columns", path, nicest_data_rows(data),
+            nicest_data_columns(data));
+    json_array_append_new(outputs, json_words(path));
+    if (*labels)
+        json_array_append_new(outputs, json_words(labels));
+    say_labels(shared, data, path, labels);
+}
+
+void print_outputs(const shared_settings *shared, const nicest_data *data, json_t *outputs)
+{
+    print_json(shared,
+               json_pack("{s:I, s:I, s:o}", "rows", (json_int_t)nicest_data_rows(data), "columns",
+                         (json_int_t)nicest_data_columns(data), "outputs", outputs));
 }

@@ -22,9 +22,12 @@ nicest_image picture_grid(const picture_format *format, const double *rows, size
 /* The same as a file .png, .svg or .pdf, with the title and headings of `words`. */
 void pictures_save(const shared_settings *shared, const picture_format *format, const double *rows,
                    size_t n, size_t across, const panel *words, const char *path);
-/* save_data, but rows that are pictures become a grid of them as .png, .svg or .pdf: from their
- * least value to their largest, bytes from 0 to 255. One row as .png stays that picture, pixel by
- * pixel, so that a folder of them is DATA again. */
-void save_rows(const shared_settings *shared, const nicest_data *data, const char *path);
+/* Writes rows, and beside IDX their labels, says so (`what` was done to them, or "") and lists the
+ * files in the outputs of --json; the second prints those. Rows that are pictures become a grid of
+ * them as .png, .svg or .pdf: from their least value to their largest, bytes from 0 to 255. One row
+ * as .png stays that picture, pixel by pixel, so that a folder of them is DATA again. */
+void save_output(const shared_settings *shared, const nicest_data *data, const char *path,
+                 json_t *outputs, const char *what);
+void print_outputs(const shared_settings *shared, const nicest_data *data, json_t *outputs);
 
 #endif

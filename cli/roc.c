@@ -28,7 +28,7 @@ static void curve_point(detection_curve *k, double hits, double alarms, double o
 detection_curve detection_curve_of(const double *scores, const unsigned char *outlier, size_t n)
 {
     detection_curve k = {.recall = block_new(3 * (n + 1), sizeof(double))};
-    judged *rows = block_new(n, sizeof *rows);
+    OWNED_BLOCK judged *rows = block_new(n, sizeof *rows);
     double outliers = 0, hits = 0, alarms = 0;
     size_t count = 0;
     k.alarms = k.recall + n + 1;
@@ -47,7 +47,6 @@ detection_curve detection_curve_of(const double *scores, const unsigned char *ou
         if (i + 1 == count || rows[i + 1].score != rows[i].score) /* equal scores fall together */
             curve_point(&k, hits, alarms, outliers, (double)count - outliers);
     }
-    block_free(rows);
     return k;
 }
 

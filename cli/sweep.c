@@ -17,12 +17,11 @@ static void level_scores(const verdict *v, size_t normal, level_facts *f)
 {
     size_t n = v->n - normal;
     summary all = summary_of(v->score + normal, n);
-    double *sorted = sorted_copy(v->score + normal, &n);
+    OWNED_BLOCK double *sorted = sorted_copy(v->score + normal, &n);
     f->mean = all.mean;
     f->low = quantile(sorted, n, 0.05);
     f->high = quantile(sorted, n, 0.95);
     f->flagged = f->found.recall;
-    block_free(sorted);
 }
 
 /* Scores above, decisions below. */
@@ -30,7 +29,7 @@ static void draw_sweep(const judge *j, const corruption *k, const level_facts *f
 {
     size_t n = k->count;
     unsigned height;
-    double *values = block_new(7 * n, sizeof *values);
+    OWNED_BLOCK double *values = block_new(7 * n, sizeof *values);
     const double *level = values, *precision = values + 6 * n;
     const sweep_curve w = {k->kind,       score_label(j), n,
                            level,         level + n,      level + 2 * n,
@@ -49,7 +48,6 @@ static void draw_sweep(const judge *j, const corruption *k, const level_facts *f
         panel_line(&p[1], "precision", 2, level, precision, n)->markers = true;
     chart c = {.panels = p, .count = 2, .across = 1, .aspect = 0.5};
     chart_save(&c, &j->s->shared, j->s->picture);
-    block_free(values);
 }
 
 /* Where the table goes to a file, the user sees it in words. */
@@ -101,10 +99,11 @@ static void add_level(const level_facts *f, table *out, json_t *lines)
 void judge_sweep(judge *j, const nicest_data *data)
 {
     const outliers_settings *s = j->s;
-    corruption *k = block_new(1, sizeof *k);
+    OWNED_BLOCK corruption *k = block_new(1, sizeof *k);
     corruption_parse(k, "--corrupt", s->corrupt);
-    nicest_data *other = k->other ? open_other_data(&s->shared, j->model, k->other) : NULL;
-    level_facts *facts = block_new(k->count, sizeof *facts);
+    OWNED_DATA nicest_data *other =
+        k->other ? open_rows(&s->shared, j->model, k->other, OTHER_DATA) : NULL;
+    OWNED_BLOCK level_facts *facts = block_new(k->count, sizeof *facts);
     verdict v = verdict_new(2 * nicest_data_rows(data), nicest_data_rows(data));
     json_t *lines = json_array();
     j->has_truth = true;
@@ -115,11 +114,10 @@ void judge_sweep(judge *j, const nicest_data *data)
         /* Normal rows are judged once; the corrupted ones take their place behind them. */
         level_facts f = {.level = k->levels[i]};
         size_t n = nicest_data_rows(data);
-        nicest_data *made;
+        OWNED_DATA nicest_data *made = NULL;
         need(nicest_corrupt(&made, data, k->kind, k->levels[i], other, j->s->shared.seed,
                             j->s->shared.threads));
         judge_data(j, made, &v, n, true);
-        nicest_data_free(made);
         f.found = decide(j, &v);
         level_scores(&v, n, &f);
         facts[i] = f;
@@ -128,7 +126,7 @@ void judge_sweep(judge *j, const nicest_data *data)
     table_close(&out);
     say_sweep(j, k, facts, &v, nicest_data_rows(data));
     json_t *object = detection_json(j, &facts[k->count - 1].found, &v);
-    nicest_data *last;
+    OWNED_DATA nicest_data *last = NULL;
     need(nicest_corrupt(&last, data, k->kind, k->levels[k->count - 1], other, s->shared.seed,
                         s->shared.threads));
     json_object_set_new(object, "baselines", baselines_json(j, data, last, &v));
@@ -136,9 +134,5 @@ void judge_sweep(judge *j, const nicest_data *data)
     if (s->picture)
         draw_sweep(j, k, facts);
     print_json(&s->shared, object);
-    nicest_data_free(last);
-    nicest_data_free(other);
     verdict_free(&v);
-    block_free(facts);
-    block_free(k);
 }

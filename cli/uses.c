@@ -26,9 +26,9 @@ static size_t count_known(const double *values, size_t n)
 
 static void say_none_whole(page *p, const char *what)
 {
-    page_add(p, "<p>Left out: no row of ");
-    page_text(p, what);
-    page_add(p, " has a log-likelihood, for all have missing values.</p>\n");
+    page_words(p,
+               "<p>Left out: no row of %s has a log-likelihood, for all have missing values.</p>\n",
+               what);
 }
 
 /* ------------------------------------------------------------------ holes */
@@ -57,9 +57,9 @@ static strip strip_of(const material *r, const char *mask)
     static const char *const names[][2] = {
         {"top", "upper half"}, {"right", "right half"}, {"even", "even pixels"}};
     size_t n = pictures_across(r->width, fewer(r->n, STRIP)), cells = n * r->d;
-    double *tiles = block_new(3 * cells, sizeof *tiles);
-    double *rows = spread_rows(r->rows, r->n, r->d, n);
-    unsigned char *hidden = block_new(cells, 1);
+    OWNED_BLOCK double *tiles = block_new(3 * cells, sizeof *tiles);
+    OWNED_BLOCK double *rows = spread_rows(r->rows, r->n, r->d, n);
+    OWNED_BLOCK unsigned char *hidden = block_new(cells, 1);
     nicest_inpaint_result found = fill_some(r, rows, n, mask, tiles + 2 * cells, hidden);
     const char *name = "three of four pixels";
     for (size_t i = 0; i < 3; i++)
@@ -71,9 +71,6 @@ static strip strip_of(const material *r, const char *mask)
     strip s = {.image = picture_grid(&format, tiles, 3 * n, n, 300)};
     snprintf(s.title, sizeof s.title, "%s: %.1f dB, mean fill %.1f dB", name, found.psnr,
              found.psnr_mean_fill);
-    block_free(rows);
-    block_free(hidden);
-    block_free(tiles);
     return s;
 }
 
@@ -130,14 +127,11 @@ void report_filled(page *p, const material *r)
     } else {
         /* A fifth of the values of a table, hidden at random. */
         size_t n = fewer(r->n, FILLED);
-        double *filled = block_new(n * r->d, sizeof *filled);
-        double *rows = spread_rows(r->rows, r->n, r->d, n);
-        unsigned char *hidden = block_new(n * r->d, 1);
+        OWNED_BLOCK double *filled = block_new(n * r->d, sizeof *filled);
+        OWNED_BLOCK double *rows = spread_rows(r->rows, r->n, r->d, n);
+        OWNED_BLOCK unsigned char *hidden = block_new(n * r->d, 1);
         nicest_inpaint_result found = fill_some(r, rows, n, "random:0.2", filled, hidden);
         say_filled(p, &found, n);
-        block_free(rows);
-        block_free(hidden);
-        block_free(filled);
     }
 }
 
@@ -171,7 +165,8 @@ typedef struct whole_rows {
 static nicest_data *corrupted(const material *r, const whole_rows *some, const sweep *s,
                               double level)
 {
-    nicest_data *worse, *all;
+    OWNED_DATA nicest_data *all = NULL;
+    nicest_data *worse;
     if (r->height) {
         need(nicest_corrupt(&worse, some->data, s->kind, level, NULL, r->shared->seed,
                             r->shared->threads));
@@ -179,7 +174,6 @@ static nicest_data *corrupted(const material *r, const whole_rows *some, const s
     }
     need(nicest_corrupt(&all, r->data, s->kind, level, NULL, r->shared->seed, r->shared->threads));
     need(nicest_data_select(&worse, all, some->index, some->n));
-    nicest_data_free(all);
     return worse;
 }
 
@@ -194,8 +188,8 @@ static judged judge_scores(const material *r, const double *normal, size_t n, co
                            size_t m)
 {
     size_t count = 0;
-    double *scores = block_new(n + m, sizeof *scores);
-    unsigned char *truth = block_new(n + m, 1);
+    OWNED_BLOCK double *scores = block_new(n + m, sizeof *scores);
+    OWNED_BLOCK unsigned char *truth = block_new(n + m, 1);
     judged j;
     for (size_t i = 0; i < n + m; i++) {
         scores[count] = i < n ? normal[i] : other[i - n];
@@ -204,8 +198,6 @@ static judged judge_scores(const material *r, const double *normal, size_t n, co
     }
     need(nicest_detect(scores, truth, count, NAN, r->shared->seed, &j.found));
     j.curve = detection_curve_of(scores, truth, count);
-    block_free(truth);
-    block_free(scores);
     return j;
 }
 
@@ -219,19 +211,16 @@ static swept run_sweep(const material *r, const whole_rows *some, const sweep *s
     swept found;
     size_t n = some->n;
     for (size_t i = 0; i < LEVELS; i++) {
-        nicest_data *worse = corrupted(r, some, s, s->levels[i]);
+        OWNED_DATA nicest_data *worse = corrupted(r, some, s, s->levels[i]);
         size_t count = n;
-        double *logp = score_rows(r->shared, r->model, worse);
-        double *sorted = sorted_copy(logp, &count);
+        OWNED_BLOCK double *logp = score_rows(r->shared, r->model, worse);
+        OWNED_BLOCK double *sorted = sorted_copy(logp, &count);
         found.mean[i] = summary_of(logp, n).mean;
         found.low[i] = quantile(sorted, count, 0.05);
         found.high[i] = quantile(sorted, count, 0.95);
         judged j = judge_scores(r, some->logp, n, logp, n);
         found.auroc[i] = j.found.auroc;
         block_free(j.curve.recall);
-        block_free(sorted);
-        block_free(logp);
-        nicest_data_free(worse);
     }
     return found;
 }
@@ -322,32 +311,31 @@ static void say_detection(page *p, const material *r, const char *against, doubl
 void report_detection(page *p, const material *r, const char *against)
 {
     double level = r->height ? 0.2 : 1;
-    nicest_data *other;
+    OWNED_DATA nicest_data *other = NULL;
     heading(p, "Telling outliers apart");
     if (!count_known(r->logp, r->n)) {
         say_none_whole(p, "the data");
         return;
     }
     if (against)
-        other = open_other_data(r->shared, r->model, against);
+        other = open_rows(r->shared, r->model, against, OTHER_DATA);
     else
         need(nicest_corrupt(&other, r->data, "noise", level, NULL, r->shared->seed,
                             r->shared->threads));
-    double *logp = score_rows(r->shared, r->model, other);
+    OWNED_BLOCK double *logp = score_rows(r->shared, r->model, other);
     if (count_known(logp, nicest_data_rows(other))) {
         /* How log p, and combined where there is one, tell the rows from others. */
         judged all[2] = {judge_scores(r, r->logp, r->n, logp, nicest_data_rows(other))};
         /* By `combined`, where the model has it; else false. */
         const shared_settings *s = r->shared;
         size_t m = nicest_data_rows(other);
-        double *scores = block_new(r->n + m, sizeof *scores);
+        OWNED_BLOCK double *scores = block_new(r->n + m, sizeof *scores);
         bool done = nicest_outlier_scores(r->model, r->data, "combined", 1, s->seed, s->threads,
                                           scores) == NICEST_OK &&
                     nicest_outlier_scores(r->model, other, "combined", 1, s->seed, s->threads,
                                           scores + r->n) == NICEST_OK;
         if (done)
             all[1] = judge_scores(r, scores, r->n, scores + r->n, m);
-        block_free(scores);
         size_t count = done ? 2 : 1;
         panel panels[2];
         detection_words words[2];
@@ -363,6 +351,4 @@ void report_detection(page *p, const material *r, const char *against)
     } else {
         say_none_whole(p, against ? name_of(against) : "the data");
     }
-    block_free(logp);
-    nicest_data_free(other);
 }

@@ -91,9 +91,8 @@ void judge_data(const judge *j, const nicest_data *data, verdict *v, size_t at, 
 {
     const outliers_settings *s = j->s;
     size_t n = nicest_data_rows(data);
-    double *logp = score_rows(&s->shared, j->model, data);
+    OWNED_BLOCK double *logp = score_rows(&s->shared, j->model, data);
     memcpy(v->logp + at, logp, n * sizeof *logp);
-    block_free(logp);
     if (!strcmp(s->score, "logp") && s->group == 1)
         memcpy(v->score + at, v->logp + at, n * sizeof *logp);
     else
@@ -133,12 +132,10 @@ static nicest_detection detect(const judge *j, const verdict *v, const double *s
                                double threshold)
 {
     nicest_detection found;
-    unsigned char *truth = block_new(v->n, 1);
+    OWNED_BLOCK unsigned char *truth = block_new(v->n, 1);
     size_t n;
-    double *known = known_scores(v, scores, j->s->group, truth, &n);
+    OWNED_BLOCK double *known = known_scores(v, scores, j->s->group, truth, &n);
     need(nicest_detect(known, truth, n, threshold, j->s->shared.seed, &found));
-    block_free(known);
-    block_free(truth);
     return found;
 }
 
@@ -166,7 +163,7 @@ void check_model_has(const judge *j, const nicest_data *data)
 {
     const outliers_settings *s = j->s;
     const size_t first = 0;
-    nicest_data *row;
+    OWNED_DATA nicest_data *row = NULL;
     double score;
     if (!nicest_data_rows(data))
         return;
@@ -179,7 +176,6 @@ void check_model_has(const judge *j, const nicest_data *data)
                "take --score logp",
                s->model, nicest_error());
     need(status);
-    nicest_data_free(row);
 }
 
 void say_calibration(const judge *j)
@@ -228,7 +224,7 @@ static void average_groups(double *scores, size_t n, size_t group)
 {
     if (group == 1)
         return;
-    double *single = block_new(n, sizeof *single);
+    OWNED_BLOCK double *single = block_new(n, sizeof *single);
     memcpy(single, scores, n * sizeof *single);
     for (size_t at = 0; at < n; at += group) {
         size_t begin = at + group <= n ? at : n - group;
@@ -238,7 +234,6 @@ static void average_groups(double *scores, size_t n, size_t group)
         for (size_t i = at; i < begin + group; i++)
             scores[i] = sum / (double)group;
     }
-    block_free(single);
 }
 
 /* A baseline that this model or data cannot have is null. */
@@ -246,7 +241,7 @@ static void add_baseline(const judge *j, const char *name, const nicest_data *da
                          const nicest_data *against, const verdict *v, json_t *object)
 {
     size_t n = nicest_data_rows(data);
-    double *scores = block_new(v->n, sizeof *scores);
+    OWNED_BLOCK double *scores = block_new(v->n, sizeof *scores);
     nicest_status status =
         nicest_baseline_scores(j->model, data, name, j->s->shared.threads, scores);
     if (status == NICEST_OK && against)
@@ -265,7 +260,6 @@ static void add_baseline(const judge *j, const char *name, const nicest_data *da
     json_object_set_new(object, name,
                         json_pack("{s:o, s:o}", "auroc", json_figure(found.auroc), "auprc",
                                   json_figure(found.auprc)));
-    block_free(scores);
 }
 
 json_t *baselines_json(const judge *j, const nicest_data *data, const nicest_data *against,

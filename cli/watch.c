@@ -51,13 +51,12 @@ watch *watch_open(const shared_settings *shared, const char *path, const nicest_
         enum { BLOCKS = 20, ROWS = 500 };
         size_t rows = nicest_data_rows(data), each = rows < BLOCKS * ROWS ? rows : ROWS;
         size_t blocks = each == rows ? 1 : BLOCKS;
-        double *some = block_new(blocks * each * w->d, sizeof *some);
+        OWNED_BLOCK double *some = block_new(blocks * each * w->d, sizeof *some);
         for (size_t i = 0; i < blocks; i++)
             need(nicest_data_read(data, i * (rows - each) / (blocks > 1 ? blocks - 1 : 1), each,
                                   some + i * each * w->d));
         for (size_t k = 0; k < w->d; k++)
             middle_range(some, blocks * each, w->d, k, 0.005, 0.15, w->box + 2 * k);
-        block_free(some);
     }
     return w;
 }
@@ -94,17 +93,7 @@ static double *density_of(const watch *w, size_t width, size_t height)
 {
     double *logp = block_new(width * height, sizeof *logp);
     need(nicest_density_grid(w->model, w->box, width, height, w->shared->threads, logp));
-    for (size_t i = 0; i < width * height; i++)
-        logp[i] = isnan(logp[i]) ? 0 : exp(logp[i]);
     return logp;
-}
-
-static double peak_of(const double *values, size_t n)
-{
-    double peak = 0;
-    for (size_t i = 0; i < n; i++)
-        peak = values[i] > peak && isfinite(values[i]) ? values[i] : peak;
-    return peak > 0 ? peak : 1;
 }
 
 /* ------------------------------------------------------------------ the page */
@@ -113,36 +102,20 @@ static void add_model(const watch *w, page *p)
 {
     panel c = {.title = "Density of the model so far",
                .x.label = nicest_model_column_name(w->model, 0),
-               .x.low = w->box[0],
-               .x.high = w->box[1]};
+               .y.label = nicest_model_column_name(w->model, 1)};
     if (w->height) {
-        double *rows = sample_rows(w->shared, w->model, NULL, 32, 1);
+        OWNED_BLOCK double *rows = sample_rows(w->shared, w->model, NULL, 32, 1);
         picture_format f = picture_format_of(w->model, rows, 32 * w->d);
         nicest_image image = picture_grid(&f, rows, 32, pictures_across(w->width, PIXELS), 300);
         c = (panel){.title = "Samples of the model so far", .image = &image};
         page_chart(p, &(chart){.panels = &c, .count = 1}, NULL);
         nicest_image_free(&image);
-        block_free(rows);
     } else if (w->d <= 2) {
         size_t height = w->d == 2 ? SIDE : 1, width = w->d == 2 ? SIDE : 4 * SIDE;
-        double *values = density_of(w, width, height), *x = block_new(width, sizeof *x);
-        for (size_t i = 0; i < width; i++)
-            x[i] = w->box[0] + ((double)i + 0.5) / (double)width * (w->box[1] - w->box[0]);
-        if (w->d == 1) {
-            c.y = (axis){.label = "p, share per unit", .high = 1.05 * peak_of(values, width)};
-            panel_line(&c, NULL, 0, x, values, width);
-        } else {
-            c.y = (axis){.label = nicest_model_column_name(w->model, 1),
-                         .low = w->box[2],
-                         .high = w->box[3]};
-            c.map = values;
-            c.map_width = c.map_height = SIDE;
-            c.map_high = peak_of(values, SIDE * SIDE);
-            c.map_label = "p, per unit area";
-        }
+        OWNED_BLOCK double *logp = density_of(w, width, height);
+        OWNED_BLOCK double *values =
+            panel_density(&c, logp, width, w->d == 2 ? SIDE : 0, w->box, false);
         page_chart(p, &(chart){.panels = &c, .count = 1, .aspect = 0.55}, NULL);
-        block_free(x);
-        block_free(values);
     }
 }
 
@@ -179,7 +152,7 @@ static void draw_model(const watch *w, blocks *b, size_t side)
 {
     unsigned char rgb[3];
     if (w->height) {
-        double *rows = sample_rows(w->shared, w->model, NULL, 1, 1);
+        OWNED_BLOCK double *rows = sample_rows(w->shared, w->model, NULL, 1, 1);
         picture_format f = picture_format_of(w->model, rows, w->d);
         for (size_t y = 0; y < b->height; y++)
             for (size_t x = 0; x < side; x++) {
@@ -188,19 +161,20 @@ static void draw_model(const watch *w, blocks *b, size_t side)
                 memset(rgb, (int)(1 + 254 * fmax(0, fmin(1, share))), 3);
                 set_pixel(b, x, y, rgb);
             }
-        block_free(rows);
         return;
     }
-    double *values = density_of(w, side, w->d == 2 ? b->height : 1);
-    double peak = peak_of(values, side * (w->d == 2 ? b->height : 1));
+    size_t height = w->d == 2 ? b->height : 1;
+    OWNED_BLOCK double *logp = density_of(w, side, height);
+    double peak = -INFINITY;
+    for (size_t i = 0; i < side * height; i++)
+        peak = isfinite(logp[i]) ? fmax(peak, logp[i]) : peak;
     for (size_t y = 0; y < b->height; y++)
         for (size_t x = 0; x < side; x++) {
-            double share = values[w->d == 2 ? y * side + x : x] / peak;
+            double share = exp(logp[w->d == 2 ? y * side + x : x] - peak);
             viridis(w->d == 2 || share * (double)b->height >= (double)(b->height - y) ? share : 0,
                     rgb);
             set_pixel(b, x, y, rgb);
         }
-    block_free(values);
 }
 
 /* plane 38: of letters, 48: behind them. In 216 colours where the terminal does not promise more.

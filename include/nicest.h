@@ -268,9 +268,10 @@ typedef struct nicest_train_options {
     const char *hidden;     /* "1000x5", "256,128"; NULL: by preset */
     const char *activation; /* "relu", "tanh", "silu"; NULL: by preset */
     const char *prior; /* "logistic", "normal", "mixture:K", "mixture:K:diagonal"; NULL: preset's */
-    const char *absence; /* "model": which values are missing is learnt too, as categories; "ignore":
-                            log p is given which are seen; NULL: categories only, as one more class */
-    const char *given;   /* "a,b": the density is of the other columns given these; NULL: of all */
+    const char
+        *absence;      /* "model": which values are missing is learnt too, as categories; "ignore":
+                          log p is given which are seen; NULL: categories only, as one more class */
+    const char *given; /* "a,b": the density is of the other columns given these; NULL: of all */
     const char
         *preprocess; /* "standardise", "centre", "marginal", "logit", "none"; NULL: by preset */
     size_t batch;    /* 0: by preset */
@@ -558,6 +559,28 @@ typedef struct nicest_bench_figure {
     double median, spread, share;
 } nicest_bench_figure;
 
+/* What is measured of a model. Steps and their parts in milliseconds: the training step (forward,
+ * backward, gradients, Adam) with all threads, with one and in bf16; and of its batch, apart: rows
+ * to latent, latent to rows, and the way back through the layers, which leaves out the gradients of
+ * the weights and Adam. Use in rows a second of many rows at once, of which the gradient is by the
+ * row, what inpainting climbs. One row is scored by one thread, in microseconds; its share is that
+ * of reading the parameters once, where no cache holds them. */
+typedef enum nicest_bench_kind {
+    NICEST_BENCH_STEP,
+    NICEST_BENCH_STEP_ONE_THREAD,
+    NICEST_BENCH_STEP_BF16,
+    NICEST_BENCH_FORWARD,
+    NICEST_BENCH_BACKWARD,
+    NICEST_BENCH_LAYERS_INVERSE,
+    NICEST_BENCH_SCORE,
+    NICEST_BENCH_INVERSE,
+    NICEST_BENCH_SAMPLE,
+    NICEST_BENCH_GRADIENT,
+    NICEST_BENCH_ONE_ROW,
+    NICEST_BENCH_KINDS
+} nicest_bench_kind;
+enum { NICEST_BENCH_MODELS = 8 };
+
 typedef struct nicest_bench_result {
     int threads;
     /* With `threads`, and with one thread: GFLOP/s of multiply-adds in registers (bf16: NaN where
@@ -565,23 +588,15 @@ typedef struct nicest_bench_result {
     double peak_f32, peak_bf16, bandwidth;
     double one_peak_f32, one_peak_bf16, one_bandwidth;
     /* The standard models. Shares count useful operations, 2 for each parameter, row and product,
-     * of the peak of as many threads. Rates are rows a second of many rows at once. */
+     * of the peak of as many threads. */
     struct {
         const char *name;                  /* "paper256", "paper1024", "table", "toy", "affine",
                                             * "spline", "affine-wide", "spline-wide" */
         size_t columns, batch, parameters; /* 0 parameters: not measured */
-        nicest_bench_figure step_ms;       /* forward, backward, gradient, Adam */
-        nicest_bench_figure step_one_thread_ms;
-        /* of the step's batch, apart: rows to latent, latent to rows, and the way back through
-         * the layers, which leaves out the gradients of the weights and Adam */
-        nicest_bench_figure forward_ms, inverse_ms, backward_ms;
-        nicest_bench_figure step_bf16_ms; /* share of peak_bf16; NaN: none */
-        nicest_bench_figure score, inverse, sample;
-        nicest_bench_figure gradient;   /* by the row, what inpainting climbs */
-        nicest_bench_figure one_row_us; /* score of a row by one thread; share: floor / time */
+        nicest_bench_figure figure[NICEST_BENCH_KINDS];
         double one_row_floor_us; /* reading the parameters once at one_bandwidth; NaN where they fit
                                     in caches */
-    } model[8];
+    } model[NICEST_BENCH_MODELS];
 } nicest_bench_result;
 /* Measures for about `seconds` altogether, with `threads` of its own (0: all processors). models:
  * names divided by commas (NULL: all); the figures of others are NaN. */

@@ -4,7 +4,6 @@
 #include <math.h>
 
 #include "apply/bench.h"
-#include "base/parallel.h"
 #include "kernel/gemm.h"
 #include "model_fixture.h"
 
@@ -34,33 +33,32 @@ static void figures_belong_together(void **state)
     assert_true(!gemm_has_bf16() || (r.peak_bf16 > 0 && r.one_peak_bf16 > 0));
     assert_string_equal(r.model[3].name, "toy");
     assert_int_equal(r.model[3].parameters, 4 * (64 + 64 + 64 * 64 + 64 + 64 + 1) + 2);
-    const nicest_bench_figure *shares[] = {&r.model[3].step_ms, &r.model[3].step_one_thread_ms,
-                                           &r.model[3].score,   &r.model[3].inverse,
-                                           &r.model[3].sample,  &r.model[3].gradient};
-    const nicest_bench_figure *ways[] = {&r.model[3].forward_ms, &r.model[3].inverse_ms,
-                                         &r.model[3].backward_ms};
-    for (size_t i = 0; i < 3; i++)
-        assert_true(isfinite(ways[i]->median)); /* the last is a difference */
+    const nicest_bench_figure *figures = r.model[3].figure;
+    const int shares[] = {NICEST_BENCH_STEP,   NICEST_BENCH_STEP_ONE_THREAD,
+                          NICEST_BENCH_SCORE,  NICEST_BENCH_INVERSE,
+                          NICEST_BENCH_SAMPLE, NICEST_BENCH_GRADIENT};
+    for (size_t i = NICEST_BENCH_FORWARD; i <= NICEST_BENCH_LAYERS_INVERSE; i++)
+        assert_true(isfinite(figures[i].median)); /* one is a difference */
     for (size_t i = 0; i < sizeof shares / sizeof *shares; i++)
-        check_share(shares[i]);
-    check(&r.model[3].one_row_us);
+        check_share(&figures[shares[i]]);
+    check(&figures[NICEST_BENCH_ONE_ROW]);
     assert_true(isnan(r.model[3].one_row_floor_us)); /* it lives in a cache */
     double work = 6e-6 * (double)(r.model[3].parameters * r.model[3].batch);
-    double share = work / r.model[3].step_ms.median / r.peak_f32;
-    assert_true(fabs(r.model[3].step_ms.share / share - 1) < 1e-9);
-    assert_int_equal(gemm_has_bf16(), !isnan(r.model[3].step_bf16_ms.median));
+    double share = work / figures[NICEST_BENCH_STEP].median / r.peak_f32;
+    assert_true(fabs(figures[NICEST_BENCH_STEP].share / share - 1) < 1e-9);
+    assert_int_equal(gemm_has_bf16(), !isnan(figures[NICEST_BENCH_STEP_BF16].median));
     for (size_t i = 0; i < 3; i++) { /* not asked for */
         assert_non_null(r.model[i].name);
-        assert_true(isnan(r.model[i].step_ms.median) && isnan(r.model[i].score.share));
+        for (size_t k = 0; k < NICEST_BENCH_KINDS; k++)
+            assert_true(isnan(r.model[i].figure[k].median) && isnan(r.model[i].figure[k].share));
     }
 }
 
-static void sleep_a_little(void *context)
+static double sleep_a_little(void *context)
 {
-    double *pause = context, start = parallel_clock();
-    while (parallel_clock() - start < *pause) {
-    }
-    *pause = *pause > 1e-3 ? 1e-3 : *pause; /* the first run is slow, as a cold one is */
+    double *pause = context, slept = *pause;
+    *pause = 1e-3; /* the first run is slow, as a cold one is */
+    return slept;
 }
 
 static void a_median_is_of_warm_runs(void **state)

@@ -153,31 +153,6 @@ static void the_promise_holds_for_views(void **state)
     nicest_model_free(model);
 }
 
-/* Out-of-fold scores calibrate one score and leave the others; n is their number. */
-static void out_of_fold_scores_calibrate(void **state)
-{
-    double *train = memory_new(TRAIN, D * sizeof *train), scores[40], threshold, p[2];
-    const double asked[2] = {-7.5, 100};
-    size_t rows = 0;
-    (void)state;
-    nicest_model *model = calibrated(train);
-    for (size_t i = 0; i < 40; i++)
-        scores[i] = i == 3 ? NAN : -(double)(i * 7 % 40);
-    assert_status(outlier_calibrate_out_of_fold(model, "logp", scores, 40), NICEST_OK);
-    assert_status(nicest_threshold(model, "logp", 0.05, &threshold, &rows), NICEST_OK);
-    assert_true(rows == 39 && threshold == -38);
-    assert_status(nicest_conformal(model, "logp", asked, 2, p), NICEST_OK);
-    assert_true(fabs(p[0] - 32.0 / 40) < 1e-12 && p[1] == 1); /* -21 is missing */
-    assert_status(nicest_threshold(model, "views", 0.05, &threshold, &rows), NICEST_OK);
-    assert_int_equal(rows, 199);
-    assert_non_null(strstr(nicest_model_entry(model, "nicest.calibration"), "\"cross\""));
-    assert_non_null(strstr(nicest_model_entry(model, "nicest.calibration"), "\"views\""));
-    assert_status(outlier_calibrate_out_of_fold(model, "views", scores + 3, 1), NICEST_E_DATA);
-    assert_status(outlier_calibrate_out_of_fold(model, "none", scores, 4), NICEST_E_ARGUMENT);
-    nicest_model_free(model);
-    memory_free(train);
-}
-
 static bool holds_bytes(const bytes *file, double value)
 {
     for (size_t i = 0; i + sizeof value <= file->size; i++)
@@ -244,7 +219,6 @@ int main(void)
         cmocka_unit_test(scores_do_not_depend_on_order_parts_and_threads),
         cmocka_unit_test(far_rows_do_not_tie),
         cmocka_unit_test(the_promise_holds_for_views),
-        cmocka_unit_test(out_of_fold_scores_calibrate),
         cmocka_unit_test(no_neighbours_leave_no_row_in_the_file),
         cmocka_unit_test(kept_rows_of_a_file_are_checked),
     };

@@ -15,22 +15,16 @@
 #include "base/memory.h"
 #include "base/parallel.h"
 #include "base/status.h"
+#include "base/values.h"
 
 enum { WHOLE_COVARIANCE = 1024, BATCH = 512 };
 
-#define ARRAY_COLUMNS "baseline.columns"    /* mean[d], deviation[d] of stored values */
-#define ARRAY_FACTOR  "baseline.gaussian"   /* Cholesky factor of the standardised columns */
-#define ARRAY_MEAN    "baseline.mean"       /* mean and deviation of a row's mean value */
-#define ARRAY_LENGTH  "baseline.compressed" /* mean and deviation of the length */
-
-static bool models_pictures(const nicest_model *model)
-{
-    unsigned height, width, channels;
-    nicest_model_image(model, &height, &width, &channels);
-    return height > 0;
-}
-
-/* ------------------------------------------------------------------ fitting */
+#define ARRAY_COLUMNS "baseline.columns"  /* mean[d], deviation[d] of stored values */
+#define ARRAY_FACTOR  "baseline.gaussian" /* Cholesky factor of the standardised columns */
+#define ARRAY_MEAN    "baseline.mean"     /* mean and deviation of a row's mean value */
+#define ARRAY_LENGTH                                                                               \
+    "baseline.compressed" /* ------------------------------------------------------------------    \
+                             fitting */
 
 /* Complete rows of data into rows[n, d]; *kept of them. */
 static nicest_status read_complete(const nicest_data *data, double *rows, size_t *kept)
@@ -48,18 +42,6 @@ static nicest_status read_complete(const nicest_data *data, double *rows, size_t
     return NICEST_OK;
 }
 
-static void mean_and_deviation(const double *x, size_t n, size_t stride, double *mean,
-                               double *deviation)
-{
-    double sum = 0, square = 0;
-    for (size_t i = 0; i < n; i++)
-        sum += x[i * stride];
-    *mean = sum / (double)n;
-    for (size_t i = 0; i < n; i++)
-        square += (x[i * stride] - *mean) * (x[i * stride] - *mean);
-    *deviation = sqrt(square / (double)n);
-}
-
 double baselines_least_deviation(const nicest_model *model, size_t column, double mean)
 {
     double levels, step, unit;
@@ -72,18 +54,13 @@ static nicest_status fit_gaussian(nicest_model *model, const double *rows, size_
 {
     if (d > WHOLE_COVARIANCE)
         return model_set_array(model, ARRAY_FACTOR, NULL, 0);
-    double *mean = memory_new(d, sizeof *mean);
-    double *covariance = memory_new(gaussian_packed(d), sizeof *covariance);
-    nicest_status status = mean && covariance ? NICEST_OK : fail_memory();
-    if (status == NICEST_OK) {
-        gaussian_moments(rows, NULL, n, d, threads, mean, covariance);
-        gaussian_shrink(rows, n, d, mean, covariance);
-        gaussian_factor(covariance, d, 1e-3);
-        status = model_set_array(model, ARRAY_FACTOR, covariance, gaussian_packed(d));
-    }
-    memory_free(mean);
-    memory_free(covariance);
-    return status;
+    OWNED double *mean = memory_new(d, sizeof *mean);
+    OWNED double *covariance = memory_new(gaussian_packed(d), sizeof *covariance);
+    TRY(check_memory(mean && covariance));
+    gaussian_moments(rows, NULL, n, d, threads, mean, covariance);
+    gaussian_shrink(rows, n, d, mean, covariance);
+    gaussian_factor(covariance, d, 1e-3);
+    return model_set_array(model, ARRAY_FACTOR, covariance, gaussian_packed(d));
 }
 
 /* Mean and deviation of the finite ones of values[n], as an array of the model. */
@@ -96,7 +73,7 @@ static nicest_status store_usual(nicest_model *model, const char *name, double *
             values[count++] = values[i];
     if (count == 0)
         return fail(NICEST_E_DATA, "no complete row to fit statistics on");
-    mean_and_deviation(values, count, 1, &usual[0], &usual[1]);
+    values_moments(values, count, 1, &usual[0], &usual[1]);
     usual[1] = fmax(usual[1], 1e-9);
     return model_set_array(model, name, usual, 2);
 }
@@ -106,61 +83,47 @@ static nicest_status fit_lengths(nicest_model *model, const nicest_data *data, i
     if (!statistics_compressible(model))
         return model_set_array(model, ARRAY_LENGTH, NULL, 0);
     size_t n = nicest_data_rows(data);
-    double *lengths = memory_new(n, sizeof *lengths);
-    nicest_status status = lengths ? NICEST_OK : fail_memory();
-    if (status == NICEST_OK)
-        status = statistics_lengths(model, data, threads, lengths);
-    if (status == NICEST_OK)
-        status = store_usual(model, ARRAY_LENGTH, lengths, n);
-    memory_free(lengths);
-    return status;
+    OWNED_NEW(double *, lengths, n);
+    TRY(statistics_lengths(model, data, threads, lengths));
+    return store_usual(model, ARRAY_LENGTH, lengths, n);
 }
 
 /* Each row's mean value, before the columns are standardised. */
 static nicest_status fit_mean(nicest_model *model, const double *rows, size_t n, size_t d)
 {
-    double *means = memory_new(n, sizeof *means);
-    if (!means)
-        return fail_memory();
+    OWNED_NEW(double *, means, n);
     for (size_t i = 0; i < n; i++)
         for (size_t j = 0; j < d; j++)
             means[i] += rows[i * d + j] / (double)d;
-    nicest_status status = store_usual(model, ARRAY_MEAN, means, n);
-    memory_free(means);
-    return status;
+    return store_usual(model, ARRAY_MEAN, means, n);
 }
 
 nicest_status baselines_fit(nicest_model *model, const nicest_data *data, int threads)
 {
     size_t n = nicest_data_rows(data), d = nicest_data_columns(data);
-    double *rows = memory_new(n, d * sizeof *rows), *columns = memory_new(2 * d, sizeof *columns);
-    nicest_status status = rows && columns ? NICEST_OK : fail_memory();
+    OWNED double *rows = memory_new(n, d * sizeof *rows);
+    OWNED double *columns = memory_new(2 * d, sizeof *columns);
+    TRY(check_memory(rows && columns));
     threads = threads < 1 ? parallel_available() : threads;
-    if (status != NICEST_OK)
-        goto done;
-    TRY_TO(read_complete(data, rows, &n));
+    TRY(read_complete(data, rows, &n));
     if (n < 2 && model_flow_const(model)->spec.masked) { /* a table of holes has no baselines */
         baselines_forget(model);
-        goto done;
+        return NICEST_OK;
     }
-    TRY_TO(n < 2 ? fail(NICEST_E_DATA, "%zu complete rows are too few to fit statistics on", n)
-                 : NICEST_OK);
-    TRY_TO(fit_mean(model, rows, n, d));
+    if (n < 2)
+        return fail(NICEST_E_DATA, "%zu complete rows are too few to fit statistics on", n);
+    TRY(fit_mean(model, rows, n, d));
     /* Columns to mean 0, deviation 1. */
     for (size_t j = 0; j < d; j++) {
         double *mean = columns + j, *deviation = columns + d + j;
-        mean_and_deviation(rows + j, n, d, mean, deviation);
+        values_moments(rows + j, n, d, mean, deviation);
         *deviation = fmax(*deviation, baselines_least_deviation(model, j, *mean));
         for (size_t i = 0; i < n; i++)
             rows[i * d + j] = (rows[i * d + j] - *mean) / *deviation;
     }
-    TRY_TO(model_set_array(model, ARRAY_COLUMNS, columns, 2 * d));
-    TRY_TO(fit_gaussian(model, rows, n, d, threads));
-    TRY_TO(fit_lengths(model, data, threads));
-done:
-    memory_free(rows);
-    memory_free(columns);
-    return status;
+    TRY(model_set_array(model, ARRAY_COLUMNS, columns, 2 * d));
+    TRY(fit_gaussian(model, rows, n, d, threads));
+    return fit_lengths(model, data, threads);
 }
 
 void baselines_forget(nicest_model *model)
@@ -252,67 +215,39 @@ static void judge_row(void *context, int thread, size_t i)
     g->scores[i] = missing ? NAN : isnan(score) ? -HUGE_VAL : score;
 }
 
-static nicest_status judge_rows(judge *g, const nicest_data *data, int threads, double *scores)
-{
-    size_t n = nicest_data_rows(data);
-    g->rows = memory_new(BATCH, g->d * sizeof *g->rows);
-    nicest_status status = g->rows ? NICEST_OK : fail_memory();
-    for (size_t first = 0; status == NICEST_OK && first < n; first += BATCH) {
-        size_t some = n - first < BATCH ? n - first : BATCH;
-        status = nicest_data_read(data, first, some, g->rows);
-        g->scores = scores + first;
-        if (status == NICEST_OK)
-            parallel_for(threads, some, judge_row, g);
-    }
-    memory_free(g->rows);
-    return status;
-}
-
-static nicest_status not_fitted(const char *baseline)
-{
-    return fail(NICEST_E_DATA, "the model is not calibrated: baseline '%.30s' has nothing to go by",
-                baseline);
-}
-
-static nicest_status score_lengths(const nicest_model *model, const nicest_data *data, int threads,
-                                   double *scores)
-{
-    TRY(statistics_lengths(model, data, threads, scores));
-    const double *usual = stored_array(model, ARRAY_LENGTH, 2);
-    if (!usual)
-        return not_fitted("compressed");
-    for (size_t i = 0; i < nicest_data_rows(data); i++)
-        scores[i] = -in_widths(fabs(scores[i] - usual[0]), usual[1]);
-    return NICEST_OK;
-}
-
-static nicest_status score_columns(const nicest_model *model, const nicest_data *data,
-                                   const char *baseline, int threads, double *scores)
-{
-    size_t d = nicest_model_columns(model);
-    bool gaussian = !strcmp(baseline, "gaussian");
-    const double *stored = stored_array(model, ARRAY_COLUMNS, 2 * d);
-    judge g = {.d = d, .factor = stored_array(model, ARRAY_FACTOR, gaussian_packed(d))};
-    if (!gaussian && models_pictures(model))
-        g.usual = stored_array(model, ARRAY_MEAN, 2);
-    if (!stored || (gaussian && !g.factor && d <= WHOLE_COVARIANCE))
-        return not_fitted(baseline);
-    double *columns = memory_new(3 * d, sizeof *columns); /* and the mean of z, which is 0 */
-    g.scratch = gaussian ? memory_new((size_t)threads * 2, d * sizeof(double)) : NULL;
-    nicest_status status = columns && (g.scratch || !gaussian) ? NICEST_OK : fail_memory();
-    if (status == NICEST_OK) {
-        memcpy(columns, stored, 2 * d * sizeof *columns);
-        g.columns = columns;
-        status = judge_rows(&g, data, threads, scores);
-    }
-    memory_free(columns);
-    memory_free(g.scratch);
-    return status;
-}
-
 nicest_status baselines_score(const nicest_model *model, const nicest_data *data,
                               const char *baseline, int threads, double *scores)
 {
-    return strcmp(baseline, "compressed") ? score_columns(model, data, baseline, threads, scores)
-                                          : score_lengths(model, data, threads, scores);
+    size_t n = nicest_data_rows(data), d = nicest_model_columns(model);
+    bool gaussian = !strcmp(baseline, "gaussian"), lengths = !strcmp(baseline, "compressed");
+    const double *stored = stored_array(model, ARRAY_COLUMNS, 2 * d);
+    judge g = {.d = d, .factor = stored_array(model, ARRAY_FACTOR, gaussian_packed(d))};
+    unsigned height = 0;
+    nicest_model_image(model, &height, NULL, NULL);
+    if (lengths)
+        TRY(statistics_lengths(model, data, threads, scores));
+    if (lengths || (!gaussian && height))
+        g.usual = stored_array(model, lengths ? ARRAY_LENGTH : ARRAY_MEAN, 2);
+    if (lengths ? !g.usual : !stored || (gaussian && !g.factor && d <= WHOLE_COVARIANCE))
+        return fail(NICEST_E_DATA,
+                    "the model is not calibrated: baseline '%.30s' has nothing to go by", baseline);
+    for (size_t i = 0; lengths && i < n; i++)
+        scores[i] = -in_widths(fabs(scores[i] - g.usual[0]), g.usual[1]);
+    if (lengths)
+        return NICEST_OK;
+    OWNED double *columns = memory_new(3 * d, sizeof *columns); /* and the mean of z, which is 0 */
+    OWNED double *scratch = memory_new((size_t)threads * 2, d * sizeof *scratch);
+    OWNED double *rows = memory_new(BATCH, d * sizeof *rows);
+    TRY(check_memory(columns && scratch && rows));
+    memcpy(columns, stored, 2 * d * sizeof *columns);
+    g.columns = columns;
+    g.scratch = gaussian ? scratch : NULL;
+    g.rows = rows;
+    for (size_t first = 0; first < n; first += BATCH) {
+        size_t some = n - first < BATCH ? n - first : BATCH;
+        TRY(nicest_data_read(data, first, some, rows));
+        g.scores = scores + first;
+        parallel_for(threads, some, judge_row, &g);
+    }
+    return NICEST_OK;
 }

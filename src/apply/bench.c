@@ -18,7 +18,7 @@
 #include "model/model.h"
 #include "train/step.h"
 
-enum { MODELS = 8, MOST_TIMES = 2001 };
+enum { MODELS = NICEST_BENCH_MODELS, MOST_TIMES = 2001 };
 
 typedef struct standard {
     const char *name;
@@ -44,16 +44,15 @@ static const standard STANDARDS[MODELS] = {
 /* One standard model with all that a measurement needs. */
 typedef struct subject {
     const standard *what;
+    nicest_bench_kind work; /* what run_subject does */
     nicest_model *model;
     flow *flow; /* the model's */
     flow_workspace *learn;
     optimizer optimizer;
     stepper stepper;
-    double *rows; /* [many, d] */
     /* Use goes through the public functions, as a user's program does. */
     nicest_workspace *workspace;
-    double *out, *logp; /* [many, d], [many] */
-    double forward;     /* seconds of the last run_forward */
+    double *rows, *out, *logp; /* [many, d], [many, d], [many] */
     nicest_status status;
 } subject;
 
@@ -99,27 +98,19 @@ static nicest_status open_flow(subject *s)
 
 /* ------------------------------------------------------------------ timing */
 
-static nicest_bench_figure median_time(double *times, int count)
-{
-    values_sort(times, (size_t)count);
-    double median = times[count / 2];
-    return (nicest_bench_figure){median, (times[count * 19 / 20] - times[count / 20]) / median,
-                                 NAN};
-}
-
-nicest_bench_figure bench_measure(void (*run)(void *), void *context, double seconds)
+nicest_bench_figure bench_measure(bench_run *run, void *context, double seconds)
 {
     double times[MOST_TIMES];
-    int count = 0;
+    size_t count = 0;
     run(context);
     run(context);
     double begin = parallel_clock();
-    while (count < MOST_TIMES && (count < 3 || parallel_clock() - begin < seconds)) {
-        double start = parallel_clock();
-        run(context);
-        times[count++] = parallel_clock() - start;
-    }
-    return median_time(times, count);
+    while (count < MOST_TIMES && (count < 3 || parallel_clock() - begin < seconds))
+        times[count++] = run(context);
+    values_sort(times, count);
+    double median = times[count / 2];
+    return (nicest_bench_figure){median, (times[count * 19 / 20] - times[count / 20]) / median,
+                                 NAN};
 }
 
 nicest_bench_figure bench_rate(nicest_bench_figure time, double work)
@@ -127,86 +118,94 @@ nicest_bench_figure bench_rate(nicest_bench_figure time, double work)
     return (nicest_bench_figure){work / time.median, time.spread, NAN};
 }
 
-nicest_bench_figure bench_nothing(void)
-{
-    return (nicest_bench_figure){NAN, NAN, NAN};
-}
-
-/* ------------------------------------------------------------------ training */
-
-static void run_step(void *context)
-{
-    subject *s = context;
-    flow_job job = {.input = FLOW_STORED,
-                    .rows = s->what->batch,
-                    .values = s->rows,
-                    .noise = {1, RANDOM_DEQUANTISE, (uint32_t)s->optimizer.steps}};
-    flow_learn(s->learn, &job);
-    stepper_apply(&s->stepper, 1e-6);
-}
+enum { ONE_ROW_REPEATS = 50 };
 
 /* The batch through the layers and the prior, no tape written. */
-static void run_forward(void *context)
+static void go_forward(subject *s)
 {
-    subject *s = context;
-    double start = parallel_clock();
     flow_run(s->learn, &(flow_job){.input = FLOW_CONTINUOUS,
                                    .rows = s->what->batch,
                                    .values = s->rows,
                                    .logp = s->logp});
-    s->forward = parallel_clock() - start;
 }
 
-static void run_layers_inverse(void *context)
+/* Of the way back: the way there with a tape, and back, without what the way there alone takes. */
+static double run_subject(void *context)
 {
     subject *s = context;
-    flow_run(s->learn, &(flow_job){.input = FLOW_LATENT,
-                                   .rows = s->what->batch,
-                                   .values = s->rows,
-                                   .continuous = s->out});
-}
-
-/* The way there with a tape, and back: what it takes longer than the way there alone. Gradients by
- * the weights and Adam come behind these. */
-static nicest_bench_figure measure_backward(subject *s, double seconds)
-{
-    flow_job job = {.input = FLOW_CONTINUOUS, .rows = s->what->batch, .values = s->rows};
-    double times[MOST_TIMES], begin = parallel_clock();
-    int count = 0;
-    while (count < MOST_TIMES && (count < 3 || parallel_clock() - begin < seconds)) {
-        run_forward(s);
-        double start = parallel_clock();
+    size_t many = s->what->many, some = s->what->batch;
+    flow_job job = {.input = FLOW_CONTINUOUS, .rows = some, .values = s->rows};
+    nicest_status status = NICEST_OK;
+    double start = parallel_clock();
+    switch (s->work) {
+    case NICEST_BENCH_FORWARD:
+        go_forward(s);
+        break;
+    case NICEST_BENCH_BACKWARD:
+        go_forward(s);
+        start += 2 * (parallel_clock() - start);
         flow_learn(s->learn, &job);
-        times[count++] = parallel_clock() - start - s->forward;
+        break;
+    case NICEST_BENCH_LAYERS_INVERSE:
+        job.input = FLOW_LATENT;
+        job.continuous = s->out;
+        flow_run(s->learn, &job);
+        break;
+    case NICEST_BENCH_SCORE:
+        status = nicest_score(s->workspace, s->rows, many, 1, s->logp);
+        break;
+    case NICEST_BENCH_INVERSE:
+        status = nicest_inverse(s->workspace, s->rows, many, s->out, NULL);
+        break;
+    case NICEST_BENCH_SAMPLE:
+        status = nicest_sample(s->workspace, many, 1, 0, 1, s->out);
+        break;
+    case NICEST_BENCH_GRADIENT:
+        status = nicest_log_prob_gradient(s->workspace, s->rows, some, s->logp, s->out);
+        break;
+    case NICEST_BENCH_ONE_ROW:
+        for (int i = 0; i < ONE_ROW_REPEATS && status == NICEST_OK; i++)
+            status = nicest_score(s->workspace, s->rows, 1, 1, s->logp);
+        break;
+    default: /* a step */
+        job.input = FLOW_STORED;
+        job.noise = (random_stream){1, RANDOM_DEQUANTISE, (uint32_t)s->optimizer.steps};
+        flow_learn(s->learn, &job);
+        stepper_apply(&s->stepper, 1e-6);
     }
-    return median_time(times, count);
+    s->status = s->status == NICEST_OK ? status : s->status;
+    return parallel_clock() - start;
 }
 
-/* Milliseconds, and the share of `peak` GFLOP/s. */
-static nicest_status measure_step(subject *s, int threads, bool bf16, double peak, double seconds,
-                                  nicest_bench_figure *figure, nicest_bench_figure *ways)
+/* Its time, `unit` in a second. */
+static nicest_bench_figure measure_time(subject *s, nicest_bench_kind work, double seconds,
+                                        double unit)
+{
+    s->work = work;
+    nicest_bench_figure time = bench_measure(run_subject, s, seconds);
+    time.median *= unit;
+    return time;
+}
+
+/* ------------------------------------------------------------------ training and use */
+
+/* A step, its share of `peak` GFLOP/s, and where figures[KINDS] are wanted (parts) those of it. */
+static nicest_status measure_step(subject *s, nicest_bench_kind kind, int threads, double peak,
+                                  double seconds, nicest_bench_figure *figures)
 {
     optimizer_settings adam = {NICEST_ADAM, 0.9, 0.99, 1e-4, 0, 0};
-    nicest_status status =
-        flow_workspace_new(&s->learn, s->flow, FLOW_LEARN, s->what->batch, threads, bf16);
-    if (status == NICEST_OK)
-        status = optimizer_open(&s->optimizer, &adam, s->flow->theta, s->flow->tensors.trainable);
-    if (status == NICEST_OK)
-        status = stepper_open(&s->stepper, s->flow, s->learn, &s->optimizer, 0);
-    if (status == NICEST_OK) {
-        double parameters = (double)s->flow->tensors.trainable;
-        *figure = bench_measure(run_step, s, seconds);
-        figure->share = 6e-9 * parameters * (double)s->what->batch / figure->median / peak;
-        figure->median *= 1e3;
-        if (ways) {
-            /* ways: forward, inverse, backward; in milliseconds */
-            ways[0] = bench_measure(run_forward, s, seconds / 3);
-            ways[1] = bench_measure(run_layers_inverse, s, seconds / 3);
-            ways[2] = measure_backward(s, seconds / 3);
-            for (int i = 0; i < 3; i++)
-                ways[i].median *= 1e3;
-        }
-    }
+    nicest_status status;
+    TRY_TO(flow_workspace_new(&s->learn, s->flow, FLOW_LEARN, s->what->batch, threads,
+                              kind == NICEST_BENCH_STEP_BF16));
+    TRY_TO(optimizer_open(&s->optimizer, &adam, s->flow->theta, s->flow->tensors.trainable));
+    TRY_TO(stepper_open(&s->stepper, s->flow, s->learn, &s->optimizer, 0));
+    double operations = 6.0 * (double)s->flow->tensors.trainable * (double)s->what->batch;
+    figures[kind] = measure_time(s, kind, seconds, 1e3);
+    figures[kind].share = 1e-6 * operations / figures[kind].median / peak;
+    for (int part = NICEST_BENCH_FORWARD;
+         kind == NICEST_BENCH_STEP && part <= NICEST_BENCH_LAYERS_INVERSE; part++)
+        figures[part] = measure_time(s, (nicest_bench_kind)part, seconds / 3, 1e3);
+done:
     stepper_close(&s->stepper);
     optimizer_close(&s->optimizer);
     flow_workspace_free(s->learn);
@@ -214,95 +213,32 @@ static nicest_status measure_step(subject *s, int threads, bool bf16, double pea
     return status;
 }
 
-static nicest_status measure_steps(subject *s, int index, double seconds, nicest_bench_result *r)
-{
-    nicest_bench_figure *one = &r->model[index].step_one_thread_ms, ways[3];
-    TRY(measure_step(s, r->threads, false, r->peak_f32, seconds, &r->model[index].step_ms, ways));
-    r->model[index].forward_ms = ways[0];
-    r->model[index].inverse_ms = ways[1];
-    r->model[index].backward_ms = ways[2];
-    *one = r->model[index].step_ms;
-    if (r->threads > 1)
-        TRY(measure_step(s, 1, false, r->one_peak_f32, seconds, one, NULL));
-    if (!gemm_has_bf16())
-        return NICEST_OK;
-    return measure_step(s, r->threads, true, r->peak_bf16, seconds, &r->model[index].step_bf16_ms,
-                        NULL);
-}
-
-/* ------------------------------------------------------------------ use */
-
-static void note(subject *s, nicest_status status)
-{
-    if (status != NICEST_OK)
-        s->status = status;
-}
-
-static void run_score(void *context)
-{
-    subject *s = context;
-    note(s, nicest_score(s->workspace, s->rows, s->what->many, 1, s->logp));
-}
-
-static void run_inverse(void *context)
-{
-    subject *s = context;
-    note(s, nicest_inverse(s->workspace, s->rows, s->what->many, s->out, NULL));
-}
-
-static void run_sample(void *context)
-{
-    subject *s = context;
-    note(s, nicest_sample(s->workspace, s->what->many, 1, 0, 1, s->out));
-}
-
-static void run_gradient(void *context)
-{
-    subject *s = context;
-    note(s, nicest_log_prob_gradient(s->workspace, s->rows, s->what->batch, s->logp, s->out));
-}
-
-enum { ONE_ROW_REPEATS = 50 };
-
-static void run_one_row(void *context)
-{
-    subject *s = context;
-    for (int i = 0; i < ONE_ROW_REPEATS; i++)
-        note(s, nicest_score(s->workspace, s->rows, 1, 1, s->logp));
-}
-
-/* Rows a second of what costs `operations` for each parameter and row. */
-static nicest_bench_figure measure_rows(subject *s, void (*run)(void *), size_t rows,
-                                        double operations, double seconds, double peak)
-{
-    double parameters = (double)s->flow->tensors.trainable;
-    nicest_bench_figure rate = bench_rate(bench_measure(run, s, seconds), (double)rows);
-    rate.share = 1e-9 * operations * parameters * rate.median / peak;
-    return rate;
-}
-
 static nicest_status measure_use(subject *s, int index, double seconds, nicest_bench_result *r)
 {
-    size_t many = s->what->many;
-    double peak = r->peak_f32;
-    TRY(nicest_workspace_new(&s->workspace, s->model, many, r->threads));
-    r->model[index].score = measure_rows(s, run_score, many, 2, seconds, peak);
-    r->model[index].inverse = measure_rows(s, run_inverse, many, 2, seconds, peak);
-    r->model[index].sample = measure_rows(s, run_sample, many, 2, seconds, peak);
-    r->model[index].gradient = measure_rows(s, run_gradient, s->what->batch, 4, seconds, peak);
+    /* Operations of each for a parameter and a row: a gradient goes there and back. */
+    static const double operations[] = {2, 2, 2, 4};
+    nicest_bench_figure *figures = r->model[index].figure;
+    double parameters = (double)s->flow->tensors.trainable;
+    TRY(nicest_workspace_new(&s->workspace, s->model, s->what->many, r->threads));
+    for (int i = 0; i < 4; i++) {
+        nicest_bench_figure *rate = &figures[NICEST_BENCH_SCORE + i];
+        size_t rows = operations[i] > 2 ? s->what->batch : s->what->many;
+        *rate = measure_time(s, (nicest_bench_kind)(NICEST_BENCH_SCORE + i), seconds, 1);
+        *rate = bench_rate(*rate, (double)rows);
+        rate->share = 1e-9 * operations[i] * parameters * rate->median / r->peak_f32;
+    }
     nicest_workspace_free(s->workspace);
     s->workspace = NULL;
     TRY(s->status);
     /* A model that no cache holds is read from memory for each row: no program is quicker than
      * that. */
     const double cached = 48e6; /* bytes: more than nearly every cache that one core can fill */
-    double size = (double)s->flow->tensors.trainable * sizeof(float);
-    nicest_bench_figure *figure = &r->model[index].one_row_us;
+    double size = parameters * sizeof(float), floor_us = 1e-3 * size / r->one_bandwidth;
+    nicest_bench_figure *row = &figures[NICEST_BENCH_ONE_ROW];
     TRY(nicest_workspace_new(&s->workspace, s->model, 1, 1));
-    *figure = bench_measure(run_one_row, s, seconds);
-    figure->median *= 1e6 / ONE_ROW_REPEATS;
-    r->model[index].one_row_floor_us = size > cached ? 1e-3 * size / r->one_bandwidth : NAN;
-    figure->share = r->model[index].one_row_floor_us / figure->median;
+    *row = measure_time(s, NICEST_BENCH_ONE_ROW, seconds, 1e6 / ONE_ROW_REPEATS);
+    r->model[index].one_row_floor_us = size > cached ? floor_us : NAN;
+    row->share = r->model[index].one_row_floor_us / row->median;
     return s->status;
 }
 
@@ -311,20 +247,28 @@ static nicest_status measure_use(subject *s, int index, double seconds, nicest_b
 static nicest_status measure_model(int index, double seconds, nicest_bench_result *r)
 {
     enum { FIGURES = 9 };
-    subject s;
     const standard *what = &STANDARDS[index];
+    nicest_bench_figure *figures = r->model[index].figure;
     memory_group memory = {0};
-    s = (subject){.what = what,
-                  .rows = memory_join(&memory, what->many * what->columns, sizeof *s.rows),
-                  .out = memory_join(&memory, what->many * what->columns, sizeof *s.out),
-                  .logp = memory_join(&memory, what->many, sizeof *s.logp)};
+    subject s = {.what = what,
+                 .rows = memory_join(&memory, what->many * what->columns, sizeof *s.rows),
+                 .out = memory_join(&memory, what->many * what->columns, sizeof *s.out),
+                 .logp = memory_join(&memory, what->many, sizeof *s.logp)};
     nicest_status status = memory.lacking ? fail_memory() : open_flow(&s);
-    if (status == NICEST_OK) {
-        r->model[index].parameters = s.flow->tensors.trainable;
-        status = measure_steps(&s, index, seconds / FIGURES, r);
-    }
-    if (status == NICEST_OK)
-        status = measure_use(&s, index, seconds / FIGURES, r);
+    seconds /= FIGURES;
+    if (status != NICEST_OK)
+        goto done;
+    r->model[index].parameters = s.flow->tensors.trainable;
+    TRY_TO(measure_step(&s, NICEST_BENCH_STEP, r->threads, r->peak_f32, seconds, figures));
+    figures[NICEST_BENCH_STEP_ONE_THREAD] = figures[NICEST_BENCH_STEP];
+    if (r->threads > 1)
+        TRY_TO(
+            measure_step(&s, NICEST_BENCH_STEP_ONE_THREAD, 1, r->one_peak_f32, seconds, figures));
+    if (gemm_has_bf16())
+        TRY_TO(
+            measure_step(&s, NICEST_BENCH_STEP_BF16, r->threads, r->peak_bf16, seconds, figures));
+    TRY_TO(measure_use(&s, index, seconds, r));
+done:
     nicest_workspace_free(s.workspace);
     nicest_model_free(s.model);
     memory_leave(&memory);
@@ -369,16 +313,12 @@ static nicest_status measure_all(const bool *wanted, double seconds, nicest_tick
         if (tick && tick(context, i, MODELS))
             return fail(NICEST_E_INTERRUPTED, "interrupted");
         /* Names and sizes, and no figure yet. */
-        const nicest_bench_figure none = bench_nothing();
         r->model[i].name = STANDARDS[i].name;
         r->model[i].columns = STANDARDS[i].columns;
         r->model[i].batch = STANDARDS[i].batch;
-        r->model[i].step_ms = r->model[i].step_one_thread_ms = none;
-        r->model[i].step_bf16_ms = r->model[i].one_row_us = none;
-        r->model[i].forward_ms = r->model[i].inverse_ms = r->model[i].backward_ms = none;
-        r->model[i].score = r->model[i].inverse = none;
-        r->model[i].sample = r->model[i].gradient = none;
         r->model[i].one_row_floor_us = NAN;
+        for (int k = 0; k < NICEST_BENCH_KINDS; k++)
+            r->model[i].figure[k] = (nicest_bench_figure){NAN, NAN, NAN};
         if (wanted[i])
             TRY(measure_model(i, seconds / models, r));
     }

@@ -50,13 +50,12 @@ static nicest_status open_covariance(conditional *c, const double *factor,
                                      const unsigned char *hidden, size_t n, size_t most)
 {
     size_t packed = gaussian_packed(c->columns);
+    size_t room = c->steps ? room_for(c, hidden, n, most) : 0;
     c->covariance = factor ? memory_new(packed, sizeof *c->covariance) : c->covariance;
     c->scratch =
         memory_join(&c->memory, (size_t)c->threads, (packed + c->columns) * sizeof *c->scratch);
-    size_t room = c->steps ? room_for(c, hidden, n, most) : 0;
-    c->room = room ? memory_join(&c->memory, room, sizeof *c->room) : NULL;
-    if (!c->covariance || c->memory.lacking)
-        return fail_memory();
+    c->room = memory_join(&c->memory, room, sizeof *c->room);
+    TRY(check_memory(c->covariance && !c->memory.lacking));
     if (factor)
         gaussian_square(factor, c->columns, c->covariance);
     return NICEST_OK;
@@ -64,33 +63,30 @@ static nicest_status open_covariance(conditional *c, const double *factor,
 
 /* C is in deviations of its own rows, a part of all: one wild row among these only would make m a
  * correlation times a foreign deviation. */
-static nicest_status open_columns(conditional *c, const nicest_model *model)
+static void open_columns(conditional *c, const nicest_model *model)
 {
     const double *own = model ? baselines_columns(model) : NULL;
     const entry *e = model ? &model_flow_const(model)->entry : NULL;
-    c->mean_of = memory_join(&c->memory, 2 * c->columns, sizeof *c->mean_of);
-    if (c->memory.lacking)
-        return fail_memory();
     c->deviation_of = c->mean_of + c->columns;
     for (size_t j = 0; j < c->columns; j++) {
         double middle = own ? e->shift[j] + e->column[j].centre + e->noise[j] / 2 : 0;
         c->mean_of[j] = own ? e->gain[j] * own[j] + middle : c->column[j].mean;
         c->deviation_of[j] = own ? e->gain[j] * own[c->columns + j] : c->column[j].deviation;
     }
-    return NICEST_OK;
 }
 
 nicest_status conditional_open(conditional *c, const nicest_model *model,
                                const unsigned char *hidden, size_t n, size_t most, bool steps)
 {
     const double *factor = model ? baselines_factor(model) : NULL;
-    nicest_status status = open_columns(c, model);
     c->steps = steps;
+    c->mean_of = memory_join(&c->memory, 2 * c->columns, sizeof *c->mean_of);
     c->order = memory_join(&c->memory, most, c->columns * sizeof *c->order);
     c->observed = memory_join(&c->memory, most, sizeof *c->observed);
     c->factor = memory_join(&c->memory, most, sizeof *c->factor);
-    if (c->memory.lacking)
-        status = fail_memory();
+    nicest_status status = c->memory.lacking ? fail_memory() : NICEST_OK;
+    if (status == NICEST_OK)
+        open_columns(c, model);
     if (status == NICEST_OK && (factor || c->covariance))
         status = open_covariance(c, factor, hidden, n, most);
     if (status != NICEST_OK)

@@ -58,8 +58,7 @@ nicest_status conformal_weigh(double *scores, const double *weights, size_t *n)
     if (alike)
         return NICEST_OK;
     weighed_score *all = memory_new(*n, sizeof *all);
-    if (!all)
-        return fail_memory();
+    TRY(check_memory(all));
     for (size_t i = 0; i < *n; i++)
         all[i] = (weighed_score){scores[i], weights[i]};
     qsort(all, *n, sizeof *all, by_weighed_score);
@@ -132,8 +131,7 @@ nicest_status conformal_groups(const double *sorted, size_t n, size_t size, doub
     if (count == 0)
         return fail(NICEST_E_DATA, "%zu calibration rows do not make one group of %zu", n, size);
     uint32_t *order = memory_new(n, sizeof *order);
-    if (!order)
-        return fail_memory();
+    TRY(check_memory(order));
     uint64_t seed = file_crc32(sorted, n * sizeof *sorted);
     random_permutation((random_stream){seed, RANDOM_SPLIT, (uint32_t)size}, order, n);
     for (size_t g = 0; g < count; g++) {

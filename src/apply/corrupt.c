@@ -321,8 +321,7 @@ static nicest_status read_values(const nicest_data *data, double **values)
 {
     size_t n = nicest_data_rows(data), d = nicest_data_columns(data);
     double *made = d > 0 && n > SIZE_MAX / d ? NULL : memory_new(n * d, sizeof *made);
-    if (!made)
-        return fail_memory();
+    TRY(check_memory(made));
     nicest_status status = nicest_data_read(data, 0, n, made);
     if (status != NICEST_OK)
         memory_free(made);
@@ -401,8 +400,7 @@ static void corruption_close(corruption *c)
 static nicest_status check_other(const nicest_data *data, const nicest_data *other)
 {
     unsigned a[3] = {0}, b[3] = {0};
-    if (!other)
-        return fail(NICEST_E_ARGUMENT, "morph needs other data to go to: morph=LEVEL@DATA");
+    TRY(require(other != NULL, "morph needs other data to go to: morph=LEVEL@DATA"));
     if (nicest_data_rows(other) == 0)
         return fail(NICEST_E_DATA, "morph: the other data has no rows");
     if (nicest_data_columns(data) != nicest_data_columns(other))
@@ -447,8 +445,7 @@ static nicest_status check_corruption(const corruption *c, const char *name,
 nicest_status nicest_corrupt(nicest_data **out, const nicest_data *data, const char *kind,
                              double level, const nicest_data *other, uint64_t seed, int threads)
 {
-    if (!out || !data || !kind)
-        return fail(NICEST_E_ARGUMENT, "corrupt: data, a kind and a place for the result needed");
+    TRY(require(out && data && kind, "corrupt: data, a kind and a place for the result needed"));
     unsigned size[3] = {0};
     nicest_data_image(data, &size[0], &size[1], &size[2]);
     corruption c = {.kind = find_kind(kind),

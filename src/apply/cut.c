@@ -17,16 +17,11 @@ bool cut_fits(const flow *f)
 static nicest_status make_parts(cut *s, const flow *f, const char *text)
 {
     const char *line = strstr(text, "marginal"), *behind = strchr(line, '\n') + 1;
-    char *front = memory_format("%.*sprior normal\n", (int)(behind - text), text);
-    char *rest = memory_format("%.*s%s", (int)(line - text), text, behind);
-    nicest_status status = front && rest ? NICEST_OK : fail_memory();
-    if (status == NICEST_OK)
-        status = flow_new(&s->front, front, 0);
-    if (status == NICEST_OK)
-        status = flow_new(&s->rest, rest, 0);
-    memory_free(front);
-    memory_free(rest);
-    TRY(status);
+    OWNED char *front = memory_format("%.*sprior normal\n", (int)(behind - text), text);
+    OWNED char *rest = memory_format("%.*s%s", (int)(line - text), text, behind);
+    TRY(check_memory(front && rest));
+    TRY(flow_new(&s->front, front, 0));
+    TRY(flow_new(&s->rest, rest, 0));
     size_t constants = s->front->tensors.frozen;
     memcpy(s->front->frozen, f->frozen, constants * sizeof(real));
     memcpy(s->rest->frozen, f->frozen + constants, s->rest->tensors.frozen * sizeof(real));

@@ -108,8 +108,7 @@ nicest_status nicest_density_grid_given(const nicest_model *model, const double 
                                         double *logp)
 {
     subject_columns columns;
-    if (!model || !box || !logp)
-        return fail(NICEST_E_ARGUMENT, "density grid: a model, a box and room for the result");
+    TRY(require(model && box && logp, "density grid: a model, a box and room for the result"));
     TRY(model_check_threads(threads));
     TRY(find_subject(model, given, "a density grid", &columns));
     size_t d = columns.count;
@@ -120,19 +119,15 @@ nicest_status nicest_density_grid_given(const nicest_model *model, const double 
     if (width < 1 || (d == 2 && (height < 1 || height > SIZE_MAX / sizeof(double) / width)))
         return fail(NICEST_E_ARGUMENT, "density grid: its size is %zu x %zu", width, height);
     grid g = grid_of(&columns, given, box, width, height);
-    double *x = memory_new(AT_ONCE * columns.all, sizeof *x);
-    flow_workspace *w = NULL;
-    nicest_status status =
-        x ? flow_workspace_new(&w, model_flow_const(model), FLOW_SCORE, 0, threads, false)
-          : fail_memory();
-    size_t points = g.width * g.height;
-    for (size_t first = 0; status == NICEST_OK && first < points; first += AT_ONCE) {
+    OWNED double *x = memory_new(AT_ONCE * columns.all, sizeof *x);
+    OWNED_BY(flow_workspace_drop) flow_workspace *w = NULL;
+    TRY(check_memory(x));
+    TRY(flow_workspace_new(&w, model_flow_const(model), FLOW_SCORE, 0, threads, false));
+    for (size_t first = 0, points = g.width * g.height; first < points; first += AT_ONCE) {
         size_t left = points - first;
         log_density(w, &g, first, left < AT_ONCE ? left : AT_ONCE, x, logp + first);
     }
-    flow_workspace_free(w);
-    memory_free(x);
-    return status;
+    return NICEST_OK;
 }
 
 /* ------------------------------------------------------------------ in total */
@@ -194,66 +189,52 @@ nicest_status nicest_density_integral_given(const nicest_model *model, const dou
 {
     subject_columns c;
     double measured[8] = {0};
-    cut behind = {0};
-    if (!model || !integral)
-        return fail(NICEST_E_ARGUMENT, "density integral: a model and room for the result");
+    TRY(require(model && integral, "density integral: a model and room for the result"));
     TRY(model_check_threads(threads));
     TRY(find_subject(model, given, "a density integral", &c));
     size_t d = c.count, all = c.all;
-    double *x = memory_new(AT_ONCE, (2 * all + 2) * sizeof *x), *y = x + AT_ONCE * all;
-    double *rows = given ? memory_new(AT_ONCE * all, sizeof *rows) : NULL;
-    if (given && !rows) {
-        memory_free(x);
-        return fail_memory();
-    }
-    for (size_t i = 0; rows && i < AT_ONCE; i++)
+    OWNED double *x = memory_new(AT_ONCE, (3 * all + 2) * sizeof *x);
+    TRY(check_memory(x));
+    double *y = x + AT_ONCE * all, *rows = y + AT_ONCE * all, *logp = rows + AT_ONCE * all;
+    for (size_t i = 0; given && i < AT_ONCE; i++)
         memcpy(rows + i * all, given, all * sizeof *rows);
-    flow_workspace *w = NULL;
-    nicest_status status =
-        x ? flow_workspace_new(&w, model_flow_const(model), FLOW_SCORE, 0, threads, false)
-          : fail_memory();
-    if (status == NICEST_OK)
-        status = cut_open(&behind, model_flow_const(model), threads);
-    if (status == NICEST_OK) {
-        /* The box of own samples, widened by half of its size on each side; and that of their
-         * scores. */
-        for (size_t j = 0; j < 2 * d; j++) {
-            measured[2 * j] = INFINITY;
-            measured[2 * j + 1] = -INFINITY;
-        }
-        for (size_t first = 0; first < SAMPLES; first += AT_ONCE) {
-            size_t left = SAMPLES - first, count = left < AT_ONCE ? left : AT_ONCE;
-            flow_run(w, &(flow_job){.input = FLOW_PRIOR,
-                                    .rows = count,
-                                    .values = rows,
-                                    .first_row = first,
-                                    .noise = {seed, RANDOM_VERIFY, 0},
-                                    .temperature = 1,
-                                    .continuous = x});
-            if (behind.front)
-                cut_forward(&behind, count, x, y);
-            for (size_t i = 0; i < count * d; i++) {
-                double v[2] = {x[i / d * all + c.which[i % d]], behind.front ? y[i] : 0};
-                for (size_t k = 0; k < 2; k++) {
-                    double *range = measured + 2 * (i % d + k * d);
-                    range[0] = v[k] < range[0] ? v[k] : range[0];
-                    range[1] = v[k] > range[1] ? v[k] : range[1];
-                }
+    OWNED_BY(flow_workspace_drop) flow_workspace *w = NULL;
+    OWNED_BY(cut_close) cut behind = {0};
+    TRY(flow_workspace_new(&w, model_flow_const(model), FLOW_SCORE, 0, threads, false));
+    TRY(cut_open(&behind, model_flow_const(model), threads));
+    /* The box of own samples, widened by half of its size on each side; and that of their scores.
+     */
+    for (size_t j = 0; j < 2 * d; j++) {
+        measured[2 * j] = INFINITY;
+        measured[2 * j + 1] = -INFINITY;
+    }
+    for (size_t first = 0; first < SAMPLES; first += AT_ONCE) {
+        size_t left = SAMPLES - first, count = left < AT_ONCE ? left : AT_ONCE;
+        flow_run(w, &(flow_job){.input = FLOW_PRIOR,
+                                .rows = count,
+                                .values = given ? rows : NULL,
+                                .first_row = first,
+                                .noise = {seed, RANDOM_VERIFY, 0},
+                                .temperature = 1,
+                                .continuous = x});
+        if (behind.front)
+            cut_forward(&behind, count, x, y);
+        for (size_t i = 0; i < count * d; i++) {
+            double v[2] = {x[i / d * all + c.which[i % d]], behind.front ? y[i] : 0};
+            for (size_t k = 0; k < 2; k++) {
+                double *range = measured + 2 * (i % d + k * d);
+                range[0] = v[k] < range[0] ? v[k] : range[0];
+                range[1] = v[k] > range[1] ? v[k] : range[1];
             }
         }
-        for (size_t j = 0; j < 2 * d; j++) {
-            double half = (measured[2 * j + 1] - measured[2 * j]) / 2;
-            measured[2 * j] -= half;
-            measured[2 * j + 1] += half;
-        }
-        *integral = refine(w, &behind, &c, given, measured + (behind.front ? 2 * d : 0), x,
-                           x + AT_ONCE * 2 * all);
-        if (box)
-            memcpy(box, measured, 2 * d * sizeof *box);
     }
-    cut_close(&behind);
-    flow_workspace_free(w);
-    memory_free(rows);
-    memory_free(x);
-    return status;
+    for (size_t j = 0; j < 2 * d; j++) {
+        double half = (measured[2 * j + 1] - measured[2 * j]) / 2;
+        measured[2 * j] -= half;
+        measured[2 * j + 1] += half;
+    }
+    *integral = refine(w, &behind, &c, given, measured + (behind.front ? 2 * d : 0), x, logp);
+    if (box)
+        memcpy(box, measured, 2 * d * sizeof *box);
+    return NICEST_OK;
 }

@@ -45,9 +45,7 @@ static int by_row_score(const void *a, const void *b)
 static nicest_status sort_rows(curve *c, const double *scores, const unsigned char *outlier,
                                size_t n, size_t *run_of)
 {
-    row *rows = memory_new(n, sizeof *rows);
-    if (!rows)
-        return fail_memory();
+    OWNED_NEW(row *, rows, n);
     for (size_t i = 0; i < n; i++)
         rows[i] = (row){scores[i], i};
     qsort(rows, n, sizeof *rows, by_row_score);
@@ -59,13 +57,10 @@ static nicest_status sort_rows(curve *c, const double *scores, const unsigned ch
         bool is_outlier = outlier[rows[i].number] != 0;
         r->outliers += is_outlier;
         r->normals += !is_outlier;
+        c->outliers += is_outlier;
+        c->normals += !is_outlier;
         run_of[rows[i].number] = c->count - 1;
     }
-    for (size_t i = 0; i < c->count; i++) {
-        c->outliers += c->runs[i].outliers;
-        c->normals += c->runs[i].normals;
-    }
-    memory_free(rows);
     return NICEST_OK;
 }
 
@@ -217,27 +212,25 @@ static nicest_status find_intervals(const curve *c, const unsigned char *outlier
 nicest_status nicest_detect(const double *scores, const unsigned char *outlier, size_t n,
                             double threshold, uint64_t seed, nicest_detection *result)
 {
-    if (!scores || !outlier || !result)
-        return fail(NICEST_E_ARGUMENT, "scores, labels and a place for the result are needed");
+    TRY(require(scores && outlier && result,
+                "scores, labels and a place for the result are needed"));
     if (n == 0)
         return fail(NICEST_E_DATA, "no rows to detect outliers in");
     for (size_t i = 0; i < n; i++)
         if (isnan(scores[i]))
             return fail(NICEST_E_DATA, "row %zu has no score (NaN)", i + 1);
-    nicest_detection d = {0};
-    curve c = {.runs = memory_new(n, sizeof(run))};
-    size_t *run_of = memory_new(n, sizeof *run_of);
-    nicest_status status = c.runs && run_of ? NICEST_OK : fail_memory();
-    if (status != NICEST_OK)
-        goto done;
-    TRY_TO(sort_rows(&c, scores, outlier, n, run_of));
-    d.auroc = area_roc(&c);
-    d.auprc = average_precision(&c);
-    d.prevalence = c.outliers / (double)n;
+    OWNED run *runs = memory_new(n, sizeof *runs);
+    OWNED size_t *run_of = memory_new(n, sizeof *run_of);
+    TRY(check_memory(runs && run_of));
+    curve c = {.runs = runs};
+    TRY(sort_rows(&c, scores, outlier, n, run_of));
+    nicest_detection d = {.auroc = area_roc(&c),
+                          .auprc = average_precision(&c),
+                          .prevalence = c.outliers / (double)n,
+                          .best_f1 = c.outliers > 0 ? 0 : NAN,
+                          .best_threshold = c.outliers > 0 ? -HUGE_VAL : NAN};
     /* The lowest threshold with the highest F1. */
     double found = 0, flagged = 0;
-    d.best_f1 = c.outliers > 0 ? 0 : NAN;
-    d.best_threshold = c.outliers > 0 ? -HUGE_VAL : NAN;
     for (size_t i = 0; i < c.count; i++) {
         found += c.runs[i].outliers;
         flagged += c.runs[i].outliers + c.runs[i].normals;
@@ -248,10 +241,7 @@ nicest_status nicest_detect(const double *scores, const unsigned char *outlier, 
         }
     }
     measure_at(&c, isnan(threshold) ? d.best_threshold : threshold, &d);
-    TRY_TO(find_intervals(&c, outlier, n, run_of, seed, &d));
+    TRY(find_intervals(&c, outlier, n, run_of, seed, &d));
     *result = d;
-done:
-    memory_free(c.runs);
-    memory_free(run_of);
-    return status;
+    return NICEST_OK;
 }

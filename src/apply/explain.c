@@ -270,16 +270,18 @@ static void refine_slice(slice *s, size_t newly, size_t around)
         slice_point(s, made[k]);
 }
 
-/* ------------------------------------------------------------------ many slices at once */
+/* log p of continuous rows. */
+static void density_of_rows(explainer *e, const double *rows, size_t n, double *logp)
+{
+    flow_run(e->work,
+             &(flow_job){.input = FLOW_CONTINUOUS, .rows = n, .values = rows, .logp = logp});
+}
 
 static void flush_batch(explainer *e, size_t count)
 {
     assert(count <= BATCH_ROWS);
-    if (!count)
-        return;
-    flow_run(
-        e->work,
-        &(flow_job){.input = FLOW_CONTINUOUS, .rows = count, .values = e->batch, .logp = e->logp});
+    if (count)
+        density_of_rows(e, e->batch, count, e->logp);
     for (size_t i = 0; i < count; i++)
         *e->place[i] = isnan(e->logp[i]) ? -HUGE_VAL : e->logp[i];
 }
@@ -479,10 +481,7 @@ static void sweep_hidden(explainer *e, size_t first, size_t end)
 static void measure_rest(explainer *e, size_t first, size_t end)
 {
     size_t d = e->d;
-    flow_run(e->work, &(flow_job){.input = FLOW_CONTINUOUS,
-                                  .rows = end - first,
-                                  .values = e->clean + first * d,
-                                  .logp = e->rest + first});
+    density_of_rows(e, e->clean + first * d, end - first, e->rest + first);
     for (size_t i = first; i < end; i++)
         for (size_t j = 0; j < d; j++)
             if (e->hidden[i * d + j])
@@ -557,17 +556,12 @@ static void try_columns(explainer *e, bool swap)
 static void hide_impossible(explainer *e)
 {
     size_t d = e->d;
-    flow_run(e->work, &(flow_job){.input = FLOW_CONTINUOUS,
-                                  .rows = e->rows,
-                                  .values = e->continuous,
-                                  .logp = e->rest});
+    density_of_rows(e, e->continuous, e->rows, e->rest);
     for (size_t i = 0; i < e->rows; i++) {
         for (size_t j = 0, count = 0; e->rest[i] == -HUGE_VAL && j < d && count < e->most; j++) {
             memcpy(e->batch, e->typical, d * sizeof *e->batch);
             e->batch[j] = e->continuous[i * d + j];
-            flow_run(e->work,
-                     &(flow_job){
-                         .input = FLOW_CONTINUOUS, .rows = 1, .values = e->batch, .logp = e->logp});
+            density_of_rows(e, e->batch, 1, e->logp);
             if (!can_surprise(e, i, j) || e->logp[0] > -HUGE_VAL)
                 continue;
             e->hidden[i * d + j] = 1;
@@ -590,10 +584,7 @@ static nicest_status explain_chunk(explainer *e)
     for (size_t round = 0; round < e->most; round++) {
         /* Rows that are usual by now are done; so are those with as many reasons as wanted. */
         bool calibrated = nicest_calibrated(e->model);
-        flow_run(e->work, &(flow_job){.input = FLOW_CONTINUOUS,
-                                      .rows = e->rows,
-                                      .values = e->clean,
-                                      .logp = e->rest});
+        density_of_rows(e, e->clean, e->rows, e->rest);
         for (size_t i = 0; i < e->rows; i++) {
             double p = 0;
             size_t hidden = count_cells(e, i);
@@ -662,9 +653,8 @@ static size_t write_reasons(const explainer *e, size_t row, nicest_reason *out)
 static nicest_status make_grid(explainer *e)
 {
     static const double beyond[BEYOND] = {0.05, 0.2, 0.6, 2, 6};
-    double *samples = memory_new(SAMPLES, (e->d + 2) * sizeof *samples);
-    if (!samples)
-        return fail_memory();
+    OWNED double *samples = memory_new(SAMPLES, (e->d + 2) * sizeof *samples);
+    TRY(check_memory(samples));
     double *logp = samples + SAMPLES * e->d, *sorted = logp + SAMPLES;
     size_t best = 0;
     flow_run(e->work, &(flow_job){.input = FLOW_PRIOR,
@@ -672,9 +662,7 @@ static nicest_status make_grid(explainer *e)
                                   .noise = {1, RANDOM_SAMPLE, 0},
                                   .temperature = 1,
                                   .continuous = samples});
-    flow_run(
-        e->work,
-        &(flow_job){.input = FLOW_CONTINUOUS, .rows = SAMPLES, .values = samples, .logp = logp});
+    density_of_rows(e, samples, SAMPLES, logp);
     for (size_t i = 1; i < SAMPLES; i++)
         best = logp[i] > logp[best] || isnan(logp[best]) ? i : best;
     memcpy(e->typical, samples + best * e->d, e->d * sizeof *samples);
@@ -693,7 +681,6 @@ static nicest_status make_grid(explainer *e)
             grid[GRID + 2 * k + 1] = least + (1 + beyond[k]) * range;
         }
     }
-    memory_free(samples);
     return NICEST_OK;
 }
 
@@ -704,9 +691,13 @@ static void explainer_close(explainer *e)
 }
 
 /* Memory for up to `rows` rows at a time. */
-static nicest_status explainer_open(explainer *e, size_t rows)
+static nicest_status explainer_open(explainer *e, const nicest_model *model, int threads,
+                                    size_t rows)
 {
     size_t d = e->d, atoms = 1;
+    e->model = model;
+    e->entry = &model_flow_const(model)->entry;
+    e->threads = threads < 1 ? parallel_available() : threads;
     for (size_t j = 0; j < d; j++) {
         const entry_column *c = &e->entry->column[j];
         size_t own = (size_t)c->states + 2 + (is_level_column(c) ? (size_t)c->levels : 0);
@@ -728,8 +719,7 @@ static nicest_status explainer_open(explainer *e, size_t rows)
     e->found = memory_join(&e->memory, cases, d * sizeof *e->found);
     if (e->fills)
         e->chance = memory_join(&e->memory, cases * d, sizeof *e->chance);
-    if (e->memory.lacking)
-        return fail_memory();
+    TRY(check_memory(!e->memory.lacking));
     e->typical = e->grid + d * (GRID + 2 * BEYOND);
     e->clean = e->continuous + cases * d;
     e->taken = e->done + cases;
@@ -749,28 +739,21 @@ nicest_status nicest_explain(const nicest_model *model, const double *stored, si
     if (most < 1 || most > d)
         return fail(NICEST_E_ARGUMENT, "reasons of a row: expected 1 to %zu, got %zu", d, most);
     TRY(model_check_threads(threads));
-    explainer e = {.model = model,
-                   .entry = &model_flow_const(model)->entry,
-                   .threads = threads < 1 ? parallel_available() : threads,
-                   .d = d,
-                   .most = most,
-                   .enough = enough};
-    nicest_status status = explainer_open(&e, rows);
-    for (size_t first = 0; status == NICEST_OK && first < n; first += rows) {
+    OWNED_BY(explainer_close) explainer e = {.d = d, .most = most, .enough = enough};
+    TRY(explainer_open(&e, model, threads, rows));
+    for (size_t first = 0; first < n; first += rows) {
         e.rows = n - first < rows ? n - first : rows;
         e.stored = stored + first * d;
         memset(e.hidden, 0, e.rows * d);
-        TRY_TO(nicest_encode(model, e.stored, e.rows, seed, e.continuous));
+        TRY(nicest_encode(model, e.stored, e.rows, seed, e.continuous));
         memcpy(e.clean, e.continuous, e.rows * d * sizeof *e.clean);
-        TRY_TO(explain_chunk(&e));
+        TRY(explain_chunk(&e));
         for (size_t i = 0; i < e.rows; i++)
             counts[first + i] = write_reasons(&e, i, reasons + (first + i) * most);
         if (tick && tick(context, (double)(first + e.rows), (double)n))
-            TRY_TO(fail(NICEST_E_INTERRUPTED, "interrupted after %zu rows", first + e.rows));
+            return fail(NICEST_E_INTERRUPTED, "interrupted after %zu rows", first + e.rows);
     }
-done:
-    explainer_close(&e);
-    return status;
+    return NICEST_OK;
 }
 
 /* ------------------------------------------------------------------ filling */
@@ -781,9 +764,8 @@ enum { FILL_ROWS = 256, SWEEPS_AWAY = 4 };
 static nicest_status begin_fill(explainer *e, size_t sample)
 {
     const entry *q = e->entry;
-    double *donor = memory_new(e->rows, e->d * sizeof *donor);
-    if (!donor)
-        return fail_memory();
+    OWNED double *donor = memory_new(e->rows, e->d * sizeof *donor);
+    TRY(check_memory(donor));
     flow_run(e->work, &(flow_job){.input = FLOW_PRIOR,
                                   .rows = e->rows,
                                   .first_row = e->first,
@@ -799,7 +781,6 @@ static nicest_status begin_fill(explainer *e, size_t sample)
                       : q->column[j].role != ENTRY_VALUE ? q->table[q->place[j].table]
                                                          : e->typical[j];
     }
-    memory_free(donor);
     return NICEST_OK;
 }
 
@@ -826,8 +807,7 @@ static nicest_status open_chances(explainer *e, double **chances)
         if (e->hidden[i] && e->entry->column[i % e->d].role != ENTRY_VALUE)
             room += (size_t)e->entry->column[i % e->d].states + 1;
     *chances = memory_new(room, sizeof **chances);
-    if (!*chances)
-        return fail_memory();
+    TRY(check_memory(*chances));
     for (size_t i = 0; i < e->rows * e->d; i++) {
         size_t states = (size_t)e->entry->column[i % e->d].states + 1;
         bool category = e->hidden[i] && e->entry->column[i % e->d].role != ENTRY_VALUE;
@@ -855,7 +835,7 @@ static size_t best_state(const entry_column *c, const double *table, const doubl
 /* The mean of each value over the later sweeps, and the best state of each category. */
 static nicest_status mean_fill(explainer *e, size_t sweeps, double *sum)
 {
-    double *chances = NULL;
+    OWNED double *chances = NULL;
     size_t cells = e->rows * e->d, away = sweeps > 2 * SWEEPS_AWAY ? SWEEPS_AWAY : sweeps / 2;
     memset(sum, 0, cells * sizeof *sum);
     for (size_t t = 0; t < sweeps; t++) {
@@ -873,7 +853,6 @@ static nicest_status mean_fill(explainer *e, size_t sweeps, double *sum)
             e->clean[i] = chance ? table[best_state(c, table, chance)] : sum[i];
         e->chance[i] = NULL;
     }
-    memory_free(chances);
     return NICEST_OK;
 }
 
@@ -891,41 +870,31 @@ static void give_fill(const explainer *e, double *filled)
 nicest_status explain_fill(const nicest_model *model, const explain_fill_job *job, double *filled,
                            double *logp)
 {
-    size_t d = nicest_model_columns(model), n = job->rows;
-    explainer e = {.model = model,
-                   .entry = &model_flow_const(model)->entry,
-                   .threads = job->threads,
-                   .d = d,
-                   .fills = job};
-    double *sum = memory_new(FILL_ROWS, d * sizeof *sum);
-    nicest_status status = sum ? explainer_open(&e, FILL_ROWS) : fail_memory();
-    size_t sweeps = job->sweeps;
-    for (e.first = 0; status == NICEST_OK && e.first < n; e.first += FILL_ROWS) {
+    size_t d = nicest_model_columns(model), n = job->rows, sweeps = job->sweeps;
+    OWNED_BY(explainer_close) explainer e = {.d = d, .fills = job};
+    OWNED double *sum = memory_new(FILL_ROWS, d * sizeof *sum);
+    TRY(check_memory(sum));
+    TRY(explainer_open(&e, model, job->threads, FILL_ROWS));
+    for (e.first = 0; e.first < n; e.first += FILL_ROWS) {
         e.rows = n - e.first < FILL_ROWS ? n - e.first : FILL_ROWS;
         e.stored = job->stored + e.first * d;
         memcpy(e.hidden, job->hidden + e.first * d, e.rows * d);
         for (size_t s = 0; s < job->samples; s++) {
-            TRY_TO(nicest_encode(model, e.stored, e.rows, job->seed, e.clean));
+            TRY(nicest_encode(model, e.stored, e.rows, job->seed, e.clean));
             for (size_t i = 0; i < e.rows * d; i++) /* what is given cannot be filled */
                 e.hidden[i] = e.hidden[i] && !(e.entry->column[i % d].given > 0);
             e.draw = s * (sweeps + 1);
-            TRY_TO(begin_fill(&e, s));
+            TRY(begin_fill(&e, s));
             memcpy(e.continuous, e.clean, e.rows * d * sizeof *e.clean);
             if (job->kind == FILL_MEANT)
-                TRY_TO(mean_fill(&e, sweeps, sum));
+                TRY(mean_fill(&e, sweeps, sum));
             for (size_t t = 0; job->kind != FILL_MEANT && t < sweeps; t++)
                 sweep_fill(&e, job->kind == FILL_LIKELIEST);
             give_fill(&e, filled + (s * n + e.first) * d);
-            flow_run(e.work, &(flow_job){.input = FLOW_CONTINUOUS,
-                                         .rows = e.rows,
-                                         .values = e.clean,
-                                         .logp = logp + e.first});
+            density_of_rows(&e, e.clean, e.rows, logp + e.first);
         }
         if (job->tick && job->tick(job->context, (double)(e.first + e.rows), (double)n))
-            TRY_TO(fail(NICEST_E_INTERRUPTED, "interrupted after %zu rows", e.first + e.rows));
+            return fail(NICEST_E_INTERRUPTED, "interrupted after %zu rows", e.first + e.rows);
     }
-done:
-    explainer_close(&e);
-    memory_free(sum);
-    return status;
+    return NICEST_OK;
 }

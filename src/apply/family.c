@@ -78,18 +78,17 @@ nicest_status family_log_density(const double *values, const double *rows, size_
     size_t d = (size_t)values[0];
     mixture m = {d, (size_t)values[1], false, (double *)values + 2 + 2 * d};
     threads = threads < 1 ? parallel_available() : threads;
-    family_pass p = {values, rows, stride, n, NULL, NULL, out};
-    p.view = memory_new((size_t)threads, sizeof *p.view);
-    p.z = memory_new((size_t)threads, ROWS_OF_FAMILY * d * sizeof(double));
-    nicest_status status = p.view && p.z ? NICEST_OK : fail_memory();
+    OWNED mixture_view **view = memory_new((size_t)threads, sizeof *view);
+    OWNED double *z = memory_new((size_t)threads, ROWS_OF_FAMILY * d * sizeof *z);
+    TRY(check_memory(view && z));
+    family_pass p = {values, rows, stride, n, view, z, out};
+    nicest_status status = NICEST_OK;
     for (int i = 0; status == NICEST_OK && i < threads; i++)
-        status = mixture_view_new(&p.view[i], &m, false);
+        status = mixture_view_new(&view[i], &m, false);
     if (status == NICEST_OK)
         parallel_for(threads, (n + ROWS_OF_FAMILY - 1) / ROWS_OF_FAMILY, score_rows, &p);
-    for (int i = 0; p.view && i < threads; i++)
-        mixture_view_free(p.view[i]);
-    memory_free(p.view);
-    memory_free(p.z);
+    for (int i = 0; i < threads; i++)
+        mixture_view_free(view[i]);
     return status;
 }
 
@@ -100,34 +99,23 @@ nicest_status family_fit(const double *rows, size_t n, size_t d, uint64_t seed, 
 {
     if (n < 2 || d == 0 || d > MOST_STATISTICS || !values_finite(rows, n * d))
         return fail(NICEST_E_DATA, "%zu rows of %zu statistics cannot be fitted", n, d);
-    size_t packed = gaussian_packed(d);
-    double *work = memory_new(n + 4, d * sizeof(double)),
-           *common = memory_new(packed, sizeof *common);
-    double *made = NULL;
-    mixture *m = NULL;
-    nicest_status status = work && common ? NICEST_OK : fail_memory();
-    if (status != NICEST_OK)
-        goto done;
-    double *centre = work + n * d, *mean = centre + 2 * d, *ridge = mean + d;
+    OWNED double *work = memory_new(n + 4, d * sizeof *work);
+    OWNED double *common = memory_new(gaussian_packed(d), sizeof *common);
+    OWNED_BY(mixture_drop) mixture *m = NULL;
+    TRY(check_memory(work && common));
+    double *centre = work + n * d, *deviation = centre + d, *mean = deviation + d;
+    double *ridge = mean + d;
     memcpy(work, rows, n * d * sizeof *work);
     /* Columns to mean 0 and deviation 1, in place; a constant column keeps its unit. */
-    double *deviation = centre + d;
     for (size_t j = 0; j < d; j++) {
-        double sum = 0, square = 0;
-        for (size_t i = 0; i < n; i++)
-            sum += work[i * d + j];
-        centre[j] = sum / (double)n;
-        for (size_t i = 0; i < n; i++)
-            square += (work[i * d + j] - centre[j]) * (work[i * d + j] - centre[j]);
-        double least = 1e-6 * fmax(1, fabs(centre[j]));
-        deviation[j] = fmax(sqrt(square / (double)n), least);
+        values_moments(work + j, n, d, &centre[j], &deviation[j]);
+        deviation[j] = fmax(deviation[j], 1e-6 * fmax(1, fabs(centre[j])));
         for (size_t i = 0; i < n; i++)
             work[i * d + j] = (work[i * d + j] - centre[j]) / deviation[j];
+        ridge[j] = LEAST * LEAST;
     }
     gaussian_moments(work, NULL, n, d, threads, mean, common);
     gaussian_shrink(work, n, d, mean, common);
-    for (size_t j = 0; j < d; j++)
-        ridge[j] = LEAST * LEAST;
     mixture_options o = {.ridge = ridge,
                          .common = common,
                          .common_rows = (double)d,
@@ -137,18 +125,14 @@ nicest_status family_fit(const double *rows, size_t n, size_t d, uint64_t seed, 
                          .folds = 1,
                          .tolerance = 1e-3,
                          .threads = threads};
-    TRY_TO(mixture_choose(&m, &(mixture_rows){work, NULL, n, d}, &o, MOST_FITTED, NULL));
-    made = memory_new(flat_size(d, m->parts), sizeof *made);
-    TRY_TO(made ? NICEST_OK : fail_memory());
+    TRY(mixture_choose(&m, &(mixture_rows){work, NULL, n, d}, &o, MOST_FITTED, NULL));
+    double *made = memory_new(flat_size(d, m->parts), sizeof *made);
+    TRY(check_memory(made));
     made[0] = (double)d;
     made[1] = (double)m->parts;
     memcpy(made + 2, centre, 2 * d * sizeof *made);
     memcpy(made + 2 + 2 * d, m->part, m->parts * mixture_part_size(d, false) * sizeof *made);
     *values = made;
     *count = flat_size(d, m->parts);
-done:
-    mixture_free(m);
-    memory_free(common);
-    memory_free(work);
-    return status;
+    return NICEST_OK;
 }

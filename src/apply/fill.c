@@ -56,14 +56,13 @@ void fill_score(fill *f)
     evaluate(f, f->rows, f->x, f->logp, NULL);
 }
 
-/* Calls body(f, i, settings) for i in 0..count-1, on all threads. */
-typedef void (*row_body)(fill *f, size_t i, const void *settings);
+/* Calls body(f, i) for i in 0..count-1, on all threads. */
+typedef void (*row_body)(fill *f, size_t i);
 
 typedef struct row_loop {
     fill *f;
     size_t count;
     row_body body;
-    const void *settings;
 } row_loop;
 
 static void some_rows(void *context, int thread, size_t item)
@@ -72,12 +71,12 @@ static void some_rows(void *context, int thread, size_t item)
     size_t begin = item * ROWS_PER_ITEM, end = begin + ROWS_PER_ITEM;
     (void)thread;
     for (size_t i = begin; i < end && i < loop->count; i++)
-        loop->body(loop->f, i, loop->settings);
+        loop->body(loop->f, i);
 }
 
-static void each_filled_row(fill *f, size_t count, row_body body, const void *settings)
+static void each_filled_row(fill *f, size_t count, row_body body)
 {
-    row_loop loop = {f, count, body, settings};
+    row_loop loop = {f, count, body};
     parallel_for(f->threads, (count + ROWS_PER_ITEM - 1) / ROWS_PER_ITEM, some_rows, &loop);
 }
 
@@ -116,17 +115,10 @@ static double inside(const fill_column *c, double x)
 
 /* ------------------------------------------------------------------ the paper's walks */
 
-typedef struct walk_step {
-    const fill_walk_rule *rule;
-    size_t number;
-    double length;
-} walk_step;
-
 /* Uniform over the levels; where there are none, with the column's mean and deviation. */
-static void start_row(fill *f, size_t row, const void *settings)
+static void start_row(fill *f, size_t row)
 {
     double *x = f->x + row * f->columns, *u = f->spare[1] + row * f->columns;
-    (void)settings;
     random_uniform_double(stream_of(f, DRAW_START), key_of(f, row), u, f->columns);
     for (size_t j = 0; j < f->columns; j++) {
         const fill_column *c = &f->column[j];
@@ -138,30 +130,30 @@ static void start_row(fill *f, size_t row, const void *settings)
     }
 }
 
-static void walk_row(fill *f, size_t row, const void *settings)
+static void walk_row(fill *f, size_t row)
 {
-    const walk_step *step = settings;
     size_t d = f->columns;
     double *x = f->x + row * d, *noise = f->spare[1] + row * d;
     const double *gradient = f->spare[0] + row * d;
     const unsigned char *hidden = f->hidden + row * d;
-    random_normal(stream_of(f, DRAW_STEPS + 2 * (uint64_t)step->number), key_of(f, row), noise, d);
+    random_normal(stream_of(f, DRAW_STEPS + 2 * (uint64_t)f->step.number), key_of(f, row), noise,
+                  d);
     for (size_t j = 0; j < d; j++) {
-        double move = step->length * (step->rule->share * gradient[j] + noise[j]);
+        double move = f->step.length * (f->step.rule->share * gradient[j] + noise[j]);
         if (!hidden[j] || !isfinite(move))
             continue;
-        x[j] = step->rule->projected ? inside(&f->column[j], x[j] + move) : x[j] + move;
+        x[j] = f->step.rule->projected ? inside(&f->column[j], x[j] + move) : x[j] + move;
     }
 }
 
 nicest_status fill_walk(fill *f, const fill_walk_rule *rule, size_t steps)
 {
     assert(f->x && f->hidden && f->rows > 0);
-    each_filled_row(f, f->rows, start_row, NULL);
+    each_filled_row(f, f->rows, start_row);
     for (size_t i = 0; i < steps; i++) {
-        walk_step step = {rule, i, 10.0 / (100.0 + (double)i)};
+        f->step = (fill_step){.rule = rule, .number = i, .length = 10.0 / (100.0 + (double)i)};
         evaluate(f, f->rows, f->x, f->logp, f->spare[0]);
-        each_filled_row(f, f->rows, walk_row, &step);
+        each_filled_row(f, f->rows, walk_row);
         TRY(tell(f, i + 1));
     }
     f->steps = steps;
@@ -182,15 +174,10 @@ enum { PATIENCE = 4 };
 /* Of the spare matrices 0 and 1 are the moving rows and their gradients, packed. */
 enum { FIRST = 2, SECOND, TRIAL };
 
-typedef struct ascent_step {
-    double correct2, tolerance; /* correct2: of the second moment, whose age is the run's */
-} ascent_step;
-
-static void begin_ascent(fill *f, size_t row, const void *settings)
+static void begin_ascent(fill *f, size_t row)
 {
     size_t d = f->columns;
     double *own = numbers(f, row);
-    (void)settings;
     own[BEST] = own[REFERENCE] = -INFINITY;
     own[IDLE] = own[AGE] = own[HIDDEN] = 0;
     own[SPEED] = RATE;
@@ -202,10 +189,9 @@ static void begin_ascent(fill *f, size_t row, const void *settings)
 }
 
 /* The moving rows' trials, one after the other in spare[0]. */
-static void gather_row(fill *f, size_t i, const void *settings)
+static void gather_row(fill *f, size_t i)
 {
     size_t d = f->columns;
-    (void)settings;
     memcpy(f->spare[0] + i * d, f->spare[TRIAL] + f->moving[i] * d, d * sizeof(double));
 }
 
@@ -235,13 +221,12 @@ static bool judge_trial(fill *f, size_t row, double logp, double tolerance)
 }
 
 /* Row i of the moving ones; its gradient is row i of spare[1]. */
-static void ascend_row(fill *f, size_t i, const void *settings)
+static void ascend_row(fill *f, size_t i)
 {
-    const ascent_step *step = settings;
     size_t d = f->columns, row = f->moving[i];
     double *own = numbers(f, row), *x = f->spare[TRIAL] + row * d;
     double *first = f->spare[FIRST] + row * d, *second = f->spare[SECOND] + row * d;
-    if (judge_trial(f, row, f->logp[i], step->tolerance))
+    if (judge_trial(f, row, f->logp[i], f->step.tolerance))
         return;
     double length = own[SPEED] / (1 - pow(KEEP1, ++own[AGE]));
     for (size_t j = 0; j < d; j++) {
@@ -251,7 +236,7 @@ static void ascend_row(fill *f, size_t i, const void *settings)
             continue;
         first[j] = KEEP1 * first[j] + (1 - KEEP1) * g;
         second[j] = KEEP2 * second[j] + (1 - KEEP2) * g * g;
-        double size = sqrt(second[j] * step->correct2) + FLOOR;
+        double size = sqrt(second[j] * f->step.correct2) + FLOOR;
         x[j] = inside(c, x[j] + length * c->deviation * first[j] / size);
     }
 }
@@ -271,18 +256,19 @@ static void keep_moving(fill *f)
 nicest_status fill_ascend(fill *f, size_t steps, double tolerance)
 {
     assert(f->x && f->hidden && tolerance > 0);
-    each_filled_row(f, f->rows, begin_ascent, NULL);
+    each_filled_row(f, f->rows, begin_ascent);
     f->movers = f->rows;
     for (size_t i = 0; i < f->rows; i++)
         f->moving[i] = i;
     keep_moving(f);
     f->steps = 0;
     while (f->movers > 0 && f->steps < steps) {
-        double t = (double)++f->steps;
-        ascent_step step = {1 / (1 - pow(KEEP2, t)), tolerance};
-        each_filled_row(f, f->movers, gather_row, NULL);
+        f->steps++;
+        f->step =
+            (fill_step){.correct2 = 1 / (1 - pow(KEEP2, (double)f->steps)), .tolerance = tolerance};
+        each_filled_row(f, f->movers, gather_row);
         evaluate(f, f->movers, f->spare[0], f->logp, f->spare[1]);
-        each_filled_row(f, f->movers, ascend_row, &step);
+        each_filled_row(f, f->movers, ascend_row);
         keep_moving(f);
         TRY(tell(f, f->steps));
     }
@@ -310,11 +296,6 @@ static const double NATS_NEAR = 10;
 
 /* Spare matrices: position and S' d log p/dx, by hidden values; the proposal's, and its row. */
 enum { POSITION, SLOPE, PROPOSED, PROPOSED_SLOPE, PROPOSED_ROW };
-
-typedef struct langevin_step {
-    size_t number, tuning; /* steps below `tuning` tune */
-    double share, count;   /* t; steps that the mean is over */
-} langevin_step;
 
 static double *spare_row(const fill *f, int which, size_t row)
 {
@@ -349,10 +330,9 @@ static void pull_row(const fill *f, size_t row, double *slope)
     conditional_pull(g, row, slope);
 }
 
-static void draw_row(fill *f, size_t row, const void *settings)
+static void draw_row(fill *f, size_t row)
 {
     double *z = spare_row(f, POSITION, row);
-    (void)settings;
     numbers(f, row)[SPEED] = FIRST_LENGTH;
     numbers(f, row)[LOST] = 0;
     random_normal(stream_of(f, DRAW_START), key_of(f, row), z, conditional_count(f->given, row));
@@ -360,10 +340,9 @@ static void draw_row(fill *f, size_t row, const void *settings)
 }
 
 /* Where the density is zero a chain cannot begin: then it does at the Gaussian's mean. */
-static void correct_row(fill *f, size_t row, const void *settings)
+static void correct_row(fill *f, size_t row)
 {
     size_t bytes = f->columns * sizeof(double);
-    (void)settings;
     if (isfinite(f->logp[row]))
         return;
     memset(spare_row(f, POSITION, row), 0, bytes);
@@ -372,12 +351,11 @@ static void correct_row(fill *f, size_t row, const void *settings)
 
 /* The Gaussian may be far too wide: one wild training row makes it so, or codes for what is
  * missing. Then half a chain is too short to arrive, and what it has seen is nothing. */
-static void rejoin_row(fill *f, size_t row, const void *settings)
+static void rejoin_row(fill *f, size_t row)
 {
     size_t bytes = f->columns * sizeof(double);
     double *own = numbers(f, row);
     double near = NATS_NEAR * (1 + (double)conditional_count(f->given, row));
-    (void)settings;
     if (!(own[NOW] < f->peak_logp[row] - near))
         return;
     own[LOST] = 1;
@@ -385,9 +363,8 @@ static void rejoin_row(fill *f, size_t row, const void *settings)
     memcpy(f->x + row * f->columns, f->peak + row * f->columns, bytes);
 }
 
-static void begin_chain(fill *f, size_t row, const void *settings)
+static void begin_chain(fill *f, size_t row)
 {
-    (void)settings;
     numbers(f, row)[NOW] = f->logp[row];
     pull_row(f, row, spare_row(f, SLOPE, row));
 }
@@ -398,15 +375,15 @@ static double drift(double share, double slope, double z)
     return share * slope - (1 - share) * z;
 }
 
-static void propose_row(fill *f, size_t row, const void *settings)
+static void propose_row(fill *f, size_t row)
 {
-    const langevin_step *step = settings;
     const double *z = spare_row(f, POSITION, row), *slope = spare_row(f, SLOPE, row);
     double *y = spare_row(f, PROPOSED, row), e = numbers(f, row)[SPEED];
     size_t count = conditional_count(f->given, row);
-    random_normal(stream_of(f, DRAW_STEPS + 2 * (uint64_t)step->number), key_of(f, row), y, count);
+    random_normal(stream_of(f, DRAW_STEPS + 2 * (uint64_t)f->step.number), key_of(f, row), y,
+                  count);
     for (size_t a = 0; a < count; a++)
-        y[a] = z[a] + e * (e * drift(step->share, slope[a], z[a]) / 2 + y[a]);
+        y[a] = z[a] + e * (e * drift(f->step.share, slope[a], z[a]) / 2 + y[a]);
     place_row(f, row, y, spare_row(f, PROPOSED_SLOPE, row), spare_row(f, PROPOSED_ROW, row));
 }
 
@@ -437,69 +414,68 @@ static bool in_reach(const fill *f, size_t row)
 }
 
 /* f->logp has log p of the proposals, their gradients are by columns. */
-static void accept_row(fill *f, size_t row, const void *settings)
+static void accept_row(fill *f, size_t row)
 {
-    const langevin_step *step = settings;
     size_t d = f->columns, bytes = d * sizeof(double);
     double *own = numbers(f, row), u;
     pull_row(f, row, spare_row(f, PROPOSED_SLOPE, row));
-    double ratio = log_ratio(f, row, own, step->share);
+    double ratio = log_ratio(f, row, own, f->step.share);
     double chance = ratio >= 0 ? 1 : exp(ratio);
     if (isnan(chance) || !in_reach(f, row)) /* or it left what the density can be computed of */
         chance = 0;
-    random_uniform_double(stream_of(f, DRAW_STEPS + 2 * (uint64_t)step->number + 1), key_of(f, row),
-                          &u, 1);
+    random_uniform_double(stream_of(f, DRAW_STEPS + 2 * (uint64_t)f->step.number + 1),
+                          key_of(f, row), &u, 1);
     if (u < chance) {
         own[NOW] = f->logp[row];
         memcpy(spare_row(f, POSITION, row), spare_row(f, PROPOSED, row), bytes);
         memcpy(spare_row(f, SLOPE, row), spare_row(f, PROPOSED_SLOPE, row), bytes);
         memcpy(f->x + row * d, spare_row(f, PROPOSED_ROW, row), bytes);
     }
-    if (step->number < step->tuning)
-        own[SPEED] *= exp(TUNING * (chance - ACCEPTED) / sqrt(1 + (double)step->number / 20));
+    if (f->step.number < f->step.tuning)
+        own[SPEED] *= exp(TUNING * (chance - ACCEPTED) / sqrt(1 + (double)f->step.number / 20));
 }
 
-static void add_state(fill *f, size_t row, const void *settings)
+static void add_state(fill *f, size_t row)
 {
-    const langevin_step *step = settings;
     const double *x = f->cut->front ? spare_row(f, PROPOSED_ROW, row) : f->x + row * f->columns;
     for (size_t j = 0; j < f->columns; j++)
-        f->mean[row * f->columns + j] += x[j] / step->count;
+        f->mean[row * f->columns + j] += x[j] / f->step.count;
 }
 
-static void add_states(fill *f, const langevin_step *step)
+static void add_states(fill *f)
 {
     if (f->cut->front)
         cut_inverse(f->cut, f->rows, f->x, f->spare[PROPOSED_ROW]);
-    each_filled_row(f, f->rows, add_state, step);
+    each_filled_row(f, f->rows, add_state);
 }
 
 static void begin_chains(fill *f)
 {
     evaluate(f, f->rows, f->x, f->logp, f->spare[SLOPE]);
-    each_filled_row(f, f->rows, begin_chain, NULL);
+    each_filled_row(f, f->rows, begin_chain);
 }
 
 nicest_status fill_langevin(fill *f, size_t steps)
 {
     assert(f->x && f->hidden && f->given && (!f->peak || f->peak_logp));
     size_t tuning = steps / 2;
-    each_filled_row(f, f->rows, draw_row, NULL);
+    each_filled_row(f, f->rows, draw_row);
     fill_score(f);
-    each_filled_row(f, f->rows, correct_row, NULL);
+    each_filled_row(f, f->rows, correct_row);
     begin_chains(f);
     for (size_t i = 0; i < steps; i++) {
         if (f->peak && i == tuning) {
-            each_filled_row(f, f->rows, rejoin_row, NULL);
+            each_filled_row(f, f->rows, rejoin_row);
             begin_chains(f);
         }
         double way = i < tuning ? (double)(i + 1) / (double)tuning : 1;
-        langevin_step step = {i, tuning, way * way, (double)(steps - tuning)};
-        each_filled_row(f, f->rows, propose_row, &step);
+        f->step = (fill_step){
+            .number = i, .tuning = tuning, .share = way * way, .count = (double)(steps - tuning)};
+        each_filled_row(f, f->rows, propose_row);
         evaluate(f, f->rows, f->spare[PROPOSED_ROW], f->logp, f->spare[PROPOSED_SLOPE]);
-        each_filled_row(f, f->rows, accept_row, &step);
+        each_filled_row(f, f->rows, accept_row);
         if (f->mean && i >= tuning)
-            add_states(f, &step);
+            add_states(f);
         TRY(tell(f, i + 1));
     }
     f->steps = steps;

@@ -19,6 +19,22 @@
 
 typedef struct fill fill;
 
+/* A walk of the paper: x += a_i (share d log p/dx + e), a_i = 10 / (100 + i), e ~ N(0, I), from
+ * uniform values; projected to the bounds, or not. */
+typedef struct fill_walk_rule {
+    double share;
+    bool projected;
+} fill_walk_rule;
+
+/* What all rows of a step have in common. */
+typedef struct fill_step {
+    const fill_walk_rule *rule;
+    size_t number, tuning;      /* steps below `tuning` tune a chain */
+    double length;              /* of a walk */
+    double correct2, tolerance; /* of an ascent: correct2 of the second moment, as old as the run */
+    double share, count;        /* of chains: t; steps that the mean is over */
+} fill_step;
+
 /* Called after each step; a result other than 0 ends the run with NICEST_E_INTERRUPTED. */
 typedef int (*fill_watch)(void *context, const fill *f, size_t step);
 
@@ -45,6 +61,7 @@ struct fill {
         mean; /* [rows, columns] or NULL: fill_langevin adds the mean of each chain's second half */
     const double *peak, *peak_logp; /* [rows, columns], [rows], or NULL: see fill_langevin */
     /* inside */
+    fill_step step;
     flow_workspace *workspace;
     double *spare[FILL_SPARES]; /* [most, columns] each */
     double *number;             /* [most, FILL_NUMBERS] what a row knows of itself */
@@ -57,12 +74,6 @@ struct fill {
 nicest_status fill_open(fill *f, const flow *model, size_t most);
 void fill_close(fill *f);
 
-/* A walk of the paper: x += a_i (share d log p/dx + e), a_i = 10 / (100 + i), e ~ N(0, I), from
- * uniform values; projected to the bounds, or not. */
-typedef struct fill_walk_rule {
-    double share;
-    bool projected;
-} fill_walk_rule;
 nicest_status fill_walk(fill *f, const fill_walk_rule *rule, size_t steps);
 
 /* Ascent to a maximum of log p from the given x, at most `steps` gradients; each row stops by

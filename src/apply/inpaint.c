@@ -16,6 +16,7 @@
 #include "base/parallel.h"
 #include "base/random.h"
 #include "base/status.h"
+#include "base/values.h"
 #include "model/model.h"
 
 enum {
@@ -93,36 +94,38 @@ enum {
 
 static nicest_status choose_method(plan *p, const char *recipe, const char *how)
 {
-    static const char *const hows[] = {"map", "mean", "langevin"};
-    size_t known = 0;
-    while (known < 3 && strcmp(how, hows[known]) != 0)
-        known++;
-    if (known == 3)
-        return fail(NICEST_E_ARGUMENT, "method '%s' is not known: map, mean or langevin", how);
-    if (strcmp(recipe, "default") == 0) {
-        if (strcmp(how, "map") == 0)
-            *p = (plan){.method = METHOD_MAP, .ascent = ASCENT_STEPS, .chains = 1};
-        else if (strcmp(how, "mean") == 0)
-            *p = (plan){.method = METHOD_MEAN,
-                        .ascent = ASCENT_STEPS,
-                        .steps = MEAN_STEPS,
-                        .chains = MEAN_CHAINS};
-        else
-            *p = (plan){.method = METHOD_LANGEVIN, .steps = SAMPLE_STEPS};
+    static const struct {
+        const char *recipe, *how;
+        plan plan;
+    } plans[] = {
+        {"default", "map", {.method = METHOD_MAP, .ascent = ASCENT_STEPS, .chains = 1}},
+        {"default",
+         "mean",
+         {.method = METHOD_MEAN,
+          .ascent = ASCENT_STEPS,
+          .steps = MEAN_STEPS,
+          .chains = MEAN_CHAINS}},
+        {"default", "langevin", {.method = METHOD_LANGEVIN, .steps = SAMPLE_STEPS}},
+        {"paper", "map", {.method = METHOD_WALK, .rule = {1, true}, .steps = 1000}},
+        {"released", "map", {.method = METHOD_WALK, .rule = {0.01, false}, .steps = 111895}},
+    };
+    bool recipe_known = false, how_known = false;
+    for (size_t i = 0; i < sizeof plans / sizeof *plans; i++) {
+        bool same_recipe = !strcmp(recipe, plans[i].recipe), same_how = !strcmp(how, plans[i].how);
+        recipe_known = recipe_known || same_recipe;
+        how_known = how_known || same_how;
+        if (!same_recipe || !same_how)
+            continue;
+        *p = plans[i].plan;
         return NICEST_OK;
     }
-    if (strcmp(recipe, "paper") == 0)
-        *p = (plan){.method = METHOD_WALK, .rule = {1, true}, .steps = 1000};
-    else if (strcmp(recipe, "released") == 0)
-        *p = (plan){.method = METHOD_WALK, .rule = {0.01, false}, .steps = 111895};
-    else
+    if (!how_known)
+        return fail(NICEST_E_ARGUMENT, "method '%s' is not known: map, mean or langevin", how);
+    if (!recipe_known)
         return fail(NICEST_E_ARGUMENT, "recipe '%s' is not known: default, paper or released",
                     recipe);
-    if (known > 0)
-        return fail(NICEST_E_ARGUMENT,
-                    "recipe '%s' is a method of its own: %s goes with the default recipe", recipe,
-                    how);
-    return NICEST_OK;
+    return fail(NICEST_E_ARGUMENT,
+                "recipe '%s' is a method of its own: %s goes with the default recipe", recipe, how);
 }
 
 /* What the options ask for; `how` where they name no method. */
@@ -150,65 +153,46 @@ static nicest_status choose_plan(plan *p, const nicest_inpaint_options *o, const
 /* The covariance of standard rows, for the fill. */
 static nicest_status take_covariance(inpainting *p, const double *rows)
 {
-    double *mean = memory_new(p->d, sizeof *mean);
-    double *packed = memory_new(gaussian_packed(p->d), sizeof *packed);
-    p->given.covariance = packed;
-    if (mean && packed) {
-        gaussian_moments(rows, NULL, OWN_SAMPLES, p->d, p->fill.threads, mean, packed);
-        gaussian_shrink(rows, OWN_SAMPLES, p->d, mean, packed);
-    }
-    memory_free(mean);
-    return mean && packed ? NICEST_OK : fail_memory();
+    OWNED double *mean = memory_new(p->d, sizeof *mean);
+    double *packed = p->given.covariance = memory_new(gaussian_packed(p->d), sizeof *packed);
+    TRY(check_memory(mean && packed));
+    gaussian_moments(rows, NULL, OWN_SAMPLES, p->d, p->fill.threads, mean, packed);
+    gaussian_shrink(rows, OWN_SAMPLES, p->d, mean, packed);
+    return NICEST_OK;
 }
 
 /* Mean and deviation of a flow's own samples, for a model that does not say those of its rows; and
  * of y, with the covariance. */
 static nicest_status measure_samples(inpainting *p, const flow *f, double *mean, double *deviation)
 {
-    flow_workspace *w = NULL;
+    OWNED_BY(flow_workspace_drop) flow_workspace *w = NULL;
     bool is_y = f == p->cut.rest;
-    double *rows = memory_new(OWN_SAMPLES, p->d * sizeof *rows);
-    nicest_status status = rows ? NICEST_OK : fail_memory();
-    if (status == NICEST_OK)
-        status = flow_workspace_new(&w, f, FLOW_SCORE, 0, p->fill.threads, false);
-    if (status == NICEST_OK) {
-        flow_job job = {.input = FLOW_PRIOR,
-                        .rows = OWN_SAMPLES,
-                        .temperature = 1,
-                        .noise = {.seed = 1, .purpose = RANDOM_SAMPLE},
-                        .continuous = rows};
-        flow_run(w, &job);
-        for (size_t i = 0; is_y && i < OWN_SAMPLES * p->d; i++)
-            rows[i] = fmin(fmax(rows[i], -REACH), REACH);
-        for (size_t j = 0; j < p->d; j++) {
-            double sum = 0, square = 0;
-            for (size_t i = 0; i < OWN_SAMPLES; i++)
-                sum += rows[i * p->d + j] / OWN_SAMPLES;
-            for (size_t i = 0; i < OWN_SAMPLES; i++)
-                square += pow(rows[i * p->d + j] - sum, 2) / OWN_SAMPLES;
-            mean[j] = sum;
-            deviation[j] = sqrt(square);
-            for (size_t i = 0; is_y && i < OWN_SAMPLES; i++)
-                rows[i * p->d + j] = square > 0 ? (rows[i * p->d + j] - sum) / deviation[j] : 0;
+    OWNED double *rows = memory_new(OWN_SAMPLES, p->d * sizeof *rows);
+    TRY(check_memory(rows));
+    TRY(flow_workspace_new(&w, f, FLOW_SCORE, 0, p->fill.threads, false));
+    flow_run(w, &(flow_job){.input = FLOW_PRIOR,
+                            .rows = OWN_SAMPLES,
+                            .temperature = 1,
+                            .noise = {.seed = 1, .purpose = RANDOM_SAMPLE},
+                            .continuous = rows});
+    for (size_t i = 0; is_y && i < OWN_SAMPLES * p->d; i++)
+        rows[i] = fmin(fmax(rows[i], -REACH), REACH);
+    for (size_t j = 0; j < p->d; j++) {
+        values_moments(rows + j, OWN_SAMPLES, p->d, &mean[j], &deviation[j]);
+        for (size_t i = 0; is_y && i < OWN_SAMPLES; i++) {
+            double off = rows[i * p->d + j] - mean[j];
+            rows[i * p->d + j] = deviation[j] > 0 ? off / deviation[j] : 0;
         }
-        if (is_y && p->d <= MOST_WHOLE)
-            status = take_covariance(p, rows);
     }
-    flow_workspace_free(w);
-    memory_free(rows);
-    return status;
+    return is_y && p->d <= MOST_WHOLE ? take_covariance(p, rows) : NICEST_OK;
 }
 
 /* The columns of y: their ends are those of the columns. */
 static nicest_status prepare_moved(inpainting *p)
 {
     size_t d = p->d;
-    double *own = memory_new(4 * d, sizeof *own);
-    nicest_status status = own ? measure_samples(p, p->cut.rest, own, own + d) : fail_memory();
-    if (status != NICEST_OK) {
-        memory_free(own);
-        return status;
-    }
+    OWNED_NEW(double *, own, 4 * d);
+    TRY(measure_samples(p, p->cut.rest, own, own + d));
     double *low = own + 2 * d, *high = own + 3 * d;
     for (size_t j = 0; j < d; j++) {
         low[j] = p->column[j].low;
@@ -218,7 +202,6 @@ static nicest_status prepare_moved(inpainting *p)
     for (size_t j = 0; j < d; j++)
         p->moved[j] =
             (fill_column){own[j], low[j] < high[j] ? own[d + j] : 0, low[j], high[j], false};
-    memory_free(own);
     return NICEST_OK;
 }
 
@@ -227,15 +210,10 @@ static nicest_status prepare_columns(inpainting *p)
     size_t means = 0, deviations = 0;
     const double *mean = model_array(p->model, "columns.mean", &means);
     const double *deviation = model_array(p->model, "columns.deviation", &deviations);
-    double *own = NULL;
+    OWNED double *own = memory_new(p->d, 2 * sizeof *own);
+    TRY(check_memory(own));
     if (!mean || !deviation || means != p->d || deviations != p->d) {
-        own = memory_new(p->d, 2 * sizeof *own);
-        nicest_status status =
-            own ? measure_samples(p, model_flow_const(p->model), own, own + p->d) : fail_memory();
-        if (status != NICEST_OK) {
-            memory_free(own);
-            return status;
-        }
+        TRY(measure_samples(p, model_flow_const(p->model), own, own + p->d));
         mean = own;
         deviation = own + p->d;
     }
@@ -255,7 +233,6 @@ static nicest_status prepare_columns(inpainting *p)
         p->peak[j] = !size[0] ? 0 : c->levels > 1 ? c->step * (c->levels - 1) : 1;
     }
     entry_quantise_row(p->entry, p->row, p->mean_fill);
-    memory_free(own);
     return NICEST_OK;
 }
 
@@ -453,8 +430,7 @@ static nicest_status prepare_fill(inpainting *p)
     }
     p->filled = memory_join(&p->memory, samples * n, d * sizeof *p->filled);
     p->frame = frames ? memory_join(&p->memory, n, d * sizeof *p->frame) : NULL;
-    if (p->memory.lacking)
-        return fail_memory();
+    TRY(check_memory(!p->memory.lacking));
     const flow *f = model_flow_const(p->model);
     TRY(cut_open(&p->cut, f, p->fill.threads));
     TRY(prepare_columns(p));
@@ -493,8 +469,7 @@ static nicest_status run_mixed(inpainting *p)
     p->row = memory_join(&p->memory, d, sizeof *p->row);
     p->logp = memory_join(&p->memory, n, sizeof *p->logp);
     p->filled = memory_join(&p->memory, samples * n, d * sizeof *p->filled);
-    if (p->memory.lacking)
-        return fail_memory();
+    TRY(check_memory(!p->memory.lacking));
     TRY(prepare_columns(p));
     explain_fill_job job = {.stored = p->stored,
                             .hidden = p->hidden,

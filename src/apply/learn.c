@@ -6,10 +6,10 @@
 #include <string.h>
 
 #include "apply/outlier.h"
-#include "apply/score.h"
 #include "base/parallel.h"
 #include "base/random.h"
 #include "base/status.h"
+#include "data/match.h"
 #include "model/model.h"
 #include "train/trainer.h"
 
@@ -106,15 +106,14 @@ nicest_status nicest_trainer_new(nicest_trainer **trainer, const nicest_data *tr
                                  const nicest_data *valid, const nicest_train_options *options)
 {
     nicest_train_options defaults;
-    if (!trainer || !train)
-        return fail(NICEST_E_ARGUMENT, "a place for the result and training data are needed");
+    TRY(require(trainer && train, "a place for the result and training data are needed"));
     nicest_train_defaults(&defaults);
     options = options ? options : &defaults;
     TRY(model_check_threads(options->threads));
     TRY(random_check_rows(nicest_data_rows(train)));
     TRY(random_check_rows(nicest_data_rows(valid)));
     if (valid)
-        TRY(score_alike(train, valid));
+        TRY(match_alike(train, valid));
     if (options->init)
         TRY(nicest_model_fits(options->init, train));
     return trainer_new(trainer, train, valid, options);
@@ -125,8 +124,7 @@ nicest_status nicest_trainer_model(nicest_trainer *trainer, nicest_model **model
 {
     nicest_model *made = NULL;
     nicest_train_result found;
-    if (!trainer || !model)
-        return fail(NICEST_E_ARGUMENT, "the trainer or the place for its model is NULL");
+    TRY(require(trainer && model, "the trainer or the place for its model is NULL"));
     TRY(trainer_model(trainer, &made, &found));
     double started = parallel_clock();
     nicest_status status = calibrate(made, trainer, &found);
@@ -144,8 +142,7 @@ nicest_status nicest_trainer_model(nicest_trainer *trainer, nicest_model **model
 nicest_status nicest_trainer_look(nicest_trainer *trainer, nicest_model **model)
 {
     nicest_train_result found;
-    if (!trainer || !model)
-        return fail(NICEST_E_ARGUMENT, "the trainer or the place for its model is NULL");
+    TRY(require(trainer && model, "the trainer or the place for its model is NULL"));
     return trainer_model(trainer, model, &found);
 }
 
@@ -153,8 +150,7 @@ nicest_status nicest_train(nicest_model **model, const nicest_data *train, const
                            const nicest_train_options *options, nicest_train_result *result)
 {
     nicest_trainer *trainer = NULL;
-    if (!model)
-        return fail(NICEST_E_ARGUMENT, "the place for the model is NULL");
+    TRY(require(model != NULL, "the place for the model is NULL"));
     TRY(nicest_trainer_new(&trainer, train, valid, options));
     nicest_status status = nicest_trainer_step(trainer, 0, 0, NULL);
     if (status == NICEST_OK)

@@ -76,16 +76,13 @@ static nicest_status hide_at_random(const frame *f, double share, uint64_t seed,
                                     unsigned char *hidden)
 {
     size_t pixels = f->height * f->width, d = pixels * f->channels;
-    double *u = memory_new(pixels, sizeof *u);
-    if (!u)
-        return fail_memory();
+    OWNED_NEW(double *, u, pixels);
     random_stream stream = {.seed = seed, .purpose = RANDOM_INPAINT, .draw = 0};
     for (size_t i = 0; i < n; i++) {
         random_uniform_double(stream, i, u, pixels);
         for (size_t j = 0; j < d; j++)
             hidden[i * d + j] = u[j / f->channels] < share;
     }
-    memory_free(u);
     return NICEST_OK;
 }
 
@@ -103,23 +100,18 @@ static unsigned grey_of(const nicest_image *image, size_t pixel)
 static nicest_status hide_by_picture(const frame *f, const char *path, size_t n,
                                      unsigned char *hidden)
 {
-    nicest_image image = {0};
+    OWNED_BY(nicest_image_free) nicest_image image = {0};
     TRY(nicest_image_read(&image, path));
     size_t d = f->height * f->width * f->channels;
-    unsigned char *pattern = memory_new(d, 1);
-    nicest_status status = NICEST_OK;
-    if (!pattern)
-        status = fail_memory();
-    else if (image.height != f->height || image.width != f->width)
-        status = fail(NICEST_E_MISMATCH, "%s: the mask is %ux%u, the pictures are %zux%zu", path,
-                      image.height, image.width, f->height, f->width);
-    for (size_t j = 0; status == NICEST_OK && j < d; j++)
+    if (image.height != f->height || image.width != f->width)
+        return fail(NICEST_E_MISMATCH, "%s: the mask is %ux%u, the pictures are %zux%zu", path,
+                    image.height, image.width, f->height, f->width);
+    OWNED unsigned char *pattern = memory_new(d, 1);
+    TRY(check_memory(pattern));
+    for (size_t j = 0; j < d; j++)
         pattern[j] = grey_of(&image, j / f->channels) >= 128;
-    if (status == NICEST_OK)
-        repeat_pattern(pattern, n, d, hidden);
-    memory_free(pattern);
-    nicest_image_free(&image);
-    return status;
+    repeat_pattern(pattern, n, d, hidden);
+    return NICEST_OK;
 }
 
 static nicest_status make_mask(const char *name, const frame *f, bool picture, const double *stored,

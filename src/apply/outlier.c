@@ -28,6 +28,7 @@
 #include "base/random.h"
 #include "base/status.h"
 #include "base/values.h"
+#include "data/source.h"
 #include "train/split.h"
 
 /* Most rows that statistics are fitted on: calibration should take less time than training, whose
@@ -131,8 +132,7 @@ const char *nicest_default_score(const nicest_model *model)
 
 nicest_status nicest_forget_neighbours(nicest_model *model)
 {
-    if (!model)
-        return fail(NICEST_E_ARGUMENT, "the model is NULL");
+    TRY(require(model != NULL, "the model is NULL"));
     views_forget(model);
     return model_set_array(model, array_named("calibration", VIEWS).text, NULL, 0);
 }
@@ -191,41 +191,26 @@ static nicest_status scores_from(const nicest_model *model, score which, const d
     return NICEST_OK;
 }
 
-/* ------------------------------------------------------------------ scores of data */
-
-static nicest_status complexity_scores(const nicest_model *model, const nicest_data *data,
-                                       int threads, double *scores)
-{
-    size_t n = nicest_data_rows(data);
-    double *bits = memory_new(n, sizeof *bits);
-    nicest_status status = bits ? NICEST_OK : fail_memory();
-    if (status == NICEST_OK)
-        status = statistics_lengths(model, data, threads, bits);
-    for (size_t i = 0; status == NICEST_OK && i < n; i++)
-        scores[i] = isfinite(scores[i]) ? complexity_of(model, scores[i], bits[i]) : scores[i];
-    memory_free(bits);
-    return status;
-}
-
 /* Single rows; typicality is log p here, and becomes itself with its group. */
 static nicest_status row_scores(const nicest_model *model, const nicest_data *data, score which,
                                 uint64_t seed, int threads, double *scores)
 {
-    if (which >= GRADIENT && which <= COMBINED) {
-        size_t n = nicest_data_rows(data), width = statistics_of(model).all.count;
-        double *statistics = memory_new(n, width * sizeof *statistics);
-        nicest_status status = statistics ? NICEST_OK : fail_memory();
-        if (status == NICEST_OK)
-            status = statistics_measure(model, data, seed, threads, NULL, statistics);
-        if (status == NICEST_OK)
-            status = scores_from(model, which, statistics, n, threads, scores);
-        memory_free(statistics);
-        return status;
+    size_t n = nicest_data_rows(data), width = statistics_of(model).all.count;
+    bool whole = which >= GRADIENT && which <= COMBINED;
+    OWNED double *made = memory_new(n, (whole ? width : 1) * sizeof *made);
+    TRY(check_memory(made));
+    if (whole) {
+        TRY(statistics_measure(model, data, seed, threads, NULL, made));
+        return scores_from(model, which, made, n, threads, scores);
     }
     TRY(nicest_score_data(model, data, seed, threads, scores));
     if (which == VIEWS)
         return views_score(model, data, threads, scores);
-    return which == COMPLEXITY ? complexity_scores(model, data, threads, scores) : NICEST_OK;
+    if (which == COMPLEXITY)
+        TRY(statistics_lengths(model, data, threads, made));
+    for (size_t i = 0; which == COMPLEXITY && i < n; i++)
+        scores[i] = isfinite(scores[i]) ? complexity_of(model, scores[i], made[i]) : scores[i];
+    return NICEST_OK;
 }
 
 static nicest_status group_scores(const nicest_model *model, score which, size_t group,
@@ -237,12 +222,10 @@ static nicest_status group_scores(const nicest_model *model, score which, size_t
     if (which == TYPICALITY)
         TRY(usual_logp(model, &usual));
     if (group > 1) {
-        double *single = memory_new(n, sizeof *single);
-        if (!single)
-            return fail_memory();
+        OWNED double *single = memory_copy(scores, n, sizeof *single);
+        TRY(check_memory(single));
         /* Rows in groups of `size`, each with the mean of its rows; the last group is the last
          * rows. */
-        memcpy(single, scores, n * sizeof *single);
         for (size_t at = 0; at < n; at += group) {
             size_t first = at + group <= n ? at : n - group;
             double sum = 0;
@@ -251,7 +234,6 @@ static nicest_status group_scores(const nicest_model *model, score which, size_t
             for (size_t i = at; i < first + group; i++)
                 scores[i] = sum / (double)group;
         }
-        memory_free(single);
     }
     for (size_t i = 0; which == TYPICALITY && i < n; i++)
         scores[i] = -fabs(scores[i] - usual);
@@ -264,24 +246,18 @@ nicest_status nicest_outlier_scores(const nicest_model *model, const nicest_data
 {
     score which;
     size_t named_group;
-    if (!model || !data || !name || !scores)
-        return fail(NICEST_E_ARGUMENT, "model, data, a score's name and a place are needed");
+    TRY(require(model && data && name && scores,
+                "model, data, a score's name and a place are needed"));
     TRY(parse_score(name, &which, &named_group));
     TRY(model_check_threads(threads));
     TRY(nicest_model_fits(model, data));
     size_t n = nicest_data_rows(data);
-    double *made = memory_new(n, sizeof *made);
-    if (!made)
-        return fail_memory();
+    OWNED_NEW(double *, made, n);
     threads = threads < 1 ? parallel_available() : threads;
-    group = group > 1 ? group : named_group;
-    nicest_status status = row_scores(model, data, which, seed, threads, made);
-    if (status == NICEST_OK)
-        status = group_scores(model, which, group, made, n);
-    if (status == NICEST_OK)
-        memcpy(scores, made, n * sizeof *scores);
-    memory_free(made);
-    return status;
+    TRY(row_scores(model, data, which, seed, threads, made));
+    TRY(group_scores(model, which, group > 1 ? group : named_group, made, n));
+    memcpy(scores, made, n * sizeof *scores);
+    return NICEST_OK;
 }
 
 /* Scores without the model (baselines.c), and by its kept training rows (views.c). */
@@ -295,8 +271,8 @@ const char *const *nicest_baseline_names(void)
 nicest_status nicest_baseline_scores(const nicest_model *model, const nicest_data *data,
                                      const char *baseline, int threads, double *scores)
 {
-    if (!model || !data || !baseline || !scores)
-        return fail(NICEST_E_ARGUMENT, "model, data, a baseline's name and a place are needed");
+    TRY(require(model && data && baseline && scores,
+                "model, data, a baseline's name and a place are needed"));
     size_t known = 0;
     while (baseline_names[known] && strcmp(baseline, baseline_names[known]))
         known++;
@@ -306,17 +282,12 @@ nicest_status nicest_baseline_scores(const nicest_model *model, const nicest_dat
     TRY(model_check_threads(threads));
     TRY(nicest_model_fits(model, data));
     size_t n = nicest_data_rows(data);
-    double *made = memory_new(n, sizeof *made);
-    if (!made)
-        return fail_memory();
+    OWNED_NEW(double *, made, n);
     threads = threads < 1 ? parallel_available() : threads;
-    nicest_status status = !strcmp(baseline, "knn")
-                               ? views_neighbours(model, data, threads, made)
-                               : baselines_score(model, data, baseline, threads, made);
-    if (status == NICEST_OK)
-        memcpy(scores, made, n * sizeof *scores);
-    memory_free(made);
-    return status;
+    TRY(!strcmp(baseline, "knn") ? views_neighbours(model, data, threads, made)
+                                 : baselines_score(model, data, baseline, threads, made));
+    memcpy(scores, made, n * sizeof *scores);
+    return NICEST_OK;
 }
 
 /* ------------------------------------------------------------------ fitting */
@@ -326,18 +297,13 @@ static nicest_status subsample(nicest_data **out, const nicest_data *data, size_
                                uint64_t seed, uint32_t draw)
 {
     size_t n = nicest_data_rows(data), count = n < most ? n : most;
-    uint32_t *order = memory_new(n, sizeof *order);
-    size_t *index = memory_new(n, sizeof *index);
-    nicest_status status = order && index ? NICEST_OK : fail_memory();
-    if (status == NICEST_OK) {
-        random_permutation((random_stream){seed, RANDOM_SPLIT, draw}, order, n);
-        for (size_t i = 0; i < count; i++)
-            index[i] = order[i];
-        status = nicest_data_select(out, data, index, count);
-    }
-    memory_free(order);
-    memory_free(index);
-    return status;
+    OWNED uint32_t *order = memory_new(n, sizeof *order);
+    OWNED size_t *index = memory_new(n, sizeof *index);
+    TRY(check_memory(order && index));
+    random_permutation((random_stream){seed, RANDOM_SPLIT, draw}, order, n);
+    for (size_t i = 0; i < count; i++)
+        index[i] = order[i];
+    return nicest_data_select(out, data, index, count);
 }
 
 static nicest_status fit_family(nicest_model *model, score which, const double *statistics,
@@ -345,19 +311,15 @@ static nicest_status fit_family(nicest_model *model, score which, const double *
 {
     statistics_layout l = statistics_of(model);
     statistics_run run = run_of(&l, which);
-    double *part = memory_new(n, run.count * sizeof *part), *family = NULL;
+    OWNED double *part = memory_new(n, run.count * sizeof *part);
+    OWNED double *family = NULL;
     size_t count = 0;
-    nicest_status status = part ? NICEST_OK : fail_memory();
-    for (size_t i = 0; part && i < n; i++)
+    TRY(check_memory(part));
+    for (size_t i = 0; i < n; i++)
         memcpy(part + i * run.count, statistics + i * l.all.count + run.first,
                run.count * sizeof *part);
-    if (status == NICEST_OK)
-        status = family_fit(part, n, run.count, seed, threads, &family, &count);
-    if (status == NICEST_OK)
-        status = model_set_array(model, array_named("statistics", which).text, family, count);
-    memory_free(part);
-    memory_free(family);
-    return status;
+    TRY(family_fit(part, n, run.count, seed, threads, &family, &count));
+    return model_set_array(model, array_named("statistics", which).text, family, count);
 }
 
 /* All that scores other than log p need, from n rows' statistics. */
@@ -399,24 +361,17 @@ static size_t rows_to_fit(const nicest_model *model, size_t n)
 static nicest_status fit_statistics(nicest_model *model, const nicest_data *train, bool keep,
                                     uint64_t seed, int threads, row_ticker *ticker)
 {
-    nicest_data *some = NULL;
+    OWNED_BY(data_drop) nicest_data *some = NULL;
     size_t most = rows_to_fit(model, nicest_data_rows(train));
+    views_forget(model);
     TRY(subsample(&some, train, most, seed, SUBSAMPLE_FIT));
     size_t n = nicest_data_rows(some), width = statistics_of(model).all.count;
-    double *statistics = memory_new(n, width * sizeof *statistics);
-    nicest_status status = statistics ? NICEST_OK : fail_memory();
-    if (status == NICEST_OK)
-        status = statistics_measure(model, some, seed, threads, ticker, statistics);
-    if (status == NICEST_OK)
-        status = fit_families(model, statistics, n, seed, threads);
-    if (status == NICEST_OK)
-        status = baselines_fit(model, some, threads);
-    views_forget(model);
-    if (status == NICEST_OK && keep)
-        status = views_fit(model, train, seed, threads);
-    memory_free(statistics);
-    nicest_data_free(some);
-    return status;
+    OWNED double *statistics = memory_new(n, width * sizeof *statistics);
+    TRY(check_memory(statistics));
+    TRY(statistics_measure(model, some, seed, threads, ticker, statistics));
+    TRY(fit_families(model, statistics, n, seed, threads));
+    TRY(baselines_fit(model, some, threads));
+    return keep ? views_fit(model, train, seed, threads) : NICEST_OK;
 }
 
 /* ------------------------------------------------------------------ calibrating */
@@ -461,54 +416,48 @@ static nicest_status pool_add(pool *p, const nicest_model *model, const nicest_d
 {
     size_t n = nicest_data_rows(data), width = statistics_of(model).all.count;
     const double *weights = nicest_data_weights(data);
-    double *statistics = memory_new(n, (width + 1) * sizeof *statistics);
-    nicest_status status = statistics ? NICEST_OK : fail_memory();
-    if (status == NICEST_OK)
-        status = statistics_measure(model, data, seed, threads, ticker, statistics);
-    double *scores = statistics ? statistics + n * width : NULL;
-    for (int which = 0; status == NICEST_OK && which < SCORES; which++) {
+    OWNED double *statistics = memory_new(n, (width + 1) * sizeof *statistics);
+    TRY(check_memory(statistics));
+    TRY(statistics_measure(model, data, seed, threads, ticker, statistics));
+    double *scores = statistics + n * width;
+    for (int which = 0; which < SCORES; which++) {
         if (!available(model, (score)which))
             continue;
-        status = scores_from(model, (score)which, statistics, n, threads, scores);
-        if (which == VIEWS && status == NICEST_OK)
-            status = views_score(model, data, threads, scores);
-        for (size_t i = 0; status == NICEST_OK && i < n; i++)
+        TRY(scores_from(model, (score)which, statistics, n, threads, scores));
+        if (which == VIEWS)
+            TRY(views_score(model, data, threads, scores));
+        for (size_t i = 0; i < n; i++)
             if (!isnan(scores[i]) && p->count[which] < p->capacity) {
                 p->weights[which][p->count[which]] = weights ? weights[i] : 1;
                 p->scores[which][p->count[which]++] = fmax(scores[i], -DBL_MAX);
             }
     }
-    memory_free(statistics);
-    return status;
+    return NICEST_OK;
 }
 
-/* The record says all that is calibrated. */
+/* The record says all that is calibrated: of each score, where the middle and the low end of its
+ * calibration lie. */
 static nicest_status describe_calibration(nicest_model *model, const char *method, size_t held)
 {
-    char *scores = memory_text(""), *text = NULL;
+    OWNED char *scores = memory_text("");
     size_t n = 0;
     for (int i = 0; scores && i < SCORES; i++) {
         const double *sorted = i == TYPICALITY ? NULL : calibration_of(model, (score)i, &n);
         if (!sorted || n == 0)
             continue;
-        /* A score's part of the record: where the middle and the low end of its calibration lie. */
-        score which = (score)i;
         char least[NUMBER_SIZE], median[NUMBER_SIZE]; /* JSON whatever the locale */
         least[number_write(sorted[0], least)] = 0;
         median[number_write(sorted[n / 2], median)] = 0;
-        char *longer =
-            memory_format("%s%s\"%s\": {\"rows\": %zu, \"least\": %s, \"median\": %s}", scores,
-                          *scores ? ", " : "", score_names[which], n, least, median);
+        char *longer = memory_format("%s%s\"%s\": {\"rows\": %zu, \"least\": %s, \"median\": %s}",
+                                     scores, *scores ? ", " : "", score_names[i], n, least, median);
         memory_free(scores);
         scores = longer;
     }
-    if (scores)
-        text = memory_format("{\"method\": \"%s\", \"held_out_rows\": %zu, \"scores\": {%s}}",
-                             method, held, scores);
-    nicest_status status = text ? model_set_entry(model, MODEL_CALIBRATION, text) : fail_memory();
-    memory_free(scores);
-    memory_free(text);
-    return status;
+    TRY(check_memory(scores));
+    OWNED char *text = memory_format(
+        "{\"method\": \"%s\", \"held_out_rows\": %zu, \"scores\": {%s}}", method, held, scores);
+    TRY(check_memory(text));
+    return model_set_entry(model, MODEL_CALIBRATION, text);
 }
 
 /* Sorts and stores what was gathered, and says so in the record. The rows came in random order, so
@@ -524,27 +473,6 @@ static nicest_status pool_store(pool *p, nicest_model *model, const char *method
             TRY(model_set_array(model, array_named("calibration", (score)i).text, p->scores[i], n));
     }
     return describe_calibration(model, method, p->count[LOGP]);
-}
-
-nicest_status outlier_calibrate_out_of_fold(nicest_model *model, const char *name,
-                                            const double *scores, size_t n)
-{
-    score which;
-    size_t group, kept = 0;
-    TRY(parse_score(name, &which, &group));
-    double *sorted = memory_new(n, sizeof *sorted);
-    if (!sorted)
-        return fail_memory();
-    for (size_t i = 0; i < n; i++)
-        if (!isnan(scores[i]))
-            sorted[kept++] = fmax(scores[i], -DBL_MAX);
-    values_sort(sorted, kept);
-    nicest_status status = kept ? NICEST_OK : fail(NICEST_E_DATA, "calibration: no score");
-    if (status == NICEST_OK)
-        status =
-            model_set_array(model, array_named("calibration", base_of(which)).text, sorted, kept);
-    memory_free(sorted);
-    return status == NICEST_OK ? describe_calibration(model, "cross", kept) : status;
 }
 
 /* A calibration that is in parts of two runs would be worse than none. */
@@ -563,21 +491,18 @@ static void forget(nicest_model *model)
 static nicest_status gather_scores(pool *p, const nicest_model *model, const nicest_data *held_out,
                                    uint64_t seed, int threads, row_ticker *ticker)
 {
-    nicest_data *some = NULL;
+    OWNED_BY(data_drop) nicest_data *some = NULL;
     split s;
     TRY(split_open(&s, held_out, NULL, nicest_data_rows(held_out),
                    (random_stream){seed, RANDOM_SPLIT, SUBSAMPLE_CALIBRATION}));
     size_t count = s.groups < MOST_CALIBRATION ? s.groups : MOST_CALIBRATION;
     nicest_status status = split_take(&some, &s, held_out, 0, count, true);
     split_close(&s);
-    if (status == NICEST_OK)
-        status = pool_open(p, count);
-    if (status == NICEST_OK)
-        status = pool_add(p, model, some, seed, threads, ticker);
-    if (status == NICEST_OK && p->count[LOGP] == 0)
-        status = fail(NICEST_E_DATA, "calibration: every row has a missing value");
-    nicest_data_free(some);
-    return status;
+    TRY(status);
+    TRY(pool_open(p, count));
+    TRY(pool_add(p, model, some, seed, threads, ticker));
+    return p->count[LOGP] ? NICEST_OK
+                          : fail(NICEST_E_DATA, "calibration: every row has a missing value");
 }
 
 nicest_status nicest_calibrate(nicest_model *model, const nicest_data *train,
@@ -590,8 +515,7 @@ nicest_status outlier_calibrate(nicest_model *model, const nicest_data *train,
                                 const nicest_data *held_out, bool keep, uint64_t seed, int threads,
                                 nicest_tick tick, void *context)
 {
-    if (!model || !held_out)
-        return fail(NICEST_E_ARGUMENT, "a model and rows to calibrate on are needed");
+    TRY(require(model && held_out, "a model and rows to calibrate on are needed"));
     TRY(nicest_model_fits(model, held_out));
     if (train)
         TRY(nicest_model_fits(model, train));
@@ -632,29 +556,15 @@ typedef struct crossing {
     pool pool;
 } crossing;
 
-static nicest_status cross_folds(crossing *c, size_t folds)
+static nicest_status cross_fold(crossing *c, size_t first, size_t count)
 {
-    size_t n = c->split.groups;
-    for (size_t k = 0; k < folds; k++) {
-        size_t first = n * k / folds, end = n * (k + 1) / folds;
-        size_t count = end - first;
-        nicest_data *inside = NULL, *others = NULL;
-        nicest_model *model = NULL;
-        nicest_status status = split_leave(&others, &c->split, c->rows, first, count);
-        if (status == NICEST_OK)
-            status = split_take(&inside, &c->split, c->rows, first, count, true);
-        if (status == NICEST_OK)
-            status = c->learn(c->context, others, &model);
-        if (status == NICEST_OK)
-            status = fit_statistics(model, others, c->keep, c->seed, c->threads, NULL);
-        if (status == NICEST_OK)
-            status = pool_add(&c->pool, model, inside, c->seed, c->threads, NULL);
-        nicest_model_free(model);
-        nicest_data_free(inside);
-        nicest_data_free(others);
-        TRY(status);
-    }
-    return NICEST_OK;
+    OWNED_BY(data_drop) nicest_data *inside = NULL, *others = NULL;
+    OWNED_BY(model_drop) nicest_model *model = NULL;
+    TRY(split_leave(&others, &c->split, c->rows, first, count));
+    TRY(split_take(&inside, &c->split, c->rows, first, count, true));
+    TRY(c->learn(c->context, others, &model));
+    TRY(fit_statistics(model, others, c->keep, c->seed, c->threads, NULL));
+    return pool_add(&c->pool, model, inside, c->seed, c->threads, NULL);
 }
 
 nicest_status outlier_cross_calibrate(nicest_model *model, const nicest_data *rows, size_t folds,
@@ -675,7 +585,8 @@ nicest_status outlier_cross_calibrate(nicest_model *model, const nicest_data *ro
     if (status != NICEST_OK)
         goto done;
     TRY_TO(pool_open(&c.pool, c.split.groups));
-    TRY_TO(cross_folds(&c, folds));
+    for (size_t k = 0, n = c.split.groups; k < folds; k++)
+        TRY_TO(cross_fold(&c, n * k / folds, n * (k + 1) / folds - n * k / folds));
     TRY_TO(fit_statistics(model, rows, keep, seed, c.threads, NULL));
     /* The pool is in the order of folds, so what conformal_rows leaves out must be drawn, not the
      * tail.
@@ -700,8 +611,8 @@ done:
 
 /* ------------------------------------------------------------------ decisions */
 
-/* Sorted calibration scores of single rows or groups: *owned is released by the caller, and NULL
- * where the model's own array serves. */
+/* Sorted calibration scores of single rows or groups; *owned is where they are if the model's own
+ * array does not serve. */
 static nicest_status calibration_scores(const nicest_model *model, const char *name,
                                         const double **sorted, size_t *n, double **owned)
 {
@@ -712,47 +623,34 @@ static nicest_status calibration_scores(const nicest_model *model, const char *n
     const double *stored = calibration_of(model, which, &rows);
     if (!stored || rows == 0)
         return not_calibrated(which);
-    *owned = NULL;
+    bool single = group == 1 && which != TYPICALITY;
     *sorted = stored;
     *n = rows / group;
-    if (group == 1 && which != TYPICALITY && stored[0] > -DBL_MAX)
+    if (single && stored[0] > -DBL_MAX)
         return NICEST_OK;
     if (which == TYPICALITY)
         TRY(usual_logp(model, &usual));
+    *owned = memory_new(2, rows * sizeof **owned);
+    TRY(check_memory(*owned));
     /* What a file holds is finite: the least of all stands for -infinity, which new rows may have.
      */
-    double *scores = memory_new(rows, sizeof *scores);
-    for (size_t i = 0; scores && i < rows; i++)
-        scores[i] = stored[i] > -DBL_MAX ? stored[i] : -HUGE_VAL;
-    double *single = scores;
-    if (group == 1 && which != TYPICALITY) {
-        *sorted = *owned = single;
-        return single ? NICEST_OK : fail_memory();
-    }
-    *owned = memory_new(rows / group, sizeof(double));
-    *sorted = *owned;
-    nicest_status status =
-        *owned && single ? conformal_groups(single, rows, group, usual, *owned) : fail_memory();
-    memory_free(single);
-    if (status != NICEST_OK) {
-        memory_free(*owned);
-        *owned = NULL;
-    }
-    return status;
+    for (size_t i = 0; i < rows; i++)
+        (*owned)[i] = stored[i] > -DBL_MAX ? stored[i] : -HUGE_VAL;
+    *sorted = single ? *owned : *owned + rows;
+    return single ? NICEST_OK : conformal_groups(*owned, rows, group, usual, *owned + rows);
 }
 
 nicest_status nicest_conformal(const nicest_model *model, const char *name, const double *scores,
                                size_t n, double *p)
 {
     const double *sorted;
-    double *owned;
+    OWNED double *owned = NULL;
     size_t count;
-    if (!model || !name || !scores || !p)
-        return fail(NICEST_E_ARGUMENT, "model, a score's name, scores and a place are needed");
+    TRY(require(model && name && scores && p,
+                "model, a score's name, scores and a place are needed"));
     TRY(calibration_scores(model, name, &sorted, &count, &owned));
     for (size_t i = 0; i < n; i++)
         p[i] = conformal_p(sorted, count, scores[i]);
-    memory_free(owned);
     return NICEST_OK;
 }
 
@@ -760,16 +658,14 @@ nicest_status nicest_threshold(const nicest_model *model, const char *name, doub
                                double *threshold, size_t *rows)
 {
     const double *sorted;
-    double *owned;
+    OWNED double *owned = NULL;
     size_t count;
-    if (!model || !name || !threshold)
-        return fail(NICEST_E_ARGUMENT, "model, a score's name and a place are needed");
+    TRY(require(model && name && threshold, "model, a score's name and a place are needed"));
     if (!(rate >= 0 && rate <= 1))
         return fail(NICEST_E_ARGUMENT, "false-alarm rate %g is not between 0 and 1", rate);
     TRY(calibration_scores(model, name, &sorted, &count, &owned));
     *threshold = conformal_threshold(sorted, count, rate);
     if (rows)
         *rows = count;
-    memory_free(owned);
     return NICEST_OK;
 }

@@ -17,9 +17,9 @@ enum { OUTLIER_FEWEST = 19 };
 typedef nicest_status (*outlier_learn)(void *context, const nicest_data *rows,
                                        nicest_model **model);
 
-/* Calibrates one score of the model by scores[n] of distinct rows, each under a model that learnt
- * from folds without it (and without its copies), and chose nothing by it. Scores that are already
- * calibrated stay. NaN is left out.
+/* Cross-conformal calibration, where no rows can be spared: each of `folds` parts of `rows` is
+ * scored by a model that learnt from the others (and took its statistics from them), and chose
+ * nothing by it; all scores together calibrate `model`, whose own statistics are those of all rows.
  *
  * The theorem (Barber, Candes, Ramdas, Tibshirani 2021, CV+): rank a new row K times, each time
  * under the model of a fold, against the scores of that fold; p = (1 + sum of the ranks)/(n + 1).
@@ -27,13 +27,6 @@ typedef nicest_status (*outlier_learn)(void *context, const nicest_data *rows,
  * learning: twice the rate, and a little. Here a new row is ranked under the model of all rows.
  * Where learning is stable, so that one fold more or less hardly moves a score, P(p <= a) is near
  * a, and below it where more rows make new rows likelier; no theorem says so of every data. */
-nicest_status outlier_calibrate_out_of_fold(nicest_model *model, const char *score,
-                                            const double *scores, size_t n);
-
-/* Cross-conformal calibration, where no rows can be spared: each of `folds` parts of `rows` is
- * scored by a model that learnt from the others (and took its statistics from them); all scores
- * together calibrate `model`, whose own statistics are those of all rows. The theorem is that of
- * outlier_calibrate_out_of_fold. */
 nicest_status outlier_cross_calibrate(nicest_model *model, const nicest_data *rows, size_t folds,
                                       outlier_learn learn, void *context, bool keep, uint64_t seed,
                                       int threads);

@@ -56,12 +56,10 @@ statistics_layout statistics_of(const nicest_model *model)
 /* ------------------------------------------------------------------ what a pass needs */
 
 typedef struct pass {
-    const nicest_model *model;
     const flow *flow;
     statistics_layout layout;
     size_t d;
-    unsigned height, width, channels;
-    bool compressible;
+    unsigned height, channels;              /* height 0: no pictures */
     uint32_t *place;                        /* [2 d] data column that latent column j has been */
     float *signs;                           /* [PROJECTIONS, d] +1 or -1 */
     double *stored, *logp, *latent, *norms; /* of one batch */
@@ -74,15 +72,18 @@ typedef struct pass {
     memory_group memory;
 } pass;
 
+static void pass_close(pass *p)
+{
+    memory_leave(&p->memory);
+}
+
 static nicest_status pass_open(pass *p, const nicest_model *model, int threads)
 {
-    *p = (pass){.model = model,
-                .flow = model_flow_const(model),
-                .layout = statistics_of(model),
-                .d = nicest_model_columns(model),
-                .compressible = statistics_compressible(model),
-                .threads = threads < 1 ? parallel_available() : threads};
-    nicest_model_image(model, &p->height, &p->width, &p->channels);
+    p->flow = model_flow_const(model);
+    p->layout = statistics_of(model);
+    p->d = nicest_model_columns(model);
+    p->threads = threads < 1 ? parallel_available() : threads;
+    nicest_model_image(model, &p->height, NULL, &p->channels);
     p->scratch_size = p->d * 4 * sizeof(double) + picture_filter_size(p->height, p->d);
     p->scratch_size = (p->scratch_size + 63) / 64 * 64; /* each thread's part begins aligned */
     p->place = memory_join(&p->memory, 2 * p->d, sizeof *p->place);
@@ -92,8 +93,7 @@ static nicest_status pass_open(pass *p, const nicest_model *model, int threads)
     p->logp = memory_join(&p->memory, BATCH, sizeof(double));
     p->norms = memory_join(&p->memory, BATCH, (p->layout.gradient.count + 1) * sizeof(double));
     p->scratch = memory_join(&p->memory, (size_t)p->threads, p->scratch_size);
-    if (p->memory.lacking)
-        return fail_memory();
+    TRY(check_memory(!p->memory.lacking));
     for (size_t k = 0; k < PROJECTIONS; k++) {
         float *sign = p->signs + k * p->d;
         random_uniform((random_stream){0, RANDOM_SPLIT, 0x51f}, k, sign, p->d);
@@ -300,19 +300,12 @@ static nicest_status each_data_row(pass *p, const nicest_data *data, flow_worksp
 nicest_status statistics_measure(const nicest_model *model, const nicest_data *data, uint64_t seed,
                                  int threads, row_ticker *ticker, double *out)
 {
-    pass p;
-    flow_workspace *w = NULL;
+    OWNED_BY(pass_close) pass p = {.out = out, .ticker = ticker};
+    OWNED_BY(flow_workspace_drop) flow_workspace *w = NULL;
     TRY(nicest_model_fits(model, data));
-    nicest_status status = pass_open(&p, model, threads);
-    p.out = out;
-    p.ticker = ticker;
-    if (status == NICEST_OK)
-        status = flow_workspace_new(&w, p.flow, FLOW_GRADIENT, BATCH, p.threads, false);
-    if (status == NICEST_OK)
-        status = each_data_row(&p, data, w, seed, describe_row);
-    flow_workspace_free(w);
-    memory_leave(&p.memory);
-    return status;
+    TRY(pass_open(&p, model, threads));
+    TRY(flow_workspace_new(&w, p.flow, FLOW_GRADIENT, BATCH, p.threads, false));
+    return each_data_row(&p, data, w, seed, describe_row);
 }
 
 static void measure_length(void *context, int thread, size_t i)
@@ -326,15 +319,11 @@ static void measure_length(void *context, int thread, size_t i)
 nicest_status statistics_lengths(const nicest_model *model, const nicest_data *data, int threads,
                                  double *out)
 {
-    pass p;
+    OWNED_BY(pass_close) pass p = {.out = out};
     TRY(nicest_model_fits(model, data));
     if (!statistics_compressible(model))
         return fail(NICEST_E_UNSUPPORTED, "a compressed length needs columns with levels, as a "
                                           "picture has them; this model has continuous columns");
-    nicest_status status = pass_open(&p, model, threads);
-    p.out = out;
-    if (status == NICEST_OK)
-        status = each_data_row(&p, data, NULL, 0, measure_length);
-    memory_leave(&p.memory);
-    return status;
+    TRY(pass_open(&p, model, threads));
+    return each_data_row(&p, data, NULL, 0, measure_length);
 }

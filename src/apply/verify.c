@@ -46,8 +46,7 @@ static nicest_status probe_open(probe *p, size_t rows, int threads)
     p->latent = memory_join(&p->memory, numbers, sizeof(double));
     p->mean = memory_join(&p->memory, p->d, sizeof(double));
     p->deviation = memory_join(&p->memory, p->d, sizeof(double));
-    if (p->memory.lacking)
-        return fail_memory();
+    TRY(check_memory(!p->memory.lacking));
     return nicest_workspace_new(&p->workspace, p->model, 0, threads);
 }
 
@@ -185,9 +184,7 @@ static nicest_status measure_proof(const probe *p, int threads, nicest_verificat
     few = few < p->rows ? few : p->rows;
     /* rows of the spec's own entry: encoded ones without the one-hot vectors of the categories */
     size_t front = e->values + e->categories, rest = e->context - e->own;
-    double *rows = memory_new(few * (front + rest) + e->width + e->values, sizeof *rows);
-    if (!rows)
-        return fail_memory();
+    OWNED_NEW(double *, rows, few *(front + rest) + e->width + e->values);
     double *encoded = rows + few * (front + rest), *deviation = encoded + e->width;
     for (size_t i = 0; i < few; i++) {
         entry_centre_row(e, p->x + i * p->d, encoded);
@@ -199,9 +196,7 @@ static nicest_status measure_proof(const probe *p, int threads, nicest_verificat
             deviation[e->place[j].value] = p->deviation[j];
     proof_subject subject = {f->spec.text, f->theta, f->frozen, rows, few, deviation};
     proof found;
-    nicest_status status = proof_run(&subject, p->seed, threads, &found);
-    memory_free(rows);
-    TRY(status);
+    TRY(proof_run(&subject, p->seed, threads, &found));
     v->logdet_max_error = found.logdet_error;
     v->gradient_max_error = found.gradient_error;
     return NICEST_OK;
@@ -214,14 +209,14 @@ enum { LINES = 4000, DRAWN = 4000, FURTHER = 24, GRID = 4 * (LINES + 2 * (DRAWN 
 static nicest_status cell_ends(const probe *p, size_t value, double *end, size_t *count)
 {
     const entry *e = &model_flow_const(p->model)->entry;
-    double *samples = memory_new(DRAWN, p->d * sizeof *samples), unit = e->noise[value];
-    if (!samples)
-        return fail_memory();
-    nicest_status status = nicest_sample(p->workspace, DRAWN, p->seed, 0, 1, samples);
+    OWNED double *samples = memory_new(DRAWN, p->d * sizeof *samples);
+    double unit = e->noise[value];
     size_t n = 0, kept = 1;
+    TRY(check_memory(samples));
+    TRY(nicest_sample(p->workspace, DRAWN, p->seed, 0, 1, samples));
     for (size_t i = 0; i <= LINES; i++)
         end[n++] = p->mean[value] + 40 * p->deviation[value] * ((double)i / LINES - 0.5);
-    for (size_t i = 0; status == NICEST_OK && unit > 0 && i < DRAWN; i++) {
+    for (size_t i = 0; unit > 0 && i < DRAWN; i++) {
         double v = samples[i * p->d + value];
         double begin = e->gain[value] * v + (e->shift[value] + e->column[value].centre);
         if (!entry_is_value(e, value, v) || begin < end[0] || begin + unit > end[LINES])
@@ -237,9 +232,8 @@ static nicest_status cell_ends(const probe *p, size_t value, double *end, size_t
     for (size_t i = 1; i < n; i++)
         if (end[i] > end[kept - 1])
             end[kept++] = end[i];
-    memory_free(samples);
     *count = kept;
-    return status;
+    return NICEST_OK;
 }
 
 /* The mass of all rows in which the other column, if any, is `other`: the value's numbers that have
@@ -277,24 +271,21 @@ static nicest_status measure_mixed_mass(const probe *p, double *total)
     size_t value = p->d, first = e->values && e->column[0].role == ENTRY_VALUE ? 1 : 0;
     for (size_t j = 0; j < p->d; j++)
         value = e->column[j].role == ENTRY_VALUE ? j : value;
-    double *rows = memory_new(GRID, (p->d + 2) * sizeof *rows), *logp = rows + GRID * p->d;
-    double *end = logp + GRID;
+    OWNED double *rows = memory_new(GRID, (p->d + 2) * sizeof *rows);
+    TRY(check_memory(rows));
+    double *logp = rows + GRID * p->d, *end = logp + GRID;
     size_t ends = 0;
-    if (!rows)
-        return fail_memory();
-    nicest_status status = NICEST_OK;
     const entry_column *c = first < p->d ? &e->column[first] : NULL;
     size_t states = c && c->role == ENTRY_CATEGORY ? (size_t)c->states : 0;
     *total = 0;
     if (value < p->d)
-        status = cell_ends(p, value, end, &ends);
-    for (size_t i = 0; status == NICEST_OK && i < states; i++)
-        status =
-            add_mass(p, value, e->table[e->place[first].table + i], rows, logp, end, ends, total);
-    if (status == NICEST_OK && (!states || c->other > 0)) /* OTHER; or nothing to sum over */
-        status = add_mass(p, value, states ? HUGE_VAL : NAN, rows, logp, end, ends, total);
-    memory_free(rows);
-    return status;
+        TRY(cell_ends(p, value, end, &ends));
+    for (size_t i = 0; i < states; i++)
+        TRY(add_mass(p, value, e->table[e->place[first].table + i], rows, logp, end, ends, total));
+    if (states && !(c->other > 0))
+        return NICEST_OK;
+    /* OTHER; or nothing to sum over */
+    return add_mass(p, value, states ? HUGE_VAL : NAN, rows, logp, end, ends, total);
 }
 
 /* The mass given each of some rows' given columns: that which is the furthest from 1. */
@@ -402,15 +393,13 @@ nicest_status nicest_verify(const nicest_model *model, const nicest_data *data, 
                             int threads, nicest_verification *result)
 {
     nicest_verification found = {0};
-    if (!model || !result)
-        return fail(NICEST_E_ARGUMENT, "verify: a model and room for the result");
+    TRY(require(model && result, "verify: a model and room for the result"));
     TRY(model_check_threads(threads));
     if (data)
         TRY(nicest_model_fits(model, data));
+    OWNED_BY(probe_close)
     probe p = {.model = model, .data = data, .seed = seed, .d = nicest_model_columns(model)};
-    nicest_status status = measure(&p, threads, &found);
-    probe_close(&p);
-    if (status == NICEST_OK)
-        *result = found;
-    return status;
+    TRY(measure(&p, threads, &found));
+    *result = found;
+    return NICEST_OK;
 }

@@ -284,8 +284,7 @@ static nicest_status keep_measure(nicest_model *model, const double *rows, size_
 {
     size_t d = nicest_model_columns(model);
     double *measure = memory_new(d, 2 * sizeof *measure);
-    if (!measure)
-        return fail_memory();
+    TRY(check_memory(measure));
     for (size_t j = 0; j < d; j++) {
         double sum = 0, square = 0, seen = 0;
         for (size_t i = 0; i < n; i++)
@@ -350,8 +349,7 @@ static nicest_status keep_mixture(nicest_model *model, const sight *s, const dou
     if (d > MIXTURE_COLUMNS || n < 10 * FEWEST_ROWS)
         return NICEST_OK;
     double *z = memory_new(n + 1, d * sizeof *z), *ridge = z ? z + n * d : NULL;
-    if (!z)
-        return fail_memory();
+    TRY(check_memory(z));
     for (size_t i = 0; i < n; i++)
         mixture_sees(s, kept + i * d, z + i * d);
     for (size_t j = 0; j < d; j++)

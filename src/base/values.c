@@ -24,6 +24,21 @@ void values_sort(double *values, size_t count)
         qsort(values, count, sizeof *values, by_value);
 }
 
+void values_moments(const double *x, size_t n, size_t stride, double *mean, double *deviation)
+{
+    double sum = 0, square = 0, seen = 0;
+    for (size_t i = 0; i < n; i++)
+        if (!isnan(x[i * stride])) {
+            sum += x[i * stride];
+            seen++;
+        }
+    *mean = seen > 0 ? sum / seen : 0;
+    for (size_t i = 0; i < n; i++)
+        if (!isnan(x[i * stride]))
+            square += (x[i * stride] - *mean) * (x[i * stride] - *mean);
+    *deviation = seen > 0 ? sqrt(square / seen) : 0;
+}
+
 double log_add(double a, double b)
 {
     double high = fmax(a, b), low = fmin(a, b);

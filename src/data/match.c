@@ -27,6 +27,20 @@ typedef struct wanted {
     unsigned image[3];
 } wanted;
 
+static wanted columns_of_model(const nicest_model *model)
+{
+    wanted w = {.whose = "the model", .model = model, .columns = nicest_model_columns(model)};
+    nicest_model_image(model, &w.image[0], &w.image[1], &w.image[2]);
+    return w;
+}
+
+static wanted columns_of_data(const nicest_data *data, const char *whose)
+{
+    wanted w = {.whose = whose, .data = data, .columns = nicest_data_columns(data)};
+    nicest_data_image(data, &w.image[0], &w.image[1], &w.image[2]);
+    return w;
+}
+
 static const char *wanted_name(const wanted *w, size_t j)
 {
     return w->model ? nicest_model_column_name(w->model, j) : nicest_data_column_name(w->data, j);
@@ -337,7 +351,7 @@ static nicest_status build_table(nicest_data **out, const nicest_data *data, con
 nicest_status match_reader(const nicest_model *model, const nicest_data *header, size_t *place,
                            char **note)
 {
-    wanted w = {.whose = "the model", .model = model, .columns = nicest_model_columns(model)};
+    wanted w = columns_of_model(model);
     return find_places(&w, header, place, note);
 }
 
@@ -367,17 +381,74 @@ nicest_status nicest_data_match(nicest_data **out, const nicest_model *model,
                                 const nicest_data *data)
 {
     TRY(require(out && model && data, "a model, data and a place for the result are needed"));
-    wanted w = {.whose = "the model", .model = model, .columns = nicest_model_columns(model)};
-    nicest_model_image(model, &w.image[0], &w.image[1], &w.image[2]);
+    wanted w = columns_of_model(model);
     return match(out, &w, data);
 }
 
 nicest_status nicest_data_align(nicest_data **out, const nicest_data *like, const nicest_data *data)
 {
     TRY(require(out && like && data, "data, other data and a place for the result are needed"));
-    wanted w = {.whose = "the other data", .data = like, .columns = nicest_data_columns(like)};
-    nicest_data_image(like, &w.image[0], &w.image[1], &w.image[2]);
+    wanted w = columns_of_data(like, "the other data");
     return match(out, &w, data);
+}
+
+/* Columns that are called x1, x2, ... in order have none. */
+static bool has_names(const wanted *w)
+{
+    char made[32];
+    for (size_t j = 0; j < w->columns; j++) {
+        snprintf(made, sizeof made, "x%zu", j + 1);
+        if (wanted_name(w, j) && strcmp(wanted_name(w, j), made) != 0)
+            return true;
+    }
+    return false;
+}
+
+/* 2019 and x2019 are one name. */
+static bool is_written_name(const char *name, const char *written)
+{
+    return written[0] == 'x' && !strcmp(name, written + 1) && could_be_value(name);
+}
+
+/* As many columns, pictures of one size where both are pictures, the same names where both have
+ * names: as they are in a model, where bytes that are not UTF-8 count as '?'. */
+static nicest_status compare_columns(const wanted *a, const wanted *b)
+{
+    if (a->columns != b->columns)
+        return fail(NICEST_E_MISMATCH, "%s has %zu columns, %s %zu", b->whose, b->columns, a->whose,
+                    a->columns);
+    if (a->image[0] && b->image[0] && memcmp(a->image, b->image, sizeof a->image) != 0)
+        return fail(NICEST_E_MISMATCH, "%s's pictures are %u x %u x %u, %s's %u x %u x %u",
+                    b->whose, b->image[0], b->image[1], b->image[2], a->whose, a->image[0],
+                    a->image[1], a->image[2]);
+    bool named = has_names(a) && has_names(b);
+    for (size_t j = 0; named && j < a->columns; j++) {
+        const char *ours = wanted_name(a, j), *theirs = wanted_name(b, j);
+        if (!theirs || !strcmp(ours, theirs) || is_written_name(ours, theirs) ||
+            is_written_name(theirs, ours))
+            continue;
+        OWNED char *repaired = utf8_repaired(theirs);
+        TRY(check_memory(repaired));
+        if (strcmp(ours, repaired) != 0)
+            return fail(NICEST_E_MISMATCH, "column %zu is '%.60s' in %s, '%.60s' in %s", j + 1,
+                        repaired, b->whose, ours, a->whose);
+    }
+    return NICEST_OK;
+}
+
+nicest_status nicest_model_fits(const nicest_model *model, const nicest_data *data)
+{
+    if (!model || !data)
+        return fail(NICEST_E_ARGUMENT, "the model or the data is NULL");
+    const wanted a = columns_of_model(model), b = columns_of_data(data, "the data");
+    return compare_columns(&a, &b);
+}
+
+nicest_status match_alike(const nicest_data *train, const nicest_data *valid)
+{
+    const wanted a = columns_of_data(train, "the training data"),
+                 b = columns_of_data(valid, "the validation data");
+    return compare_columns(&a, &b);
 }
 
 /* ---------------------------------------------------------------- other columns */

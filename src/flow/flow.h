@@ -78,6 +78,7 @@ typedef struct flow_workspace flow_workspace;
 nicest_status flow_workspace_new(flow_workspace **out, const flow *f, flow_use use, size_t rows,
                                  int threads, bool bf16);
 void flow_workspace_free(flow_workspace *w);
+void flow_workspace_drop(flow_workspace **w); /* for OWNED_BY */
 
 typedef enum flow_input {
     FLOW_STORED,     /* values through the entry with noise */

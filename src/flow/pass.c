@@ -245,6 +245,11 @@ nicest_status flow_workspace_new(flow_workspace **out, const flow *f, flow_use u
     return NICEST_OK;
 }
 
+void flow_workspace_drop(flow_workspace **w)
+{
+    flow_workspace_free(*w);
+}
+
 void flow_workspace_free(flow_workspace *w)
 {
     if (!w)

@@ -54,5 +54,6 @@ const char *model_said(const nicest_model *model);
 
 /* NICEST_E_ARGUMENT unless 0 <= threads <= MODEL_MOST_THREADS. */
 nicest_status model_check_threads(int threads);
+void model_drop(nicest_model **model); /* for OWNED_BY */
 
 #endif
