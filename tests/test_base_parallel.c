@@ -71,24 +71,6 @@ static void test_many_small_jobs(void **state)
     assert_int_equal(t.total, 25000);
 }
 
-static void note_thread(void *context, int thread, size_t item)
-{
-    tally *t = context;
-    if ((size_t)thread != item)
-        atomic_fetch_add(&t->wrong, 1);
-    visit(context, thread, item);
-}
-
-static void test_each_thread_once(void **state)
-{
-    (void)state;
-    for (int threads = 1; threads <= MOST_THREADS; threads++) {
-        tally t = {.threads = threads};
-        parallel_each(threads, note_thread, &t);
-        check_tally(&t, (size_t)threads);
-    }
-}
-
 typedef struct nest {
     tally *inner;
     atomic_int migrated;
@@ -193,10 +175,9 @@ static void test_clock_and_processors(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_each_item_once),       cmocka_unit_test(test_many_small_jobs),
-        cmocka_unit_test(test_each_thread_once),     cmocka_unit_test(test_nested_is_inline),
-        cmocka_unit_test(test_several_callers),      cmocka_unit_test(test_child_process),
-        cmocka_unit_test(test_clock_and_processors),
+        cmocka_unit_test(test_each_item_once),   cmocka_unit_test(test_many_small_jobs),
+        cmocka_unit_test(test_nested_is_inline), cmocka_unit_test(test_several_callers),
+        cmocka_unit_test(test_child_process),    cmocka_unit_test(test_clock_and_processors),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -122,8 +122,8 @@ typedef struct effort {
 static void run_chains(void *context, int thread, size_t item)
 {
     effort *e = context;
-    (void)item;
-    e->work[thread] = e->chains(&e->sink[thread]);
+    (void)thread;
+    e->work[item] = e->chains(&e->sink[item]);
 }
 
 static int team_of(int threads)
@@ -139,7 +139,7 @@ static double best_chains(chain_body *chains, int threads)
     threads = team_of(threads);
     while (parallel_clock() - begin < TRYING) {
         double sum = 0, start = parallel_clock();
-        parallel_each(threads, run_chains, &e);
+        parallel_for(threads, (size_t)threads, run_chains, &e);
         double seconds = parallel_clock() - start;
         for (int i = 0; i < threads; i++)
             sum += e.work[i];

@@ -251,19 +251,6 @@ nicest_status file_reader_open(file_reader **reader, const char *path)
     return NICEST_OK;
 }
 
-static nicest_status read_plain(file_reader *reader, void *buffer, size_t size, size_t *got)
-{
-    z_stream *stream = &reader->stream;
-    if (stream->avail_in == 0 && !reader->ended)
-        TRY(reader_refill(reader));
-    size_t count = stream->avail_in < size ? stream->avail_in : size;
-    memcpy(buffer, stream->next_in, count);
-    stream->next_in += count;
-    stream->avail_in -= (unsigned)count;
-    *got = count;
-    return NICEST_OK;
-}
-
 /* Zero bytes behind the last member are padding (of tapes, and of sectors): gzip passes them by. */
 static nicest_status skip_padding(file_reader *reader)
 {
@@ -339,10 +326,18 @@ static nicest_status read_gzip(file_reader *reader, void *buffer, size_t size, s
 nicest_status file_reader_read(file_reader *reader, void *buffer, size_t size, size_t *got)
 {
     assert(buffer != NULL || size == 0);
+    z_stream *stream = &reader->stream;
     size_t count = 0;
-    if (size > 0)
-        TRY(reader->gzip ? read_gzip(reader, buffer, size, &count)
-                         : read_plain(reader, buffer, size, &count));
+    if (size > 0 && reader->gzip) {
+        TRY(read_gzip(reader, buffer, size, &count));
+    } else if (size > 0) {
+        if (stream->avail_in == 0 && !reader->ended)
+            TRY(reader_refill(reader));
+        count = stream->avail_in < size ? stream->avail_in : size;
+        memcpy(buffer, stream->next_in, count);
+        stream->next_in += count;
+        stream->avail_in -= (unsigned)count;
+    }
     *got = count;
     return NICEST_OK;
 }
@@ -516,18 +511,6 @@ static nicest_status name_temporary(file_writer *writer)
     }
 }
 
-/* Where the system can, the file has no name until it is whole: a process that is killed leaves
- * nothing behind. A name comes through /proc, so both are asked for first. */
-static bool open_nameless(file_writer *writer)
-{
-#ifdef O_TMPFILE
-    if (access("/proc/self/fd", X_OK) == 0)
-        writer->descriptor = open_folder(writer->target, O_TMPFILE | O_WRONLY);
-#endif
-    writer->nameless = writer->descriptor >= 0;
-    return writer->nameless;
-}
-
 static nicest_status writer_begin(file_writer *writer, const char *path)
 {
     bool standard = strcmp(path, "-") == 0;
@@ -548,7 +531,13 @@ static nicest_status writer_begin(file_writer *writer, const char *path)
     if (exists && access(path, W_OK) != 0) /* rename would not ask */
         return fail_errno(path);
     TRY(follow_links(&writer->target, path));
-    return open_nameless(writer) ? NICEST_OK : name_temporary(writer);
+#ifdef O_TMPFILE /* has no name until it is whole: a process that is killed leaves nothing behind  \
+                  */
+    if (access("/proc/self/fd", X_OK) == 0) /* the name will come through it */
+        writer->descriptor = open_folder(writer->target, O_TMPFILE | O_WRONLY);
+#endif
+    writer->nameless = writer->descriptor >= 0;
+    return writer->nameless ? NICEST_OK : name_temporary(writer);
 }
 
 nicest_status file_writer_open(file_writer **writer, const char *path)

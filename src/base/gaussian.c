@@ -88,41 +88,26 @@ void gaussian_add(const double *row, size_t d, double *covariance)
 
 /* ------------------------------------------------------------------ shrinkage */
 
-/* Squared Frobenius norm of the whole symmetric matrix. */
-static double square_norm(const double *packed, size_t d)
-{
-    double sum = 0;
-    for (size_t j = 0; j < d; j++) {
-        const double *column = packed + gaussian_column(d, j);
-        sum += column[0] * column[0];
-        for (size_t i = 1; i < d - j; i++)
-            sum += 2 * column[i] * column[i];
-    }
-    return sum;
-}
-
-/* sum_i |x_i - mean|^4 */
-static double fourth_powers(const double *rows, size_t n, size_t d, const double *mean)
-{
-    double sum = 0;
-    for (size_t i = 0; i < n; i++) {
-        double square = 0;
-        for (size_t j = 0; j < d; j++)
-            square += (rows[i * d + j] - mean[j]) * (rows[i * d + j] - mean[j]);
-        sum += square * square;
-    }
-    return sum;
-}
-
 /* Ledoit and Wolf (2004): error of the sample covariance over its distance from mu I. */
 double gaussian_shrink(const double *rows, size_t n, size_t d, const double *mean,
                        double *covariance)
 {
-    double trace = 0, norm = square_norm(covariance, d), count = (double)n;
-    for (size_t j = 0; j < d; j++)
-        trace += covariance[gaussian_column(d, j)];
+    double trace = 0, norm = 0, fourth = 0, count = (double)n;
+    for (size_t j = 0; j < d; j++) { /* the squared Frobenius norm of the whole matrix */
+        const double *column = covariance + gaussian_column(d, j);
+        trace += column[0];
+        norm += column[0] * column[0];
+        for (size_t i = 1; i < d - j; i++)
+            norm += 2 * column[i] * column[i];
+    }
+    for (size_t i = 0; i < n; i++) {
+        double square = 0;
+        for (size_t j = 0; j < d; j++)
+            square += (rows[i * d + j] - mean[j]) * (rows[i * d + j] - mean[j]);
+        fourth += square * square;
+    }
     double level = trace / (double)d, distance = norm - level * trace;
-    double error = (fourth_powers(rows, n, d, mean) / count - norm) / count;
+    double error = (fourth / count - norm) / count;
     double share = distance > 0 ? fmin(fmax(error / distance, 0), 1) : 1;
     for (size_t i = 0; i < gaussian_packed(d); i++)
         covariance[i] *= 1 - share;

@@ -96,17 +96,6 @@ static const char *scan_exponent(const char *p, long *exponent)
     return q;
 }
 
-/* Leading zeros are no digits. */
-static bool too_many_digits(const char *p, const char *end)
-{
-    while (p < end && (*p == '0' || *p == '.'))
-        p++;
-    size_t count = 0;
-    for (; p < end && (is_digit(*p) || *p == '.'); p++)
-        count += *p != '.';
-    return count > MOST_DIGITS;
-}
-
 static const char *scan(const char *text, decimal *d)
 {
     const char *p = text, *start, *point;
@@ -124,8 +113,14 @@ static const char *scan(const char *text, decimal *d)
     }
     if (seen == 0)
         return NULL;
-    if (seen > MOST_DIGITS)
-        d->lengthy = too_many_digits(start, p);
+    if (seen > MOST_DIGITS) { /* leading zeros are no digits */
+        size_t count = 0;
+        while (start < p && (*start == '0' || *start == '.'))
+            start++;
+        for (; start < p; start++)
+            count += *start != '.';
+        d->lengthy = count > MOST_DIGITS;
+    }
     return *p == 'e' || *p == 'E' ? scan_exponent(p, &d->exponent) : p;
 }
 

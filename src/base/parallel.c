@@ -29,7 +29,7 @@ typedef struct team_job {
     void *context;
     size_t items;
     int threads;
-    bool each; /* item t is called as thread t, whoever takes it */
+
     atomic_size_t next;
 } team_job;
 
@@ -63,7 +63,7 @@ static void work(team_job *job, int thread)
     bool outer = inside;
     inside = true;
     while ((item = atomic_fetch_add(&job->next, 1)) < job->items)
-        job->body(job->context, job->each ? (int)item : thread, item);
+        job->body(job->context, thread, item);
     inside = outer;
 }
 
@@ -192,9 +192,10 @@ static void end_job(void)
     pthread_mutex_unlock(&pool.lock);
 }
 
-static void run_team(team_job *job)
+static void run_items(team_job *job)
 {
-    if (pthread_mutex_trylock(&pool.owner) != 0) { /* another caller has the pool */
+    bool alone = job->threads <= 1 || job->items <= 1 || inside || !team_usable();
+    if (alone || pthread_mutex_trylock(&pool.owner) != 0) { /* or another caller has the pool */
         work(job, 0);
         return;
     }
@@ -202,14 +203,6 @@ static void run_team(team_job *job)
     work(job, 0);
     end_job();
     pthread_mutex_unlock(&pool.owner);
-}
-
-static void run_items(team_job *job)
-{
-    if (job->threads <= 1 || job->items <= 1 || inside || !team_usable())
-        work(job, 0);
-    else
-        run_team(job);
 }
 
 #else
@@ -224,15 +217,6 @@ void parallel_for(int threads, size_t items, parallel_body body, void *context)
     assert(body != NULL);
     if (items < (size_t)(threads > 0 ? threads : 0))
         threads = (int)items;
-    team_job job = {body, context, items, threads, false, 0};
-    run_items(&job);
-}
-
-void parallel_each(int threads, parallel_body body, void *context)
-{
-    assert(body != NULL);
-    if (threads < 1)
-        threads = 1;
-    team_job job = {body, context, (size_t)threads, threads, true, 0};
+    team_job job = {body, context, items, threads, 0};
     run_items(&job);
 }

@@ -17,10 +17,6 @@ int parallel_available(void);
  * free. threads <= 1 or items <= 1 runs on the caller, without any fork. */
 void parallel_for(int threads, size_t items, parallel_body body, void *context);
 
-/* Calls body(context, t, t) exactly once for each t in 0..threads-1 (to make what thread t will
- * use); which of the running threads takes it is open. */
-void parallel_each(int threads, parallel_body body, void *context);
-
 /* Seconds of a monotonic clock. */
 double parallel_clock(void);
 

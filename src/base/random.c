@@ -155,13 +155,6 @@ void random_logistic(random_stream stream, uint64_t row, double *out, size_t n)
     }
 }
 
-/* A number below `bound` from 64 bits; its bias is below 2^-32. */
-static uint32_t below(uint32_t bound, uint32_t high, uint32_t low)
-{
-    uint64_t carry = (uint64_t)low * bound >> 32;
-    return (uint32_t)(((uint64_t)high * bound + carry) >> 32);
-}
-
 nicest_status random_check_rows(size_t n)
 {
     return n <= UINT32_MAX ? NICEST_OK
@@ -179,7 +172,9 @@ void random_permutation(random_stream stream, uint32_t *order, size_t n)
         count = next_words(stream, 0, at, n, 2, &words);
         for (size_t i = 0; i < count; i++) {
             size_t here = at + i, w = i % 2 * 2, b = i / 2;
-            size_t other = below((uint32_t)here + 1, words.at[w][b], words.at[w + 1][b]);
+            /* a number up to `here` from 64 bits; its bias is below 2^-32 */
+            uint64_t bound = here + 1, carry = words.at[w + 1][b] * bound >> 32;
+            size_t other = (words.at[w][b] * bound + carry) >> 32;
             order[here] = (uint32_t)here; /* the shuffle grows from the front */
             order[here] = order[other];
             order[other] = (uint32_t)here;

@@ -11,27 +11,16 @@
 
 enum { IDX_MOST_AXES = 4 };
 
-static bool find_type(unsigned char code, value_type *type)
-{
-    static const struct {
-        unsigned char code;
-        value_type type;
-    } TYPES[] = {{0x08, VALUE_U8},  {0x09, VALUE_I8},  {0x0B, VALUE_I16},
-                 {0x0C, VALUE_I32}, {0x0D, VALUE_F32}, {0x0E, VALUE_F64}};
-    for (size_t i = 0; i < sizeof TYPES / sizeof *TYPES; i++) {
-        if (TYPES[i].code == code) {
-            *type = TYPES[i].type;
-            return true;
-        }
-    }
-    return false;
-}
-
 static nicest_status read_header(const file_bytes *file, const char *path, shape *s,
                                  value_type *type)
 {
+    static const value_type TYPES[] = {
+        [0x08] = VALUE_U8,  [0x09] = VALUE_I8,  [0x0A] = VALUE_TYPES, [0x0B] = VALUE_I16,
+        [0x0C] = VALUE_I32, [0x0D] = VALUE_F32, [0x0E] = VALUE_F64};
     const unsigned char *p = file->data;
-    if (file->size < 4 || p[0] != 0 || p[1] != 0 || !find_type(p[2], type))
+    bool known = file->size >= 4 && p[2] >= 0x08 && p[2] <= 0x0E && p[2] != 0x0A;
+    *type = known ? TYPES[p[2]] : VALUE_TYPES;
+    if (!known || p[0] != 0 || p[1] != 0)
         return fail(NICEST_E_FORMAT,
                     "%s: is not an IDX file: expected 00 00 TYPE AXES at its start", path);
     s->axes = p[3];

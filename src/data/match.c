@@ -148,20 +148,6 @@ static void list_names(const nicest_data *data, const unsigned char *taken, char
     }
 }
 
-/* Did training leave this column out too? */
-static nicest_status mark_left(const wanted *w, const nicest_data *data, name_index *x,
-                               size_t *surplus)
-{
-    size_t count = 0, place;
-    char *const *left = w->model ? model_left(w->model, &count) : source_left(w->data, &count);
-    for (size_t i = 0; i < count; i++)
-        TRY(find_name(x, left[i], &place));
-    *surplus = 0;
-    for (size_t j = 0; j < nicest_data_columns(data); j++)
-        *surplus += !x->taken[j];
-    return NICEST_OK;
-}
-
 /* place[columns]: by name; or, where one side has no names and both have as many columns, by
  * position. *note, a line about columns that are left out, may stay NULL. */
 static nicest_status find_places(const wanted *w, const nicest_data *data, size_t *place,
@@ -177,10 +163,14 @@ static nicest_status find_places(const wanted *w, const nicest_data *data, size_
         TRY(find_name(&x, wanted_name(w, j), &place[j]));
         lost = place[j] == NO_PLACE && lost == NO_PLACE ? j : lost;
     }
-    TRY(mark_left(w, data, &x, &surplus));
+    size_t count = 0, gone;
+    char *const *left = w->model ? model_left(w->model, &count) : source_left(w->data, &count);
+    for (size_t i = 0; i < count; i++) /* training left these columns out too */
+        TRY(find_name(&x, left[i], &gone));
     for (size_t j = 0; j < n; j++) { /* x3 beside x1 and x2 is no other column, but one too many */
         char made[32];
         snprintf(made, sizeof made, "x%zu", j + 1);
+        surplus += !x.taken[j];
         nameless += !x.taken[j] && strcmp(nicest_data_column_name(data, j), made) == 0;
     }
     bool bare = !x.named || !wanted_named;

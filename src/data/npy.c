@@ -357,19 +357,6 @@ typedef struct npz {
     uint64_t packed; /* bytes of all members so far, as they are in the file */
 } npz;
 
-/* Reads `size` bytes, all of them. */
-static bool read_member_bytes(zip_file_t *member, unsigned char *out, size_t size)
-{
-    while (size > 0) {
-        zip_int64_t got = zip_fread(member, out, size < 1 << 30 ? size : 1 << 30);
-        if (got <= 0)
-            return false;
-        out += got;
-        size -= (size_t)got;
-    }
-    return true;
-}
-
 /* Claimed sizes of a member; refuses those that cannot be true. */
 static nicest_status member_size(npz *f, size_t index, size_t *size)
 {
@@ -397,8 +384,11 @@ static nicest_status read_member(const npz *f, size_t index, size_t size, bool w
     unsigned char more;
     OWNED_NEW(unsigned char *, block, size);
     zip_file_t *member = zip_fopen_index(f->zip, index, 0);
-    if (member != NULL && read_member_bytes(member, block, size) &&
-        (!whole || zip_fread(member, &more, 1) == 0))
+    zip_int64_t got = 1;
+    size_t used = 0;
+    for (; member != NULL && used < size && got > 0; used += got > 0 ? (size_t)got : 0)
+        got = zip_fread(member, block + used, size - used < 1 << 30 ? size - used : 1 << 30);
+    if (member != NULL && used == size && (!whole || zip_fread(member, &more, 1) == 0))
         *out = memory_take(&block);
     else
         fail(NICEST_E_FORMAT, "%s: %s cannot be inflated (%s)", f->path,

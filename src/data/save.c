@@ -314,32 +314,14 @@ static nicest_status put_idx_header(byte_buffer *out, const size_t *size, unsign
     return put(out, header, 4 + 4 * axes);
 }
 
-/* A labels file that is there may only be replaced together with its pictures. New pictures without
- * labels would take it for theirs; new pictures with labels would take it from others (from
- * "x-images-idx3-ubyte.gz", say). */
-static nicest_status check_idx_labels(const char *path, const char *beside)
-{
-    OWNED char *found = NULL;
-    TRY(idx_find_labels(&found, path));
-    if (found != NULL && beside == NULL)
-        return fail(NICEST_E_ARGUMENT,
-                    "%s: the rows have no labels that fit in bytes, and %s, which is there, would "
-                    "be read as theirs; name another file",
-                    path, found);
-    if (found != NULL && strcmp(found, beside) == 0 && !file_exists(path))
-        return fail(NICEST_E_ARGUMENT,
-                    "%s: its labels would overwrite %s, which is there without it; name another "
-                    "file",
-                    path, found);
-    return NICEST_OK;
-}
-
 /* Labels go to the file where idx_load looks for them, as far as bytes can hold them: as numbers.
- * Both results are NULL where there are none. */
+ * Both results are NULL where there are none. A labels file that is there may only be replaced
+ * together with its pictures. New pictures without labels would take it for theirs; new pictures
+ * with labels would take it from others (from "x-images-idx3-ubyte.gz", say). */
 static nicest_status find_labels_file(char **beside, double **numbers, const nicest_data *data,
                                       const char *path)
 {
-    OWNED char *name = NULL;
+    OWNED char *name = NULL, *found = NULL;
     OWNED double *labels = NULL;
     *beside = NULL;
     *numbers = NULL;
@@ -352,7 +334,17 @@ static nicest_status find_labels_file(char **beside, double **numbers, const nic
         bytes = is_byte(labels[i]);
     if (bytes)
         TRY(idx_labels_path(&name, path));
-    TRY(check_idx_labels(path, name));
+    TRY(idx_find_labels(&found, path));
+    if (found != NULL && name == NULL)
+        return fail(NICEST_E_ARGUMENT,
+                    "%s: the rows have no labels that fit in bytes, and %s, which is there, would "
+                    "be read as theirs; name another file",
+                    path, found);
+    if (found != NULL && strcmp(found, name) == 0 && !file_exists(path))
+        return fail(NICEST_E_ARGUMENT,
+                    "%s: its labels would overwrite %s, which is there without it; name another "
+                    "file",
+                    path, found);
     *beside = memory_take(&name);
     *numbers = memory_take(&labels);
     return NICEST_OK;

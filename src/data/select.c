@@ -86,18 +86,6 @@ static void choose_column(chooser *c, size_t column, bool drop)
     c->taken[column] = drop ? 2 : 1;
 }
 
-/* "3-7" by number. */
-static bool read_range(const column_list *list, const char *text, size_t length, size_t *first,
-                       size_t *last)
-{
-    const char *dash = memchr(text, '-', length);
-    if (dash == NULL)
-        return false;
-    size_t before = (size_t)(dash - text);
-    return read_number(text, before, list->count, first) &&
-           read_number(dash + 1, length - before - 1, list->count, last) && *first <= *last;
-}
-
 /* `beside`: what is not there is passed over. */
 static nicest_status choose_item(chooser *c, const column_list *list, const char *option, bool drop,
                                  bool beside, const char *text, size_t length)
@@ -108,7 +96,10 @@ static nicest_status choose_item(chooser *c, const column_list *list, const char
         choose_column(c, column, drop);
         return NICEST_OK;
     }
-    if (!read_range(list, text, length, &column, &last))
+    const char *dash = memchr(text, '-', length); /* "3-7" by number */
+    size_t before = dash != NULL ? (size_t)(dash - text) : 0;
+    if (dash == NULL || !read_number(text, before, list->count, &column) ||
+        !read_number(dash + 1, length - before - 1, list->count, &last) || column > last)
         return beside ? NICEST_OK : fail_unknown(list, option, text, length);
     for (; column <= last; column++)
         choose_column(c, column - 1, drop);

@@ -201,20 +201,6 @@ void source_table_column(const source_table *table, size_t column, double *out)
                              table->rows, out, 1);
 }
 
-/* Names for columns that have none. */
-static nicest_status name_columns(source_table *t, bool *named)
-{
-    *named = t->names != NULL && t->columns > 0 && t->names[0] != NULL;
-    if (t->names == NULL)
-        TRY_NEW(t->names, t->columns);
-    for (size_t j = 0; j < t->columns; j++) {
-        if (t->names[j] == NULL)
-            t->names[j] = memory_format("x%zu", j + 1);
-        TRY(check_memory(t->names[j]));
-    }
-    return NICEST_OK;
-}
-
 static bool is_dense(const source_table *t)
 {
     size_t size = value_size(t->type);
@@ -232,7 +218,13 @@ nicest_status source_from_table(nicest_data **out, source_table *table)
     OWNED source_body *body = memory_new(1, sizeof *body);
     *table = (source_table){0};
     TRY(check_memory(data && body));
-    TRY(name_columns(&t, &body->named));
+    body->named = t.names != NULL && t.columns > 0 && t.names[0] != NULL;
+    if (t.names == NULL)
+        TRY_NEW(t.names, t.columns);
+    for (size_t j = 0; j < t.columns; j++) { /* names for columns that have none */
+        t.names[j] = t.names[j] != NULL ? t.names[j] : memory_format("x%zu", j + 1);
+        TRY(check_memory(t.names[j]));
+    }
     data->labels = memory_take(&t.labels);
     data->note = memory_take(&t.note);
     data->image[0] = t.height;
@@ -643,18 +635,6 @@ nicest_status nicest_data_select(nicest_data **out, const nicest_data *data, con
     return NICEST_OK;
 }
 
-/* Integers cannot say "missing". */
-static nicest_status check_not_nan(const nicest_data *data, const double *values)
-{
-    size_t d = nicest_data_columns(data);
-    for (size_t i = 0; i < data->rows * d; i++) {
-        if (isnan(values[i]))
-            return fail(NICEST_E_DATA, "row %zu, column %s: NaN cannot be stored as %s", i / d + 1,
-                        nicest_data_column_name(data, i % d), nicest_data_type(data));
-    }
-    return NICEST_OK;
-}
-
 static nicest_status copy_kinds(source_table *t, const column_kind *kinds)
 {
     if (kinds == NULL)
@@ -768,8 +748,10 @@ nicest_status nicest_data_replace(nicest_data **out, const nicest_data *data, co
                 "data, values and a place for the result are needed"));
     const source_table *old = &data->body->table;
     size_t n = data->rows, d = old->columns;
-    if (value_is_integer(old->type))
-        TRY(check_not_nan(data, values));
+    for (size_t i = 0; value_is_integer(old->type) && i < n * d; i++)
+        if (isnan(values[i])) /* integers cannot say "missing" */
+            return fail(NICEST_E_DATA, "row %zu, column %s: NaN cannot be stored as %s", i / d + 1,
+                        nicest_data_column_name(data, i % d), nicest_data_type(data));
     OWNED_BY(source_table_close)
     source_table t = {.kind = old->kind,
                       .block = memory_new(n * d, value_size(old->type)),

@@ -253,16 +253,6 @@ static const double NODE[NODES / 2] = {0.1834346424956498, 0.5255324099163290, 0
 static const double NODE_WEIGHT[NODES / 2] = {0.3626837833783620, 0.3137066458778873,
                                               0.2223810344533745, 0.1012285362903763};
 
-static void add_panel(mixture *m, const curve *c, size_t part, double middle, double half)
-{
-    for (size_t i = 0; i < NODES; i++) {
-        double t = middle + (i % 2 ? half : -half) * NODE[i / 2];
-        c->point(part, t, &m->x[m->count], &m->y[m->count]);
-        m->log_weight[m->count++] =
-            log(half * NODE_WEIGHT[i / 2] * ((c->rising ? t : 1) / c->area));
-    }
-}
-
 static nicest_status mixture_open(mixture *m, const curve *c, double deviation)
 {
     size_t panels = (size_t)ceil((c->high - c->low) * c->speed / (2 * deviation));
@@ -273,10 +263,14 @@ static nicest_status mixture_open(mixture *m, const curve *c, double deviation)
     m->y = m->x + most;
     m->log_weight = m->y + most;
     m->distance = m->log_weight + most;
-    for (size_t part = 0; part < c->parts; part++) {
-        for (size_t i = 0; i < panels; i++)
-            add_panel(m, c, part, c->low + (2 * (double)i + 1) * half, half);
+    for (size_t i = 0; i < panels * NODES * c->parts; i++) {
+        size_t part = i / (panels * NODES), panel = i / NODES % panels, node = i % NODES;
+        double middle = c->low + (2 * (double)panel + 1) * half;
+        double t = middle + (node % 2 ? half : -half) * NODE[node / 2];
+        c->point(part, t, &m->x[i], &m->y[i]);
+        m->log_weight[i] = log(half * NODE_WEIGHT[node / 2] * ((c->rising ? t : 1) / c->area));
     }
+    m->count = most;
     return NICEST_OK;
 }
 
@@ -428,15 +422,6 @@ nicest_status toy_load(source_table *table, const char *text)
     return NICEST_OK;
 }
 
-static double log_density_at(const toy_request *r, mixture *m, double x, double y)
-{
-    if (isnan(x) || isnan(y))
-        return NAN;
-    if (isinf(x) || isinf(y))
-        return -(double)INFINITY;
-    return r->kind->curve != NULL ? mixture_log_density(m, x, y) : r->kind->log_density(r, x, y);
-}
-
 nicest_status nicest_toy_log_density(const char *name, const double *rows, size_t n, double *logp)
 {
     toy_request request;
@@ -446,8 +431,13 @@ nicest_status nicest_toy_log_density(const char *name, const double *rows, size_
     TRY(read_request(&request, name));
     if (request.kind->curve != NULL)
         TRY(mixture_open(&m, request.kind->curve, request.noise));
-    for (size_t i = 0; i < n; i++)
-        logp[i] = log_density_at(&request, &m, rows[2 * i], rows[2 * i + 1]);
+    for (size_t i = 0; i < n; i++) {
+        double x = rows[2 * i], y = rows[2 * i + 1];
+        logp[i] = isnan(x) || isnan(y)          ? (double)NAN
+                  : isinf(x) || isinf(y)        ? -(double)INFINITY
+                  : request.kind->curve != NULL ? mixture_log_density(&m, x, y)
+                                                : request.kind->log_density(&request, x, y);
+    }
     memory_free(m.x);
     return NICEST_OK;
 }

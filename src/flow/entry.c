@@ -256,29 +256,26 @@ static double followed(const entry *e, size_t j, const double *row)
  * below its level. */
 static const double HALF_CELL = 0x1p-25;
 
-/* What a row says, as its number in a stream: levels of quantised columns, other values as floats,
- * which every type of file can hold. Adding 1.5 x 2^52 rounds: the last bits are the level. */
-static uint64_t content_number(const entry *e, const double *stored)
-{
-    uint64_t number = 0;
-    for (size_t j = 0; j < e->columns; j++) {
-        const entry_column *c = &e->column[j];
-        double value =
-            c->step > 0 ? (stored[j] - c->origin) / c->step + 0x1.8p52 : (double)(float)stored[j];
-        number = random_fold(number, value);
-    }
-    number *= 0xD6E8FEB86659FD93u;
-    return (number ^ number >> 32) >> 8;
-}
-
-/* The noise of a row; zeros cost nothing where no column is quantised. */
+/* The noise of a row; zeros cost nothing where no column is quantised. A score's is that of what
+ * the row says: levels of quantised columns, other values as floats, which every type of file can
+ * hold. Adding 1.5 x 2^52 rounds: the last bits are the level. */
 static const float *draw_noise(const entry *e, const double *stored, random_stream stream,
                                uint64_t row, float *u)
 {
     if (!e->quantised)
         return NULL;
-    random_uniform(stream, stream.purpose == RANDOM_SCORE ? content_number(e, stored) : row, u,
-                   e->columns);
+    if (stream.purpose == RANDOM_SCORE) {
+        row = 0;
+        for (size_t j = 0; j < e->columns; j++) {
+            const entry_column *c = &e->column[j];
+            double value = c->step > 0 ? (stored[j] - c->origin) / c->step + 0x1.8p52
+                                       : (double)(float)stored[j];
+            row = random_fold(row, value);
+        }
+        row *= 0xD6E8FEB86659FD93u;
+        row = (row ^ row >> 32) >> 8;
+    }
+    random_uniform(stream, row, u, e->columns);
     return u;
 }
 
@@ -476,15 +473,6 @@ static double value_of_class(const entry *e, size_t j, double class, double x, b
     return latent && !isnan(table[(size_t) class - 1]) ? -HUGE_VAL : table[(size_t) class - 1];
 }
 
-/* The class that a one-hot vector says. */
-static double read_class(const double *context, size_t classes)
-{
-    for (size_t i = 0; i < classes; i++)
-        if (context[i] > 0)
-            return (double)i;
-    return NAN;
-}
-
 void entry_restore_row(const entry *e, const double *encoded, const double *given, bool latent,
                        double *row)
 {
@@ -502,9 +490,13 @@ void entry_restore_row(const entry *e, const double *encoded, const double *give
         if (c->role == ENTRY_VALUE)
             x = !(c->given > 0) ? encoded[p->value] + (latent ? 0 : c->centre)
                                 : context[p->value] / (c->factor == 0 ? 1 : c->factor) + c->centre;
-        double class = !p->classes               ? 0
-                       : p->category == SIZE_MAX ? read_class(context + p->context, p->classes)
-                                                 : classes[p->category];
+        double class = !p->classes || p->category == SIZE_MAX ? 0 : classes[p->category];
+        if (p->classes && p->category == SIZE_MAX) { /* what the one-hot vector says */
+            size_t i = 0;
+            while (i < p->classes && !(context[p->context + i] > 0))
+                i++;
+            class = i < p->classes ? (double)i : (double)NAN;
+        }
         row[j] = value_of_class(e, j, class, x, latent && !(c->given > 0));
     }
     for (size_t j = 0; e->mixed && j < e->columns; j++)

@@ -77,28 +77,19 @@ void flow_free(flow *f)
     memory_free(f);
 }
 
-/* As the entry says it, column by column. */
-static bool fits_entry(const flow *f, const entry *e)
-{
-    size_t count;
-    const size_t *classes = classes_of(f, &count);
-    if (e->values != f->spec.columns || e->context != f->spec.context || e->categories != count)
-        return false;
-    for (size_t j = 0; j < e->columns; j++) {
-        const entry_place *p = &e->place[j];
-        if (p->category == SIZE_MAX)
-            continue;
-        if (classes[p->category] != p->classes ||
-            (e->column[j].role == ENTRY_VALUE && !f->spec.masked))
-            return false;
-    }
-    return true;
-}
-
 nicest_status flow_set_entry(flow *f, const entry *e)
 {
     entry copy;
-    if (!fits_entry(f, e))
+    size_t count;
+    const size_t *classes = classes_of(f, &count);
+    bool fits =
+        e->values == f->spec.columns && e->context == f->spec.context && e->categories == count;
+    for (size_t j = 0; fits && j < e->columns; j++) {
+        const entry_place *p = &e->place[j];
+        fits = p->category == SIZE_MAX || (classes[p->category] == p->classes &&
+                                           (e->column[j].role != ENTRY_VALUE || f->spec.masked));
+    }
+    if (!fits)
         return fail(NICEST_E_FORMAT,
                     "the spec's number of columns, categories or context is not that of "
                     "the entry");

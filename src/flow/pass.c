@@ -141,16 +141,6 @@ static real *kept_mask(const flow_workspace *w, size_t i, size_t first)
     return w->masks + (i * w->capacity + first) * w->flow->spec.columns;
 }
 
-static nicest_status keep_inputs(flow_workspace *w)
-{
-    size_t layers = w->flow->spec.count, cells = w->capacity * w->flow->spec.columns;
-    size_t masks = w->flow->spec.masked ? layers + 1 : 0;
-    w->inputs = memory_join(&w->memory, taping_layers(w->flow, layers), cells * sizeof(double));
-    w->masks = memory_join(&w->memory, masks, cells * sizeof(real));
-    w->dx = memory_join(&w->memory, cells, sizeof(real));
-    return check_memory(!w->memory.lacking);
-}
-
 /* The place of every layer's matrices in one block, of [rows, all widths] or, where only one
  * layer's are needed at a time, of [rows, the largest sum of widths]. Returns the elements of a
  * row. */
@@ -190,7 +180,14 @@ static nicest_status lay_tapes(flow_workspace *w)
         w->forms.paired = memory_join(&w->memory, w->flow->tensors.trainable, sizeof(real));
     TRY(check_memory(!w->memory.lacking));
     place_matrices(w);
-    return w->use == FLOW_RECOMPUTE ? keep_inputs(w) : NICEST_OK;
+    if (w->use != FLOW_RECOMPUTE)
+        return NICEST_OK;
+    size_t cells = w->capacity * w->flow->spec.columns;
+    size_t masks = w->flow->spec.masked ? layers + 1 : 0;
+    w->inputs = memory_join(&w->memory, taping_layers(w->flow, layers), cells * sizeof(double));
+    w->masks = memory_join(&w->memory, masks, cells * sizeof(real));
+    w->dx = memory_join(&w->memory, cells, sizeof(real));
+    return check_memory(!w->memory.lacking);
 }
 
 static void transpose_one(void *context, int thread, size_t item)

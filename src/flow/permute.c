@@ -80,19 +80,6 @@ static const layer_class permute_class = {
     .free = permute_free,
 };
 
-typedef enum permute_kind { PERMUTE_ODD_EVEN, PERMUTE_REVERSE, PERMUTE_RANDOM } permute_kind;
-
-static void fill_order(uint32_t *order, size_t n, permute_kind kind, uint64_t seed)
-{
-    size_t odd = (n + 1) / 2;
-    if (kind == PERMUTE_RANDOM)
-        random_permutation((random_stream){seed, RANDOM_INIT, UINT32_MAX}, order, n);
-    for (size_t i = 0; kind != PERMUTE_RANDOM && i < n; i++)
-        order[i] = (uint32_t)(kind == PERMUTE_REVERSE ? n - 1 - i
-                              : i < odd               ? 2 * i
-                                                      : 2 * (i - odd) + 1);
-}
-
 nicest_status permute_parse(const spec_line *l, const spec_shape *shape, char *canonical,
                             layer **out)
 {
@@ -106,14 +93,15 @@ nicest_status permute_parse(const spec_line *l, const spec_shape *shape, char *c
     if (!random && strcmp(kind, "odd-even") && strcmp(kind, "reverse"))
         return spec_refuse(l, "expected 'permute odd-even', 'permute reverse' or "
                               "'permute random:SEED' with SEED from 0 to 2^64 - 1");
-    permute_kind which = random                    ? PERMUTE_RANDOM
-                         : strcmp(kind, "reverse") ? PERMUTE_ODD_EVEN
-                                                   : PERMUTE_REVERSE;
+    size_t n = shape->columns, odd = (n + 1) / 2;
+    bool reverse = strcmp(kind, "reverse") == 0;
     permute *p = layer_new(&permute_class, sizeof *p, shape, out);
     if (p && !(p->order = memory_new(shape->columns, sizeof *p->order)))
         memory_free(p), *out = NULL;
-    if (*out)
-        fill_order(p->order, shape->columns, which, seed);
+    if (*out && random)
+        random_permutation((random_stream){seed, RANDOM_INIT, UINT32_MAX}, p->order, n);
+    for (size_t i = 0; *out && !random && i < n; i++)
+        p->order[i] = (uint32_t)(reverse ? n - 1 - i : i < odd ? 2 * i : 2 * (i - odd) + 1);
     if (random)
         snprintf(canonical, SPEC_LINE, "permute random:%llu", seed);
     else

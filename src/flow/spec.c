@@ -26,17 +26,6 @@ static const struct {
 
 enum { LAYER_KIND_COUNT = sizeof LAYER_KINDS / sizeof *LAYER_KINDS };
 
-static nicest_status refuse_unknown(const spec_line *l)
-{
-    char names[256];
-    size_t used = 0;
-    for (int i = 0; i < LAYER_KIND_COUNT; i++)
-        used += (size_t)snprintf(names + used, sizeof names - used, "%s%s", i ? ", " : "",
-                                 LAYER_KINDS[i].name);
-    return fail(NICEST_E_FORMAT, "spec line %d: '%.40s' is no layer (%s) and not 'prior'",
-                l->number, l->word[0], names);
-}
-
 static nicest_status append_layer(const spec_line *l, parser *p)
 {
     const spec_shape shape = {p->spec.columns, p->spec.context, p->spec.masked, !p->spec.count};
@@ -46,8 +35,15 @@ static nicest_status append_layer(const spec_line *l, parser *p)
         return spec_refuse(l, "more than 1024 layers");
     while (kind < LAYER_KIND_COUNT && strcmp(l->word[0], LAYER_KINDS[kind].name))
         kind++;
-    if (kind == LAYER_KIND_COUNT)
-        return refuse_unknown(l);
+    if (kind == LAYER_KIND_COUNT) {
+        char names[256];
+        size_t used = 0;
+        for (int i = 0; i < LAYER_KIND_COUNT; i++)
+            used += (size_t)snprintf(names + used, sizeof names - used, "%s%s", i ? ", " : "",
+                                     LAYER_KINDS[i].name);
+        return fail(NICEST_E_FORMAT, "spec line %d: '%.40s' is no layer (%s) and not 'prior'",
+                    l->number, l->word[0], names);
+    }
     TRY(LAYER_KINDS[kind].parse(l, &shape, p->canonical, &made));
     TRY(check_memory(made));
     p->spec.categories = made->class->classes ? made : p->spec.categories;
@@ -126,30 +122,29 @@ static nicest_status parse_line(const spec_line *l, parser *p, int which)
     return NICEST_OK;
 }
 
-static nicest_status parse_all(const char *text, parser *p)
+static void parser_close(parser *p)
 {
-    spec_line l = {0};
-    int which = 0;
-    while (*text) {
-        TRY(spec_next_line(&text, &l));
-        if (l.words)
-            TRY(parse_line(&l, p, which++));
-    }
-    if (p->has_prior && !p->spec.columns && !p->spec.categories)
-        return fail(NICEST_E_FORMAT, "spec: it has neither columns nor categories");
-    return p->has_prior ? NICEST_OK : fail(NICEST_E_FORMAT, "spec: it ends without a 'prior' line");
+    spec_close(&p->spec);
 }
 
 nicest_status spec_parse(flow_spec *spec, const char *text)
 {
-    parser p = {0};
-    p.spec.layers = memory_new(MAX_LAYERS + 1, sizeof *p.spec.layers);
-    nicest_status status = p.spec.layers ? parse_all(text, &p) : fail_memory();
-    if (status != NICEST_OK)
-        spec_close(&p.spec);
-    else
-        *spec = p.spec;
-    return status;
+    OWNED_BY(parser_close) parser p = {0};
+    spec_line l = {0};
+    int which = 0;
+    TRY_NEW(p.spec.layers, MAX_LAYERS + 1);
+    while (*text) {
+        TRY(spec_next_line(&text, &l));
+        if (l.words)
+            TRY(parse_line(&l, &p, which++));
+    }
+    if (p.has_prior && !p.spec.columns && !p.spec.categories)
+        return fail(NICEST_E_FORMAT, "spec: it has neither columns nor categories");
+    if (!p.has_prior)
+        return fail(NICEST_E_FORMAT, "spec: it ends without a 'prior' line");
+    *spec = p.spec;
+    p.spec = (flow_spec){0};
+    return NICEST_OK;
 }
 
 void spec_close(flow_spec *spec)

@@ -60,17 +60,6 @@ void nicest_workspace_free(nicest_workspace *workspace)
     memory_free(workspace);
 }
 
-/* A tape costs memory for each row of a pass, and a few tiles a thread are as quick as many. */
-static nicest_status need_gradient(nicest_workspace *w)
-{
-    size_t most = (size_t)w->threads * ROWS_PER_THREAD;
-    size_t rows = w->rows && w->rows < most ? w->rows : most;
-    if (w->gradient)
-        return NICEST_OK;
-    return flow_workspace_new(&w->gradient, model_flow_const(w->model), FLOW_GRADIENT, rows,
-                              w->threads, false);
-}
-
 /* ------------------------------------------------------------------ arguments */
 
 static nicest_status check_pointers(const void *handle, const void *in, const void *out, size_t n)
@@ -108,7 +97,12 @@ nicest_status nicest_log_prob_gradient(nicest_workspace *workspace, const double
                                        double *logp, double *gradient)
 {
     TRY(check_pointers(workspace, rows, gradient, n));
-    TRY(need_gradient(workspace));
+    nicest_workspace *w = workspace;
+    /* A tape costs memory for each row of a pass, and a few tiles a thread are as quick as many. */
+    size_t most = (size_t)w->threads * ROWS_PER_THREAD;
+    if (!w->gradient)
+        TRY(flow_workspace_new(&w->gradient, model_flow_const(w->model), FLOW_GRADIENT,
+                               w->rows && w->rows < most ? w->rows : most, w->threads, false));
     flow_run(workspace->gradient, &(flow_job){.input = FLOW_CONTINUOUS,
                                               .rows = n,
                                               .values = rows,

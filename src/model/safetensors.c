@@ -90,17 +90,6 @@ static nicest_status refuse(const char *name, const char *sentence)
     return fail(NICEST_E_FORMAT, "tensor '%.80s': %s", name, sentence);
 }
 
-static bool read_dtype(const json_t *value, safetensors_type *type)
-{
-    const char *name = json_string_value(value);
-    for (int i = 0; name && i < TYPE_COUNT; i++)
-        if (!strcmp(name, TYPES[i].name)) {
-            *type = (safetensors_type)i;
-            return true;
-        }
-    return false;
-}
-
 /* Element i of an array of whole numbers that are not negative. */
 static bool read_size(const json_t *array, size_t i, size_t *size)
 {
@@ -110,28 +99,25 @@ static bool read_size(const json_t *array, size_t i, size_t *size)
     return number >= 0 && (uint64_t)number <= SIZE_MAX;
 }
 
-static nicest_status read_tensor_shape(const json_t *shape, safetensors_tensor *t)
-{
-    size_t rank = json_array_size(shape); /* 0 where it is no array */
-    if (rank < 1 || rank > MOST_RANK)
-        return refuse(t->name, "its shape is not a list of one or two sizes");
-    t->rank = (int)rank;
-    for (size_t i = 0; i < rank; i++)
-        if (!read_size(shape, i, &t->shape[i]))
-            return refuse(t->name, "its shape is not made of whole numbers");
-    return NICEST_OK;
-}
-
 static nicest_status read_tensor(const json_t *item, const body *b, safetensors_tensor *t)
 {
-    const json_t *type = json_object_get(item, "dtype");
-    if (json_object_size(item) != 3 || !type || !json_object_get(item, "shape") ||
-        !json_object_get(item, "data_offsets"))
-        return refuse(t->name, "expected dtype, shape and data_offsets, and nothing else");
-    if (!read_dtype(type, &t->type))
-        return refuse(t->name, "its type is none of F32, F64, U8, I64");
-    TRY(read_tensor_shape(json_object_get(item, "shape"), t));
+    const json_t *shape = json_object_get(item, "shape");
     const json_t *offsets = json_object_get(item, "data_offsets");
+    if (json_object_size(item) != 3 || !json_object_get(item, "dtype") || !shape || !offsets)
+        return refuse(t->name, "expected dtype, shape and data_offsets, and nothing else");
+    const char *type = json_string_value(json_object_get(item, "dtype"));
+    int kind = 0;
+    while (kind < TYPE_COUNT && (!type || strcmp(type, TYPES[kind].name)))
+        kind++;
+    if (kind == TYPE_COUNT)
+        return refuse(t->name, "its type is none of F32, F64, U8, I64");
+    t->type = (safetensors_type)kind;
+    t->rank = (int)json_array_size(shape); /* 0 where it is no array */
+    if (t->rank < 1 || t->rank > MOST_RANK)
+        return refuse(t->name, "its shape is not a list of one or two sizes");
+    for (int i = 0; i < t->rank; i++)
+        if (!read_size(shape, (size_t)i, &t->shape[i]))
+            return refuse(t->name, "its shape is not made of whole numbers");
     size_t begin, end, bytes;
     if (json_array_size(offsets) != 2 || !read_size(offsets, 0, &begin) ||
         !read_size(offsets, 1, &end) || begin > end)

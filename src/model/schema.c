@@ -142,32 +142,18 @@ void schema_close(model_schema *schema)
 
 /* ------------------------------------------------------------------ writing */
 
-static bool all_default(const char *const *names, size_t columns)
-{
-    char text[DEFAULT_NAME];
-    for (size_t j = 0; j < columns; j++)
-        if (names[j] && strcmp(names[j], default_name(j, text)))
-            return false;
-    return true;
-}
-
-/* NULL when memory runs out. */
-static json_t *name_json(const char *name, size_t column)
-{
-    char text[DEFAULT_NAME];
-    OWNED char *repaired = utf8_repaired(name ? name : default_name(column, text));
-    return repaired ? json_string(repaired) : NULL;
-}
-
 /* Texts as UTF-8; NULL when memory runs out. */
 static json_t *texts_json(const char *const *texts, size_t count)
 {
     json_t *array = json_array();
-    for (size_t i = 0; array && i < count; i++)
-        if (json_array_append_new(array, name_json(texts[i], i)) != 0) {
+    for (size_t i = 0; array && i < count; i++) {
+        char made[DEFAULT_NAME];
+        OWNED char *text = utf8_repaired(texts[i] ? texts[i] : default_name(i, made));
+        if (!text || json_array_append_new(array, json_string(text)) != 0) {
             json_decref(array);
             return NULL;
         }
+    }
     return array;
 }
 
@@ -182,7 +168,12 @@ nicest_status model_set_schema(nicest_model *model, const char *const *names, un
                                unsigned width, unsigned channels, const char *stored_type)
 {
     size_t d = model->flow->entry.columns;
-    json_t *list = names && !all_default(names, d) ? texts_json(names, d) : json_null();
+    bool named = false;
+    for (size_t j = 0; names && j < d; j++) {
+        char made[DEFAULT_NAME];
+        named = named || (names[j] && strcmp(names[j], default_name(j, made)));
+    }
+    json_t *list = named ? texts_json(names, d) : json_null();
     json_t *image =
         height ? json_pack("[I, I, I]", (json_int_t)height, (json_int_t)width, (json_int_t)channels)
                : json_null();

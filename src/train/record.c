@@ -134,24 +134,19 @@ char *record_identity(const recipe *r, const nicest_train_options *options,
     return json_text(identity, JSON_STYLE);
 }
 
-/* The lines of a text in which it differs. */
-static char *say_lines(const char *place, const char *theirs, const char *ours)
-{
-    /* Past the lines that two texts have in common: a spec differs in one of many. */
-    for (size_t n; (n = strcspn(theirs, "\n")), theirs[n] && !strncmp(theirs, ours, n + 1);) {
-        theirs += n + 1;
-        ours += n + 1;
-    }
-    return memory_format("%s was '%.*s', is '%.*s'", place, (int)strcspn(theirs, "\n"), theirs,
-                         (int)strcspn(ours, "\n"), ours);
-}
-
 /* "recipe: batch was 32, is 64" */
 static nicest_status say_difference(const char *place, const json_t *theirs, const json_t *ours,
                                     char **found)
 {
     if (json_is_string(theirs) && json_is_string(ours)) {
-        *found = say_lines(place, json_string_value(theirs), json_string_value(ours));
+        /* Past the lines that two texts have in common: a spec differs in one of many. */
+        const char *was = json_string_value(theirs), *is = json_string_value(ours);
+        for (size_t n; (n = strcspn(was, "\n")), was[n] && !strncmp(was, is, n + 1);) {
+            was += n + 1;
+            is += n + 1;
+        }
+        *found = memory_format("%s was '%.*s', is '%.*s'", place, (int)strcspn(was, "\n"), was,
+                               (int)strcspn(is, "\n"), is);
         return check_memory(*found);
     }
     OWNED char *a = json_text(theirs, JSON_ENCODE_ANY | JSON_REAL_PRECISION(9));

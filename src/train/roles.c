@@ -196,19 +196,6 @@ static void choose_words(chooser *c, size_t j, const look *l)
               absent ? ", or none" : "", others);
 }
 
-/* Bounds of samples: amounts stay amounts, shares shares. */
-static void bound_samples(entry_column *column, const look *l)
-{
-    if (l->least >= 0 && l->least < l->most) {
-        bool share = l->most == 1 || l->most == 100;
-        column->least = 0;
-        column->most = share ? l->most : HUGE_VAL;
-    } else if (l->most <= 0 && l->least < l->most) {
-        column->least = -HUGE_VAL;
-        column->most = 0;
-    }
-}
-
 static void choose_value(chooser *c, size_t j, const look *l, const double *sorted, size_t n)
 {
     entry_column *column = &c->e->column[j];
@@ -216,7 +203,11 @@ static void choose_value(chooser *c, size_t j, const look *l, const double *sort
     double point;
     size_t first = c->used;
     *column = (entry_column){.decimals = decimals >= 0 && decimals <= 9 ? decimals + 1 : 0};
-    bound_samples(column, l);
+    if (l->least >= 0 && l->least < l->most) { /* of samples: amounts stay amounts, shares shares */
+        column->most = l->most == 1 || l->most == 100 ? l->most : HUGE_VAL;
+    } else if (l->most <= 0 && l->least < l->most) {
+        column->least = -HUGE_VAL;
+    }
     if (find_point(l, sorted, n, &point)) {
         c->table[c->used++] = point;
         words_add(c->said, "column %s: a mass point at %.6g, and values beside it", role_name(c, j),
@@ -225,17 +216,6 @@ static void choose_value(chooser *c, size_t j, const look *l, const double *sort
     if (is_absence_modelled(c, l, false))
         c->table[c->used++] = NAN;
     column->states = (double)(c->used - first);
-}
-
-/* The numbers of a column in rows[n, d], ascending. */
-static size_t sort_column(const double *rows, size_t n, size_t d, size_t j, double *sorted)
-{
-    size_t kept = 0;
-    for (size_t i = 0; i < n; i++)
-        if (isfinite(rows[i * d + j]))
-            sorted[kept++] = rows[i * d + j];
-    values_sort(sorted, kept);
-    return kept;
 }
 
 static nicest_status choose_all(chooser *c)
@@ -262,8 +242,14 @@ static nicest_status choose_all(chooser *c)
             words_add(c->said, "column %s: constant", role_name(c, j));
         } else if (is_category(l) && l->levels)
             choose_words(c, j, l);
-        else
-            choose_value(c, j, l, sorted, l->many ? sort_column(rows, some, d, j, sorted) : 0);
+        else {
+            size_t kept = 0;
+            for (size_t i = 0; l->many && i < some; i++)
+                if (isfinite(rows[i * d + j]))
+                    sorted[kept++] = rows[i * d + j];
+            values_sort(sorted, kept);
+            choose_value(c, j, l, sorted, kept);
+        }
     }
     return NICEST_OK;
 }
@@ -285,21 +271,17 @@ typedef struct pairs {
     double *state; /* [columns] of the row at hand: place in the table, NaN unknown, -1 OTHER */
 } pairs;
 
-static double state_in_table(const chooser *c, size_t j, double v)
-{
-    size_t states = (size_t)c->e->column[j].states;
-    const double *table = c->e->table + c->e->place[j].table;
-    size_t at = isnan(v) ? states : place_in(table, states, v);
-    if (isnan(v))
-        return NAN;
-    return at < states && table[at] == v ? (double)at : -1;
-}
-
 static void follow_row(pairs *all, const double *row)
 {
     for (size_t j = 0; j < all->c->looks.columns; j++)
-        if (all->c->e->column[j].role == ENTRY_CATEGORY)
-            all->state[j] = state_in_table(all->c, j, row[j]);
+        if (all->c->e->column[j].role == ENTRY_CATEGORY) {
+            const double *table = all->c->e->table + all->c->e->place[j].table;
+            size_t states = (size_t)all->c->e->column[j].states;
+            size_t at = isnan(row[j]) ? states : place_in(table, states, row[j]);
+            all->state[j] = isnan(row[j])                        ? (double)NAN
+                            : at < states && table[at] == row[j] ? (double)at
+                                                                 : -1;
+        }
     for (size_t i = 0; i < all->count; i++) {
         pair *p = &all->pair[i];
         double state = p->alive ? all->state[p->source] : -1, v = row[p->target];

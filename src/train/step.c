@@ -53,22 +53,17 @@ static void measure_block(void *context, int thread, size_t item)
     s->norms[item] = vector_dot(g, g, b->count);
 }
 
-/* What the gradient is multiplied by, so that its norm is at most `clip`. */
-static double clip_scale(move *u)
-{
-    const stepper *s = u->s;
-    double square = 0;
-    parallel_for(flow_threads(s->workspace), s->flow->blocks.count, measure_block, u);
-    for (size_t i = 0; i < s->flow->blocks.count; i++)
-        square += s->norms[i];
-    return fmin(1, s->clip / sqrt(square));
-}
-
 void stepper_apply(stepper *s, double rate)
 {
     assert(s->flow && s->workspace && rate >= 0);
     move u = {.s = s};
-    double scale = s->clip > 0 ? clip_scale(&u) : 1;
+    double square = 0, scale = 1;
+    if (s->clip > 0) { /* so that the gradient's norm is at most `clip` */
+        parallel_for(flow_threads(s->workspace), s->flow->blocks.count, measure_block, &u);
+        for (size_t i = 0; i < s->flow->blocks.count; i++)
+            square += s->norms[i];
+        scale = fmin(1, s->clip / sqrt(square));
+    }
     u.step = optimizer_begin(s->optimizer, rate, scale);
     parallel_for(flow_threads(s->workspace), s->flow->blocks.count, update_block, &u);
     flow_transposed(s->workspace, true);

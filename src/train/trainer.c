@@ -262,18 +262,6 @@ static int choose_threads(const trainer *t)
     return work < 1e6 ? 1 : threads;
 }
 
-static nicest_status make_flow(trainer *t)
-{
-    TRY(flow_new(&t->flow, t->recipe.spec, 0));
-    TRY(flow_set_entry(t->flow, &t->entry));
-    if (t->like) {
-        flow_init_like(t->flow, t->like, t->options.seed);
-        return NICEST_OK;
-    }
-    flow_rows rows = moved_rows(t);
-    return flow_init(t->flow, &rows, t->options.seed, choose_threads(t));
-}
-
 static uint64_t total_steps(const trainer *t)
 {
     return t->recipe.steps ? t->recipe.steps : (uint64_t)t->recipe.epochs * t->batches;
@@ -410,25 +398,25 @@ static nicest_status recognise_columns(trainer *t, entry *e, recipe_data *shape,
     return NICEST_OK;
 }
 
-/* Sums of the weights so far, by which the start chooses its rows. */
-static nicest_status sum_weights(trainer *t)
-{
-    const double *weights = nicest_data_weights(t->rows.train);
-    size_t n = nicest_data_rows(t->rows.train);
-    double sum = 0;
-    if (!weights)
-        return NICEST_OK;
-    memory_free(t->sum);
-    t->sum = memory_new(n, sizeof *t->sum);
-    for (size_t i = 0; t->sum && i < n; i++)
-        t->sum[i] = sum += weights[i];
-    return check_memory(t->sum);
-}
-
 nicest_status run_open(trainer *t)
 {
-    TRY(sum_weights(t));
-    TRY(make_flow(t));
+    const double *weights = nicest_data_weights(t->rows.train);
+    if (weights) { /* sums of those so far, by which the start chooses its rows */
+        size_t n = nicest_data_rows(t->rows.train);
+        double sum = 0;
+        memory_free(t->sum);
+        TRY_NEW(t->sum, n);
+        for (size_t i = 0; i < n; i++)
+            t->sum[i] = sum += weights[i];
+    }
+    TRY(flow_new(&t->flow, t->recipe.spec, 0));
+    TRY(flow_set_entry(t->flow, &t->entry));
+    if (t->like) {
+        flow_init_like(t->flow, t->like, t->options.seed);
+    } else {
+        flow_rows rows = moved_rows(t);
+        TRY(flow_init(t->flow, &rows, t->options.seed, choose_threads(t)));
+    }
     return open_run(t);
 }
 
