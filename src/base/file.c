@@ -251,39 +251,29 @@ nicest_status file_reader_open(file_reader **reader, const char *path)
     return NICEST_OK;
 }
 
-/* Zero bytes behind the last member are padding (of tapes, and of sectors): gzip passes them by. */
-static nicest_status skip_padding(file_reader *reader)
+/* Between two members: begins the next one, or finds the clean end of the file. Zero bytes behind
+ * the last member are padding (of tapes, and of sectors): gzip passes them by. */
+static nicest_status next_member(file_reader *reader, bool *clean_end)
 {
     z_stream *stream = &reader->stream;
-    while (!reader->ended || stream->avail_in > 0) {
-        while (stream->avail_in > 0 && *stream->next_in == 0) {
+    bool gzip, padded = false;
+    TRY(look_for_gzip(reader, &gzip));
+    for (;;) {
+        for (; stream->avail_in > 0 && *stream->next_in == 0; padded = true) {
             stream->next_in++;
             stream->avail_in--;
         }
-        if (stream->avail_in > 0 || reader->ended)
-            return NICEST_OK;
+        if (!padded || stream->avail_in > 0 || reader->ended)
+            break;
         TRY(reader_refill(reader));
     }
-    return NICEST_OK;
-}
-
-/* Between two members: begins the next one, or finds the clean end of the file. */
-static nicest_status next_member(file_reader *reader, bool *clean_end)
-{
-    bool gzip, padded;
-    TRY(look_for_gzip(reader, &gzip));
-    padded = reader->stream.avail_in > 0 && *reader->stream.next_in == 0;
-    if (padded)
-        TRY(skip_padding(reader));
-    *clean_end = reader->stream.avail_in == 0;
+    *clean_end = stream->avail_in == 0;
     if (*clean_end)
         return NICEST_OK;
-    if (padded)
-        return fail_garbage(reader->path);
-    if (!gzip)
-        return reader->stream.avail_in < 2 ? fail_truncated(reader->path)
-                                           : fail_garbage(reader->path);
-    if (inflateReset(&reader->stream) != Z_OK)
+    if (padded || !gzip)
+        return !padded && stream->avail_in < 2 ? fail_truncated(reader->path)
+                                               : fail_garbage(reader->path);
+    if (inflateReset(stream) != Z_OK)
         return fail_memory();
     reader->in_member = true;
     return NICEST_OK;
@@ -448,28 +438,21 @@ static int open_folder(const char *path, int flags)
     return descriptor;
 }
 
-/* Where the link at `path` points, relative to where the link lies. */
-static char *link_target(const char *path)
-{
-    char text[PATH_MAX];
-    ssize_t length = readlink(path, text, sizeof text - 1);
-    if (length < 0)
-        return NULL;
-    text[length] = '\0';
-    if (text[0] == '/')
-        return memory_text(text);
-    return memory_format("%.*s%s", (int)folder_length(path), path, text);
-}
-
-/* The path with links in its last part followed, whether or not anything is there. */
+/* The path with links in its last part followed, relative to where each lies, whether or not
+ * anything is there. */
 static nicest_status follow_links(char **target, const char *path)
 {
     OWNED char *here = memory_text(path);
     struct stat info;
     for (int i = 0; here != NULL && lstat(here, &info) == 0 && S_ISLNK(info.st_mode); i++) {
+        char text[PATH_MAX];
+        ssize_t length = readlink(here, text, sizeof text - 1);
         if (i == MOST_LINKS)
             return fail(NICEST_E_IO, "%s: too many symbolic links", path);
-        char *next = link_target(here);
+        if (length < 0)
+            return fail_errno(path);
+        int folder = text[0] == '/' ? 0 : (int)folder_length(here);
+        char *next = memory_format("%.*s%.*s", folder, here, (int)length, text);
         memory_free(here);
         here = next;
     }
@@ -479,36 +462,30 @@ static nicest_status follow_links(char **target, const char *path)
 
 /* Gives a temporary file its name: a new one that open() makes, or a link to the file without a
  * name that is open already. */
-static bool name_file_as(file_writer *writer, const char *name)
-{
-    if (!writer->nameless) {
-        writer->descriptor = open(name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-        return writer->descriptor >= 0;
-    }
-    char handle[40];
-    snprintf(handle, sizeof handle, "/proc/self/fd/%d", writer->descriptor);
-    return linkat(AT_FDCWD, handle, AT_FDCWD, name, AT_SYMLINK_FOLLOW) == 0;
-}
-
 static nicest_status name_temporary(file_writer *writer)
 {
-    int folder = (int)folder_length(writer->target);
-    for (;;) {
+    int folder = (int)folder_length(writer->target), error = EEXIST;
+    char handle[40];
+    snprintf(handle, sizeof handle, "/proc/self/fd/%d", writer->descriptor);
+    while (error == EEXIST) {
         unsigned number = atomic_fetch_add(&temporary_count, 1);
-        char *name =
+        OWNED char *name =
             memory_format("%.*s.nicest-%ld-%u.tmp", folder, writer->target, (long)getpid(), number);
         TRY(check_memory(name));
-        if (name_file_as(writer, name)) {
-            writer->temporary = name;
-            writer->nameless = false;
-            return NICEST_OK;
+        bool named;
+        if (writer->nameless) {
+            named = linkat(AT_FDCWD, handle, AT_FDCWD, name, AT_SYMLINK_FOLLOW) == 0;
+        } else {
+            writer->descriptor = open(name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+            named = writer->descriptor >= 0;
         }
-        int error = errno;
-        memory_free(name);
-        errno = error;
-        if (error != EEXIST)
-            return fail_errno(writer->path);
+        error = named ? 0 : errno;
+        if (named)
+            writer->temporary = memory_take(&name);
     }
+    writer->nameless = false;
+    errno = error;
+    return error == 0 ? NICEST_OK : fail_errno(writer->path);
 }
 
 static nicest_status writer_begin(file_writer *writer, const char *path)

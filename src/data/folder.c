@@ -84,18 +84,6 @@ static nicest_status add_folder(picture_list *p, const char *path)
     return NICEST_OK;
 }
 
-static nicest_status add_class(picture_list *p, const char *path, size_t class)
-{
-    size_t first = p->paths.count;
-    OWNED char *inside = memory_format("%s/%s", path, p->classes.items[class]);
-    TRY(check_memory(inside));
-    TRY(add_folder(p, inside));
-    TRY(check_memory(memory_grow(&p->label, p->paths.count + 1, &p->labels, sizeof *p->label)));
-    for (size_t i = first; i < p->paths.count; i++)
-        p->label[i] = (double)class;
-    return NICEST_OK;
-}
-
 static nicest_status find_pictures(picture_list *p, const char *path)
 {
     if (!file_is_directory(path))
@@ -104,30 +92,19 @@ static nicest_status find_pictures(picture_list *p, const char *path)
     if (p->paths.count > 0)
         return NICEST_OK;
     TRY(list_folder(&p->classes, path, true));
-    for (size_t i = 0; i < p->classes.count; i++)
-        TRY(add_class(p, path, i));
+    for (size_t class = 0; class < p->classes.count; class ++) {
+        OWNED char *inside = memory_format("%s/%s", path, p->classes.items[class]);
+        size_t first = p->paths.count;
+        TRY(check_memory(inside));
+        TRY(add_folder(p, inside));
+        TRY(check_memory(memory_grow(&p->label, p->paths.count + 1, &p->labels, sizeof *p->label)));
+        for (size_t i = first; i < p->paths.count; i++)
+            p->label[i] = (double)class;
+    }
     return p->paths.count > 0 ? NICEST_OK : fail(NICEST_E_DATA, "%s: holds no PNG", path);
 }
 
 /* ---------------------------------------------------------------- rows */
-
-/* The first picture says what all must be. */
-static nicest_status make_block(source_table *t, const nicest_image *image, size_t rows)
-{
-    size_t bytes = (size_t)image->width * image->height * image->channels;
-    t->block = memory_new(rows, bytes);
-    TRY(check_memory(t->block));
-    t->kind = "png";
-    t->type = VALUE_U8;
-    t->values = t->block;
-    t->rows = rows;
-    t->columns = t->row_stride = bytes;
-    t->column_stride = 1;
-    t->height = image->height;
-    t->width = image->width;
-    t->channels = image->channels;
-    return NICEST_OK;
-}
 
 /* The byte behind width and height says how many bits a sample has: 16 are more than our pictures
  * hold. What is no PNG is refused by its reader. */
@@ -169,27 +146,26 @@ static nicest_status add_picture(source_table *t, const picture_list *p, size_t 
         }
         image.channels = 3;
     }
-    if (row == 0)
-        TRY(make_block(t, &image, p->paths.count));
+    if (row == 0) { /* the first picture says what all must be */
+        size_t bytes = count * image.channels;
+        *t = (source_table){.kind = "png",
+                            .type = VALUE_U8,
+                            .block = memory_new(p->paths.count, bytes),
+                            .rows = p->paths.count,
+                            .columns = bytes,
+                            .row_stride = bytes,
+                            .column_stride = 1,
+                            .height = image.height,
+                            .width = image.width,
+                            .channels = image.channels};
+        t->values = t->block;
+        TRY(check_memory(t->block));
+    }
     if (image.height != t->height || image.width != t->width || image.channels != t->channels)
         return fail(NICEST_E_DATA, "%s: is %ux%ux%u, %s is %ux%ux%u: all must be of one size", path,
                     image.height, image.width, image.channels, p->paths.items[0], t->height,
                     t->width, t->channels);
     memcpy((unsigned char *)t->block + row * t->columns, image.pixels, t->columns);
-    return NICEST_OK;
-}
-
-/* Moves labels and their names to the table. */
-static nicest_status add_labels(source_table *t, picture_list *p)
-{
-    OWNED char *name = memory_text("label");
-    TRY_NEW(t->extras, 1);
-    TRY(check_memory(name));
-    t->extra_count = 1;
-    t->extras[0] = (source_extra){memory_take(&name), memory_take(&p->label), p->classes.items,
-                                  p->classes.count, NULL};
-    t->labelled = true;
-    p->classes = (name_list){0};
     return NICEST_OK;
 }
 
@@ -206,5 +182,13 @@ nicest_status png_load(source_table *table, const char *path)
     TRY(find_pictures(&p, path));
     for (size_t i = 0; i < p.paths.count; i++)
         TRY(add_picture(table, &p, i));
-    return p.label != NULL ? add_labels(table, &p) : NICEST_OK;
+    if (p.label == NULL)
+        return NICEST_OK;
+    TRY_NEW(table->extras, 1);
+    table->extra_count = 1;
+    table->extras[0] = (source_extra){memory_text("label"), memory_take(&p.label), p.classes.items,
+                                      p.classes.count, NULL};
+    table->labelled = true;
+    p.classes = (name_list){0};
+    return check_memory(table->extras[0].name);
 }

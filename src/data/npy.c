@@ -214,23 +214,6 @@ static void widen_halves(const unsigned char *from, size_t count, bool swap, flo
     }
 }
 
-/* Values that cannot be used as they lie, in a block of their own. */
-static nicest_status convert(source_table *t, const npy_array *a, const unsigned char *from,
-                             size_t bytes)
-{
-    size_t count = bytes / a->file_value;
-    t->block = memory_new(count, value_size(a->type));
-    TRY(check_memory(t->block));
-    if (a->half) {
-        widen_halves(from, count, a->swap, t->block);
-    } else {
-        memcpy(t->block, from, bytes);
-        shape_swap(t->block, count, a->file_value);
-    }
-    t->values = t->block;
-    return NICEST_OK;
-}
-
 /* One word as UTF-8, without the zeros behind it, into text[file_value + 1]; returns its length. */
 static size_t read_word(const npy_array *a, const unsigned char *from, char *text)
 {
@@ -315,7 +298,20 @@ static nicest_status read_array(source_table *t, const unsigned char *data, size
     }
     TRY(shape_table(t, &a.shape, a.type, a.fortran));
     t->values = data + a.start;
-    return a.half || a.swap ? convert(t, &a, t->values, size - a.start) : NICEST_OK;
+    if (!a.half && !a.swap)
+        return NICEST_OK;
+    /* Values that cannot be used as they lie, in a block of their own. */
+    size_t count = bytes / a.file_value;
+    t->block = memory_new(count, value_size(a.type));
+    TRY(check_memory(t->block));
+    if (a.half) {
+        widen_halves(t->values, count, a.swap, t->block);
+    } else {
+        memcpy(t->block, t->values, bytes);
+        shape_swap(t->block, count, a.file_value);
+    }
+    t->values = t->block;
+    return NICEST_OK;
 }
 
 nicest_status npy_load(source_table *table, const char *path)
@@ -452,15 +448,6 @@ static nicest_status load_member(const npz *f, const npz_member *m, bool label, 
     return NICEST_OK;
 }
 
-/* Same rows, one column. */
-static bool is_extra(const npz *f, size_t i, size_t main)
-{
-    const shape *s = &f->members[i].array.shape;
-    return i != main && f->members[i].readable &&
-           s->size[0] == f->members[main].array.shape.size[0] &&
-           (s->axes == 1 || (s->axes == 2 && s->size[1] == 1));
-}
-
 static nicest_status add_extra(const npz *f, const npz_member *m, source_table *t)
 {
     OWNED_BY(source_table_close) source_table column = {0};
@@ -514,7 +501,9 @@ static nicest_status load_table(npz *f, const char *array, source_table *t)
     TRY(load_member(f, &f->members[main], false, t));
     TRY_NEW(t->extras, f->count);
     for (size_t i = 0; i < f->count; i++) {
-        if (is_extra(f, i, main)) {
+        const shape *s = &f->members[i].array.shape;
+        bool one_column = s->axes == 1 || (s->axes == 2 && s->size[1] == 1);
+        if (i != main && f->members[i].readable && one_column && s->size[0] == t->rows) {
             TRY(add_extra(f, &f->members[i], t));
         } else if (f->members[i].reason != NULL) { /* whoever asks for it learns why not */
             source_extra *extra = &t->extras[t->extra_count++];
@@ -620,39 +609,11 @@ nicest_status npy_header(byte_buffer *out, value_type type, const size_t *axes, 
 
 #ifndef NICEST_NO_ZIP
 
-/* 1980-01-01, the first day of zip: no clock is read. */
-static nicest_status add_packed(zip_t *zip, const zip_member *m)
-{
-    zip_source_t *source = zip_source_buffer(zip, m->bytes->data, m->bytes->size, 0);
-    TRY(check_memory(source));
-    zip_int64_t index = zip_file_add(zip, m->name, source, ZIP_FL_ENC_UTF_8);
-    if (index < 0) {
-        zip_source_free(source);
-        return fail_memory();
-    }
-    if (zip_set_file_compression(zip, (zip_uint64_t)index, ZIP_CM_DEFLATE, 6) != 0 ||
-        zip_file_set_dostime(zip, (zip_uint64_t)index, 0, 33, 0) != 0)
-        return fail(NICEST_E_IO, "zip: %s", zip_strerror(zip));
-    return NICEST_OK;
-}
-
-/* The finished archive lies in its source. */
-static nicest_status copy_source(byte_buffer *out, zip_source_t *source)
-{
-    zip_stat_t facts;
-    if (zip_source_stat(source, &facts) != 0 || zip_source_open(source) != 0)
-        return fail(NICEST_E_IO, "zip: %s", zip_error_strerror(zip_source_error(source)));
-    size_t size = (size_t)facts.size;
-    unsigned char *p = byte_buffer_take(out, size);
-    bool good = p != NULL && zip_source_read(source, p, size) == (zip_int64_t)size;
-    zip_source_close(source);
-    TRY(check_memory(p));
-    return good ? NICEST_OK : fail(NICEST_E_IO, "zip: the archive cannot be read back");
-}
-
+/* Members are of 1980-01-01, the first day of zip: no clock is read. */
 nicest_status zip_pack(byte_buffer *out, const zip_member *members, size_t count)
 {
     zip_error_t error;
+    zip_stat_t facts;
     zip_error_init(&error);
     zip_source_t *source = zip_source_buffer_create(NULL, 0, 0, &error);
     zip_t *zip =
@@ -663,16 +624,28 @@ nicest_status zip_pack(byte_buffer *out, const zip_member *members, size_t count
     }
     zip_error_fini(&error);
     zip_source_keep(source);
+    bool good = true;
+    for (size_t i = 0; good && i < count; i++) {
+        const zip_member *m = &members[i];
+        zip_source_t *bytes = zip_source_buffer(zip, m->bytes->data, m->bytes->size, 0);
+        zip_int64_t at = bytes != NULL ? zip_file_add(zip, m->name, bytes, ZIP_FL_ENC_UTF_8) : -1;
+        if (at < 0)
+            zip_source_free(bytes);
+        good = at >= 0 && zip_set_file_compression(zip, (zip_uint64_t)at, ZIP_CM_DEFLATE, 6) == 0 &&
+               zip_file_set_dostime(zip, (zip_uint64_t)at, 0, 33, 0) == 0;
+    }
     nicest_status status = NICEST_OK;
-    for (size_t i = 0; i < count && status == NICEST_OK; i++)
-        status = add_packed(zip, &members[i]);
-    if (status != NICEST_OK)
-        zip_discard(zip);
-    else if (zip_close(zip) != 0) {
+    if (!good || zip_close(zip) != 0) {
         status = fail(NICEST_E_IO, "zip: %s", zip_strerror(zip));
         zip_discard(zip);
-    } else {
-        status = copy_source(out, source);
+    } else if (zip_source_stat(source, &facts) != 0 || zip_source_open(source) != 0) {
+        status = fail(NICEST_E_IO, "zip: %s", zip_error_strerror(zip_source_error(source)));
+    } else { /* the finished archive lies in its source */
+        unsigned char *p = byte_buffer_take(out, (size_t)facts.size);
+        status = check_memory(p);
+        if (p != NULL && zip_source_read(source, p, facts.size) != (zip_int64_t)facts.size)
+            status = fail(NICEST_E_IO, "zip: the archive cannot be read back");
+        zip_source_close(source);
     }
     zip_source_free(source);
     return status;

@@ -88,21 +88,6 @@ static nicest_status keep_where_rows(choice *c)
     return c->kept > 0 ? NICEST_OK : selection_nothing(c->place, c->options->where);
 }
 
-static nicest_status take_labels(choice *c)
-{
-    if (c->chosen.label == NO_COLUMN)
-        return NICEST_OK;
-    c->table->labels = memory_new(c->table->rows, sizeof(double));
-    TRY(check_memory(c->table->labels));
-    read_column(c->table, c->chosen.label, c->table->labels);
-    size_t count;
-    char *const *words = words_of(c->table, c->chosen.label, &count);
-    if (words == NULL)
-        return NICEST_OK;
-    c->table->label_text_count = count;
-    return source_texts_copy(&c->table->label_texts, (const char *const *)words, count);
-}
-
 /* ---------------------------------------------------------------- columns */
 
 /* The chosen columns in their order. Extras are no neighbours of the data: then all are copied, one
@@ -186,7 +171,12 @@ static nicest_status apply(choice *c, slice part)
     }
     if (c->chosen.where != NO_COLUMN)
         TRY(keep_where_rows(c));
-    TRY(take_labels(c));
+    if (c->chosen.label != NO_COLUMN) {
+        char *const *words = words_of(t, c->chosen.label, &t->label_text_count);
+        TRY_NEW(t->labels, t->rows);
+        read_column(t, c->chosen.label, t->labels);
+        TRY(source_texts_copy(&t->label_texts, (const char *const *)words, t->label_text_count));
+    }
     TRY(take_columns(c));
     TRY(selection_picture(c->place, c->options, c->chosen.count - c->chosen.weighted, c->chosen.all,
                           size));

@@ -47,24 +47,6 @@ static void find_picture(source_table *t, const shape *s, bool *first)
     t->channels = (unsigned)channels;
 }
 
-/* Column number -> distance from the row's first value, the last axis running fastest, or the first
- * of a row where channels come first: a pixel's channels are neighbours. */
-static nicest_status find_offsets(source_table *t, const shape *s, const size_t *stride, bool first)
-{
-    static const size_t LAST_FIRST[] = {1, 3, 2};
-    TRY_NEW(t->offsets, t->columns);
-    for (size_t j = 0; j < t->columns; j++) {
-        size_t left = j, offset = 0;
-        for (size_t i = s->axes - 1, k = 0; i > 0; i--, k++) {
-            size_t axis = first ? LAST_FIRST[k] : i;
-            offset += left % s->size[axis] * stride[axis];
-            left /= s->size[axis];
-        }
-        t->offsets[j] = offset;
-    }
-    return NICEST_OK;
-}
-
 nicest_status shape_table(source_table *table, const shape *s, value_type type, bool fortran)
 {
     assert(s->axes >= 1 && s->axes <= SHAPE_MOST);
@@ -88,7 +70,19 @@ nicest_status shape_table(source_table *table, const shape *s, value_type type, 
     }
     table->row_stride = stride[0];
     table->column_stride = stride[1];
-    return s->axes > 2 ? find_offsets(table, s, stride, first) : NICEST_OK;
+    if (s->axes <= 2)
+        return NICEST_OK;
+    /* Column number -> distance from the row's first value, the last axis running fastest, or the
+     * first of a row where channels come first: a pixel's channels are neighbours. */
+    static const size_t LAST_FIRST[] = {1, 3, 2};
+    TRY_NEW(table->offsets, table->columns);
+    for (size_t j = 0; j < table->columns; j++)
+        for (size_t i = s->axes - 1, k = 0, left = j; i > 0; i--, k++) {
+            size_t axis = first ? LAST_FIRST[k] : i;
+            table->offsets[j] += left % s->size[axis] * stride[axis];
+            left /= s->size[axis];
+        }
+    return NICEST_OK;
 }
 
 void shape_swap(unsigned char *values, size_t count, size_t size)

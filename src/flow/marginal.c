@@ -392,25 +392,24 @@ static bool sound_knots(const curve *c)
     return sound;
 }
 
-static bool sound_column(const marginal *m, size_t j)
-{
-    const real *f = m->frame + j * FRAME, count = f[COUNT];
-    bool has_count = count > UNEVEN ? 4 * (count - UNEVEN + 1) <= (real)m->width
-                     : count >= 1   ? count <= (real)m->levels
-                                    : count <= -2 && -count <= (real)m->knots;
-    if (!has_count || count != (real)(int)count || !((double)f[UNIT] + (double)f[UNIT + 1] > 0))
-        return false;
-    curve c = curve_of(m, j);
-    double mass[2] = {c.levels ? edge_at(&c, 0) : 1, c.levels ? -edge_at(&c, c.levels) : 1};
-    return sound_tail(f + LOWER_TAIL, mass[0]) && sound_tail(f + UPPER_TAIL, mass[1]) &&
-           (c.levels ? sound_levels(&c) : sound_knots(&c));
-}
-
 static nicest_status marginal_check(const layer *self)
 {
-    for (size_t j = 0; j < self->columns; j++)
-        if (!sound_column((const marginal *)self, j))
+    const marginal *m = (const marginal *)self;
+    for (size_t j = 0; j < self->columns; j++) {
+        const real *f = m->frame + j * FRAME, count = f[COUNT];
+        bool sound = count > UNEVEN ? 4 * (count - UNEVEN + 1) <= (real)m->width
+                     : count >= 1   ? count <= (real)m->levels
+                                    : count <= -2 && -count <= (real)m->knots;
+        sound = sound && count == (real)(int)count && (double)f[UNIT] + (double)f[UNIT + 1] > 0;
+        if (sound) {
+            curve c = curve_of(m, j);
+            double mass[2] = {c.levels ? edge_at(&c, 0) : 1, c.levels ? -edge_at(&c, c.levels) : 1};
+            sound = sound_tail(f + LOWER_TAIL, mass[0]) && sound_tail(f + UPPER_TAIL, mass[1]) &&
+                    (c.levels ? sound_levels(&c) : sound_knots(&c));
+        }
+        if (!sound)
             return fail(NICEST_E_FORMAT, "the marginal of column %zu is not a density", j + 1);
+    }
     return NICEST_OK;
 }
 

@@ -14,23 +14,6 @@ enum { MOST_WIDTH = 1 << 16, MOST_HIDDEN = 64 };
 
 /* ------------------------------------------------------------------ grammar */
 
-/* "WIDTH" or "WIDTHxDEPTH" appended to the spec. */
-static bool parse_widths(char *item, mlp_spec *spec)
-{
-    size_t width, depth = 1;
-    char *times = strchr(item, 'x');
-    if (times) {
-        *times = 0;
-        if (!spec_count(times + 1, 1, MOST_HIDDEN, &depth))
-            return false;
-    }
-    if (!spec_count(item, 1, MOST_WIDTH, &width) || spec->hidden_count + depth > MOST_HIDDEN)
-        return false;
-    for (size_t i = 0; i < depth; i++)
-        spec->hidden[spec->hidden_count++] = width;
-    return true;
-}
-
 nicest_status mlp_parse_hidden(const char *text, mlp_spec *spec)
 {
     char copy[512], *rest = copy, *comma;
@@ -38,11 +21,18 @@ nicest_status mlp_parse_hidden(const char *text, mlp_spec *spec)
     if (!strcmp(text, "none"))
         return NICEST_OK;
     bool good = (size_t)snprintf(copy, sizeof copy, "%s", text) < sizeof copy;
-    do {
-        comma = good ? strchr(rest, ',') : NULL;
+    do { /* "WIDTH" or "WIDTHxDEPTH" */
+        size_t width, depth = 1;
+        comma = strchr(rest, ',');
         if (comma)
             *comma = 0;
-        good = good && parse_widths(rest, spec);
+        char *times = strchr(rest, 'x');
+        if (times)
+            *times = 0;
+        good = good && (!times || spec_count(times + 1, 1, MOST_HIDDEN, &depth)) &&
+               spec_count(rest, 1, MOST_WIDTH, &width) && spec->hidden_count + depth <= MOST_HIDDEN;
+        for (size_t i = 0; good && i < depth; i++)
+            spec->hidden[spec->hidden_count++] = width;
         rest = comma ? comma + 1 : rest;
     } while (comma && good);
     if (!good)

@@ -318,17 +318,6 @@ static double prove_by_theta(const prover *p, double *space, double *logp)
     return most;
 }
 
-static nicest_status prove_gradient(const prover *p, double *error)
-{
-    size_t count = p->f->tensors.trainable;
-    size_t most = count > p->width ? count : p->width;
-    OWNED_NEW(double *, space, 3 * most);
-    OWNED_NEW(double *, logp, p->subject->n);
-    double by_x = prove_by_x(p, space);
-    *error = count ? keep_larger(by_x, prove_by_theta(p, space, logp)) : by_x;
-    return NICEST_OK;
-}
-
 /* ------------------------------------------------------------------ the whole */
 
 static void prover_close(prover *p)
@@ -352,7 +341,12 @@ nicest_status proof_run(const proof_subject *s, uint64_t seed, int threads, proo
     TRY(flow_workspace_new(&p.score, p.f, FLOW_SCORE, 0, threads, false));
     TRY(flow_workspace_new(&p.learn, p.f, FLOW_LEARN, 1, 1, false));
     TRY(prove_logdet(&p, &found.logdet_error));
-    TRY(prove_gradient(&p, &found.gradient_error));
+    size_t count = p.f->tensors.trainable, most = count > p.width ? count : p.width;
+    OWNED_NEW(double *, space, 3 * most);
+    OWNED_NEW(double *, logp, s->n);
+    found.gradient_error = prove_by_x(&p, space);
+    if (count)
+        found.gradient_error = keep_larger(found.gradient_error, prove_by_theta(&p, space, logp));
     *out = found;
     return NICEST_OK;
 }

@@ -356,18 +356,6 @@ static nicest_status set_new(json_t *object, const char *name, json_t *value)
     return check_memory(value && json_object_set_new(object, name, value) == 0);
 }
 
-static nicest_status add_texts(json_t *header, const safetensors_text *texts, size_t count)
-{
-    json_t *metadata = json_object();
-    TRY(set_new(header, METADATA, metadata));
-    for (size_t i = 0; i < count; i++) {
-        if (!utf8_valid(texts[i].text))
-            return fail(NICEST_E_ARGUMENT, "the text '%.80s' is not UTF-8", texts[i].name);
-        TRY(set_new(metadata, texts[i].name, json_string(texts[i].text)));
-    }
-    return NICEST_OK;
-}
-
 static nicest_status add_tensor(json_t *header, const safetensors_tensor *t, size_t *end)
 {
     size_t bytes, begin = *end;
@@ -405,8 +393,14 @@ static nicest_status make_header(const safetensors_tensor *tensors, size_t count
     json_auto_t *header = json_object();
     size_t end = 0;
     TRY(check_memory(header));
+    json_t *metadata = text_count ? json_object() : NULL;
     if (text_count)
-        TRY(add_texts(header, texts, text_count));
+        TRY(set_new(header, METADATA, metadata));
+    for (size_t i = 0; i < text_count; i++) {
+        if (!utf8_valid(texts[i].text))
+            return fail(NICEST_E_ARGUMENT, "the text '%.80s' is not UTF-8", texts[i].name);
+        TRY(set_new(metadata, texts[i].name, json_string(texts[i].text)));
+    }
     for (size_t i = 0; i < count; i++)
         TRY(add_tensor(header, &tensors[i], &end));
     return dump_header(header, text, length);

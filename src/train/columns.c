@@ -330,27 +330,6 @@ static void add_log_density(void *context, const double *row)
     g->n++;
 }
 
-static nicest_status fit_rival(rival *g, entry *e, const nicest_data *train,
-                               const nicest_data *test, uint64_t seed)
-{
-    TRY(columns_measure(e, train, true, g->mean, g->scale));
-    for (size_t j = 0; j < g->d; j++) {
-        g->scale[j] = g->scale[j] > 0 ? g->scale[j] : 1;
-        g->log_scale += log(g->scale[j]);
-    }
-    row_pass fit = {e, train, {seed, RANDOM_INIT, UINT32_MAX - 2}, add_covariance, g};
-    TRY(run_row_pass(&fit));
-    /* A small ridge (1e-6 of the unit variance) keeps singular covariances usable. */
-    for (size_t i = 0; i < gaussian_packed(g->d); i++)
-        g->factor[i] /= (double)g->n;
-    for (size_t j = 0; j < g->d; j++)
-        g->factor[gaussian_column(g->d, j)] += 1e-6;
-    gaussian_factor(g->factor, g->d, 1e-6);
-    g->n = 0;
-    row_pass score = {e, test, {seed, RANDOM_SCORE, 0}, add_log_density, g};
-    return run_row_pass(&score);
-}
-
 /* Rows times columns squared, and columns, whose cube a factor takes: beyond these the comparison
  * is not worth its seconds. */
 static const double MOST_WORK = 4e9;
@@ -376,7 +355,22 @@ nicest_status columns_gaussian(const entry *e, const nicest_data *train, const n
                .work = block + 3 * d,
                .zero = block + 4 * d,
                .factor = block + 5 * d};
-    TRY(fit_rival(&g, &copy, train, test, seed));
+    TRY(columns_measure(&copy, train, true, g.mean, g.scale));
+    for (size_t j = 0; j < d; j++) {
+        g.scale[j] = g.scale[j] > 0 ? g.scale[j] : 1;
+        g.log_scale += log(g.scale[j]);
+    }
+    random_stream noise = {seed, RANDOM_INIT, UINT32_MAX - 2};
+    TRY(run_row_pass(&(row_pass){&copy, train, noise, add_covariance, &g}));
+    /* A small ridge (1e-6 of the unit variance) keeps singular covariances usable. */
+    for (size_t i = 0; i < gaussian_packed(d); i++)
+        g.factor[i] /= (double)g.n;
+    for (size_t j = 0; j < d; j++)
+        g.factor[gaussian_column(d, j)] += 1e-6;
+    gaussian_factor(g.factor, d, 1e-6);
+    g.n = 0;
+    noise = (random_stream){seed, RANDOM_SCORE, 0};
+    TRY(run_row_pass(&(row_pass){&copy, test, noise, add_log_density, &g}));
     *mean_logp = g.sum / (double)g.n;
     return NICEST_OK;
 }

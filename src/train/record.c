@@ -362,20 +362,6 @@ static nicest_status cut_log(FILE *file, const char *path, uint64_t size, const 
     return ftruncate(fileno(file), (off_t)s->log_bytes) == 0 ? NICEST_OK : fail_log(path);
 }
 
-/* What is there is replaced if it is an earlier log, and nothing else. */
-static nicest_status empty_log(FILE *file, const char *path)
-{
-    char start[sizeof LINE_START] = "";
-    rewind(file);
-    size_t size = fread(start, 1, sizeof LINE_START - 1, file);
-    if (ferror(file))
-        return fail_log(path);
-    if (size > 0 && strcmp(start, LINE_START))
-        return fail(NICEST_E_ARGUMENT,
-                    "%s: is there, and no log of training; name another file for the log", path);
-    return ftruncate(fileno(file), 0) == 0 ? NICEST_OK : fail_log(path);
-}
-
 nicest_status record_log_begin(const char *path, train_state *s, bool resumed)
 {
     FILE *file = fopen(path, "ab+");
@@ -386,9 +372,17 @@ nicest_status record_log_begin(const char *path, train_state *s, bool resumed)
     bool regular = status == NICEST_OK && S_ISREG(facts.st_mode);
     if (!regular || facts.st_size == 0 || !resumed) /* a pipe, a device, a new log */
         s->log_bytes = s->log_checksum = 0;
-    if (regular && !resumed)
-        status = empty_log(file, path);
-    else if (regular)
+    if (regular && !resumed) { /* an earlier log is replaced, and nothing else */
+        char start[sizeof LINE_START] = "";
+        rewind(file);
+        size_t size = fread(start, 1, sizeof LINE_START - 1, file);
+        if (!ferror(file) && size > 0 && strcmp(start, LINE_START))
+            status =
+                fail(NICEST_E_ARGUMENT,
+                     "%s: is there, and no log of training; name another file for the log", path);
+        else if (ferror(file) || ftruncate(fileno(file), 0) != 0)
+            status = fail_log(path);
+    } else if (regular)
         status = cut_log(file, path, (uint64_t)facts.st_size, s);
     if (fclose(file) != 0 && status == NICEST_OK)
         status = fail_log(path);
