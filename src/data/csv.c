@@ -798,25 +798,6 @@ static nicest_status cut(gathered *g, const csv_stream *s, slice part)
     return NICEST_OK;
 }
 
-/* What the columns are, and the label. */
-static nicest_status settle(source_table *t, csv_stream *s)
-{
-    column_kind kind = COLUMN_OF_NUMBERS;
-    TRY_NEW(t->kinds, t->columns);
-    for (size_t j = 0; j < t->columns; j++) {
-        char made[32];
-        const char *name = field_name(s, s->chosen.columns[j]);
-        snprintf(made, sizeof made, "x%zu", s->chosen.columns[j] + 1);
-        TRY(text_column_settle(&s->column[j], (double *)t->block + j, t->columns, t->rows, s->place,
-                               name != NULL ? name : made, &t->kinds[j]));
-    }
-    if (t->labels != NULL)
-        TRY(text_column_settle(&s->label, t->labels, 1, t->rows, s->place, "label", &kind));
-    OWNED char **words = kind.words;
-    t->label_text_count = kind.word_count;
-    return source_texts_copy(&t->label_texts, (const char *const *)words, kind.word_count);
-}
-
 /* Takes the blocks of `g`. */
 static nicest_status make_data(nicest_data **data, gathered *g, csv_stream *s,
                                const nicest_data_options *options)
@@ -845,7 +826,20 @@ static nicest_status make_data(nicest_data **data, gathered *g, csv_stream *s,
                           s->note != NULL && comma ? ", " : "", comma ? "decimal commas" : "");
         TRY(check_memory(table.note));
     }
-    TRY(settle(&table, s));
+    TRY_NEW(table.kinds, table.columns);
+    for (size_t j = 0; j < table.columns; j++) {
+        char made[32];
+        const char *name = field_name(s, s->chosen.columns[j]);
+        snprintf(made, sizeof made, "x%zu", s->chosen.columns[j] + 1);
+        TRY(text_column_settle(&s->column[j], (double *)table.block + j, table.columns, table.rows,
+                               s->place, name != NULL ? name : made, &table.kinds[j]));
+    }
+    column_kind label = COLUMN_OF_NUMBERS;
+    if (table.labels != NULL)
+        TRY(text_column_settle(&s->label, table.labels, 1, table.rows, s->place, "label", &label));
+    OWNED char **words = label.words;
+    table.label_text_count = label.word_count;
+    TRY(source_texts_copy(&table.label_texts, (const char *const *)words, label.word_count));
     TRY(selection_left(&table.left, &table.left_count, &s->chosen,
                        &(column_list){s->place, s->names, s->fields, s->fields}));
     return source_from_table(data, &table);

@@ -101,12 +101,15 @@ nicest_status idx_find_labels(char **labels, const char *path)
     return NICEST_OK;
 }
 
-/* A file of another length belongs to something else. */
-static nicest_status add_idx_labels(source_table *t, const char *path)
+nicest_status idx_load(source_table *t, const char *path)
 {
+    OWNED char *name = NULL;
     OWNED_BY(source_table_close) source_table labels = {0};
-    TRY(load(&labels, path));
-    if (labels.columns != 1 || labels.rows != t->rows)
+    TRY(load(t, path));
+    TRY(idx_find_labels(&name, path));
+    if (name != NULL)
+        TRY(load(&labels, name));
+    if (labels.columns != 1 || labels.rows != t->rows) /* those belong to something else */
         return NICEST_OK;
     TRY_NEW(t->extras, 1);
     t->extra_count = 1;
@@ -116,12 +119,4 @@ static nicest_status add_idx_labels(source_table *t, const char *path)
     source_table_column(&labels, 0, t->extras->values);
     t->labelled = true;
     return NICEST_OK;
-}
-
-nicest_status idx_load(source_table *table, const char *path)
-{
-    OWNED char *labels = NULL;
-    TRY(load(table, path));
-    TRY(idx_find_labels(&labels, path));
-    return labels != NULL ? add_idx_labels(table, labels) : NICEST_OK;
 }

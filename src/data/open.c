@@ -403,23 +403,6 @@ void nicest_reader_skip_bad(nicest_reader *reader, int skip)
         reader->skip_bad = skip != 0;
 }
 
-/* One row of the stream into `row`; *used: it counts. */
-static nicest_status next_of_stream(nicest_reader *reader, double *row, bool *used, size_t *skipped)
-{
-    bool got = true;
-    nicest_status status = csv_next(reader->stream, row, &got);
-    *used = false;
-    if (status == NICEST_E_FORMAT && reader->skip_bad) {
-        ++*skipped;
-        return NICEST_OK;
-    }
-    TRY(status);
-    long long number = got ? (long long)csv_row_number(reader->stream) : 0;
-    reader->ended = !got || (reader->part.given && number >= reader->part.end);
-    *used = !reader->ended && (!reader->part.given || number >= reader->part.first);
-    return NICEST_OK;
-}
-
 /* Rows before a line that fails come first, the failure with the next call, once: the stream stands
  * behind the line and may be read on. Rows that are there do not wait for those that are not. */
 static nicest_status next_of_pipe(nicest_reader *reader, size_t max, double *rows, size_t *got,
@@ -436,9 +419,17 @@ static nicest_status next_of_pipe(nicest_reader *reader, size_t max, double *row
     }
     while (status == NICEST_OK && count < max && !reader->ended &&
            !(count && csv_would_wait(reader->stream))) {
-        bool used;
-        status = next_of_stream(reader, rows + count * columns, &used, skipped);
-        count += status == NICEST_OK && used;
+        bool got_row = true;
+        status = csv_next(reader->stream, rows + count * columns, &got_row);
+        if (status == NICEST_E_FORMAT && reader->skip_bad) {
+            ++*skipped;
+            status = NICEST_OK;
+        } else if (status == NICEST_OK) {
+            const slice *part = &reader->part;
+            long long number = got_row ? (long long)csv_row_number(reader->stream) : 0;
+            reader->ended = !got_row || (part->given && number >= part->end);
+            count += !reader->ended && (!part->given || number >= part->first);
+        }
     }
     if (status != NICEST_OK && !count)
         return status;

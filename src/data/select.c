@@ -163,25 +163,6 @@ static nicest_status choose_columns(chooser *c, const column_list *list,
 
 /* ---------------------------------------------------------------- label and where */
 
-/* COLUMN=VALUE; a name may hold "=", so every place is tried. */
-static nicest_status choose_where(selection *s, const column_list *list,
-                                  const nicest_data_options *o)
-{
-    const char *where = o->where;
-    const char *first = strchr(where, '=');
-    if (first == NULL)
-        return fail(NICEST_E_ARGUMENT, "--where: '%s': expected COLUMN=VALUE", where);
-    for (const char *equals = first; equals != NULL && s->where == NO_COLUMN;
-         equals = strchr(equals + 1, '=')) {
-        TRY(find_column(list, "--where", where, (size_t)(equals - where), &s->where));
-        s->where_text = equals + 1;
-    }
-    if (s->where == NO_COLUMN && !o->beside)
-        return fail_unknown(list, "--where", where, (size_t)(first - where));
-    s->where_is_number = number_read(s->where_text, strlen(s->where_text), &s->where_number);
-    return NICEST_OK;
-}
-
 nicest_status selection_make(selection *s, const column_list *list,
                              const nicest_data_options *options)
 {
@@ -195,8 +176,21 @@ nicest_status selection_make(selection *s, const column_list *list,
         if (made.label == NO_COLUMN && !options->beside)
             return fail_unknown(list, "--label", options->label, length);
     }
-    if (options != NULL && options->where != NULL)
-        TRY(choose_where(&made, list, options));
+    if (options != NULL && options->where != NULL) {
+        const char *where = options->where, *first = strchr(where, '=');
+        if (first == NULL)
+            return fail(NICEST_E_ARGUMENT, "--where: '%s': expected COLUMN=VALUE", where);
+        /* a name may hold "=", so every place is tried */
+        for (const char *equals = first; equals != NULL && made.where == NO_COLUMN;
+             equals = strchr(equals + 1, '=')) {
+            TRY(find_column(list, "--where", where, (size_t)(equals - where), &made.where));
+            made.where_text = equals + 1;
+        }
+        if (made.where == NO_COLUMN && !options->beside)
+            return fail_unknown(list, "--where", where, (size_t)(first - where));
+        made.where_is_number =
+            number_read(made.where_text, strlen(made.where_text), &made.where_number);
+    }
     TRY(choose_columns(&(chooser){&made, taken}, list, options));
     *s = made;
     made.columns = NULL;

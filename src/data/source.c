@@ -201,16 +201,6 @@ void source_table_column(const source_table *table, size_t column, double *out)
                              table->rows, out, 1);
 }
 
-static bool is_dense(const source_table *t)
-{
-    size_t size = value_size(t->type);
-    for (size_t j = 0; t->offsets != NULL && j < t->columns; j++) {
-        if (t->offsets[j] != t->offsets[0] + j * size)
-            return false;
-    }
-    return t->offsets != NULL || t->column_stride == size || t->columns == 1;
-}
-
 nicest_status source_from_table(nicest_data **out, source_table *table)
 {
     OWNED_BY(source_table_close) source_table t = *table;
@@ -233,7 +223,10 @@ nicest_status source_from_table(nicest_data **out, source_table *table)
     data->rows = t.rows;
     extras_close(&t);
     body->table = t;
-    body->dense = is_dense(&t);
+    size_t size = value_size(t.type);
+    body->dense = t.offsets != NULL || t.column_stride == size || t.columns == 1;
+    for (size_t j = 0; t.offsets != NULL && j < t.columns; j++)
+        body->dense = body->dense && t.offsets[j] == t.offsets[0] + j * size;
     t = (source_table){0};
     atomic_init(&body->owners, 1);
     data->body = memory_take(&body);

@@ -311,21 +311,6 @@ static void load_row(const flow_workspace *w, const tile *t, size_t row, const d
     }
 }
 
-/* Rows of the tile from encoded ones; latent ones of a masked flow are put in the latent's order.
- */
-static void put_encoded(const flow_workspace *w, tile *t, size_t start, const double *rows,
-                        size_t count)
-{
-    const entry *e = &w->flow->entry;
-    if (!w->flow->order || w->job->input != FLOW_LATENT) {
-        state_put_rows(t->x, t->padded, start, rows, count, t->columns, e->width);
-        return;
-    }
-    for (size_t j = 0; j < t->columns; j++)
-        for (size_t r = 0; r < count; r++)
-            t->x[j * t->padded + start + r] = rows[r * e->width + w->flow->order[j]];
-}
-
 /* Rows start .. start+count-1 of what stands behind the values of encoded rows; unknown classes are
  * -1. Rows that do not count have zeros, and no class. */
 static void load_rest(const flow_workspace *w, tile *t, size_t start, size_t count,
@@ -388,7 +373,12 @@ void flow_load_tile(const flow_workspace *w, tile *t, size_t first, double *valu
         for (size_t i = 0; i < count; i++)
             load_row(w, t, first + start + i, from + i * e->columns, rows + i * e->width, noise);
         memset(rows + count * e->width, 0, (room - count) * e->width * sizeof *rows);
-        put_encoded(w, t, start, rows, room);
+        bool latent = w->flow->order && job->input == FLOW_LATENT; /* in the latent's order */
+        if (!latent)
+            state_put_rows(t->x, t->padded, start, rows, room, t->columns, e->width);
+        for (size_t j = 0; latent && j < t->columns; j++)
+            for (size_t r = 0; r < room; r++)
+                t->x[j * t->padded + start + r] = rows[r * e->width + w->flow->order[j]];
         if (e->mixed)
             load_rest(w, t, start, room, rows);
     }

@@ -124,27 +124,6 @@ static void fitting_close(fitting *f)
     memory_free(f->rest);
 }
 
-static nicest_status list_rows(fitting *f)
-{
-    const layer_start *s = f->start;
-    size_t wide = f->g->map.in, count = 0;
-    for (size_t i = 0; i < wide; i++)
-        for (size_t r = 0; r < f->n; r++)
-            count += s->context[i * s->n + r] != 0;
-    f->begin = memory_new(wide + 1, sizeof *f->begin);
-    f->row = memory_new(count, sizeof *f->row);
-    f->rest = memory_new(f->n, f->g->layer.columns * sizeof *f->rest);
-    TRY(check_memory(f->begin && f->row && f->rest));
-    count = 0;
-    for (size_t i = 0; i < wide; i++) {
-        for (size_t r = 0; r < f->n; r++)
-            if (s->context[i * s->n + r] != 0)
-                f->row[count++] = (uint32_t)r;
-        f->begin[i + 1] = count;
-    }
-    return NICEST_OK;
-}
-
 /* One coefficient after the other takes what the others leave; several times over. Infinite values
  * explain nothing. */
 static void fit_regression(void *context, int thread, size_t j)
@@ -177,10 +156,24 @@ static void fit_regression(void *context, int thread, size_t j)
 
 static nicest_status regression_start(layer *self, const layer_start *s)
 {
+    size_t wide = ((const regression *)self)->map.in, count = 0;
     OWNED_BY(fitting_close)
     fitting f = {
         .g = (const regression *)self, .start = s, .n = s->n < FITTED_ROWS ? s->n : FITTED_ROWS};
-    TRY(list_rows(&f));
+    for (size_t i = 0; i < wide; i++)
+        for (size_t r = 0; r < f.n; r++)
+            count += s->context[i * s->n + r] != 0;
+    f.begin = memory_new(wide + 1, sizeof *f.begin);
+    f.row = memory_new(count, sizeof *f.row);
+    f.rest = memory_new(f.n, self->columns * sizeof *f.rest);
+    TRY(check_memory(f.begin && f.row && f.rest));
+    count = 0;
+    for (size_t i = 0; i < wide; i++) {
+        for (size_t r = 0; r < f.n; r++)
+            if (s->context[i * s->n + r] != 0)
+                f.row[count++] = (uint32_t)r;
+        f.begin[i + 1] = count;
+    }
     parallel_for(s->threads, self->columns, fit_regression, &f);
     return NICEST_OK;
 }

@@ -153,8 +153,18 @@ static nicest_status start_layers(starter *s, flow *f, uint64_t seed, int thread
     return NICEST_OK;
 }
 
-static nicest_status start_from(flow *f, const flow_rows *rows, uint64_t seed, int threads)
+static void init_layers(flow *f, uint64_t seed)
 {
+    vector_fill(f->theta, 0, f->tensors.trainable);
+    for (size_t i = 0; i < f->spec.count; i++)
+        if (flow_class(f, i)->init)
+            flow_class(f, i)->init(f->spec.layers[i],
+                                   (random_stream){seed, RANDOM_INIT, (uint32_t)i});
+}
+
+nicest_status flow_init(flow *f, const flow_rows *rows, uint64_t seed, int threads)
+{
+    init_layers(f, seed);
     size_t d = f->spec.columns, categories = f->entry.categories;
     size_t most = START_CELLS / (d + categories + f->spec.context);
     most = most > 256 ? most : 256;
@@ -175,21 +185,6 @@ static nicest_status start_from(flow *f, const flow_rows *rows, uint64_t seed, i
                        .source = &s.chosen,
                        .noise = {seed, RANDOM_INIT, UINT32_MAX - 1}};
     return start_layers(&s, f, seed, threads);
-}
-
-static void init_layers(flow *f, uint64_t seed)
-{
-    vector_fill(f->theta, 0, f->tensors.trainable);
-    for (size_t i = 0; i < f->spec.count; i++)
-        if (flow_class(f, i)->init)
-            flow_class(f, i)->init(f->spec.layers[i],
-                                   (random_stream){seed, RANDOM_INIT, (uint32_t)i});
-}
-
-nicest_status flow_init(flow *f, const flow_rows *rows, uint64_t seed, int threads)
-{
-    init_layers(f, seed);
-    return start_from(f, rows, seed, threads);
 }
 
 /* Where a tensor of a layer that the closed form has, too, is there. */

@@ -372,20 +372,6 @@ static nicest_status add_tensor(json_t *header, const safetensors_tensor *t, siz
 }
 
 /* The header as text of *length bytes, padded with spaces to a multiple of 8. */
-static nicest_status dump_header(const json_t *header, char **text, size_t *length)
-{
-    size_t used = json_dumpb(header, NULL, 0, JSON_COMPACT);
-    size_t padded = (used + LENGTH_BYTES - 1) / LENGTH_BYTES * LENGTH_BYTES;
-    TRY(check_memory(used > 0));
-    TRY(require(padded <= MOST_HEADER, "the header would be longer than 100 MB"));
-    *text = memory_new(padded, 1);
-    TRY(check_memory(*text));
-    json_dumpb(header, *text, used, JSON_COMPACT);
-    memset(*text + used, ' ', padded - used);
-    *length = padded;
-    return NICEST_OK;
-}
-
 static nicest_status make_header(const safetensors_tensor *tensors, size_t count,
                                  const safetensors_text *texts, size_t text_count, char **text,
                                  size_t *length)
@@ -403,7 +389,15 @@ static nicest_status make_header(const safetensors_tensor *tensors, size_t count
     }
     for (size_t i = 0; i < count; i++)
         TRY(add_tensor(header, &tensors[i], &end));
-    return dump_header(header, text, length);
+    size_t used = json_dumpb(header, NULL, 0, JSON_COMPACT);
+    size_t padded = (used + LENGTH_BYTES - 1) / LENGTH_BYTES * LENGTH_BYTES;
+    TRY(check_memory(used > 0));
+    TRY(require(padded <= MOST_HEADER, "the header would be longer than 100 MB"));
+    TRY_NEW(*text, padded);
+    json_dumpb(header, *text, used, JSON_COMPACT);
+    memset(*text + used, ' ', padded - used);
+    *length = padded;
+    return NICEST_OK;
 }
 
 /* Where the bytes go: a file, or memory that is large enough. */

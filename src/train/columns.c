@@ -246,17 +246,21 @@ static void add_row(void *context, const double *row)
     }
 }
 
-static nicest_status finish_moments(const moments *m, const nicest_data *data, double *mean,
-                                    double *deviation)
+nicest_status columns_measure(entry *e, const nicest_data *data, bool centred, double *mean,
+                              double *deviation)
 {
-    for (size_t j = 0; j < m->d; j++) {
+    assert(e->columns == nicest_data_columns(data));
+    size_t d = e->columns;
+    OWNED_NEW(double *, block, 4 * d);
+    moments m = {e, d, block, block + d, block + 2 * d, block + 3 * d};
+    TRY(run_row_pass(&(row_pass){e, data, {1, RANDOM_INIT, UINT32_MAX - 2}, add_row, &m}));
+    for (size_t j = 0; j < d; j++) {
         mean[j] = 0;
         deviation[j] = 1;
-        if (m->e->column[j].role != ENTRY_VALUE)
+        if (e->column[j].role != ENTRY_VALUE)
             continue;
-        double centre = m->sum[j] / m->n[j];
-        double variance = m->square[j] / m->n[j] - centre * centre;
-        mean[j] = m->pivot[j] + centre;
+        double centre = m.sum[j] / m.n[j], variance = m.square[j] / m.n[j] - centre * centre;
+        mean[j] = m.pivot[j] + centre;
         deviation[j] = variance < 0 ? 0 : sqrt(variance); /* NaN stays: squares may overflow */
         /* A column that no arithmetic of ours can hold is refused by its name. */
         const char *name = nicest_data_column_name(data, j);
@@ -271,18 +275,6 @@ static nicest_status finish_moments(const moments *m, const nicest_data *data, d
                         "precision can tell apart; subtract an offset or scale the column",
                         name, deviation[j], mean[j]);
     }
-    return NICEST_OK;
-}
-
-nicest_status columns_measure(entry *e, const nicest_data *data, bool centred, double *mean,
-                              double *deviation)
-{
-    assert(e->columns == nicest_data_columns(data));
-    size_t d = e->columns;
-    OWNED_NEW(double *, block, 4 * d);
-    moments m = {e, d, block, block + d, block + 2 * d, block + 3 * d};
-    TRY(run_row_pass(&(row_pass){e, data, {1, RANDOM_INIT, UINT32_MAX - 2}, add_row, &m}));
-    TRY(finish_moments(&m, data, mean, deviation));
     for (size_t j = 0; j < d; j++) {
         bool given = e->column[j].given > 0 && e->column[j].role == ENTRY_VALUE;
         e->column[j].centre = centred || given ? mean[j] : 0;

@@ -301,22 +301,6 @@ static nicest_status fail_log(const char *path)
     return fail(NICEST_E_IO, "%s: the log cannot be written: %s", path, strerror(errno));
 }
 
-/* Checksum of the file's first bytes. */
-static bool checksum_of(FILE *file, uint64_t wanted, uint32_t *sum)
-{
-    unsigned char piece[4096];
-    *sum = 0;
-    rewind(file);
-    while (wanted > 0) {
-        size_t size = wanted < sizeof piece ? (size_t)wanted : sizeof piece;
-        if (fread(piece, 1, size, file) != size)
-            return false;
-        *sum = file_crc32_more(*sum, piece, size);
-        wanted -= size;
-    }
-    return true;
-}
-
 static const char LINE_START[] = "{\"step\":";
 
 /* Whether all that follows are log lines of later steps; the last may be half written. */
@@ -347,8 +331,14 @@ static nicest_status cut_log(FILE *file, const char *path, uint64_t size, const 
                     "%s: the log has %llu bytes and had %llu at the checkpoint: lines "
                     "are missing; name another log",
                     path, (unsigned long long)size, (unsigned long long)s->log_bytes);
-    if (!checksum_of(file, s->log_bytes, &sum))
-        return fail_log(path);
+    rewind(file);
+    for (uint64_t left = s->log_bytes, some; left > 0; left -= some) {
+        unsigned char piece[4096];
+        some = left < sizeof piece ? left : sizeof piece;
+        if (fread(piece, 1, (size_t)some, file) != some)
+            return fail_log(path);
+        sum = file_crc32_more(sum, piece, (size_t)some);
+    }
     if (sum != s->log_checksum)
         return fail(NICEST_E_MISMATCH,
                     "%s: is not the log of this run: its first %llu bytes are not those "

@@ -90,25 +90,6 @@ static nicest_status look_at_rows(looks *all, const nicest_data *data, bool of_w
     return NICEST_OK;
 }
 
-static nicest_status looks_open(looks *all, const nicest_data *train, const nicest_data *data)
-{
-    *all = (looks){.columns = nicest_data_columns(train)};
-    all->column = memory_new(all->columns, sizeof *all->column);
-    TRY(check_memory(all->column));
-    for (size_t j = 0; j < all->columns; j++) {
-        look *l = &all->column[j];
-        size_t count = 0;
-        nicest_data_column_words(train, j, &count);
-        l->words = nicest_data_column_kind(train, j) == NICEST_CATEGORY;
-        l->room = l->words ? count + 1 : MOST_LEVELS;
-        l->level = memory_new(l->room + 1, sizeof *l->level);
-        l->count = memory_new(l->room + 1, sizeof *l->count);
-        TRY(check_memory(l->level && l->count));
-    }
-    TRY(look_at_rows(all, data, false));
-    return look_at_rows(all, train, true);
-}
-
 /* ------------------------------------------------------------------ one column */
 
 /* A table that grows column by column. */
@@ -413,7 +394,19 @@ nicest_status roles_choose(entry *e, const nicest_data *train, const nicest_data
                  .absence = absence,
                  .said = said};
     size_t room = 0, used = 0;
-    TRY(looks_open(&c.looks, train, all));
+    c.looks.columns = nicest_data_columns(train);
+    TRY_NEW(c.looks.column, c.looks.columns);
+    for (size_t j = 0; j < c.looks.columns; j++) {
+        look *l = &c.looks.column[j];
+        size_t count = 0;
+        nicest_data_column_words(train, j, &count);
+        l->words = nicest_data_column_kind(train, j) == NICEST_CATEGORY;
+        l->room = l->words ? count + 1 : MOST_LEVELS;
+        TRY_NEW(l->level, l->room + 1);
+        TRY_NEW(l->count, l->room + 1);
+    }
+    TRY(look_at_rows(&c.looks, all, false));
+    TRY(look_at_rows(&c.looks, train, true));
     for (size_t j = 0; j < c.looks.columns; j++)
         room += c.looks.column[j].levels + 2;
     TRY_NEW(c.table, room);

@@ -145,20 +145,6 @@ static nicest_status split_valid(trainer *t, const nicest_data *data, bool calib
     return split_take(&t->rows.held_out, &s, data, stop, held_out, true);
 }
 
-static nicest_status split_rows(trainer *t, const nicest_data *train, const nicest_data *valid)
-{
-    const nicest_train_options *o = &t->options;
-    TRY(check_share("share of validation rows", o->valid_share));
-    TRY(check_share("share of calibration rows", o->calibration_share));
-    TRY(split_training(t, train, valid != NULL, o->valid_share, o->calibration_share));
-    if (valid) /* by default some of it calibrates */
-        TRY(split_valid(t, valid, !(o->calibration_share <= 0)));
-    words_add(&t->said, "rows: %zu to train, %zu to stop early, %zu to calibrate",
-              nicest_data_rows(t->rows.train), nicest_data_rows(t->rows.valid),
-              nicest_data_rows(t->rows.held_out));
-    return NICEST_OK;
-}
-
 const trainer_rows *trainer_parts(const nicest_trainer *t, const nicest_train_options **options)
 {
     *options = &t->options;
@@ -438,7 +424,15 @@ static nicest_status prepare_training(trainer *t, const nicest_data *train,
         spec_close(&parsed);
     }
     t->holes = !height && (masked || (!t->options.spec && !t->options.init));
-    TRY(split_rows(t, train, valid));
+    const nicest_train_options *o = &t->options;
+    TRY(check_share("share of validation rows", o->valid_share));
+    TRY(check_share("share of calibration rows", o->calibration_share));
+    TRY(split_training(t, train, valid != NULL, o->valid_share, o->calibration_share));
+    if (valid) /* by default some of it calibrates */
+        TRY(split_valid(t, valid, !(o->calibration_share <= 0)));
+    words_add(&t->said, "rows: %zu to train, %zu to stop early, %zu to calibrate",
+              nicest_data_rows(t->rows.train), nicest_data_rows(t->rows.valid),
+              nicest_data_rows(t->rows.held_out));
     recipe_data shape = {.rows = nicest_data_rows(t->rows.train), .height = height, .width = width};
     t->mean = memory_new(2 * d, sizeof *t->mean);
     TRY(check_memory(t->mean));
@@ -894,14 +888,29 @@ nicest_status nicest_trainer_progress(nicest_trainer *t, nicest_progress *progre
 
 /* ------------------------------------------------------------------ the result */
 
+/* Schema, arrays and record; what the columns are, and which ones training left out. */
 static nicest_status describe_model(trainer *t, nicest_model *model)
 {
-    const nicest_data *data = t->rows.train;
-    size_t d = nicest_data_columns(data);
+    const nicest_data *data = t->rows.train, *given = t->given;
+    size_t d = nicest_data_columns(data), n = nicest_data_columns(given), count, left_out = 0;
+    char *const *before = source_left(given, &count);
     unsigned height, width, channels;
     OWNED_NEW(const char **, names, d);
-    for (size_t j = 0; j < d; j++)
+    OWNED_NEW(const char **, left, count + n);
+    OWNED_NEW(column_kind *, kinds, d); /* borrowed ones */
+    for (size_t j = 0; j < d; j++) {
         names[j] = nicest_data_column_name(data, j);
+        kinds[j] = *source_kind(data, j);
+    }
+    for (; left_out < count; left_out++)
+        left[left_out] = before[left_out];
+    for (size_t j = 0, i = 0; j < n; j++) {
+        const char *name = nicest_data_column_name(given, j);
+        if (i < d && !strcmp(name, names[i]))
+            i++;
+        else
+            left[left_out++] = name;
+    }
     nicest_data_image(data, &height, &width, &channels);
     TRY(model_set_schema(model, names, height, width, channels, nicest_data_type(data)));
     TRY(model_set_array(model, "columns.mean", t->mean, d));
@@ -910,7 +919,8 @@ static nicest_status describe_model(trainer *t, nicest_model *model)
         record_training(&t->state, &t->recipe, &t->options, &t->result,
                         nicest_data_rows(t->rows.valid), nicest_data_rows(t->rows.held_out));
     TRY(check_memory(record));
-    return model_set_entry(model, MODEL_TRAINING, record);
+    TRY(model_set_entry(model, MODEL_TRAINING, record));
+    return model_set_columns(model, kinds, left, left_out);
 }
 
 /* Of the weights that are in place now; logp: what they were judged by. */
@@ -943,28 +953,6 @@ static nicest_status fill_result(trainer *t, double logp)
                 : NICEST_OK;
 }
 
-/* What the columns are, and which ones training left out. */
-static nicest_status describe_columns(const trainer *t, nicest_model *model)
-{
-    const nicest_data *data = t->rows.train, *given = t->given;
-    size_t d = nicest_data_columns(data), n = nicest_data_columns(given), count, left_out = 0;
-    char *const *before = source_left(given, &count);
-    OWNED_NEW(const char **, left, count + n);
-    OWNED_NEW(column_kind *, kinds, d); /* borrowed ones */
-    for (size_t i = 0; i < count; i++)
-        left[left_out++] = before[i];
-    for (size_t j = 0, i = 0; j < n; j++) {
-        const char *name = nicest_data_column_name(given, j);
-        if (i < d && !strcmp(name, nicest_data_column_name(data, i)))
-            i++;
-        else
-            left[left_out++] = name;
-    }
-    for (size_t j = 0; j < d; j++)
-        kinds[j] = *source_kind(data, j);
-    return model_set_columns(model, kinds, left, left_out);
-}
-
 /* A model of the weights that are in place now. */
 static void drop_model(nicest_model **model)
 {
@@ -982,7 +970,7 @@ static nicest_status make_model(trainer *t, double logp, nicest_model **model)
     t->result.chosen = t->said.text;
     TRY(model_say(made, t->said.text));
     TRY(describe_model(t, made));
-    TRY(describe_columns(t, made));
+
     t->result.chosen = model_said(made);
     *model = memory_take(&made);
     return NICEST_OK;
