@@ -14,7 +14,6 @@
 #include <unistd.h>
 
 #include "apply/bench.h"
-#include "apply/peak.h"
 #include "base/memory.h"
 #include "base/parallel.h"
 #include "base/random.h"

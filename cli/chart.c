@@ -114,14 +114,10 @@ static void draw_text(const canvas *c, double x, double y, double size, anchor a
 enum { FITTED = 512 };
 static const char *fitted(const canvas *c, double size, double room, const char *text, char *out)
 {
-    static const char stranger[] = "\xef\xbf\xbd", more[] = "\xe2\x80\xa6";
+    static const char more[] = "\xe2\x80\xa6";
     size_t used = 0;
-    while (*text && used < FITTED - 8) {
-        size_t length = letter_bytes(text);
-        memcpy(out + used, length ? text : stranger, length ? length : 3);
-        used += length ? length : 3;
-        text += length ? length : 1;
-    }
+    while (*text && used < FITTED - 8)
+        used += next_letter(&text, out + used);
     strcpy(out + used, *text ? more : "");
     while (used && text_width(c, size, out) > room) {
         while (used && ((unsigned char)out[--used] & 0xc0) == 0x80)
@@ -136,6 +132,12 @@ static void draw_line(const canvas *c, double x1, double y1, double x2, double y
     cairo_move_to(c->cr, x1, y1);
     cairo_line_to(c->cr, x2, y2);
     cairo_stroke(c->cr);
+}
+
+static void set_dash(const canvas *c, bool dashed)
+{
+    static const double dashes[] = {5, 4};
+    cairo_set_dash(c->cr, dashes, dashed ? 2 : 0, 0);
 }
 
 /* ------------------------------------------------------------------ axes */
@@ -434,14 +436,13 @@ static void draw_dots(const area *a, const series *s)
 
 static void draw_curve(const area *a, const series *s)
 {
-    static const double dashes[] = {5, 4};
     cairo_t *cr = a->c->cr;
     bool down = false;
     use_ink(a->c, s->ink, 1);
     cairo_set_line_width(cr, 1.8);
     cairo_set_line_cap(cr, CAIRO_LINE_CAP_BUTT);
     cairo_set_line_join(cr, CAIRO_LINE_JOIN_ROUND);
-    cairo_set_dash(cr, dashes, s->dashed ? 2 : 0, 0);
+    set_dash(a->c, s->dashed);
     for (size_t i = 0; i < s->n; i++) {
         double x = at_x(a, series_value(s, s->x, i)), y = at_y(a, series_value(s, s->y, i));
         if (seen(s, i) && down)
@@ -451,7 +452,7 @@ static void draw_curve(const area *a, const series *s)
         down = seen(s, i);
     }
     cairo_stroke(cr);
-    cairo_set_dash(cr, NULL, 0, 0);
+    set_dash(a->c, false);
     for (size_t i = 0; i < s->n && (s->markers || s->n == 1); i++)
         if (seen(s, i)) {
             draw_dot(a, at_x(a, series_value(s, s->x, i)), at_y(a, series_value(s, s->y, i)), 3);
@@ -517,18 +518,17 @@ static void draw_series(const area *a, size_t k)
     } break;
     case SERIES_VERTICAL:
     case SERIES_HORIZONTAL: {
-        static const double dashes[] = {5, 4};
         bool across = s->kind == SERIES_HORIZONTAL;
         if (isfinite(s->at[across])) {
             double at = across ? at_y(a, s->at[1]) : at_x(a, s->at[0]);
             use_ink(a->c, s->ink, 1);
             cairo_set_line_width(a->c->cr, 1.6);
-            cairo_set_dash(a->c->cr, dashes, 2, 0);
+            set_dash(a->c, true);
             if (across)
                 draw_line(a->c, a->left, at, a->left + a->width, at);
             else
                 draw_line(a->c, at, a->top, at, a->top + a->height);
-            cairo_set_dash(a->c->cr, NULL, 0, 0);
+            set_dash(a->c, false);
         }
     } break;
     case SERIES_MARK:
@@ -655,7 +655,6 @@ static double flow_next(flow *f, double width)
 
 static void draw_swatch(const canvas *c, const series *s, double x, double y)
 {
-    static const double dashes[] = {5, 3};
     bool box = s->kind == SERIES_HISTOGRAM || s->kind == SERIES_BAND;
     bool dash = s->dashed || s->kind == SERIES_VERTICAL || s->kind == SERIES_HORIZONTAL;
     if (s->kind == SERIES_MARK) {
@@ -670,12 +669,12 @@ static void draw_swatch(const canvas *c, const series *s, double x, double y)
         cairo_fill(c->cr);
         return;
     }
-    cairo_set_dash(c->cr, dashes, dash ? 2 : 0, 0);
+    set_dash(c, dash);
     if (s->kind == SERIES_DOTS)
         draw_line(c, x + 9, y - 4, x + 9.01, y - 4);
     else
         draw_line(c, x, y - 4, x + 18, y - 4);
-    cairo_set_dash(c->cr, NULL, 0, 0);
+    set_dash(c, false);
 }
 
 /* Names of what is drawn, wrapped; returns the next free line. draw: else only measured. */
@@ -1095,55 +1094,36 @@ double picture_scale(const shared_settings *shared)
     return shared->scale > 0 ? shared->scale : 2;
 }
 
-static void save_bytes(const page *bytes, const char *path)
-{
-    polite_begin();
-    nicest_status status = nicest_file_write(path, bytes->text, bytes->used);
-    polite_end();
-    need(status);
-}
-
 void chart_save(const chart *ch, const shared_settings *shared, const char *path)
 {
     canvas c = {.theme = THEMES[shared->theme && !strcmp(shared->theme, "dark")]};
     double width = ch->width > 0 ? ch->width : 640, height = height_of(ch, width, MARGIN);
     double scale = picture_scale(shared);
+    bool pdf = has_extension(path, ".pdf");
     page bytes = {0};
     if (width * scale > 32000 || height * scale > 32000)
         refuse(STATUS_FAILED, "%s: would be %.0f x %.0f pixels, which is too large; ask for less",
                path, width * scale, height * scale);
     if (has_extension(path, ".svg")) {
         bytes = svg_of(ch, width, height, &c);
-        save_bytes(&bytes, path);
-    } else if (has_extension(path, ".pdf")) {
+    } else {
         cairo_surface_t *s =
-            cairo_pdf_surface_create_for_stream(collect_bytes, &bytes, width, height);
-        cairo_pdf_surface_set_metadata(s, CAIRO_PDF_METADATA_CREATE_DATE, NULL); /* same bytes */
-        draw_all(s, ch, width, height, &c, 1);
+            pdf ? cairo_pdf_surface_create_for_stream(collect_bytes, &bytes, width, height)
+                : cairo_image_surface_create(CAIRO_FORMAT_RGB24, (int)lrint(width * scale),
+                                             (int)lrint(height * scale));
+        if (pdf)
+            cairo_pdf_surface_set_metadata(s, CAIRO_PDF_METADATA_CREATE_DATE,
+                                           NULL); /* same bytes */
+        draw_all(s, ch, width, height, &c, pdf ? 1 : scale);
+        if (!pdf)
+            cairo_surface_write_to_png_stream(s, collect_bytes, &bytes);
         cairo_surface_finish(s);
         cairo_surface_destroy(s);
-        save_bytes(&bytes, path);
-    } else {
-        cairo_surface_t *s = cairo_image_surface_create(
-            CAIRO_FORMAT_RGB24, (int)lrint(width * scale), (int)lrint(height * scale));
-        draw_all(s, ch, width, height, &c, scale);
-        nicest_image image;
-        const unsigned char *data = cairo_image_surface_get_data(s);
-        size_t stride = (size_t)cairo_image_surface_get_stride(s);
-        need(nicest_image_new(&image, (unsigned)cairo_image_surface_get_width(s),
-                              (unsigned)cairo_image_surface_get_height(s), 3));
-        for (size_t j = 0; j < image.height; j++)
-            for (size_t i = 0; i < image.width; i++) {
-                uint32_t word;
-                memcpy(&word, data + j * stride + 4 * i, 4);
-                for (size_t k = 0; k < 3; k++)
-                    image.pixels[3 * (j * image.width + i) + k] =
-                        (unsigned char)(word >> (16 - 8 * k));
-            }
-        save_image(&image, path);
-        nicest_image_free(&image);
-        cairo_surface_destroy(s);
     }
+    polite_begin();
+    nicest_status status = nicest_file_write(path, bytes.text, bytes.used);
+    polite_end();
+    need(status);
     block_free(bytes.text);
 }
 

@@ -151,9 +151,10 @@ static void refuse_clash(const command *c, const named_file *written, const name
                spoken(other->option, theirs, sizeof theirs));
 }
 
-/* Data may go to standard output: -o of the commands that say it, and one table beside it. */
-static void refuse_dashes(const command *c, const void *settings)
+void refuse_clashes(const command *c, const void *settings)
 {
+    named_file files[MOST_FILES];
+    /* Data may go to standard output: -o of the commands that say it, and one table beside it. */
     char shown[64];
     for (const option *const *table = c->tables; *table; table++)
         for (const option *o = *table; o->name; o++) {
@@ -162,12 +163,6 @@ static void refuse_dashes(const command *c, const void *settings)
                 refuse(STATUS_USAGE, "%s: %s -: cannot go to standard output; name a file", c->name,
                        spoken(o, shown, sizeof shown));
         }
-}
-
-void refuse_clashes(const command *c, const void *settings)
-{
-    named_file files[MOST_FILES];
-    refuse_dashes(c, settings);
     size_t count = collect_files(c, settings, files);
     for (size_t i = 0; i < count; i++)
         for (size_t j = 0; files[i].option->written && j < count; j++)

@@ -42,9 +42,9 @@ typedef struct density_map {
     double integral;
 } density_map;
 
-/* The one or two columns that the density is of. */
-static density_map free_columns(const density_settings *s, const nicest_model *model)
+static density_map measure_grid(const density_settings *s, const nicest_model *model, bool picture)
 {
+    /* The one or two columns that the density is of. */
     density_map m = {0};
     for (size_t j = 0; j < nicest_model_columns(model); j++) {
         if (nicest_model_given(model, j))
@@ -58,12 +58,6 @@ static density_map free_columns(const density_settings *s, const nicest_model *m
     if (m.d == 1 && s->grid.height > 1)
         refuse(STATUS_USAGE, "density: --grid: %s has one column; wanted 1x%u, not %ux%u", s->model,
                s->grid.width, s->grid.height, s->grid.width);
-    return m;
-}
-
-static density_map measure_grid(const density_settings *s, const nicest_model *model, bool picture)
-{
-    density_map m = free_columns(s, model);
     size_t all = nicest_model_columns(model);
     OWNED_BLOCK double *given = read_given(model, s->given, "density");
     if (m.d < all && !given)

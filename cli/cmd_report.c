@@ -113,20 +113,6 @@ static material gather_material(const report_settings *s)
     return m;
 }
 
-static void release_material(material *m)
-{
-    json_decref(m->training);
-    block_free(m->rows);
-    block_free(m->some);
-    block_free(m->logp);
-    block_free(m->samples);
-    block_free(m->samples_logp);
-    block_free(m->order);
-    block_free(m->apart);
-    nicest_data_free(m->data);
-    nicest_model_free(m->model);
-}
-
 static const char *name_of_column(const material *m, size_t j)
 {
     const char *name = nicest_model_column_name(m->model, j);
@@ -797,7 +783,16 @@ static int report_run(void *settings)
                          "rows", (json_int_t)m.n, "mean", json_figure(m.sum.mean), "sem",
                          json_figure(standard_error(m.logp, NULL, m.n)), "seconds",
                          clock_seconds() - started));
-    release_material(&m);
+    json_decref(m.training);
+    block_free(m.rows);
+    block_free(m.some);
+    block_free(m.logp);
+    block_free(m.samples);
+    block_free(m.samples_logp);
+    block_free(m.order);
+    block_free(m.apart);
+    nicest_data_free(m.data);
+    nicest_model_free(m.model);
     return STATUS_DONE;
 }
 

@@ -327,18 +327,6 @@ void say_labels(const shared_settings *shared, const nicest_data *data, const ch
 
 /* ------------------------------------------------------------------ corruptions */
 
-static void check_kind(const char *what, const char *kind)
-{
-    const char *const *names = nicest_corruption_names();
-    char list[256];
-    size_t count = options_list(names, kind, list, sizeof list);
-    const char *nearest = count ? options_nearest(kind, names, count) : NULL;
-    if (nearest)
-        refuse(STATUS_USAGE, "%s: unknown kind '%s'; did you mean %s?", what, kind, nearest);
-    if (count)
-        refuse(STATUS_USAGE, "%s: unknown kind '%s'; there are %s", what, kind, list);
-}
-
 void corruption_parse(corruption *c, const char *what, const char *text)
 {
     char levels[512];
@@ -347,7 +335,14 @@ void corruption_parse(corruption *c, const char *what, const char *text)
         refuse(STATUS_USAGE, "%s: '%s' is not KIND=LEVEL", what, text);
     *c = (corruption){.other = at ? at + 1 : NULL};
     snprintf(c->kind, sizeof c->kind, "%.*s", (int)(equals - text), text);
-    check_kind(what, c->kind);
+    const char *const *names = nicest_corruption_names();
+    char list[256];
+    size_t count = options_list(names, c->kind, list, sizeof list);
+    const char *nearest = count ? options_nearest(c->kind, names, count) : NULL;
+    if (nearest)
+        refuse(STATUS_USAGE, "%s: unknown kind '%s'; did you mean %s?", what, c->kind, nearest);
+    if (count)
+        refuse(STATUS_USAGE, "%s: unknown kind '%s'; there are %s", what, c->kind, list);
     size_t length = at ? (size_t)(at - equals) - 1 : strlen(equals + 1);
     if (length >= sizeof levels)
         refuse(STATUS_USAGE, "%s: too many levels", what);

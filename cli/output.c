@@ -92,7 +92,7 @@ void count_text(size_t count, char *text, size_t size)
     text[used] = 0;
 }
 
-size_t letter_bytes(const char *text)
+static size_t letter_bytes(const char *text)
 {
     const unsigned char *c = (const unsigned char *)text;
     size_t length = c[0] < 0x80 ? 1 : c[0] >= 0xf0 ? 4 : c[0] >= 0xe0 ? 3 : 2;
@@ -107,6 +107,14 @@ size_t letter_bytes(const char *text)
     }
     bool surrogate = code >= 0xd800 && code <= 0xdfff;
     return code < least[length] || surrogate || code > 0x10ffff ? 0 : length;
+}
+
+size_t next_letter(const char **text, char *out)
+{
+    size_t length = letter_bytes(*text);
+    memcpy(out, length ? *text : "\xef\xbf\xbd", length ? length : 3); /* U+FFFD */
+    *text += length ? length : 1;
+    return length ? length : 3;
 }
 
 /* ------------------------------------------------------------------ progress */
@@ -195,17 +203,11 @@ json_t *json_figure(double value)
 
 json_t *json_words(const char *text)
 {
-    static const char stranger[] = "\xef\xbf\xbd"; /* U+FFFD */
     OWNED_BLOCK char *clean = block_new(strlen(text) * 3 + 1, 1);
     size_t used = 0;
-    while (*text) {
-        size_t length = letter_bytes(text);
-        memcpy(clean + used, length ? text : stranger, length ? length : 3);
-        used += length ? length : 3;
-        text += length ? length : 1;
-    }
-    json_t *words = json_stringn(clean, used);
-    return words;
+    while (*text)
+        used += next_letter(&text, clean + used);
+    return json_stringn(clean, used);
 }
 
 /* jansson does not notice everywhere that its memory ran out: what it could need must be there. */
@@ -526,12 +528,6 @@ void save_data(const nicest_data *data, const char *path)
         fflush(stdout); /* the library writes to the same place */
     polite_begin();
     saved(nicest_data_save(data, path));
-}
-
-void save_image(const nicest_image *image, const char *path)
-{
-    polite_begin();
-    saved(nicest_image_write(image, path));
 }
 
 void save_model(const nicest_model *model, const char *path)

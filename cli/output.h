@@ -21,8 +21,9 @@ void duration_text(double seconds, char *text, size_t size);
 void number_text(double value, char *text, size_t size);
 /* 19158352 -> "19,158,352" */
 void count_text(size_t count, char *text, size_t size);
-/* Bytes of the UTF-8 character that text begins with; 0 where its first byte begins none. */
-size_t letter_bytes(const char *text);
+/* Moves past the UTF-8 character that *text begins with, or a byte that begins none, which becomes
+ * U+FFFD: into out[4], and its bytes. */
+size_t next_letter(const char **text, char *out);
 
 /* --- progress: a bar on a terminal, a line now and then with -v elsewhere --- */
 
@@ -96,10 +97,9 @@ void check_data_path(const char *path);
 void check_model_path(const char *path);
 /* The axes that a name asks for, 3 of "x-idx3-ubyte.gz"; 0 where it is not of IDX. */
 unsigned idx_axes(const char *path);
-/* nicest_data_save, nicest_image_write and nicest_model_save; Ctrl-C waits until the file is whole.
+/* nicest_data_save and nicest_model_save; Ctrl-C waits until the file is whole.
  */
 void save_data(const nicest_data *data, const char *path);
-void save_image(const nicest_image *image, const char *path);
 void save_model(const nicest_model *model, const char *path);
 void save_text(const char *text, const char *path);
 

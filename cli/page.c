@@ -38,17 +38,15 @@ void page_add(page *p, const char *format, ...)
 
 void page_text(page *p, const char *text)
 {
-    static const char stranger[] = "\xef\xbf\xbd"; /* U+FFFD */
     while (*text) {
-        size_t length = letter_bytes(text);
-        const char *safe = *text == '<'   ? "&lt;"
-                           : *text == '>' ? "&gt;"
-                           : *text == '&' ? "&amp;"
-                           : *text == '"' ? "&quot;"
-                           : !length      ? stranger
-                                          : NULL;
-        page_bytes(p, safe ? safe : text, safe ? strlen(safe) : length);
-        text += length ? length : 1;
+        char letter[4];
+        size_t length = next_letter(&text, letter);
+        const char *safe = *letter == '<'   ? "&lt;"
+                           : *letter == '>' ? "&gt;"
+                           : *letter == '&' ? "&amp;"
+                           : *letter == '"' ? "&quot;"
+                                            : NULL;
+        page_bytes(p, safe ? safe : letter, safe ? strlen(safe) : length);
     }
 }
 

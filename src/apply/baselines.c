@@ -88,16 +88,6 @@ static nicest_status fit_lengths(nicest_model *model, const nicest_data *data, i
     return store_usual(model, ARRAY_LENGTH, lengths, n);
 }
 
-/* Each row's mean value, before the columns are standardised. */
-static nicest_status fit_mean(nicest_model *model, const double *rows, size_t n, size_t d)
-{
-    OWNED_NEW(double *, means, n);
-    for (size_t i = 0; i < n; i++)
-        for (size_t j = 0; j < d; j++)
-            means[i] += rows[i * d + j] / (double)d;
-    return store_usual(model, ARRAY_MEAN, means, n);
-}
-
 nicest_status baselines_fit(nicest_model *model, const nicest_data *data, int threads)
 {
     size_t n = nicest_data_rows(data), d = nicest_data_columns(data);
@@ -112,7 +102,12 @@ nicest_status baselines_fit(nicest_model *model, const nicest_data *data, int th
     }
     if (n < 2)
         return fail(NICEST_E_DATA, "%zu complete rows are too few to fit statistics on", n);
-    TRY(fit_mean(model, rows, n, d));
+    /* Each row's mean value, before the columns are standardised. */
+    OWNED_NEW(double *, means, n);
+    for (size_t i = 0; i < n; i++)
+        for (size_t j = 0; j < d; j++)
+            means[i] += rows[i * d + j] / (double)d;
+    TRY(store_usual(model, ARRAY_MEAN, means, n));
     /* Columns to mean 0, deviation 1. */
     for (size_t j = 0; j < d; j++) {
         double *mean = columns + j, *deviation = columns + d + j;

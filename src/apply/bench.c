@@ -8,7 +8,6 @@
 #include <string.h>
 
 #include "apply/bench.h"
-#include "apply/peak.h"
 #include "base/memory.h"
 #include "base/parallel.h"
 #include "base/status.h"
@@ -275,29 +274,6 @@ done:
     return status;
 }
 
-/* Marks those that `models` names in wanted[MODELS]. */
-static nicest_status choose_models(const char *models, bool *wanted)
-{
-    for (int i = 0; i < MODELS; i++)
-        wanted[i] = models == NULL;
-    while (models) {
-        size_t length = strcspn(models, ",");
-        int i = 0;
-        while (i < MODELS && (strlen(STANDARDS[i].name) != length ||
-                              memcmp(STANDARDS[i].name, models, length) != 0))
-            i++;
-        if (i == MODELS)
-            return fail(
-                NICEST_E_ARGUMENT,
-                "'%.*s' is no standard model; there are paper256, paper1024, table, toy, affine, "
-                "spline, affine-wide, spline-wide",
-                (int)(length < 64 ? length : 64), models);
-        wanted[i] = true;
-        models = models[length] ? models + length + 1 : NULL;
-    }
-    return NICEST_OK;
-}
-
 static nicest_status measure_all(const bool *wanted, double seconds, nicest_tick tick,
                                  void *context, nicest_bench_result *r)
 {
@@ -332,7 +308,24 @@ nicest_status nicest_bench(const char *models, int threads, double seconds, nice
     if (!result || !(seconds > 0))
         return fail(NICEST_E_ARGUMENT, "nicest_bench: a result and a time above 0 are needed");
     TRY(model_check_threads(threads));
-    TRY(choose_models(models, wanted));
+    /* Marks those that `models` names in wanted[MODELS]. */
+    for (int i = 0; i < MODELS; i++)
+        wanted[i] = models == NULL;
+    while (models) {
+        size_t length = strcspn(models, ",");
+        int i = 0;
+        while (i < MODELS && (strlen(STANDARDS[i].name) != length ||
+                              memcmp(STANDARDS[i].name, models, length) != 0))
+            i++;
+        if (i == MODELS)
+            return fail(
+                NICEST_E_ARGUMENT,
+                "'%.*s' is no standard model; there are paper256, paper1024, table, toy, affine, "
+                "spline, affine-wide, spline-wide",
+                (int)(length < 64 ? length : 64), models);
+        wanted[i] = true;
+        models = models[length] ? models + length + 1 : NULL;
+    }
     nicest_bench_result measured = {.threads = threads > 0 ? threads : parallel_available()};
     TRY(measure_all(wanted, seconds, tick, context, &measured));
     *result = measured;

@@ -387,14 +387,6 @@ static nicest_status corruption_open(corruption *c, const nicest_data *data,
     return NICEST_OK;
 }
 
-static void corruption_close(corruption *c)
-{
-    memory_free(c->columns);
-    memory_free(c->scratch);
-    memory_free(c->values);
-    memory_free(c->kernel);
-}
-
 /* ------------------------------------------------------------------ checks */
 
 static nicest_status check_other(const nicest_data *data, const nicest_data *other)
@@ -467,6 +459,9 @@ nicest_status nicest_corrupt(nicest_data **out, const nicest_data *data, const c
     if (status == NICEST_OK)
         status = nicest_data_replace(out, data, c.values);
     memory_free(other_values);
-    corruption_close(&c);
+    memory_free(c.columns);
+    memory_free(c.scratch);
+    memory_free(c.values);
+    memory_free(c.kernel);
     return status;
 }

@@ -163,16 +163,6 @@ static double slice_quantile(const slice *s, double log_total, double share)
     return s->points ? x[s->points - 1] : s->x[s->atoms - 1];
 }
 
-static void sort_atoms(slice *s)
-{
-    for (size_t k = 1; k < s->atoms; k++)
-        for (size_t i = k; i > 0 && !(s->x[i - 1] <= s->x[i] || isnan(s->x[i])); i--) {
-            double x = s->x[i], logp = s->logp[i];
-            s->x[i] = s->x[i - 1], s->logp[i] = s->logp[i - 1];
-            s->x[i - 1] = x, s->logp[i - 1] = logp;
-        }
-}
-
 /* How much likelier a row becomes when a typical value of the column makes way for the median: half
  * a nat of a Gaussian, more where the density has a peak. */
 static double slice_excess(const slice *s, double total)
@@ -220,7 +210,12 @@ static void finish_slice(const explainer *e, slice *s)
     if (e->entry->column[s->column].role != ENTRY_VALUE) {
         s->low = s->high = s->median;
     } else if (total > -HUGE_VAL) {
-        sort_atoms(s);
+        for (size_t k = 1; k < s->atoms; k++)
+            for (size_t i = k; i > 0 && !(s->x[i - 1] <= s->x[i] || isnan(s->x[i])); i--) {
+                double at = s->x[i], value = s->logp[i];
+                s->x[i] = s->x[i - 1], s->logp[i] = s->logp[i - 1];
+                s->x[i - 1] = at, s->logp[i - 1] = value;
+            }
         s->median = slice_quantile(s, total, 0.5);
         s->low = slice_quantile(s, total, 0.05);
         s->high = slice_quantile(s, total, 0.95);
@@ -477,17 +472,6 @@ static void sweep_hidden(explainer *e, size_t first, size_t end)
     }
 }
 
-/* log p of a row with the hidden columns at typical values, given the others. */
-static void measure_rest(explainer *e, size_t first, size_t end)
-{
-    size_t d = e->d;
-    density_of_rows(e, e->clean + first * d, end - first, e->rest + first);
-    for (size_t i = first; i < end; i++)
-        for (size_t j = 0; j < d; j++)
-            if (e->hidden[i * d + j])
-                e->rest[i] -= e->found[i * d + j].excess;
-}
-
 /* Case `to` becomes the row with column `add` hidden and `drop` (d: none) seen. */
 static void make_trial(explainer *e, size_t to, size_t row, size_t add, size_t drop)
 {
@@ -535,7 +519,12 @@ static void try_columns(explainer *e, bool swap)
         }
     }
     sweep_hidden(e, e->rows, cases);
-    measure_rest(e, 0, cases);
+    /* log p of a row with the hidden columns at typical values, given the others. */
+    density_of_rows(e, e->clean, cases, e->rest);
+    for (size_t i = 0; i < cases; i++)
+        for (size_t j = 0; j < d; j++)
+            if (e->hidden[i * d + j])
+                e->rest[i] -= e->found[i * d + j].excess;
     for (size_t i = 0; !swap && i < e->rows; i++)
         if (!e->done[i])
             e->rest[i] = -HUGE_VAL;
@@ -551,10 +540,16 @@ static void try_columns(explainer *e, bool swap)
     }
 }
 
-/* Values that are impossible whatever else is in the row: one alone makes the likeliest sample
- * impossible. They hide each other from the integral, so they go first. */
-static void hide_impossible(explainer *e)
+/* One more column a round, then perhaps another in place of an earlier one. */
+static nicest_status explain_chunk(explainer *e)
 {
+    for (size_t i = 0; i < e->rows * e->d; i++)
+        e->found[i] = (slice){.surprise = NAN};
+    for (size_t i = 0; i < e->rows; i++)
+        e->newest[i] = e->d;
+    memset(e->done, 0, e->rows * sizeof *e->done);
+    /* Values that are impossible whatever else is in the row: one alone makes the likeliest sample
+     * impossible. They hide each other from the integral, so they go first. */
     size_t d = e->d;
     density_of_rows(e, e->continuous, e->rows, e->rest);
     for (size_t i = 0; i < e->rows; i++) {
@@ -570,17 +565,6 @@ static void hide_impossible(explainer *e)
         }
         replace_hidden(e, i);
     }
-}
-
-/* One more column a round, then perhaps another in place of an earlier one. */
-static nicest_status explain_chunk(explainer *e)
-{
-    for (size_t i = 0; i < e->rows * e->d; i++)
-        e->found[i] = (slice){.surprise = NAN};
-    for (size_t i = 0; i < e->rows; i++)
-        e->newest[i] = e->d;
-    memset(e->done, 0, e->rows * sizeof *e->done);
-    hide_impossible(e);
     for (size_t round = 0; round < e->most; round++) {
         /* Rows that are usual by now are done; so are those with as many reasons as wanted. */
         bool calibrated = nicest_calibrated(e->model);
@@ -856,17 +840,6 @@ static nicest_status mean_fill(explainer *e, size_t sweeps, double *sum)
     return NICEST_OK;
 }
 
-static void give_fill(const explainer *e, double *filled)
-{
-    double *row = e->batch;
-    for (size_t i = 0; i < e->rows; i++) {
-        entry_quantise_row(e->entry, e->clean + i * e->d, row);
-        entry_finish_row(e->entry, row, true);
-        for (size_t j = 0; j < e->d; j++)
-            filled[i * e->d + j] = e->hidden[i * e->d + j] ? row[j] : e->stored[i * e->d + j];
-    }
-}
-
 nicest_status explain_fill(const nicest_model *model, const explain_fill_job *job, double *filled,
                            double *logp)
 {
@@ -890,7 +863,13 @@ nicest_status explain_fill(const nicest_model *model, const explain_fill_job *jo
                 TRY(mean_fill(&e, sweeps, sum));
             for (size_t t = 0; job->kind != FILL_MEANT && t < sweeps; t++)
                 sweep_fill(&e, job->kind == FILL_LIKELIEST);
-            give_fill(&e, filled + (s * n + e.first) * d);
+            double *row = e.batch, *out = filled + (s * n + e.first) * d;
+            for (size_t i = 0; i < e.rows; i++) {
+                entry_quantise_row(e.entry, e.clean + i * d, row);
+                entry_finish_row(e.entry, row, true);
+                for (size_t j = 0; j < d; j++)
+                    out[i * d + j] = e.hidden[i * d + j] ? row[j] : e.stored[i * d + j];
+            }
             density_of_rows(&e, e.clean, e.rows, logp + e.first);
         }
         if (job->tick && job->tick(job->context, (double)(e.first + e.rows), (double)n))

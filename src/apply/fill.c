@@ -442,13 +442,6 @@ static void add_state(fill *f, size_t row)
         f->mean[row * f->columns + j] += x[j] / f->step.count;
 }
 
-static void add_states(fill *f)
-{
-    if (f->cut->front)
-        cut_inverse(f->cut, f->rows, f->x, f->spare[PROPOSED_ROW]);
-    each_filled_row(f, f->rows, add_state);
-}
-
 static void begin_chains(fill *f)
 {
     evaluate(f, f->rows, f->x, f->logp, f->spare[SLOPE]);
@@ -474,8 +467,11 @@ nicest_status fill_langevin(fill *f, size_t steps)
         each_filled_row(f, f->rows, propose_row);
         evaluate(f, f->rows, f->spare[PROPOSED_ROW], f->logp, f->spare[PROPOSED_SLOPE]);
         each_filled_row(f, f->rows, accept_row);
-        if (f->mean && i >= tuning)
-            add_states(f);
+        if (f->mean && i >= tuning) {
+            if (f->cut->front)
+                cut_inverse(f->cut, f->rows, f->x, f->spare[PROPOSED_ROW]);
+            each_filled_row(f, f->rows, add_state);
+        }
         TRY(tell(f, i + 1));
     }
     f->steps = steps;

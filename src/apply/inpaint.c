@@ -343,10 +343,11 @@ static nicest_status run_ascent(inpainting *p)
     return NICEST_OK;
 }
 
-/* Where chains that do not arrive begin again. */
-static nicest_status find_tops(inpainting *p)
+static nicest_status run_mean(inpainting *p)
 {
     fill *f = &p->fill;
+    size_t count = f->rows * p->d;
+    /* Where chains that do not arrive begin again. */
     memcpy(p->top, p->start, f->rows * p->d * sizeof *p->top);
     f->mean = NULL;
     f->x = p->top;
@@ -354,14 +355,6 @@ static nicest_status find_tops(inpainting *p)
     memcpy(p->top_logp, f->logp, f->rows * sizeof *p->top_logp);
     f->peak = p->top;
     f->peak_logp = p->top_logp;
-    return NICEST_OK;
-}
-
-static nicest_status run_mean(inpainting *p)
-{
-    fill *f = &p->fill;
-    size_t count = f->rows * p->d;
-    TRY(find_tops(p));
     f->mean = p->mean;
     memset(p->mean, 0, count * sizeof *p->mean);
     for (size_t k = 0; k < p->plan.chains; k++)
@@ -447,15 +440,6 @@ static nicest_status prepare_fill(inpainting *p)
     p->fill.context = p;
     TRY(flow_workspace_new(&p->whole, f, FLOW_SCORE, p->batch, p->fill.threads, false));
     return fill_open(&p->fill, p->cut.front ? p->cut.rest : f, p->batch);
-}
-
-static void release_fill(inpainting *p)
-{
-    fill_close(&p->fill);
-    flow_workspace_free(p->whole);
-    cut_close(&p->cut);
-    conditional_close(&p->given);
-    memory_leave(&p->memory);
 }
 
 /* Mixed rows: cell after cell, since words have no gradient to go along. */
@@ -581,6 +565,10 @@ nicest_status nicest_inpaint(const nicest_model *model, const double *stored, si
     }
     if (status == NICEST_OK && result)
         give_result(&p, parallel_clock() - begun, result);
-    release_fill(&p);
+    fill_close(&p.fill);
+    flow_workspace_free(p.whole);
+    cut_close(&p.cut);
+    conditional_close(&p.given);
+    memory_leave(&p.memory);
     return status;
 }

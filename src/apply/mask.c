@@ -71,21 +71,6 @@ static void repeat_pattern(const unsigned char *pattern, size_t n, size_t d, uns
         memmove(hidden + i * d, pattern, d);
 }
 
-/* Each pixel of each row with probability `share`; a larger share hides a superset. */
-static nicest_status hide_at_random(const frame *f, double share, uint64_t seed, size_t n,
-                                    unsigned char *hidden)
-{
-    size_t pixels = f->height * f->width, d = pixels * f->channels;
-    OWNED_NEW(double *, u, pixels);
-    random_stream stream = {.seed = seed, .purpose = RANDOM_INPAINT, .draw = 0};
-    for (size_t i = 0; i < n; i++) {
-        random_uniform_double(stream, i, u, pixels);
-        for (size_t j = 0; j < d; j++)
-            hidden[i * d + j] = u[j / f->channels] < share;
-    }
-    return NICEST_OK;
-}
-
 /* Mean of the colour channels; transparency is not looked at. */
 static unsigned grey_of(const nicest_image *image, size_t pixel)
 {
@@ -141,7 +126,16 @@ static nicest_status make_mask(const char *name, const frame *f, bool picture, c
             return fail(NICEST_E_ARGUMENT, "mask 'random:%s': a share from 0 to 1 should follow",
                         text);
         share = value;
-        return hide_at_random(f, share, seed, n, hidden);
+        /* Each pixel of each row with probability `share`; a larger share hides a superset. */
+        size_t pixels = f->height * f->width;
+        OWNED_NEW(double *, u, pixels);
+        random_stream stream = {.seed = seed, .purpose = RANDOM_INPAINT, .draw = 0};
+        for (size_t i = 0; i < n; i++) {
+            random_uniform_double(stream, i, u, pixels);
+            for (size_t j = 0; j < d; j++)
+                hidden[i * d + j] = u[j / f->channels] < share;
+        }
+        return NICEST_OK;
     }
     if (what == MISSING && !stored)
         return fail(NICEST_E_ARGUMENT, "mask 'nan' needs the rows");

@@ -162,26 +162,20 @@ static double complexity_of(const nicest_model *model, double logp, double bits)
     return (logp + entry_log_units(&model_flow_const(model)->entry)) / log(2) + bits;
 }
 
-/* Log density of one family of statistics[n, all]. */
-static nicest_status density_scores(const nicest_model *model, score which,
-                                    const double *statistics, size_t n, int threads, double *out)
-{
-    statistics_layout l = statistics_of(model);
-    statistics_run run = run_of(&l, which);
-    size_t count = 0;
-    const double *family = model_array(model, array_named("statistics", which).text, &count);
-    if (!family_valid(family, count, run.count))
-        return not_calibrated(which);
-    return family_log_density(family, statistics + run.first, l.all.count, n, threads, out);
-}
-
 /* Any score but typicality, of single rows, from their statistics. */
 static nicest_status scores_from(const nicest_model *model, score which, const double *statistics,
                                  size_t n, int threads, double *out)
 {
     statistics_layout l = statistics_of(model);
-    if (which >= GRADIENT && which <= COMBINED)
-        return density_scores(model, which, statistics, n, threads, out);
+    if (which >= GRADIENT && which <= COMBINED) {
+        /* Log density of one family of statistics[n, all]. */
+        statistics_run run = run_of(&l, which);
+        size_t count = 0;
+        const double *family = model_array(model, array_named("statistics", which).text, &count);
+        if (!family_valid(family, count, run.count))
+            return not_calibrated(which);
+        return family_log_density(family, statistics + run.first, l.all.count, n, threads, out);
+    }
     for (size_t i = 0; i < n; i++) {
         const double *row = statistics + i * l.all.count;
         out[i] = row[l.logp.first];

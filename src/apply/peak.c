@@ -1,8 +1,8 @@
-/* peak.c - see peak.h. Independent chains of multiply-adds, enough of them to fill the pipelines.
+/* peak.c - see bench.h. Independent chains of multiply-adds, enough of them to fill the pipelines.
  *
  * A peak is the best of many short tries (some tenths of a millisecond): what other programs take
  * from a try is no property of the machine. */
-#include "apply/peak.h"
+#include "apply/bench.h"
 
 #include <math.h>
 #include <stddef.h>

@@ -38,18 +38,6 @@ typedef struct probe {
     memory_group memory;
 } probe;
 
-static nicest_status probe_open(probe *p, size_t rows, int threads)
-{
-    size_t numbers = rows * p->d;
-    p->x = memory_join(&p->memory, numbers, sizeof(double));
-    p->other = memory_join(&p->memory, numbers, sizeof(double));
-    p->latent = memory_join(&p->memory, numbers, sizeof(double));
-    p->mean = memory_join(&p->memory, p->d, sizeof(double));
-    p->deviation = memory_join(&p->memory, p->d, sizeof(double));
-    TRY(check_memory(!p->memory.lacking));
-    return nicest_workspace_new(&p->workspace, p->model, 0, threads);
-}
-
 static void probe_close(probe *p)
 {
     nicest_workspace_free(p->workspace);
@@ -350,7 +338,14 @@ static nicest_status measure(probe *p, int threads, nicest_verification *v)
     rows = rows < most ? rows : most;
     if (rows == 0)
         return fail(NICEST_E_DATA, "verify: the data has no rows");
-    TRY(probe_open(p, rows, threads));
+    size_t numbers = rows * p->d;
+    p->x = memory_join(&p->memory, numbers, sizeof(double));
+    p->other = memory_join(&p->memory, numbers, sizeof(double));
+    p->latent = memory_join(&p->memory, numbers, sizeof(double));
+    p->mean = memory_join(&p->memory, p->d, sizeof(double));
+    p->deviation = memory_join(&p->memory, p->d, sizeof(double));
+    TRY(check_memory(!p->memory.lacking));
+    TRY(nicest_workspace_new(&p->workspace, p->model, 0, threads));
     /* Rows of the data, spread over all of it, or own samples. */
     for (size_t i = 0; p->data && i < rows; i++)
         TRY(read_probe_row(p, spread(i, rows, total), p->x + i * p->d));
