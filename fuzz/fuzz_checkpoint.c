@@ -50,7 +50,7 @@ static void check_state(const run *r)
     const train_state *s = &r->state;
     for (size_t i = 0; i < r->flow->tensors.trainable; i++)
         NEED(isfinite(r->flow->theta[i]) && isfinite(s->best[i]));
-    NEED(s->points <= CURVE_POINTS && s->retries >= 0 && s->above >= 0);
+    NEED(s->points <= CURVE_POINTS);
     NEED(isfinite(s->seconds) && s->seconds >= 0 && isfinite(s->rate_factor));
 }
 

@@ -22,4 +22,9 @@ nicest_status idx_find_labels(char **labels, const char *path);
 /* One PNG as one row, or all of a folder in order of their names; sub-folders are labels. */
 nicest_status png_load(source_table *table, const char *path);
 
+/* Two-dimensional data whose exact density is known; `text` is
+ * NAME[,n=10000][,seed=1][,stream=0][,noise=...]. A row is a function of (seed, stream, row number)
+ * alone, so "n=100" is the start of "n=1000". docs/toys.md has the formulas. */
+nicest_status toy_load(source_table *table, const char *text);
+
 #endif

@@ -15,7 +15,6 @@
 #include "data/match.h"
 #include "data/select.h"
 #include "data/source.h"
-#include "data/toy.h"
 #include "model/model.h"
 
 /* ---------------------------------------------------------------- what was chosen */

@@ -4,7 +4,7 @@
  * a curve (moons, spirals, swissroll) are Gaussian noise around it: their density is an integral
  * over the curve, done by Gauss-Legendre panels no longer than two deviations, so it is a mixture
  * of Gaussians that integrates to one by construction. All others have closed forms. */
-#include "data/toy.h"
+#include "data/formats.h"
 
 #include <math.h>
 #include <stdint.h>

@@ -91,18 +91,15 @@ static void autoregressive_backward(const layer *self, tile *t)
 
 static const layer_class autoregressive_class = {
     .name = "autoregressive",
-    .starts_as_identity = true,
+    NET_FUNCTIONS,
     .tensors = net_tensors,
-    .tape = net_tape,
+
     .prepare = autoregressive_prepare,
-    .init = net_init,
+
     .forward = autoregressive_forward,
     .inverse = autoregressive_inverse,
     .backward = autoregressive_backward,
-    .blocks = net_blocks,
-    .gradient = net_gradient,
-    .transpose = net_transpose,
-    .norms = net_norms,
+
     .free = net_free,
 };
 

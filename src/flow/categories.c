@@ -220,20 +220,17 @@ static void categories_free(layer *self)
 
 static const layer_class categories_class = {
     .name = "categories",
-    .starts_as_identity = true, /* to the values */
+    NET_FUNCTIONS,
     .tensors = categories_tensors,
-    .tape = net_tape,
+
     .prepare = categories_prepare,
-    .init = net_init,
+
     .start = categories_start,
     .check = categories_check,
     .forward = categories_forward,
     .inverse = categories_inverse,
     .backward = categories_backward,
-    .blocks = net_blocks,
-    .gradient = net_gradient,
-    .transpose = net_transpose,
-    .norms = net_norms,
+
     .classes = categories_classes,
     .draw = categories_draw,
     .free = categories_free,

@@ -89,18 +89,15 @@ static void coupling_backward(const layer *self, tile *t)
 
 static const layer_class coupling_class = {
     .name = "coupling",
-    .starts_as_identity = true,
+    NET_FUNCTIONS,
     .tensors = net_tensors,
-    .tape = net_tape,
+
     .prepare = coupling_prepare,
-    .init = net_init,
+
     .forward = coupling_forward,
     .inverse = coupling_inverse,
     .backward = coupling_backward,
-    .blocks = net_blocks,
-    .gradient = net_gradient,
-    .transpose = net_transpose,
-    .norms = net_norms,
+
     .free = net_free,
 };
 

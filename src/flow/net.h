@@ -66,6 +66,11 @@ static inline void net_free(layer *self)
     memory_free(self);
 }
 
+/* What their classes have in common. */
+#define NET_FUNCTIONS                                                                              \
+    .starts_as_identity = true, .tape = net_tape, .init = net_init, .blocks = net_blocks,          \
+    .gradient = net_gradient, .transpose = net_transpose, .norms = net_norms
+
 /* ------------------------------------------------------------------ columns that move */
 
 /* Columns that are moved at once, whose parameters stay in a core's cache. */

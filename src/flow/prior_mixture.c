@@ -399,26 +399,6 @@ static void prior_gradient(const layer *self, const batch *b, const block *which
 
 /* ------------------------------------------------------------------ starting values */
 
-/* Part k from a fitted one: A = L^-1, of which the diagonal becomes c. */
-static void write_part(const prior_mixture *p, const mixture *m, size_t k, double *factor)
-{
-    size_t d = p->layer.columns;
-    const double *from = m->part + k * mixture_part_size(d, p->diagonal);
-    real *part = p->part + k * (d + p->size), *start = p->start + 2 * k * d;
-    memcpy(factor, from + 1 + d, p->size * sizeof *factor);
-    if (!p->diagonal)
-        gaussian_invert(factor, d);
-    p->logit[k] = (real)fmax(from[0], -50); /* a part without rows may find some */
-    for (size_t i = 0; i < p->size; i++)
-        part[d + i] = (real)factor[i];
-    for (size_t i = 0; i < d; i++) {
-        size_t own = p->diagonal ? i : gaussian_column(d, i);
-        part[i] = part[d + own] = 0;
-        start[i] = (real)from[1 + i];
-        start[d + i] = (real)(p->diagonal ? 1 / factor[i] : factor[own]);
-    }
-}
-
 static nicest_status prior_start(layer *self, const layer_start *s)
 {
     prior_mixture *p = (prior_mixture *)self;
@@ -441,8 +421,23 @@ static nicest_status prior_start(layer *self, const layer_start *s)
                                        .seed = s->stream.seed,
                                        .threads = s->threads},
                     NULL));
-    for (size_t k = 0; k < p->parts; k++)
-        write_part(p, m, k, x + n * d);
+    double *factor = x + n * d;
+    for (size_t k = 0; k < p->parts; k++) { /* A = L^-1, of which the diagonal becomes c */
+        const double *from = m->part + k * mixture_part_size(d, p->diagonal);
+        real *part = p->part + k * (d + p->size), *start = p->start + 2 * k * d;
+        memcpy(factor, from + 1 + d, p->size * sizeof *factor);
+        if (!p->diagonal)
+            gaussian_invert(factor, d);
+        p->logit[k] = (real)fmax(from[0], -50); /* a part without rows may find some */
+        for (size_t i = 0; i < p->size; i++)
+            part[d + i] = (real)factor[i];
+        for (size_t i = 0; i < d; i++) {
+            size_t own = p->diagonal ? i : gaussian_column(d, i);
+            part[i] = part[d + own] = 0;
+            start[i] = (real)from[1 + i];
+            start[d + i] = (real)(p->diagonal ? 1 / factor[i] : factor[own]);
+        }
+    }
     mixture_free(m);
     return NICEST_OK;
 }

@@ -194,7 +194,7 @@ nicest_status record_difference(const char *theirs, const char *ours, char **dif
 /* The counters as a table of names and places, so that writing and reading cannot differ. */
 typedef struct counter {
     const char *name;
-    enum { WHOLE, INT, SIZE, REAL } kind;
+    enum { WHOLE, REAL } kind; /* uint64_t, double */
     size_t offset;
 } counter;
 
@@ -205,14 +205,14 @@ typedef struct counter {
 static const counter COUNTERS[] = {
     COUNTER(WHOLE, step),         COUNTER(WHOLE, epoch),
     COUNTER(WHOLE, in_epoch),     COUNTER(WHOLE, draws),
-    COUNTER(INT, retries),        COUNTER(INT, above),
+    COUNTER(WHOLE, retries),      COUNTER(WHOLE, above),
     COUNTER(REAL, rate_factor),   COUNTER(REAL, seconds),
     COUNTER(REAL, start_logp),    COUNTER(REAL, valid_logp),
     COUNTER(REAL, best_logp),     COUNTER(REAL, train_logp),
     COUNTER(WHOLE, stale),        COUNTER(REAL, sum),
     COUNTER(WHOLE, summed),       COUNTER(WHOLE, log_bytes),
-    COUNTER(WHOLE, log_checksum), COUNTER(SIZE, stride),
-    COUNTER(SIZE, skipped),       COUNTER(WHOLE, optimizer.steps),
+    COUNTER(WHOLE, log_checksum), COUNTER(WHOLE, stride),
+    COUNTER(WHOLE, skipped),      COUNTER(WHOLE, optimizer.steps),
     COUNTER(WHOLE, best_step),    COUNTER(REAL, best_seconds),
     COUNTER(WHOLE, raced),        COUNTER(REAL, raced_seconds),
     COUNTER(REAL, copula_logp),   COUNTER(REAL, mixture_logp),
@@ -227,9 +227,6 @@ char *record_counters(const train_state *s)
         const char *place = (const char *)s + COUNTERS[i].offset;
         json_t *value = COUNTERS[i].kind == WHOLE
                             ? json_integer((json_int_t) * (const uint64_t *)(const void *)place)
-                        : COUNTERS[i].kind == INT ? json_integer(*(const int *)(const void *)place)
-                        : COUNTERS[i].kind == SIZE
-                            ? json_integer((json_int_t) * (const size_t *)(const void *)place)
                             : number(*(const double *)(const void *)place);
         good = json_object_set_new(object, COUNTERS[i].name, value) == 0 && good;
     }
@@ -245,14 +242,8 @@ static bool read_counter(const json_t *object, const counter *c, train_state *s)
         *(double *)(void *)place = json_is_number(value) ? json_number_value(value) : (double)NAN;
         return json_is_real(value) || json_is_null(value);
     }
-    json_int_t whole = json_integer_value(value);
-    if (c->kind == WHOLE)
-        *(uint64_t *)(void *)place = (uint64_t)whole;
-    else if (c->kind == INT)
-        *(int *)(void *)place = (int)whole;
-    else
-        *(size_t *)(void *)place = (size_t)whole;
-    return json_is_integer(value) && whole >= 0 && (c->kind != INT || whole < 1000000);
+    *(uint64_t *)(void *)place = (uint64_t)json_integer_value(value);
+    return json_is_integer(value) && json_integer_value(value) >= 0;
 }
 
 static bool read_curve(const json_t *curve, train_state *s)
@@ -287,7 +278,7 @@ nicest_status record_read_counters(const char *text, train_state *s)
         good = read_counter(object, &COUNTERS[i], &read);
     /* a run measures its own time and rate: without them it would not come to an end */
     good = good && isfinite(read.seconds) && read.seconds >= 0 && read.rate_factor > 0 &&
-           read.rate_factor <= 1 && isfinite(read.best_logp);
+           read.rate_factor <= 1 && read.retries < 1000000 && isfinite(read.best_logp);
     if (!good)
         return fail(NICEST_E_FORMAT, "its counters cannot be read");
     *s = read;
@@ -398,7 +389,7 @@ nicest_status record_log(const char *path, train_state *s, const curve_point *p)
     char *line = dump_json(json_pack(
         "{s:I, s:f, s:o, s:o, s:o, s:f, s:f, s:i}", "step", (json_int_t)p->step, "epoch", p->epoch,
         "train_logp", number(p->train_logp), "valid_logp", number(p->valid_logp), "best_logp",
-        number(s->best_logp), "rate", p->rate, "seconds", s->seconds, "retries", s->retries));
+        number(s->best_logp), "rate", p->rate, "seconds", s->seconds, "retries", (int)s->retries));
     FILE *file = line ? fopen(path, "ab") : NULL;
     bool good = file && fprintf(file, "%s\n", line) > 0;
     if (file)

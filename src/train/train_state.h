@@ -18,14 +18,14 @@ typedef struct curve_point {
 enum { CURVE_POINTS = 512 };
 
 typedef struct train_state {
-    uint64_t step;      /* applied steps */
-    uint64_t epoch;     /* complete epochs: the number of the permutation */
-    uint64_t in_epoch;  /* batches of this epoch that were used */
-    uint64_t draws;     /* batches ever drawn: the number of the noise */
-    int retries, above; /* recoveries; consecutive steps below the start's log-likelihood */
-    double rate_factor; /* 1, a tenth after each recovery */
-    double seconds;     /* of training, validation included */
-    double start_logp;  /* of the data-initialised model, on training rows */
+    uint64_t step;           /* applied steps */
+    uint64_t epoch;          /* complete epochs: the number of the permutation */
+    uint64_t in_epoch;       /* batches of this epoch that were used */
+    uint64_t draws;          /* batches ever drawn: the number of the noise */
+    uint64_t retries, above; /* recoveries; consecutive steps below the start's log-likelihood */
+    double rate_factor;      /* 1, a tenth after each recovery */
+    double seconds;          /* of training, validation included */
+    double start_logp;       /* of the data-initialised model, on training rows */
     double valid_logp, best_logp,
         train_logp; /* last, best (of the kept weights), mean since last */
     uint64_t stale; /* validations since the best, which was at */
@@ -38,7 +38,8 @@ typedef struct train_state {
     uint64_t summed;                  /* and their number */
     uint64_t log_bytes, log_checksum; /* of the log so far: its length, the CRC of its bytes */
     curve_point curve[CURVE_POINTS];  /* thinned by half when full */
-    size_t points, stride, skipped;
+    size_t points;
+    uint64_t stride, skipped;
     float *best; /* [parameters] */
     optimizer optimizer;
 } train_state;

@@ -163,27 +163,23 @@ flow_rows run_rows(const nicest_data *data)
     return (flow_rows){fetch_plain, data, nicest_data_rows(data)};
 }
 
-/* The training row that stands for number `row` of as many equally weighted ones. */
-static size_t row_by_weight(const trainer *t, size_t row)
-{
-    size_t n = nicest_data_rows(t->rows.train), low = 0, high = n - 1;
-    double wanted = ((double)row + 0.5) / (double)n * t->sum[n - 1];
-    while (low < high) {
-        size_t middle = (low + high) / 2;
-        low = t->sum[middle] < wanted ? middle + 1 : low;
-        high = t->sum[middle] < wanted ? high : middle;
-    }
-    return low;
-}
-
 static void fetch_moved(const void *context, size_t first, size_t count, double *stored)
 {
     const trainer *t = context;
     size_t d = nicest_data_columns(t->rows.train);
     if (!t->sum)
         source_read(t->rows.train, first, count, stored);
-    for (size_t i = 0; t->sum && i < count; i++)
-        source_read(t->rows.train, row_by_weight(t, first + i), 1, stored + i * d);
+    for (size_t i = 0; t->sum && i < count; i++) {
+        /* The training row that stands for number first + i of as many equally weighted ones. */
+        size_t n = nicest_data_rows(t->rows.train), low = 0, high = n - 1;
+        double wanted = ((double)(first + i) + 0.5) / (double)n * t->sum[n - 1];
+        while (low < high) {
+            size_t middle = (low + high) / 2;
+            low = t->sum[middle] < wanted ? middle + 1 : low;
+            high = t->sum[middle] < wanted ? high : middle;
+        }
+        source_read(t->rows.train, low, 1, stored + i * d);
+    }
     shift_pictures(&t->shift, 1, UINT32_MAX, first, count, stored);
 }
 
@@ -934,7 +930,7 @@ static nicest_status fill_result(trainer *t, double logp)
     r->steps = (size_t)s->step;
     r->epochs = (size_t)(s->step / t->batches);
     r->seconds = s->seconds;
-    r->retries = s->retries;
+    r->retries = (int)s->retries;
     r->train_logp = mean_logp(t, run_rows(t->rows.train), TRAIN_SCORED);
     r->valid_logp = t->rows.valid ? logp : NAN;
     r->copula_logp = s->copula_logp;
