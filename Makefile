@@ -13,6 +13,7 @@ CTEST  ?= ctest
 FOLDER  = build/$(BUILD)
 
 .DEFAULT_GOAL := build
+MAKEFLAGS += --no-print-directory
 .PHONY: deps build check demo bench format install clean help
 
 deps: ## install the Debian packages that are missing

@@ -122,24 +122,30 @@ def draw(data, runs):
     except ImportError:
         print("mnist_page.py: no matplotlib, curves are left as they are", file=sys.stderr)
         return
-    figure, axes = plot.subplots(figsize=(7, 4), dpi=110)
+    figure, axes = plot.subplots(figsize=(7.2, 4), dpi=200)
+    ends = []
     for run in (run for run in runs if run["curve"]):
         label, curve = run["label"], run["curve"]
         minutes = [p["seconds"] / 60 for p in curve]
-        axes.plot(minutes, [p["valid_logp"] for p in curve], color=COLOURS[label],
-                  label=f"{label}, validation")
-        axes.plot(minutes, [p["train_logp"] for p in curve], color=COLOURS[label], ls=":",
-                  label=f"{label}, training")
+        axes.plot(minutes, [p["valid_logp"] for p in curve], color=COLOURS[label], lw=1.8)
+        axes.plot(minutes, [p["train_logp"] for p in curve], color=COLOURS[label], lw=1.2, ls=":")
+        ends.append((minutes[-1], curve[-1]["valid_logp"], label))
+    last = max(end[0] for end in ends)
+    for minute, logp, label in ends:
+        axes.annotate(label, (minute, logp), xytext=(6, 2), textcoords="offset points", color=COLOURS[label], fontsize=9, va="center")
     if data == "mnist":
-        axes.axhline(1980.5, color="black", lw=0.8, ls="--", label="paper, test: 1980.50")
+        axes.axhline(1980.5, color="0.35", lw=0.8, ls="--")
+        axes.text(last, 1984, "test rows in the paper: 1980.5", ha="right", va="bottom", fontsize=8, color="0.35")
     top = max(p["train_logp"] for run in runs for p in run["curve"])
     low = min(run["curve"][min(3, len(run["curve"]) - 1)]["valid_logp"] for run in runs if run["curve"])
-    axes.set(xlabel="minutes of training", ylabel="log-likelihood, nats", ylim=(low, top + 20),
-             title=TITLES[data])
-    axes.grid(alpha=0.3)
-    axes.legend(fontsize=8)
+    axes.set(xlabel="minutes of training", ylim=(low, top + 20), xlim=(0, last * 1.12))
+    axes.set_title(f"{TITLES[data]}: log-likelihood, nats\n", loc="left", fontsize=11, fontweight="bold")
+    axes.text(0, 1.02, "solid: validation rows; dotted: training rows", transform=axes.transAxes, fontsize=9, color="0.35")
+    axes.grid(alpha=0.25)
+    axes.spines[["top", "right"]].set_visible(False)
     figure.tight_layout()
     figure.savefig(os.path.join(RESULTS, f"{data}-curves.png"))
+    plot.close(figure)
 
 
 def main():

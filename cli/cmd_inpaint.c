@@ -221,8 +221,8 @@ static void say_filling(const filling *w)
     const nicest_inpaint_result *r = &w->result;
     char duration[32];
     duration_text(r->seconds, duration, sizeof duration);
-    say(shared, "%zu rows, %zu values filled in %zu steps, %s", r->rows, r->hidden, r->steps,
-        duration);
+    say(shared, "%zu row%s, %zu value%s filled in %zu steps, %s", r->rows, r->rows == 1 ? "" : "s",
+        r->hidden, r->hidden == 1 ? "" : "s", r->steps, duration);
     if (isfinite(r->logp_before))
         say(shared, "  log-likelihood before %.6g, after %.6g", r->logp_before, r->logp_after);
     if (isfinite(r->psnr))

@@ -444,7 +444,7 @@ void check_score(const char *verb, const char *name)
 void rows_text(size_t known, size_t all, char *text, size_t size)
 {
     if (known == all)
-        snprintf(text, size, "%zu rows", all);
+        snprintf(text, size, "%zu row%s", all, all == 1 ? "" : "s");
     else
         snprintf(text, size, "%zu of %zu rows", known, all);
 }
