@@ -12,7 +12,8 @@
  *
  * Loops run along the rows of a tile, bins outside: a row's bin is chosen by comparisons, so there
  * is no branch and only the two slopes of the bin that is hit are computed. Values are clamped into
- * their bin before the formula; knots are float, the formula that moves the state is double. */
+ * their bin before the formula. Exponentials and slopes are float; their sums, the knots and the
+ * formula that moves the state are double: a narrow bin would amplify what a float knot loses. */
 #include <math.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -37,31 +38,15 @@ static const double SLOPE_START = 0.53974241723693724;
 
 /* Where each row of a column is: its bin, and what the formula needs of it. */
 typedef struct spline_place {
-    real share[2 * MOST_BINS * LONGEST]; /* [2][bins][n]: softmax of widths, of heights */
-    real sum[2 * MOST_BINS * LONGEST];   /* of the shares before each bin */
-    real x[LONGEST], w[LONGEST], y[LONGEST], h[LONGEST]; /* lower corner, and size of the bin */
-    int32_t bin[LONGEST];                                /* its number */
-    real own[2][LONGEST], below[2][LONGEST];    /* its shares, and those of all bins before it */
+    real share[2 * MOST_BINS * LONGEST]; /* [2][bins][n]: exponentials of widths, of heights */
+    double sum[2 * MOST_BINS * LONGEST]; /* of those before each bin */
+    double unit[2][LONGEST];             /* 1 / the sum of all */
+    double x[LONGEST], w[LONGEST], y[LONGEST], h[LONGEST]; /* lower corner, and size of the bin */
+    int32_t bin[LONGEST];                                  /* its number */
+    double own[2][LONGEST], below[2][LONGEST];  /* its share, and that of all bins before it */
     real slope[2][LONGEST], change[2][LONGEST]; /* d_k and d_k+1, and their slopes by the logit */
     real inside[LONGEST];                       /* 1, or 0 outside the box */
 } spline_place;
-
-/* share = softmax of K planes of n logits, of which `share` has the exponentials of logit - most */
-VECTOR_CLONES
-static void divide_by_sum(size_t bins, size_t n, real *restrict share)
-{
-    real sum[LONGEST];
-    for (size_t i = 0; i < n; i++)
-        sum[i] = share[i];
-    for (size_t k = 1; k < bins; k++)
-        for (size_t i = 0; i < n; i++)
-            sum[i] += share[k * n + i];
-    for (size_t i = 0; i < n; i++)
-        sum[i] = 1 / sum[i];
-    for (size_t k = 0; k < bins; k++)
-        for (size_t i = 0; i < n; i++)
-            share[k * n + i] *= sum[i];
-}
 
 /* share = logit - the largest of its K planes, so that no exponential overflows */
 VECTOR_CLONES
@@ -78,31 +63,44 @@ static void lower_logits(const real *restrict logit, size_t bins, size_t n, real
             share[k * n + i] = logit[k * n + i] - most[i];
 }
 
-/* Sums of the shares before each bin; and the bin of each v[n], where `axis` is 0 for x and 1 for
- * y. */
+/* Sums of the exponentials before each bin, and what makes shares of them. */
+VECTOR_CLONES
+static void sum_shares(size_t bins, size_t n, spline_place *restrict p)
+{
+    for (size_t axis = 0; axis < 2; axis++) {
+        double *restrict sum = p->sum + axis * bins * n, *restrict all = p->unit[axis];
+        const real *restrict share = p->share + axis * bins * n;
+        for (size_t i = 0; i < n; i++)
+            all[i] = 0;
+        for (size_t k = 0; k < bins; k++)
+            for (size_t i = 0; i < n; i++) {
+                sum[k * n + i] = all[i];
+                all[i] += (double)share[k * n + i];
+            }
+        for (size_t i = 0; i < n; i++)
+            all[i] = 1 / all[i];
+    }
+}
+
+/* The bin of each v[n], where `axis` is 0 for x and 1 for y. */
 VECTOR_CLONES
 static void find_bins(const rule *self, const double *restrict v, size_t axis, size_t n,
                       spline_place *restrict p)
 {
-    const real box = (real)self->bound, least = (real)LEAST * 2 * box;
-    const real rest = 2 * box - least * (real)self->bins;
-    const size_t bins = self->bins, plane = bins * n;
-    real up[LONGEST];
+    const double box = self->bound, least = LEAST * 2 * box;
+    const double rest = 2 * box - least * (double)self->bins;
+    const size_t bins = self->bins;
+    double up[LONGEST];
     for (size_t i = 0; i < n; i++) {
-        up[i] = (real)v[i] + box;
-        p->inside[i] = (real)v[i] >= -box && (real)v[i] <= box;
+        up[i] = v[i] + box;
+        p->inside[i] =
+            (real)v[i] >= -(real)box && (real)v[i] <= (real)box; /* as the way back sees it */
         p->bin[i] = 0;
-        p->sum[i] = p->sum[plane + i] = 0;
     }
     for (size_t k = 1; k < bins; k++) {
-        real *sum = p->sum + k * n;
-        const real *share = p->share + (k - 1) * n, *along = sum + axis * plane;
+        const double *sum = p->sum + (axis * bins + k) * n;
         for (size_t i = 0; i < n; i++)
-            sum[i] = (sum - n)[i] + share[i];
-        for (size_t i = 0; i < n; i++)
-            (sum + plane)[i] = (sum + plane - n)[i] + (share + plane)[i];
-        for (size_t i = 0; i < n; i++)
-            p->bin[i] += up[i] >= least * (real)k + rest * along[i];
+            p->bin[i] += up[i] >= least * (double)k + rest * p->unit[axis][i] * sum[i];
     }
 }
 
@@ -114,8 +112,8 @@ static void pick_bins(const real *restrict slopes, size_t bins, size_t n, spline
     const size_t plane = bins * n;
     for (size_t i = 0; i < n; i++) {
         size_t k = (size_t)p->bin[i], at = k * n + i;
-        p->own[0][i] = p->share[at];
-        p->own[1][i] = p->share[plane + at];
+        p->own[0][i] = (double)p->share[at];
+        p->own[1][i] = (double)p->share[plane + at];
         p->below[0][i] = p->sum[at];
         p->below[1][i] = p->sum[plane + at];
         p->slope[0][i] = slopes[k > 0 ? at - n : at];
@@ -127,12 +125,17 @@ static void pick_bins(const real *restrict slopes, size_t bins, size_t n, spline
 VECTOR_CLONES
 static void place_corners(const rule *self, size_t n, spline_place *restrict p)
 {
-    const real box = (real)self->bound, least = (real)LEAST * 2 * box;
-    const real rest = 2 * box - least * (real)self->bins;
+    const double box = self->bound, least = LEAST * 2 * box;
+    const double rest = 2 * box - least * (double)self->bins;
     const int32_t last = (int32_t)self->bins - 1;
+    for (size_t axis = 0; axis < 2; axis++)
+        for (size_t i = 0; i < n; i++) {
+            p->own[axis][i] *= p->unit[axis][i];
+            p->below[axis][i] *= p->unit[axis][i];
+        }
     for (size_t i = 0; i < n; i++) {
-        real x = least * (real)p->bin[i] + rest * p->below[0][i] - box;
-        real y = least * (real)p->bin[i] + rest * p->below[1][i] - box;
+        double x = least * (double)p->bin[i] + rest * p->below[0][i] - box;
+        double y = least * (double)p->bin[i] + rest * p->below[1][i] - box;
         bool end = p->bin[i] == last;
         p->x[i] = x;
         p->y[i] = y;
@@ -151,8 +154,7 @@ static void place_column(const rule *self, const double *v, size_t axis, const r
     lower_logits(raw, bins, n, p->share);
     lower_logits(raw + bins * n, bins, n, p->share + bins * n);
     vector_exp(p->share, p->share, 2 * bins * n);
-    divide_by_sum(bins, n, p->share);
-    divide_by_sum(bins, n, p->share + bins * n);
+    sum_shares(bins, n, p);
     find_bins(self, v, axis, n, p);
     pick_bins(raw + 2 * bins * n, bins, n, p);
     place_corners(self, n, p);
@@ -178,12 +180,12 @@ VECTOR_CLONES
 static void move_forward(double *x, const spline_place *p, size_t n, real *slope)
 {
     for (size_t i = 0; i < n; i++) {
-        double w = (double)p->w[i], h = (double)p->h[i], s = h / w;
+        double w = p->w[i], h = p->h[i], s = h / w;
         double low = (double)p->slope[0][i], high = (double)p->slope[1][i];
-        double xi = (x[i] - (double)p->x[i]) / w;
+        double xi = (x[i] - p->x[i]) / w;
         xi = xi < 0 ? 0 : xi > 1 ? 1 : xi;
         double a = xi * (1 - xi), under = s + (high + low - 2 * s) * a;
-        double y = (double)p->y[i] + h * (s * xi * xi + low * a) / under;
+        double y = p->y[i] + h * (s * xi * xi + low * a) / under;
         double q = high * xi * xi + 2 * s * a + low * (1 - xi) * (1 - xi);
         slope[i] = (real)(s * s * q / (under * under));
         x[i] = p->inside[i] > 0 ? y : x[i];
@@ -195,9 +197,9 @@ VECTOR_CLONES
 static void move_inverse(double *y, const spline_place *p, size_t n, real *slope)
 {
     for (size_t i = 0; i < n; i++) {
-        double w = (double)p->w[i], h = (double)p->h[i], s = h / w;
+        double w = p->w[i], h = p->h[i], s = h / w;
         double low = (double)p->slope[0][i], high = (double)p->slope[1][i];
-        double up = y[i] - (double)p->y[i];
+        double up = y[i] - p->y[i];
         up = up < 0 ? 0 : up > h ? h : up;
         double bend = up * (high + low - 2 * s);
         double qa = h * (s - low) + bend, qb = h * low - bend, qc = -s * up;
@@ -207,7 +209,7 @@ static void move_inverse(double *y, const spline_place *p, size_t n, real *slope
         double a = xi * (1 - xi), under = s + (high + low - 2 * s) * a;
         double q = high * xi * xi + 2 * s * a + low * (1 - xi) * (1 - xi);
         slope[i] = (real)(s * s * q / (under * under));
-        y[i] = p->inside[i] > 0 ? (double)p->x[i] + xi * w : y[i];
+        y[i] = p->inside[i] > 0 ? p->x[i] + xi * w : y[i];
     }
 }
 
@@ -251,10 +253,11 @@ static void differentiate(const spline_place *p, const real *x, const real *weig
                           const real *mask, size_t n, real *dx, spline_delta *d)
 {
     for (size_t i = 0; i < n; i++) {
-        real w = p->w[i], h = p->h[i], s = h / w, low = p->slope[0][i], high = p->slope[1][i];
+        real w = (real)p->w[i], h = (real)p->h[i], s = h / w;
+        real low = p->slope[0][i], high = p->slope[1][i];
         real inside = p->inside[i], gy = dx[i] * inside;
         real gl = weight[i] * inside * (mask ? mask[i] : 1);
-        real xi = (x[i] - p->x[i]) / w;
+        real xi = (real)((double)x[i] - p->x[i]) / w;
         xi = xi < 0 ? 0 : xi > 1 ? 1 : xi;
         real a = xi * (1 - xi), turn = high + low - 2 * s, back = 1 - 2 * xi;
         real under = 1 / (s + turn * a), top = (s * xi * xi + low * a) * under;
@@ -284,14 +287,17 @@ static void give_shares(const rule *self, const spline_place *p, const spline_de
 {
     const real factor = (real)(2 * self->bound * (1 - LEAST * (double)self->bins));
     const real *share = p->share + (size_t)axis * self->bins * n;
-    real mean[LONGEST];
-    for (size_t i = 0; i < n; i++)
-        mean[i] = d->corner[axis][i] * p->below[axis][i] + d->size[axis][i] * p->own[axis][i];
+    real mean[LONGEST], unit[LONGEST];
+    for (size_t i = 0; i < n; i++) {
+        mean[i] =
+            d->corner[axis][i] * (real)p->below[axis][i] + d->size[axis][i] * (real)p->own[axis][i];
+        unit[i] = factor * (real)p->unit[axis][i];
+    }
     for (size_t k = 0; k < self->bins; k++)
         for (size_t i = 0; i < n; i++) {
             real by_share = (int32_t)k < p->bin[i] ? d->corner[axis][i] : 0;
             by_share = (int32_t)k == p->bin[i] ? d->size[axis][i] : by_share;
-            logit[k * n + i] = factor * share[k * n + i] * (by_share - mean[i]);
+            logit[k * n + i] = unit[i] * share[k * n + i] * (by_share - mean[i]);
         }
 }
 
