@@ -622,11 +622,12 @@ void flow_run(flow_workspace *w, const flow_job *job)
 /* Largest |activation| (which = 0) or |delta| (1) of a layer over the whole batch. */
 static double largest_of(const flow_workspace *w, size_t tiles, size_t layer_index, int which)
 {
-    double largest = 0;
-    for (size_t i = 0; i < tiles; i++)
-        largest =
-            fmax(largest, (double)w->largest[(i * w->flow->spec.count + layer_index) * 2 + which]);
-    return largest;
+    real largest = 0; /* none is NaN */
+    for (size_t i = 0; i < tiles; i++) {
+        real one = w->largest[(i * w->flow->spec.count + layer_index) * 2 + which];
+        largest = one > largest ? one : largest;
+    }
+    return (double)largest;
 }
 
 /* The layer that spoils everything behind it: on the way forward the first whose activations are

@@ -182,12 +182,13 @@ static void refresh_part(const prior_mixture *p, memo *o, size_t k)
 
 static double log_total(const real *logit, size_t n)
 {
-    double most = -HUGE_VAL, sum = 0;
+    real most = logit[0];
+    double sum = 0;
+    for (size_t k = 1; k < n; k++)
+        most = logit[k] > most ? logit[k] : most;
     for (size_t k = 0; k < n; k++)
-        most = fmax(most, (double)logit[k]);
-    for (size_t k = 0; k < n; k++)
-        sum += exp((double)logit[k] - most);
-    return most + log(sum);
+        sum += exp((double)logit[k] - (double)most);
+    return (double)most + log(sum);
 }
 
 static void refresh(const prior_mixture *p, memo *o)

@@ -122,11 +122,17 @@ typedef struct product {
     gemm_tile tile;
 } product;
 
+/* Columns of the tiles from column j on: none crosses the end of a panel. */
+static size_t columns_from(const product *p, size_t j)
+{
+    return smaller(smaller(p->across, GEMM_PANEL - j % GEMM_PANEL), p->shape->n - j);
+}
+
 /* The tile whose first element is (row, j). `further` is what the product itself reads next. */
-static void run_tile(product *p, size_t row, size_t j, const char *further)
+static void run_tile(product *p, size_t row, size_t j, size_t columns, const char *further)
 {
     const gemm_shape *s = p->shape;
-    size_t rows = smaller(p->rows, s->m - row), columns = smaller(p->across, s->n - j);
+    size_t rows = smaller(p->rows, s->m - row);
     size_t lanes = p->tiles->lanes, vectors = (columns + lanes - 1) / lanes;
     void (*run)(const gemm_tile *) = p->tiles->run[vectors - 1][rows - 1];
     gemm_tile *t = &p->tile;
@@ -148,18 +154,22 @@ static void run_by_rows(product *p)
 {
     for (size_t row = 0; row < p->shape->m; row += p->rows) {
         const char *next = (const char *)(p->a + (row + p->rows) * p->a_rows);
-        for (size_t j = 0; j < p->shape->n; j += p->across, next += prefetch_of_tile(p->shape))
-            run_tile(p, row, j, next);
+        for (size_t j = 0, columns; j < p->shape->n; j += columns) {
+            columns = columns_from(p, j);
+            run_tile(p, row, j, columns, next);
+            next += prefetch_of_tile(p->shape);
+        }
     }
 }
 
 /* Columns of B outside: while they meet all rows, the next columns are fetched. */
 static void run_by_columns(product *p)
 {
-    for (size_t j = 0; j < p->shape->n; j += p->across) {
-        const char *next = (const char *)(p->b + (j + p->across) / GEMM_PANEL * p->shape->b_panel);
+    for (size_t j = 0, columns; j < p->shape->n; j += columns) {
+        columns = columns_from(p, j);
+        const char *next = (const char *)(p->b + (j + columns) / GEMM_PANEL * p->shape->b_panel);
         for (size_t row = 0; row < p->shape->m; row += p->rows, next += prefetch_of_tile(p->shape))
-            run_tile(p, row, j, next);
+            run_tile(p, row, j, columns, next);
     }
 }
 

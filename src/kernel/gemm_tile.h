@@ -208,6 +208,8 @@ TILE_FUNCTION(12, 1)
 TILE_FUNCTIONS(2)
 #if TILE_VECTORS > 2
 TILE_FUNCTIONS(3)
+#endif
+#if TILE_VECTORS > 3
 TILE_FUNCTIONS(4)
 #endif
 
@@ -220,6 +222,8 @@ static const gemm_tiles TILE(tiles) = {
         TILE_NAMES(2),
 #if TILE_VECTORS > 2
         TILE_NAMES(3),
+#endif
+#if TILE_VECTORS > 3
         TILE_NAMES(4),
 #endif
     },
