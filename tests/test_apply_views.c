@@ -120,9 +120,9 @@ static void far_rows_do_not_tie(void **state)
     for (size_t i = 2; i < 11; i++)
         assert_true(scores[i] < scores[i - 2]);
     assert_true(isnan(scores[11]));
-    size_t count = 0; /* the fourth view, of enough rows */
+    size_t count = 0; /* the mixtures, of enough rows */
     assert_non_null(model_array(model, "neighbours.mixture", &count));
-    assert_true(count >= 1 + D + D * (D + 1) / 2);
+    assert_int_equal(count % (5 * (1 + D + D * (D + 1) / 2)), 0);
     nicest_data_free(data);
     nicest_model_free(model);
     memory_free(train);

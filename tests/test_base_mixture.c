@@ -320,6 +320,35 @@ static void the_number_of_groups_is_found(void **state)
 }
 
 /* More columns than rows, equal rows, a constant column: the ridge holds, and it is a density. */
+/* A row that is alone far out is likely under a mixture with a part of its own, and not under one
+ * that never saw it; what is returned is the average of the five densities. */
+static void a_cross_fit_leaves_each_row_out(void **state)
+{
+    double x[N * D], inside[N], outside[N], weights = 0, mean[2] = {0};
+    mixture_rows rows = {x, NULL, N, D};
+    mixture_options o = {.parts = 4, .seed = 3, .ridge = (const double[D]){1e-4, 1e-4, 1e-4}};
+    mixture *m = NULL;
+    (void)state;
+    memcpy(x, all_rows, sizeof x);
+    for (size_t i = 0; i < 3; i++)
+        x[7 * D + i] = 40;
+    assert_int_equal(mixture_cross_fit(&m, &rows, &o, outside), NICEST_OK);
+    assert_int_equal(m->parts, 20);
+    for (size_t k = 0; k < m->parts; k++)
+        weights += exp(m->part[k * mixture_part_size(D, false)]);
+    assert_near(weights, 1, 1e-12);
+    mixture_view *v = view(m);
+    mixture_evaluate(v, x, N, inside, NULL);
+    for (size_t i = 0; i < N; i++) {
+        mean[0] += i == 7 ? 0 : inside[i] / N;
+        mean[1] += i == 7 ? 0 : outside[i] / N;
+    }
+    assert_true(inside[7] > -15 && outside[7] < -100);
+    assert_true(mean[1] < mean[0] && mean[0] - mean[1] < 0.5);
+    mixture_view_free(v);
+    mixture_free(m);
+}
+
 static void degenerate_rows_are_survived(void **state)
 {
     (void)state;
@@ -416,6 +445,7 @@ int main(void)
         cmocka_unit_test(bits_stay),
         cmocka_unit_test(draws_have_the_right_moments),
         cmocka_unit_test(the_number_of_groups_is_found),
+        cmocka_unit_test(a_cross_fit_leaves_each_row_out),
         cmocka_unit_test(degenerate_rows_are_survived),
         cmocka_unit_test(bad_rows_are_refused),
         cmocka_unit_test(memory_may_run_out),

@@ -24,11 +24,11 @@ enum { MOST_ROWS = 4096, FEWEST_ROWS = 20, MOST_VALUES = 1 << 20, NEAREST = 10 }
 enum { TOGETHER = 8, CHUNK = 256, BATCH = 512, SUBSAMPLE_NEIGHBOURS = 0xae1 };
 
 /* Weights of the views. Columns alone say little of rows that are odd in what goes with what. */
-static const double WEIGHT[VIEWS_COUNT] = {1, 0.2, 1, 1};
+static const double WEIGHT[VIEWS_COUNT] = {0.5, 0.2, 1, 1, 1};
 /* Most parts of the mixture, rows times columns squared that its choice may cost, and the variance
- * that each part has in every direction at least: of standardised columns. */
+ * that each part has in every direction at least: of squeezed columns. */
 enum { MIXTURE_PARTS = 20, MIXTURE_COLUMNS = 128 };
-static const double MIXTURE_WORK = 4e8, MIXTURE_RIDGE = 1e-4;
+static const double MIXTURE_WORK = 4e8, MIXTURE_RIDGE = 1e-2;
 
 size_t views_rows(const nicest_model *model)
 {
@@ -55,33 +55,37 @@ void views_forget(nicest_model *model)
 
 typedef struct sight {
     size_t d, kept, rows;
-    double *column;        /* [d, kept] standardised values of the kept rows, codes of words */
+    double *column[2];     /* [d, kept] standardised and squeezed values of the kept rows, or codes
+                              of words */
     const double *measure; /* mean[d], deviation[d]; a deviation of 0: the column is words */
     double *row;           /* [BATCH, d] stored values */
     double *scratch;       /* [threads, TOGETHER, kept + 2 d] */
-    double *far, *out;     /* [BATCH] of the columns, of the neighbours, */
-    double *unlikely;      /* and of the mixture: 0 where the model has none */
-    mixture *mixture;      /* of standardised columns; NULL */
+    double *seen[VIEWS_COUNT]; /* [BATCH] each but VIEW_LOGP; 0 of a mixture that is not kept */
+    mixture *mixture;          /* of standardised columns; NULL */
     mixture_view *view;
     bool holes; /* rows with missing values have distances */
     bool own;   /* the rows are the kept ones, from number `first` on: each but itself */
+    bool squeezed;
     size_t first;
 } sight;
 
-/* A stored value as distances see it: what is missing is in the middle, and a word of its own. */
-static double standardise(const sight *s, size_t j, double value)
+/* A stored value as distances see it: what is missing is in the middle, and a word of its own.
+ * Squeezed by asinh, a value near the mean is as it was, and a far one is its logarithm: one wild
+ * column does not drown all others, and yet farther is farther. */
+static double standardise(const sight *s, size_t j, double value, bool squeezed)
 {
     double deviation = s->measure[s->d + j];
-    if (deviation > 0)
-        return isnan(value) ? 0 : (value - s->measure[j]) / deviation;
-    return isnan(value) ? -1 : value;
+    if (!(deviation > 0))
+        return isnan(value) ? -1 : value;
+    double z = isnan(value) ? 0 : (value - s->measure[j]) / deviation;
+    return squeezed ? asinh(z) : z;
 }
 
 /* A row as the mixture sees it: words are no numbers. */
 static void mixture_sees(const sight *s, const double *stored, double *z)
 {
     for (size_t j = 0; j < s->d; j++)
-        z[j] = s->measure[s->d + j] > 0 ? standardise(s, j, stored[j]) : 0;
+        z[j] = s->measure[s->d + j] > 0 ? standardise(s, j, stored[j], true) : 0;
 }
 
 /* The mixture that the model keeps, if it does. */
@@ -107,21 +111,22 @@ static nicest_status sight_open(sight *s, const nicest_model *model, int threads
                      model_flow_const(model)->spec.masked || model_flow_const(model)->entry.mixed};
     const double *rows = model_array(model, ARRAY_ROWS, &count);
     s->kept = rows ? count / s->d : 0;
-    s->column = memory_new(s->d, s->kept * sizeof(double));
+    bool got = true;
+    for (int i = 0; i < 2; i++)
+        got = (s->column[i] = memory_new(s->d, s->kept * sizeof(double))) && got;
+    for (int v = VIEW_COLUMNS; v < VIEWS_COUNT; v++)
+        got = (s->seen[v] = memory_new(BATCH, sizeof(double))) && got;
     s->row = memory_new(BATCH, s->d * sizeof(double));
-    s->far = memory_new(BATCH, sizeof(double));
-    s->out = memory_new(BATCH, sizeof(double));
-    s->unlikely = memory_new(BATCH, sizeof(double));
     s->scratch = memory_new((size_t)threads, TOGETHER * (s->kept + 2 * s->d) * sizeof(double));
-    if (!s->column || !s->row || !s->far || !s->out || !s->unlikely || !s->scratch)
-        return fail_memory();
+    TRY(check_memory(got && s->row && s->scratch));
     TRY(open_mixture(s, model));
     bool finite = true; /* a file's numbers may be anything */
     for (size_t i = 0; i < s->kept; i++)
         for (size_t j = 0; j < s->d; j++) {
-            double z = standardise(s, j, rows[i * s->d + j]);
-            s->column[j * s->kept + i] = z;
-            finite = finite && isfinite(z);
+            for (int squeezed = 0; squeezed < 2; squeezed++)
+                s->column[squeezed][j * s->kept + i] =
+                    standardise(s, j, rows[i * s->d + j], squeezed);
+            finite = finite && isfinite(s->column[0][j * s->kept + i]);
         }
     return finite ? NICEST_OK
                   : fail(NICEST_E_FORMAT, "the training rows that the model keeps are not numbers");
@@ -129,11 +134,11 @@ static nicest_status sight_open(sight *s, const nicest_model *model, int threads
 
 static void sight_close(sight *s)
 {
-    memory_free(s->column);
+    for (int i = 0; i < 2; i++)
+        memory_free(s->column[i]);
+    for (int v = 0; v < VIEWS_COUNT; v++)
+        memory_free(s->seen[v]);
     memory_free(s->row);
-    memory_free(s->far);
-    memory_free(s->out);
-    memory_free(s->unlikely);
     memory_free(s->scratch);
     mixture_view_free(s->view);
     mixture_free(s->mixture);
@@ -193,18 +198,20 @@ static void look_around(void *context, int thread, size_t item)
     double *square = s->scratch + (size_t)thread * TOGETHER * (s->kept + 2 * s->d);
     double *x = square + TOGETHER * s->kept, *more = x + TOGETHER * s->d;
     double others = (double)s->kept - (s->own ? 1 : 0);
+    const double *column = s->column[s->squeezed];
+    double *near = s->seen[s->squeezed ? VIEW_SQUEEZED : VIEW_NEIGHBOURS];
     memset(square, 0, TOGETHER * s->kept * sizeof *square);
     memset(more, 0, TOGETHER * s->d * sizeof *more);
     for (size_t i = 0; i < n; i++)
         for (size_t j = 0; j < s->d; j++)
-            x[i * s->d + j] = standardise(s, j, s->row[(first + i) * s->d + j]);
+            x[i * s->d + j] = standardise(s, j, s->row[(first + i) * s->d + j], s->squeezed);
     for (size_t at = 0; at < s->kept; at += CHUNK)
         for (size_t j = 0; j < s->d; j++) {
             double (*one)(const double *, size_t, double, double *) =
                 s->measure[s->d + j] > 0 ? look : look_at_words;
             for (size_t i = 0; i < n; i++)
                 more[i * s->d + j] +=
-                    one(s->column + j * s->kept + at, s->kept - at < CHUNK ? s->kept - at : CHUNK,
+                    one(column + j * s->kept + at, s->kept - at < CHUNK ? s->kept - at : CHUNK,
                         x[i * s->d + j], square + i * s->kept + at);
         }
     for (size_t i = 0; i < n; i++) {
@@ -218,13 +225,13 @@ static void look_around(void *context, int thread, size_t item)
         bool known = whole || s->holes;
         if (s->own)
             square[i * s->kept + s->first + first + i] = HUGE_VAL;
-        s->far[first + i] = known ? far : NAN;
-        s->out[first + i] = known ? near_distance(square + i * s->kept, s->kept) : NAN;
+        s->seen[VIEW_COLUMNS][first + i] = known ? far : NAN;
+        near[first + i] = known ? near_distance(square + i * s->kept, s->kept) : NAN;
     }
 }
 
-/* views[3, rows]: all but the first, of every row of data (NULL: of the kept rows), batch after
- * batch. */
+/* views[VIEWS_COUNT, rows]: all but the first, of every row of data (NULL: of the kept rows), batch
+ * after batch. */
 static nicest_status look_at_all(sight *s, const nicest_model *model, const nicest_data *data,
                                  int threads, double *views)
 {
@@ -237,17 +244,19 @@ static nicest_status look_at_all(sight *s, const nicest_model *model, const nice
             TRY(nicest_data_read(data, s->first, s->rows, s->row));
         else
             memcpy(s->row, kept + s->first * s->d, s->rows * s->d * sizeof *s->row);
-        parallel_for(threads, (s->rows + TOGETHER - 1) / TOGETHER, look_around, s);
+        for (int squeezed = 0; squeezed < 2; squeezed++) {
+            s->squeezed = squeezed;
+            parallel_for(threads, (s->rows + TOGETHER - 1) / TOGETHER, look_around, s);
+        }
         if (s->view) {
             for (size_t i = 0; i < s->rows; i++)
                 mixture_sees(s, s->row + i * s->d, s->row + i * s->d);
-            mixture_evaluate(s->view, s->row, s->rows, s->unlikely, NULL);
+            mixture_evaluate(s->view, s->row, s->rows, s->seen[VIEW_MIXTURE], NULL);
             for (size_t i = 0; i < s->rows; i++)
-                s->unlikely[i] = -s->unlikely[i];
+                s->seen[VIEW_MIXTURE][i] *= -1;
         }
-        memcpy(views + s->first, s->far, s->rows * sizeof *views);
-        memcpy(views + n + s->first, s->out, s->rows * sizeof *views);
-        memcpy(views + 2 * n + s->first, s->unlikely, s->rows * sizeof *views);
+        for (size_t v = VIEW_COLUMNS; v < VIEWS_COUNT; v++)
+            memcpy(views + v * n + s->first, s->seen[v], s->rows * sizeof *views);
     }
     return NICEST_OK;
 }
@@ -339,10 +348,11 @@ static nicest_status keep_rows(nicest_model *model, const nicest_data *train, ui
     return status;
 }
 
-/* A mixture of the kept rows' standardised columns, as an array of the model; columns that are too
- * many or rows that are too few have none. */
+/* Mixtures of the kept rows' squeezed columns, as an array of the model; columns that are too
+ * many or rows that are too few have none. Each leaves a fifth of the rows out; surprise[kept] is
+ * -log p of each row under the one that did not see it. */
 static nicest_status keep_mixture(nicest_model *model, const sight *s, const double *kept,
-                                  uint64_t seed, int threads)
+                                  uint64_t seed, int threads, double *surprise)
 {
     size_t n = s->kept, d = s->d;
     mixture *found = NULL;
@@ -363,9 +373,17 @@ static nicest_status keep_mixture(nicest_model *model, const sight *s, const dou
                          .folds = 1};
     double most = fmin(fmax(MIXTURE_WORK / ((double)n * (double)(d * d)), 1), MIXTURE_PARTS);
     nicest_status status = mixture_choose(&found, &rows, &o, (size_t)most, NULL);
+    if (status == NICEST_OK) {
+        o.parts = found->parts;
+        mixture_free(found);
+        found = NULL;
+        status = mixture_cross_fit(&found, &rows, &o, surprise);
+    }
     if (status == NICEST_OK)
         status = model_set_array(model, ARRAY_MIXTURE, found->part,
                                  found->parts * mixture_part_size(d, false));
+    for (size_t i = 0; i < n; i++)
+        surprise[i] *= -1;
     mixture_free(found);
     memory_free(z);
     return status == NICEST_E_DATA ? NICEST_OK : status;
@@ -374,7 +392,7 @@ static nicest_status keep_mixture(nicest_model *model, const sight *s, const dou
 nicest_status views_fit(nicest_model *model, const nicest_data *train, uint64_t seed, int threads)
 {
     nicest_data *kept = NULL;
-    double *ranks = NULL;
+    double *ranks = NULL, *surprise;
     sight s = {0};
     views_forget(model);
     TRY(keep_rows(model, train, seed, &kept));
@@ -385,12 +403,13 @@ nicest_status views_fit(nicest_model *model, const nicest_data *train, uint64_t 
     nicest_status status = sight_open(&s, model, threads);
     if (status != NICEST_OK)
         goto done;
-    TRY_TO(keep_mixture(model, &s, model_array(model, ARRAY_ROWS, &count), seed, threads));
-    TRY_TO(open_mixture(&s, model));
     ranks = memory_new(n, VIEWS_COUNT * sizeof *ranks);
     TRY_TO(ranks ? NICEST_OK : fail_memory());
     TRY_TO(nicest_score_data(model, kept, seed, threads, ranks));
-    TRY_TO(look_at_all(&s, model, NULL, threads, ranks + VIEW_COLUMNS * n));
+    TRY_TO(look_at_all(&s, model, NULL, threads, ranks));
+    surprise = ranks + VIEW_MIXTURE * n; /* which no row had yet: there was no mixture */
+    TRY_TO(
+        keep_mixture(model, &s, model_array(model, ARRAY_ROWS, &count), seed, threads, surprise));
     for (size_t i = 0; i < n; i++)
         ranks[i] = -ranks[i];
     for (size_t i = 0; i < VIEWS_COUNT * n; i++)
@@ -409,7 +428,7 @@ done:
 
 /* ------------------------------------------------------------------ scoring */
 
-/* The other views of data's rows, [3, rows], which the caller releases. */
+/* The views of data's rows but the first, [VIEWS_COUNT, rows], which the caller releases. */
 static nicest_status look_at_data(const nicest_model *model, const nicest_data *data, int threads,
                                   double **views)
 {
@@ -417,7 +436,7 @@ static nicest_status look_at_data(const nicest_model *model, const nicest_data *
     size_t n = nicest_data_rows(data);
     if (!views_rows(model))
         return fail(NICEST_E_DATA, "the model keeps no training rows to be neighbours");
-    *views = memory_new(n, (VIEWS_COUNT - 1) * sizeof **views);
+    *views = memory_new(n, VIEWS_COUNT * sizeof **views);
     nicest_status status = *views ? sight_open(&s, model, threads) : fail_memory();
     if (status == NICEST_OK)
         status = look_at_all(&s, model, data, threads, *views);
@@ -432,7 +451,7 @@ nicest_status views_neighbours(const nicest_model *model, const nicest_data *dat
     size_t n = nicest_data_rows(data);
     nicest_status status = look_at_data(model, data, threads, &views);
     for (size_t i = 0; status == NICEST_OK && i < n; i++)
-        scores[i] = -views[n + i];
+        scores[i] = -views[VIEW_NEIGHBOURS * n + i];
     memory_free(views);
     return status;
 }
@@ -449,10 +468,10 @@ nicest_status views_score(const nicest_model *model, const nicest_data *data, in
     for (size_t v = 0; v < views_count; v++)
         weights += WEIGHT[v];
     for (size_t i = 0; status == NICEST_OK && i < n; i++) {
-        const double of[VIEWS_COUNT] = {-scores[i], views[i], views[n + i], views[2 * n + i]};
-        double sum = isnan(scores[i]) || isnan(views[i]) ? NAN : 0;
+        double sum = isnan(scores[i]) || isnan(views[VIEW_COLUMNS * n + i]) ? NAN : 0;
+        views[i] = -scores[i];
         for (size_t v = 0; v < views_count; v++)
-            sum += WEIGHT[v] / weights * surprisal(ranks + v * m, m, of[v]);
+            sum += WEIGHT[v] / weights * surprisal(ranks + v * m, m, views[v * n + i]);
         scores[i] = -sum;
     }
     memory_free(views);

@@ -3,10 +3,11 @@
  *
  * A model keeps some of the training rows for it: the arrays "neighbours.rows" [rows, columns] of
  * stored values, "neighbours.columns" [2, columns], their mean and deviation (0: a column of
- * words), "neighbours.mixture", its parts, and "neighbours.ranks" [4, rows], the sorted surprises
- * of those rows in the order of view_kind.
+ * words), "neighbours.mixture", the parts of five, and "neighbours.ranks" [5, rows], the sorted
+ * surprises of those rows in the order of view_kind.
  *
- * Distances are of standardised columns. Where the model takes rows with missing values, such a
+ * Distances are of standardised columns z, and of squeezed ones, asinh z, which far values do not
+ * rule. Where the model takes rows with missing values, such a
  * value lies in the middle of its column, else the row has no distance (NaN). Two words that differ
  * are as far from each other as two numbers are on average. */
 #ifndef NICEST_APPLY_VIEWS_H
@@ -16,13 +17,14 @@
 
 /* Each is higher for less typical rows: -log p; mean over the columns of -log of the share of kept
  * values that lie at least as far out on their side (twice the smaller tail); mean over k = 1..10
- * of the mean distance to the k nearest kept rows; -log p of a mixture of Gaussians fitted to their
- * standardised columns, where there are enough: a density behind marginals, which a far value costs
- * little, and one that it costs much. */
+ * of the mean distance to the k nearest kept rows, and the same of squeezed columns; -log p of
+ * mixtures of Gaussians of squeezed columns, where rows are enough, each fitted to four fifths of
+ * the kept rows: these are surprised by a row as rows are that no mixture was fitted to. */
 typedef enum view_kind {
     VIEW_LOGP,
     VIEW_COLUMNS,
     VIEW_NEIGHBOURS,
+    VIEW_SQUEEZED,
     VIEW_MIXTURE,
     VIEWS_COUNT
 } view_kind;

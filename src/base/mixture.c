@@ -821,33 +821,79 @@ static size_t take_fold(const mixture_rows *rows, uint64_t seed, unsigned fold, 
     return n;
 }
 
+/* A mixture of the rows outside a fold, and the log density of those inside, logp[their number].
+ * *out is NULL where no row or no value of a column is left: such a fold says nothing. */
+static nicest_status fit_outside(mixture **out, const mixture_rows *rows, const mixture_options *o,
+                                 unsigned fold, double *space, double *logp)
+{
+    size_t d = rows->d;
+    double *x = space, *weight = x + rows->n * d;
+    mixture_view *v = NULL;
+    *out = NULL;
+    size_t n = take_fold(rows, o->seed, fold, false, x, weight);
+    nicest_status status =
+        n > 0 ? mixture_fit(out, &(mixture_rows){x, weight, n, d}, o, NULL) : NICEST_OK;
+    if (n == 0 || status == NICEST_E_DATA)
+        return NICEST_OK;
+    TRY(status);
+    status = mixture_view_new(&v, *out, true);
+    n = take_fold(rows, o->seed, fold, true, x, weight);
+    if (status == NICEST_OK)
+        mixture_evaluate(v, x, n, logp, NULL);
+    mixture_view_free(v);
+    return status;
+}
+
 /* Adds to *sum the log density of the rows of a fold under a mixture of the others. */
 static nicest_status judge_fold(const mixture_rows *rows, const mixture_options *o, unsigned fold,
                                 double *space, double *sum, double *total)
 {
-    size_t d = rows->d;
-    double *x = space, *weight = x + rows->n * d, *logp = weight + rows->n;
-    mixture *m = NULL;
-    mixture_view *v = NULL;
-    nicest_status status = NICEST_OK;
-    size_t n = take_fold(rows, o->seed, fold, false, x, weight);
-    if (n > 0)
-        status = mixture_fit(&m, &(mixture_rows){x, weight, n, d}, o, NULL);
-    if (n == 0 ||
-        status == NICEST_E_DATA) /* no row or no value of a column: this fold says nothing */
-        return NICEST_OK;
-    TRY_TO(status);
-    TRY_TO(mixture_view_new(&v, m, true));
-    n = take_fold(rows, o->seed, fold, true, x, weight);
-    mixture_evaluate(v, x, n, logp, NULL);
-    for (size_t i = 0; i < n; i++) {
+    double *weight = space + rows->n * rows->d, *logp = weight + rows->n;
+    mixture *m;
+    nicest_status status = fit_outside(&m, rows, o, fold, space, logp);
+    size_t n = m ? take_fold(rows, o->seed, fold, true, space, weight) : 0;
+    for (size_t i = 0; status == NICEST_OK && i < n; i++) {
         *sum += weight[i] * logp[i];
         *total += weight[i];
     }
-done:
-    mixture_view_free(v);
     mixture_free(m);
     return status;
+}
+
+nicest_status mixture_cross_fit(mixture **out, const mixture_rows *rows, const mixture_options *o,
+                                double *logp)
+{
+    size_t d = rows->d, size = mixture_part_size(d, o->diagonal), count = 0;
+    double *space = memory_new(rows->n, (d + 2) * sizeof *space), *inside;
+    mixture *of_fold = NULL;
+    *out = NULL;
+    nicest_status status = check_memory(space);
+    if (status == NICEST_OK)
+        status = mixture_new(out, d, FOLDS * (o->parts ? o->parts : 1), o->diagonal);
+    inside = space ? space + rows->n * (d + 1) : NULL;
+    for (unsigned fold = 0; status == NICEST_OK && fold < FOLDS; fold++) {
+        status = fit_outside(&of_fold, rows, o, fold, space, inside);
+        for (size_t i = 0, at = 0; status == NICEST_OK && i < rows->n; i++)
+            if (fold_of(rows->x + i * d, d, o->seed) == fold)
+                logp[i] = of_fold ? inside[at++] : -HUGE_VAL;
+        if (of_fold && status == NICEST_OK)
+            memcpy(part_at(*out, of_fold->parts * count++), of_fold->part,
+                   of_fold->parts * size * sizeof(double));
+        mixture_free(of_fold);
+        of_fold = NULL;
+    }
+    memory_free(space);
+    if (status == NICEST_OK && !count)
+        status = fail(NICEST_E_DATA, "no fold of the rows can be fitted without the others");
+    if (status != NICEST_OK) {
+        mixture_free(*out);
+        *out = NULL;
+        return status;
+    }
+    (*out)->parts = (*out)->parts / FOLDS * count;
+    for (size_t k = 0; k < (*out)->parts; k++)
+        part_at(*out, k)[0] -= log((double)count);
+    return NICEST_OK;
 }
 
 nicest_status mixture_choose(mixture **out, const mixture_rows *rows, const mixture_options *o,

@@ -70,6 +70,10 @@ nicest_status mixture_fit(mixture **out, const mixture_rows *rows, const mixture
  * NULL) is the mean log density of held-out rows. */
 nicest_status mixture_choose(mixture **out, const mixture_rows *rows, const mixture_options *o,
                              size_t most, double *held_out);
+/* Five mixtures of o->parts, each fitted to the rows outside one fold, as one of up to five times
+ * the parts. logp[n] is the log density of each row under the one that it was left out of. */
+nicest_status mixture_cross_fit(mixture **out, const mixture_rows *rows, const mixture_options *o,
+                                double *logp);
 
 /* ------------------------------------------------------------------ use */
 
