@@ -97,8 +97,9 @@ static nicest_status calibrate(nicest_model *model, const nicest_trainer *traine
             return status;
         result->interrupted = 1;
     }
-    return outlier_calibrate(model, rows->train, rows->held_out, options->neighbours != 0,
-                             options->seed, options->threads, tell_rows,
+    /* validation rows are neighbours as good as any; only those that calibrate must not be known */
+    return outlier_calibrate(model, rows->both ? rows->both : rows->train, rows->held_out,
+                             options->neighbours != 0, options->seed, options->threads, tell_rows,
                              (void *)(uintptr_t)options);
 }
 

@@ -31,8 +31,9 @@ enum {
 static const double HEAT_SHARE = 0.17;
 /* Where EM is not worth its time: n d^2 numbers of one part and iteration. */
 static const double MOST_EM_WORK = 2e9;
-/* n d^2 times parts that a choice may go up to: some seconds. */
-static const double EM_WORK = 1.6e7;
+/* n d^2 times parts that a choice may go up to, some seconds; and more where a time is given, as
+ * many times as it has this many seconds. */
+static const double EM_WORK = 1.6e7, EM_SECONDS = 5;
 enum { MOST_MIXTURE_COLUMNS = 128 };
 
 /* ------------------------------------------------------------------ contestants */
@@ -138,7 +139,8 @@ static nicest_status choose_parts(const trainer *t, nicest_data *rows, const cha
             latent[i] = isfinite(latent[i]) ? latent[i] : NAN;
         mixture_rows some = {.x = latent, .n = n, .d = d};
         mixture_options o = {.seed = t->options.seed, .threads = t->options.threads, .restarts = 1};
-        double most = fmin(fmax(EM_WORK / work, 4), MOST_PARTS);
+        double times = fmin(fmax(t->recipe.seconds / EM_SECONDS, 1), 8);
+        double most = fmin(fmax(times * EM_WORK / work, 4), MOST_PARTS);
         status = mixture_choose(&found, &some, &o, (size_t)most, NULL);
     }
     if (status == NICEST_OK)
