@@ -797,23 +797,27 @@ nicest_status mixture_fit(mixture **out, const mixture_rows *rows, const mixture
 
 enum { FOLDS = 5, FOLDS_BELOW = 2000, ROWS_A_PART = 10 };
 
+/* The fold of a row: a function of its values, so that copies stay together. */
+static unsigned fold_of(const double *row, size_t d, uint64_t seed)
+{
+    uint64_t hash = seed ^ 0x9e3779b97f4a7c15u;
+    for (size_t j = 0; j < d; j++) {
+        double value = isnan(row[j]) ? -HUGE_VAL : row[j] + 0.0; /* one NaN, one zero */
+        uint64_t bits;
+        memcpy(&bits, &value, sizeof bits);
+        hash = (hash ^ bits) * 0xbf58476d1ce4e5b9u;
+        hash ^= hash >> 29;
+    }
+    return (unsigned)((hash >> 20) % FOLDS);
+}
+
 /* Copies the rows of fold `fold`, or all others, behind each other; returns their number. */
 static size_t take_fold(const mixture_rows *rows, uint64_t seed, unsigned fold, bool inside,
                         double *x, double *weight)
 {
     size_t n = 0, d = rows->d;
     for (size_t i = 0; i < rows->n; i++) {
-        uint64_t hash =
-            seed ^ 0x9e3779b97f4a7c15u; /* of its values, so that copies stay together */
-        for (size_t j = 0; j < d; j++) {
-            double value = rows->x[i * d + j];
-            value = isnan(value) ? -HUGE_VAL : value + 0.0; /* one NaN, one zero */
-            uint64_t bits;
-            memcpy(&bits, &value, sizeof bits);
-            hash = (hash ^ bits) * 0xbf58476d1ce4e5b9u;
-            hash ^= hash >> 29;
-        }
-        if (((hash >> 20) % FOLDS == fold) != inside)
+        if ((fold_of(rows->x + i * d, d, seed) == fold) != inside)
             continue;
         memcpy(x + n * d, rows->x + i * d, d * sizeof *x);
         weight[n++] = rows->weight ? rows->weight[i] : 1;
