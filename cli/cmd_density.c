@@ -1,6 +1,7 @@
-/* cmd_density.c - `nicest density`: the density of a 1-D or 2-D model, as a grid or a picture. */
+/* cmd_density.c - `nicest density`: the density of one or two columns, as a grid or a picture. */
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "chart.h"
@@ -9,7 +10,7 @@
 
 typedef struct density_settings {
     shared_settings shared;
-    const char *model, *box, *given;
+    const char *model, *columns, *box, *given;
     size_setting grid;
     bool log;
 } density_settings;
@@ -19,83 +20,118 @@ typedef struct density_settings {
 /* clang-format off */
 static const option DENSITY_OPTIONS[] = {
     {.name = "MODEL", .type = OPTION_ARGUMENT, .offset = AT(model), .required = true,
-     .help = "a model of one or two columns, and of any that are given"},
-    {.group = "Grid", .name = "box", .type = OPTION_TEXT, .argument = "LOW,HIGH[,LOW,HIGH]",
+     .help = "a model file"},
+    {.group = "Grid", .name = "columns", .type = OPTION_TEXT, .argument = "A[,B]",
+     .offset = AT(columns), .unset = "all, of a model of one or two",
+     .help = "of these columns, all others summed or integrated out"},
+    {.name = "box", .type = OPTION_TEXT, .argument = "LOW,HIGH[,LOW,HIGH]",
      .offset = AT(box), .unset = "the middle of the model's own samples",
      .help = "range of each column"},
     {.name = "grid", .type = OPTION_SIZE, .argument = "HxW", .offset = AT(grid),
      .unset = "400x400 in a picture, else 100x100", .help = "cells; 1xW for one column"},
     {.name = "given", .type = OPTION_TEXT, .argument = "COLUMN=VALUE,...", .offset = AT(given),
-     .help = "of a model that was trained --given these columns: the density of the others given "
-             "these values"},
+     .help = "the density of other columns given these values; exact where the model was trained "
+             "--given these columns, or is a closed form"},
     {.name = "log", .type = OPTION_FLAG, .offset = AT(log),
      .help = "of a picture: the log density, down to 12 nats below the peak"},
     {0},
 };
 /* clang-format on */
 
-/* The grid and its place. */
-typedef struct density_map {
-    size_t d, which[2], width, height; /* columns that are not given */
-    double box[4];
-    double *logp; /* [height, width], the top row first */
-    double integral;
-} density_map;
-
-static density_map measure_grid(const density_settings *s, const nicest_model *model, bool picture)
+/* The column whose name or number (from 1) is text[length]; SIZE_MAX where there is none. */
+static size_t column_named(const nicest_model *model, const char *text, size_t length)
 {
-    /* The one or two columns that the density is of. */
-    density_map m = {0};
-    for (size_t j = 0; j < nicest_model_columns(model); j++) {
-        if (nicest_model_given(model, j))
-            continue;
-        if (m.d < 2)
-            m.which[m.d] = j;
-        m.d++;
+    char *end;
+    size_t d = nicest_model_columns(model);
+    for (size_t j = 0; j < d; j++) {
+        const char *name = nicest_model_column_name(model, j);
+        if (strlen(name) == length && !strncmp(name, text, length))
+            return j;
     }
-    if (m.d < 1 || m.d > 2)
-        refuse(STATUS_USAGE, "density: %s has %zu columns; a grid needs 1 or 2", s->model, m.d);
-    if (m.d == 1 && s->grid.height > 1)
-        refuse(STATUS_USAGE, "density: --grid: %s has one column; wanted 1x%u, not %ux%u", s->model,
-               s->grid.width, s->grid.height, s->grid.width);
-    size_t all = nicest_model_columns(model);
-    OWNED_BLOCK double *given = read_given(model, s->given, "density");
-    if (m.d < all && !given)
+    unsigned long number = strtoul(text, &end, 10);
+    return end == text + length && *text >= '0' && *text <= '9' && number >= 1 && number <= d
+               ? number - 1
+               : SIZE_MAX;
+}
+
+/* The one or two columns of --columns: any comma may divide two names. Without it, all that are not
+ * given. */
+static void choose_columns(const density_settings *s, const nicest_model *model,
+                           nicest_marginal_options *o)
+{
+    size_t all = 0;
+    const char *text = s->columns, *comma = text;
+    for (size_t j = 0; j < nicest_model_columns(model); j++)
+        if (!nicest_model_given(model, j) && (!o->given || isnan(o->given[j]))) {
+            if (all < 2 && !text)
+                o->column[all] = j;
+            all++;
+        }
+    o->count = all;
+    if (!text && (all < 1 || all > 2))
+        refuse(STATUS_USAGE, "density: %s has %zu columns; --columns A or A,B says of which",
+               s->model, all);
+    if (!text)
+        return;
+    o->count = 1;
+    o->column[0] = column_named(model, text, strlen(text));
+    while (o->column[0] == SIZE_MAX && (comma = strchr(comma, ',')) != NULL) {
+        size_t first = column_named(model, text, (size_t)(comma - text));
+        o->column[1] = column_named(model, comma + 1, strlen(comma + 1));
+        comma++;
+        if (first == SIZE_MAX || o->column[1] == SIZE_MAX)
+            continue;
+        o->column[0] = first;
+        o->count = 2;
+    }
+    if (o->column[0] == SIZE_MAX)
+        refuse(STATUS_USAGE, "density: --columns '%s': expected one or two columns of %s, A or A,B",
+               text, s->model);
+    for (size_t k = 0; k < o->count; k++) {
+        const char *name = nicest_model_column_name(model, o->column[k]);
+        if (nicest_model_given(model, o->column[k]) || (o->given && !isnan(o->given[o->column[k]])))
+            refuse(STATUS_USAGE, "density: --columns: %s is given", name);
+        if (k && o->column[1] == o->column[0])
+            refuse(STATUS_USAGE, "density: --columns: %s stands there twice", name);
+    }
+}
+
+/* Cells and their range: --grid and --box, else where nearly all of the samples lie, and a little
+ * more. */
+static void choose_grid(const density_settings *s, const nicest_model *model, bool picture,
+                        nicest_marginal_options *o)
+{
+    enum { SAMPLES = 20000 };
+    size_t standard = picture ? 400 : 100, all = nicest_model_columns(model);
+    if (o->count == 1 && s->grid.height > 1)
         refuse(STATUS_USAGE,
-               "density: %s was trained with given columns; --given says their values", s->model);
-    size_t standard = picture ? 400 : 100;
-    m.width = s->grid.width ? s->grid.width : m.d == 1 ? 10 * standard : standard;
-    m.height = m.d == 1 ? 1 : s->grid.height ? s->grid.height : standard;
+               "density: --grid: the density is of one column; wanted 1x%u, not %ux%u",
+               s->grid.width, s->grid.height, s->grid.width);
+    o->cells[0] = s->grid.width ? s->grid.width : o->count == 1 ? 10 * standard : standard;
+    o->cells[1] = o->count == 1 ? 1 : s->grid.height ? s->grid.height : standard;
     if (s->box)
-        options_numbers("--box", s->box, m.box, 2 * m.d);
+        options_numbers("--box", s->box, o->box, 2 * o->count);
     else {
-        /* Where nearly all of the samples lie, and a little more. */
-        enum { SAMPLES = 20000 };
-        OWNED_BLOCK double *rows = sample_rows(&s->shared, model, given, SAMPLES, 1);
+        OWNED_BLOCK double *rows = sample_rows(&s->shared, model, o->given, SAMPLES, 1);
         /* as the density sees them */
         need(nicest_encode(model, rows, SAMPLES, s->shared.seed, rows));
-        for (size_t k = 0; k < m.d; k++)
-            middle_range(rows, SAMPLES, all, m.which[k], 0.001, 0.15, m.box + 2 * k);
+        for (size_t k = 0; k < o->count; k++)
+            middle_range(rows, SAMPLES, all, o->column[k], 0.001, 0.15, o->box + 2 * k);
     }
-    for (size_t k = 0; k < m.d; k++)
-        if (!(m.box[2 * k] < m.box[2 * k + 1]))
-            refuse(STATUS_USAGE, "density: --box: %g is not below %g", m.box[2 * k],
-                   m.box[2 * k + 1]);
-    need(nicest_density_integral_given(model, given, s->shared.seed, s->shared.threads, NULL,
-                                       &m.integral));
-    m.logp = block_new(m.width * m.height, sizeof *m.logp);
-    need(nicest_density_grid_given(model, given, m.box, m.width, m.height, s->shared.threads,
-                                   m.logp));
-    return m;
+    for (size_t k = 0; k < o->count; k++)
+        if (!(o->box[2 * k] < o->box[2 * k + 1]))
+            refuse(STATUS_USAGE, "density: --box: %g is not below %g", o->box[2 * k],
+                   o->box[2 * k + 1]);
 }
 
 /* ------------------------------------------------------------------ pictures */
 
-static void highest(const density_map *m, double *low, double *high)
+/* The least and the most, without NaN. */
+static void highest(const nicest_marginal *m, double *low, double *high)
 {
     *low = INFINITY;
     *high = -INFINITY;
-    for (size_t i = 0; i < m->width * m->height; i++) {
+    for (size_t i = 0; i < m->cells[0] * m->cells[1]; i++) {
         if (isnan(m->logp[i]))
             continue;
         *low = fmin(*low, m->logp[i]);
@@ -103,20 +139,87 @@ static void highest(const density_map *m, double *low, double *high)
     }
 }
 
-static void draw_density(const density_settings *s, const nicest_model *model, const density_map *m)
+/* An axis of a column: the box, or the words of a category. */
+static axis axis_of(const nicest_model *model, const nicest_marginal_options *o,
+                    const nicest_marginal *m, size_t k)
 {
-    panel p = {.title = m->d == 2 ? "Density of the model; lines around 50, 90 and 99 % of its mass"
-                                  : "Density of the model",
-               .x.label = nicest_model_column_name(model, m->which[0]),
-               .y.label = nicest_model_column_name(model, m->which[1])};
+    size_t j = o->column[k], n = m->cells[k];
+    axis a = {.label = nicest_model_column_name(model, j),
+              .low = o->box[2 * k],
+              .high = o->box[2 * k + 1]};
+    a.words = nicest_model_column_words(model, j, &a.word_count);
+    if (a.words) {
+        a.low = -0.5;
+        a.high = (double)n - 0.5;
+    } else if (!m->widths[k]) { /* a flag, or a count of few levels */
+        a.low = m->at[k][0] - 0.5;
+        a.high = m->at[k][n - 1] + 0.5;
+    }
+    return a;
+}
+
+static void draw_density(const density_settings *s, const nicest_model *model,
+                         const nicest_marginal_options *o, const nicest_marginal *m)
+{
+    bool map = o->count == 2;
+    panel p = {.title = map ? "Density of the model; lines around 50, 90 and 99 % of its mass"
+                            : "Density of the model"};
     OWNED_BLOCK double *values =
-        panel_density(&p, m->logp, m->width, m->d == 2 ? m->height : 0, m->box, s->log);
+        panel_density(&p, m->logp, m->cells[0], map ? m->cells[1] : 0, o->box, s->log);
+    p.x = axis_of(model, o, m, 0);
+    if (map)
+        p.y = axis_of(model, o, m, 1);
+    for (size_t i = 0; !map && !m->widths[0] && i < p.count; i++) { /* words, a mark for each */
+        p.series[i].x = m->at[0];
+        p.series[i].markers = true;
+        p.y.label = "share";
+    }
     chart c = {.panels = &p, .count = 1};
-    if (m->d == 2) {
+    if (map) {
         c.width = 600;
         c.aspect = 0.95;
     }
     chart_save(&c, &s->shared, s->shared.output);
+}
+
+/* ------------------------------------------------------------------ tables */
+
+/* The columns and logp, a line a cell; words and times as a file has them. */
+static void write_cells(const density_settings *s, const nicest_model *model,
+                        const nicest_marginal_options *o, const nicest_marginal *m)
+{
+    size_t all = nicest_model_columns(model), n = m->cells[0] * m->cells[1], d = o->count;
+    bool numbers = true;
+    const char *names[3] = {NULL};
+    for (size_t k = 0; k < d; k++) {
+        names[k] = nicest_model_column_name(model, o->column[k]);
+        numbers = numbers && nicest_model_column_kind(model, o->column[k]) == NICEST_NUMBER;
+    }
+    names[d] = "logp";
+    OWNED_BLOCK double *at = block_new(n * (d + 1), sizeof *at);
+    for (size_t i = 0; i < n; i++) {
+        at[i * (d + 1)] = m->at[0][i % m->cells[0]];
+        if (d == 2)
+            at[i * (d + 1) + 1] = m->at[1][m->cells[1] - 1 - i / m->cells[0]];
+        at[i * (d + 1) + d] = m->logp[i];
+    }
+    if (numbers) {
+        table out = table_open(s->shared.output, names, d + 1);
+        table_add(&out, at, n);
+        table_close(&out);
+    } else {
+        OWNED_BLOCK double *rows = block_new(n * all, sizeof *rows);
+        for (size_t i = 0; i < n * all; i++)
+            rows[i] = NAN;
+        for (size_t i = 0; i < n * d; i++)
+            rows[i / d * all + o->column[i % d]] = at[i / d * (d + 1) + i % d];
+        OWNED_DATA nicest_data *whole = model_data(model, rows, n);
+        nicest_data *kept;
+        need(nicest_data_take(&kept, whole, o->column, d));
+        table out = table_beside(s->shared.output, names + d, 1, kept, NULL, NULL);
+        table_add(&out, m->logp, n);
+        table_close(&out);
+    }
 }
 
 /* ------------------------------------------------------------------ the command */
@@ -133,57 +236,75 @@ static bool check_output(const density_settings *s)
     return picture;
 }
 
+/* What is worth knowing beside the figures. */
+static void say_how(const density_settings *s, const nicest_model *model,
+                    const nicest_marginal_options *o, const nicest_marginal *m)
+{
+    for (size_t k = 0; k < o->count; k++)
+        if (m->beside[k] > 0)
+            say(&s->shared, "column %s: %.3g %% of rows stand at a mass point or are missing",
+                nicest_model_column_name(model, o->column[k]), 100 * m->beside[k]);
+    if (m->how == NICEST_MARGINAL_MASKS)
+        say(&s->shared, "by the masks of the model: what a row with only these columns would have");
+    if (m->how == NICEST_MARGINAL_SAMPLES)
+        say(&s->shared, "a smooth table of the model's samples: its couplings leave nothing else");
+}
+
 static int density_run(void *settings)
 {
+    static const char *const how[] = {"exact", "masks", "samples"};
     const density_settings *s = settings;
     const char *path = s->shared.output;
     double low, high;
     bool picture = check_output(s);
     OWNED_MODEL nicest_model *model = open_model(s->model);
-    density_map m = measure_grid(s, model, picture);
+    nicest_marginal m;
+    OWNED_BLOCK double *given = read_given(model, s->given, "density");
+    for (size_t j = 0; !given && j < nicest_model_columns(model); j++)
+        if (nicest_model_given(model, j))
+            refuse(STATUS_USAGE,
+                   "density: %s was trained with given columns; --given says their values",
+                   s->model);
+    progress bar = progress_start(&s->shared, "integrating", "");
+    nicest_marginal_options o = {.given = given,
+                                 .seed = s->shared.seed,
+                                 .threads = s->shared.threads,
+                                 .tick = progress_tick,
+                                 .context = &bar};
+    choose_columns(s, model, &o);
+    choose_grid(s, model, picture, &o);
+    need(nicest_density_columns(model, &o, &m));
+    progress_end(&bar);
     highest(&m, &low, &high);
     if (picture)
-        draw_density(s, model, &m);
-    else if (path && m.d == 2 && (has_extension(path, ".npy") || has_extension(path, ".npz"))) {
+        draw_density(s, model, &o, &m);
+    else if (path && o.count == 2 && (has_extension(path, ".npy") || has_extension(path, ".npz"))) {
         /* logp[height, width] as it is. */
         OWNED_DATA nicest_data *data = NULL;
-        need(nicest_data_new(&data, m.logp, m.height, m.width, NULL));
+        need(nicest_data_new(&data, m.logp, m.cells[1], m.cells[0], NULL));
         save_data(data, s->shared.output);
-    } else {
-        /* x1[, x2], logp: a line a cell, as a table would want it. */
-        const char **model_columns = model_names(model), *names[3];
-        for (size_t k = 0; k < m.d; k++)
-            names[k] = model_columns[m.which[k]];
-        names[m.d] = "logp";
-        table out = table_open(s->shared.output, names, m.d + 1);
-        for (size_t j = 0; j < m.height; j++)
-            for (size_t i = 0; i < m.width; i++) {
-                double row[3] = {cell_middle(m.box, i, m.width)};
-                if (m.d == 2)
-                    row[1] = cell_middle(m.box + 2, m.height - 1 - j, m.height);
-                row[m.d] = m.logp[j * m.width + i];
-                table_add(&out, row, 1);
-            }
-        table_close(&out);
-        block_free(model_columns);
-    }
+    } else
+        write_cells(s, model, &o, &m);
+    say_how(s, model, &o, &m);
     say(&s->shared, "density between %.4g and %.4g; total mass %.5g", exp(low), exp(high),
         m.integral);
-    print_json(&s->shared,
-               json_pack("{s:o, s:o, s:o, s:o, s:o, s:I, s:I}", "integral", json_figure(m.integral),
-                         "min", json_figure(exp(low)), "max", json_figure(exp(high)), "logp_min",
-                         json_figure(low), "logp_max", json_figure(high), "width",
-                         (json_int_t)m.width, "height", (json_int_t)m.height));
-    block_free(m.logp);
+    print_json(&s->shared, json_pack("{s:o, s:o, s:o, s:o, s:o, s:I, s:I, s:s}", "integral",
+                                     json_figure(m.integral), "min", json_figure(exp(low)), "max",
+                                     json_figure(exp(high)), "logp_min", json_figure(low),
+                                     "logp_max", json_figure(high), "width", (json_int_t)m.cells[0],
+                                     "height", (json_int_t)m.cells[1], "how", how[m.how]));
+    nicest_marginal_free(&m);
     return STATUS_DONE;
 }
 
 const command DENSITY_COMMAND = {
     .name = "density",
-    .summary = "density of 1-D and 2-D models as a grid or a picture",
+    .summary = "density of one or two columns as a grid or a picture",
     .synopsis = "MODEL [-o FILE]",
     .description =
-        "Evaluates the density at the midpoints of a grid. .png, .svg and .pdf give a picture, with "
+        "Evaluates the density of one or two columns at the midpoints of a grid, or at the words of a "
+        "category. Other columns of the model are integrated out: exactly where it is a closed form, by "
+        "its masks where it learnt from a table with holes, else by means of samples. .png, .svg and .pdf give a picture, with "
         "lines around 50, 90 and 99 % of the mass; .csv, .tsv and .json a line for each cell (coordinates and logp). .npy and .npz hold the same lines for "
         "one column; for two, the log densities as an array whose first row is the top. The total "
         "mass is measured over the whole of the model, not over the box.",

@@ -15,6 +15,7 @@ typedef struct sample_settings {
     const char *given;
     double *known; /* of --given: [known_rows, columns], which samples take in turn; or NULL */
     size_t known_rows;
+    bool chains; /* the density is not given all that is known */
 } sample_settings;
 
 #define AT(field) offsetof(sample_settings, field)
@@ -27,8 +28,8 @@ static const option SAMPLE_OPTIONS[] = {
      .low = 1, .high = 1e12, .offset = AT(rows), .unset = "100, or one for each row of --given DATA",
      .help = "rows to draw"},
     {.name = "given", .type = OPTION_TEXT, .argument = "COLUMN=VALUE,...|DATA", .offset = AT(given),
-     .help = "of a model that was trained --given these columns: draw the others given these "
-             "values; or given those of the rows of DATA, in turn"},
+     .help = "draw the others given these values, or given what stands in the rows of DATA, in turn; "
+             "exact where the model was trained --given these columns, else by the chain of impute"},
     {.name = "temperature", .type = OPTION_REAL, .argument = "T", .low = 0, .high = 1000,
      .offset = AT(temperature),
      .help = "scale of the latent; 1 is the model, less is more typical"},
@@ -70,34 +71,103 @@ static void draw_samples(const sample_settings *s, const nicest_model *model, co
 
 /* ------------------------------------------------------------------ the command */
 
+/* DATA of --given with empty columns for those of the model that it lacks. */
+static nicest_data *open_known(const sample_settings *s, const nicest_model *model)
+{
+    nicest_data *data = open_rows(&s->shared, NULL, s->given, THE_DATA);
+    size_t d = nicest_model_columns(model), n = nicest_data_rows(data), count = 0;
+    OWNED_BLOCK size_t *missing = block_new(d, sizeof *missing);
+    for (size_t j = 0; j < d; j++) {
+        size_t k = 0;
+        while (k < nicest_data_columns(data) &&
+               strcmp(nicest_data_column_name(data, k), nicest_model_column_name(model, j)))
+            k++;
+        if (k == nicest_data_columns(data))
+            missing[count++] = j;
+    }
+    if (count > 0 && count < d) {
+        OWNED_BLOCK double *rows = block_new(n * d, sizeof *rows);
+        for (size_t i = 0; i < n * d; i++)
+            rows[i] = NAN;
+        OWNED_DATA nicest_data *empty = model_data(model, rows, n), *lacking = NULL;
+        nicest_data *whole;
+        need(nicest_data_take(&lacking, empty, missing, count));
+        need(nicest_data_beside(&whole, data, lacking));
+        nicest_data_free(data);
+        data = whole;
+    }
+    return match_data(&s->shared, model, data, s->given);
+}
+
 /* What --given says: values by name, or the rows of DATA. */
 static void read_known(sample_settings *s, const nicest_model *model)
 {
-    size_t d = nicest_model_columns(model), given = 0;
+    size_t d = nicest_model_columns(model), trained = 0;
     for (size_t j = 0; j < d; j++)
-        given += nicest_model_given(model, j) != 0;
+        trained += nicest_model_given(model, j) != 0;
     s->known_rows = 1;
     if (!s->given || strchr(s->given, '=')) {
         s->known = read_given(model, s->given, "sample");
-        return;
+    } else {
+        OWNED_DATA nicest_data *data =
+            trained ? open_rows(&s->shared, model, s->given, THE_DATA) : open_known(s, model);
+        s->known = read_rows(data);
+        s->known_rows = nicest_data_rows(data);
     }
-    if (!given)
-        refuse(STATUS_USAGE, "sample: --given: %s was not trained with given columns", s->model);
-    OWNED_DATA nicest_data *data = open_rows(&s->shared, model, s->given, THE_DATA);
-    s->known = read_rows(data);
-    s->known_rows = nicest_data_rows(data);
     if (!s->known_rows)
         refuse(STATUS_FAILED, "sample: --given: %s has no rows", s->given);
+    /* DATA may hold more than what the model was trained with */
+    bool values = s->given && (!trained || strchr(s->given, '='));
+    for (size_t i = 0; values && i < s->known_rows * d; i++)
+        s->chains = s->chains || (!isnan(s->known[i]) && !nicest_model_given(model, i % d));
+    for (size_t i = 0; s->chains && i < s->known_rows * d; i++)
+        if (nicest_model_given(model, i % d) && isnan(s->known[i]))
+            refuse(STATUS_USAGE,
+                   "sample: --given: %s was trained --given %s; its value is wanted too", s->model,
+                   nicest_model_column_name(model, i % d));
+    if (s->chains && s->temperature != 1)
+        refuse(STATUS_USAGE,
+               "sample: --temperature: only where the model was trained --given what is "
+               "given");
+    if (s->chains)
+        say(&s->shared,
+            "approximate: the model was not trained --given all of this, so the rest is drawn by "
+            "the chain of impute");
+}
+
+/* The same given more than the density is: fills of rows that lack the rest. */
+static void write_chains(const sample_settings *s, const nicest_model *model, double *known,
+                         size_t first, size_t n, double *rows)
+{
+    enum { MOST = 1 << 16 };
+    nicest_inpaint_options o;
+    size_t d = nicest_model_columns(model);
+    OWNED_BLOCK unsigned char *hidden = block_new(n * d, 1);
+    for (size_t i = 0; i < n * d; i++)
+        hidden[i] = (unsigned char)(isnan(known[i]) != 0);
+    nicest_inpaint_defaults(&o);
+    o.method = "langevin";
+    o.threads = s->shared.threads;
+    for (size_t done = 0; done < n; done += MOST) {
+        size_t count = n - done < MOST ? n - done : MOST;
+        o.seed = s->shared.seed + (first + done) * 0x9e3779b97f4a7c15u;
+        need(nicest_inpaint(model, known + done * d, count, hidden + done * d, &o, rows + done * d,
+                            NULL, NULL));
+    }
 }
 
 /* Rows first .. first+n-1. */
-static void write_samples(const sample_settings *s, nicest_workspace *workspace, size_t d,
-                          size_t first, size_t n, double *rows)
+static void write_samples(const sample_settings *s, const nicest_model *model,
+                          nicest_workspace *workspace, size_t first, size_t n, double *rows)
 {
+    size_t d = nicest_model_columns(model);
     OWNED_BLOCK double *all = s->known ? block_new(n * d, sizeof *all) : NULL;
     for (size_t i = 0; all && i < n; i++)
         memcpy(all + i * d, s->known + (first + i) % s->known_rows * d, d * sizeof *all);
-    need(nicest_sample_given(workspace, all, n, s->shared.seed, first, s->temperature, rows));
+    if (s->chains)
+        write_chains(s, model, all, first, n, rows);
+    else
+        need(nicest_sample_given(workspace, all, n, s->shared.seed, first, s->temperature, rows));
 }
 
 /* Sample number i is the same however many are drawn, and in chunks. */
@@ -113,7 +183,7 @@ static double write_stream(const sample_settings *s, const nicest_model *model)
     for (size_t first = 0; first < s->rows; first += chunk) {
         size_t count = s->rows - first < chunk ? s->rows - first : chunk;
         double started = clock_seconds();
-        write_samples(s, workspace, d, first, count, rows);
+        write_samples(s, model, workspace, first, count, rows);
         seconds += clock_seconds() - started;
         table_add(&out, rows, count);
         stop_if_interrupted();
@@ -129,7 +199,7 @@ static double write_sample_file(const sample_settings *s, const nicest_model *mo
     OWNED_BLOCK double *rows = block_new(s->rows * d, sizeof *rows);
     OWNED_WORKSPACE nicest_workspace *workspace = NULL;
     need(nicest_workspace_new(&workspace, model, 0, s->shared.threads));
-    write_samples(s, workspace, d, 0, s->rows, rows);
+    write_samples(s, model, workspace, 0, s->rows, rows);
     double seconds = clock_seconds() - started;
     if (s->shared.output && is_picture(s->shared.output)) {
         draw_samples(s, model, rows, s->shared.output);

@@ -44,17 +44,31 @@ static int verify_run(void *settings)
     else
         say(&s->shared, "  %-42s %10.6f  %s 1 +- 0.01", "total mass", result.integral,
             fabs(result.integral - 1) <= 0.01 ? "ok:" : "MISSED:");
+    if (!isnan(result.marginal_gap))
+        say(&s->shared, "  %-42s %10.3g  mean of ten patterns, nats", "marginals against integrals",
+            result.marginal_gap);
+    if (!isnan(result.spread_max)) {
+        const char *name = nicest_model_column_name(model, result.spread_column);
+        say(&s->shared, "  %-42s %10.3g  of column %s", "deviation of samples and data, ratio",
+            result.spread_max, name);
+        if (result.spread_max > 1.25)
+            say(&s->shared,
+                "  warning: look at samples of column %s before you trust them: their standard "
+                "deviation is not that of the data",
+                name);
+    }
     say(&s->shared,
         result.ok ? "the model is a density" : "the model is NOT a density within these bounds");
     save_and_print_json(
         &s->shared,
-        json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:b}", "inverse_max",
+        json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:b, s:o, s:o}", "inverse_max",
                   json_figure(result.inverse_max), "latent_max", json_figure(result.latent_max),
                   "logdet_max_error", json_figure(result.logdet_max_error), "gradient_max_error",
                   json_figure(result.gradient_max_error), "integral", json_figure(result.integral),
                   "integral_reason",
                   isnan(result.integral) ? json_string(result.integral_reason) : json_null(), "ok",
-                  result.ok));
+                  result.ok, "marginal_gap", json_figure(result.marginal_gap), "spread_max",
+                  json_figure(result.spread_max)));
     return result.ok ? STATUS_DONE : STATUS_FAILED;
 }
 
@@ -66,6 +80,9 @@ const command VERIFY_COMMAND = {
         "Proves on rows of DATA (without it: on samples) that the model is a density. The inverse "
         "must return the input, in both directions. Log-determinants and gradients must agree with "
         "numerical ones in double precision. The density of 1-D and 2-D models must add up to one. "
+        "Of models of tables with holes it says how far the density of what is seen is from the integral "
+        "of the whole row's, and with DATA how much wider or narrower samples are than the data: both have "
+        "no bound. "
         "The exit status is 1 when a bound is missed. -o FILE.json keeps the figures.",
     .examples = "  nicest verify parabola.safetensors\n  nicest verify wine.safetensors wine.csv\n",
     .tables = {VERIFY_OPTIONS, DATA_OPTIONS, OUTPUT_OPTIONS, COMMON_OPTIONS},

@@ -278,8 +278,8 @@ double *read_given(const nicest_model *model, const char *given, const char *who
         *equals = 0;
         while (j < d && strcmp(nicest_model_column_name(model, j), item))
             j++;
-        if (j == d || !nicest_model_given(model, j))
-            refuse(STATUS_USAGE, "%s: --given: the model was not trained --given '%s'", who, item);
+        if (j == d)
+            refuse(STATUS_USAGE, "%s: --given: the model has no column '%s'", who, item);
         row[j] = value_of_text(model, j, equals + 1, who);
     }
     block_free(text);

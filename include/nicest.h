@@ -386,6 +386,12 @@ typedef struct nicest_verification {
     double integral;           /* NaN when not measured, */
     char integral_reason[160]; /* and then why */
     int ok;
+    double marginal_gap; /* of models with masks, over ten random patterns of one or two seen
+                            columns: mean |log p of what is seen - log of the integral of the whole
+                            row's density|; else NaN */
+    double spread_max; /* with data: the largest ratio, either way, of a column's standard deviation
+                          in samples to that in the data; else NaN */
+    size_t spread_column; /* where it is */
 } nicest_verification;
 /* Proves that the model is a density: bounds of the command `nicest verify`. data may be NULL (then
  * the model's own samples serve). */
@@ -410,6 +416,41 @@ NICEST_API nicest_status nicest_density_grid_given(const nicest_model *model, co
 NICEST_API nicest_status nicest_density_integral_given(const nicest_model *model,
                                                        const double *given, uint64_t seed,
                                                        int threads, double *box, double *integral);
+
+/* How the other columns left a marginal: they were integrated out exactly (closed forms, or there
+ * were none); hidden by the masks that a model of a table with holes has learnt; or it is a smooth
+ * table of samples. */
+typedef enum nicest_marginal_kind {
+    NICEST_MARGINAL_EXACT,
+    NICEST_MARGINAL_MASKS,
+    NICEST_MARGINAL_SAMPLES
+} nicest_marginal_kind;
+typedef struct nicest_marginal_options {
+    size_t column[2], count; /* 1 or 2 */
+    const double *given;     /* [columns] stored, NaN: not given; or NULL. Exact where the model was
+                                trained with these columns given or is exact itself */
+    double box[4];           /* range of each column of values */
+    size_t cells[2];         /* of it; a category has one for each class */
+    uint64_t seed;
+    int threads;
+    nicest_tick tick; /* may be NULL */
+    void *context;
+} nicest_marginal_options;
+typedef struct nicest_marginal {
+    size_t cells[2];
+    double *at[2];    /* [cells] midpoints, or the codes of the classes */
+    double widths[2]; /* of a cell; 0 of classes */
+    double *logp; /* [cells[1], cells[0]] as nicest_density_grid; of a class its log probability */
+    double integral;  /* over all that there is, not the box; NaN where no two grids agree */
+    double beside[2]; /* share of rows in which a column of values is at a mass point, or missing */
+    nicest_marginal_kind how;
+} nicest_marginal;
+/* Density of one or two columns, all others summed or integrated out. */
+NICEST_API nicest_status nicest_density_columns(const nicest_model *model,
+                                                const nicest_marginal_options *options,
+                                                nicest_marginal *result);
+/* What it points to, not the struct; NULL is accepted. */
+NICEST_API void nicest_marginal_free(nicest_marginal *result);
 
 /* --- inpainting (paper, section 5.2): any dimensions given any others --- */
 

@@ -220,6 +220,128 @@ static void the_box_holds_the_mass(void **state)
     nicest_model_free(model);
 }
 
+/* ------------------------------------------------------------------ marginals */
+
+static nicest_model *model_of_text(const char *spec, uint64_t seed)
+{
+    nicest_model *model = NULL;
+    assert_int_equal(model_new(&model, flow_of_text(spec, seed)), NICEST_OK);
+    return model;
+}
+
+/* Of three columns two are integrated out by brute force. */
+static void closed_forms_have_exact_marginals(void **state)
+{
+    static const char *const last[] = {"linear form=triangular\nprior normal\n",
+                                       "prior mixture:3\n"};
+    enum { CELLS = 4, SIDE = 120 };
+    (void)state;
+    for (size_t k = 0; k < 2; k++) {
+        char spec[160];
+        snprintf(spec, sizeof spec, "nicest 1\ncolumns 3\nstandardise\n%s", last[k]);
+        nicest_model *model = model_of_text(spec, 11 + k);
+        nicest_workspace *w = NULL;
+        nicest_marginal m;
+        nicest_marginal_options o = {
+            .column = {1}, .count = 1, .cells = {CELLS}, .seed = 1, .threads = 2};
+        double *x = memory_new(SIDE * SIDE, 4 * sizeof *x), *logp = x + 3 * SIDE * SIDE;
+        double range[3][2] = {{HUGE_VAL, -HUGE_VAL}, {HUGE_VAL, -HUGE_VAL}, {HUGE_VAL, -HUGE_VAL}};
+        assert_int_equal(nicest_workspace_new(&w, model, 0, 2), NICEST_OK);
+        assert_int_equal(nicest_sample(w, SIDE * SIDE, 1, 0, 1, x), NICEST_OK);
+        for (size_t i = 0; i < 3 * SIDE * SIDE; i++) {
+            range[i % 3][0] = fmin(range[i % 3][0], x[i]);
+            range[i % 3][1] = fmax(range[i % 3][1], x[i]);
+        }
+        for (size_t j = 0; j < 3; j++) {
+            double size = range[j][1] - range[j][0];
+            range[j][0] -= size / 4;
+            range[j][1] += j == 1 ? -size / 4 : size / 4;
+        }
+        memcpy(o.box, range[1], 2 * sizeof *o.box);
+        assert_int_equal(nicest_density_columns(model, &o, &m), NICEST_OK);
+        assert_true(m.how == NICEST_MARGINAL_EXACT && m.cells[0] == CELLS && m.cells[1] == 1);
+        assert_true(fabs(m.integral - 1) < 1e-6);
+        double cell = (range[0][1] - range[0][0]) * (range[2][1] - range[2][0]) / SIDE / SIDE;
+        for (size_t c = 0; c < CELLS; c++) {
+            double sum = 0;
+            for (size_t i = 0; i < SIDE * SIDE; i++) {
+                x[3 * i] =
+                    range[0][0] + ((double)(i % SIDE) + 0.5) / SIDE * (range[0][1] - range[0][0]);
+                x[3 * i + 1] = m.at[0][c];
+                x[3 * i + 2] =
+                    range[2][0] + ((double)(i / SIDE) + 0.5) / SIDE * (range[2][1] - range[2][0]);
+            }
+            assert_int_equal(nicest_log_prob(w, x, SIDE * SIDE, logp), NICEST_OK);
+            for (size_t i = 0; i < SIDE * SIDE; i++)
+                sum += exp(logp[i]) * cell;
+            assert_true(fabs(exp(m.logp[c]) / sum - 1) < 0.01);
+        }
+        nicest_marginal_free(&m);
+        memory_free(x);
+        nicest_workspace_free(w);
+        nicest_model_free(model);
+    }
+}
+
+/* Couplings that are the identity: the table of samples is near to what the closed form has. */
+static void a_table_of_samples_is_near_to_the_density(void **state)
+{
+    enum { CELLS = 30 };
+    (void)state;
+    nicest_model *exact = model_of_text("nicest 1\ncolumns 2\nmarginal\nprior normal\n", 3);
+    nicest_model *other =
+        model_of_text("nicest 1\ncolumns 2\nmarginal\npermute reverse\nprior normal\n", 3);
+    nicest_marginal a, b;
+    nicest_marginal_options o = {
+        .column = {0}, .count = 1, .box = {-1, 1}, .cells = {CELLS}, .seed = 1};
+    assert_int_equal(nicest_density_columns(exact, &o, &a), NICEST_OK);
+    assert_int_equal(nicest_density_columns(other, &o, &b), NICEST_OK);
+    assert_true(a.how == NICEST_MARGINAL_EXACT && b.how == NICEST_MARGINAL_SAMPLES);
+    for (size_t i = 0; i < CELLS; i++)
+        assert_true(fabs(a.logp[i] - b.logp[i]) < 0.1);
+    nicest_marginal_free(&a);
+    nicest_marginal_free(&b);
+    nicest_model_free(exact);
+    nicest_model_free(other);
+}
+
+/* Masks of a closed form are marginals; those of couplings with random weights are not. */
+static void the_gap_tells_marginals_from_guesses(void **state)
+{
+    static const char *const middle[] = {"", "coupling move=second hidden=8 rule=affine\n"};
+    (void)state;
+    for (size_t k = 0; k < 2; k++) {
+        char spec[200];
+        snprintf(spec, sizeof spec, "nicest 1\ncolumns 4\nmasked\nmarginal\n%sprior mixture:2\n",
+                 middle[k]);
+        nicest_model *model = model_of_text(spec, 5);
+        nicest_verification v;
+        assert_int_equal(nicest_verify(model, NULL, 1, 2, &v), NICEST_OK);
+        assert_true(k ? v.marginal_gap > 1e-3 : v.marginal_gap < 1e-5);
+        assert_true(isnan(v.spread_max));
+        nicest_model_free(model);
+    }
+}
+
+static void spread_is_that_of_the_worst_column(void **state)
+{
+    enum { ROWS = 4000 };
+    (void)state;
+    nicest_model *model = model_of_text("nicest 1\ncolumns 2\nprior normal\n", 5);
+    double *x = memory_new(ROWS, 2 * sizeof *x);
+    random_normal((random_stream){2, RANDOM_USER, 0}, 0, x, 2 * ROWS);
+    for (size_t i = 0; i < ROWS; i++)
+        x[2 * i + 1] *= 0.5;
+    nicest_data *data = NULL;
+    nicest_verification v;
+    assert_int_equal(nicest_data_new(&data, x, ROWS, 2, NULL), NICEST_OK);
+    assert_int_equal(nicest_verify(model, data, 1, 2, &v), NICEST_OK);
+    assert_true(v.spread_column == 1 && fabs(v.spread_max - 2) < 0.1 && isnan(v.marginal_gap));
+    nicest_data_free(data);
+    memory_free(x);
+    nicest_model_free(model);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -233,6 +355,10 @@ int main(void)
         cmocka_unit_test(a_large_grid_has_no_seams),
         cmocka_unit_test(wrong_grids_are_refused),
         cmocka_unit_test(the_box_holds_the_mass),
+        cmocka_unit_test(closed_forms_have_exact_marginals),
+        cmocka_unit_test(a_table_of_samples_is_near_to_the_density),
+        cmocka_unit_test(the_gap_tells_marginals_from_guesses),
+        cmocka_unit_test(spread_is_that_of_the_worst_column),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "apply/margin.h"
 #include "base/memory.h"
 #include "base/status.h"
 #include "base/values.h"
@@ -331,6 +332,195 @@ static nicest_status measure_integral(const probe *p, int threads, nicest_verifi
     return NICEST_OK;
 }
 
+/* ------------------------------------------------------------------ marginals
+
+   A pattern of seen columns S is grown to the whole row, one hidden column after the other. The
+   integral over the new one, divided by the density before it, is 1 where masks are marginals. A
+   value of it is then drawn, and the product of these ratios has the mean
+   (integral of the whole row's density) / p_S. */
+
+enum { PATTERNS = 10, CHAINS = 16, GAP_SAMPLES = 1 << 12, GAP_NODES = 256, MOST_GAP_COLUMNS = 256 };
+
+typedef struct gap_work {
+    const probe *p;
+    margin m;
+    margin_axis *axis; /* [d] */
+    size_t chains;
+    double *x, *y;       /* [GAP_SAMPLES, d] own samples, and their y */
+    double *row;         /* [chains, d] */
+    double *now;         /* [chains] log p of it */
+    double *ratio;       /* [chains] log of the product so far */
+    double *rows, *logp; /* [chains, most places, d] */
+    memory_group memory;
+} gap_work;
+
+/* Column j is integrated out of every chain, then drawn. */
+static void grow_pattern(gap_work *w, size_t j, random_stream stream)
+{
+    const margin_axis *a = &w->axis[j];
+    size_t d = w->p->d, places = a->atoms + a->nodes;
+    for (size_t i = 0; i < w->chains * places; i++) {
+        memcpy(w->rows + i * d, w->row + i / places * d, d * sizeof *w->rows);
+        w->rows[i * d + j] = a->x[i % places];
+    }
+    flow_run(w->m.run, &(flow_job){.input = FLOW_CONTINUOUS,
+                                   .rows = w->chains * places,
+                                   .values = w->rows,
+                                   .logp = w->logp});
+    for (size_t c = 0; c < w->chains; c++) {
+        double *logp = w->logp + c * places, high = -HUGE_VAL, sum = 0, part = 0, u;
+        size_t k = 0;
+        for (size_t i = 0; i < places; i++) {
+            logp[i] = isnan(logp[i]) ? -HUGE_VAL : logp[i];
+            high = fmax(high, logp[i] + a->weight[i]);
+        }
+        for (size_t i = 0; i < places; i++)
+            sum += exp(logp[i] + a->weight[i] - high);
+        w->ratio[c] += high + log(sum) - w->now[c];
+        random_uniform_double(stream, c * d + j, &u, 1);
+        while (k + 1 < places && (part += exp(logp[k] + a->weight[k] - high)) < u * sum)
+            k++;
+        w->row[c * d + j] = a->x[k];
+        w->now[c] = logp[k];
+    }
+}
+
+/* |log| of the mean ratio, from the seen columns of one own sample. */
+static double pattern_gap(gap_work *w, size_t number)
+{
+    const entry *e = &w->m.of->entry;
+    size_t d = w->p->d, seen[2];
+    double u[2], *first = w->x + number * d;
+    random_stream stream = {w->p->seed, RANDOM_VERIFY, (uint32_t)(2 + number)};
+    random_uniform_double(stream, SIZE_MAX, u, 2);
+    for (size_t k = 0; k < 2; k++)
+        seen[k] = (size_t)(u[k] * (double)d);
+    for (size_t i = 0; i < w->chains * d; i++) {
+        size_t j = i % d;
+        bool known = j == seen[0] || (number % 2 && j == seen[1]) || e->column[j].given > 0;
+        w->row[i] = known ? first[j] : NAN;
+    }
+    flow_run(
+        w->m.run,
+        &(flow_job){.input = FLOW_CONTINUOUS, .rows = w->chains, .values = w->row, .logp = w->now});
+    memset(w->ratio, 0, w->chains * sizeof *w->ratio);
+    for (size_t j = 0; j < d; j++)
+        if (isnan(w->row[j]) && e->column[j].role != ENTRY_FOLLOWS && j != seen[0] &&
+            !(number % 2 && j == seen[1]))
+            grow_pattern(w, j, stream);
+    double mean = 0;
+    for (size_t c = 0; c < w->chains; c++)
+        mean += exp(w->ratio[c]) / (double)w->chains;
+    return fabs(log(mean));
+}
+
+static nicest_status open_gap(gap_work *w)
+{
+    const flow *f = model_flow_const(w->p->model);
+    size_t d = w->p->d, most = 0, nodes = w->m.exact ? 4 * GAP_NODES : GAP_NODES;
+    w->chains = w->m.exact ? 1 : d > 64 ? CHAINS / 4 : CHAINS;
+    w->axis = memory_join(&w->memory, d, sizeof *w->axis);
+    w->x = memory_join(&w->memory, GAP_SAMPLES, 2 * d * sizeof *w->x);
+    double *sorted = memory_join(&w->memory, GAP_SAMPLES, sizeof *sorted);
+    if (w->memory.lacking)
+        return fail_memory();
+    w->y = w->x + GAP_SAMPLES * d;
+    for (size_t i = 0; i < GAP_SAMPLES; i++) /* given columns are those of the rows at hand */
+        memcpy(w->y + i * d, w->p->x + i % w->p->rows * d, d * sizeof *w->y);
+    flow_run(w->m.run, &(flow_job){.input = FLOW_PRIOR,
+                                   .rows = GAP_SAMPLES,
+                                   .values = w->y,
+                                   .noise = {w->p->seed, RANDOM_VERIFY, 2},
+                                   .temperature = 1,
+                                   .continuous = w->x});
+    margin_y(&w->m, GAP_SAMPLES, w->x, w->y, NULL);
+    for (size_t j = 0; j < d; j++) {
+        size_t n = 0;
+        for (size_t i = 0; i < GAP_SAMPLES; i++)
+            if (entry_is_value(&f->entry, j, w->x[i * d + j]) && isfinite(w->y[i * d + j]))
+                sorted[n++] = w->y[i * d + j];
+        values_sort(sorted, n);
+        TRY(margin_axis_open(&w->axis[j], &w->m, j, nodes, sorted, n));
+        size_t places = w->axis[j].atoms + w->axis[j].nodes;
+        most = places > most ? places : most;
+    }
+    w->row = memory_join(&w->memory, w->chains, (d + 2) * sizeof *w->row);
+    w->rows = memory_join(&w->memory, w->chains * most, (d + 1) * sizeof *w->rows);
+    if (w->memory.lacking)
+        return fail_memory();
+    w->now = w->row + w->chains * d;
+    w->ratio = w->now + w->chains;
+    w->logp = w->rows + w->chains * most * d;
+    return NICEST_OK;
+}
+
+static nicest_status measure_gap(const probe *p, int threads, nicest_verification *v)
+{
+    gap_work w = {.p = p};
+    const flow *f = model_flow_const(p->model);
+    v->marginal_gap = NAN;
+    if (!f->spec.masked || p->d < 2 || p->d > MOST_GAP_COLUMNS)
+        return NICEST_OK;
+    TRY(margin_open(&w.m, f, threads));
+    nicest_status status = open_gap(&w);
+    v->marginal_gap = 0;
+    for (size_t k = 0; status == NICEST_OK && k < PATTERNS; k++)
+        v->marginal_gap += pattern_gap(&w, k) / PATTERNS;
+    for (size_t j = 0; w.axis && j < p->d; j++)
+        margin_axis_close(&w.axis[j]);
+    margin_close(&w.m);
+    memory_leave(&w.memory);
+    return status;
+}
+
+/* ------------------------------------------------------------------ spread */
+
+/* Standard deviation of column j of rows[n, d], NaN left out. */
+static double column_deviation(const double *rows, size_t n, size_t d, size_t j)
+{
+    double mean = 0, square = 0;
+    size_t count = 0;
+    for (size_t i = 0; i < n; i++) {
+        double off = rows[i * d + j] - mean;
+        if (!isfinite(off))
+            continue;
+        mean += off / (double)++count;
+        square += off * (rows[i * d + j] - mean);
+    }
+    return sqrt(square / (double)(count ? count : 1));
+}
+
+/* Samples beside data: of numbers, the column whose deviation is furthest off. */
+static nicest_status measure_spread(const probe *p, nicest_verification *v)
+{
+    size_t d = p->d, total = p->data ? nicest_data_rows(p->data) : 0;
+    size_t most = 10 * MOST_NUMBERS / d + 2, n = total < MEASURED ? total : MEASURED;
+    v->spread_max = NAN;
+    n = n < most ? n : most;
+    if (n < 2)
+        return NICEST_OK;
+    double *rows = memory_new(n, 2 * d * sizeof *rows), *drawn = rows + n * d;
+    nicest_status status = rows ? NICEST_OK : fail_memory();
+    for (size_t i = 0; status == NICEST_OK && i < n; i++)
+        status = nicest_data_read(p->data, spread(i, n, total), 1, rows + i * d);
+    if (status == NICEST_OK)
+        status = nicest_sample_given(p->workspace, rows, n, p->seed, 0, 1, drawn);
+    for (size_t j = 0; status == NICEST_OK && j < d; j++) {
+        double in_data = column_deviation(rows, n, d, j), in_samples;
+        bool given = model_flow_const(p->model)->entry.column[j].given > 0;
+        if (given || nicest_model_column_kind(p->model, j) == NICEST_CATEGORY || !(in_data > 0))
+            continue;
+        in_samples = column_deviation(drawn, n, d, j);
+        double ratio = fmax(in_samples / in_data, in_data / in_samples);
+        if (!(ratio <= v->spread_max)) {
+            v->spread_max = ratio;
+            v->spread_column = j;
+        }
+    }
+    memory_free(rows);
+    return status;
+}
+
 static nicest_status measure(probe *p, int threads, nicest_verification *v)
 {
     size_t total = p->data ? nicest_data_rows(p->data) : ROWS, most = MOST_NUMBERS / p->d + 1;
@@ -378,6 +568,8 @@ static nicest_status measure(probe *p, int threads, nicest_verification *v)
     TRY(measure_latent(p, &v->latent_max));
     TRY(measure_proof(p, threads, v));
     TRY(measure_integral(p, threads, v));
+    TRY(measure_gap(p, threads, v));
+    TRY(measure_spread(p, v));
     bool mass = isnan(v->integral) || fabs(v->integral - 1) <= INTEGRAL_BOUND;
     v->ok = v->inverse_max <= INVERSE_BOUND && v->latent_max <= LATENT_BOUND &&
             v->logdet_max_error <= LOGDET_BOUND && v->gradient_max_error <= GRADIENT_BOUND && mass;

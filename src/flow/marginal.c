@@ -341,10 +341,11 @@ static void marginal_inverse(const layer *self, tile *t)
     for (size_t j = 0; j < self->columns; j++) {
         const curve c = curve_of(m, j);
         double *x = t->x + j * t->padded, log_unit = log(c.unit);
+        const real *seen = t->mask ? t->mask + j * t->padded : NULL;
         for (size_t r = 0; r < t->padded; r++) {
             curve_point at;
             x[r] = c.origin + c.unit * curve_inverse(&c, x[r], &at);
-            t->logdet[r] -= at.log_slope - log_unit;
+            t->logdet[r] -= !seen || seen[r] > 0 ? at.log_slope - log_unit : 0;
         }
     }
 }
