@@ -56,7 +56,7 @@ static size_t column_named(const nicest_model *model, const char *text, size_t l
 
 /* The one or two columns of --columns: any comma may divide two names. Without it, all that are not
  * given. */
-static void choose_columns(const density_settings *s, const nicest_model *model,
+static void choose_axes(const density_settings *s, const nicest_model *model,
                            nicest_marginal_options *o)
 {
     size_t all = 0;
@@ -271,7 +271,7 @@ static int density_run(void *settings)
                                  .threads = s->shared.threads,
                                  .tick = progress_tick,
                                  .context = &bar};
-    choose_columns(s, model, &o);
+    choose_axes(s, model, &o);
     choose_grid(s, model, picture, &o);
     need(nicest_density_columns(model, &o, &m));
     progress_end(&bar);

@@ -522,7 +522,7 @@ static void measure_cells(marginal_work *w, nicest_marginal *out)
 }
 
 /* What is given, as the flow reads it: what it was trained with as it is, the rest with noise. */
-static nicest_status read_known(marginal_work *w)
+static nicest_status settle_given(marginal_work *w)
 {
     const entry *e = &w->f->entry;
     size_t free_columns = 0;
@@ -549,7 +549,7 @@ static nicest_status run_marginal(marginal_work *w, nicest_marginal *out)
     w->logp = memory_join(&w->memory, AT_ONCE, sizeof *w->logp);
     if (w->memory.lacking)
         return fail_memory();
-    TRY(read_known(w));
+    TRY(settle_given(w));
     bool masks = w->whole || (w->m.masked && !w->f->entry.categories);
     bool conditioned = is_conditioned(w), chains = !masks && conditioned;
     w->samples = masks ? FEW_SAMPLES : chains ? AT_ONCE : SAMPLES;
