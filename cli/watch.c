@@ -230,8 +230,10 @@ static void draw_terminal(watch *w)
         }
         page_add(&p, "\n");
     }
-    page_add(&p, "\033[K%*smean log p", (int)left, "");
-    if (high > low)
+    enum { LEGEND = 64 }; /* a line that the terminal breaks would leave the frame where it was */
+    bool ranged = high > low && b.width >= LEGEND;
+    page_add(&p, "\033[K%*smean log p", left + LEGEND <= b.width ? (int)left : 0, "");
+    if (ranged)
         page_add(&p, " from %.4g to %.4g nats", low, high);
     page_add(&p, ": ");
     add_colour(&p, 38, blue);
