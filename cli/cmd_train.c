@@ -162,21 +162,14 @@ static char *read_text_file(const char *path)
     return text;
 }
 
-static nicest_optimizer optimizer_of(const char *name)
-{
-    if (!name)
-        return NICEST_OPTIMIZER_BY_PRESET;
-    return !strcmp(name, "adam") ? NICEST_ADAM : !strcmp(name, "sgd") ? NICEST_SGD : NICEST_RMSPROP;
-}
-
 static void complete_options(train_settings *s)
 {
     s->options.seed = s->shared.seed;
     s->options.threads = s->shared.threads;
     s->options.recompute = s->recompute;
-    s->options.neighbours = !s->neighbours || strcmp(s->neighbours, "no") != 0;
-    s->options.precision = strcmp(s->shared.precision, "bf16") ? NICEST_F32 : NICEST_BF16;
-    s->options.optimizer = optimizer_of(s->optimizer);
+    need(nicest_train_options_set(&s->options, "neighbours", s->neighbours));
+    need(nicest_train_options_set(&s->options, "precision", s->shared.precision));
+    need(nicest_train_options_set(&s->options, "optimizer", s->optimizer));
     s->options.checkpoint_steps = s->every.steps;
     s->options.checkpoint_epochs = s->every.epochs;
     s->options.checkpoint_seconds = s->every.seconds;
@@ -405,8 +398,10 @@ static json_t *result_json(const train_settings *s, const nicest_train_result *r
     return object;
 }
 
+/* *chosen: see nicest_trainer_chosen; nicest_free. */
 static nicest_model *train_model(train_settings *s, const nicest_data *data,
-                                 const nicest_data *valid, nicest_train_result *result)
+                                 const nicest_data *valid, nicest_train_result *result,
+                                 char **chosen)
 {
     nicest_model *model = NULL;
     nicest_trainer *trainer;
@@ -427,6 +422,8 @@ static nicest_model *train_model(train_settings *s, const nicest_data *data,
     }
     if (status == NICEST_OK)
         status = nicest_trainer_model(trainer, &model, result);
+    if (status == NICEST_OK)
+        status = nicest_trainer_chosen(trainer, chosen);
     progress_end(&l.bar);
     need(status);
     nicest_trainer_free(trainer);
@@ -462,7 +459,8 @@ static int train_run(void *settings)
     valid = align_data(&s->shared, data, "the training data", valid, s->valid);
     test = align_data(&s->shared, data, "the training data", test, test_text);
     s->options.init = first;
-    OWNED_MODEL nicest_model *model = train_model(s, data, valid, &result);
+    char *chosen = NULL;
+    OWNED_MODEL nicest_model *model = train_model(s, data, valid, &result, &chosen);
     size_t length = strlen(result.chosen);
     if (length)
         say(&s->shared, "%.*s", (int)(length - (result.chosen[length - 1] == '\n')), result.chosen);
@@ -478,7 +476,11 @@ static int train_run(void *settings)
     double bits =
         nicest_model_bits_per_dim(model, measured.rows ? measured.logp : result.valid_logp);
     say_trained(s, &result, &measured, test != NULL, bits);
-    print_json(&s->shared, result_json(s, &result, &measured, bits));
+    json_t *object = result_json(s, &result, &measured, bits), *recipe = json_from_text(chosen);
+    json_object_set(object, "recipe", json_object_get(recipe, "recipe"));
+    json_decref(recipe);
+    nicest_free(chosen);
+    print_json(&s->shared, object);
     if (*result.failure)
         refuse(STATUS_FAILED, "%s; training ended there, the best so far is in %s", result.failure,
                s->shared.output);

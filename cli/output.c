@@ -350,9 +350,88 @@ static void print_names(const table *t)
     printf("%s%s\n", t->words ? "  " : "", t->words ? t->words_name : "");
 }
 
-table table_open(const char *path, const char *const *names, size_t columns)
+static int by_text_of_row(const void *a, const void *b)
 {
-    return table_beside(path, names, columns, NULL, NULL, NULL);
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+/* words[rows] as data of one column, behind the numbers, which become its own. */
+static nicest_data *words_beside(nicest_data *numbers, const char *name, const char *const *words)
+{
+    OWNED_DATA nicest_data *left = numbers, *borrowed = NULL;
+    size_t rows = nicest_data_rows(left), count = 0;
+    OWNED_BLOCK const char **sorted = block_new(rows + 1, sizeof *sorted);
+    OWNED_BLOCK double *places = block_new(rows + 1, sizeof *places);
+    nicest_data *data;
+    for (size_t i = 0; i < rows; i++)
+        if (*words[i])
+            sorted[count++] = words[i];
+    qsort(sorted, count, sizeof *sorted, by_text_of_row);
+    size_t distinct = 0;
+    for (size_t i = 0; i < count; i++)
+        if (!i || strcmp(sorted[i], sorted[distinct - 1]))
+            sorted[distinct++] = sorted[i];
+    for (size_t i = 0; i < rows; i++) {
+        const char **found = bsearch(&words[i], sorted, distinct, sizeof *sorted, by_text_of_row);
+        places[i] = found ? (double)(found - sorted) : NAN;
+    }
+    nicest_column kind = {.kind = NICEST_CATEGORY, .words = sorted, .word_count = distinct};
+    nicest_view view = {.rows = rows,
+                        .columns = 1,
+                        .type = "float64",
+                        .values = places,
+                        .row_stride = sizeof *places,
+                        .column_stride = sizeof *places,
+                        .names = &name,
+                        .kinds = &kind};
+    need(nicest_data_view(&borrowed, &view));
+    need(nicest_data_beside(&data, left, borrowed));
+    return data;
+}
+
+static void saved(nicest_status status)
+{
+    polite_end();
+    need(status);
+}
+
+/* The waiting rows with what stands beside them, `first` being the number of the first. */
+static nicest_data *batch_data(const table *t, size_t first, size_t count)
+{
+    nicest_data *data, *both;
+    need(nicest_data_new(&data, t->values, count, t->columns, t->names));
+    if (t->words)
+        data = words_beside(data, t->words_name, t->words + first);
+    if (!t->kept)
+        return data;
+    OWNED_DATA nicest_data *right = data, *some = NULL;
+    OWNED_BLOCK size_t *index = block_new(count + 1, sizeof *index);
+    for (size_t i = 0; i < count; i++)
+        index[i] = first + i;
+    need(nicest_data_select(&some, t->kept, index, count));
+    need(nicest_data_beside(&both, some, right));
+    return both;
+}
+
+/* What ends the program on the way leaves no file. */
+static nicest_writer *open_file;
+
+static void abandon_open_file(void)
+{
+    nicest_writer_abandon(open_file);
+}
+
+static void open_table_file(table *t)
+{
+    static bool watched;
+    polite_begin();
+    if (!strcmp(t->path, "-"))
+        fflush(stdout); /* the library writes to the same place */
+    if (!watched && atexit(abandon_open_file))
+        refuse(STATUS_FAILED, "out of memory");
+    watched = true;
+    need(nicest_writer_open(&t->writer, t->path, t->like));
+    open_file = t->writer;
 }
 
 table table_beside(const char *path, const char *const *names, size_t columns, nicest_data *kept,
@@ -374,115 +453,98 @@ table table_beside(const char *path, const char *const *names, size_t columns, n
         t.path = NULL;
         t.aligned = terminal;
         print_names(&t);
+    } else if (json) {
+        t.lists = json_array();
+        for (size_t j = 0; j < columns + (words != NULL); j++)
+            json_array_append_new(t.lists, json_array());
+    } else {
+        t.values = block_new(TABLE_BATCH * columns, sizeof *t.values);
+        t.like = batch_data(&t, 0, 0);
+        open_table_file(&t);
     }
     return t;
 }
 
-static int by_text_of_row(const void *a, const void *b)
+table table_open(const char *path, const char *const *names, size_t columns)
 {
-    return strcmp(*(const char *const *)a, *(const char *const *)b);
+    return table_beside(path, names, columns, NULL, NULL, NULL);
 }
 
-/* The words as data of one column. */
-static nicest_data *words_data(const table *t)
+static void write_batch(table *t)
 {
-    OWNED_BLOCK const char **sorted = block_new(t->rows + 1, sizeof *sorted);
-    OWNED_BLOCK double *places = block_new(t->rows + 1, sizeof *places);
-    size_t count = 0;
-    OWNED_DATA nicest_data *borrowed = NULL, *numbers = NULL;
-    nicest_data *data;
-    for (size_t i = 0; i < t->rows; i++)
-        if (*t->words[i])
-            sorted[count++] = t->words[i];
-    qsort(sorted, count, sizeof *sorted, by_text_of_row);
-    size_t distinct = 0;
-    for (size_t i = 0; i < count; i++)
-        if (!i || strcmp(sorted[i], sorted[distinct - 1]))
-            sorted[distinct++] = sorted[i];
-    for (size_t i = 0; i < t->rows; i++) {
-        const char **found =
-            bsearch(&t->words[i], sorted, distinct, sizeof *sorted, by_text_of_row);
-        places[i] = found ? (double)(found - sorted) : NAN;
+    OWNED_DATA nicest_data *data = batch_data(t, t->written, t->waiting);
+    need(nicest_writer_add(t->writer, data));
+    t->written += t->waiting;
+    t->waiting = 0;
+}
+
+/* A list a column, words last. */
+static void list_table_rows(table *t, const double *rows, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        for (size_t j = 0; j < t->columns; j++)
+            json_array_append_new(json_array_get(t->lists, j),
+                                  json_figure(rows[i * t->columns + j]));
+        if (t->words)
+            json_array_append_new(json_array_get(t->lists, t->columns),
+                                  json_words(t->words[t->rows - count + i]));
     }
-    nicest_column kind = {.kind = NICEST_CATEGORY, .words = sorted, .word_count = distinct};
-    nicest_view view = {.rows = t->rows,
-                        .columns = 1,
-                        .type = "float64",
-                        .values = places,
-                        .row_stride = sizeof *places,
-                        .column_stride = sizeof *places,
-                        .names = &t->words_name,
-                        .kinds = &kind};
-    need(nicest_data_view(&borrowed, &view));
-    need(nicest_data_new(&numbers, t->values, t->rows, t->columns, t->names));
-    need(nicest_data_beside(&data, numbers, borrowed));
-    return data;
+}
+
+static void print_rows(const table *t, const double *rows, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        const double *row = rows + i * t->columns;
+        char text[40];
+        for (size_t j = 0; j < t->columns; j++)
+            if (t->aligned) {
+                printf("%s%14.8g", j ? " " : "", row[j]);
+            } else {
+                number_text(row[j], text, sizeof text);
+                printf("%s%s", j ? "," : "", text);
+            }
+        if (t->words)
+            printf("  %s", t->words[t->rows - count + i]);
+        if (putchar('\n') == EOF || ferror(stdout))
+            refuse_stdout();
+    }
 }
 
 void table_add(table *t, const double *rows, size_t count)
 {
     t->rows += count;
-    if (!t->path) {
-        for (size_t i = 0; i < count; i++) {
-            const double *row = rows + i * t->columns;
-            char text[40];
-            for (size_t j = 0; j < t->columns; j++)
-                if (t->aligned) {
-                    printf("%s%14.8g", j ? " " : "", row[j]);
-                } else {
-                    number_text(row[j], text, sizeof text);
-                    printf("%s%s", j ? "," : "", text);
-                }
-            if (t->words)
-                printf("  %s", t->words[t->rows - count + i]);
-            if (putchar('\n') == EOF || ferror(stdout))
-                refuse_stdout();
-        }
-        return;
+    if (!t->path)
+        print_rows(t, rows, count);
+    else if (t->lists)
+        list_table_rows(t, rows, count);
+    for (size_t i = 0; t->writer && i < count; i++) {
+        memcpy(t->values + t->waiting++ * t->columns, rows + i * t->columns,
+               t->columns * sizeof *rows);
+        if (t->waiting == TABLE_BATCH)
+            write_batch(t);
     }
-    if (t->rows > t->capacity) {
-        t->capacity = t->rows + t->rows / 2;
-        t->values = block_grow(t->values, t->capacity * t->columns, sizeof *t->values);
-    }
-    memcpy(t->values + (t->rows - count) * t->columns, rows, count * t->columns * sizeof *rows);
 }
 
 void table_close(table *t)
 {
-    if (t->path && has_extension(t->path, ".json")) {
+    if (t->lists) {
         /* {"logp": [...], "p": [...]} */
         json_t *object = json_object();
-        for (size_t j = 0; j < t->columns; j++) {
-            json_t *column = json_array();
-            for (size_t i = 0; i < t->rows; i++)
-                json_array_append_new(column, json_figure(t->values[i * t->columns + j]));
-            json_object_set_new(object, t->names[j], column);
-        }
-        if (t->words) {
-            json_t *column = json_array();
-            for (size_t i = 0; i < t->rows; i++)
-                json_array_append_new(column, json_words(t->words[i]));
-            json_object_set_new(object, t->words_name, column);
-        }
+        for (size_t j = 0; j < json_array_size(t->lists); j++)
+            json_object_set(object, j < t->columns ? t->names[j] : t->words_name,
+                            json_array_get(t->lists, j));
         char *text = json_text(object);
         json_decref(object);
+        json_decref(t->lists);
         save_text(text, t->path);
         free(text);
-    } else if (t->path) {
-        nicest_data *data;
-        if (t->words)
-            data = words_data(t);
-        else
-            need(nicest_data_new(&data, t->values, t->rows, t->columns, t->names));
-        if (t->kept) {
-            nicest_data *both;
-            need(nicest_data_beside(&both, t->kept, data));
-            nicest_data_free(data);
-            nicest_data_free(t->kept);
-            data = both;
-        }
-        save_data(data, t->path);
-        nicest_data_free(data);
+    } else if (t->writer) {
+        write_batch(t);
+        nicest_writer *writer = t->writer;
+        open_file = t->writer = NULL;
+        saved(nicest_writer_close(writer));
+        nicest_data_free(t->like);
+        nicest_data_free(t->kept);
     }
     block_free(t->values);
     t->values = NULL;
@@ -514,12 +576,6 @@ void check_writable(const char *path)
         refuse(STATUS_FAILED, "%s: there is no folder %s", path, folder);
     if (access(folder, W_OK))
         refuse(STATUS_FAILED, "%s: cannot write into %s: %s", path, folder, strerror(errno));
-}
-
-static void saved(nicest_status status)
-{
-    polite_end();
-    need(status);
 }
 
 void save_data(const nicest_data *data, const char *path)

@@ -60,11 +60,15 @@ void save_and_print_json(const shared_settings *shared, json_t *object);
 
 /* --- tables of numbers, row by row --- */
 
+enum { TABLE_BATCH = 4096 };
 typedef struct table {
     const char *path;         /* NULL: standard output */
     const char *const *names; /* [columns] */
-    size_t columns, rows, capacity;
-    double *values;           /* kept when they go to a file */
+    size_t columns, rows, written, waiting;
+    double *values;           /* [waiting, columns], of the next batch */
+    nicest_writer *writer;    /* of a file, or NULL, */
+    nicest_data *like;        /* and its columns */
+    json_t *lists;            /* of a .json file: a list a column */
     bool aligned;             /* on a terminal */
     nicest_data *kept;        /* columns that stand in front of the rows, or NULL; owned */
     const char *words_name;   /* of a last column of words, or NULL: */
@@ -77,8 +81,8 @@ void table_check_path(const char *path);
 void check_output_path(const char *path, bool picture);
 table table_open(const char *path, const char *const *names, size_t columns);
 /* The same, with columns of `kept` in front, one row of theirs to each (NULL: none; becomes the
- * table's), and a column of words behind (words[rows] NULL: none), which .npy and .npz leave out.
- * With either the table appears when it is closed. */
+ * table's), and a column of words behind (words[rows] NULL: none), which .npy and .npz leave out. A
+ * file is written in batches and appears when the table is closed; Ctrl-C waits until then. */
 table table_beside(const char *path, const char *const *names, size_t columns, nicest_data *kept,
                    const char *words_name, const char *const *words);
 void table_add(table *t, const double *rows, size_t count);

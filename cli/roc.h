@@ -12,7 +12,7 @@ typedef struct detection_curve {
     double *recall, *alarms, *precision; /* [n]; block_free(recall) releases all three */
 } detection_curve;
 
-/* scores[n] (NaN are left out), outlier[n] = 1 where a row is one; both kinds are there. */
+/* scores[n] (none is NaN), outlier[n] = 1 where a row is one. */
 detection_curve detection_curve_of(const double *scores, const unsigned char *outlier, size_t n);
 
 /* Receiver operating characteristic and precision over recall, with what chance reaches. */

@@ -219,41 +219,23 @@ double flagged_share(const verdict *v, double threshold, size_t group)
     return n && !isnan(threshold) ? (double)flagged / (double)n : NAN;
 }
 
-/* As the library judges groups: each has the mean of its rows, the last group is the last rows. */
-static void average_groups(double *scores, size_t n, size_t group)
-{
-    if (group == 1)
-        return;
-    OWNED_BLOCK double *single = block_new(n, sizeof *single);
-    memcpy(single, scores, n * sizeof *single);
-    for (size_t at = 0; at < n; at += group) {
-        size_t begin = at + group <= n ? at : n - group;
-        double sum = 0;
-        for (size_t i = begin; i < begin + group; i++)
-            sum += single[i];
-        for (size_t i = at; i < begin + group; i++)
-            scores[i] = sum / (double)group;
-    }
-}
-
 /* A baseline that this model or data cannot have is null. */
 static void add_baseline(const judge *j, const char *name, const nicest_data *data,
                          const nicest_data *against, const verdict *v, json_t *object)
 {
     size_t n = nicest_data_rows(data);
     OWNED_BLOCK double *scores = block_new(v->n, sizeof *scores);
+    size_t group = j->s->group;
     nicest_status status =
-        nicest_baseline_scores(j->model, data, name, j->s->shared.threads, scores);
+        nicest_baseline_scores(j->model, data, name, group, j->s->shared.threads, scores);
     if (status == NICEST_OK && against)
-        status = nicest_baseline_scores(j->model, against, name, j->s->shared.threads, scores + n);
+        status = nicest_baseline_scores(j->model, against, name, group, j->s->shared.threads,
+                                        scores + n);
     nicest_detection found = {.auroc = NAN, .auprc = NAN};
-    if (status == NICEST_OK) {
-        average_groups(scores, v->first, j->s->group);
-        average_groups(scores + v->first, v->n - v->first, j->s->group);
+    if (status == NICEST_OK)
         found = detect(j, v, scores, NAN);
-    } else {
+    else
         say_more(&j->s->shared, "baseline %s: %s", name, nicest_error());
-    }
     if (isfinite(found.auroc))
         say(&j->s->shared, "  without a model (%s): AUROC %.4f, AUPRC %.4f", name, found.auroc,
             found.auprc);

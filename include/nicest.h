@@ -136,6 +136,21 @@ NICEST_API nicest_status nicest_data_replace(nicest_data **out, const nicest_dat
  * (idx); npy and png leave them out. Words stay words in csv; where there are only numbers the
  * words "normal" and "0" are 0, and others 1, 2, ... in order of appearance. */
 NICEST_API nicest_status nicest_data_save(const nicest_data *data, const char *path);
+/* Rows into a file in batches. Text and .npy are written as they come, in bounded memory; other
+ * formats when the writer is closed. A writer belongs to one caller at a time. */
+typedef struct nicest_writer nicest_writer;
+/* `path` as of nicest_data_save. `like` has the columns, what they are, the type of binary formats
+ * and the picture size; its rows are not written. It is borrowed until the writer ends. */
+NICEST_API nicest_status nicest_writer_open(nicest_writer **writer, const char *path,
+                                            const nicest_data *like);
+/* All rows of data, whose columns are in the order and of the kinds of `like`. Labels are written
+ * (as text) where `like` has some, and rows then must have them. */
+NICEST_API nicest_status nicest_writer_add(nicest_writer *writer, const nicest_data *data);
+/* Ends the writer in every case. The file appears now, the same bytes as nicest_data_save writes of
+ * all rows at once; on failure, and where an earlier call failed, the old one stands. */
+NICEST_API nicest_status nicest_writer_close(nicest_writer *writer);
+/* Ends the writer and leaves no trace (but what went to standard output); NULL is accepted. */
+NICEST_API void nicest_writer_abandon(nicest_writer *writer);
 /* The file of labels that nicest_data_save would write beside pictures in IDX, into name[size]:
  * "x-labels-idx1-ubyte" for "x-images-idx3-ubyte" where all labels are bytes; "" where it would
  * write none. NICEST_E_ARGUMENT, as of saving itself, where a file of that name would be lost, or
@@ -336,6 +351,19 @@ typedef struct nicest_train_result {
 
 /* "Choose from the data" in every field; NULL is left alone. */
 NICEST_API void nicest_train_defaults(nicest_train_options *options);
+/* The same by names, for callers that are not C: options in the library's memory, for
+ * nicest_train and nicest_trainer_new; release after the trainer. */
+NICEST_API nicest_status nicest_train_options_new(nicest_train_options **options);
+/* NULL is accepted. */
+NICEST_API void nicest_train_options_free(nicest_train_options *options);
+/* "preset", "time" (of `seconds`: "90s", "10m", "1h"), ...: all fields but pointers that are not
+ * text; NULL beyond the last; static. */
+NICEST_API const char *nicest_train_option_name(size_t number);
+/* One option from text, "64", "1e-3", "adam", "yes"; value NULL: chosen from the data again. Texts
+ * are borrowed as the structure's are. NICEST_E_ARGUMENT where no option has the name, or the value
+ * cannot be one of it; whether the values make sense together is for nicest_train. */
+NICEST_API nicest_status nicest_train_options_set(nicest_train_options *options, const char *name,
+                                                  const char *value);
 /* Learns a model from `train`. Rows with infinity are left out, and pictures with NaN; so are
  * columns that only count or rise, and text. `valid` may be NULL: then a share of train is held
  * out; so may options (all chosen) and result. A step whose loss or gradient is not finite is never
@@ -360,6 +388,10 @@ NICEST_API nicest_status nicest_trainer_step(nicest_trainer *trainer, size_t ste
 /* Where the run stands. */
 NICEST_API nicest_status nicest_trainer_progress(nicest_trainer *trainer,
                                                  nicest_progress *progress);
+/* What was chosen, as JSON, as far as the run has come: {"recipe": {"preset": .., "optimizer": ..,
+ * "batch": .., ..}, "spec": the stack, or null while stacks are tried, "start": the closed form
+ * that training began from, or null, "chosen": [what was chosen and why, lines]}. nicest_free. */
+NICEST_API nicest_status nicest_trainer_chosen(const nicest_trainer *trainer, char **json);
 /* The best model so far, calibrated, as nicest_train would return it; training may go on. result
  * may be NULL. */
 NICEST_API nicest_status nicest_trainer_model(nicest_trainer *trainer, nicest_model **model,
@@ -554,10 +586,11 @@ NICEST_API nicest_status nicest_false_alarms(size_t rows, double rate, double *l
 /* No-model baselines beside every score: "mean", "compressed", "gaussian", "knn"; ended by NULL.
  * They too are fitted by nicest_calibrate, and higher for more typical rows. */
 NICEST_API const char *const *nicest_baseline_names(void);
-/* One a row; NICEST_E_DATA where the model was not calibrated on training rows. threads: 0 for all
- * processors. */
+/* One a row, or a group, as of nicest_outlier_scores; NICEST_E_DATA where the model was not
+ * calibrated on training rows. threads: 0 for all processors. */
 NICEST_API nicest_status nicest_baseline_scores(const nicest_model *model, const nicest_data *data,
-                                                const char *baseline, int threads, double *scores);
+                                                const char *baseline, size_t group, int threads,
+                                                double *scores);
 
 /* Why a row is unlikely: a column of it, and what was to be expected there given the others. */
 typedef struct nicest_reason {
@@ -590,6 +623,14 @@ typedef struct nicest_detection {
  * of row that is not there are NaN; a NaN score is NICEST_E_DATA. */
 NICEST_API nicest_status nicest_detect(const double *scores, const unsigned char *outlier, size_t n,
                                        double threshold, uint64_t seed, nicest_detection *result);
+/* What is found, and what is flagged in vain, as the threshold rises: of the k-th lowest different
+ * scores and below, recall[k] = share of the outliers, alarms[k] = share of the normal rows,
+ * precision[k] = share of outliers among them; point 0 is before any row (0, 0, 1). Room for n + 1
+ * points each; *count of them. A share of rows that are not there is NaN; a NaN score is
+ * NICEST_E_DATA. ROC: recall over alarms; PR: precision over recall. */
+NICEST_API nicest_status nicest_detection_curve(const double *scores, const unsigned char *outlier,
+                                                size_t n, double *recall, double *alarms,
+                                                double *precision, size_t *count);
 
 /* --- speed of this machine --- */
 

@@ -241,7 +241,7 @@ static nicest_status baselines(world *w)
         double scores[ROWS], kept[ROWS];
         memset(scores, 7, sizeof scores);
         memcpy(kept, scores, sizeof kept);
-        nicest_status status = nicest_baseline_scores(w->model, w->data, *name, 0, scores);
+        nicest_status status = nicest_baseline_scores(w->model, w->data, *name, 1, 0, scores);
         if (status == NICEST_OK)
             continue;
         assert_memory_equal(scores, kept, sizeof kept);

@@ -121,7 +121,7 @@ static void an_uncalibrated_model_says_so(void **state)
     assert_string_equal(nicest_error(), "the model is not calibrated for score 'logp'");
     assert_int_equal(nicest_threshold(model, "logp", 0.05, &threshold, NULL), NICEST_E_DATA);
     assert_true(threshold == 42);
-    assert_int_equal(nicest_baseline_scores(model, data, "gaussian", 0, scores), NICEST_E_DATA);
+    assert_int_equal(nicest_baseline_scores(model, data, "gaussian", 1, 0, scores), NICEST_E_DATA);
     assert_memory_equal(scores, logp, sizeof logp); /* untouched by all that failed */
     nicest_data_free(data);
     nicest_model_free(model);
@@ -143,13 +143,15 @@ static void bad_arguments_are_refused(void **state)
     assert_int_equal(nicest_threshold(model, "logp", 1.5, &threshold, NULL), NICEST_E_ARGUMENT);
     assert_int_equal(nicest_threshold(model, "logp", NAN, &threshold, NULL), NICEST_E_ARGUMENT);
     assert_int_equal(nicest_threshold(model, "logp:100", 0.1, &threshold, NULL), NICEST_E_DATA);
-    assert_int_equal(nicest_baseline_scores(model, data, "median", 0, scores), NICEST_E_ARGUMENT);
-    assert_int_equal(nicest_baseline_scores(model, data, "compressed", 0, scores),
+    assert_int_equal(nicest_baseline_scores(model, data, "median", 1, 0, scores),
+                     NICEST_E_ARGUMENT);
+    assert_int_equal(nicest_baseline_scores(model, data, "compressed", 1, 0, scores),
                      NICEST_E_UNSUPPORTED);
     assert_int_equal(nicest_data_new(&narrow, values, 5, 2, NULL), NICEST_OK);
     assert_int_equal(nicest_outlier_scores(model, narrow, "logp", 0, 1, 1, scores),
                      NICEST_E_MISMATCH);
-    assert_int_equal(nicest_baseline_scores(model, narrow, "mean", 0, scores), NICEST_E_MISMATCH);
+    assert_int_equal(nicest_baseline_scores(model, narrow, "mean", 1, 0, scores),
+                     NICEST_E_MISMATCH);
     assert_int_equal(nicest_calibrate(model, narrow, data, 1, 1), NICEST_E_MISMATCH);
     assert_int_equal(nicest_calibrate(model, data, NULL, 1, 1), NICEST_E_ARGUMENT);
     assert_true(nicest_calibrated(model));
@@ -362,6 +364,17 @@ static void groups_share_a_score(void **state)
             (single[first] + single[first + 1] + single[first + 2] + single[first + 3]) / 4;
         assert_true(fabs(group[i] - mean) < 1e-9);
     }
+    for (const char *const *name = nicest_baseline_names(); *name; name++) {
+        if (!strcmp(*name, "compressed"))
+            continue;
+        assert_int_equal(nicest_baseline_scores(model, data, *name, 0, 1, single), NICEST_OK);
+        assert_int_equal(nicest_baseline_scores(model, data, *name, 11, 1, group), NICEST_OK);
+        double sum = 0;
+        for (size_t i = 0; i < 11; i++)
+            sum += single[i] / 11;
+        assert_true(fabs(group[0] - sum) < 1e-9 && group[10] == group[0]);
+    }
+    assert_int_equal(nicest_baseline_scores(model, data, "mean", 12, 1, group), NICEST_E_DATA);
     nicest_data_free(data);
     nicest_model_free(model);
 }
@@ -391,7 +404,7 @@ static void missing_and_far_values(void **state)
     for (const char *const *name = nicest_baseline_names(); *name; name++) {
         if (!strcmp(*name, "compressed"))
             continue;
-        assert_int_equal(nicest_baseline_scores(model, data, *name, 0, scores), NICEST_OK);
+        assert_int_equal(nicest_baseline_scores(model, data, *name, 1, 0, scores), NICEST_OK);
         assert_true(isnan(scores[0]) && scores[1] < scores[2] - 1000);
     }
     nicest_data_free(data);
@@ -457,8 +470,8 @@ static void calibration_travels_with_the_model(void **state)
         assert_memory_equal(p, q, sizeof p);
     }
     for (const char *const *name = nicest_baseline_names(); *name; name++) {
-        assert_int_equal(nicest_baseline_scores(model, data, *name, 0, before), NICEST_OK);
-        assert_int_equal(nicest_baseline_scores(loaded, data, *name, 0, after), NICEST_OK);
+        assert_int_equal(nicest_baseline_scores(model, data, *name, 1, 0, before), NICEST_OK);
+        assert_int_equal(nicest_baseline_scores(loaded, data, *name, 1, 0, after), NICEST_OK);
         assert_memory_equal(before, after, sizeof before);
     }
     nicest_data_free(data);
@@ -476,7 +489,7 @@ static void ask_everything(const nicest_model *model, const nicest_data *data)
         nicest_threshold(model, *name, 0.1, &threshold, NULL);
     }
     for (const char *const *name = nicest_baseline_names(); *name; name++)
-        nicest_baseline_scores(model, data, *name, 0, scores);
+        nicest_baseline_scores(model, data, *name, 1, 0, scores);
 }
 
 /* Arrays of the wrong size or with wild numbers, as a hostile file may bring: a status or a number,

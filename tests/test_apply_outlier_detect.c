@@ -200,6 +200,40 @@ static void same_seed_same_interval(void **state)
     assert_true(a.auprc_low != c.auprc_low || a.auprc_high != c.auprc_high);
 }
 
+/* A curve for each different score: it rises, its areas are the figures, and it stands at every
+ * threshold where the figures of that threshold do. */
+static void curves_hold_the_figures(void **state)
+{
+    (void)state;
+    double scores[N], recall[N + 1], alarms[N + 1], precision[N + 1], area = 0, average = 0;
+    unsigned char outlier[N];
+    size_t points;
+    draw(scores, outlier, N, 0.8, 7);
+    assert_int_equal(nicest_detection_curve(scores, outlier, N, recall, alarms, precision, &points),
+                     NICEST_OK);
+    assert_true(points > 10 && points < N); /* ties */
+    assert_true(recall[0] == 0 && alarms[0] == 0 && precision[0] == 1);
+    assert_true(recall[points - 1] == 1 && alarms[points - 1] == 1);
+    for (size_t k = 1; k < points; k++) {
+        assert_true(recall[k] >= recall[k - 1] && alarms[k] >= alarms[k - 1]);
+        area += (alarms[k] - alarms[k - 1]) * (recall[k] + recall[k - 1]) / 2;
+        average += (recall[k] - recall[k - 1]) * precision[k];
+    }
+    nicest_detection all = detect(scores, outlier, N, 0.3);
+    assert_near(area, all.auroc, 1e-12);
+    assert_near(average, all.auprc, 1e-12);
+    size_t at = 0;
+    while (recall[at] < all.recall || alarms[at] < all.false_alarms)
+        at++;
+    assert_near(recall[at], all.recall, 1e-12);
+    assert_near(alarms[at], all.false_alarms, 1e-12);
+    assert_near(precision[at], all.precision, 1e-12);
+    memset(outlier, 0, sizeof outlier);
+    assert_int_equal(nicest_detection_curve(scores, outlier, N, recall, alarms, precision, &points),
+                     NICEST_OK);
+    assert_true(isnan(recall[1]) && alarms[points - 1] == 1);
+}
+
 static void agrees_with_scikit_learn(void **state)
 {
     (void)state;
@@ -253,6 +287,7 @@ int main(void)
         cmocka_unit_test(bad_input_is_refused),
         cmocka_unit_test(intervals_cover),
         cmocka_unit_test(same_seed_same_interval),
+        cmocka_unit_test(curves_hold_the_figures),
         cmocka_unit_test(agrees_with_scikit_learn),
         cmocka_unit_test(memory_may_run_out),
     };

@@ -71,7 +71,7 @@ static void neighbours_are_the_nearest_rows(void **state)
     nicest_model *model = calibrated(train);
     nicest_data *data = rows_of(ROWS, 5000, 1.5, rows);
     assert_int_equal(nicest_model_neighbours(model), TRAIN);
-    assert_status(nicest_baseline_scores(model, data, "knn", 2, scores), NICEST_OK);
+    assert_status(nicest_baseline_scores(model, data, "knn", 1, 2, scores), NICEST_OK);
     for (size_t i = 0; i < ROWS; i += 7)
         assert_true(fabs(scores[i] + plain_distance(train, rows + i * D)) < 1e-9);
     nicest_data_free(data);
@@ -180,7 +180,7 @@ static void no_neighbours_leave_no_row_in_the_file(void **state)
     }
     assert_int_equal(nicest_model_neighbours(model), 0);
     assert_string_equal(nicest_default_score(model), "logp");
-    assert_error(nicest_baseline_scores(model, data, "knn", 1, scores), NICEST_E_DATA,
+    assert_error(nicest_baseline_scores(model, data, "knn", 1, 1, scores), NICEST_E_DATA,
                  "neighbours");
     assert_error(nicest_outlier_scores(model, data, "views", 0, 1, 1, scores), NICEST_E_DATA,
                  "neighbours");

@@ -207,6 +207,129 @@ static void test_bytes(void **state)
     nicest_data_free(data);
 }
 
+/* Rows first .. first+count-1 into the writer. */
+static nicest_status add_some(nicest_writer *writer, const nicest_data *data, size_t first,
+                              size_t count)
+{
+    size_t index[64];
+    nicest_data *some;
+    for (size_t i = 0; i < count; i++)
+        index[i] = first + i;
+    assert_int_equal(nicest_data_select(&some, data, index, count), NICEST_OK);
+    nicest_status status = nicest_writer_add(writer, some);
+    nicest_data_free(some);
+    return status;
+}
+
+static void write_in_batches(const nicest_data *data, const char *path)
+{
+    nicest_writer *writer;
+    size_t n = nicest_data_rows(data);
+    assert_int_equal(nicest_writer_open(&writer, path, data), NICEST_OK);
+    for (size_t first = 0, count = 0; first < n; first += count) {
+        count = (count + 7) % 61;
+        count = count < n - first ? count : n - first;
+        assert_int_equal(add_some(writer, data, first, count), NICEST_OK);
+        assert_int_not_equal(access(path, F_OK), 0); /* it appears whole */
+    }
+    assert_int_equal(nicest_writer_close(writer), NICEST_OK);
+}
+
+/* However rows are cut into batches, the file is that of all rows at once. */
+static void test_batches(void **state)
+{
+    (void)state;
+    char text[40000] = "a,word,day,kind\n";
+    for (int i = 0; i < 400; i++)
+        sprintf(text + strlen(text), "%d,w%d,2024-02-%02d,k%d\n", i * i, i % 7, i % 28 + 1, i % 3);
+    nicest_data_options label = {.label = "kind"};
+    const unsigned char idx[] = {0, 0, 8, 2, 0, 0, 0, 3, 0, 0, 0, 2, 1, 200, 3, 255, 0, 7};
+    const unsigned char images[] = {0, 0, 8, 3, 0, 0, 0, 2, 0, 0, 0, 1, 0, 0, 0, 2, 1, 200, 3, 255};
+    nicest_data *all[] = {
+        open_plain("toy:moons,n=300"), open_plain(put_file("b.idx", idx, sizeof idx)),
+        open_plain(put_file("v-images-idx3-ubyte", images, sizeof images)),
+        open_plain(put_text("b.csv", text)), open_with(put_text("l.csv", text), &label)};
+    for (size_t k = 0; k < 5; k++)
+        for (size_t f = 0; f < (k == 1 ? FORMATS : k == 4 ? TEXTS : FLOATS); f++) {
+            char once[60], apart[60];
+            snprintf(once, sizeof once, "once%zu_%s", k, NAMES[f]);
+            snprintf(apart, sizeof apart, "apart%zu_%s", k, NAMES[f]);
+            assert_int_equal(nicest_data_save(all[k], in_scratch(once)), NICEST_OK);
+            write_in_batches(all[k], in_scratch(apart));
+            assert_same_file(in_scratch(once), in_scratch(apart));
+        }
+    for (size_t k = 0; k < 5; k++)
+        nicest_data_free(all[k]);
+}
+
+/* Rows of another kind are refused and the writer goes on; what is not closed leaves no trace; an
+ * empty file has its header. */
+static void test_writers_end(void **state)
+{
+    (void)state;
+    nicest_writer *writer = NULL;
+    nicest_data *moons = open_plain("toy:moons,n=5"), *wide, *again;
+    nicest_data *words = open_plain(put_text("w.csv", "a,b\nu,1\nv,2\nu,3\n"));
+    const char *path = in_scratch("end.npy"), *text = in_scratch("end.csv");
+    assert_int_equal(nicest_data_beside(&wide, moons, moons), NICEST_OK);
+    assert_int_equal(nicest_writer_open(&writer, in_scratch("x.xls"), moons), NICEST_E_ARGUMENT);
+    assert_int_equal(nicest_writer_open(&writer, in_scratch("no/x.csv"), moons), NICEST_E_IO);
+    assert_int_equal(nicest_writer_open(NULL, path, moons), NICEST_E_ARGUMENT);
+    assert_int_equal(nicest_writer_open(&writer, NULL, moons), NICEST_E_ARGUMENT);
+    assert_int_equal(nicest_writer_open(&writer, path, NULL), NICEST_E_ARGUMENT);
+    assert_int_equal(nicest_writer_close(NULL), NICEST_E_ARGUMENT);
+    assert_int_equal(nicest_writer_open(&writer, path, moons), NICEST_OK);
+    assert_int_equal(nicest_writer_add(NULL, moons), NICEST_E_ARGUMENT);
+    assert_int_equal(nicest_writer_add(writer, NULL), NICEST_E_ARGUMENT);
+    assert_int_equal(nicest_writer_add(writer, wide), NICEST_E_MISMATCH);
+    assert_int_equal(nicest_writer_add(writer, words), NICEST_E_MISMATCH);
+    assert_int_equal(nicest_writer_add(writer, moons), NICEST_OK);
+    nicest_writer_abandon(writer);
+    nicest_writer_abandon(NULL);
+    assert_int_not_equal(access(path, F_OK), 0);
+    assert_int_equal(nicest_writer_open(&writer, text, moons), NICEST_OK);
+    assert_int_equal(nicest_writer_close(writer), NICEST_OK);
+    assert_int_equal(size_of(text), strlen("x1,x2\n"));
+    assert_int_equal(nicest_writer_open(&writer, path, moons), NICEST_OK);
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(nicest_writer_add(writer, moons), NICEST_OK);
+    assert_int_equal(nicest_writer_close(writer), NICEST_OK);
+    again = open_plain(path);
+    assert_int_equal(nicest_data_rows(again), 15);
+    nicest_data_free(again), nicest_data_free(moons), nicest_data_free(wide),
+        nicest_data_free(words);
+}
+
+static void test_no_memory_in_batches(void **state)
+{
+    nicest_data *data = open_plain("toy:moons,n=20");
+    (void)state;
+    for (int i = 0; i < FLOATS; i++) {
+        char name[60];
+        snprintf(name, sizeof name, "batch_%s", NAMES[i]);
+        const char *path = in_scratch(name);
+        nicest_status status = NICEST_E_MEMORY;
+        for (size_t n = 1; n < 1000 && status != NICEST_OK; n++) {
+            nicest_writer *writer;
+            size_t live = memory_live();
+            memory_fail_at(n);
+            status = nicest_writer_open(&writer, path, data);
+            if (status == NICEST_OK) {
+                nicest_status added = nicest_writer_add(writer, data);
+                status = nicest_writer_close(writer);
+                assert_true(added == NICEST_OK || status == added);
+            }
+            memory_fail_at(0);
+            assert_int_equal(memory_live(), live);
+            assert_true(status == NICEST_OK || status == NICEST_E_MEMORY);
+            if (status != NICEST_OK)
+                assert_int_not_equal(access(path, F_OK), 0);
+        }
+        assert_int_equal(status, NICEST_OK);
+    }
+    nicest_data_free(data);
+}
+
 static void test_no_memory(void **state)
 {
     nicest_data *data = open_plain("toy:moons,n=20");
@@ -237,6 +360,7 @@ int main(void)
         cmocka_unit_test(test_every_pair),       cmocka_unit_test(test_types_are_kept),
         cmocka_unit_test(test_names_and_labels), cmocka_unit_test(test_pictures),
         cmocka_unit_test(test_labels_file),      cmocka_unit_test(test_bytes),
-        cmocka_unit_test(test_no_memory)};
+        cmocka_unit_test(test_batches),          cmocka_unit_test(test_writers_end),
+        cmocka_unit_test(test_no_memory),        cmocka_unit_test(test_no_memory_in_batches)};
     return cmocka_run_group_tests(tests, make_scratch, remove_scratch);
 }

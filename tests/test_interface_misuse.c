@@ -50,6 +50,8 @@ static void nothing_can_be_freed(void **state)
     nicest_model_free(NULL);
     nicest_workspace_free(NULL);
     nicest_trainer_free(NULL);
+    nicest_writer_abandon(NULL);
+    nicest_train_options_free(NULL);
     nicest_image_free(NULL);
     nicest_free(NULL);
     nicest_train_defaults(NULL);
@@ -184,6 +186,14 @@ static void data_is_not_made_of_nothing(void **state)
     WRONG(nicest_data_save(NULL, "x.csv"));
     WRONG(nicest_data_save(data, NULL));
     WRONG(nicest_data_save(data, "no-format"));
+    nicest_writer *writer = NULL;
+    WRONG(nicest_writer_open(NULL, "x.csv", data));
+    WRONG(nicest_writer_open(&writer, NULL, data));
+    WRONG(nicest_writer_open(&writer, "x.csv", NULL));
+    WRONG(nicest_writer_open(&writer, "no-format", data));
+    WRONG(nicest_writer_add(NULL, data));
+    WRONG(nicest_writer_close(NULL));
+    assert_null(writer);
     char name[8];
     WRONG(nicest_data_labels_file(NULL, "x.csv", name, sizeof name));
     WRONG(nicest_data_labels_file(data, NULL, name, sizeof name));
@@ -275,6 +285,17 @@ static void training_wants_rows_and_sense(void **state)
     REFUSED(nicest_train(&made, data, narrow, &o, NULL), NICEST_E_MISMATCH);
     nicest_trainer *t = NULL;
     nicest_progress p;
+    nicest_train_options *named = NULL;
+    char *json = NULL;
+    WRONG(nicest_train_options_new(NULL));
+    WRONG(nicest_train_options_set(NULL, "epochs", "1"));
+    WRONG(nicest_train_options_set(&o, NULL, "1"));
+    WRONG(nicest_train_options_set(&o, "no-option", "1"));
+    WRONG(nicest_train_options_set(&o, "epochs", "one"));
+    assert_null(nicest_train_option_name(1000));
+    assert_null(named);
+    WRONG(nicest_trainer_chosen(NULL, &json));
+    assert_null(json);
     WRONG(nicest_trainer_new(NULL, data, NULL, NULL));
     WRONG(nicest_trainer_new(&t, NULL, NULL, NULL));
     REFUSED(nicest_trainer_new(&t, data, narrow, NULL), NICEST_E_MISMATCH);
@@ -384,17 +405,27 @@ static void outliers_want_scores(void **state)
     WRONG(nicest_threshold(model, "logp", 0.1, NULL, NULL));
     WRONG(nicest_threshold(model, "logp", 1.5, out, NULL));
     WRONG(nicest_threshold(model, "logp", NAN, out, NULL));
-    WRONG(nicest_baseline_scores(NULL, data, "mean", 0, out));
-    WRONG(nicest_baseline_scores(model, NULL, "mean", 0, out));
-    WRONG(nicest_baseline_scores(model, data, NULL, 0, out));
-    WRONG(nicest_baseline_scores(model, data, "mean", 0, NULL));
-    WRONG(nicest_baseline_scores(model, data, "mean", -1, out));
-    WRONG(nicest_baseline_scores(model, data, "no-baseline", 0, out));
+    WRONG(nicest_baseline_scores(NULL, data, "mean", 1, 0, out));
+    WRONG(nicest_baseline_scores(model, NULL, "mean", 1, 0, out));
+    WRONG(nicest_baseline_scores(model, data, NULL, 1, 0, out));
+    WRONG(nicest_baseline_scores(model, data, "mean", 1, 0, NULL));
+    WRONG(nicest_baseline_scores(model, data, "mean", 1, -1, out));
+    WRONG(nicest_baseline_scores(model, data, "no-baseline", 1, 0, out));
     WRONG(nicest_detect(NULL, outlier, 2, 0, 1, &found));
     WRONG(nicest_detect(rows, NULL, 2, 0, 1, &found));
     WRONG(nicest_detect(rows, outlier, 2, 0, 1, NULL));
     REFUSED(nicest_detect(rows, outlier, 0, 0, 1, &found), NICEST_E_DATA);
     REFUSED(nicest_detect(broken, outlier, 2, 0, 1, &found), NICEST_E_DATA);
+    size_t points = 0;
+    WRONG(nicest_detection_curve(NULL, outlier, 2, out, out, out, &points));
+    WRONG(nicest_detection_curve(rows, NULL, 2, out, out, out, &points));
+    WRONG(nicest_detection_curve(rows, outlier, 2, NULL, out, out, &points));
+    WRONG(nicest_detection_curve(rows, outlier, 2, out, NULL, out, &points));
+    WRONG(nicest_detection_curve(rows, outlier, 2, out, out, NULL, &points));
+    WRONG(nicest_detection_curve(rows, outlier, 2, out, out, out, NULL));
+    REFUSED(nicest_detection_curve(rows, outlier, 0, out, out, out, &points), NICEST_E_DATA);
+    REFUSED(nicest_detection_curve(broken, outlier, 2, out, out, out, &points), NICEST_E_DATA);
+    REFUSED(nicest_baseline_scores(model, data, "mean", 1000, 1, out), NICEST_E_DATA);
 }
 
 static void pictures_and_files_want_a_place(void **state)

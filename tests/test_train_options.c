@@ -203,6 +203,122 @@ static void a_run_chooses_its_length(void **state)
     nicest_data_free(data);
 }
 
+/* Options by name and text are those of the structure: the same model, byte for byte. */
+static void names_are_fields(void **state)
+{
+    (void)state;
+    static const char *const texts[][2] = {
+        {"couplings", "2"}, {"hidden", "4"}, {"batch", "8"},       {"epochs", "2"},
+        {"threads", "1"},   {"seed", "7"},   {"optimizer", "sgd"}, {"learning_rate", "1e-3"}};
+    nicest_train_options by_field = quick(), *by_name = NULL;
+    nicest_data *data = rows("toy:moons,n=100");
+    by_field.seed = 7;
+    by_field.optimizer = NICEST_SGD;
+    by_field.learning_rate = 1e-3;
+    assert_int_equal(nicest_train_options_new(&by_name), NICEST_OK);
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+        assert_int_equal(nicest_train_options_set(by_name, texts[i][0], texts[i][1]), NICEST_OK);
+    unsigned char *bytes[2];
+    size_t size[2];
+    for (int i = 0; i < 2; i++) {
+        nicest_model *model;
+        assert_int_equal(nicest_train(&model, data, NULL, i ? by_name : &by_field, NULL),
+                         NICEST_OK);
+        assert_int_equal(nicest_model_save_bytes(model, &bytes[i], &size[i]), NICEST_OK);
+        nicest_model_free(model);
+    }
+    assert_int_equal(size[0], size[1]);
+    assert_memory_equal(bytes[0], bytes[1], size[0]);
+    for (int i = 0; i < 2; i++)
+        nicest_free(bytes[i]);
+    nicest_train_options_free(by_name);
+    nicest_train_options_free(NULL);
+    nicest_data_free(data);
+}
+
+/* Every name takes its default back, and what cannot be its value is refused in a sentence that
+ * begins with it. */
+static void names_refuse_what_they_cannot_be(void **state)
+{
+    (void)state;
+    nicest_train_options o, defaults;
+    static const char *const wrong[][2] = {{"epochs", "many"},
+                                           {"epochs", "1.5"},
+                                           {"epochs", "-1"},
+                                           {"epochs", "1e30"},
+                                           {"shift", "3e9"},
+                                           {"shift", ""},
+                                           {"time", "soon"},
+                                           {"time", "5 minutes"},
+                                           {"seed", "-1"},
+                                           {"seed", "18446744073709551616"},
+                                           {"seed", ""},
+                                           {"optimizer", "adamw"},
+                                           {"optimizer", "adam|sgd"},
+                                           {"precision", ""},
+                                           {"clip", "1,5"},
+                                           {"recompute", "1"}};
+    nicest_train_defaults(&o);
+    nicest_train_defaults(&defaults);
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        assert_int_equal(nicest_train_options_set(&o, wrong[i][0], wrong[i][1]), NICEST_E_ARGUMENT);
+        assert_ptr_equal(strstr(nicest_error(), wrong[i][0]), nicest_error());
+    }
+    assert_memory_equal(&o, &defaults, sizeof o);
+    assert_int_equal(nicest_train_options_set(&o, "lr", "1"), NICEST_E_ARGUMENT);
+    assert_int_equal(nicest_train_options_set(&o, "context", "1"), NICEST_E_ARGUMENT);
+    assert_int_equal(nicest_train_options_set(NULL, "epochs", "1"), NICEST_E_ARGUMENT);
+    assert_int_equal(nicest_train_options_set(&o, NULL, "1"), NICEST_E_ARGUMENT);
+    assert_int_equal(nicest_train_options_new(NULL), NICEST_E_ARGUMENT);
+    assert_int_equal(nicest_train_options_set(&o, "time", "1.5m"), NICEST_OK);
+    assert_true(o.seconds == 90);
+    assert_int_equal(nicest_train_options_set(&o, "seed", "18446744073709551615"), NICEST_OK);
+    assert_true(o.seed == UINT64_MAX);
+    assert_int_equal(nicest_train_options_set(&o, "precision", "bf16"), NICEST_OK);
+    assert_true(o.precision == NICEST_BF16);
+    size_t count = 0;
+    for (const char *name; (name = nicest_train_option_name(count)); count++)
+        if (nicest_train_options_set(&o, name, strcmp(name, "time") ? "0" : "1h") == NICEST_OK)
+            assert_int_equal(nicest_train_options_set(&o, name, NULL), NICEST_OK);
+    assert_true(count > 40);
+    for (size_t i = 0; nicest_train_option_name(i); i++)
+        assert_int_equal(nicest_train_options_set(&o, nicest_train_option_name(i), NULL),
+                         NICEST_OK);
+    assert_memory_equal(&o, &defaults, sizeof o);
+}
+
+/* Before the first step the recipe is there; the stack too, where nothing is tried. */
+static void what_was_chosen_is_json(void **state)
+{
+    (void)state;
+    nicest_train_options o = quick();
+    nicest_data *data = rows("toy:moons,n=100");
+    nicest_trainer *trainer;
+    char *json = NULL;
+    assert_int_equal(nicest_trainer_new(&trainer, data, NULL, &o), NICEST_OK);
+    assert_int_equal(nicest_trainer_chosen(trainer, &json), NICEST_OK);
+    assert_non_null(strstr(json, "\"batch\":8,"));
+    assert_non_null(strstr(json, "\"epochs\":2,"));
+    assert_non_null(strstr(json, "\"spec\":\"nicest 1"));
+    assert_non_null(strstr(json, "\"chosen\":[\""));
+    assert_int_equal(nicest_trainer_chosen(NULL, &json), NICEST_E_ARGUMENT);
+    assert_int_equal(nicest_trainer_chosen(trainer, NULL), NICEST_E_ARGUMENT);
+    nicest_free(json);
+    for (size_t n = 1, live = memory_live(); n < 50; n++) {
+        memory_fail_at(n);
+        nicest_status status = nicest_trainer_chosen(trainer, &json);
+        memory_fail_at(0);
+        if (status == NICEST_OK) {
+            nicest_free(json);
+            break;
+        }
+        assert_int_equal(status, NICEST_E_MEMORY);
+        assert_int_equal(memory_live(), live);
+    }
+    nicest_trainer_free(trainer);
+    nicest_data_free(data);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -211,6 +327,9 @@ int main(void)
         cmocka_unit_test(calibration_is_told_to_its_end),
         cmocka_unit_test(more_rows_than_have_an_order_are_refused),
         cmocka_unit_test(a_run_chooses_its_length),
+        cmocka_unit_test(names_are_fields),
+        cmocka_unit_test(names_refuse_what_they_cannot_be),
+        cmocka_unit_test(what_was_chosen_is_json),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

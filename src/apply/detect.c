@@ -209,8 +209,8 @@ static nicest_status find_intervals(const curve *c, const unsigned char *outlier
 
 /* ------------------------------------------------------------------ all of it */
 
-nicest_status nicest_detect(const double *scores, const unsigned char *outlier, size_t n,
-                            double threshold, uint64_t seed, nicest_detection *result)
+static nicest_status check_scores(const double *scores, const unsigned char *outlier, size_t n,
+                                  const void *result)
 {
     TRY(require(scores && outlier && result,
                 "scores, labels and a place for the result are needed"));
@@ -219,6 +219,35 @@ nicest_status nicest_detect(const double *scores, const unsigned char *outlier, 
     for (size_t i = 0; i < n; i++)
         if (isnan(scores[i]))
             return fail(NICEST_E_DATA, "row %zu has no score (NaN)", i + 1);
+    return NICEST_OK;
+}
+
+nicest_status nicest_detection_curve(const double *scores, const unsigned char *outlier, size_t n,
+                                     double *recall, double *alarms, double *precision,
+                                     size_t *count)
+{
+    TRY(check_scores(scores, outlier, n, recall && alarms && precision ? count : NULL));
+    OWNED run *runs = memory_new(n, sizeof *runs);
+    OWNED size_t *run_of = memory_new(n, sizeof *run_of);
+    TRY(check_memory(runs && run_of));
+    curve c = {.runs = runs};
+    TRY(sort_rows(&c, scores, outlier, n, run_of));
+    double found = 0, false_alarms = 0;
+    for (size_t k = 0; k <= c.count; k++) {
+        found += k ? c.runs[k - 1].outliers : 0;
+        false_alarms += k ? c.runs[k - 1].normals : 0;
+        recall[k] = found / c.outliers; /* 0 / 0: NaN */
+        alarms[k] = false_alarms / c.normals;
+        precision[k] = k ? found / (found + false_alarms) : 1;
+    }
+    *count = c.count + 1;
+    return NICEST_OK;
+}
+
+nicest_status nicest_detect(const double *scores, const unsigned char *outlier, size_t n,
+                            double threshold, uint64_t seed, nicest_detection *result)
+{
+    TRY(check_scores(scores, outlier, n, result));
     OWNED run *runs = memory_new(n, sizeof *runs);
     OWNED size_t *run_of = memory_new(n, sizeof *run_of);
     TRY(check_memory(runs && run_of));

@@ -207,28 +207,33 @@ static nicest_status row_scores(const nicest_model *model, const nicest_data *da
     return NICEST_OK;
 }
 
+/* Rows in groups, each with the mean of its rows; the last group is the last rows. */
+static nicest_status average_groups(size_t group, double *scores, size_t n)
+{
+    if (group > n)
+        return fail(NICEST_E_DATA, "%zu rows do not make one group of %zu", n, group);
+    if (group <= 1)
+        return NICEST_OK;
+    OWNED double *single = memory_copy(scores, n, sizeof *single);
+    TRY(check_memory(single));
+    for (size_t at = 0; at < n; at += group) {
+        size_t first = at + group <= n ? at : n - group;
+        double sum = 0;
+        for (size_t i = 0; i < group; i++)
+            sum += single[first + i];
+        for (size_t i = at; i < first + group; i++)
+            scores[i] = sum / (double)group;
+    }
+    return NICEST_OK;
+}
+
 static nicest_status group_scores(const nicest_model *model, score which, size_t group,
                                   double *scores, size_t n)
 {
     double usual = 0;
-    if (group > n)
-        return fail(NICEST_E_DATA, "%zu rows do not make one group of %zu", n, group);
     if (which == TYPICALITY)
         TRY(usual_logp(model, &usual));
-    if (group > 1) {
-        OWNED double *single = memory_copy(scores, n, sizeof *single);
-        TRY(check_memory(single));
-        /* Rows in groups of `size`, each with the mean of its rows; the last group is the last
-         * rows. */
-        for (size_t at = 0; at < n; at += group) {
-            size_t first = at + group <= n ? at : n - group;
-            double sum = 0;
-            for (size_t i = 0; i < group; i++)
-                sum += single[first + i];
-            for (size_t i = at; i < first + group; i++)
-                scores[i] = sum / (double)group;
-        }
-    }
+    TRY(average_groups(group, scores, n));
     for (size_t i = 0; which == TYPICALITY && i < n; i++)
         scores[i] = -fabs(scores[i] - usual);
     return NICEST_OK;
@@ -263,7 +268,8 @@ const char *const *nicest_baseline_names(void)
 }
 
 nicest_status nicest_baseline_scores(const nicest_model *model, const nicest_data *data,
-                                     const char *baseline, int threads, double *scores)
+                                     const char *baseline, size_t group, int threads,
+                                     double *scores)
 {
     TRY(require(model && data && baseline && scores,
                 "model, data, a baseline's name and a place are needed"));
@@ -280,6 +286,7 @@ nicest_status nicest_baseline_scores(const nicest_model *model, const nicest_dat
     threads = threads < 1 ? parallel_available() : threads;
     TRY(!strcmp(baseline, "knn") ? views_neighbours(model, data, threads, made)
                                  : baselines_score(model, data, baseline, threads, made));
+    TRY(average_groups(group, made, n));
     memcpy(scores, made, n * sizeof *scores);
     return NICEST_OK;
 }

@@ -583,6 +583,19 @@ nicest_status file_writer_write(file_writer *writer, const void *bytes, size_t s
     return writer->broken;
 }
 
+nicest_status file_writer_begin_again(file_writer *writer, const void *bytes, size_t size)
+{
+    assert(!writer->gzip);
+    if (writer->broken != NICEST_OK)
+        return fail_broken(writer);
+    writer->broken = writer_flush(writer);
+    if (writer->broken == NICEST_OK && lseek(writer->descriptor, 0, SEEK_SET) != 0)
+        writer->broken = fail_errno(writer->path);
+    if (writer->broken == NICEST_OK)
+        writer->broken = writer_put(writer, bytes, size);
+    return writer->broken;
+}
+
 static nicest_status writer_finish(file_writer *writer)
 {
     if (writer->broken != NICEST_OK)

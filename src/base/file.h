@@ -49,6 +49,8 @@ nicest_status file_writer_open(file_writer **writer, const char *path);
 /* Before the first byte: what is written is gzipped, the same bytes at any time of day. */
 nicest_status file_writer_gzip(file_writer *writer);
 nicest_status file_writer_write(file_writer *writer, const void *bytes, size_t size);
+/* Other bytes at the start of a regular file that is not gzipped, as many as were written there. */
+nicest_status file_writer_begin_again(file_writer *writer, const void *bytes, size_t size);
 /* Ends the writer in every case, and fails when an earlier write did; on failure the old file
  * stands and the temporary one is gone. */
 nicest_status file_writer_commit(file_writer *writer);

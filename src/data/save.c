@@ -27,10 +27,13 @@ enum {
 /* Whoever opens it must commit or abandon it; bytes are gzipped if the name says so. */
 static nicest_status open_output(file_writer **writer, const char *path)
 {
-    TRY(file_writer_open(writer, path));
-    nicest_status status = file_has_ending(path, ".gz") ? file_writer_gzip(*writer) : NICEST_OK;
-    if (status != NICEST_OK)
-        file_writer_abandon(*writer);
+    file_writer *made;
+    TRY(file_writer_open(&made, path));
+    nicest_status status = file_has_ending(path, ".gz") ? file_writer_gzip(made) : NICEST_OK;
+    if (status == NICEST_OK)
+        *writer = made;
+    else
+        file_writer_abandon(made);
     return status;
 }
 
@@ -157,7 +160,6 @@ static nicest_status put_rows(byte_buffer *text, const nicest_data *data, file_w
     TRY(row_walk_begin(&pass, data, 0));
     for (size_t j = 0; j < d; j++)
         plain = plain && nicest_data_column_kind(data, j) == NICEST_NUMBER;
-    TRY(put_header(text, data, separator));
     while (row_walk_next(&pass)) {
         for (size_t i = 0; i < pass.count; i++) {
             const double *row = pass.rows + i * d;
@@ -176,19 +178,7 @@ static nicest_status put_rows(byte_buffer *text, const nicest_data *data, file_w
             }
         }
     }
-    return file_writer_write(writer, text->data, text->size);
-}
-
-static nicest_status save_text(const nicest_data *data, const char *path, char separator)
-{
-    OWNED_BY(byte_buffer_close) byte_buffer text = {0};
-    file_writer *writer = NULL;
-    TRY(open_output(&writer, path));
-    nicest_status status = put_rows(&text, data, writer, separator);
-    if (status == NICEST_OK)
-        return file_writer_commit(writer);
-    file_writer_abandon(writer);
-    return status;
+    return NICEST_OK;
 }
 
 /* ---------------------------------------------------------------- words as numbers */
@@ -235,10 +225,10 @@ static nicest_status put_values(byte_buffer *out, const nicest_data *data, value
 }
 
 /* Pictures keep their axes: [n, h, w] or [n, h, w, c]. */
-static nicest_status make_npy(byte_buffer *out, const nicest_data *data)
+static nicest_status put_npy_header(byte_buffer *out, const nicest_data *data, size_t rows)
 {
     unsigned height, width, channels;
-    size_t axes[4] = {nicest_data_rows(data), nicest_data_columns(data)}, count = 2;
+    size_t axes[4] = {rows, nicest_data_columns(data)}, count = 2;
     nicest_data_image(data, &height, &width, &channels);
     if (height > 0) {
         axes[1] = height;
@@ -246,15 +236,7 @@ static nicest_status make_npy(byte_buffer *out, const nicest_data *data)
         axes[3] = channels;
         count = channels > 1 ? 4 : 3;
     }
-    TRY(npy_header(out, source_type(data), axes, count));
-    return put_values(out, data, source_type(data));
-}
-
-static nicest_status save_npy(const nicest_data *data, const char *path)
-{
-    OWNED_BY(byte_buffer_close) byte_buffer bytes = {0};
-    TRY(make_npy(&bytes, data));
-    return write_whole_file(path, &bytes);
+    return npy_header(out, source_type(data), axes, count);
 }
 
 static nicest_status save_npz(const nicest_data *data, const char *path)
@@ -262,7 +244,8 @@ static nicest_status save_npz(const nicest_data *data, const char *path)
     OWNED_BY(byte_buffer_close) byte_buffer values = {0}, labels = {0}, archive = {0};
     zip_member members[2] = {{"X.npy", &values}, {"label.npy", &labels}};
     size_t n = nicest_data_rows(data), count = nicest_data_labels(data) != NULL ? 2 : 1;
-    TRY(make_npy(&values, data));
+    TRY(put_npy_header(&values, data, n));
+    TRY(put_values(&values, data, source_type(data)));
     if (count == 2) {
         OWNED double *numbers = NULL;
         TRY(label_numbers(&numbers, data));
@@ -454,26 +437,158 @@ static nicest_status save_png(const nicest_data *data, const char *path)
     return nicest_image_write(&image, path);
 }
 
+/* ---------------------------------------------------------------- batches */
+
+struct nicest_writer {
+    const nicest_data *like;
+    enum { AS_TEXT, AS_NPY, AT_THE_END } way;
+    char separator;
+    file_writer *file; /* of text and .npy */
+    char *path;        /* of what is written at the end, from: */
+    byte_buffer bytes; /* stored values; of the others what waits to be written */
+    size_t said, rows; /* rows in the header of .npy that was written; so far */
+    nicest_status broken;
+};
+
+void nicest_writer_abandon(nicest_writer *writer)
+{
+    if (writer == NULL)
+        return;
+    file_writer_abandon(writer->file);
+    byte_buffer_close(&writer->bytes);
+    memory_free(writer->path);
+    memory_free(writer);
+}
+
+static void writer_drop(nicest_writer **writer)
+{
+    nicest_writer_abandon(*writer);
+}
+
+static nicest_status choose_way(nicest_writer *w, const char *path)
+{
+    bool comma =
+        strcmp(path, "-") == 0 || file_has_ending(path, ".csv") || file_has_ending(path, ".csv.gz");
+    bool tab = file_has_ending(path, ".tsv") || file_has_ending(path, ".tsv.gz");
+    w->separator = comma ? ',' : '\t';
+    w->way = comma || tab ? AS_TEXT : file_has_ending(path, ".npy") ? AS_NPY : AT_THE_END;
+    if (w->way != AT_THE_END || file_has_ending(path, ".npz") || file_has_ending(path, ".png") ||
+        idx_axes(path) > 0)
+        return NICEST_OK;
+    return fail(NICEST_E_ARGUMENT,
+                "%s: the name says no format: expected .csv, .tsv (also .gz), .npy, .npz, .png or "
+                "-idxN-ubyte",
+                path);
+}
+
+static nicest_status write_waiting(nicest_writer *w)
+{
+    w->broken = file_writer_write(w->file, w->bytes.data, w->bytes.size);
+    w->bytes.size = 0;
+    return w->broken;
+}
+
+/* For so many rows as are known to come. */
+static nicest_status writer_open(nicest_writer **writer, const char *path, const nicest_data *like,
+                                 size_t rows)
+{
+    OWNED_BY(writer_drop) nicest_writer *w = memory_new(1, sizeof *w);
+    TRY(check_memory(w));
+    w->like = like;
+    w->said = rows;
+    TRY(choose_way(w, path));
+    if (w->way == AT_THE_END) {
+        w->path = memory_text(path);
+        TRY(check_memory(w->path));
+    } else {
+        TRY(open_output(&w->file, path));
+        TRY(w->way == AS_TEXT ? put_header(&w->bytes, like, w->separator)
+                              : put_npy_header(&w->bytes, like, rows));
+        TRY(write_waiting(w));
+    }
+    *writer = memory_take(&w);
+    return NICEST_OK;
+}
+
+nicest_status nicest_writer_open(nicest_writer **writer, const char *path, const nicest_data *like)
+{
+    TRY(require(writer && path && like, "a place, a path and data with its columns are needed"));
+    return writer_open(writer, path, like, 0);
+}
+
+static nicest_status check_alike(const nicest_writer *w, const nicest_data *data)
+{
+    size_t d = nicest_data_columns(w->like);
+    if (nicest_data_columns(data) != d)
+        return fail(NICEST_E_MISMATCH, "rows of %zu columns for a file of %zu",
+                    nicest_data_columns(data), d);
+    for (size_t j = 0; j < d; j++)
+        if (nicest_data_column_kind(data, j) != nicest_data_column_kind(w->like, j))
+            return fail(NICEST_E_MISMATCH, "column %s is something else than it was",
+                        nicest_data_column_name(w->like, j));
+    if (w->way == AS_TEXT && !nicest_data_labels(data) != !nicest_data_labels(w->like))
+        return fail(NICEST_E_MISMATCH, "all rows of a file have labels, or none");
+    return NICEST_OK;
+}
+
+nicest_status nicest_writer_add(nicest_writer *writer, const nicest_data *data)
+{
+    TRY(require(writer && data, "a writer and rows are needed"));
+    TRY(check_alike(writer, data));
+    writer->broken = writer->way == AS_TEXT
+                         ? put_rows(&writer->bytes, data, writer->file, writer->separator)
+                         : put_values(&writer->bytes, data, source_type(writer->like));
+    if (writer->broken == NICEST_OK && writer->way == AS_NPY)
+        TRY(write_waiting(writer));
+    writer->rows += nicest_data_rows(data);
+    return writer->broken;
+}
+
+/* What came, as data like that of the columns. */
+static nicest_status save_at_the_end(nicest_writer *w)
+{
+    OWNED_BY(data_drop) nicest_data *data = NULL;
+    size_t d = nicest_data_columns(w->like), size = value_size(source_type(w->like));
+    nicest_view view = {.rows = w->rows,
+                        .columns = d,
+                        .type = value_name(source_type(w->like)),
+                        .values = w->bytes.data,
+                        .row_stride = d * size,
+                        .column_stride = size};
+    nicest_data_image(w->like, &view.height, &view.width, &view.channels);
+    TRY(nicest_data_view(&data, &view));
+    return nicest_data_save(data, w->path);
+}
+
+nicest_status nicest_writer_close(nicest_writer *writer)
+{
+    OWNED_BY(writer_drop) nicest_writer *w = writer;
+    TRY(require(w != NULL, "a writer is needed"));
+    if (w->broken != NICEST_OK)
+        return fail(w->broken, "an earlier write failed: the file is as it was");
+    if (w->way == AT_THE_END)
+        return save_at_the_end(w);
+    if (w->way == AS_NPY && w->rows != w->said) {
+        TRY(put_npy_header(&w->bytes, w->like, w->rows));
+        TRY(file_writer_begin_again(w->file, w->bytes.data, w->bytes.size));
+    }
+    return file_writer_commit(memory_take(&w->file));
+}
+
 /* ---------------------------------------------------------------- by name */
 
 nicest_status nicest_data_save(const nicest_data *data, const char *path)
 {
+    OWNED_BY(writer_drop) nicest_writer *writer = NULL;
     TRY(require(data && path, "data and a path to write it to are needed"));
     unsigned axes = idx_axes(path);
     if (axes > 0)
         return save_idx(data, path, axes);
-    if (strcmp(path, "-") == 0 || file_has_ending(path, ".csv") || file_has_ending(path, ".csv.gz"))
-        return save_text(data, path, ',');
-    if (file_has_ending(path, ".tsv") || file_has_ending(path, ".tsv.gz"))
-        return save_text(data, path, '\t');
-    if (file_has_ending(path, ".npy"))
-        return save_npy(data, path);
     if (file_has_ending(path, ".npz"))
         return save_npz(data, path);
     if (file_has_ending(path, ".png"))
         return save_png(data, path);
-    return fail(NICEST_E_ARGUMENT,
-                "%s: the name says no format: expected .csv, .tsv (also .gz), .npy, "
-                ".npz, .png or -idxN-ubyte",
-                path);
+    TRY(writer_open(&writer, path, data, nicest_data_rows(data)));
+    TRY(nicest_writer_add(writer, data));
+    return nicest_writer_close(memory_take(&writer));
 }

@@ -83,6 +83,31 @@ static json_t *recipe_json(const recipe *r, const nicest_train_options *o)
         o->precision == NICEST_BF16 ? "bf16" : "f32");
 }
 
+/* The lines of a text, as far as they are UTF-8. */
+static json_t *lines_json(const char *text)
+{
+    char *clean = utf8_repaired(text ? text : "");
+    json_t *lines = clean ? json_array() : NULL;
+    for (const char *at = clean; lines && *at;) {
+        size_t length = strcspn(at, "\n");
+        if (json_array_append_new(lines, json_stringn(at, length)) != 0) {
+            json_decref(lines);
+            lines = NULL;
+        }
+        at += length + (at[length] == '\n');
+    }
+    memory_free(clean);
+    return lines;
+}
+
+char *record_chosen(const recipe *r, const nicest_train_options *options, const char *start,
+                    const char *said)
+{
+    return dump_json(json_pack("{s:o, s:s?, s:s?, s:o}", "recipe", recipe_json(r, options), "spec",
+                               r->spec, "start", *start ? start : NULL, "chosen",
+                               lines_json(said)));
+}
+
 char *record_training(const train_state *s, const recipe *r, const nicest_train_options *options,
                       const nicest_train_result *result, size_t valid_rows, size_t held_out_rows)
 {

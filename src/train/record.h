@@ -9,6 +9,10 @@
 void record_point(train_state *s, const curve_point *point);
 
 /* JSON texts, released by memory_free; NULL when memory runs out. */
+/* What nicest_trainer_chosen says. */
+char *record_chosen(const recipe *r, const nicest_train_options *options, const char *start,
+                    const char *said);
+/* What stays in the model. */
 char *record_training(const train_state *s, const recipe *r, const nicest_train_options *options,
                       const nicest_train_result *result, size_t valid_rows, size_t held_out_rows);
 /* Of all rows that decide what a run writes: held_out rows only test and calibrate. valid and

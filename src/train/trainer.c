@@ -882,6 +882,15 @@ nicest_status nicest_trainer_progress(nicest_trainer *t, nicest_progress *progre
     return NICEST_OK;
 }
 
+nicest_status nicest_trainer_chosen(const nicest_trainer *t, char **json)
+{
+    TRY(require(t && json, "a trainer and a place for the text are needed"));
+    char *made = record_chosen(&t->recipe, &t->options, t->result.start, t->said.text);
+    TRY(check_memory(made));
+    *json = made;
+    return NICEST_OK;
+}
+
 /* ------------------------------------------------------------------ the result */
 
 /* Schema, arrays and record; what the columns are, and which ones training left out. */
