@@ -132,7 +132,7 @@ nicest_status conformal_groups(const double *sorted, size_t n, size_t size, doub
         return fail(NICEST_E_DATA, "%zu calibration rows do not make one group of %zu", n, size);
     uint32_t *order = memory_new(n, sizeof *order);
     TRY(check_memory(order));
-    uint64_t seed = file_crc32(sorted, n * sizeof *sorted);
+    uint64_t seed = file_crc32(0, sorted, n * sizeof *sorted);
     random_permutation((random_stream){seed, RANDOM_SPLIT, (uint32_t)size}, order, n);
     for (size_t g = 0; g < count; g++) {
         double sum = 0;

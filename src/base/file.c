@@ -673,12 +673,7 @@ size_t file_deflated_size(const void *bytes, size_t size)
     return code == Z_STREAM_END ? total : 0;
 }
 
-uint32_t file_crc32(const void *bytes, size_t size)
-{
-    return file_crc32_more(0, bytes, size);
-}
-
-uint32_t file_crc32_more(uint32_t before, const void *bytes, size_t size)
+uint32_t file_crc32(uint32_t before, const void *bytes, size_t size)
 {
     return (uint32_t)crc32_z(before, bytes, size);
 }

@@ -60,9 +60,8 @@ void file_writer_abandon(file_writer *writer);
 /* Raw deflate of a block: its compressed length in bytes at level 9 (a complexity measure), or 0
  * when memory runs out. */
 size_t file_deflated_size(const void *bytes, size_t size);
-uint32_t file_crc32(const void *bytes, size_t size);
 /* Of bytes that follow those whose CRC is `before` (0 for none). */
-uint32_t file_crc32_more(uint32_t before, const void *bytes, size_t size);
+uint32_t file_crc32(uint32_t before, const void *bytes, size_t size);
 bool file_is_directory(const char *path);
 bool file_exists(const char *path);
 /* Does the name end so, in any case? X.CSV ends with ".csv". */

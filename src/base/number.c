@@ -174,13 +174,7 @@ static double scan_slowly(const char *text, size_t size)
     return value;
 }
 
-const char *number_scan(const char *text, double *value)
-{
-    int places;
-    return number_scan_places(text, value, &places);
-}
-
-const char *number_scan_places(const char *text, double *value, int *places)
+const char *number_scan(const char *text, double *value, int *places)
 {
     decimal d;
     const char *end = scan(text, &d);
@@ -241,7 +235,7 @@ bool number_read_places(const char *text, size_t size, double *value, int *place
 {
     double read;
     *places = 0;
-    const char *end = size > 0 ? number_scan_places(text, &read, places) : NULL;
+    const char *end = size > 0 ? number_scan(text, &read, places) : NULL;
     if (end == text + size) {
         *value = read;
         return true;
@@ -318,7 +312,8 @@ static size_t write_long(double value, char *text)
             point = point || !plain;
         }
         text[used] = '\0';
-        if (number_scan(text, &back) != NULL && back == value)
+        int places;
+        if (number_scan(text, &back, &places) != NULL && back == value)
             return used;
     }
     return strlen(text);

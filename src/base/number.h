@@ -11,10 +11,9 @@
 
 /* Reads [+-]digits[.digits][e[+-]digits] at `text`, which ends with a character that cannot belong
  * to a number (NUL, a separator, a line's end). Correctly rounded. Returns the end of the number,
- * or NULL when there is none (*value is then untouched). */
-const char *number_scan(const char *text, double *value);
-/* The same; *places are the decimals that its text has: 2 of 1.50, 3 of 5e-3, 0 of 12 and 5e3. */
-const char *number_scan_places(const char *text, double *value, int *places);
+ * or NULL when there is none (*value is then untouched). *places are the decimals that its text
+ * has: 2 of 1.50, 3 of 5e-3, 0 of 12 and 5e3. */
+const char *number_scan(const char *text, double *value, int *places);
 
 /* The whole of text[size], without spaces around it, as a number, or one of inf, +inf, -infinity,
  * ... text[size] must be readable and end a number. */

@@ -58,28 +58,10 @@ const char *nicest_error(void)
 
 const char *nicest_status_name(nicest_status status)
 {
-    switch (status) {
-    case NICEST_OK:
-        return "ok";
-    case NICEST_E_MEMORY:
-        return "out of memory";
-    case NICEST_E_ARGUMENT:
-        return "bad argument";
-    case NICEST_E_IO:
-        return "input or output failed";
-    case NICEST_E_FORMAT:
-        return "bad format";
-    case NICEST_E_DATA:
-        return "bad data";
-    case NICEST_E_MISMATCH:
-        return "mismatch";
-    case NICEST_E_DIVERGED:
-        return "diverged";
-    case NICEST_E_INTERRUPTED:
-        return "interrupted";
-    case NICEST_E_UNSUPPORTED:
-        return "unsupported";
-    default:
-        return "unknown status";
-    }
+    static const char *const NAMES[NICEST_STATUS_COUNT] = {
+        "ok",          "out of memory", "bad argument", "input or output failed",
+        "bad format",  "bad data",      "mismatch",     "diverged",
+        "interrupted", "unsupported"};
+    bool known = status >= NICEST_OK && status < NICEST_STATUS_COUNT;
+    return known ? NAMES[status] : "unknown status";
 }

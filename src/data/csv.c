@@ -277,7 +277,7 @@ static nicest_status read_fields(csv_stream *s, const record *r, row_state *stat
         if (column == fields)
             return fail_fields(s, r, column + 1);
         if (quick && s->role[column] == ROLE_DATA &&
-            (stop = number_scan_places(p, &state->row[s->target[column]], &places)) != NULL &&
+            (stop = number_scan(p, &state->row[s->target[column]], &places)) != NULL &&
             (*stop == separator || stop == end)) {
             int *most = &s->column[s->target[column]].decimals;
             *most = places > *most ? places : *most;

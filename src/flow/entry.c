@@ -47,19 +47,16 @@ bool entry_table(entry *e, size_t count)
 
 bool entry_copy(entry *to, const entry *from)
 {
-    entry made;
-    if (!entry_open(&made, from->columns))
+    OWNED_BY(entry_close) entry made = {0};
+    if (!entry_open(&made, from->columns) || !entry_table(&made, from->table_count))
         return false;
-    if (!entry_table(&made, from->table_count)) {
-        entry_close(&made);
-        return false;
-    }
     memcpy(made.column, from->column, from->columns * sizeof *made.column);
     memcpy(made.table, from->table, from->table_count * sizeof *made.table);
     nicest_status status = entry_set(&made);
     assert(status == NICEST_OK);
     (void)status;
     *to = made;
+    made = (entry){0};
     return true;
 }
 
@@ -68,12 +65,8 @@ bool entry_natural(entry *e, size_t values, const size_t *classes, size_t catego
     size_t total = 0, next = 0;
     for (size_t i = 0; i < categories; i++)
         total += classes[i];
-    if (!entry_open(e, values + categories + given))
+    if (!entry_open(e, values + categories + given) || !entry_table(e, total))
         return false;
-    if (!entry_table(e, total)) {
-        entry_close(e);
-        return false;
-    }
     for (size_t j = values; j < e->columns; j++) {
         bool category = j < values + categories;
         e->column[j] =

@@ -134,7 +134,7 @@ static json_t *data_json(const nicest_data *data)
     if (row_walk_begin(&w, data, 64) != NICEST_OK)
         return NULL;
     while (row_walk_next(&w)) /* what the sum is depends on how many at a time */
-        sum = sum * 31 + file_crc32(w.rows, w.count * w.columns * sizeof *w.rows);
+        sum = sum * 31 + file_crc32(0, w.rows, w.count * w.columns * sizeof *w.rows);
     return json_pack("{s:I, s:I, s:I}", "rows", (json_int_t)nicest_data_rows(data), "columns",
                      (json_int_t)w.columns, "checksum", (json_int_t)sum);
 }
@@ -154,7 +154,7 @@ char *record_identity(const recipe *r, const nicest_train_options *options,
         if (nicest_model_save_bytes(options->init, &bytes, &size) != NICEST_OK)
             return NULL;
         json_object_set_new(identity, "first model",
-                            json_integer((json_int_t)file_crc32(bytes, size)));
+                            json_integer((json_int_t)file_crc32(0, bytes, size)));
     }
     return json_text(identity, JSON_STYLE);
 }
@@ -353,7 +353,7 @@ static nicest_status cut_log(FILE *file, const char *path, uint64_t size, const 
         some = left < sizeof piece ? left : sizeof piece;
         if (fread(piece, 1, (size_t)some, file) != some)
             return fail_log(path);
-        sum = file_crc32_more(sum, piece, (size_t)some);
+        sum = file_crc32(sum, piece, (size_t)some);
     }
     if (sum != s->log_checksum)
         return fail(NICEST_E_MISMATCH,
@@ -421,8 +421,8 @@ nicest_status record_log(const char *path, train_state *s, const curve_point *p)
         good = fclose(file) == 0 && good;
     if (good) {
         s->log_bytes += strlen(line) + 1;
-        s->log_checksum = file_crc32_more((uint32_t)s->log_checksum, line, strlen(line));
-        s->log_checksum = file_crc32_more((uint32_t)s->log_checksum, "\n", 1);
+        s->log_checksum = file_crc32((uint32_t)s->log_checksum, line, strlen(line));
+        s->log_checksum = file_crc32((uint32_t)s->log_checksum, "\n", 1);
     }
     memory_free(line);
     return good ? NICEST_OK : fail_log(path);
