@@ -273,9 +273,10 @@ static void say_careful(page *p, const material *m)
                  100 * share);
     }
     if (m->height)
-        care(p, &count,
-             "Likelihood alone does not tell sets of pictures apart (see Telling outliers apart); "
-             "the score combined is safer.");
+        care(
+            p, &count,
+            "Likelihood alone does not tell sets of pictures apart: simple pictures of another kind "
+            "can be likelier than these. The outlier score combined is safer.");
     page_add(p, count ? "</ul>\n" : "<p>Nothing on this page asks for special care.</p>\n");
 }
 
