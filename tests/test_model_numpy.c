@@ -71,7 +71,11 @@ static void check_model(const char *spec, const char *before)
     nicest_model *model = model_of_text(spec, 4);
     nicest_workspace *w = work(model, 0, 1);
     size_t d = nicest_model_columns(model);
-    double *rows = rows_for(model_flow(model), ROWS, 6), logp[ROWS];
+    double *rows = memory_new(ROWS * d, sizeof *rows), logp[ROWS];
+    for (size_t i = 0; i < ROWS; i++)
+        random_normal((random_stream){6, RANDOM_USER, 1000}, i, rows + i * d, d);
+    for (size_t i = 0; strstr(spec, "logit") && i < ROWS * d; i++)
+        rows[i] = 0.5 + 0.45 * tanh(rows[i]);
     entry *e = &model_flow(model)->entry;
     for (size_t j = 0; !strstr(spec, "logit") && j < d; j++)
         e->column[j].centre = 0.125 * (double)j;
@@ -109,6 +113,54 @@ static const char MASKED[] = "nicest 1\ncolumns 4\nmasked\nstandardise\n"
                              "coupling move=second hidden=8 rule=spline\n"
                              "autoregressive hidden=12 rule=affine\nprior normal\n";
 
+static const char CONDITIONAL[] =
+    "nicest 1\ncolumns 3\ncontext 2\nregression\ncoupling move=second hidden=8 rule=affine\n"
+    "coupling move=first hidden=8 blocks=1 rule=spline\nautoregressive hidden=12 rule=spline\n"
+    "prior normal\n";
+static const char MIXED[] =
+    "nicest 1\ncolumns 2\ncontext 9\ncategories classes=4,2 hidden=12 activation=silu\n"
+    "regression\nautoregressive hidden=12 rule=affine\nprior normal\n";
+
+/* Words of three classes and OTHER, a value, a flag, a value, a number that is given. */
+static void categories_agree(void)
+{
+    static const double table[] = {2, 5, 7, 0, 1}, other = 0.05;
+    flow *f = NULL;
+    entry e;
+    assert_status(flow_new(&f, MIXED, 0), NICEST_OK);
+    randomise(f, 4);
+    assert_true(entry_open(&e, 5) && entry_table(&e, 5));
+    memcpy(e.table, table, sizeof table);
+    e.column[0] = (entry_column){.role = ENTRY_CATEGORY, .states = 3, .other = other};
+    e.column[1] = (entry_column){.centre = -0.25};
+    e.column[2] = (entry_column){.role = ENTRY_CATEGORY, .states = 2};
+    e.column[4] = (entry_column){.given = 1, .centre = 3, .factor = 0.5};
+    assert_status(entry_set(&e), NICEST_OK);
+    for (size_t i = 0; i < f->tensors.count; i++)
+        for (size_t k = 0; k < 2 && strstr(f->tensors.items[i].name, "other"); k++)
+            (*f->tensors.items[i].slot)[k] = k == 0 ? (real)other : 0;
+    flow_confine(f, f->theta);
+    assert_status(flow_set_entry(f, &e), NICEST_OK);
+    entry_close(&e);
+    nicest_model *model;
+    double rows[ROWS * 5], logp[ROWS];
+    for (int r = 0; r < ROWS; r++) {
+        const double row[] = {r % 5 == 4   ? NAN
+                              : r % 5 == 3 ? 6
+                                           : table[r % 5],
+                              sin(r), r % 7 == 6 ? (double)NAN : r % 2, cos(3 * r), 3 + sin(2 * r)};
+        memcpy(rows + r * 5, row, sizeof row);
+    }
+    assert_status(model_new(&model, f), NICEST_OK);
+    nicest_workspace *w = work(model, 0, 1);
+    assert_status(nicest_model_save(model, model_path), NICEST_OK);
+    assert_status(nicest_log_prob(w, rows, ROWS, logp), NICEST_OK);
+    write_npy(rows, ROWS, 5);
+    check_script(logp, ROWS, "pass");
+    nicest_workspace_free(w);
+    nicest_model_free(model);
+}
+
 static void numpy_agrees(void **state)
 {
     (void)state;
@@ -118,6 +170,8 @@ static void numpy_agrees(void **state)
     check_model(SCORES, "pass");
     check_model(RULES_SPEC, "pass");
     check_model(MASKED, "pass");
+    check_model(CONDITIONAL, "pass");
+    categories_agree();
     check_model("nicest 1\ncolumns 4\nstandardise\nprior mixture:3\n", "pass");
     check_model("nicest 1\ncolumns 4\nscale\nprior mixture:2:diagonal\n", "pass");
 }

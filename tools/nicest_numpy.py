@@ -4,8 +4,8 @@
     nicest_numpy.py MODEL.safetensors ROWS.npy      prints one log p a line, in nats
 
 Everything is in double, so figures differ from nicest's in about the sixth digit. Stored rows of
-quantised columns need noise first (nicest.h: nicest_encode). Left out: 'permute random', and what a
-context or a hidden value does (categories, columns that are given)."""
+quantised columns need noise first (nicest.h: nicest_encode). Left out: 'permute random', hidden
+values, mass points and columns that follow others."""
 import json
 import sys
 from statistics import NormalDist
@@ -73,11 +73,46 @@ def marginal(frame, table, x):
     return y, log_slope - np.log(unit)
 
 
-def net(tensor, name, option, depth, a):
-    """The conditioner: maps 0 .. depth-1 with the activation between them, or residual blocks."""
+def entry(tensors, rows):
+    """Values [n, d] without their centres; one-hot vectors of categories, a last place for unknown;
+    and what the density is given, in the same forms."""
+    get = lambda name: tensors.get(f"entry.{name}", np.zeros(rows.shape[1]))
+    tables = np.split(tensors.get("entry.table", np.zeros(0)), np.cumsum(get("states")).astype(int))
+    values, categories, given = [], [], []
+    for j, x in enumerate(rows.T):
+        here = given if get("given")[j] else None
+        if get("role")[j] == 1:
+            classes = len(tables[j]) + (get("other")[j] > 0)
+            k = np.where((x[:, None] == tables[j]).any(1), (x[:, None] == tables[j]).argmax(1), len(tables[j]))
+            k = np.where(np.isnan(x), classes, k)
+            (categories if here is None else here).append(np.eye(classes + 1)[k])
+        else:
+            factor = get("factor")[j] or 1 if here is not None else 1
+            (values if here is None else here).append((x - get("centre")[j])[:, None] * factor)
+    join = lambda parts: np.concatenate([np.zeros((len(rows), 0)), *parts], 1)
+    return join(values), categories, join(given)
+
+
+def categories_log_prob(logits, categories, other):
+    """Of each category that is known, its logits one after the other; OTHER keeps a probability."""
+    logp, at = np.zeros(len(logits)), 0
+    for one_hot, e in zip(categories, other):
+        classes = one_hot.shape[1] - 1
+        a = logits[:, at:at + classes]
+        p = np.exp(a - np.logaddexp.reduce(a, axis=1, keepdims=True)) * (1 - e)
+        p[:, -1] += e
+        logp, at = logp + np.log((p * one_hot[:, :-1]).sum(1) + one_hot[:, -1]), at + classes
+    return logp
+
+
+def net(tensor, name, option, depth, a, context):
+    """The conditioner: maps 0 .. depth-1 with the activation between them, or residual blocks. The
+    first reads the context, too, by a matrix of its own."""
     run = lambda l, a: a @ tensor(f"{name}.{l}.weight").T + tensor(f"{name}.{l}.bias")
     f = ACTIVATIONS[option["activation"]]
     a = run(0, a)
+    if context.shape[1]:
+        a = a + context @ tensor(f"{name}.context.weight").T
     if "blocks" in option:
         for l in range(1, depth - 1, 2):
             a = a + run(l + 1, f(run(l, f(a))))
@@ -129,10 +164,10 @@ def mixture(x, logit, part, start):
 def log_prob(path, rows):
     tensors, metadata = load(path)
     tensor = lambda name: tensors[name].astype(float)
-    x, logdet, d = rows - tensor("entry.centre"), np.zeros(len(rows)), rows.shape[1]
+    x, categories, given = entry(tensors, rows)
+    logdet, d, context = np.zeros(len(x)), x.shape[1], np.concatenate([*categories, given], 1)
     *layers, prior = metadata["nicest.spec"].splitlines()[2:]
-    masked = layers[:1] == ["masked"]
-    layers = layers[masked:]
+    masked, layers = "masked" in layers[:2], [l for l in layers if l.split()[0] not in ("context", "masked")]
     for i, line in enumerate(layers):
         kind, *words = line.split()
         option = dict(word.split("=") for word in words if "=" in word)
@@ -158,6 +193,13 @@ def log_prob(path, rows):
             scale = 1 if option["form"] == "lu" else np.exp(log_scale)
             x = x * scale + x @ tensor(f"layers.{i}.lower.weight").T + tensor(f"layers.{i}.lower.bias")
             logdet = logdet + log_scale.sum()
+        elif kind == "regression":
+            x = x - context @ tensor(f"layers.{i}.context.weight").T
+        elif kind == "categories":
+            name, inputs = f"layers.{i}.mlp", np.concatenate(categories, 1)
+            depth = sum(f"{name}.{l}.bias" in tensors for l in range(65))
+            logits = net(tensor, name, option, depth, inputs, given)
+            logdet = logdet + categories_log_prob(logits, categories, tensor(f"layers.{i}.other"))
         elif kind == "elementwise":
             theta = tensor(f"layers.{i}.parameters").reshape(d, -1)
             x, log_slope = rule(option, np.broadcast_to(theta, (len(x), *theta.shape)), x)
@@ -170,8 +212,11 @@ def log_prob(path, rows):
             a, depth = x[:, keep], sum(f"{name}.{l}.bias" in tensors for l in range(65))
             if masked and kind == "autoregressive":  # each value, and whether it is hidden: no
                 a = np.stack([a, 0 * a], 2).reshape(len(x), 2 * d)
+            behind = context
+            if masked and kind == "coupling":  # behind the context, the same
+                behind = np.concatenate([context, 0 * a], 1)
             x, moved = x.copy(), x[:, move]
-            theta = net(tensor, name, option, depth, a).reshape(*moved.shape, -1)
+            theta = net(tensor, name, option, depth, a, behind).reshape(*moved.shape, -1)
             x[:, move], log_slope = rule(option, theta, moved)
             logdet = logdet + log_slope.sum(1)
     if prior.startswith("prior mixture"):
