@@ -57,7 +57,7 @@ static size_t column_named(const nicest_model *model, const char *text, size_t l
 /* The one or two columns of --columns: any comma may divide two names. Without it, all that are not
  * given. */
 static void choose_axes(const density_settings *s, const nicest_model *model,
-                           nicest_marginal_options *o)
+                        nicest_marginal_options *o)
 {
     size_t all = 0;
     const char *text = s->columns, *comma = text;
@@ -247,7 +247,7 @@ static void say_how(const density_settings *s, const nicest_model *model,
     if (m->how == NICEST_MARGINAL_MASKS)
         say(&s->shared, "by the masks of the model: what a row with only these columns would have");
     if (m->how == NICEST_MARGINAL_SAMPLES)
-        say(&s->shared, "a smooth table of the model's samples: its couplings leave nothing else");
+        say(&s->shared, "by a smooth table of the model's own samples");
 }
 
 static int density_run(void *settings)

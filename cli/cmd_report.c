@@ -518,8 +518,9 @@ static void add_samples(page *p, const material *m)
                          "Samples of the model");
         return;
     }
-    if (m->d == 2)
-        add_plane(p, m);
+    double nothing, corner[4] = {0, 1, 0, 1};
+    if (m->d == 2 && nicest_density_grid(m->model, corner, 1, 1, 1, &nothing) == NICEST_OK)
+        add_plane(p, m); /* not of words, flags and what is given */
     else if (m->d > 2)
         add_pairs(p, m);
     heading(p, "Columns");

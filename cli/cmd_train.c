@@ -337,7 +337,9 @@ static void say_trained(const train_settings *s, const nicest_train_result *r, c
     say(shared, "  training rows        %12.4f nats", r->train_logp);
     if (isfinite(r->valid_logp))
         say(shared, "  validation rows      %12.4f nats", r->valid_logp);
-    if (r->test_rows > 1)
+    if (r->test_rows > 1 && isnan(r->test_sem)) /* all alike */
+        say(shared, "  held-out rows        %12.4f nats", r->test_logp);
+    else if (r->test_rows > 1)
         say(shared, "  held-out rows        %12.4f nats +- %.4f", r->test_logp, r->test_sem);
     else if (r->test_rows)
         say(shared, "  held-out row         %12.4f nats", r->test_logp);

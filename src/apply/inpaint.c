@@ -514,6 +514,20 @@ static void give_result(const inpainting *p, double seconds, nicest_inpaint_resu
         .seconds = seconds};
 }
 
+/* Fills with the decimals and bounds of the training data; what is seen as it is. */
+static void give_fills(const inpainting *p, double *filled)
+{
+    size_t d = p->d;
+    for (size_t i = 0; i < p->plan.samples * p->n; i++) {
+        double *row = filled + i * d;
+        memcpy(row, p->filled + i * d, d * sizeof *row);
+        entry_finish_row(p->entry, row, true);
+        for (size_t j = 0; j < d; j++)
+            if (!p->hidden[i % p->n * d + j])
+                row[j] = p->filled[i * d + j];
+    }
+}
+
 nicest_status nicest_inpaint(const nicest_model *model, const double *stored, size_t n,
                              const unsigned char *hidden, const nicest_inpaint_options *options,
                              double *filled, double *spread, nicest_inpaint_result *result)
@@ -549,8 +563,8 @@ nicest_status nicest_inpaint(const nicest_model *model, const double *stored, si
     p.given.threads = p.fill.threads;
     p.fill.seed = p.options->seed;
     nicest_status status = run(&p);
-    if (status == NICEST_OK && n > 0)
-        memcpy(filled, p.filled, p.plan.samples * n * p.d * sizeof *filled);
+    if (status == NICEST_OK)
+        give_fills(&p, filled);
     if (status == NICEST_OK && spread) {
         size_t count = p.n * p.d, samples = p.plan.samples;
         for (size_t i = 0; i < count; i++) {

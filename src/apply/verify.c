@@ -193,8 +193,8 @@ static nicest_status measure_proof(const probe *p, int threads, nicest_verificat
 
 enum { LINES = 4000, DRAWN = 4000, FURTHER = 24, GRID = 4 * (LINES + 2 * (DRAWN + FURTHER)) };
 
-/* Ends of cells of a value within 20 deviations: lines, and the levels of some samples, which may
- * be narrow and hold much. Ascending; their number. */
+/* Ends of cells of a value: lines within 20 deviations, and some samples or their levels, which lie
+ * where a skewed column is dense. Ascending; their number. */
 static nicest_status cell_ends(const probe *p, size_t value, double *end, size_t *count)
 {
     const entry *e = &model_flow_const(p->model)->entry;
@@ -205,10 +205,10 @@ static nicest_status cell_ends(const probe *p, size_t value, double *end, size_t
     TRY(nicest_sample(p->workspace, DRAWN, p->seed, 0, 1, samples));
     for (size_t i = 0; i <= LINES; i++)
         end[n++] = p->mean[value] + 40 * p->deviation[value] * ((double)i / LINES - 0.5);
-    for (size_t i = 0; unit > 0 && i < DRAWN; i++) {
+    for (size_t i = 0; i < DRAWN; i++) {
         double v = samples[i * p->d + value];
         double begin = e->gain[value] * v + (e->shift[value] + e->column[value].centre);
-        if (!entry_is_value(e, value, v) || begin < end[0] || begin + unit > end[LINES])
+        if (!entry_is_value(e, value, v) || !isfinite(begin))
             continue;
         end[n++] = begin;
         end[n++] = begin + unit;
