@@ -53,23 +53,17 @@ static json_t *picture_json(unsigned height, unsigned width, unsigned channels)
     return height ? json_pack("[i, i, i]", (int)height, (int)width, (int)channels) : json_null();
 }
 
-static json_t *model_names_json(const nicest_model *model)
+static json_t *model_names_json(const nicest_model *model, size_t *quantised)
 {
     json_t *names = json_array();
+    double levels, step, unit;
+    *quantised = 0;
     for (size_t j = 0; j < nicest_model_columns(model); j++) {
         const char *name = nicest_model_column_name(model, j);
         json_array_append_new(names, name ? json_words(name) : json_null());
+        *quantised += nicest_model_quantised(model, j, &levels, &step, &unit) != 0;
     }
     return names;
-}
-
-static json_t *quantised_json(const nicest_model *model)
-{
-    double levels, step, unit;
-    size_t count = 0, d = nicest_model_columns(model);
-    for (size_t j = 0; j < d; j++)
-        count += nicest_model_quantised(model, j, &levels, &step, &unit) != 0;
-    return json_integer((json_int_t)count);
 }
 
 static void print_indented(const char *text)
@@ -166,14 +160,16 @@ static int info_run(void *settings)
         nicest_model_image(model, &height, &width, &channels);
         json_t *training = entry_json(model, "nicest.training");
         json_t *rows = json_object_get(training, "rows");
+        size_t quantised;
+        json_t *names = model_names_json(model, &quantised);
         json_t *object = json_pack(
-            "{s:s, s:O, s:I, s:I, s:s, s:o, s:o, s:o, s:b, s:I, s:o, s:o}", "kind", "model", "rows",
+            "{s:s, s:O, s:I, s:I, s:s, s:o, s:o, s:I, s:b, s:I, s:o, s:o}", "kind", "model", "rows",
             rows ? rows : json_null(), "columns", (json_int_t)nicest_model_columns(model),
             "parameters", (json_int_t)nicest_model_parameters(model), "spec",
             nicest_model_spec(model), "image", picture_json(height, width, channels), "names",
-            model_names_json(model), "quantised", quantised_json(model), "calibrated",
-            nicest_calibrated(model), "neighbours", (json_int_t)nicest_model_neighbours(model),
-            "schema", entry_json(model, "nicest.schema"), "training", training);
+            names, "quantised", (json_int_t)quantised, "calibrated", nicest_calibrated(model),
+            "neighbours", (json_int_t)nicest_model_neighbours(model), "schema",
+            entry_json(model, "nicest.schema"), "training", training);
         if (!s->shared.quiet && !s->shared.json)
             print_model(s, model, object);
         print_json(&s->shared, object);

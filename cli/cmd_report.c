@@ -703,19 +703,6 @@ static void proof_row(page *p, const char *name, double figure, bool ok, const c
              bound, ok ? "good" : "bad", ok ? "ok" : "missed");
 }
 
-/* On the rows of the data; where none of them has a density, on the model's own. */
-static void prove_on_rows(page *p, const material *m, nicest_verification *v)
-{
-    const shared_settings *s = m->shared;
-    nicest_status status = nicest_verify(m->model, m->data, s->seed, s->threads, v);
-    if (status != NICEST_E_DATA) {
-        need(status);
-        return;
-    }
-    need(nicest_verify(m->model, NULL, s->seed, s->threads, v));
-    page_add(p, "<p>No row of the data has a density: measured on samples of the model.</p>\n");
-}
-
 static void add_proof(page *p, const material *m, const report_settings *s)
 {
     nicest_verification v;
@@ -724,7 +711,14 @@ static void add_proof(page *p, const material *m, const report_settings *s)
         page_add(p, "<p>Left out by --no-verify.</p>\n");
         return;
     }
-    prove_on_rows(p, m, &v);
+    /* On the rows of the data; where none of them has a density, on the model's own. */
+    nicest_status status =
+        nicest_verify(m->model, m->data, m->shared->seed, m->shared->threads, &v);
+    if (status == NICEST_E_DATA) {
+        status = nicest_verify(m->model, NULL, m->shared->seed, m->shared->threads, &v);
+        page_add(p, "<p>No row of the data has a density: measured on samples of the model.</p>\n");
+    }
+    need(status);
     page_add(p, "<div class=\"scroll\"><table><tr><th>what</th><th>measured</th><th>bound</th>"
                 "<th></th></tr>\n");
     proof_row(p, "inverse(forward(x)) against x, largest error", v.inverse_max,

@@ -30,8 +30,33 @@ static void print_status_section(FILE *out)
           out);
 }
 
-static void print_command_page(const command *c, FILE *out)
+static void print_program_page(const command *const *all, FILE *out)
 {
+    fprintf(out,
+            ".TH NICEST 1 \"\" \"nicest %s\" \"nicest\"\n.SH NAME\nnicest \\- exact densities of "
+            "numeric data with normalizing flows\n.SH SYNOPSIS\n.B nicest\nCOMMAND ...\n"
+            ".SH COMMANDS\n",
+            nicest_version());
+    /* `help` and `version` have no page of their own (cmake/ManPages.cmake). */
+    for (const command *const *c = all; *c; c++) {
+        bool page = strcmp((*c)->name, "help") && strcmp((*c)->name, "version");
+        fprintf(out, page ? ".TP\n.BR nicest\\-%s (1)\n" : ".TP\n.B nicest %s\n", (*c)->name);
+        print_roff(out, (*c)->summary);
+        fputc('\n', out);
+    }
+    fputs(".SH DATA\nOne argument: toy:NAME[,n=10000][,seed=1], FILE.csv or FILE.tsv (also .gz), "
+          "FILE.npy, FILE.npz[:ARRAY], *\\-idx?\\-ubyte[.gz], a folder of PNGs, or \\- (CSV on "
+          "standard input). A slice [0:1000] may follow.\n",
+          out);
+    print_status_section(out);
+}
+
+void manual_print_page(const command *const *all, const command *c, FILE *out)
+{
+    if (!c) {
+        print_program_page(all, out);
+        return;
+    }
     max_align_t settings[SETTINGS_BYTES / sizeof(max_align_t)];
     options_defaults(c, settings);
     fprintf(out, ".TH NICEST-%s 1 \"\" \"nicest %s\" \"nicest\"\n.SH NAME\nnicest\\-%s \\- ",
@@ -72,35 +97,6 @@ static void print_command_page(const command *c, FILE *out)
         fputs(".fi\n", out);
     }
     fputs(".SH SEE ALSO\n.BR nicest (1)\n", out);
-}
-
-static void print_program_page(const command *const *all, FILE *out)
-{
-    fprintf(out,
-            ".TH NICEST 1 \"\" \"nicest %s\" \"nicest\"\n.SH NAME\nnicest \\- exact densities of "
-            "numeric data with normalizing flows\n.SH SYNOPSIS\n.B nicest\nCOMMAND ...\n"
-            ".SH COMMANDS\n",
-            nicest_version());
-    /* `help` and `version` have no page of their own (cmake/ManPages.cmake). */
-    for (const command *const *c = all; *c; c++) {
-        bool page = strcmp((*c)->name, "help") && strcmp((*c)->name, "version");
-        fprintf(out, page ? ".TP\n.BR nicest\\-%s (1)\n" : ".TP\n.B nicest %s\n", (*c)->name);
-        print_roff(out, (*c)->summary);
-        fputc('\n', out);
-    }
-    fputs(".SH DATA\nOne argument: toy:NAME[,n=10000][,seed=1], FILE.csv or FILE.tsv (also .gz), "
-          "FILE.npy, FILE.npz[:ARRAY], *\\-idx?\\-ubyte[.gz], a folder of PNGs, or \\- (CSV on "
-          "standard input). A slice [0:1000] may follow.\n",
-          out);
-    print_status_section(out);
-}
-
-void manual_print_page(const command *const *all, const command *c, FILE *out)
-{
-    if (c)
-        print_command_page(c, out);
-    else
-        print_program_page(all, out);
 }
 
 /* ------------------------------------------------------------------ completion */

@@ -13,17 +13,6 @@ typedef struct level_facts {
     nicest_detection found;
 } level_facts;
 
-static void level_scores(const verdict *v, size_t normal, level_facts *f)
-{
-    size_t n = v->n - normal;
-    summary all = summary_of(v->score + normal, n);
-    OWNED_BLOCK double *sorted = sorted_copy(v->score + normal, &n);
-    f->mean = all.mean;
-    f->low = quantile(sorted, n, 0.05);
-    f->high = quantile(sorted, n, 0.95);
-    f->flagged = f->found.recall;
-}
-
 /* Scores above, decisions below. */
 static void draw_sweep(const judge *j, const corruption *k, const level_facts *facts)
 {
@@ -82,20 +71,6 @@ static const char *const LEVEL_NAMES[LEVEL_FIGURES] = {"level",   "mean",      "
                                                        "flagged", "auroc",     "auprc", "precision",
                                                        "recall",  "prevalence"};
 
-static void add_level(const level_facts *f, table *out, json_t *lines)
-{
-    const double row[LEVEL_FIGURES] = {f->level,        f->mean,
-                                       f->low,          f->high,
-                                       f->flagged,      f->found.auroc,
-                                       f->found.auprc,  f->found.precision,
-                                       f->found.recall, f->found.prevalence};
-    json_t *line = json_object();
-    for (size_t i = 0; i < LEVEL_FIGURES; i++)
-        json_object_set_new(line, LEVEL_NAMES[i], json_figure(row[i]));
-    json_array_append_new(lines, line);
-    table_add(out, row, 1);
-}
-
 void judge_sweep(judge *j, const nicest_data *data)
 {
     const outliers_settings *s = j->s;
@@ -104,7 +79,9 @@ void judge_sweep(judge *j, const nicest_data *data)
     OWNED_DATA nicest_data *other =
         k->other ? open_rows(&s->shared, j->model, k->other, OTHER_DATA) : NULL;
     OWNED_BLOCK level_facts *facts = block_new(k->count, sizeof *facts);
-    verdict v = verdict_new(2 * nicest_data_rows(data), nicest_data_rows(data));
+    OWNED_DATA nicest_data *made = NULL;
+    size_t n = nicest_data_rows(data);
+    verdict v = verdict_new(2 * n, n);
     json_t *lines = json_array();
     j->has_truth = true;
     corruption_check(k, data, other);
@@ -112,24 +89,34 @@ void judge_sweep(judge *j, const nicest_data *data)
     table out = table_open(s->shared.output, LEVEL_NAMES, LEVEL_FIGURES);
     for (size_t i = 0; i < k->count; i++) {
         /* Normal rows are judged once; the corrupted ones take their place behind them. */
-        level_facts f = {.level = k->levels[i]};
-        size_t n = nicest_data_rows(data);
-        OWNED_DATA nicest_data *made = NULL;
-        need(nicest_corrupt(&made, data, k->kind, k->levels[i], other, j->s->shared.seed,
-                            j->s->shared.threads));
+        size_t known = n;
+        nicest_data_free(made);
+        need(nicest_corrupt(&made, data, k->kind, k->levels[i], other, s->shared.seed,
+                            s->shared.threads));
         judge_data(j, made, &v, n, true);
-        f.found = decide(j, &v);
-        level_scores(&v, n, &f);
-        facts[i] = f;
-        add_level(&facts[i], &out, lines);
+        level_facts *f = &facts[i];
+        OWNED_BLOCK double *sorted = sorted_copy(v.score + n, &known);
+        *f = (level_facts){.level = k->levels[i],
+                           .mean = summary_of(v.score + n, n).mean,
+                           .low = quantile(sorted, known, 0.05),
+                           .high = quantile(sorted, known, 0.95),
+                           .found = decide(j, &v)};
+        f->flagged = f->found.recall;
+        const double row[LEVEL_FIGURES] = {f->level,        f->mean,
+                                           f->low,          f->high,
+                                           f->flagged,      f->found.auroc,
+                                           f->found.auprc,  f->found.precision,
+                                           f->found.recall, f->found.prevalence};
+        json_t *line = json_object();
+        for (size_t c = 0; c < LEVEL_FIGURES; c++)
+            json_object_set_new(line, LEVEL_NAMES[c], json_figure(row[c]));
+        json_array_append_new(lines, line);
+        table_add(&out, row, 1);
     }
     table_close(&out);
-    say_sweep(j, k, facts, &v, nicest_data_rows(data));
+    say_sweep(j, k, facts, &v, n);
     json_t *object = detection_json(j, &facts[k->count - 1].found, &v);
-    OWNED_DATA nicest_data *last = NULL;
-    need(nicest_corrupt(&last, data, k->kind, k->levels[k->count - 1], other, s->shared.seed,
-                        s->shared.threads));
-    json_object_set_new(object, "baselines", baselines_json(j, data, last, &v));
+    json_object_set_new(object, "baselines", baselines_json(j, data, made, &v));
     json_object_set_new(object, "sweep", lines);
     if (s->picture)
         draw_sweep(j, k, facts);

@@ -23,75 +23,58 @@ static bool same_mask(const conditional *c, const unsigned char *hidden, size_t 
            memcmp(hidden + row * c->columns, hidden + (row - 1) * c->columns, c->columns) == 0;
 }
 
-static size_t count_hidden(const unsigned char *hidden, size_t d)
-{
-    size_t count = 0;
-    for (size_t j = 0; j < d; j++)
-        count += hidden[j] != 0;
-    return count;
-}
-
 /* Numbers that the factors of the fullest batch take. */
 static size_t room_for(const conditional *c, const unsigned char *hidden, size_t n, size_t most)
 {
-    size_t largest = 0;
+    size_t largest = 0, d = c->columns;
     for (size_t first = 0; first < n; first += most) {
         size_t rows = n - first < most ? n - first : most, sum = 0;
-        const unsigned char *some = hidden + first * c->columns;
-        for (size_t i = 0; i < rows; i++)
-            if (!same_mask(c, some, i))
-                sum += gaussian_packed(count_hidden(some + i * c->columns, c->columns));
+        const unsigned char *some = hidden + first * d;
+        for (size_t i = 0; i < rows; i++) {
+            size_t count = 0;
+            for (size_t j = 0; j < d; j++)
+                count += some[i * d + j] != 0;
+            sum += same_mask(c, some, i) ? 0 : gaussian_packed(count);
+        }
         largest = sum > largest ? sum : largest;
     }
     return largest;
-}
-
-static nicest_status open_covariance(conditional *c, const double *factor,
-                                     const unsigned char *hidden, size_t n, size_t most)
-{
-    size_t packed = gaussian_packed(c->columns);
-    size_t room = c->steps ? room_for(c, hidden, n, most) : 0;
-    c->covariance = factor ? memory_new(packed, sizeof *c->covariance) : c->covariance;
-    c->scratch =
-        memory_join(&c->memory, (size_t)c->threads, (packed + c->columns) * sizeof *c->scratch);
-    c->room = memory_join(&c->memory, room, sizeof *c->room);
-    TRY(check_memory(c->covariance && !c->memory.lacking));
-    if (factor)
-        gaussian_square(factor, c->columns, c->covariance);
-    return NICEST_OK;
-}
-
-/* C is in deviations of its own rows, a part of all: one wild row among these only would make m a
- * correlation times a foreign deviation. */
-static void open_columns(conditional *c, const nicest_model *model)
-{
-    const double *own = model ? baselines_columns(model) : NULL;
-    const entry *e = model ? &model_flow_const(model)->entry : NULL;
-    c->deviation_of = c->mean_of + c->columns;
-    for (size_t j = 0; j < c->columns; j++) {
-        double middle = own ? e->shift[j] + e->column[j].centre + e->noise[j] / 2 : 0;
-        c->mean_of[j] = own ? e->gain[j] * own[j] + middle : c->column[j].mean;
-        c->deviation_of[j] = own ? e->gain[j] * own[c->columns + j] : c->column[j].deviation;
-    }
 }
 
 nicest_status conditional_open(conditional *c, const nicest_model *model,
                                const unsigned char *hidden, size_t n, size_t most, bool steps)
 {
     const double *factor = model ? baselines_factor(model) : NULL;
+    const double *own = model ? baselines_columns(model) : NULL;
+    const entry *e = model ? &model_flow_const(model)->entry : NULL;
+    size_t d = c->columns, packed = gaussian_packed(d);
+    bool whole = factor || c->covariance;
     c->steps = steps;
-    c->mean_of = memory_join(&c->memory, 2 * c->columns, sizeof *c->mean_of);
-    c->order = memory_join(&c->memory, most, c->columns * sizeof *c->order);
+    c->mean_of = memory_join(&c->memory, 2 * d, sizeof *c->mean_of);
+    c->order = memory_join(&c->memory, most, d * sizeof *c->order);
     c->observed = memory_join(&c->memory, most, sizeof *c->observed);
     c->factor = memory_join(&c->memory, most, sizeof *c->factor);
-    nicest_status status = c->memory.lacking ? fail_memory() : NICEST_OK;
-    if (status == NICEST_OK)
-        open_columns(c, model);
-    if (status == NICEST_OK && (factor || c->covariance))
-        status = open_covariance(c, factor, hidden, n, most);
-    if (status != NICEST_OK)
+    if (whole) {
+        size_t room = steps ? room_for(c, hidden, n, most) : 0;
+        c->covariance = factor ? memory_new(packed, sizeof *c->covariance) : c->covariance;
+        c->scratch = memory_join(&c->memory, (size_t)c->threads, (packed + d) * sizeof *c->scratch);
+        c->room = memory_join(&c->memory, room, sizeof *c->room);
+    }
+    if (c->memory.lacking || (whole && !c->covariance)) {
         conditional_close(c);
-    return status;
+        return fail_memory();
+    }
+    if (factor)
+        gaussian_square(factor, d, c->covariance);
+    /* C is in deviations of its own rows, a part of all: one wild row among these only would make m
+     * a correlation times a foreign deviation. */
+    c->deviation_of = c->mean_of + d;
+    for (size_t j = 0; j < d; j++) {
+        double middle = own ? e->shift[j] + e->column[j].centre + e->noise[j] / 2 : 0;
+        c->mean_of[j] = own ? e->gain[j] * own[j] + middle : c->column[j].mean;
+        c->deviation_of[j] = own ? e->gain[j] * own[d + j] : c->column[j].deviation;
+    }
+    return NICEST_OK;
 }
 
 void conditional_close(conditional *c)

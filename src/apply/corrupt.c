@@ -222,9 +222,8 @@ static const corruption_kind kinds[] = {
     {"occlusion", 0, 1, true, occlude, false},
     {"salt-and-pepper", 0, 1, true, salt_and_pepper, false},
     {"morph", 0, 1, false, morph, false},
+    {0},
 };
-
-enum { KINDS = sizeof kinds / sizeof kinds[0] };
 
 const char *const *nicest_corruption_names(void)
 {
@@ -232,14 +231,6 @@ const char *const *nicest_corruption_names(void)
                                         "contrast-black",  "brightness", "blur",  "occlusion",
                                         "salt-and-pepper", "morph",      NULL};
     return names;
-}
-
-static const corruption_kind *find_kind(const char *name)
-{
-    for (size_t i = 0; i < KINDS; i++)
-        if (strcmp(kinds[i].name, name) == 0)
-            return &kinds[i];
-    return NULL;
 }
 
 /* ------------------------------------------------------------------ what the data is like */
@@ -406,32 +397,28 @@ static nicest_status check_other(const nicest_data *data, const nicest_data *oth
     return NICEST_OK;
 }
 
-static nicest_status check_level(const corruption_kind *kind, double level)
-{
-    if (isfinite(level) && level >= kind->low && level <= kind->high)
-        return NICEST_OK;
-    if (kind->high == DBL_MAX)
-        return fail(NICEST_E_ARGUMENT, "%s: level %g, but a finite number%s was expected",
-                    kind->name, level, kind->low == 0 ? " of at least 0" : "");
-    return fail(NICEST_E_ARGUMENT, "%s: level %g, but %g to %g was expected", kind->name, level,
-                kind->low, kind->high);
-}
-
 static nicest_status check_corruption(const corruption *c, const char *name,
                                       const nicest_data *data, const nicest_data *other)
 {
-    if (!c->kind)
+    const corruption_kind *kind = c->kind;
+    if (!kind->name)
         return fail(NICEST_E_ARGUMENT,
                     "corruption '%s' is not known: noise, rotate, shear, contrast, contrast-black, "
                     "brightness, blur, occlusion, salt-and-pepper, morph",
                     name);
-    TRY(check_level(c->kind, c->level));
-    if (c->kind->picture && !c->height)
+    bool fits = isfinite(c->level) && c->level >= kind->low && c->level <= kind->high;
+    if (!fits && kind->high == DBL_MAX)
+        return fail(NICEST_E_ARGUMENT, "%s: level %g, but a finite number%s was expected",
+                    kind->name, c->level, kind->low == 0 ? " of at least 0" : "");
+    if (!fits)
+        return fail(NICEST_E_ARGUMENT, "%s: level %g, but %g to %g was expected", kind->name,
+                    c->level, kind->low, kind->high);
+    if (kind->picture && !c->height)
         return fail(NICEST_E_ARGUMENT,
                     "%s needs pictures, and this data is a table: say its size (--image HxW), or "
                     "use noise or morph",
                     name);
-    return c->kind->apply == morph ? check_other(data, other) : NICEST_OK;
+    return kind->apply == morph ? check_other(data, other) : NICEST_OK;
 }
 
 nicest_status nicest_corrupt(nicest_data **out, const nicest_data *data, const char *kind,
@@ -440,7 +427,7 @@ nicest_status nicest_corrupt(nicest_data **out, const nicest_data *data, const c
     TRY(require(out && data && kind, "corrupt: data, a kind and a place for the result needed"));
     unsigned size[3] = {0};
     nicest_data_image(data, &size[0], &size[1], &size[2]);
-    corruption c = {.kind = find_kind(kind),
+    corruption c = {.kind = kinds,
                     .level = level,
                     .n = nicest_data_rows(data),
                     .d = nicest_data_columns(data),
@@ -449,6 +436,8 @@ nicest_status nicest_corrupt(nicest_data **out, const nicest_data *data, const c
                     .channels = size[2],
                     .other_rows = other ? nicest_data_rows(other) : 0};
     TRY(model_check_threads(threads));
+    while (c.kind->name && strcmp(c.kind->name, kind))
+        c.kind++;
     TRY(check_corruption(&c, kind, data, other));
     c.stream = (random_stream){
         .seed = seed, .purpose = RANDOM_CORRUPT, .draw = (uint32_t)(c.kind - kinds)};

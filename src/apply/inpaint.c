@@ -334,15 +334,6 @@ static void give_sample(inpainting *p, const double *x, size_t k)
     add_errors(p, filled);
 }
 
-static nicest_status run_ascent(inpainting *p)
-{
-    fill *f = &p->fill;
-    TRY(fill_ascend(f, p->plan.ascent, TOLERANCE));
-    p->steps = f->steps > p->steps ? f->steps : p->steps;
-    give_sample(p, continuous_of(p, f->x), 0);
-    return NICEST_OK;
-}
-
 static nicest_status run_mean(inpainting *p)
 {
     fill *f = &p->fill;
@@ -388,8 +379,12 @@ static nicest_status run_batch(inpainting *p)
     p->before += score_batch(p, continuous_of(p, p->start));
     if (p->plan.method != METHOD_WALK)
         conditional_take(&p->given, p->start, f->hidden, f->rows, p->start);
-    if (p->plan.method == METHOD_MAP)
-        return run_ascent(p);
+    if (p->plan.method == METHOD_MAP) {
+        TRY(fill_ascend(f, p->plan.ascent, TOLERANCE));
+        p->steps = f->steps > p->steps ? f->steps : p->steps;
+        give_sample(p, continuous_of(p, f->x), 0);
+        return NICEST_OK;
+    }
     if (p->plan.method == METHOD_MEAN)
         return run_mean(p);
     for (size_t k = 0; k < p->plan.samples; k++) {

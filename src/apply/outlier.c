@@ -291,38 +291,6 @@ nicest_status nicest_baseline_scores(const nicest_model *model, const nicest_dat
     return NICEST_OK;
 }
 
-/* ------------------------------------------------------------------ fitting */
-
-/* At most `most` rows, drawn at random, in random order: data of its own. */
-static nicest_status subsample(nicest_data **out, const nicest_data *data, size_t most,
-                               uint64_t seed, uint32_t draw)
-{
-    size_t n = nicest_data_rows(data), count = n < most ? n : most;
-    OWNED uint32_t *order = memory_new(n, sizeof *order);
-    OWNED size_t *index = memory_new(n, sizeof *index);
-    TRY(check_memory(order && index));
-    random_permutation((random_stream){seed, RANDOM_SPLIT, draw}, order, n);
-    for (size_t i = 0; i < count; i++)
-        index[i] = order[i];
-    return nicest_data_select(out, data, index, count);
-}
-
-static nicest_status fit_family(nicest_model *model, score which, const double *statistics,
-                                size_t n, uint64_t seed, int threads)
-{
-    statistics_layout l = statistics_of(model);
-    statistics_run run = run_of(&l, which);
-    OWNED double *part = memory_new(n, run.count * sizeof *part);
-    OWNED double *family = NULL;
-    size_t count = 0;
-    TRY(check_memory(part));
-    for (size_t i = 0; i < n; i++)
-        memcpy(part + i * run.count, statistics + i * l.all.count + run.first,
-               run.count * sizeof *part);
-    TRY(family_fit(part, n, run.count, seed, threads, &family, &count));
-    return model_set_array(model, array_named("statistics", which).text, family, count);
-}
-
 /* All that scores other than log p need, from n rows' statistics. */
 static nicest_status fit_families(nicest_model *model, double *statistics, size_t n, uint64_t seed,
                                   int threads)
@@ -330,24 +298,30 @@ static nicest_status fit_families(nicest_model *model, double *statistics, size_
     statistics_layout l = statistics_of(model);
     /* Keeps the rows of statistics[n, width] that are finite; returns their number. */
     size_t count = 0;
-    for (size_t i = 0; i < n; i++) {
-        bool whole = true;
-        for (size_t j = 0; j < l.all.count; j++)
-            whole = whole && isfinite(statistics[i * l.all.count + j]);
-        if (whole)
+    double usual = 0;
+    for (size_t i = 0; i < n; i++)
+        if (values_finite(statistics + i * l.all.count, l.all.count))
             memmove(statistics + count++ * l.all.count, statistics + i * l.all.count,
                     l.all.count * sizeof(double));
-    }
     n = count;
     if (n < 2)
         return fail(NICEST_E_DATA, "%zu rows with a finite log p are too few to fit scores on", n);
-    double usual = 0;
     for (size_t i = 0; i < n; i++)
         usual += statistics[i * l.all.count + l.logp.first] / (double)n;
     TRY(model_set_array(model, "calibration.typical", &usual, 1));
-    for (int which = GRADIENT; which <= COMBINED; which++)
-        if (run_of(&l, (score)which).count)
-            TRY(fit_family(model, (score)which, statistics, n, seed, threads));
+    OWNED double *part = memory_new(n, l.all.count * sizeof *part);
+    TRY(check_memory(part));
+    for (int which = GRADIENT; which <= COMBINED; which++) {
+        statistics_run run = run_of(&l, (score)which);
+        OWNED double *family = NULL;
+        for (size_t i = 0; i < n; i++)
+            memcpy(part + i * run.count, statistics + i * l.all.count + run.first,
+                   run.count * sizeof *part);
+        if (!run.count)
+            continue;
+        TRY(family_fit(part, n, run.count, seed, threads, &family, &count));
+        TRY(model_set_array(model, array_named("statistics", (score)which).text, family, count));
+    }
     return NICEST_OK;
 }
 
@@ -363,12 +337,18 @@ static nicest_status fit_statistics(nicest_model *model, const nicest_data *trai
                                     uint64_t seed, int threads, row_ticker *ticker)
 {
     OWNED_BY(data_drop) nicest_data *some = NULL;
-    size_t most = rows_to_fit(model, nicest_data_rows(train));
-    views_forget(model);
-    TRY(subsample(&some, train, most, seed, SUBSAMPLE_FIT));
-    size_t n = nicest_data_rows(some), width = statistics_of(model).all.count;
+    size_t all = nicest_data_rows(train), n = rows_to_fit(model, all);
+    size_t width = statistics_of(model).all.count;
+    OWNED_NEW(uint32_t *, order, all);
+    OWNED_NEW(size_t *, index, n);
     OWNED double *statistics = memory_new(n, width * sizeof *statistics);
     TRY(check_memory(statistics));
+    views_forget(model);
+    /* Some rows, drawn at random, in random order. */
+    random_permutation((random_stream){seed, RANDOM_SPLIT, SUBSAMPLE_FIT}, order, all);
+    for (size_t i = 0; i < n; i++)
+        index[i] = order[i];
+    TRY(nicest_data_select(&some, train, index, n));
     TRY(statistics_measure(model, some, seed, threads, ticker, statistics));
     TRY(fit_families(model, statistics, n, seed, threads));
     TRY(baselines_fit(model, some, threads));
