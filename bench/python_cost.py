@@ -75,14 +75,14 @@ def memory(model, rows):
 
 def training(rows, rounds):
     """Seconds of the same run as one call of the library, and through nicest.train."""
-    from nicest.training import make_options
-    data, keep = nicest.Data(rows), []
+    from nicest.training import _Options
+    data = nicest.Data(rows)
     given = dict(epochs=20, couplings=4, hidden=64, calibration_share=0.0)
 
     def plain():
         made = ctypes.c_void_p()
-        options = make_options(given, keep)
-        check(lib.nicest_train(ctypes.byref(made), data._handle, None, ctypes.byref(options), None))
+        options = _Options(given)
+        check(lib.nicest_train(ctypes.byref(made), data._handle, None, options._handle, None))
         lib.nicest_model_free(made)
     return in_turns(rounds, c=plain, python=lambda: nicest.train(rows, **given))
 

@@ -17,8 +17,9 @@ from typing import Any
 from ._library import (ArgumentError, DataError, DivergedError, FileError, FormatError,
                        InterruptedTrainingError, MismatchError, NicestError, NicestWarning,
                        OutOfMemoryError, UnsupportedError, lib as _lib)
-from .data import Data, open, toy, toy_log_density, toy_names
-from .model import Imputation, Model, Reason, Verification, score_names
+from .data import Data, Writer, open, toy, toy_log_density, toy_names
+from .model import (Detection, Imputation, Model, Reason, Verification, baseline_names, detect,
+                    score_names)
 from .training import Progress, Trainer, train, train_options
 
 __version__ = _lib.nicest_version().decode()
@@ -27,10 +28,10 @@ _LATER = {"Flow": "estimators", "FlowOutlierDetector": "estimators", "FlowImpute
           "ConditionalFlow": "conditional",
           "DensityDisplay": "displays", "OutlierDisplay": "displays", "LossCurveDisplay": "displays"}
 
-__all__ = ["ArgumentError", "Data", "DataError", "DivergedError", "FileError", "FormatError", "Imputation",
+__all__ = ["ArgumentError", "Data", "DataError", "Detection", "DivergedError", "FileError", "FormatError", "Imputation",
            "InterruptedTrainingError", "MismatchError", "Model", "NicestError", "NicestWarning",
-           "OutOfMemoryError", "Progress", "Reason", "Trainer", "UnsupportedError", "Verification", "build", "open",
-           "processors", "score_names", "toy", "toy_log_density", "toy_names", "train", "train_options",
+           "OutOfMemoryError", "Progress", "Reason", "Trainer", "UnsupportedError", "Verification", "Writer", "baseline_names",
+           "build", "detect", "open", "processors", "score_names", "toy", "toy_log_density", "toy_names", "train", "train_options",
            *_LATER]
 
 

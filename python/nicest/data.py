@@ -11,7 +11,7 @@ from . import _header as header
 from ._library import ArgumentError, address, as_dict, check, encoded, handle, lib, names, text
 from .frames import column_names, frame_columns, is_pandas, is_polars, plain
 
-__all__ = ["Data", "open", "toy", "toy_names", "toy_log_density"]
+__all__ = ["Data", "Writer", "open", "toy", "toy_names", "toy_log_density"]
 
 _TYPES = frozenset("uint8 int8 uint16 int16 uint32 int32 uint64 int64 float32 float64".split())
 
@@ -226,6 +226,57 @@ def _fill(view: header.nicest_view, rows: Any, keep: list[Any]) -> None:
     view.values = address(array)
     view.row_stride, view.column_stride = array.strides
     keep.append(array)
+
+
+class Writer:
+    """Rows into a file in batches, in bounded memory where the format is text or .npy.
+
+    The file appears, whole, when the `with` statement ends; an error in it leaves the old one.
+
+    Parameters
+    ----------
+    path : str or path
+        As of :meth:`Data.save`.
+    like : array_like, data frame or Data
+        Has the columns, their names and kinds; its rows are not written.
+
+    Examples
+    --------
+    >>> import nicest, os, tempfile
+    >>> path = os.path.join(tempfile.mkdtemp(), "rows.csv")
+    >>> rows = nicest.toy("moons", n=10)
+    >>> with nicest.Writer(path, rows) as out:
+    ...     out.add(rows[:4])
+    ...     out.add(rows[4:])
+    >>> len(nicest.open(path))
+    10
+    """
+
+    def __init__(self, path: str | os.PathLike, like: Any):
+        self._handle, self._like = handle(), as_data(like)
+        check(lib.nicest_writer_open(ctypes.byref(self._handle), encoded(path), self._like._handle))
+
+    def add(self, rows: Any) -> None:
+        """Writes rows with the columns of `like`, in their order."""
+        if not self._handle:
+            raise ArgumentError("the writer is closed")
+        data = as_data(rows)
+        check(lib.nicest_writer_add(self._handle, data._handle))
+
+    def __enter__(self) -> "Writer":
+        return self
+
+    def __exit__(self, kind: Any, *_: Any) -> None:
+        made, self._handle = self._handle, None
+        if kind is not None:
+            lib.nicest_writer_abandon(made)
+        else:
+            check(lib.nicest_writer_close(made))
+
+    def __del__(self):
+        made, self._handle = getattr(self, "_handle", None), None
+        if made:
+            lib.nicest_writer_abandon(made)
 
 
 def as_data(rows: Any) -> Data:

@@ -5,6 +5,7 @@ threads with the same result, and pickle as the bytes of the safe model file.
 """
 from __future__ import annotations
 
+from collections.abc import Mapping
 from numbers import Integral, Real
 from typing import Any
 
@@ -100,6 +101,8 @@ class _FlowBase(BaseEstimator):
         """Fits `model_` on validated rows."""
         options = {name: getattr(self, name) for name in self._OWN}
         options["calibration_share"] = self._calibration
+        if not isinstance(self.options or {}, Mapping):
+            raise ValueError(f"options {self.options!r}: expected a dict of further options of nicest.train")
         options.update(self.options or {}, **more)
         first = getattr(self, "model_", None) if self.warm_start else None
         if first is not None:  # its stack is given

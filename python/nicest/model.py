@@ -17,7 +17,7 @@ from ._library import ArgumentError, address, as_dict, check, encoded, handle, l
 from .data import Data, as_data, as_rows
 from .frames import columns_of_model, filled, is_frame, like, reasons_like, shown, table
 
-__all__ = ["Model", "Verification", "Imputation", "Reason", "score_names"]
+__all__ = ["Detection", "Model", "Verification", "Imputation", "Reason", "baseline_names", "detect", "score_names"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,6 +67,76 @@ class Reason:
     low: Any
     high: Any
     surprise: float
+
+
+@dataclasses.dataclass(frozen=True)
+class Detection:
+    """How well scores tell outliers from normal rows: :func:`detect`.
+
+    Attributes
+    ----------
+    auroc, auprc : float
+        Areas (the second is average precision), with 95 % bootstrap intervals `auroc_low`, `auroc_high`, ...
+    threshold, precision, recall, f1, false_alarms : float
+        At the threshold, below which rows are flagged; `best_threshold` and `best_f1` where F1 is highest.
+    prevalence : float
+        Share of outliers.
+    curve : mapping of str to ndarray
+        `recall`, `alarms` and `precision` as the threshold rises, a point for each different score behind (0, 0, 1).
+    """
+
+    auroc: float
+    auprc: float
+    auroc_low: float
+    auroc_high: float
+    auprc_low: float
+    auprc_high: float
+    threshold: float
+    precision: float
+    recall: float
+    f1: float
+    false_alarms: float
+    prevalence: float
+    best_threshold: float
+    best_f1: float
+    curve: Mapping[str, np.ndarray] = dataclasses.field(repr=False)
+
+
+def detect(scores: Any, outlier: Any, threshold: float | None = None, *, seed: int = 1) -> Detection:
+    """Precision, recall, areas and curves of scores, of which lower ones are outliers.
+
+    Parameters
+    ----------
+    scores : array_like of shape (n,)
+    outlier : array_like of bool of shape (n,)
+    threshold : float, optional
+        Rows below are flagged; None: where F1 is highest.
+    seed : int
+        Of the bootstrap.
+
+    Examples
+    --------
+    >>> import nicest
+    >>> nicest.detect([-9, 0.5, 1, -8], [True, False, False, True]).auroc
+    1.0
+    """
+    scores = np.ascontiguousarray(scores, np.float64)
+    flags = np.ascontiguousarray(outlier, bool).view(np.uint8)
+    if scores.ndim != 1 or scores.shape != flags.shape:
+        raise ArgumentError(f"{scores.size} scores for {flags.size} rows")
+    found, n, points = header.nicest_detection(), len(scores), ctypes.c_size_t()
+    check(lib.nicest_detect(address(scores), address(flags), n, np.nan if threshold is None else threshold, seed,
+                            ctypes.byref(found)))
+    recall, alarms, precision = np.empty((3, n + 1))
+    check(lib.nicest_detection_curve(address(scores), address(flags), n, address(recall), address(alarms),
+                                     address(precision), ctypes.byref(points)))
+    curve = {"recall": recall, "alarms": alarms, "precision": precision}
+    return Detection(**as_dict(found), curve=MappingProxyType({k: v[:points.value] for k, v in curve.items()}))
+
+
+def baseline_names() -> list[str]:
+    """Names of the baselines without a model that :meth:`Model.baseline_scores` knows."""
+    return names(lib.nicest_baseline_names)
 
 
 def score_names() -> list[str]:
@@ -532,6 +602,17 @@ class Model:
         check(lib.nicest_outlier_scores(self._handle, data._handle, score.encode(), group, seed,
                                         self._threads, address(out)))
         return like(rows, out, name=score)
+
+    def baseline_scores(self, rows: Any, baseline: str, *, group: int = 1) -> Any:
+        """What no model at all says of the rows, higher for more typical ones; :func:`nicest.baseline_names`.
+
+        Fitted on training rows when the model was calibrated.
+        """
+        data = self._data(rows)
+        out = np.empty(len(data))
+        check(lib.nicest_baseline_scores(self._handle, data._handle, baseline.encode(), group, self._threads,
+                                         address(out)))
+        return like(rows, out, name=baseline)
 
     def p_values(self, rows: Any, *, score: str | None = None, seed: int = 1) -> Any:
         """Conformal p-values: of normal rows at most the share p lies at or below p.

@@ -4,9 +4,10 @@ from __future__ import annotations
 import ctypes
 import dataclasses
 import difflib
+import json
 import logging
 import operator
-import re
+import os
 import threading
 import time
 import warnings
@@ -23,11 +24,6 @@ from .model import Model
 __all__ = ["Progress", "Trainer", "train", "train_options"]
 
 _log = logging.getLogger("nicest")
-_FIELDS = dict(header.nicest_train_options._fields_)
-_WORDS = {"optimizer": {"adam": header.NICEST_ADAM, "rmsprop": header.NICEST_RMSPROP,
-                        "sgd": header.NICEST_SGD},
-          "precision": {"f32": header.NICEST_F32, "bf16": header.NICEST_BF16}}
-_OURS = {"progress", "context", "init"}
 PIECE = 0.1  # seconds between two looks at callbacks and interrupts
 
 
@@ -46,68 +42,77 @@ class Progress:
     best_logp: float
     stage: str = "training"
 
+    @classmethod
+    def _of(cls, found: header.nicest_progress) -> "Progress":
+        return cls(*[getattr(found, name) for name in list(cls.__dataclass_fields__)[:-1]],
+                   (found.stage or b"training").decode())
+
 
 def train_options() -> list[str]:
     """Names of the options that :func:`train` takes, beside its own arguments."""
-    return sorted(_FIELDS.keys() - _OURS)
+    found = []
+    while (name := lib.nicest_train_option_name(len(found))) is not None:
+        found.append(name.decode())
+    return sorted(found)
 
 
-def _seconds(value: Any) -> Any:
-    """90, "90s", "1.5m", "2h"."""
-    if not isinstance(value, str):
-        return value
-    found = re.fullmatch(r"([0-9.]+)([smh]?)", value)
-    if not found:
-        raise ArgumentError(f"time '{value}': expected seconds, or a text as 90s, 10m, 1h")
-    return float(found.group(1)) * {"": 1, "s": 1, "m": 60, "h": 3600}[found.group(2)]
-
-
-def _hidden(value: Any) -> str:
-    """64, (128, 128) or the text of the program, "128x2"."""
-    if isinstance(value, str):
-        return value
+def _text(name: str, value: Any) -> str:
+    """The value as the program would be told it: 64, 1e-3, "128x2", (128, 128) as "128,128", True as "yes"."""
+    if isinstance(value, (str, os.PathLike)):
+        return os.fspath(value)
+    if isinstance(value, (bool, np.bool_)):
+        return "yes" if value else "no"
+    if np.iterable(value):
+        return ",".join(_text(name, v) for v in value)
     try:
-        return ",".join(str(operator.index(v)) for v in (value if np.iterable(value) else [value]))
+        return str(operator.index(value))
     except TypeError:
-        raise ArgumentError(f"hidden: expected whole numbers, got {value!r}") from None
-
-
-def _of_kind(name: str, value: Any, kind: Any) -> Any:
-    """The value as the field of that kind takes it; ctypes alone would let a number wrap around."""
-    if kind is ctypes.c_char_p:
-        return str(value).encode()
+        pass
     try:
-        number = float(value) if kind is ctypes.c_double else operator.index(value)
+        return repr(float(value))
     except (TypeError, ValueError):
-        wanted = "a number" if kind is ctypes.c_double else "a whole number"
-        raise ArgumentError(f"{name}: expected {wanted}, got {value!r}") from None
-    if kind is not ctypes.c_double and kind(number).value != number:
-        raise ArgumentError(f"{name}: {number} is out of range")
-    return number
+        raise ArgumentError(f"{name}: expected a number or a text, got {value!r}") from None
 
 
-def make_options(given: Mapping[str, Any], keep: list[Any]) -> header.nicest_train_options:
-    """The library's options; None means what its default means: chosen from the data."""
-    options = header.nicest_train_options()
-    lib.nicest_train_defaults(ctypes.byref(options))
-    for name, value in given.items():
-        if value is None:
-            continue
-        name, value = ("seconds", _seconds(value)) if name == "time" else (name, value)
-        if name not in _FIELDS or name in _OURS:
-            near = difflib.get_close_matches(name, [*train_options(), "time"], 1)
-            raise TypeError(f"train() got an unexpected option '{name}'" +
-                            (f"; did you mean '{near[0]}'?" if near else ""))
-        if name == "hidden":
-            value = _hidden(value)
-        if name in _WORDS and isinstance(value, str):
-            if value not in _WORDS[name]:
-                raise ArgumentError(f"{name} '{value}': expected {', '.join(_WORDS[name])}")
-            value = _WORDS[name][value]
-        value = _of_kind(name, value, _FIELDS[name])
-        keep.append(value)
-        setattr(options, name, value)
-    return options
+class _Options:
+    """The library's options by name; None means what its default means: chosen from the data."""
+
+    def __init__(self, given: Mapping[str, Any]):
+        self._handle, self._texts = handle(), []
+        check(lib.nicest_train_options_new(ctypes.byref(self._handle)))
+        for name, value in given.items():
+            if value is None or isinstance(value, float) and value != value:
+                continue
+            value = _text(name, value).encode()
+            if b"\0" in value:
+                raise ArgumentError(f"{name}: a text with a zero in it")
+            self._texts.append(value)
+            try:
+                check(lib.nicest_train_options_set(self._handle, name.encode(), value))
+            except ArgumentError:
+                known = [*train_options()]
+                if name in known:
+                    raise
+                near = difflib.get_close_matches(name, known, 1)
+                raise TypeError(f"train() got an unexpected option '{name}'" +
+                                (f"; did you mean '{near[0]}'?" if near else "")) from None
+        self.fields = header.nicest_train_options.from_address(self._handle.value)
+
+    def __del__(self):
+        if self._handle:
+            lib.nicest_train_options_free(self._handle)
+
+
+class _Listener:
+    """What the library tells in the thread that works, and whether it is to end."""
+
+    def __init__(self):
+        self.now: Progress | None = None
+        self.stop = 0
+
+    def tell(self, _: Any, now: int) -> int:
+        self.now = Progress._of(header.nicest_progress.from_address(now))
+        return self.stop
 
 
 class Trainer:
@@ -129,23 +134,60 @@ class Trainer:
                  init: Model | None = None, callback: Callable[[Progress], Any] | None = None, **options: Any):
         self._handle = handle()
         self._data, self._valid = as_data(rows), None if valid is None else as_data(valid)
-        self._keep: list[Any] = [init]
-        self._callback, self._threads = callback, threads
-        made = make_options(dict(options, seed=seed, threads=threads), self._keep)
+        self._init, self._callback, self._threads = init, callback, threads
+        self._options = _Options(dict(options, seed=seed, threads=threads))
         if init is not None:
-            made.init = init._handle
-        # C code in C: an interrupt that arrives while the library runs must wait until it returns, and would
-        # be lost in a callback of Python.
-        self._stop: dict[Any, int] = {None: 0}
-        made.progress = header.nicest_progress_function(self._stop.get)
-        self._keep.append(made)
-        check(lib.nicest_trainer_new(ctypes.byref(self._handle), self._data._handle,
-                                     self._valid and self._valid._handle, ctypes.byref(made)))
+            self._options.fields.init = init._handle
+        self._listener, self._interrupt = _Listener(), None
+        self._tell = header.nicest_progress_function(self._listener.tell)
+        self._options.fields.progress = self._tell
+        try:  # what is tried first may take a while
+            self._call(lib.nicest_trainer_new, ctypes.byref(self._handle), self._data._handle,
+                       self._valid and self._valid._handle, self._options._handle, stop=True, tells=True)
+        except KeyboardInterrupt as interrupt:
+            if not self._handle:
+                raise
+            self._interrupt = interrupt  # for whoever takes the first step
 
     def __del__(self):
         made, self._handle = getattr(self, "_handle", None), None
         if made:
             lib.nicest_trainer_free(made)
+
+    def _call(self, function: Any, *arguments: Any, stop: bool, tells: bool = False) -> None:
+        """Calls the library in a thread of its own, while this one hears interrupts and, with `tells`, calls back.
+
+        An interrupt, or an error of the callback, is raised when the call has returned; with `stop` it asks
+        for the end of the run.
+        """
+        errors: list[BaseException] = []
+        done, listener = threading.Event(), self._listener  # (an interrupted join takes a thread for ended: gh-90230)
+
+        def work():
+            try:
+                check(function(*arguments))
+            except NicestError as error:
+                errors.append(error)
+            finally:
+                done.set()
+        listener.now = None
+        threading.Thread(target=work).start()
+        while True:
+            try:
+                while not done.wait(PIECE):
+                    if tells and listener.now is not None and not errors:
+                        now, listener.now = listener.now, None
+                        self._ask(now)
+                break
+            except BaseException as error:  # raised below
+                errors.insert(0, error)
+                listener.stop = listener.stop or int(stop)
+        if errors:
+            raise errors[0]
+
+    def _ask(self, now: Progress) -> None:
+        if self._callback is not None and self._callback(now) not in (None, False, 0):
+            self._listener.stop = 1
 
     def step(self, steps: int = 0, seconds: float = 0.0) -> bool:
         """Trains for at most so many steps or seconds (0: no such bound); False when the run has ended.
@@ -153,28 +195,44 @@ class Trainer:
         The callback is called about ten times a second. Ctrl-C arrives between two steps, and training may
         go on after it.
         """
-        more, begun, first = ctypes.c_int(1), time.perf_counter(), self.progress.step
+        if self._interrupt is not None:
+            interrupt, self._interrupt = self._interrupt, None
+            raise interrupt
+        more, begun, first = ctypes.c_int(1), time.perf_counter(), self.progress.step if steps else 0
         while more.value:
             left = seconds - (time.perf_counter() - begun) if seconds else PIECE
             wanted = steps - (self.progress.step - first) if steps else 0
             if left <= 0 or steps and wanted <= 0:
                 break
-            check(lib.nicest_trainer_step(self._handle, wanted, min(left, PIECE), ctypes.byref(more)))
-            if self._callback is not None and self._callback(self.progress) not in (None, False, 0):
+            self._call(lib.nicest_trainer_step, self._handle, wanted, min(left, PIECE), ctypes.byref(more),
+                       stop=False)
+            self._ask(self.progress)
+            if self._listener.stop:
                 self.stop()
-        return bool(more.value) and not self._stop[None]
+        return bool(more.value) and not self._listener.stop
 
     def stop(self) -> None:
         """Ends the run with the best weights so far; :meth:`model` has them."""
-        self._stop[None] = 1
-        check(lib.nicest_trainer_step(self._handle, 0, 0, None))
+        self._listener.stop = 1
+        self._call(lib.nicest_trainer_step, self._handle, 0, 0, None, stop=False)
 
     @property
     def progress(self) -> Progress:
         """Where the run stands."""
         found = header.nicest_progress()
         check(lib.nicest_trainer_progress(self._handle, ctypes.byref(found)))
-        return Progress(**{k: v for k, v in as_dict(found).items() if k in Progress.__dataclass_fields__})
+        return Progress._of(found)
+
+    @property
+    def chosen(self) -> dict:
+        """What was chosen and why, as far as the run has come: `recipe` (numbers by name), `spec` (the stack; None
+        while stacks are tried), `start` and `chosen` (lines)."""
+        made = ctypes.c_void_p()
+        check(lib.nicest_trainer_chosen(self._handle, ctypes.byref(made)))
+        try:
+            return json.loads(ctypes.string_at(made))
+        finally:
+            lib.nicest_free(made)
 
     def look(self) -> Model:
         """The best model so far, not calibrated, and soon there."""
@@ -187,23 +245,14 @@ class Trainer:
 
         Few rows are calibrated by five more models. Ctrl-C ends these: then the held-out rows alone calibrate.
         """
-        made, result, errors = handle(), header.nicest_train_result(), []
-
-        def work():
-            try:
-                check(lib.nicest_trainer_model(self._handle, ctypes.byref(made), ctypes.byref(result)))
-            except NicestError as error:
-                errors.append(error)
-        worker, before = threading.Thread(target=work), self._stop[None]
-        worker.start()
-        while worker.is_alive():  # this thread hears the interrupt
-            try:
-                worker.join(0.1)
-            except KeyboardInterrupt:
-                self._stop[None] = 1
-        self._stop[None] = before
-        if errors:
-            raise errors[0]
+        made, result, before = handle(), header.nicest_train_result(), self._listener.stop
+        try:
+            self._call(lib.nicest_trainer_model, self._handle, ctypes.byref(made), ctypes.byref(result), stop=True)
+        except KeyboardInterrupt:
+            if not made:
+                raise
+        finally:
+            self._listener.stop = before
         model = Model._of(made, self._threads)
         model.result = MappingProxyType(as_dict(result))
         self._warn(model.result)

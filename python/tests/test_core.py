@@ -27,8 +27,8 @@ def test_every_call_has_the_arguments_of_the_header():
             tree = ast.parse(file.read())
         for call in (n for n in ast.walk(tree) if isinstance(n, ast.Call)):
             name, given = getattr(call.func, "attr", ""), len(call.args)
-            if name == "_run" and isinstance(call.args[0], ast.Attribute):
-                name, given = call.args[0].attr, len(call.args) - 1  # without the rows, with the workspace
+            if name in ("_run", "_call") and isinstance(call.args[0], ast.Attribute):
+                name, given = call.args[0].attr, len(call.args) - 1  # (without the rows, with the workspace)
             if name in _header.FUNCTIONS and not any(isinstance(a, ast.Starred) for a in call.args):
                 assert given == len(_header.FUNCTIONS[name][1]), f"{path}: {name} has {given} arguments"
                 seen += 1
@@ -296,6 +296,75 @@ def test_ctrl_c_keeps_the_best_weights(moons):
         run.step()
     step = run.progress.step
     assert step > 0 and run.step(steps=3) and run.progress.step == step + 3
+
+
+def test_ctrl_c_while_stacks_are_tried():
+    """That comes before the first step, and may take most of the time."""
+    begun = threading.Event()
+
+    def interrupt():
+        begun.wait(60)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    threading.Thread(target=interrupt).start()
+    with pytest.warns(nicest.NicestWarning, match="interrupted"):
+        model = nicest.train(nicest.toy("moons", n=200), calibration_share=0, callback=lambda now: begun.set())
+    assert model.result["interrupted"] and np.isfinite(model.score([[0.5, 0.5]])).all()
+
+
+def test_what_was_chosen(moons):
+    run = nicest.Trainer(moons, **QUICK)
+    assert run.chosen["recipe"]["epochs"] == 3 and run.chosen["spec"].startswith("nicest 1") and run.chosen["chosen"]
+    assert {"epochs", "time", "hidden", "checkpoint"} <= set(nicest.train_options()) and "init" not in nicest.train_options()
+
+
+# ---------------------------------------------------------------- detection and files
+
+def test_detection():
+    metrics = pytest.importorskip("sklearn.metrics")
+    rng = np.random.default_rng(3)
+    outlier = rng.random(300) < 0.2
+    scores = np.round(rng.normal(size=300) - 1.5 * outlier, 1)  # with ties
+    found = nicest.detect(scores, outlier, threshold=-1)
+    assert np.isclose(found.auroc, metrics.roc_auc_score(outlier, -scores))
+    assert np.isclose(found.auprc, metrics.average_precision_score(outlier, -scores))
+    assert np.isclose(found.recall, np.mean(scores[outlier] < -1))
+    alarms, recall, _ = metrics.roc_curve(outlier, -scores, drop_intermediate=False)
+    assert np.allclose(found.curve["alarms"], alarms) and np.allclose(found.curve["recall"], recall)
+    assert nicest.detect(scores, outlier).f1 == found.best_f1
+    with pytest.raises(nicest.DataError, match="NaN"):
+        nicest.detect([np.nan, 1], [0, 1])
+    with pytest.raises(ValueError, match="2 scores"):
+        nicest.detect([0, 1], [1])
+
+
+def test_baselines(model, moons):
+    for name in nicest.baseline_names():
+        if name != "compressed":
+            single = model.baseline_scores(moons[:10], name)
+            assert np.allclose(model.baseline_scores(moons[:10], name, group=5)[:5], single[:5].mean())
+    with pytest.raises(ValueError, match="baseline"):
+        model.baseline_scores(moons, "median")
+
+
+def test_writer(tmp_path, moons):
+    data = nicest.Data(moons, names=["a", "b"])
+    for name in ("r.csv", "r.npy", "r.csv.gz"):
+        data.save(tmp_path / f"once-{name}")
+        with nicest.Writer(tmp_path / name, data) as out:
+            for part in np.array_split(moons, 7):
+                out.add(part)
+            assert not (tmp_path / name).exists()
+        assert (tmp_path / name).read_bytes() == (tmp_path / f"once-{name}").read_bytes()
+    with pytest.raises(KeyError):
+        with nicest.Writer(tmp_path / "never.csv", data) as out:
+            out.add(moons)
+            raise KeyError
+    assert not (tmp_path / "never.csv").exists()
+    with pytest.raises(ValueError, match="closed"):
+        out.add(moons)
+    with pytest.raises(nicest.MismatchError, match="columns"), nicest.Writer(tmp_path / "w.csv", data) as out:
+        out.add(np.ones((2, 3)))
 
 
 @pytest.mark.parametrize("rows, error", [
