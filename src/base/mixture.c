@@ -18,6 +18,7 @@
 #include "base/memory.h"
 #include "base/parallel.h"
 #include "base/status.h"
+#include "base/values.h"
 
 static const double HALF_LOG_TWO_PI = 0.91893853320467274;
 
@@ -771,6 +772,30 @@ static void em_close(em *e)
     memory_leave(&e->memory);
 }
 
+/* Where rows have holes of their own, an iteration is dear: so much work, some seconds, is done. */
+static const double HOLE_WORK = 1e9;
+enum { FEWEST_ITERATIONS = 10 };
+
+/* What an iteration of one part costs for holes: patterns of them times d^3 / 3. Of patterns whose
+ * hashes are equal one counts: it is an estimate. */
+static nicest_status hole_work(const mixture_rows *rows, double *work)
+{
+    size_t n = rows->n, d = rows->d, patterns = 0;
+    OWNED double *hash = memory_new(n, sizeof *hash);
+    TRY(check_memory(hash));
+    for (size_t i = 0; i < n; i++) {
+        uint64_t bits = 0;
+        for (size_t j = 0; j < d; j++)
+            bits = (bits ^ isnan(rows->x[i * d + j])) * 0xbf58476d1ce4e5b9u + (bits >> 29);
+        hash[i] = (double)(bits >> 11);
+    }
+    values_sort(hash, n);
+    for (size_t i = 0; i < n; i++)
+        patterns += hash[i] != 0 && (i == 0 || hash[i] != hash[i - 1]);
+    *work = (double)patterns * (double)d * (double)d * (double)d / 3;
+    return NICEST_OK;
+}
+
 nicest_status mixture_fit(mixture **out, const mixture_rows *rows, const mixture_options *o,
                           double *mean_logp)
 {
@@ -784,9 +809,17 @@ nicest_status mixture_fit(mixture **out, const mixture_rows *rows, const mixture
     TRY(em_open(&e));
     double *best = memory_join(&e.memory, e.parts, (1 + e.d + 2 * e.size) * sizeof *best);
     TRY(check_memory(best));
-    best_start(&e, e.parts == 1 ? 1 : o->restarts ? o->restarts : 3, best);
-    double logp =
-        iterate(&e, o->iterations ? o->iterations : 200, o->tolerance > 0 ? o->tolerance : 1e-4);
+    int restarts = e.parts == 1 ? 1 : o->restarts ? o->restarts : 3;
+    int iterations = o->iterations ? o->iterations : 200;
+    double holes, most;
+    TRY(hole_work(rows, &holes));
+    most = HOLE_WORK / fmax(holes * (double)e.parts, 1);
+    if (!o->iterations && most < iterations) {
+        iterations = (int)fmax(most, FEWEST_ITERATIONS);
+        restarts = 1;
+    }
+    best_start(&e, restarts, best);
+    double logp = iterate(&e, iterations, o->tolerance > 0 ? o->tolerance : 1e-4);
     if (mean_logp)
         *mean_logp = logp;
     *out = memory_take(&e.m);
@@ -904,8 +937,14 @@ nicest_status mixture_choose(mixture **out, const mixture_rows *rows, const mixt
                              size_t most, double *held_out)
 {
     mixture_options trial = *o;
-    unsigned folds = o->folds ? (unsigned)o->folds : rows->n < FOLDS_BELOW ? FOLDS : 1;
+    double holes;
+    TRY(hole_work(rows, &holes));
+    double dear = holes * FEWEST_ITERATIONS / HOLE_WORK; /* of one part */
+    unsigned few = rows->n < FOLDS_BELOW && dear * FOLDS < 1 ? FOLDS : 1;
+    unsigned folds = o->folds ? (unsigned)o->folds : few;
     size_t best = 1, limit = rows->n / ROWS_A_PART < most ? rows->n / ROWS_A_PART : most;
+    if (dear > 0 && (double)limit * dear > 1)
+        limit = (size_t)fmax(1 / dear, 1);
     double highest = -HUGE_VAL;
     int worse = 0;
     OWNED double *space = memory_new(rows->n, (rows->d + 2) * sizeof *space);
