@@ -124,12 +124,12 @@ def call(program, *arguments):
 
 
 def judge(program, model, judged, folder, score):
-    """Figures of one score; None where the model does not have it (complexity of columns without levels)."""
+    """Figures of one score; None where the model does not have it."""
     command = [program, "outliers", str(model), str(judged), "--label", "y", "--score", score,
                "--false-alarms", str(RATE), "--json", "-q", "-o", str(folder / "decisions.csv")]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode != 0:
-        if score == "complexity" and "levels" in done.stderr:
+        if (score == "complexity" and "levels" in done.stderr) or "not calibrated for score" in done.stderr:
             return None
         sys.exit(f"{' '.join(command)}\n{done.stderr}")
     found = json.loads(done.stdout.strip().splitlines()[-1])
