@@ -106,6 +106,10 @@ static void a_few_copies_are_found(void **state)
     for (size_t i = 60; i < ROWS; i++)
         rows[i * COLUMNS] = rows[i % 60 * COLUMNS];
     assert_int_equal(groups_of(rows, ROWS, COLUMNS), 60);
+    for (size_t i = 0; i < ROWS; i++) /* whole numbers, of which few bits say all */
+        for (size_t j = 0; j < COLUMNS; j++)
+            rows[i * COLUMNS + j] = (double)(i % 60 * (2 * j + 1) % 64);
+    assert_int_equal(groups_of(rows, ROWS, COLUMNS), 60);
 }
 
 /* Flags, ages with a flag, and a single rounded column: their rows repeat by nature. */

@@ -48,7 +48,9 @@ static nicest_status half_distinct(const search *s, bool *found)
             continue;
         source_gather(s->data, s->index + s->sorted[i].place, 1, s->values);
         for (size_t j = 0; j < s->columns; j++) {
-            size_t bit = (size_t)(random_fold(0, s->values[j]) % bits);
+            /* folded twice: once leaves the low bits of small whole numbers zero */
+            uint64_t hash = random_fold(random_fold(0, s->values[j]), 1);
+            size_t bit = (size_t)(hash % bits);
             unsigned char *byte = seen + j * bytes + bit / 8, mask = (unsigned char)(1 << bit % 8);
             set[j] += !(*byte & mask);
             *byte |= mask;
