@@ -22,7 +22,12 @@ __all__ = ["Detection", "Model", "Verification", "Imputation", "Reason", "baseli
 
 @dataclasses.dataclass(frozen=True)
 class Verification:
-    """What :meth:`Model.verify` measured; `ok` says whether every bound holds."""
+    """What :meth:`Model.verify` measured; `ok` says whether every bound holds.
+
+    `marginal_gap` is the mean of \|log p of what is seen - log of the integral of the whole row's density\| over ten random patterns,
+    of models that take missing values. `spread_max` is the largest ratio, either way, of a column's standard deviation in samples to
+    that in `rows`, and `spread_column` where it is. NaN where not measured.
+    """
 
     ok: bool
     inverse_max: float
@@ -31,6 +36,9 @@ class Verification:
     gradient_max_error: float
     integral: float
     integral_reason: str
+    marginal_gap: float
+    spread_max: float
+    spread_column: int
 
 
 @dataclasses.dataclass(frozen=True)

@@ -167,6 +167,7 @@ def test_the_neighbours_of_log_p(model, moons):
     assert np.allclose(rows, moons, atol=1e-5) and np.allclose(logdet, -back, atol=1e-5)
     assert np.array_equal(model.sample(10, seed=3)[4:], model.sample(6, seed=3, first=4))
     proof = model.verify(moons)
+    assert 1 <= proof.spread_max < 1.25 and proof.spread_column in (0, 1) and np.isnan(proof.marginal_gap)
     assert proof.ok and abs(proof.integral - 1) < 0.01
     grid, box = model.density(width=40, height=30)
     assert grid.shape == (30, 40) and box.shape == (4,)
