@@ -24,8 +24,8 @@ __all__ = ["Detection", "Model", "Verification", "Imputation", "Reason", "baseli
 class Verification:
     """What :meth:`Model.verify` measured; `ok` says whether every bound holds.
 
-    `marginal_gap` is the mean of \|log p of what is seen - log of the integral of the whole row's density\| over ten random patterns,
-    of models that take missing values. `spread_max` is the largest ratio, either way, of a column's standard deviation in samples to
+    `marginal_gap` is of models that take missing values: over ten random patterns, how far log p of what is seen is on average
+    from the log of the integral of the whole row's density. `spread_max` is the largest ratio, either way, of a column's standard deviation in samples to
     that in `rows`, and `spread_column` where it is. NaN where not measured.
     """
 
