@@ -236,8 +236,8 @@ nicest_status nicest_detection_curve(const double *scores, const unsigned char *
     for (size_t k = 0; k <= c.count; k++) {
         found += k ? c.runs[k - 1].outliers : 0;
         false_alarms += k ? c.runs[k - 1].normals : 0;
-        recall[k] = found / c.outliers; /* 0 / 0: NaN */
-        alarms[k] = false_alarms / c.normals;
+        recall[k] = c.outliers > 0 ? found / c.outliers : NAN;
+        alarms[k] = c.normals > 0 ? false_alarms / c.normals : NAN;
         precision[k] = k ? found / (found + false_alarms) : 1;
     }
     *count = c.count + 1;

@@ -392,7 +392,7 @@ static double pattern_gap(gap_work *w, size_t number)
     size_t d = w->p->d, seen[2];
     double u[2], *first = w->x + number * d;
     random_stream stream = {w->p->seed, RANDOM_VERIFY, (uint32_t)(2 + number)};
-    random_uniform_double(stream, SIZE_MAX, u, 2);
+    random_uniform_double(stream, (UINT64_C(1) << 56) - 1, u, 2); /* a row that no sample is */
     for (size_t k = 0; k < 2; k++)
         seen[k] = (size_t)(u[k] * (double)d);
     for (size_t i = 0; i < w->chains * d; i++) {
