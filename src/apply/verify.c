@@ -511,7 +511,8 @@ static nicest_status measure_spread(const probe *p, nicest_verification *v)
         if (given || nicest_model_column_kind(p->model, j) == NICEST_CATEGORY || !(in_data > 0))
             continue;
         in_samples = column_deviation(drawn, n, d, j);
-        double ratio = fmax(in_samples / in_data, in_data / in_samples);
+        double shrunk = in_samples > 0 ? in_data / in_samples : HUGE_VAL;
+        double ratio = fmax(in_samples / in_data, shrunk);
         if (!(ratio <= v->spread_max)) {
             v->spread_max = ratio;
             v->spread_column = j;
