@@ -27,10 +27,17 @@ typedef struct row {
 } row;
 
 typedef struct curve {
-    run *runs;
+    run *runs;      /* [count] */
+    size_t *run_of; /* [rows] */
     size_t count;
     double outliers, normals;
+    memory_group memory;
 } curve;
+
+static void curve_close(curve *c)
+{
+    memory_leave(&c->memory);
+}
 
 /* ------------------------------------------------------------------ rows into runs */
 
@@ -42,9 +49,19 @@ static int by_row_score(const void *a, const void *b)
     return (x->number > y->number) - (x->number < y->number);
 }
 
-static nicest_status sort_rows(curve *c, const double *scores, const unsigned char *outlier,
-                               size_t n, size_t *run_of)
+static nicest_status curve_open(curve *c, const double *scores, const unsigned char *outlier,
+                                size_t n, const void *result)
 {
+    TRY(require(scores && outlier && result,
+                "scores, labels and a place for the result are needed"));
+    if (n == 0)
+        return fail(NICEST_E_DATA, "no rows to detect outliers in");
+    for (size_t i = 0; i < n; i++)
+        if (isnan(scores[i]))
+            return fail(NICEST_E_DATA, "row %zu has no score (NaN)", i + 1);
+    c->runs = memory_join(&c->memory, n, sizeof *c->runs);
+    c->run_of = memory_join(&c->memory, n, sizeof *c->run_of);
+    TRY(check_memory(!c->memory.lacking));
     OWNED_NEW(row *, rows, n);
     for (size_t i = 0; i < n; i++)
         rows[i] = (row){scores[i], i};
@@ -59,7 +76,7 @@ static nicest_status sort_rows(curve *c, const double *scores, const unsigned ch
         r->normals += !is_outlier;
         c->outliers += is_outlier;
         c->normals += !is_outlier;
-        run_of[rows[i].number] = c->count - 1;
+        c->run_of[rows[i].number] = c->count - 1;
     }
     return NICEST_OK;
 }
@@ -180,7 +197,7 @@ static nicest_status bootstrap_open(bootstrap *b, const curve *c, size_t n)
 
 /* Stratified: both kinds keep their numbers, so the prevalence is that of the data. */
 static nicest_status find_intervals(const curve *c, const unsigned char *outlier, size_t n,
-                                    const size_t *run_of, uint64_t seed, nicest_detection *d)
+                                    uint64_t seed, nicest_detection *d)
 {
     d->auroc_low = d->auroc_high = d->auprc_low = d->auprc_high = NAN;
     if (c->outliers == 0 || c->normals == 0)
@@ -190,7 +207,7 @@ static nicest_status find_intervals(const curve *c, const unsigned char *outlier
     if (status == NICEST_OK) {
         for (size_t i = 0; i < n; i++) {
             int kind = outlier[i] != 0;
-            b.run_of[kind][b.count[kind]++] = run_of[i];
+            b.run_of[kind][b.count[kind]++] = c->run_of[i];
         }
         for (size_t i = 0; i < b.repetitions; i++) {
             for (size_t r = 0; r < b.again.count; r++)
@@ -209,29 +226,12 @@ static nicest_status find_intervals(const curve *c, const unsigned char *outlier
 
 /* ------------------------------------------------------------------ all of it */
 
-static nicest_status check_scores(const double *scores, const unsigned char *outlier, size_t n,
-                                  const void *result)
-{
-    TRY(require(scores && outlier && result,
-                "scores, labels and a place for the result are needed"));
-    if (n == 0)
-        return fail(NICEST_E_DATA, "no rows to detect outliers in");
-    for (size_t i = 0; i < n; i++)
-        if (isnan(scores[i]))
-            return fail(NICEST_E_DATA, "row %zu has no score (NaN)", i + 1);
-    return NICEST_OK;
-}
-
 nicest_status nicest_detection_curve(const double *scores, const unsigned char *outlier, size_t n,
                                      double *recall, double *alarms, double *precision,
                                      size_t *count)
 {
-    TRY(check_scores(scores, outlier, n, recall && alarms && precision ? count : NULL));
-    OWNED run *runs = memory_new(n, sizeof *runs);
-    OWNED size_t *run_of = memory_new(n, sizeof *run_of);
-    TRY(check_memory(runs && run_of));
-    curve c = {.runs = runs};
-    TRY(sort_rows(&c, scores, outlier, n, run_of));
+    OWNED_BY(curve_close) curve c = {0};
+    TRY(curve_open(&c, scores, outlier, n, recall && alarms && precision ? count : NULL));
     double found = 0, false_alarms = 0;
     for (size_t k = 0; k <= c.count; k++) {
         found += k ? c.runs[k - 1].outliers : 0;
@@ -247,12 +247,8 @@ nicest_status nicest_detection_curve(const double *scores, const unsigned char *
 nicest_status nicest_detect(const double *scores, const unsigned char *outlier, size_t n,
                             double threshold, uint64_t seed, nicest_detection *result)
 {
-    TRY(check_scores(scores, outlier, n, result));
-    OWNED run *runs = memory_new(n, sizeof *runs);
-    OWNED size_t *run_of = memory_new(n, sizeof *run_of);
-    TRY(check_memory(runs && run_of));
-    curve c = {.runs = runs};
-    TRY(sort_rows(&c, scores, outlier, n, run_of));
+    OWNED_BY(curve_close) curve c = {0};
+    TRY(curve_open(&c, scores, outlier, n, result));
     nicest_detection d = {.auroc = area_roc(&c),
                           .auprc = average_precision(&c),
                           .prevalence = c.outliers / (double)n,
@@ -270,7 +266,7 @@ nicest_status nicest_detect(const double *scores, const unsigned char *outlier, 
         }
     }
     measure_at(&c, isnan(threshold) ? d.best_threshold : threshold, &d);
-    TRY(find_intervals(&c, outlier, n, run_of, seed, &d));
+    TRY(find_intervals(&c, outlier, n, seed, &d));
     *result = d;
     return NICEST_OK;
 }

@@ -125,7 +125,9 @@ nicest_status family_fit(const double *rows, size_t n, size_t d, uint64_t seed, 
                          .folds = 1,
                          .tolerance = 1e-3,
                          .threads = threads};
-    TRY(mixture_choose(&m, &(mixture_rows){work, NULL, n, d}, &o, MOST_FITTED, NULL));
+    const mixture_rows of = {work, NULL, n, d};
+    TRY(mixture_choose(&o.parts, &of, &o, MOST_FITTED, NULL));
+    TRY(mixture_fit(&m, &of, &o, NULL));
     double *made = memory_new(flat_size(d, m->parts), sizeof *made);
     TRY(check_memory(made));
     made[0] = (double)d;

@@ -89,11 +89,11 @@ static void triangle_to_part(const flow *f, flow *twin)
 static nicest_status masked_flow(flow **out, const flow *f, const char *end, const char *last)
 {
     const char *text = f->spec.text, *behind = strchr(strchr(text, '\n') + 1, '\n') + 1;
-    char *made = memory_format("%.*s%s%.*s%s", (int)(behind - text), text,
-                               f->spec.masked ? "" : "masked\n", (int)(end - behind), behind, last);
-    nicest_status status = made ? flow_new(out, made, 0) : fail_memory();
-    memory_free(made);
-    TRY(status);
+    OWNED char *made =
+        memory_format("%.*s%s%.*s%s", (int)(behind - text), text, f->spec.masked ? "" : "masked\n",
+                      (int)(end - behind), behind, last);
+    TRY(check_memory(made));
+    TRY(flow_new(out, made, 0));
     copy_tensors(*out, f);
     return flow_set_entry(*out, &f->entry);
 }
@@ -168,14 +168,11 @@ nicest_status margin_axis_open(margin_axis *a, const margin *m, size_t column, s
     }
     a->step = range / (double)(a->nodes ? a->nodes : 1);
     size_t count = a->atoms + a->nodes;
-    double *rows = memory_new(a->nodes, (all + 1) * sizeof *rows), *logdet = rows + a->nodes * all;
-    a->x = memory_new(count, 2 * sizeof *a->x);
+    OWNED double *rows = memory_new(a->nodes, (all + 1) * sizeof *rows);
+    TRY(check_memory(rows));
+    TRY_NEW(a->x, 2 * count);
+    double *logdet = rows + a->nodes * all;
     a->weight = a->x + count;
-    if (!rows || !a->x) {
-        memory_free(rows);
-        margin_axis_close(a);
-        return fail_memory();
-    }
     memcpy(a->x, e->table + e->place[column].table, states * sizeof *a->x);
     if (a->atoms > states)
         a->x[states] = HUGE_VAL;
@@ -191,7 +188,6 @@ nicest_status margin_axis_open(margin_axis *a, const margin *m, size_t column, s
         a->x[a->atoms + i] = rows[i * all + column];
         a->weight[a->atoms + i] = log(a->step) + logdet[i];
     }
-    memory_free(rows);
     return NICEST_OK;
 }
 
@@ -276,8 +272,7 @@ static nicest_status draw_own(marginal_work *w, bool chains)
     double *known = memory_join(&w->memory, AT_ONCE, all * sizeof *known);
     unsigned char *hidden = memory_join(&w->memory, AT_ONCE, all);
     flow_workspace *own = NULL;
-    if (w->memory.lacking)
-        return fail_memory();
+    TRY(check_memory(!w->memory.lacking));
     for (size_t i = 0; i < AT_ONCE * all; i++) /* chains want stored values */
         known[i] = chains && w->o->given ? w->o->given[i % all] : w->given[i % all];
     TRY(flow_workspace_new(&own, w->f, FLOW_SCORE, 0, w->o->threads, false));
@@ -358,12 +353,9 @@ static size_t place_on(const margin_axis *a, double x, double y)
 /* Half of the width that suits a normal: what has several peaks keeps them. y ascends. */
 static double smooth_width(const double *y, size_t n, size_t dimensions)
 {
-    double mean = 0, square = 0;
-    for (size_t i = 0; i < n; i++)
-        mean += y[i] / (double)n;
-    for (size_t i = 0; i < n; i++)
-        square += (y[i] - mean) * (y[i] - mean) / (double)n;
-    double middle = (y[3 * (n - 1) / 4] - y[(n - 1) / 4]) / 1.34, deviation = sqrt(square);
+    double mean, deviation;
+    values_moments(y, n, 1, &mean, &deviation);
+    double middle = (y[3 * (n - 1) / 4] - y[(n - 1) / 4]) / 1.34;
     double scale = middle > 0 ? fmin(middle, deviation) : deviation;
     return 0.53 * scale * pow((double)n, -1 / (4 + (double)dimensions));
 }
@@ -395,8 +387,7 @@ static nicest_status fill_table(marginal_work *w, const double width[2], double 
     const margin_axis *a = &w->axis[0], *b = &w->axis[1];
     size_t wide = a->atoms + a->nodes, high = two ? b->atoms + b->nodes : 1, n = w->samples;
     w->table = memory_join(&w->memory, wide * high + wide + high, sizeof *w->table);
-    if (w->memory.lacking)
-        return fail_memory();
+    TRY(check_memory(!w->memory.lacking));
     double *spare = w->table + wide * high;
     for (size_t i = 0; i < n; i++) {
         size_t x = place_on(a, w->x[i], w->y[i]);
@@ -547,8 +538,7 @@ static nicest_status run_marginal(marginal_work *w, nicest_marginal *out)
     w->rows = memory_join(&w->memory, AT_ONCE, all * sizeof *w->rows);
     w->more = memory_join(&w->memory, AT_ONCE, all * sizeof *w->more);
     w->logp = memory_join(&w->memory, AT_ONCE, sizeof *w->logp);
-    if (w->memory.lacking)
-        return fail_memory();
+    TRY(check_memory(!w->memory.lacking));
     TRY(settle_given(w));
     bool masks = w->whole || (w->m.masked && !w->f->entry.categories);
     bool conditioned = is_conditioned(w), chains = !masks && conditioned;
@@ -556,8 +546,7 @@ static nicest_status run_marginal(marginal_work *w, nicest_marginal *out)
     w->x = memory_join(&w->memory, count * w->samples, sizeof *w->x);
     w->y = memory_join(&w->memory, count * w->samples, sizeof *w->y);
     double *sorted = memory_join(&w->memory, w->samples, sizeof *sorted), width[2] = {0};
-    if (w->memory.lacking)
-        return fail_memory();
+    TRY(check_memory(!w->memory.lacking));
     TRY(draw_own(w, chains));
     for (size_t k = 0; k < count; k++) {
         size_t n = 0;
@@ -596,8 +585,8 @@ nicest_status nicest_density_columns(const nicest_model *model,
                                      const nicest_marginal_options *options,
                                      nicest_marginal *result)
 {
-    if (!model || !options || !result)
-        return fail(NICEST_E_ARGUMENT, "a marginal: a model, columns and room for the result");
+    TRY(require(model && options && result,
+                "a marginal: a model, columns and room for the result"));
     TRY(check_marginal(model, options));
     nicest_marginal made = {.cells = {0, 0}};
     marginal_work w = {.o = options, .model = model, .f = model_flow_const(model)};

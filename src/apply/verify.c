@@ -394,10 +394,10 @@ static double pattern_gap(gap_work *w, size_t number)
     random_stream stream = {w->p->seed, RANDOM_VERIFY, (uint32_t)(2 + number)};
     random_uniform_double(stream, (UINT64_C(1) << 56) - 1, u, 2); /* a row that no sample is */
     for (size_t k = 0; k < 2; k++)
-        seen[k] = (size_t)(u[k] * (double)d);
+        seen[k] = (size_t)(u[number % 2 ? k : 0] * (double)d);
     for (size_t i = 0; i < w->chains * d; i++) {
         size_t j = i % d;
-        bool known = j == seen[0] || (number % 2 && j == seen[1]) || e->column[j].given > 0;
+        bool known = j == seen[0] || j == seen[1] || e->column[j].given > 0;
         w->row[i] = known ? first[j] : NAN;
     }
     flow_run(
@@ -405,8 +405,7 @@ static double pattern_gap(gap_work *w, size_t number)
         &(flow_job){.input = FLOW_CONTINUOUS, .rows = w->chains, .values = w->row, .logp = w->now});
     memset(w->ratio, 0, w->chains * sizeof *w->ratio);
     for (size_t j = 0; j < d; j++)
-        if (isnan(w->row[j]) && e->column[j].role != ENTRY_FOLLOWS && j != seen[0] &&
-            !(number % 2 && j == seen[1]))
+        if (isnan(w->row[j]) && e->column[j].role != ENTRY_FOLLOWS && j != seen[0] && j != seen[1])
             grow_pattern(w, j, stream);
     double mean = 0;
     for (size_t c = 0; c < w->chains; c++)
@@ -422,8 +421,7 @@ static nicest_status open_gap(gap_work *w)
     w->axis = memory_join(&w->memory, d, sizeof *w->axis);
     w->x = memory_join(&w->memory, GAP_SAMPLES, 2 * d * sizeof *w->x);
     double *sorted = memory_join(&w->memory, GAP_SAMPLES, sizeof *sorted);
-    if (w->memory.lacking)
-        return fail_memory();
+    TRY(check_memory(!w->memory.lacking));
     w->y = w->x + GAP_SAMPLES * d;
     for (size_t i = 0; i < GAP_SAMPLES; i++) /* given columns are those of the rows at hand */
         memcpy(w->y + i * d, w->p->x + i % w->p->rows * d, d * sizeof *w->y);
@@ -446,8 +444,7 @@ static nicest_status open_gap(gap_work *w)
     }
     w->row = memory_join(&w->memory, w->chains, (d + 2) * sizeof *w->row);
     w->rows = memory_join(&w->memory, w->chains * most, (d + 1) * sizeof *w->rows);
-    if (w->memory.lacking)
-        return fail_memory();
+    TRY(check_memory(!w->memory.lacking));
     w->now = w->row + w->chains * d;
     w->ratio = w->now + w->chains;
     w->logp = w->rows + w->chains * most * d;
@@ -475,21 +472,6 @@ static nicest_status measure_gap(const probe *p, int threads, nicest_verificatio
 
 /* ------------------------------------------------------------------ spread */
 
-/* Standard deviation of column j of rows[n, d], NaN left out. */
-static double column_deviation(const double *rows, size_t n, size_t d, size_t j)
-{
-    double mean = 0, square = 0;
-    size_t count = 0;
-    for (size_t i = 0; i < n; i++) {
-        double off = rows[i * d + j] - mean;
-        if (!isfinite(off))
-            continue;
-        mean += off / (double)++count;
-        square += off * (rows[i * d + j] - mean);
-    }
-    return sqrt(square / (double)(count ? count : 1));
-}
-
 /* Samples beside data: of numbers, the column whose deviation is furthest off. */
 static nicest_status measure_spread(const probe *p, nicest_verification *v)
 {
@@ -499,18 +481,21 @@ static nicest_status measure_spread(const probe *p, nicest_verification *v)
     n = n < most ? n : most;
     if (n < 2)
         return NICEST_OK;
-    double *rows = memory_new(n, 2 * d * sizeof *rows), *drawn = rows + n * d;
-    nicest_status status = rows ? NICEST_OK : fail_memory();
-    for (size_t i = 0; status == NICEST_OK && i < n; i++)
-        status = nicest_data_read(p->data, spread(i, n, total), 1, rows + i * d);
-    if (status == NICEST_OK)
-        status = nicest_sample_given(p->workspace, rows, n, p->seed, 0, 1, drawn);
-    for (size_t j = 0; status == NICEST_OK && j < d; j++) {
-        double in_data = column_deviation(rows, n, d, j), in_samples;
+    OWNED double *rows = memory_new(n, 2 * d * sizeof *rows);
+    TRY(check_memory(rows));
+    double *drawn = rows + n * d;
+    for (size_t i = 0; i < n; i++)
+        TRY(nicest_data_read(p->data, spread(i, n, total), 1, rows + i * d));
+    TRY(nicest_sample_given(p->workspace, rows, n, p->seed, 0, 1, drawn));
+    for (size_t i = 0; i < 2 * n * d; i++) /* what is infinite has no deviation */
+        rows[i] = isinf(rows[i]) ? NAN : rows[i];
+    for (size_t j = 0; j < d; j++) {
+        double mean, in_data, in_samples;
+        values_moments(rows + j, n, d, &mean, &in_data);
+        values_moments(drawn + j, n, d, &mean, &in_samples);
         bool given = model_flow_const(p->model)->entry.column[j].given > 0;
         if (given || nicest_model_column_kind(p->model, j) == NICEST_CATEGORY || !(in_data > 0))
             continue;
-        in_samples = column_deviation(drawn, n, d, j);
         double shrunk = in_samples > 0 ? in_data / in_samples : HUGE_VAL;
         double ratio = fmax(in_samples / in_data, shrunk);
         if (!(ratio <= v->spread_max)) {
@@ -518,8 +503,7 @@ static nicest_status measure_spread(const probe *p, nicest_verification *v)
             v->spread_column = j;
         }
     }
-    memory_free(rows);
-    return status;
+    return NICEST_OK;
 }
 
 static nicest_status measure(probe *p, int threads, nicest_verification *v)

@@ -61,12 +61,13 @@ typedef struct sight {
     double *row;           /* [BATCH, d] stored values */
     double *scratch;       /* [threads, TOGETHER, kept + 2 d] */
     double *seen[VIEWS_COUNT]; /* [BATCH] each but VIEW_LOGP; 0 of a mixture that is not kept */
-    mixture *mixture;          /* of standardised columns; NULL */
+    mixture *mixture;          /* of squeezed columns; NULL */
     mixture_view *view;
     bool holes; /* rows with missing values have distances */
     bool own;   /* the rows are the kept ones, from number `first` on: each but itself */
     bool squeezed;
     size_t first;
+    memory_group memory;
 } sight;
 
 /* A stored value as distances see it: what is missing is in the middle, and a word of its own.
@@ -111,14 +112,14 @@ static nicest_status sight_open(sight *s, const nicest_model *model, int threads
                      model_flow_const(model)->spec.masked || model_flow_const(model)->entry.mixed};
     const double *rows = model_array(model, ARRAY_ROWS, &count);
     s->kept = rows ? count / s->d : 0;
-    bool got = true;
+    size_t look = TOGETHER * (s->kept + 2 * s->d) * sizeof(double);
     for (int i = 0; i < 2; i++)
-        got = (s->column[i] = memory_new(s->d, s->kept * sizeof(double))) && got;
+        s->column[i] = memory_join(&s->memory, s->d, s->kept * sizeof(double));
     for (int v = VIEW_COLUMNS; v < VIEWS_COUNT; v++)
-        got = (s->seen[v] = memory_new(BATCH, sizeof(double))) && got;
-    s->row = memory_new(BATCH, s->d * sizeof(double));
-    s->scratch = memory_new((size_t)threads, TOGETHER * (s->kept + 2 * s->d) * sizeof(double));
-    TRY(check_memory(got && s->row && s->scratch));
+        s->seen[v] = memory_join(&s->memory, BATCH, sizeof(double));
+    s->row = memory_join(&s->memory, BATCH, s->d * sizeof(double));
+    s->scratch = memory_join(&s->memory, (size_t)threads, look);
+    TRY(check_memory(!s->memory.lacking));
     TRY(open_mixture(s, model));
     bool finite = true; /* a file's numbers may be anything */
     for (size_t i = 0; i < s->kept; i++)
@@ -134,14 +135,9 @@ static nicest_status sight_open(sight *s, const nicest_model *model, int threads
 
 static void sight_close(sight *s)
 {
-    for (int i = 0; i < 2; i++)
-        memory_free(s->column[i]);
-    for (int v = 0; v < VIEWS_COUNT; v++)
-        memory_free(s->seen[v]);
-    memory_free(s->row);
-    memory_free(s->scratch);
     mixture_view_free(s->view);
     mixture_free(s->mixture);
+    memory_leave(&s->memory);
 }
 
 /* Squared distances of x to n values join `square`; how many more of them are below x than above.
@@ -292,26 +288,14 @@ static double surprisal(const double *sorted, size_t n, double value)
 static nicest_status keep_measure(nicest_model *model, const double *rows, size_t n)
 {
     size_t d = nicest_model_columns(model);
-    double *measure = memory_new(d, 2 * sizeof *measure);
-    TRY(check_memory(measure));
+    OWNED_NEW(double *, measure, 2 * d);
     for (size_t j = 0; j < d; j++) {
-        double sum = 0, square = 0, seen = 0;
-        for (size_t i = 0; i < n; i++)
-            if (!isnan(rows[i * d + j])) {
-                sum += rows[i * d + j];
-                seen++;
-            }
-        double mean = measure[j] = seen > 0 ? sum / seen : 0;
-        for (size_t i = 0; i < n; i++)
-            if (!isnan(rows[i * d + j]))
-                square += (rows[i * d + j] - mean) * (rows[i * d + j] - mean);
+        double deviation;
+        values_moments(rows + j, n, d, &measure[j], &deviation);
         if (!nicest_model_column_words(model, j, NULL))
-            measure[d + j] =
-                fmax(seen > 0 ? sqrt(square / seen) : 0, baselines_least_deviation(model, j, mean));
+            measure[d + j] = fmax(deviation, baselines_least_deviation(model, j, measure[j]));
     }
-    nicest_status status = model_set_array(model, ARRAY_MEASURE, measure, 2 * d);
-    memory_free(measure);
-    return status;
+    return model_set_array(model, ARRAY_MEASURE, measure, 2 * d);
 }
 
 /* Rows of `train`, none twice, as the array of the model; data of their own. */
@@ -372,13 +356,9 @@ static nicest_status keep_mixture(nicest_model *model, const sight *s, const dou
                          .iterations = 60,
                          .folds = 1};
     double most = fmin(fmax(MIXTURE_WORK / ((double)n * (double)(d * d)), 1), MIXTURE_PARTS);
-    nicest_status status = mixture_choose(&found, &rows, &o, (size_t)most, NULL);
-    if (status == NICEST_OK) {
-        o.parts = found->parts;
-        mixture_free(found);
-        found = NULL;
+    nicest_status status = mixture_choose(&o.parts, &rows, &o, (size_t)most, NULL);
+    if (status == NICEST_OK)
         status = mixture_cross_fit(&found, &rows, &o, surprise);
-    }
     if (status == NICEST_OK)
         status = model_set_array(model, ARRAY_MIXTURE, found->part,
                                  found->parts * mixture_part_size(d, false));
@@ -404,7 +384,7 @@ nicest_status views_fit(nicest_model *model, const nicest_data *train, uint64_t 
     if (status != NICEST_OK)
         goto done;
     ranks = memory_new(n, VIEWS_COUNT * sizeof *ranks);
-    TRY_TO(ranks ? NICEST_OK : fail_memory());
+    TRY_TO(check_memory(ranks));
     TRY_TO(nicest_score_data(model, kept, seed, threads, ranks));
     TRY_TO(look_at_all(&s, model, NULL, threads, ranks));
     surprise = ranks + VIEW_MIXTURE * n; /* which no row had yet: there was no mixture */

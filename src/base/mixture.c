@@ -776,24 +776,19 @@ static void em_close(em *e)
 static const double HOLE_WORK = 1e9;
 enum { FEWEST_ITERATIONS = 10 };
 
-/* What an iteration of one part costs for holes: patterns of them times d^3 / 3. Of patterns whose
- * hashes are equal one counts: it is an estimate. */
-static nicest_status hole_work(const mixture_rows *rows, double *work)
+/* What an iteration of one part costs for holes: patterns of them times d^3 / 3. */
+static double hole_work(const em *e)
 {
-    size_t n = rows->n, d = rows->d, patterns = 0;
-    OWNED double *hash = memory_new(n, sizeof *hash);
-    TRY(check_memory(hash));
-    for (size_t i = 0; i < n; i++) {
-        uint64_t bits = 0;
+    size_t patterns = 0, d = e->d;
+    for (size_t b = 0; b < e->blocks && e->block[b].pattern; b++) {
+        const patterned now = {e->block[b].pattern, 0, d};
+        const patterned before = {b ? e->block[b - 1].pattern : now.row, 0, d};
+        bool holes = false;
         for (size_t j = 0; j < d; j++)
-            bits = (bits ^ isnan(rows->x[i * d + j])) * 0xbf58476d1ce4e5b9u + (bits >> 29);
-        hash[i] = (double)(bits >> 11);
+            holes = holes || isnan(now.row[j]);
+        patterns += holes && (b == 0 || compare_patterns(&before, &now) != 0);
     }
-    values_sort(hash, n);
-    for (size_t i = 0; i < n; i++)
-        patterns += hash[i] != 0 && (i == 0 || hash[i] != hash[i - 1]);
-    *work = (double)patterns * (double)d * (double)d * (double)d / 3;
-    return NICEST_OK;
+    return (double)patterns * (double)d * (double)d * (double)d / 3;
 }
 
 nicest_status mixture_fit(mixture **out, const mixture_rows *rows, const mixture_options *o,
@@ -811,9 +806,7 @@ nicest_status mixture_fit(mixture **out, const mixture_rows *rows, const mixture
     TRY(check_memory(best));
     int restarts = e.parts == 1 ? 1 : o->restarts ? o->restarts : 3;
     int iterations = o->iterations ? o->iterations : 200;
-    double holes, most;
-    TRY(hole_work(rows, &holes));
-    most = HOLE_WORK / fmax(holes * (double)e.parts, 1);
+    double most = HOLE_WORK / fmax(hole_work(&e) * (double)e.parts, 1);
     if (!o->iterations && most < iterations) {
         iterations = (int)fmax(most, FEWEST_ITERATIONS);
         restarts = 1;
@@ -858,115 +851,120 @@ static size_t take_fold(const mixture_rows *rows, uint64_t seed, unsigned fold, 
     return n;
 }
 
-/* A mixture of the rows outside a fold, and the log density of those inside, logp[their number].
- * *out is NULL where no row or no value of a column is left: such a fold says nothing. */
-static nicest_status fit_outside(mixture **out, const mixture_rows *rows, const mixture_options *o,
-                                 unsigned fold, double *space, double *logp)
+/* The rows of a fold beside a mixture of the others. */
+typedef struct fold_fit {
+    mixture *others; /* NULL where no row or no value of a column is left: the fold says nothing */
+    size_t inside;
+    double *x, *weight, *logp; /* [inside] of the rows of the fold; with room for all rows */
+    memory_group memory;
+} fold_fit;
+
+static nicest_status fold_open(fold_fit *f, const mixture_rows *rows)
 {
-    size_t d = rows->d;
-    double *x = space, *weight = x + rows->n * d;
-    mixture_view *v = NULL;
-    *out = NULL;
-    size_t n = take_fold(rows, o->seed, fold, false, x, weight);
-    nicest_status status =
-        n > 0 ? mixture_fit(out, &(mixture_rows){x, weight, n, d}, o, NULL) : NICEST_OK;
-    if (n == 0 || status == NICEST_E_DATA)
-        return NICEST_OK;
-    TRY(status);
-    status = mixture_view_new(&v, *out, true);
-    n = take_fold(rows, o->seed, fold, true, x, weight);
-    if (status == NICEST_OK)
-        mixture_evaluate(v, x, n, logp, NULL);
-    mixture_view_free(v);
-    return status;
+    f->x = memory_join(&f->memory, rows->n, rows->d * sizeof *f->x);
+    f->weight = memory_join(&f->memory, rows->n, sizeof *f->weight);
+    f->logp = memory_join(&f->memory, rows->n, sizeof *f->logp);
+    return check_memory(!f->memory.lacking);
 }
 
-/* Adds to *sum the log density of the rows of a fold under a mixture of the others. */
-static nicest_status judge_fold(const mixture_rows *rows, const mixture_options *o, unsigned fold,
-                                double *space, double *sum, double *total)
+static void fold_close(fold_fit *f)
 {
-    double *weight = space + rows->n * rows->d, *logp = weight + rows->n;
-    mixture *m;
-    nicest_status status = fit_outside(&m, rows, o, fold, space, logp);
-    size_t n = m ? take_fold(rows, o->seed, fold, true, space, weight) : 0;
-    for (size_t i = 0; status == NICEST_OK && i < n; i++) {
-        *sum += weight[i] * logp[i];
-        *total += weight[i];
-    }
-    mixture_free(m);
-    return status;
+    mixture_free(f->others);
+    memory_leave(&f->memory);
+}
+
+static nicest_status fit_outside(fold_fit *f, const mixture_rows *rows, const mixture_options *o,
+                                 unsigned fold)
+{
+    mixture_view *v = NULL;
+    mixture_free(memory_take(&f->others));
+    size_t n = take_fold(rows, o->seed, fold, false, f->x, f->weight);
+    const mixture_rows others = {f->x, f->weight, n, rows->d};
+    nicest_status status = n > 0 ? mixture_fit(&f->others, &others, o, NULL) : NICEST_E_DATA;
+    f->inside = 0;
+    if (status == NICEST_E_DATA)
+        return NICEST_OK;
+    TRY(status);
+    TRY(mixture_view_new(&v, f->others, true));
+    f->inside = take_fold(rows, o->seed, fold, true, f->x, f->weight);
+    mixture_evaluate(v, f->x, f->inside, f->logp, NULL);
+    mixture_view_free(v);
+    return NICEST_OK;
 }
 
 nicest_status mixture_cross_fit(mixture **out, const mixture_rows *rows, const mixture_options *o,
                                 double *logp)
 {
     size_t d = rows->d, size = mixture_part_size(d, o->diagonal), count = 0;
-    double *space = memory_new(rows->n, (d + 2) * sizeof *space), *inside;
-    mixture *of_fold = NULL;
-    *out = NULL;
-    nicest_status status = check_memory(space);
-    if (status == NICEST_OK)
-        status = mixture_new(out, d, FOLDS * (o->parts ? o->parts : 1), o->diagonal);
-    inside = space ? space + rows->n * (d + 1) : NULL;
-    for (unsigned fold = 0; status == NICEST_OK && fold < FOLDS; fold++) {
-        status = fit_outside(&of_fold, rows, o, fold, space, inside);
-        for (size_t i = 0, at = 0; status == NICEST_OK && i < rows->n; i++)
+    size_t parts = o->parts ? o->parts : 1;
+    OWNED_BY(fold_close) fold_fit f = {0};
+    OWNED_BY(mixture_drop) mixture *all = NULL;
+    TRY(fold_open(&f, rows));
+    TRY(mixture_new(&all, d, FOLDS * parts, o->diagonal));
+    for (unsigned fold = 0; fold < FOLDS; fold++) {
+        TRY(fit_outside(&f, rows, o, fold));
+        for (size_t i = 0, at = 0; i < rows->n; i++)
             if (fold_of(rows->x + i * d, d, o->seed) == fold)
-                logp[i] = of_fold ? inside[at++] : -HUGE_VAL;
-        if (of_fold && status == NICEST_OK)
-            memcpy(part_at(*out, of_fold->parts * count++), of_fold->part,
-                   of_fold->parts * size * sizeof(double));
-        mixture_free(of_fold);
-        of_fold = NULL;
+                logp[i] = f.others ? f.logp[at++] : -HUGE_VAL;
+        if (f.others)
+            memcpy(part_at(all, parts * count++), f.others->part, parts * size * sizeof(double));
     }
-    memory_free(space);
-    if (status == NICEST_OK && !count)
-        status = fail(NICEST_E_DATA, "no fold of the rows can be fitted without the others");
-    if (status != NICEST_OK) {
-        mixture_free(*out);
-        *out = NULL;
-        return status;
-    }
-    (*out)->parts = (*out)->parts / FOLDS * count;
-    for (size_t k = 0; k < (*out)->parts; k++)
-        part_at(*out, k)[0] -= log((double)count);
+    if (!count)
+        return fail(NICEST_E_DATA, "no fold of the rows can be fitted without the others");
+    all->parts = parts * count;
+    for (size_t k = 0; k < all->parts; k++)
+        part_at(all, k)[0] -= log((double)count);
+    *out = memory_take(&all);
     return NICEST_OK;
 }
 
-nicest_status mixture_choose(mixture **out, const mixture_rows *rows, const mixture_options *o,
+/* hole_work of rows; refuses what not even one part can be fitted to. */
+static nicest_status look_at_holes(const mixture_rows *rows, double *work)
+{
+    OWNED_BY(em_close) em e = {.rows = rows, .d = rows->d};
+    TRY(place_rows(&e));
+    *work = hole_work(&e);
+    return NICEST_OK;
+}
+
+nicest_status mixture_choose(size_t *parts, const mixture_rows *rows, const mixture_options *o,
                              size_t most, double *held_out)
 {
     mixture_options trial = *o;
-    double holes;
-    TRY(hole_work(rows, &holes));
-    double dear = holes * FEWEST_ITERATIONS / HOLE_WORK; /* of one part */
+    double dear;
+    TRY(look_at_holes(rows, &dear));
+    dear *= FEWEST_ITERATIONS / HOLE_WORK; /* of one part */
     unsigned few = rows->n < FOLDS_BELOW && dear * FOLDS < 1 ? FOLDS : 1;
     unsigned folds = o->folds ? (unsigned)o->folds : few;
-    size_t best = 1, limit = rows->n / ROWS_A_PART < most ? rows->n / ROWS_A_PART : most;
+    size_t limit = rows->n / ROWS_A_PART < most ? rows->n / ROWS_A_PART : most;
     if (dear > 0 && (double)limit * dear > 1)
         limit = (size_t)fmax(1 / dear, 1);
     double highest = -HUGE_VAL;
     int worse = 0;
-    OWNED double *space = memory_new(rows->n, (rows->d + 2) * sizeof *space);
-    TRY(check_memory(space));
-    for (size_t parts = 1, step = 1; worse < 2;) {
+    OWNED_BY(fold_close) fold_fit f = {0};
+    TRY(fold_open(&f, rows));
+    *parts = trial.parts = 1;
+    for (size_t step = 1; worse < 2;) {
         double sum = 0, total = 0;
-        trial.parts = parts;
-        for (unsigned fold = 0; fold < folds; fold++)
-            TRY(judge_fold(rows, &trial, fold, space, &sum, &total));
+        for (unsigned fold = 0; fold < folds; fold++) {
+            TRY(fit_outside(&f, rows, &trial, fold));
+            for (size_t i = 0; i < f.inside; i++) {
+                sum += f.weight[i] * f.logp[i];
+                total += f.weight[i];
+            }
+        }
         double mean = total > 0 ? sum / total : -HUGE_VAL;
         bool better = mean > highest;
         worse = better ? 0 : worse + 1;
-        best = better ? parts : best;
+        *parts = better ? trial.parts : *parts;
         highest = better ? mean : highest;
-        step = parts >= 4 && parts % (4 * step) == 0 ? 2 * step : step; /* 1 2 3 4 6 8 12 16 24 */
-        parts += step;
-        if (parts > limit)
+        size_t now = trial.parts;
+        step = now >= 4 && now % (4 * step) == 0 ? 2 * step : step; /* 1 2 3 4 6 8 12 16 24 */
+        trial.parts += step;
+        if (trial.parts > limit)
             break;
     }
-    memory_drop(&space); /* before the last fit takes its own */
-    trial.parts = best;
     if (held_out)
         *held_out = highest;
-    return mixture_fit(out, rows, &trial, NULL);
+    return NICEST_OK;
 }

@@ -64,11 +64,11 @@ typedef struct mixture_options {
  * rows once more (each pattern of holes rounded up to 8 rows) and n numbers. */
 nicest_status mixture_fit(mixture **out, const mixture_rows *rows, const mixture_options *o,
                           double *mean_logp);
-/* The same with the number of parts out of 1, 2, 3, 4, 6, 8, 12, 16, ... (at most `most`, and ten
- * rows a part) under which held-out rows are likeliest, each fold under a mixture of the others.
- * Equal rows are in the same fold. It ends after two numbers that are no better. *held_out (may be
- * NULL) is the mean log density of held-out rows. */
-nicest_status mixture_choose(mixture **out, const mixture_rows *rows, const mixture_options *o,
+/* The number of parts, of 1, 2, 3, 4, 6, 8, 12, 16, ... (at most `most`, and ten rows a part),
+ * under which held-out rows are likeliest, each fold under a mixture of the others. Equal rows are
+ * in the same fold. It ends after two numbers that are no better. *held_out (may be NULL) is the
+ * mean log density of held-out rows. Errors and memory as of mixture_fit. */
+nicest_status mixture_choose(size_t *parts, const mixture_rows *rows, const mixture_options *o,
                              size_t most, double *held_out);
 /* Five mixtures of o->parts, each fitted to the rows outside one fold, as one of up to five times
  * the parts. logp[n] is the log density of each row under the one that it was left out of. */

@@ -123,7 +123,6 @@ static nicest_status choose_parts(const trainer *t, nicest_data *rows, const cha
     size_t n = nicest_data_rows(rows), d = t->recipe.values;
     double work = (double)n * (double)d * (double)d;
     trainer *contest = NULL;
-    mixture *found = NULL;
     *parts = 0;
     if (d > MOST_MIXTURE_COLUMNS || work > MOST_EM_WORK || n < FEWEST_ROWS)
         return NICEST_OK;
@@ -143,11 +142,8 @@ static nicest_status choose_parts(const trainer *t, nicest_data *rows, const cha
         mixture_options o = {.seed = t->options.seed, .threads = t->options.threads, .restarts = 1};
         double times = fmin(fmax(t->recipe.seconds / EM_SECONDS, 1), 8);
         double most = fmin(fmax(times * EM_WORK / work, 4), MOST_PARTS);
-        status = mixture_choose(&found, &some, &o, (size_t)most, NULL);
+        status = mixture_choose(parts, &some, &o, (size_t)most, NULL);
     }
-    if (status == NICEST_OK)
-        *parts = found->parts;
-    mixture_free(found);
     memory_free(latent);
     nicest_trainer_free(contest);
     return status == NICEST_E_DATA ? NICEST_OK : status;
