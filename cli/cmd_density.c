@@ -42,13 +42,10 @@ static const option DENSITY_OPTIONS[] = {
 static size_t column_named(const nicest_model *model, const char *text, size_t length)
 {
     char *end;
-    size_t d = nicest_model_columns(model);
-    for (size_t j = 0; j < d; j++) {
-        const char *name = nicest_model_column_name(model, j);
-        if (strlen(name) == length && !strncmp(name, text, length))
-            return j;
-    }
+    size_t d = nicest_model_columns(model), named = model_column(model, text, length);
     unsigned long number = strtoul(text, &end, 10);
+    if (named != SIZE_MAX)
+        return named;
     return end == text + length && *text >= '0' && *text <= '9' && number >= 1 && number <= d
                ? number - 1
                : SIZE_MAX;

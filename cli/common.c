@@ -257,6 +257,16 @@ static double value_of_text(const nicest_model *model, size_t column, const char
     return value;
 }
 
+size_t model_column(const nicest_model *model, const char *name, size_t length)
+{
+    for (size_t j = 0; j < nicest_model_columns(model); j++) {
+        const char *own = nicest_model_column_name(model, j);
+        if (strlen(own) == length && !memcmp(own, name, length))
+            return j;
+    }
+    return SIZE_MAX;
+}
+
 double *read_given(const nicest_model *model, const char *given, const char *who)
 {
     size_t d = nicest_model_columns(model);
@@ -269,16 +279,14 @@ double *read_given(const nicest_model *model, const char *given, const char *who
         row[j] = NAN;
     while (next) {
         char *item = next, *equals = strchr(item, '=');
-        size_t j = 0;
         next = strchr(item, ',');
         if (next)
             *next++ = 0;
         if (!equals)
             refuse(STATUS_USAGE, "%s: --given '%s': expected COLUMN=VALUE", who, item);
         *equals = 0;
-        while (j < d && strcmp(nicest_model_column_name(model, j), item))
-            j++;
-        if (j == d)
+        size_t j = model_column(model, item, strlen(item));
+        if (j == SIZE_MAX)
             refuse(STATUS_USAGE, "%s: --given: the model has no column '%s'", who, item);
         row[j] = value_of_text(model, j, equals + 1, who);
     }

@@ -42,6 +42,8 @@ double *score_rows(const shared_settings *shared, const nicest_model *model,
 /* Samples [n, columns] of a model, as stored rows; given[columns] may be NULL. */
 double *sample_rows(const shared_settings *shared, const nicest_model *model, const double *given,
                     size_t n, double temperature);
+/* The column whose name is name[length]; SIZE_MAX where there is none. */
+size_t model_column(const nicest_model *model, const char *name, size_t length);
 /* One row with the values of --given, "COLUMN=VALUE,...", and NaN elsewhere; NULL where nothing is
  * given. `who` is the command. */
 double *read_given(const nicest_model *model, const char *given, const char *who);

@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "apply/cut.h"
 #include "base/gaussian.h"
 #include "base/memory.h"
 #include "base/status.h"
