@@ -147,21 +147,6 @@ static void train_defaults(void *settings)
 
 /* ------------------------------------------------------------------ before the work */
 
-static char *read_text_file(const char *path)
-{
-    enum { MOST = 1 << 20 };
-    FILE *file = fopen(path, "rb");
-    if (!file)
-        refuse(STATUS_FAILED, "%s: cannot be read", path);
-    char *text = block_new(MOST + 1, 1);
-    size_t size = fread(text, 1, MOST, file);
-    bool whole = size < MOST && !ferror(file);
-    fclose(file);
-    if (!whole || strlen(text) != size)
-        refuse(STATUS_FAILED, "%s: is not a text of less than 1 MiB", path);
-    return text;
-}
-
 static void complete_options(train_settings *s)
 {
     s->options.seed = s->shared.seed;
@@ -173,8 +158,19 @@ static void complete_options(train_settings *s)
     s->options.checkpoint_steps = s->every.steps;
     s->options.checkpoint_epochs = s->every.epochs;
     s->options.checkpoint_seconds = s->every.seconds;
-    if (s->spec_file)
-        s->options.spec = read_text_file(s->spec_file);
+    if (s->spec_file) {
+        enum { MOST = 1 << 20 };
+        FILE *file = fopen(s->spec_file, "rb");
+        if (!file)
+            refuse(STATUS_FAILED, "%s: cannot be read", s->spec_file);
+        char *text = block_new(MOST + 1, 1);
+        size_t size = fread(text, 1, MOST, file);
+        bool whole = size < MOST && !ferror(file);
+        fclose(file);
+        if (!whole || strlen(text) != size)
+            refuse(STATUS_FAILED, "%s: is not a text of less than 1 MiB", s->spec_file);
+        s->options.spec = text;
+    }
 }
 
 static void check_train(const train_settings *s)

@@ -421,19 +421,6 @@ static void abandon_open_file(void)
     nicest_writer_abandon(open_file);
 }
 
-static void open_table_file(table *t)
-{
-    static bool watched;
-    polite_begin();
-    if (!strcmp(t->path, "-"))
-        fflush(stdout); /* the library writes to the same place */
-    if (!watched && atexit(abandon_open_file))
-        refuse(STATUS_FAILED, "out of memory");
-    watched = true;
-    need(nicest_writer_open(&t->writer, t->path, t->like));
-    open_file = t->writer;
-}
-
 table table_beside(const char *path, const char *const *names, size_t columns, nicest_data *kept,
                    const char *words_name, const char *const *words)
 {
@@ -460,7 +447,15 @@ table table_beside(const char *path, const char *const *names, size_t columns, n
     } else {
         t.values = block_new(TABLE_BATCH * columns, sizeof *t.values);
         t.like = batch_data(&t, 0, 0);
-        open_table_file(&t);
+        static bool watched;
+        polite_begin();
+        if (!strcmp(t.path, "-"))
+            fflush(stdout); /* the library writes to the same place */
+        if (!watched && atexit(abandon_open_file))
+            refuse(STATUS_FAILED, "out of memory");
+        watched = true;
+        need(nicest_writer_open(&t.writer, t.path, t.like));
+        open_file = t.writer;
     }
     return t;
 }
@@ -478,45 +473,36 @@ static void write_batch(table *t)
     t->waiting = 0;
 }
 
-/* A list a column, words last. */
-static void list_table_rows(table *t, const double *rows, size_t count)
-{
-    for (size_t i = 0; i < count; i++) {
-        for (size_t j = 0; j < t->columns; j++)
-            json_array_append_new(json_array_get(t->lists, j),
-                                  json_figure(rows[i * t->columns + j]));
-        if (t->words)
-            json_array_append_new(json_array_get(t->lists, t->columns),
-                                  json_words(t->words[t->rows - count + i]));
-    }
-}
-
-static void print_rows(const table *t, const double *rows, size_t count)
-{
-    for (size_t i = 0; i < count; i++) {
-        const double *row = rows + i * t->columns;
-        char text[40];
-        for (size_t j = 0; j < t->columns; j++)
-            if (t->aligned) {
-                printf("%s%14.8g", j ? " " : "", row[j]);
-            } else {
-                number_text(row[j], text, sizeof text);
-                printf("%s%s", j ? "," : "", text);
-            }
-        if (t->words)
-            printf("  %s", t->words[t->rows - count + i]);
-        if (putchar('\n') == EOF || ferror(stdout))
-            refuse_stdout();
-    }
-}
-
 void table_add(table *t, const double *rows, size_t count)
 {
     t->rows += count;
-    if (!t->path)
-        print_rows(t, rows, count);
-    else if (t->lists)
-        list_table_rows(t, rows, count);
+    if (!t->path) {
+        for (size_t i = 0; i < count; i++) {
+            const double *row = rows + i * t->columns;
+            char text[40];
+            for (size_t j = 0; j < t->columns; j++)
+                if (t->aligned) {
+                    printf("%s%14.8g", j ? " " : "", row[j]);
+                } else {
+                    number_text(row[j], text, sizeof text);
+                    printf("%s%s", j ? "," : "", text);
+                }
+            if (t->words)
+                printf("  %s", t->words[t->rows - count + i]);
+            if (putchar('\n') == EOF || ferror(stdout))
+                refuse_stdout();
+        }
+    } else if (t->lists) {
+        /* A list a column, words last. */
+        for (size_t i = 0; i < count; i++) {
+            for (size_t j = 0; j < t->columns; j++)
+                json_array_append_new(json_array_get(t->lists, j),
+                                      json_figure(rows[i * t->columns + j]));
+            if (t->words)
+                json_array_append_new(json_array_get(t->lists, t->columns),
+                                      json_words(t->words[t->rows - count + i]));
+        }
+    }
     for (size_t i = 0; t->writer && i < count; i++) {
         memcpy(t->values + t->waiting++ * t->columns, rows + i * t->columns,
                t->columns * sizeof *rows);

@@ -78,16 +78,6 @@ static double weighted(double weight, double value)
     return weight > 0 ? weight * value : 0;
 }
 
-static double bilinear(const corruption *c, const double *x, double row, double column,
-                       size_t channel)
-{
-    double top = floor(row), left = floor(column), down = row - top, right = column - left;
-    return weighted((1 - down) * (1 - right), tap(c, x, top, left, channel)) +
-           weighted((1 - down) * right, tap(c, x, top, left + 1, channel)) +
-           weighted(down * (1 - right), tap(c, x, top + 1, left, channel)) +
-           weighted(down * right, tap(c, x, top + 1, left + 1, channel));
-}
-
 /* The map from an output pixel to its place in the input, about the centre; y points down. */
 typedef struct linear_map {
     double xx, xy, yx, yy;
@@ -99,8 +89,13 @@ static void warp(const corruption *c, linear_map m, const double *x, double *y)
     for (size_t i = 0; i < c->height * c->width; i++) {
         double dx = (double)(i % c->width) - middle_x, dy = (double)(i / c->width) - middle_y;
         double column = middle_x + m.xx * dx + m.xy * dy, row = middle_y + m.yx * dx + m.yy * dy;
-        for (size_t k = 0; k < c->channels; k++)
-            y[i * c->channels + k] = bilinear(c, x, row, column, k);
+        for (size_t k = 0; k < c->channels; k++) {
+            double top = floor(row), left = floor(column), down = row - top, right = column - left;
+            y[i * c->channels + k] = weighted((1 - down) * (1 - right), tap(c, x, top, left, k)) +
+                                     weighted((1 - down) * right, tap(c, x, top, left + 1, k)) +
+                                     weighted(down * (1 - right), tap(c, x, top + 1, left, k)) +
+                                     weighted(down * right, tap(c, x, top + 1, left + 1, k));
+        }
     }
 }
 

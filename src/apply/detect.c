@@ -180,21 +180,6 @@ static void interval(double *values, size_t n, double *low, double *high)
     *high = values[(size_t)(0.975 * (double)(n - 1) + 0.5)];
 }
 
-static nicest_status bootstrap_open(bootstrap *b, const curve *c, size_t n)
-{
-    size_t affordable = (size_t)4e8 / (n + 1);
-    b->repetitions = affordable > MOST_REPETITIONS     ? MOST_REPETITIONS
-                     : affordable < FEWEST_REPETITIONS ? FEWEST_REPETITIONS
-                                                       : affordable;
-    b->again = *c;
-    b->again.runs = memory_join(&b->memory, c->count, sizeof(run));
-    b->run_of[0] = memory_join(&b->memory, (size_t)c->normals, sizeof(size_t));
-    b->run_of[1] = memory_join(&b->memory, (size_t)c->outliers, sizeof(size_t));
-    b->area[0] = memory_join(&b->memory, b->repetitions, sizeof(double));
-    b->area[1] = memory_join(&b->memory, b->repetitions, sizeof(double));
-    return b->memory.lacking ? fail_memory() : NICEST_OK;
-}
-
 /* Stratified: both kinds keep their numbers, so the prevalence is that of the data. */
 static nicest_status find_intervals(const curve *c, const unsigned char *outlier, size_t n,
                                     uint64_t seed, nicest_detection *d)
@@ -203,7 +188,17 @@ static nicest_status find_intervals(const curve *c, const unsigned char *outlier
     if (c->outliers == 0 || c->normals == 0)
         return NICEST_OK;
     bootstrap b = {.seed = seed};
-    nicest_status status = bootstrap_open(&b, c, n);
+    size_t affordable = (size_t)4e8 / (n + 1);
+    b.repetitions = affordable > MOST_REPETITIONS     ? MOST_REPETITIONS
+                    : affordable < FEWEST_REPETITIONS ? FEWEST_REPETITIONS
+                                                      : affordable;
+    b.again = *c;
+    b.again.runs = memory_join(&b.memory, c->count, sizeof(run));
+    b.run_of[0] = memory_join(&b.memory, (size_t)c->normals, sizeof(size_t));
+    b.run_of[1] = memory_join(&b.memory, (size_t)c->outliers, sizeof(size_t));
+    b.area[0] = memory_join(&b.memory, b.repetitions, sizeof(double));
+    b.area[1] = memory_join(&b.memory, b.repetitions, sizeof(double));
+    nicest_status status = b.memory.lacking ? fail_memory() : NICEST_OK;
     if (status == NICEST_OK) {
         for (size_t i = 0; i < n; i++) {
             int kind = outlier[i] != 0;

@@ -612,25 +612,6 @@ static double stored_of(const explainer *e, size_t row, size_t column, double va
     return out[column];
 }
 
-static size_t write_reasons(const explainer *e, size_t row, nicest_reason *out)
-{
-    size_t count = 0;
-    for (size_t j = 0; j < e->d; j++) {
-        const slice *s = &e->found[row * e->d + j];
-        if (!e->hidden[row * e->d + j])
-            continue;
-        assert(count < e->most);
-        out[count++] = (nicest_reason){j,
-                                       e->stored[row * e->d + j],
-                                       stored_of(e, row, j, s->median),
-                                       stored_of(e, row, j, s->low),
-                                       stored_of(e, row, j, s->high),
-                                       s->surprise};
-    }
-    qsort(out, count, sizeof *out, by_reason);
-    return count;
-}
-
 /* ------------------------------------------------------------------ making */
 
 /* Quantiles of the model's samples, and some points beyond them on either side. */
@@ -732,8 +713,24 @@ nicest_status nicest_explain(const nicest_model *model, const double *stored, si
         TRY(nicest_encode(model, e.stored, e.rows, seed, e.continuous));
         memcpy(e.clean, e.continuous, e.rows * d * sizeof *e.clean);
         TRY(explain_chunk(&e));
-        for (size_t i = 0; i < e.rows; i++)
-            counts[first + i] = write_reasons(&e, i, reasons + (first + i) * most);
+        for (size_t i = 0; i < e.rows; i++) {
+            nicest_reason *out = reasons + (first + i) * most;
+            size_t count = 0;
+            for (size_t j = 0; j < e.d; j++) {
+                const slice *s = &e.found[i * e.d + j];
+                if (!e.hidden[i * e.d + j])
+                    continue;
+                assert(count < e.most);
+                out[count++] = (nicest_reason){j,
+                                               e.stored[i * e.d + j],
+                                               stored_of(&e, i, j, s->median),
+                                               stored_of(&e, i, j, s->low),
+                                               stored_of(&e, i, j, s->high),
+                                               s->surprise};
+            }
+            qsort(out, count, sizeof *out, by_reason);
+            counts[first + i] = count;
+        }
         if (tick && tick(context, (double)(first + e.rows), (double)n))
             return fail(NICEST_E_INTERRUPTED, "interrupted after %zu rows", first + e.rows);
     }

@@ -302,19 +302,14 @@ static double *spare_row(const fill *f, int which, size_t row)
     return f->spare[which] + row * f->columns;
 }
 
-/* m of the row: the Gaussian's mean, or the peak where the chain was lost. */
-static const double *row_start(const fill *f, size_t row)
-{
-    return (f->number[row * FILL_NUMBERS + LOST] != 0 ? f->peak : f->given->mean) +
-           row * f->columns;
-}
-
 /* The row of position z into x; scratch[columns]. */
 static void place_row(const fill *f, size_t row, const double *z, double *scratch, double *x)
 {
     const conditional *g = f->given;
     const size_t *order = conditional_order(g, row);
-    memcpy(x, row_start(f, row), f->columns * sizeof *x);
+    /* A chain that was lost stands at the peak. */
+    const double *from = f->number[row * FILL_NUMBERS + LOST] != 0 ? f->peak : g->mean;
+    memcpy(x, from + row * f->columns, f->columns * sizeof *x);
     conditional_step(g, row, z, scratch);
     for (size_t a = 0; a < conditional_count(g, row); a++)
         x[order[a]] += scratch[a];
@@ -387,20 +382,6 @@ static void propose_row(fill *f, size_t row)
     place_row(f, row, y, spare_row(f, PROPOSED_SLOPE, row), spare_row(f, PROPOSED_ROW, row));
 }
 
-/* log of pi_t(y) q(z|y) / pi_t(z) q(y|z). */
-static double log_ratio(const fill *f, size_t row, const double *own, double t)
-{
-    const double *z = spare_row(f, POSITION, row), *slope = spare_row(f, SLOPE, row);
-    const double *y = spare_row(f, PROPOSED, row), *y_slope = spare_row(f, PROPOSED_SLOPE, row);
-    double e = own[SPEED], sum = t * (f->logp[row] - own[NOW]);
-    for (size_t a = 0; a < conditional_count(f->given, row); a++) {
-        double there = (y[a] - z[a]) / e - e * drift(t, slope[a], z[a]) / 2;
-        double back = (z[a] - y[a]) / e - e * drift(t, y_slope[a], y[a]) / 2;
-        sum += (1 - t) * (z[a] * z[a] - y[a] * y[a]) / 2 + (there * there - back * back) / 2;
-    }
-    return sum;
-}
-
 static bool in_reach(const fill *f, size_t row)
 {
     const double *x = spare_row(f, PROPOSED_ROW, row);
@@ -419,8 +400,17 @@ static void accept_row(fill *f, size_t row)
     size_t d = f->columns, bytes = d * sizeof(double);
     double *own = numbers(f, row), u;
     pull_row(f, row, spare_row(f, PROPOSED_SLOPE, row));
-    double ratio = log_ratio(f, row, own, f->step.share);
-    double chance = ratio >= 0 ? 1 : exp(ratio);
+    /* log of pi_t(y) q(z|y) / pi_t(z) q(y|z). */
+    const double *z = spare_row(f, POSITION, row), *slope = spare_row(f, SLOPE, row);
+    const double *y = spare_row(f, PROPOSED, row), *y_slope = spare_row(f, PROPOSED_SLOPE, row);
+    double e = own[SPEED], sum = f->step.share * (f->logp[row] - own[NOW]);
+    for (size_t a = 0; a < conditional_count(f->given, row); a++) {
+        double there = (y[a] - z[a]) / e - e * drift(f->step.share, slope[a], z[a]) / 2;
+        double back = (z[a] - y[a]) / e - e * drift(f->step.share, y_slope[a], y[a]) / 2;
+        sum += (1 - f->step.share) * (z[a] * z[a] - y[a] * y[a]) / 2 +
+               (there * there - back * back) / 2;
+    }
+    double chance = sum >= 0 ? 1 : exp(sum);
     if (isnan(chance) || !in_reach(f, row)) /* or it left what the density can be computed of */
         chance = 0;
     random_uniform_double(stream_of(f, DRAW_STEPS + 2 * (uint64_t)f->step.number + 1),

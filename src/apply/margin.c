@@ -22,16 +22,6 @@ static tensor *tensor_named(const flow *f, const char *name)
     return NULL;
 }
 
-/* Values of tensors that both have. */
-static void copy_tensors(flow *to, const flow *from)
-{
-    for (size_t i = 0; i < to->tensors.count; i++) {
-        const tensor *t = &to->tensors.items[i], *s = tensor_named(from, t->name);
-        if (s && s->count == t->count)
-            memcpy(*t->slot, *s->slot, t->count * sizeof(real));
-    }
-}
-
 /* Layers that move each column by itself, and at most one triangle before a normal prior. */
 static bool is_closed_form(const flow *f, bool *triangle)
 {
@@ -93,7 +83,12 @@ static nicest_status masked_flow(flow **out, const flow *f, const char *end, con
                       (int)(end - behind), behind, last);
     TRY(check_memory(made));
     TRY(flow_new(out, made, 0));
-    copy_tensors(*out, f);
+    /* Values of tensors that both have. */
+    for (size_t i = 0; i < (*out)->tensors.count; i++) {
+        const tensor *t = &(*out)->tensors.items[i], *s = tensor_named(f, t->name);
+        if (s && s->count == t->count)
+            memcpy(*t->slot, *s->slot, t->count * sizeof(real));
+    }
     return flow_set_entry(*out, &f->entry);
 }
 
@@ -235,19 +230,6 @@ static bool is_conditioned(const marginal_work *w)
     return false;
 }
 
-/* Continuous rows first .. first+AT_ONCE-1 given what the density is given. */
-static void draw_given(const marginal_work *w, flow_workspace *own, const double *known,
-                       size_t first)
-{
-    flow_run(own, &(flow_job){.input = FLOW_PRIOR,
-                              .rows = AT_ONCE,
-                              .values = known,
-                              .first_row = first,
-                              .noise = {w->o->seed, RANDOM_VERIFY, 0},
-                              .temperature = 1,
-                              .continuous = w->rows});
-}
-
 /* The same given anything, by chains of fills. */
 static nicest_status draw_chains(const marginal_work *w, const double *known, double *filled,
                                  unsigned char *hidden)
@@ -277,10 +259,17 @@ static nicest_status draw_own(marginal_work *w, bool chains)
     TRY(flow_workspace_new(&own, w->f, FLOW_SCORE, 0, w->o->threads, false));
     nicest_status status = NICEST_OK;
     for (size_t first = 0; first < w->samples; first += AT_ONCE) {
-        if (chains)
+        if (chains) {
             TRY_TO(draw_chains(w, known, w->more, hidden));
-        else
-            draw_given(w, own, known, first);
+        } else {
+            flow_run(own, &(flow_job){.input = FLOW_PRIOR,
+                                      .rows = AT_ONCE,
+                                      .values = known,
+                                      .first_row = first,
+                                      .noise = {w->o->seed, RANDOM_VERIFY, 0},
+                                      .temperature = 1,
+                                      .continuous = w->rows});
+        }
         margin_y(&w->m, AT_ONCE, w->rows, w->more, NULL);
         for (size_t k = 0; k < w->o->count; k++)
             for (size_t i = 0, j = w->o->column[k]; i < AT_ONCE; i++) {
@@ -437,33 +426,6 @@ static double read_table(const marginal_work *w, size_t i)
 
 /* ------------------------------------------------------------------ the whole */
 
-static nicest_status check_marginal(const nicest_model *model, const nicest_marginal_options *o)
-{
-    const entry *e = &model_flow_const(model)->entry;
-    bool given = false;
-    if (o->count < 1 || o->count > 2)
-        return fail(NICEST_E_ARGUMENT, "a marginal is of 1 or 2 columns, not of %zu", o->count);
-    for (size_t j = 0; j < e->columns; j++)
-        given = given || e->column[j].given > 0;
-    for (size_t k = 0; k < o->count; k++) {
-        size_t j = o->column[k];
-        if (j >= e->columns || (k && j == o->column[0]))
-            return fail(NICEST_E_ARGUMENT, "a marginal: column %zu is none, or named twice", j + 1);
-        if (e->column[j].given > 0 || (o->given && !isnan(o->given[j])))
-            return fail(NICEST_E_ARGUMENT, "a marginal: column %s is given",
-                        nicest_model_column_name(model, j));
-        if (e->column[j].role == ENTRY_VALUE &&
-            (!(o->box[2 * k] < o->box[2 * k + 1]) || !isfinite(o->box[2 * k + 1] - o->box[2 * k]) ||
-             !o->cells[k]))
-            return fail(
-                NICEST_E_ARGUMENT, "a marginal: column %s: %g to %g in %zu cells is no grid",
-                nicest_model_column_name(model, j), o->box[2 * k], o->box[2 * k + 1], o->cells[k]);
-    }
-    if (given && !o->given)
-        return fail(NICEST_E_ARGUMENT, "a marginal: what are the given columns?");
-    return model_check_threads(o->threads);
-}
-
 /* Cells of the result: midpoints of the box, or the classes of a category. */
 static nicest_status make_cells(const marginal_work *w, nicest_marginal *out)
 {
@@ -586,7 +548,31 @@ nicest_status nicest_density_columns(const nicest_model *model,
 {
     TRY(require(model && options && result,
                 "a marginal: a model, columns and room for the result"));
-    TRY(check_marginal(model, options));
+    const entry *e = &model_flow_const(model)->entry;
+    bool given = false;
+    if (options->count < 1 || options->count > 2)
+        return fail(NICEST_E_ARGUMENT, "a marginal is of 1 or 2 columns, not of %zu",
+                    options->count);
+    for (size_t j = 0; j < e->columns; j++)
+        given = given || e->column[j].given > 0;
+    for (size_t k = 0; k < options->count; k++) {
+        size_t j = options->column[k];
+        if (j >= e->columns || (k && j == options->column[0]))
+            return fail(NICEST_E_ARGUMENT, "a marginal: column %zu is none, or named twice", j + 1);
+        if (e->column[j].given > 0 || (options->given && !isnan(options->given[j])))
+            return fail(NICEST_E_ARGUMENT, "a marginal: column %s is given",
+                        nicest_model_column_name(model, j));
+        if (e->column[j].role == ENTRY_VALUE &&
+            (!(options->box[2 * k] < options->box[2 * k + 1]) ||
+             !isfinite(options->box[2 * k + 1] - options->box[2 * k]) || !options->cells[k]))
+            return fail(NICEST_E_ARGUMENT,
+                        "a marginal: column %s: %g to %g in %zu cells is no grid",
+                        nicest_model_column_name(model, j), options->box[2 * k],
+                        options->box[2 * k + 1], options->cells[k]);
+    }
+    if (given && !options->given)
+        return fail(NICEST_E_ARGUMENT, "a marginal: what are the given columns?");
+    TRY(model_check_threads(options->threads));
     nicest_marginal made = {.cells = {0, 0}};
     marginal_work w = {.o = options, .model = model, .f = model_flow_const(model)};
     nicest_status status = margin_open(&w.m, w.f, options->threads);

@@ -82,12 +82,6 @@ static nicest_status parse_score(const char *text, score *which, size_t *group)
         text);
 }
 
-/* Typicality is made from log p and needs no array of its own. */
-static score base_of(score which)
-{
-    return which == TYPICALITY ? LOGP : which;
-}
-
 typedef struct array_name {
     char text[40];
 } array_name;
@@ -102,7 +96,8 @@ static array_name array_named(const char *family, score which)
 static const double *calibration_of(const nicest_model *model, score which, size_t *n)
 {
     *n = 0;
-    return model_array(model, array_named("calibration", base_of(which)).text, n);
+    score base = which == TYPICALITY ? LOGP : which; /* whose calibration it has */
+    return model_array(model, array_named("calibration", base).text, n);
 }
 
 static nicest_status not_calibrated(score which)
@@ -227,18 +222,6 @@ static nicest_status average_groups(size_t group, double *scores, size_t n)
     return NICEST_OK;
 }
 
-static nicest_status group_scores(const nicest_model *model, score which, size_t group,
-                                  double *scores, size_t n)
-{
-    double usual = 0;
-    if (which == TYPICALITY)
-        TRY(usual_logp(model, &usual));
-    TRY(average_groups(group, scores, n));
-    for (size_t i = 0; which == TYPICALITY && i < n; i++)
-        scores[i] = -fabs(scores[i] - usual);
-    return NICEST_OK;
-}
-
 nicest_status nicest_outlier_scores(const nicest_model *model, const nicest_data *data,
                                     const char *name, size_t group, uint64_t seed, int threads,
                                     double *scores)
@@ -254,7 +237,12 @@ nicest_status nicest_outlier_scores(const nicest_model *model, const nicest_data
     OWNED_NEW(double *, made, n);
     threads = threads < 1 ? parallel_available() : threads;
     TRY(row_scores(model, data, which, seed, threads, made));
-    TRY(group_scores(model, which, group > 1 ? group : named_group, made, n));
+    double usual = 0;
+    if (which == TYPICALITY)
+        TRY(usual_logp(model, &usual));
+    TRY(average_groups(group > 1 ? group : named_group, made, n));
+    for (size_t i = 0; which == TYPICALITY && i < n; i++)
+        made[i] = -fabs(made[i] - usual);
     memcpy(scores, made, n * sizeof *scores);
     return NICEST_OK;
 }

@@ -79,11 +79,6 @@ static nicest_status fail_truncated(const char *path)
     return fail(NICEST_E_FORMAT, "%s: gzip data ends too early: the file is truncated", path);
 }
 
-static nicest_status fail_garbage(const char *path)
-{
-    return fail(NICEST_E_FORMAT, "%s: something that is not gzip follows the gzip data", path);
-}
-
 static ssize_t read_again(int descriptor, void *buffer, size_t size)
 {
     ssize_t got;
@@ -271,8 +266,10 @@ static nicest_status next_member(file_reader *reader, bool *clean_end)
     if (*clean_end)
         return NICEST_OK;
     if (padded || !gzip)
-        return !padded && stream->avail_in < 2 ? fail_truncated(reader->path)
-                                               : fail_garbage(reader->path);
+        return !padded && stream->avail_in < 2
+                   ? fail_truncated(reader->path)
+                   : fail(NICEST_E_FORMAT, "%s: something that is not gzip follows the gzip data",
+                          reader->path);
     if (inflateReset(stream) != Z_OK)
         return fail_memory();
     reader->in_member = true;

@@ -108,21 +108,6 @@ static void pause_briefly(void)
 #endif
 }
 
-/* Returns with `lock` held, after a new job began. */
-static void wait_for_job(unsigned long seen)
-{
-    for (int i = 0; i < SPINS; i++) {
-        if (atomic_load_explicit(&pool.generation, memory_order_relaxed) != seen)
-            break;
-        pause_briefly();
-    }
-    pthread_mutex_lock(&pool.lock);
-    pool.sleepers++;
-    while (atomic_load(&pool.generation) == seen)
-        pthread_cond_wait(&pool.wake, &pool.lock);
-    pool.sleepers--;
-}
-
 /* A worker's life. `seat` is its thread number, from 1; a job with fewer seats passes it by, and so
  * does one that ended before it came. */
 static void *worker_main(void *seat_as_pointer)
@@ -130,7 +115,17 @@ static void *worker_main(void *seat_as_pointer)
     int seat = (int)(size_t)seat_as_pointer;
     unsigned long seen = 0;
     for (;;) {
-        wait_for_job(seen);
+        /* Returns with `lock` held, after a new job began. */
+        for (int i = 0; i < SPINS; i++) {
+            if (atomic_load_explicit(&pool.generation, memory_order_relaxed) != seen)
+                break;
+            pause_briefly();
+        }
+        pthread_mutex_lock(&pool.lock);
+        pool.sleepers++;
+        while (atomic_load(&pool.generation) == seen)
+            pthread_cond_wait(&pool.wake, &pool.lock);
+        pool.sleepers--;
         seen = atomic_load(&pool.generation);
         team_job *job = seat < pool.team ? pool.job : NULL;
         if (job != NULL)
@@ -147,29 +142,25 @@ static void *worker_main(void *seat_as_pointer)
     return NULL;
 }
 
-/* Starts workers until a team of `team` can be seated or the system refuses; called by the owner
- * between jobs. Signals stay with the threads of the program. */
-static void hire(int team)
-{
-    sigset_t all, before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    while (pool.workers < team - 1 && pool.workers < MOST_WORKERS) {
-        pthread_t thread;
-        void *seat = (void *)(size_t)(pool.workers + 1);
-        if (pthread_create(&thread, NULL, worker_main, seat) != 0)
-            break;
-        pthread_detach(thread);
-        pool.workers++;
-    }
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-}
-
 static void begin_job(team_job *job)
 {
     pthread_mutex_lock(&pool.lock);
-    if (pool.workers < job->threads - 1)
-        hire(job->threads);
+    if (pool.workers < job->threads - 1) {
+        /* Starts workers until a team of `team` can be seated or the system refuses; called by the
+         * owner between jobs. Signals stay with the threads of the program. */
+        sigset_t all, before;
+        sigfillset(&all);
+        pthread_sigmask(SIG_SETMASK, &all, &before);
+        while (pool.workers < job->threads - 1 && pool.workers < MOST_WORKERS) {
+            pthread_t thread;
+            void *seat = (void *)(size_t)(pool.workers + 1);
+            if (pthread_create(&thread, NULL, worker_main, seat) != 0)
+                break;
+            pthread_detach(thread);
+            pool.workers++;
+        }
+        pthread_sigmask(SIG_SETMASK, &before, NULL);
+    }
     pool.team = job->threads;
     pool.job = job;
     atomic_fetch_add(&pool.generation, 1);

@@ -187,10 +187,13 @@ static bool decode_steps(png_work *w)
     return true;
 }
 
-static nicest_status decode_png(nicest_image *image, const file_bytes *bytes, const char *path)
+nicest_status nicest_image_read(nicest_image *image, const char *path)
 {
-    png_work w = {.in = bytes->data, .in_size = bytes->size};
-    if (bytes->size < 8 || png_sig_cmp(bytes->data, 0, 8) != 0)
+    OWNED_BY(file_release) file_bytes bytes = {0};
+    TRY(require(image && path, "a path and a place for the picture are needed"));
+    TRY(file_load(&bytes, path, 0));
+    png_work w = {.in = bytes.data, .in_size = bytes.size};
+    if (bytes.size < 8 || png_sig_cmp(bytes.data, 0, 8) != 0)
         return fail(NICEST_E_FORMAT, "%s: is not a PNG file", path);
     w.png = png_create_read_struct_2(PNG_LIBPNG_VER_STRING, &w, on_error, on_warning, &w,
                                      take_memory, give_memory);
@@ -213,14 +216,6 @@ static nicest_status decode_png(nicest_image *image, const file_bytes *bytes, co
     }
     *image = w.image;
     return NICEST_OK;
-}
-
-nicest_status nicest_image_read(nicest_image *image, const char *path)
-{
-    OWNED_BY(file_release) file_bytes bytes = {0};
-    TRY(require(image && path, "a path and a place for the picture are needed"));
-    TRY(file_load(&bytes, path, 0));
-    return decode_png(image, &bytes, path);
 }
 
 /* ---------------------------------------------------------------- writing */

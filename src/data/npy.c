@@ -143,28 +143,6 @@ static bool read_npy_axis(const char **p, size_t *axis)
     return good;
 }
 
-/* (3, 4) */
-static nicest_status read_shape(npy_array *a, const char *p, const char *place)
-{
-    bool good = p != NULL && *p == '(';
-    if (good)
-        p++;
-    while (good && *p != ')') {
-        while (*p == ' ')
-            p++;
-        good = a->shape.axes < SHAPE_MOST && read_npy_axis(&p, &a->shape.size[a->shape.axes++]);
-        if (*p == 'L') /* written by Python 2 */
-            p++;
-        while (*p == ' ' || *p == ',')
-            p++;
-    }
-    if (!good)
-        return fail(NICEST_E_FORMAT, "%s: damaged header: its shape cannot be read", place);
-    if (a->shape.axes == 0)
-        return fail(NICEST_E_DATA, "%s: is a single number, expected rows", place);
-    return NICEST_OK;
-}
-
 /* Magic, version and dictionary in the first `size` bytes of a file. */
 static nicest_status read_npy_header(npy_array *a, const unsigned char *data, size_t size,
                                      const char *place)
@@ -192,7 +170,25 @@ static nicest_status read_npy_header(npy_array *a, const unsigned char *data, si
         return fail(NICEST_E_FORMAT, "%s: damaged header: its order of axes cannot be read", place);
     a->fortran = *fortran == 'T';
     a->start = prefix + length;
-    return read_shape(a, find_key(words, "shape"), place);
+    /* (3, 4) */
+    const char *p = find_key(words, "shape");
+    bool good = p != NULL && *p == '(';
+    if (good)
+        p++;
+    while (good && *p != ')') {
+        while (*p == ' ')
+            p++;
+        good = a->shape.axes < SHAPE_MOST && read_npy_axis(&p, &a->shape.size[a->shape.axes++]);
+        if (*p == 'L') /* written by Python 2 */
+            p++;
+        while (*p == ' ' || *p == ',')
+            p++;
+    }
+    if (!good)
+        return fail(NICEST_E_FORMAT, "%s: damaged header: its shape cannot be read", place);
+    if (a->shape.axes == 0)
+        return fail(NICEST_E_DATA, "%s: is a single number, expected rows", place);
+    return NICEST_OK;
 }
 
 /* ---------------------------------------------------------------- values */
@@ -487,34 +483,6 @@ static nicest_status add_member(npz *f, size_t index)
     return status == NICEST_E_MEMORY ? status : NICEST_OK;
 }
 
-static nicest_status load_table(npz *f, const char *array, source_table *t)
-{
-    size_t main = 0;
-    zip_int64_t count = zip_get_num_entries(f->zip, 0);
-    if (count < 1 || count > MOST_MEMBERS)
-        return fail(NICEST_E_FORMAT, "%s: holds %lld members, expected 1 to %d", f->path,
-                    (long long)count, MOST_MEMBERS);
-    TRY_NEW(f->members, (size_t)count);
-    for (size_t i = 0; i < (size_t)count; i++)
-        TRY(add_member(f, i));
-    TRY(array != NULL ? find_named(f, array, &main) : find_main(f, &main));
-    TRY(load_member(f, &f->members[main], false, t));
-    TRY_NEW(t->extras, f->count);
-    for (size_t i = 0; i < f->count; i++) {
-        const shape *s = &f->members[i].array.shape;
-        bool one_column = s->axes == 1 || (s->axes == 2 && s->size[1] == 1);
-        if (i != main && f->members[i].readable && one_column && s->size[0] == t->rows) {
-            TRY(add_extra(f, &f->members[i], t));
-        } else if (f->members[i].reason != NULL) { /* whoever asks for it learns why not */
-            source_extra *extra = &t->extras[t->extra_count++];
-            extra->name = memory_text(f->members[i].name);
-            extra->reason = memory_text(f->members[i].reason);
-            TRY(check_memory(extra->name && extra->reason));
-        }
-    }
-    return NICEST_OK;
-}
-
 static void npz_close(npz *f)
 {
     if (f->zip != NULL)
@@ -540,7 +508,30 @@ nicest_status npz_load(source_table *table, const char *path, const char *array)
         return fail_zip(path, &error);
     }
     zip_error_fini(&error);
-    return load_table(&f, array, table);
+    size_t main = 0;
+    zip_int64_t count = zip_get_num_entries(f.zip, 0);
+    if (count < 1 || count > MOST_MEMBERS)
+        return fail(NICEST_E_FORMAT, "%s: holds %lld members, expected 1 to %d", f.path,
+                    (long long)count, MOST_MEMBERS);
+    TRY_NEW(f.members, (size_t)count);
+    for (size_t i = 0; i < (size_t)count; i++)
+        TRY(add_member(&f, i));
+    TRY(array != NULL ? find_named(&f, array, &main) : find_main(&f, &main));
+    TRY(load_member(&f, &f.members[main], false, table));
+    TRY_NEW(table->extras, f.count);
+    for (size_t i = 0; i < f.count; i++) {
+        const shape *s = &f.members[i].array.shape;
+        bool one_column = s->axes == 1 || (s->axes == 2 && s->size[1] == 1);
+        if (i != main && f.members[i].readable && one_column && s->size[0] == table->rows) {
+            TRY(add_extra(&f, &f.members[i], table));
+        } else if (f.members[i].reason != NULL) { /* whoever asks for it learns why not */
+            source_extra *extra = &table->extras[table->extra_count++];
+            extra->name = memory_text(f.members[i].name);
+            extra->reason = memory_text(f.members[i].reason);
+            TRY(check_memory(extra->name && extra->reason));
+        }
+    }
+    return NICEST_OK;
 }
 
 #else

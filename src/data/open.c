@@ -28,23 +28,6 @@ typedef struct choice {
     size_t kept;
 } choice;
 
-/* Columns and extras stand in one list, of which only the list itself is new. */
-static nicest_status choose_from_table(choice *c)
-{
-    source_table *t = c->table;
-    OWNED_NEW(char **, names, t->columns + t->extra_count);
-    for (size_t j = 0; j < t->columns; j++)
-        names[j] = t->names != NULL ? t->names[j] : NULL;
-    for (size_t j = 0; j < t->extra_count; j++)
-        names[t->columns + j] = t->extras[j].name;
-    column_list list = {c->place, names, t->columns, t->columns + t->extra_count};
-    TRY(selection_make(&c->chosen, &list, c->options));
-    TRY(selection_left(&t->left, &t->left_count, &c->chosen, &list));
-    if (t->labelled && c->chosen.label == NO_COLUMN)
-        c->chosen.label = t->columns;
-    return NICEST_OK;
-}
-
 static void read_column(const source_table *t, size_t column, double *out)
 {
     if (column < t->columns)
@@ -159,7 +142,17 @@ static nicest_status apply(choice *c, slice part)
     for (size_t i = 0; i < t->extra_count; i++)
         if (t->extras[i].values != NULL)
             memmove(t->extras[i].values, t->extras[i].values + first, count * sizeof(double));
-    TRY(choose_from_table(c));
+    /* Columns and extras stand in one list, of which only the list itself is new. */
+    OWNED_NEW(char **, names, t->columns + t->extra_count);
+    for (size_t j = 0; j < t->columns; j++)
+        names[j] = t->names != NULL ? t->names[j] : NULL;
+    for (size_t j = 0; j < t->extra_count; j++)
+        names[t->columns + j] = t->extras[j].name;
+    column_list list = {c->place, names, t->columns, t->columns + t->extra_count};
+    TRY(selection_make(&c->chosen, &list, c->options));
+    TRY(selection_left(&t->left, &t->left_count, &c->chosen, &list));
+    if (t->labelled && c->chosen.label == NO_COLUMN)
+        c->chosen.label = t->columns;
     /* An array that was asked for and cannot be read says why. */
     for (size_t i = 0; i < t->extra_count; i++) {
         bool asked = c->chosen.label == t->columns + i || c->chosen.where == t->columns + i;
@@ -341,31 +334,27 @@ void nicest_reader_close(nicest_reader *reader)
     memory_free(reader);
 }
 
-/* The names of a stream as a table without rows. */
-static nicest_status match_stream(nicest_reader *reader, const nicest_model *model)
-{
-    size_t d = nicest_model_columns(model), n = csv_columns(reader->stream);
-    OWNED_BY(data_drop) nicest_data *header = NULL;
-    OWNED char *note = NULL;
-    OWNED_NEW(size_t *, place, d);
-    OWNED_NEW(column_kind *, kinds, d); /* borrowed ones */
-    TRY(nicest_data_new(&header, NULL, 0, n, (const char *const *)reader->names));
-    TRY(match_reader(model, header, place, &note));
-    for (size_t j = 0; j < d; j++)
-        kinds[j] = *model_kind(model, j);
-    TRY(csv_expect(reader->stream, place, kinds, d));
-    source_texts_free(reader->names, n);
-    memory_free(reader->note);
-    reader->note = memory_take(&note);
-    return csv_column_names(&reader->names, reader->stream);
-}
-
 nicest_status nicest_reader_match(nicest_reader *reader, const nicest_model *model)
 {
     nicest_data *matched;
     TRY(require(reader && model, "a reader and a model are needed"));
-    if (reader->stream != NULL)
-        return match_stream(reader, model);
+    if (reader->stream != NULL) {
+        /* The names of a stream as a table without rows. */
+        size_t d = nicest_model_columns(model), n = csv_columns(reader->stream);
+        OWNED_BY(data_drop) nicest_data *header = NULL;
+        OWNED char *note = NULL;
+        OWNED_NEW(size_t *, place, d);
+        OWNED_NEW(column_kind *, kinds, d); /* borrowed ones */
+        TRY(nicest_data_new(&header, NULL, 0, n, (const char *const *)reader->names));
+        TRY(match_reader(model, header, place, &note));
+        for (size_t j = 0; j < d; j++)
+            kinds[j] = *model_kind(model, j);
+        TRY(csv_expect(reader->stream, place, kinds, d));
+        source_texts_free(reader->names, n);
+        memory_free(reader->note);
+        reader->note = memory_take(&note);
+        return csv_column_names(&reader->names, reader->stream);
+    }
     TRY(nicest_data_match(&matched, model, reader->data));
     nicest_data_free(reader->data);
     reader->data = matched;

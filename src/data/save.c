@@ -275,20 +275,6 @@ static bool is_byte(double value)
     return value >= 0 && value <= 255 && value == rint(value);
 }
 
-static nicest_status check_bytes(const nicest_data *data, const char *path)
-{
-    OWNED_BY(row_walk_close) row_walk pass = {0};
-    TRY(row_walk_begin(&pass, data, 0));
-    while (row_walk_next(&pass))
-        for (size_t i = 0; i < pass.count * pass.columns; i++)
-            if (!is_byte(pass.rows[i]))
-                return fail(NICEST_E_DATA,
-                            "%s: row %zu, column %s: %g is not a whole number from 0 to 255", path,
-                            pass.first + i / pass.columns + 1,
-                            nicest_data_column_name(data, i % pass.columns), pass.rows[i]);
-    return NICEST_OK;
-}
-
 static nicest_status put_idx_header(byte_buffer *out, const size_t *size, unsigned axes)
 {
     unsigned char header[20] = {0, 0, 8, (unsigned char)axes};
@@ -362,8 +348,17 @@ static nicest_status save_idx(const nicest_data *data, const char *path, unsigne
                     height, width, channels, axes);
     if (size[0] > UINT32_MAX || size[1] > UINT32_MAX)
         return fail(NICEST_E_MISMATCH, "%s: an axis of IDX is at most 4294967295", path);
-    if (source_type(data) != VALUE_U8)
-        TRY(check_bytes(data, path));
+    if (source_type(data) != VALUE_U8) {
+        OWNED_BY(row_walk_close) row_walk pass = {0};
+        TRY(row_walk_begin(&pass, data, 0));
+        while (row_walk_next(&pass))
+            for (size_t i = 0; i < pass.count * pass.columns; i++)
+                if (!is_byte(pass.rows[i]))
+                    return fail(NICEST_E_DATA,
+                                "%s: row %zu, column %s: %g is not a whole number from 0 to 255",
+                                path, pass.first + i / pass.columns + 1,
+                                nicest_data_column_name(data, i % pass.columns), pass.rows[i]);
+    }
     TRY(find_labels_file(&beside, &labels, data, path));
     bool there = beside != NULL && file_exists(beside);
     TRY(put_idx_header(&bytes, size, axes));
@@ -516,25 +511,19 @@ nicest_status nicest_writer_open(nicest_writer **writer, const char *path, const
     return writer_open(writer, path, like, 0);
 }
 
-static nicest_status check_alike(const nicest_writer *w, const nicest_data *data)
+nicest_status nicest_writer_add(nicest_writer *writer, const nicest_data *data)
 {
-    size_t d = nicest_data_columns(w->like);
+    TRY(require(writer && data, "a writer and rows are needed"));
+    size_t d = nicest_data_columns(writer->like);
     if (nicest_data_columns(data) != d)
         return fail(NICEST_E_MISMATCH, "rows of %zu columns for a file of %zu",
                     nicest_data_columns(data), d);
     for (size_t j = 0; j < d; j++)
-        if (nicest_data_column_kind(data, j) != nicest_data_column_kind(w->like, j))
+        if (nicest_data_column_kind(data, j) != nicest_data_column_kind(writer->like, j))
             return fail(NICEST_E_MISMATCH, "column %s is something else than it was",
-                        nicest_data_column_name(w->like, j));
-    if (w->way == AS_TEXT && !nicest_data_labels(data) != !nicest_data_labels(w->like))
+                        nicest_data_column_name(writer->like, j));
+    if (writer->way == AS_TEXT && !nicest_data_labels(data) != !nicest_data_labels(writer->like))
         return fail(NICEST_E_MISMATCH, "all rows of a file have labels, or none");
-    return NICEST_OK;
-}
-
-nicest_status nicest_writer_add(nicest_writer *writer, const nicest_data *data)
-{
-    TRY(require(writer && data, "a writer and rows are needed"));
-    TRY(check_alike(writer, data));
     writer->broken = writer->way == AS_TEXT
                          ? put_rows(&writer->bytes, data, writer->file, writer->separator)
                          : put_values(&writer->bytes, data, source_type(writer->like));

@@ -484,25 +484,6 @@ nicest_status nicest_data_new(nicest_data **data, const double *values, size_t n
     return source_make(data, &(source_made){n, d, .block = block, .names = names});
 }
 
-/* Words in order, and of every value one of them. */
-static nicest_status check_category(const source_table *t, size_t column, const nicest_column *kind)
-{
-    double most = (double)kind->word_count;
-    for (size_t i = 0; i < kind->word_count; i++)
-        if (!kind->words || !kind->words[i] ||
-            (i > 0 && strcmp(kind->words[i - 1], kind->words[i]) >= 0))
-            return fail(NICEST_E_ARGUMENT, "view: the words of column %zu are not in order",
-                        column + 1);
-    OWNED_NEW(double *, values, t->rows);
-    source_table_column(t, column, values);
-    for (size_t i = 0; i < t->rows; i++)
-        if (!isnan(values[i]) &&
-            !(values[i] >= 0 && values[i] <= most && values[i] == floor(values[i])))
-            return fail(NICEST_E_ARGUMENT, "view: row %zu, column %zu: is no place of a word",
-                        i + 1, column + 1);
-    return NICEST_OK;
-}
-
 static nicest_status fill_kinds(source_table *t, const nicest_column *given)
 {
     TRY_NEW(t->kinds, t->columns);
@@ -511,7 +492,20 @@ static nicest_status fill_kinds(source_table *t, const nicest_column *given)
         moment_format format;
         column_kind kind = {g->kind, -1, NULL, NULL, 0};
         if (g->kind == NICEST_CATEGORY) {
-            TRY(check_category(t, j, g));
+            /* Words in order, and of every value one of them. */
+            double most = (double)g->word_count;
+            for (size_t i = 0; i < g->word_count; i++)
+                if (!g->words || !g->words[i] ||
+                    (i > 0 && strcmp(g->words[i - 1], g->words[i]) >= 0))
+                    return fail(NICEST_E_ARGUMENT, "view: the words of j %zu are not in order",
+                                j + 1);
+            OWNED_NEW(double *, values, t->rows);
+            source_table_column(t, j, values);
+            for (size_t i = 0; i < t->rows; i++)
+                if (!isnan(values[i]) &&
+                    !(values[i] >= 0 && values[i] <= most && values[i] == floor(values[i])))
+                    return fail(NICEST_E_ARGUMENT, "view: row %zu, j %zu: is no place of a word",
+                                i + 1, j + 1);
             kind.words = (char **)(uintptr_t)g->words;
             kind.word_count = g->word_count;
         } else if (g->kind == NICEST_TIME) {

@@ -53,24 +53,6 @@ static void jacobian_close(jacobian *j)
     memory_leave(&j->memory);
 }
 
-static nicest_status jacobian_open(jacobian *j, size_t d, size_t width)
-{
-    size_t pairs = 2 * COLUMNS_AT_ONCE * width;
-    memory_group *memory = &j->memory;
-    j->matrix = memory_join(memory, 3 * d + 2, d * sizeof(double));
-    j->taken = memory_join(memory, d, sizeof(int));
-    j->near = memory_join(memory, pairs, sizeof(double));
-    j->far = memory_join(memory, pairs, sizeof(double));
-    j->latent = memory_join(memory, width, sizeof(double));
-    j->columns = memory_join(memory, d, sizeof(size_t));
-    TRY(check_memory(!memory->lacking));
-    j->last = j->matrix + d * d;
-    j->plain = j->last + d * d;
-    j->doubt = j->plain + d * d;
-    j->step = j->doubt + d;
-    return NICEST_OK;
-}
-
 /* Keeps the derivatives by one column if they agree better with those of the last step than those
  * that are there did with theirs. The error of a central difference falls with the square of its
  * step, so that of the last step, STEP_RATIO times as long, takes it away (Richardson). A hidden
@@ -174,7 +156,19 @@ static nicest_status prove_logdet(const prover *p, double *error)
 {
     OWNED_BY(jacobian_close) jacobian j = {0};
     double most = 0;
-    TRY(jacobian_open(&j, p->d, p->width));
+    size_t pairs = 2 * COLUMNS_AT_ONCE * p->width;
+    memory_group *memory = &j.memory;
+    j.matrix = memory_join(memory, 3 * p->d + 2, p->d * sizeof(double));
+    j.taken = memory_join(memory, p->d, sizeof(int));
+    j.near = memory_join(memory, pairs, sizeof(double));
+    j.far = memory_join(memory, pairs, sizeof(double));
+    j.latent = memory_join(memory, p->width, sizeof(double));
+    j.columns = memory_join(memory, p->d, sizeof(size_t));
+    TRY(check_memory(!memory->lacking));
+    j.last = j.matrix + p->d * p->d;
+    j.plain = j.last + p->d * p->d;
+    j.doubt = j.plain + p->d * p->d;
+    j.step = j.doubt + p->d;
     for (size_t r = 0; r < p->subject->n; r++) {
         const double *x = p->subject->rows + r * p->width;
         double analytic;
@@ -284,9 +278,13 @@ static double value_by_theta(const line *l, double t)
     return sum / (double)s->n;
 }
 
-/* d mean log p / d theta, row by row through the workspace of one row. */
-static void gradient_by_theta(const prover *p, double *gradient)
+static double prove_by_theta(const prover *p, double *space, double *logp)
 {
+    size_t count = p->f->tensors.trainable;
+    double most = 0, *gradient = space, *direction = space + count, *start = space + 2 * count;
+    line l = {value_by_theta, p, direction, start, p->f->theta, count, logp};
+    memcpy(start, p->f->theta, count * sizeof *start);
+    /* d mean log p / d theta, row by row through the workspace of one row. */
     size_t n = p->subject->n;
     vector_fill(gradient, 0, p->f->tensors.trainable);
     for (size_t r = 0; r < n; r++) {
@@ -300,15 +298,6 @@ static void gradient_by_theta(const prover *p, double *gradient)
             vector_add_scaled(gradient + b->offset, g, -1 / (double)n, b->count);
         }
     }
-}
-
-static double prove_by_theta(const prover *p, double *space, double *logp)
-{
-    size_t count = p->f->tensors.trainable;
-    double most = 0, *gradient = space, *direction = space + count, *start = space + 2 * count;
-    line l = {value_by_theta, p, direction, start, p->f->theta, count, logp};
-    memcpy(start, p->f->theta, count * sizeof *start);
-    gradient_by_theta(p, gradient);
     for (int i = 0; i < DIRECTIONS; i++) {
         choose_direction(p, i, gradient, count, direction);
         flow_confine(p->f, direction);

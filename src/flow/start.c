@@ -122,37 +122,6 @@ static nicest_status measure_noise(const starter *s, size_t end, double *varianc
     return NICEST_OK;
 }
 
-/* The state passes each layer once: the layers start in order, each from what those before it made
- * of the rows. */
-static nicest_status start_layers(starter *s, flow *f, uint64_t seed, int threads)
-{
-    size_t seen = 0; /* layers that the state has passed */
-    advance(s, f->spec.count);
-    for (size_t i = 0; i < f->spec.count; i++) {
-        if (!flow_class(f, i)->start)
-            continue;
-        for (; seen < i; seen++)
-            if (!flow_class(f, seen)->starts_as_identity)
-                advance(s, seen);
-        layer_start from = {.x = s->x,
-                            .mask = s->mask,
-                            .category = s->category,
-                            .context = s->context,
-                            .n = s->n,
-                            .stride = s->n,
-                            .entry = i <= (f->spec.categories != NULL) ? &f->entry : NULL,
-                            .prior_deviation = prior_deviation(f->spec.prior),
-                            .stream = {seed, RANDOM_INIT, (uint32_t)i},
-                            .threads = threads};
-        if (s->noise && flow_class(f, i)->remember) {
-            TRY(measure_noise(s, i, s->noise));
-            from.noise = s->noise;
-        }
-        TRY(flow_class(f, i)->start(f->spec.layers[i], &from));
-    }
-    return NICEST_OK;
-}
-
 static void init_layers(flow *f, uint64_t seed)
 {
     vector_fill(f->theta, 0, f->tensors.trainable);
@@ -184,7 +153,33 @@ nicest_status flow_init(flow *f, const flow_rows *rows, uint64_t seed, int threa
                        .rows = s.n,
                        .source = &s.chosen,
                        .noise = {seed, RANDOM_INIT, UINT32_MAX - 1}};
-    return start_layers(&s, f, seed, threads);
+    /* The state passes each layer once: the layers start in order, each from what those before it
+     * made of the rows. */
+    size_t seen = 0; /* layers that the state has passed */
+    advance(&s, f->spec.count);
+    for (size_t i = 0; i < f->spec.count; i++) {
+        if (!flow_class(f, i)->start)
+            continue;
+        for (; seen < i; seen++)
+            if (!flow_class(f, seen)->starts_as_identity)
+                advance(&s, seen);
+        layer_start from = {.x = s.x,
+                            .mask = s.mask,
+                            .category = s.category,
+                            .context = s.context,
+                            .n = s.n,
+                            .stride = s.n,
+                            .entry = i <= (f->spec.categories != NULL) ? &f->entry : NULL,
+                            .prior_deviation = prior_deviation(f->spec.prior),
+                            .stream = {seed, RANDOM_INIT, (uint32_t)i},
+                            .threads = threads};
+        if (s.noise && flow_class(f, i)->remember) {
+            TRY(measure_noise(&s, i, s.noise));
+            from.noise = s.noise;
+        }
+        TRY(flow_class(f, i)->start(f->spec.layers[i], &from));
+    }
+    return NICEST_OK;
 }
 
 /* Where a tensor of a layer that the closed form has, too, is there. */

@@ -54,13 +54,6 @@ static gemm_level level_now(void)
     return (gemm_level)level;
 }
 
-static const gemm_tiles *tiles_for(const gemm_shape *s)
-{
-    gemm_level level = level_now();
-    const gemm_tiles *native = s->bf16 && level == GEMM_AVX512 ? gemm_tiles_native_bf16() : NULL;
-    return native ? native : gemm_tiles_of(level, s->bf16);
-}
-
 bool gemm_has_bf16(void)
 {
     return gemm_tiles_native_bf16() != NULL && level_now() == GEMM_AVX512;
@@ -215,7 +208,9 @@ static void run_column(const gemm_shape *s, const gemm_tiles *tiles, const real 
 
 void gemm_run(const gemm_shape *s, const real *a, const real *b, const real *bias, real *c)
 {
-    const gemm_tiles *tiles = tiles_for(s);
+    gemm_level level = level_now();
+    const gemm_tiles *native = s->bf16 && level == GEMM_AVX512 ? gemm_tiles_native_bf16() : NULL;
+    const gemm_tiles *tiles = native ? native : gemm_tiles_of(level, s->bf16);
     if (s->n == 1 && s->lda && !s->bf16) {
         run_column(s, tiles, a, b, bias, c);
         return;

@@ -73,52 +73,46 @@ static void add_parameters(outline *o, const char *name, const double *values, s
     o->tensors[o->count++] = (safetensors_tensor){name, SAFE_F64, 1, {count, 0}, values};
 }
 
-/* F64 first: so all data is aligned without padding. */
-static nicest_status make_outline(outline *o, const nicest_model *m)
+/* To the path, or where there is none to memory. */
+static nicest_status save(const nicest_model *model, const char *path, unsigned char **bytes,
+                          size_t *size)
 {
-    const flow *f = m->flow;
-    o->tensors = memory_new(PARTS + 1 + m->arrays.count + f->tensors.count, sizeof *o->tensors);
-    o->parts = memory_new(PARTS * f->entry.columns, sizeof *o->parts);
-    o->extra = memory_new(m->arrays.count, sizeof *o->extra);
-    TRY(check_memory(o->tensors && o->parts && o->extra));
-    o->texts[o->text_count++] = (safetensors_text){KEY_FORMAT, FORMAT};
-    o->texts[o->text_count++] = (safetensors_text){KEY_VERSION, VERSION};
-    o->texts[o->text_count++] = (safetensors_text){KEY_SPEC, m->flow->spec.text};
-    for (size_t i = 0; i < m->texts.count; i++)
-        o->texts[o->text_count++] =
-            (safetensors_text){m->texts.item[i].name, m->texts.item[i].text};
+    OWNED_BY(outline_close) outline o = {.extras = model->arrays.count};
+    /* F64 first: so all data is aligned without padding. */
+    const flow *f = model->flow;
+    o.tensors = memory_new(PARTS + 1 + model->arrays.count + f->tensors.count, sizeof *o.tensors);
+    o.parts = memory_new(PARTS * f->entry.columns, sizeof *o.parts);
+    o.extra = memory_new(model->arrays.count, sizeof *o.extra);
+    TRY(check_memory(o.tensors && o.parts && o.extra));
+    o.texts[o.text_count++] = (safetensors_text){KEY_FORMAT, FORMAT};
+    o.texts[o.text_count++] = (safetensors_text){KEY_VERSION, VERSION};
+    o.texts[o.text_count++] = (safetensors_text){KEY_SPEC, model->flow->spec.text};
+    for (size_t i = 0; i < model->texts.count; i++)
+        o.texts[o.text_count++] =
+            (safetensors_text){model->texts.item[i].name, model->texts.item[i].text};
     for (size_t p = 0; p < PARTS; p++) {
-        double *values = o->parts + p * f->entry.columns;
+        double *values = o.parts + p * f->entry.columns;
         bool wanted = p < NEEDED_PARTS;
         for (size_t j = 0; j < f->entry.columns; j++) {
             values[j] = *part_of(&f->entry.column[j], p);
             wanted = wanted || values[j] != 0;
         }
         if (wanted)
-            add_parameters(o, ENTRY_PARTS[p].name, values, f->entry.columns);
+            add_parameters(&o, ENTRY_PARTS[p].name, values, f->entry.columns);
     }
     if (f->entry.table_count)
-        add_parameters(o, TABLE, f->entry.table, f->entry.table_count);
-    for (size_t i = 0; i < m->arrays.count; i++) {
-        const model_item *item = &m->arrays.item[i];
-        o->extra[i] = memory_format("%s%s", EXTRA, item->name);
-        TRY(check_memory(o->extra[i]));
-        add_parameters(o, o->extra[i], item->values, item->count);
+        add_parameters(&o, TABLE, f->entry.table, f->entry.table_count);
+    for (size_t i = 0; i < model->arrays.count; i++) {
+        const model_item *item = &model->arrays.item[i];
+        o.extra[i] = memory_format("%s%s", EXTRA, item->name);
+        TRY(check_memory(o.extra[i]));
+        add_parameters(&o, o.extra[i], item->values, item->count);
     }
     for (size_t i = 0; i < f->tensors.count; i++) {
         const tensor *t = &f->tensors.items[i];
-        o->tensors[o->count++] =
+        o.tensors[o.count++] =
             (safetensors_tensor){t->name, SAFE_F32, t->rank, {t->shape[0], t->shape[1]}, *t->slot};
     }
-    return NICEST_OK;
-}
-
-/* To the path, or where there is none to memory. */
-static nicest_status save(const nicest_model *model, const char *path, unsigned char **bytes,
-                          size_t *size)
-{
-    OWNED_BY(outline_close) outline o = {.extras = model->arrays.count};
-    TRY(make_outline(&o, model));
     return path ? safetensors_write(path, o.tensors, o.count, o.texts, o.text_count)
                 : safetensors_write_bytes(bytes, size, o.tensors, o.count, o.texts, o.text_count);
 }

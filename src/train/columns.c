@@ -41,19 +41,6 @@ static void sort_values(value_set *s)
     }
 }
 
-/* Euclid's algorithm for lengths that are known up to `tolerance`. */
-static double common_divisor(double a, double b, double tolerance)
-{
-    while (b > tolerance) {
-        double rest = fmod(a, b);
-        if (b - rest < tolerance)
-            rest = 0;
-        a = b;
-        b = rest;
-    }
-    return a;
-}
-
 /* Rests of differences leave a step like 0.09999999999999968: the whole range says it better, and a
  * decimal that is as near is meant. */
 static double clean_step(double step, double range)
@@ -75,8 +62,19 @@ static double regular_step(const value_set *s)
     for (size_t i = 1; i < s->distinct; i++)
         smallest = fmin(smallest, s->values[i] - s->values[i - 1]);
     double tolerance = s->integers ? 0.5 : fmax(smallest * 1e-3, range * 1e-9);
-    for (size_t i = 1; i < s->distinct; i++)
-        step = common_divisor(step, s->values[i] - s->values[i - 1], tolerance);
+    for (size_t i = 1; i < s->distinct; i++) {
+        /* Euclid's algorithm for lengths that are known up to `tolerance`. */
+        double a = step;
+        double b = s->values[i] - s->values[i - 1];
+        while (b > tolerance) {
+            double rest = fmod(a, b);
+            if (b - rest < tolerance)
+                rest = 0;
+            a = b;
+            b = rest;
+        }
+        step = a;
+    }
     /* values without a common step have a "divisor" too, as small as the tolerance */
     if (s->integers)
         return step;
