@@ -252,15 +252,14 @@ static nicest_status draw_own(marginal_work *w, bool chains)
     size_t all = w->f->entry.columns;
     double *known = memory_join(&w->memory, AT_ONCE, all * sizeof *known);
     unsigned char *hidden = memory_join(&w->memory, AT_ONCE, all);
-    flow_workspace *own = NULL;
+    OWNED_BY(flow_workspace_drop) flow_workspace *own = NULL;
     TRY(check_memory(!w->memory.lacking));
     for (size_t i = 0; i < AT_ONCE * all; i++) /* chains want stored values */
         known[i] = chains && w->o->given ? w->o->given[i % all] : w->given[i % all];
     TRY(flow_workspace_new(&own, w->f, FLOW_SCORE, 0, w->o->threads, false));
-    nicest_status status = NICEST_OK;
     for (size_t first = 0; first < w->samples; first += AT_ONCE) {
         if (chains) {
-            TRY_TO(draw_chains(w, known, w->more, hidden));
+            TRY(draw_chains(w, known, w->more, hidden));
         } else {
             flow_run(own, &(flow_job){.input = FLOW_PRIOR,
                                       .rows = AT_ONCE,
@@ -279,11 +278,9 @@ static nicest_status draw_own(marginal_work *w, bool chains)
                     entry_is_value(&w->f->entry, j, x) ? w->more[i * all + j] : NAN;
             }
         if (w->o->tick && w->o->tick(w->o->context, (double)first, (double)w->samples))
-            TRY_TO(fail(NICEST_E_INTERRUPTED, "interrupted after %zu samples", first));
+            TRY(fail(NICEST_E_INTERRUPTED, "interrupted after %zu samples", first));
     }
-done:
-    flow_workspace_free(own);
-    return status;
+    return NICEST_OK;
 }
 
 /* A row of which only what is given and the columns of interest are known. */

@@ -461,13 +461,11 @@ static nicest_status gather_scores(pool *p, const nicest_model *model, const nic
                                    uint64_t seed, int threads, row_ticker *ticker)
 {
     OWNED_BY(data_drop) nicest_data *some = NULL;
-    split s;
+    OWNED_BY(split_close) split s = {0};
     TRY(split_open(&s, held_out, NULL, nicest_data_rows(held_out),
                    (random_stream){seed, RANDOM_SPLIT, SUBSAMPLE_CALIBRATION}));
     size_t count = s.groups < MOST_CALIBRATION ? s.groups : MOST_CALIBRATION;
-    nicest_status status = split_take(&some, &s, held_out, 0, count, true);
-    split_close(&s);
-    TRY(status);
+    TRY(split_take(&some, &s, held_out, 0, count, true));
     TRY(pool_open(p, count));
     TRY(pool_add(p, model, some, seed, threads, ticker));
     return p->count[LOGP] ? NICEST_OK

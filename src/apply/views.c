@@ -12,6 +12,7 @@
 #include "base/parallel.h"
 #include "base/status.h"
 #include "base/values.h"
+#include "data/source.h"
 #include "train/split.h"
 
 #define ARRAY_ROWS    "neighbours.rows"
@@ -304,32 +305,26 @@ static nicest_status keep_rows(nicest_model *model, const nicest_data *train, ui
 {
     size_t d = nicest_data_columns(train), most = MOST_VALUES / d, count = 0;
     most = most < FEWEST_ROWS ? FEWEST_ROWS : most < MOST_ROWS ? most : MOST_ROWS;
-    split s;
+    OWNED_BY(split_close) split s = {0};
     TRY(split_open(&s, train, NULL, nicest_data_rows(train),
                    (random_stream){seed, RANDOM_SPLIT, SUBSAMPLE_NEIGHBOURS}));
     most = most < s.groups ? most : s.groups;
-    double *rows = memory_new(most, d * sizeof *rows);
-    size_t *index = memory_new(most, sizeof *index);
-    nicest_status status = rows && index ? NICEST_OK : fail_memory();
-    for (size_t g = 0; status == NICEST_OK && g < s.groups && count < most; g++) {
+    OWNED double *rows = memory_new(most, d * sizeof *rows);
+    OWNED_NEW(size_t *, index, most);
+    TRY(check_memory(rows));
+    for (size_t g = 0; g < s.groups && count < most; g++) {
         bool usable = true;
         index[count] = s.row[s.begin[g]];
-        status = nicest_data_read(train, index[count], 1, rows + count * d);
-        for (size_t j = 0; status == NICEST_OK && j < d; j++)
+        TRY(nicest_data_read(train, index[count], 1, rows + count * d));
+        for (size_t j = 0; j < d; j++)
             usable = usable && !isinf(rows[count * d + j]);
         count += usable;
     }
-    if (status == NICEST_OK && count >= FEWEST_ROWS) {
-        status = model_set_array(model, ARRAY_ROWS, rows, count * d);
-        if (status == NICEST_OK)
-            status = keep_measure(model, rows, count);
-        if (status == NICEST_OK)
-            status = nicest_data_select(kept, train, index, count);
-    }
-    split_close(&s);
-    memory_free(rows);
-    memory_free(index);
-    return status;
+    if (count < FEWEST_ROWS)
+        return NICEST_OK;
+    TRY(model_set_array(model, ARRAY_ROWS, rows, count * d));
+    TRY(keep_measure(model, rows, count));
+    return nicest_data_select(kept, train, index, count);
 }
 
 /* Mixtures of the kept rows' squeezed columns, as an array of the model; columns that are too
@@ -339,17 +334,17 @@ static nicest_status keep_mixture(nicest_model *model, const sight *s, const dou
                                   uint64_t seed, int threads, double *surprise)
 {
     size_t n = s->kept, d = s->d;
-    mixture *found = NULL;
+    OWNED_BY(mixture_drop) mixture *found = NULL;
     if (d > MIXTURE_COLUMNS || n < 10 * FEWEST_ROWS)
         return NICEST_OK;
-    double *z = memory_new(n + 1, d * sizeof *z), *ridge = z ? z + n * d : NULL;
+    OWNED double *z = memory_new(n + 1, d * sizeof *z);
     TRY(check_memory(z));
     for (size_t i = 0; i < n; i++)
         mixture_sees(s, kept + i * d, z + i * d);
     for (size_t j = 0; j < d; j++)
-        ridge[j] = MIXTURE_RIDGE;
+        z[n * d + j] = MIXTURE_RIDGE;
     mixture_rows rows = {.x = z, .n = n, .d = d};
-    mixture_options o = {.ridge = ridge,
+    mixture_options o = {.ridge = z + n * d,
                          .seed = seed,
                          .threads = threads,
                          .restarts = 1,
@@ -364,46 +359,32 @@ static nicest_status keep_mixture(nicest_model *model, const sight *s, const dou
                                  found->parts * mixture_part_size(d, false));
     for (size_t i = 0; i < n; i++)
         surprise[i] *= -1;
-    mixture_free(found);
-    memory_free(z);
     return status == NICEST_E_DATA ? NICEST_OK : status;
 }
 
 nicest_status views_fit(nicest_model *model, const nicest_data *train, uint64_t seed, int threads)
 {
-    nicest_data *kept = NULL;
-    double *ranks = NULL, *surprise;
-    sight s = {0};
+    OWNED_BY(data_drop) nicest_data *kept = NULL;
+    OWNED_BY(sight_close) sight s = {0};
     views_forget(model);
     TRY(keep_rows(model, train, seed, &kept));
     if (!kept)
         return NICEST_OK;
-    size_t n = nicest_data_rows(kept);
-    size_t count;
-    nicest_status status = sight_open(&s, model, threads);
-    if (status != NICEST_OK)
-        goto done;
-    ranks = memory_new(n, VIEWS_COUNT * sizeof *ranks);
-    TRY_TO(check_memory(ranks));
-    TRY_TO(nicest_score_data(model, kept, seed, threads, ranks));
-    TRY_TO(look_at_all(&s, model, NULL, threads, ranks));
-    surprise = ranks + VIEW_MIXTURE * n; /* which no row had yet: there was no mixture */
-    TRY_TO(
-        keep_mixture(model, &s, model_array(model, ARRAY_ROWS, &count), seed, threads, surprise));
+    size_t n = nicest_data_rows(kept), count;
+    OWNED double *ranks = memory_new(n, VIEWS_COUNT * sizeof *ranks);
+    TRY(check_memory(ranks));
+    TRY(sight_open(&s, model, threads));
+    TRY(nicest_score_data(model, kept, seed, threads, ranks));
+    TRY(look_at_all(&s, model, NULL, threads, ranks));
+    TRY(keep_mixture(model, &s, model_array(model, ARRAY_ROWS, &count), seed, threads,
+                     ranks + VIEW_MIXTURE * n)); /* which no row had yet: there was no mixture */
     for (size_t i = 0; i < n; i++)
         ranks[i] = -ranks[i];
     for (size_t i = 0; i < VIEWS_COUNT * n; i++)
         ranks[i] = fmin(ranks[i], 1e300);
     for (size_t v = 0; v < VIEWS_COUNT; v++)
         values_sort(ranks + v * n, n);
-    TRY_TO(model_set_array(model, ARRAY_RANKS, ranks, VIEWS_COUNT * n));
-done:
-    sight_close(&s);
-    memory_free(ranks);
-    nicest_data_free(kept);
-    if (status != NICEST_OK)
-        views_forget(model);
-    return status;
+    return model_set_array(model, ARRAY_RANKS, ranks, VIEWS_COUNT * n);
 }
 
 /* ------------------------------------------------------------------ scoring */
@@ -412,48 +393,44 @@ done:
 static nicest_status look_at_data(const nicest_model *model, const nicest_data *data, int threads,
                                   double **views)
 {
-    sight s = {0};
-    size_t n = nicest_data_rows(data);
+    OWNED_BY(sight_close) sight s = {0};
     if (!views_rows(model))
         return fail(NICEST_E_DATA, "the model keeps no training rows to be neighbours");
-    *views = memory_new(n, VIEWS_COUNT * sizeof **views);
-    nicest_status status = *views ? sight_open(&s, model, threads) : fail_memory();
-    if (status == NICEST_OK)
-        status = look_at_all(&s, model, data, threads, *views);
-    sight_close(&s);
-    return status;
+    *views = memory_new(nicest_data_rows(data), VIEWS_COUNT * sizeof **views);
+    TRY(check_memory(*views));
+    TRY(sight_open(&s, model, threads));
+    return look_at_all(&s, model, data, threads, *views);
 }
 
 nicest_status views_neighbours(const nicest_model *model, const nicest_data *data, int threads,
                                double *scores)
 {
-    double *views = NULL;
+    OWNED double *views = NULL;
     size_t n = nicest_data_rows(data);
-    nicest_status status = look_at_data(model, data, threads, &views);
-    for (size_t i = 0; status == NICEST_OK && i < n; i++)
+    TRY(look_at_data(model, data, threads, &views));
+    for (size_t i = 0; i < n; i++)
         scores[i] = -views[VIEW_NEIGHBOURS * n + i];
-    memory_free(views);
-    return status;
+    return NICEST_OK;
 }
 
 nicest_status views_score(const nicest_model *model, const nicest_data *data, int threads,
                           double *scores)
 {
-    double *views = NULL, weights = 0;
+    OWNED double *views = NULL;
+    double weights = 0;
     size_t n = nicest_data_rows(data), count, mixed = 0, m = views_rows(model);
-    nicest_status status = look_at_data(model, data, threads, &views);
+    TRY(look_at_data(model, data, threads, &views));
     const double *ranks = model_array(model, ARRAY_RANKS, &count);
     const size_t views_count =
         model_array(model, ARRAY_MIXTURE, &mixed) ? VIEWS_COUNT : VIEW_MIXTURE;
     for (size_t v = 0; v < views_count; v++)
         weights += WEIGHT[v];
-    for (size_t i = 0; status == NICEST_OK && i < n; i++) {
+    for (size_t i = 0; i < n; i++) {
         double sum = isnan(scores[i]) || isnan(views[VIEW_COLUMNS * n + i]) ? NAN : 0;
         views[i] = -scores[i];
         for (size_t v = 0; v < views_count; v++)
             sum += WEIGHT[v] / weights * surprisal(ranks + v * m, m, views[v * n + i]);
         scores[i] = -sum;
     }
-    memory_free(views);
-    return status;
+    return NICEST_OK;
 }

@@ -96,10 +96,7 @@ static void drop_descriptor(int *descriptor)
         close(*descriptor);
 }
 
-static void drop_reader(file_reader **reader)
-{
-    file_reader_close(*reader);
-}
+DEFINE_DROP(drop_reader, file_reader, file_reader_close)
 
 /* Through the reader below, which stops at the limit. One byte more than that is room enough to see
  * the end. */

@@ -43,6 +43,12 @@ void memory_free(void *block);
 #define OWNED_NEW(type, name, count)                                                               \
     OWNED type name = memory_new(count, sizeof *(name));                                           \
     TRY(check_memory(name))
+/* void name(type **), for OWNED_BY, of a pointer that `release` releases. */
+#define DEFINE_DROP(name, type, release)                                                           \
+    static inline void name(type **pointer)                                                        \
+    {                                                                                              \
+        release(*pointer);                                                                         \
+    }
 /* `block` is the address of a pointer to a block, or of NULL. */
 void memory_drop(void *block);
 /* The pointer, which becomes NULL. */
@@ -66,7 +72,8 @@ void memory_leave(memory_group *group);
 bool memory_available(size_t bytes);
 
 /* Sets a pointer to `count` zeroed elements, or returns fail_memory(). */
-#define TRY_NEW(pointer, count) TRY(check_memory(((pointer) = memory_new(count, sizeof *(pointer))) != NULL))
+#define TRY_NEW(pointer, count)                                                                    \
+    TRY(check_memory(((pointer) = memory_new(count, sizeof *(pointer))) != NULL))
 
 /* Sets a pointer to a copy of `count` elements, or to NULL where `block` is; or returns
  * fail_memory(). */

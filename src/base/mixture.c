@@ -61,11 +61,6 @@ void mixture_free(mixture *m)
     memory_free(m);
 }
 
-void mixture_drop(mixture **m)
-{
-    mixture_free(*m);
-}
-
 /* ------------------------------------------------------------------ a view */
 
 /* What is known of a part: its covariance; its factor in the order of the pattern. */

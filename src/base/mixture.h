@@ -13,6 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/memory.h"
 #include "base/random.h"
 #include "nicest.h"
 
@@ -28,7 +29,7 @@ size_t mixture_part_size(size_t columns, bool diagonal);
 /* All parts zero; released by mixture_free. */
 nicest_status mixture_new(mixture **out, size_t columns, size_t parts, bool diagonal);
 void mixture_free(mixture *m);
-void mixture_drop(mixture **m); /* for OWNED_BY */
+DEFINE_DROP(mixture_drop, mixture, mixture_free)
 
 /* ------------------------------------------------------------------ fitting */
 

@@ -605,10 +605,7 @@ static nicest_status read_start(csv_stream *s, const char *path, const nicest_da
     return give_roles(s, options);
 }
 
-static void stream_drop(csv_stream **stream)
-{
-    csv_close(*stream);
-}
+DEFINE_DROP(stream_drop, csv_stream, csv_close)
 
 nicest_status csv_open(csv_stream **stream, const char *path, const nicest_data_options *options)
 {

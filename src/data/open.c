@@ -297,10 +297,7 @@ struct nicest_reader {
     char *words;          /* and its words */
 };
 
-static void reader_drop(nicest_reader **reader)
-{
-    nicest_reader_close(*reader);
-}
+DEFINE_DROP(reader_drop, nicest_reader, nicest_reader_close)
 
 nicest_status nicest_reader_open(nicest_reader **reader, const char *text,
                                  const nicest_data_options *options)

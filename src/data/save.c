@@ -455,10 +455,7 @@ void nicest_writer_abandon(nicest_writer *writer)
     memory_free(writer);
 }
 
-static void writer_drop(nicest_writer **writer)
-{
-    nicest_writer_abandon(*writer);
-}
+DEFINE_DROP(writer_drop, nicest_writer, nicest_writer_abandon)
 
 static nicest_status choose_way(nicest_writer *w, const char *path)
 {

@@ -435,11 +435,6 @@ void nicest_data_free(nicest_data *data)
     memory_free(data);
 }
 
-void data_drop(nicest_data **data)
-{
-    nicest_data_free(*data);
-}
-
 static nicest_status check_size(size_t n, size_t d, size_t size)
 {
     TRY(require(d > 0, "data needs at least one column"));

@@ -10,6 +10,7 @@
 #include <stddef.h>
 
 #include "base/file.h"
+#include "base/memory.h"
 #include "model/kinds.h"
 #include "nicest.h"
 
@@ -125,6 +126,6 @@ bool row_walk_next(row_walk *w);
 void row_walk_close(row_walk *w);
 
 /* For OWNED_BY. */
-void data_drop(nicest_data **data);
+DEFINE_DROP(data_drop, nicest_data, nicest_data_free)
 
 #endif

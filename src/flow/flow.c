@@ -14,14 +14,9 @@ static const size_t *classes_of(const flow *f, size_t *count)
     return l ? l->class->classes(l, count) : NULL;
 }
 
-static void drop_flow(flow **f)
-{
-    flow_free(*f);
-}
-
 nicest_status flow_new(flow **out, const char *spec_text, size_t most)
 {
-    OWNED_BY(drop_flow) flow *f = memory_new(1, sizeof *f);
+    OWNED_BY(flow_drop) flow *f = memory_new(1, sizeof *f);
     TRY(check_memory(f));
     TRY(spec_parse(&f->spec, spec_text));
     for (size_t i = 0; i < f->spec.count; i++) {

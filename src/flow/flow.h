@@ -9,6 +9,7 @@
 #ifndef NICEST_FLOW_FLOW_H
 #define NICEST_FLOW_FLOW_H
 
+#include "base/memory.h"
 #include "flow/entry.h"
 #include "flow/layer.h"
 #include "flow/spec.h"
@@ -20,14 +21,15 @@ typedef struct flow {
     real *theta;       /* [tensors.trainable] */
     real *frozen;      /* [tensors.frozen] */
     block_list blocks; /* theta, cut for gradient and optimiser */
-    uint32_t *order;   /* [2 columns] of flow_trace where the flow is masked, else NULL: there latent rows
-                        * have the columns' order, so that what is hidden is so in both */
+    uint32_t *order; /* [2 columns] of flow_trace where the flow is masked, else NULL: there latent
+                      * rows have the columns' order, so that what is hidden is so in both */
 } flow;
 
 /* All parameters zero. NICEST_E_FORMAT when the spec is wrong, or wants more than `most` numbers
  * (0: no limit), which a reader of files sets from the file's size. */
 nicest_status flow_new(flow **out, const char *spec_text, size_t most);
 void flow_free(flow *f);
+DEFINE_DROP(flow_drop, flow, flow_free)
 /* A copy of `e` becomes the entry, in place of entry_natural: NICEST_E_FORMAT unless its values,
  * categories and context are the spec's, and what hides values is in a masked flow. Workspaces are
  * made afterwards. */
@@ -44,8 +46,8 @@ typedef struct flow_rows {
  * of very many, evenly chosen ones), layer by layer, in one way through the flow. The entry must be
  * set before. */
 nicest_status flow_init(flow *f, const flow_rows *rows, uint64_t seed, int threads);
-/* The same where `closed` has started: a flow whose layers are some of those of f, in their order, and the
- * only ones of their kinds. Its values are taken over. */
+/* The same where `closed` has started: a flow whose layers are some of those of f, in their order,
+ * and the only ones of their kinds. Its values are taken over. */
 void flow_init_like(flow *f, const flow *closed, uint64_t seed);
 /* Whether tensors that came from a file are ones that the layers can have: NICEST_E_FORMAT. */
 nicest_status flow_check(const flow *f);
@@ -71,14 +73,14 @@ typedef enum flow_use {
 
 typedef struct flow_workspace flow_workspace;
 
-/* rows: the most rows of one pass that needs a tape (FLOW_SCORE: only a hint; 0: many; 1: theta must
- * not change while it lives, for small flows keep their weights in another order). With
+/* rows: the most rows of one pass that needs a tape (FLOW_SCORE: only a hint; 0: many; 1: theta
+ * must not change while it lives, for small flows keep their weights in another order). With
  * FLOW_LEARN and FLOW_RECOMPUTE every batch has exactly that many. bf16: products in bf16, but for
  * FLOW_SCORE. Borrowed: `f` must outlive it. */
 nicest_status flow_workspace_new(flow_workspace **out, const flow *f, flow_use use, size_t rows,
                                  int threads, bool bf16);
 void flow_workspace_free(flow_workspace *w);
-void flow_workspace_drop(flow_workspace **w); /* for OWNED_BY */
+DEFINE_DROP(flow_workspace_drop, flow_workspace, flow_workspace_free)
 
 typedef enum flow_input {
     FLOW_STORED,     /* values through the entry with noise */

@@ -207,15 +207,10 @@ static bool keeps_gradient(const flow_workspace *w)
     return w->use >= FLOW_LEARN_WHOLE;
 }
 
-static void drop_workspace(flow_workspace **w)
-{
-    flow_workspace_free(*w);
-}
-
 nicest_status flow_workspace_new(flow_workspace **out, const flow *f, flow_use use, size_t rows,
                                  int threads, bool bf16)
 {
-    OWNED_BY(drop_workspace) flow_workspace *w = memory_new(1, sizeof *w);
+    OWNED_BY(flow_workspace_drop) flow_workspace *w = memory_new(1, sizeof *w);
     TRY(check_memory(w));
     memory_group *memory = &w->memory;
     w->flow = f;
@@ -240,11 +235,6 @@ nicest_status flow_workspace_new(flow_workspace **out, const flow *f, flow_use u
         TRY(prepare_worker(w, &w->workers[i]));
     *out = memory_take(&w);
     return NICEST_OK;
-}
-
-void flow_workspace_drop(flow_workspace **w)
-{
-    flow_workspace_free(*w);
 }
 
 void flow_workspace_free(flow_workspace *w)

@@ -102,10 +102,7 @@ static void prior_forget(void *memo_as_pointer)
     memory_free(o);
 }
 
-static void drop_memo(memo **o)
-{
-    prior_forget(*o);
-}
+DEFINE_DROP(drop_memo, memo, prior_forget)
 
 static nicest_status prior_remember(const layer *self, bool learns, void **out)
 {

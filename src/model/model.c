@@ -36,11 +36,6 @@ nicest_status model_new(nicest_model **out, flow *f)
     return status;
 }
 
-void model_drop(nicest_model **model)
-{
-    nicest_model_free(*model);
-}
-
 void nicest_model_free(nicest_model *model)
 {
     if (!model)

@@ -5,6 +5,7 @@
 #ifndef NICEST_MODEL_MODEL_H
 #define NICEST_MODEL_MODEL_H
 
+#include "base/memory.h"
 #include "flow/flow.h"
 #include "model/kinds.h"
 #include "nicest.h"
@@ -33,8 +34,8 @@ nicest_status model_set_entry(nicest_model *model, const char *name, const char 
 nicest_status model_set_schema(nicest_model *model, const char *const *names, unsigned height,
                                unsigned width, unsigned channels, const char *stored_type);
 
-/* Adds to the schema what its columns are (kinds[columns]; may be NULL) and the names of columns that
- * training left out. model_set_schema takes both away. */
+/* Adds to the schema what its columns are (kinds[columns]; may be NULL) and the names of columns
+ * that training left out. model_set_schema takes both away. */
 nicest_status model_set_columns(nicest_model *model, const column_kind *kinds,
                                 const char *const *left, size_t left_count);
 const column_kind *model_kind(const nicest_model *model, size_t column);
@@ -54,6 +55,6 @@ const char *model_said(const nicest_model *model);
 
 /* NICEST_E_ARGUMENT unless 0 <= threads <= MODEL_MOST_THREADS. */
 nicest_status model_check_threads(int threads);
-void model_drop(nicest_model **model); /* for OWNED_BY */
+DEFINE_DROP(model_drop, nicest_model, nicest_model_free)
 
 #endif

@@ -290,11 +290,6 @@ void safetensors_close(safetensors *file)
     memory_free(file);
 }
 
-void safetensors_drop(safetensors **file)
-{
-    safetensors_close(*file);
-}
-
 size_t safetensors_size(const safetensors *file)
 {
     return file->size;

@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "base/file.h"
+#include "base/memory.h"
 #include "nicest.h"
 
 typedef enum safetensors_type { SAFE_F32, SAFE_F64, SAFE_U8, SAFE_I64 } safetensors_type;
@@ -44,7 +45,7 @@ nicest_status safetensors_open(safetensors **out, const char *path);
 /* The same of bytes in memory, borrowed until close. Errors name no file. */
 nicest_status safetensors_open_bytes(safetensors **out, const void *bytes, size_t size);
 void safetensors_close(safetensors *file);
-void safetensors_drop(safetensors **file);        /* for OWNED_BY */
+DEFINE_DROP(safetensors_drop, safetensors, safetensors_close)
 size_t safetensors_size(const safetensors *file); /* in bytes, as inflated */
 size_t safetensors_count(const safetensors *file);
 /* Tensor i in the order of the bytes; pointers are owned by the file. data is aligned for its type.

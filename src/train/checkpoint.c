@@ -136,22 +136,21 @@ nicest_status checkpoint_spec(const char *path, char **spec, char **chosen, char
     json_auto_t *identity = NULL;
     TRY(safetensors_open(&file, path));
     const char *text = safetensors_find_text(file, "nicest.identity");
-    nicest_status status = NICEST_OK;
-    if (!is_checkpoint(file)) {
-        status = fail(NICEST_E_FORMAT, "it is not a checkpoint");
-    } else if (!safetensors_find_text(file, RACE_STAGE)) {
-        status = text ? json_read(&identity, text, strlen(text)) : NICEST_E_FORMAT;
-        const char *found = json_string_value(json_object_get(identity, "spec"));
-        if (status != NICEST_OK || !found)
-            status = fail(NICEST_E_FORMAT, "its identity cannot be read");
-        else if (!(*spec = memory_text(found)))
-            status = fail_memory();
-        json_t *learning = json_object_get(json_object_get(identity, "recipe"), "learning_rate");
-        *rate = json_is_real(learning) ? json_real_value(learning) : *rate;
-        const char *begun = safetensors_find_text(file, "nicest.start");
-        const char *said = safetensors_find_text(file, "nicest.chosen");
-        snprintf(start, size, "%s", begun ? begun : "");
-        *chosen = said && status == NICEST_OK ? memory_text(said) : NULL;
-    }
-    return status == NICEST_OK ? status : fail_in(status, "%s", path);
+    if (!is_checkpoint(file))
+        return fail(NICEST_E_FORMAT, "%s: it is not a checkpoint", path);
+    if (safetensors_find_text(file, RACE_STAGE))
+        return NICEST_OK;
+    nicest_status status = text ? json_read(&identity, text, strlen(text)) : NICEST_E_FORMAT;
+    const char *found = json_string_value(json_object_get(identity, "spec"));
+    if (status != NICEST_OK || !found)
+        return fail(NICEST_E_FORMAT, "%s: its identity cannot be read", path);
+    *spec = memory_text(found);
+    TRY(check_memory(*spec));
+    json_t *learning = json_object_get(json_object_get(identity, "recipe"), "learning_rate");
+    *rate = json_is_real(learning) ? json_real_value(learning) : *rate;
+    const char *begun = safetensors_find_text(file, "nicest.start");
+    const char *said = safetensors_find_text(file, "nicest.chosen");
+    snprintf(start, size, "%s", begun ? begun : "");
+    *chosen = said ? memory_text(said) : NULL;
+    return NICEST_OK;
 }

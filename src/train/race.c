@@ -11,6 +11,7 @@
 #include "base/mixture.h"
 #include "base/parallel.h"
 #include "base/status.h"
+#include "data/source.h"
 #include "flow/proof.h"
 #include "train/checkpoint.h"
 #include "train/split.h"
@@ -45,13 +46,9 @@ enum { MOST_MIXTURE_COLUMNS = 128 };
 static nicest_status contest_open(trainer **out, const trainer *parent, nicest_data *train,
                                   nicest_data *valid, char *spec, const flow *like)
 {
-    trainer *t = memory_new(1, sizeof *t);
-    size_t n = nicest_data_rows(train);
-    if (!t || !spec) {
-        memory_free(t);
-        memory_free(spec);
-        return fail_memory();
-    }
+    OWNED_BY(trainer_drop) trainer *t = memory_new(1, sizeof *t);
+    OWNED char *owned = spec;
+    TRY(check_memory(t && owned));
     t->options = parent->options;
     t->options.checkpoint = t->options.resume = t->options.log = NULL;
     t->options.progress = NULL;
@@ -59,27 +56,32 @@ static nicest_status contest_open(trainer **out, const trainer *parent, nicest_d
     t->rows = (trainer_rows){.train = train, .valid = valid};
     t->recipe = parent->recipe;
     t->recipe.head = t->recipe.first = t->recipe.last = NULL;
-    t->recipe.spec = spec;
+    t->recipe.spec = memory_take(&owned);
     t->recipe.patience = -1;
     t->recipe.seconds = 0;
     t->recipe.steps = SIZE_MAX; /* as long as the race says */
-    size_t most = n / t->recipe.accumulate;
+    size_t most = nicest_data_rows(train) / t->recipe.accumulate;
     t->recipe.batch = t->recipe.batch < most ? t->recipe.batch : most;
     t->shift = parent->shift;
     t->like = like;
     t->clock = parallel_clock();
-    nicest_status status = entry_copy(&t->entry, &parent->entry) ? NICEST_OK : fail_memory();
-    if (status == NICEST_OK)
-        status = run_open(t);
-    if (status == NICEST_OK)
-        status = run_start(t);
-    if (status != NICEST_OK) {
-        nicest_trainer_free(t);
-        return status;
-    }
+    TRY(check_memory(entry_copy(&t->entry, &parent->entry)));
+    TRY(run_open(t));
+    TRY(run_start(t));
     run_shuffle(t);
-    *out = t;
+    *out = memory_take(&t);
     return NICEST_OK;
+}
+
+/* Runs that are released together. */
+typedef struct contestants {
+    trainer *run[STACK_CANDIDATES];
+} contestants;
+
+static void contestants_close(contestants *c)
+{
+    for (size_t i = 0; i < STACK_CANDIDATES; i++)
+        nicest_trainer_free(c->run[i]);
 }
 
 /* log p, or latent rows, under the weights of a contestant that are in place. */
@@ -102,50 +104,37 @@ typedef struct closed_form {
     double logp; /* mean, of rows that did not fit it; -infinity where it cannot be fitted */
 } closed_form;
 
-/* The first rows, which are in random order: enough to choose a number of parts by. */
-static nicest_status some_of(nicest_data **out, const nicest_data *rows)
-{
-    size_t n = nicest_data_rows(rows), count = n < CHOOSING_ROWS ? n : CHOOSING_ROWS;
-    size_t *index = memory_new(count, sizeof *index);
-    if (!index)
-        return fail_memory();
-    for (size_t i = 0; i < count; i++)
-        index[i] = i;
-    nicest_status status = nicest_data_select(out, rows, index, count);
-    memory_free(index);
-    return status;
-}
-
-/* The number of parts that held-out rows like best, behind `first`; 0 where none can be fitted. */
-static nicest_status choose_parts(const trainer *t, nicest_data *rows, const char *first,
+/* The number of parts that held-out rows like best, behind `first`; 0 where none can be fitted. The
+ * first rows, which are in random order, are enough to choose by. */
+static nicest_status choose_parts(const trainer *t, const nicest_data *data, const char *first,
                                   size_t *parts)
 {
-    size_t n = nicest_data_rows(rows), d = t->recipe.values;
+    size_t all = nicest_data_rows(data), n = all < CHOOSING_ROWS ? all : CHOOSING_ROWS;
+    size_t d = t->recipe.values, wide = t->entry.columns;
     double work = (double)n * (double)d * (double)d;
-    trainer *contest = NULL;
     *parts = 0;
     if (d > MOST_MIXTURE_COLUMNS || work > MOST_EM_WORK || n < FEWEST_ROWS)
         return NICEST_OK;
+    OWNED_BY(data_drop) nicest_data *rows = NULL;
+    OWNED_BY(trainer_drop) trainer *contest = NULL;
+    OWNED_NEW(size_t *, index, n);
+    OWNED double *latent = memory_new(n, wide * sizeof *latent);
+    TRY(check_memory(latent));
+    for (size_t i = 0; i < n; i++)
+        index[i] = i;
+    TRY(nicest_data_select(&rows, data, index, n));
     TRY(contest_open(&contest, t, rows, NULL,
-                     stack_spec(t->recipe.values, t->recipe.head, first, NULL, "prior normal\n"),
-                     NULL));
-    size_t wide = t->entry.columns; /* a latent row has its values where the stored row has them */
-    double *latent = memory_new(n, wide * sizeof *latent);
-    nicest_status status = latent ? NICEST_OK : fail_memory();
-    if (status == NICEST_OK) {
-        run_all(contest, rows, NULL, latent);
-        for (size_t i = 0; i < n * d; i++)
-            latent[i] = latent[i / d * wide + entry_value(&t->entry, i % d)];
-        for (size_t i = 0; i < n * d; i++) /* what is hidden */
-            latent[i] = isfinite(latent[i]) ? latent[i] : NAN;
-        mixture_rows some = {.x = latent, .n = n, .d = d};
-        mixture_options o = {.seed = t->options.seed, .threads = t->options.threads, .restarts = 1};
-        double times = fmin(fmax(t->recipe.seconds / EM_SECONDS, 1), 8);
-        double most = fmin(fmax(times * EM_WORK / work, 4), MOST_PARTS);
-        status = mixture_choose(parts, &some, &o, (size_t)most, NULL);
+                     stack_spec(d, t->recipe.head, first, NULL, "prior normal\n"), NULL));
+    run_all(contest, rows, NULL, latent);
+    for (size_t i = 0; i < n * d; i++) { /* its values stand where the stored row has them */
+        double value = latent[i / d * wide + entry_value(&t->entry, i % d)];
+        latent[i] = isfinite(value) ? value : NAN; /* else it is hidden */
     }
-    memory_free(latent);
-    nicest_trainer_free(contest);
+    mixture_rows some = {.x = latent, .n = n, .d = d};
+    mixture_options o = {.seed = t->options.seed, .threads = t->options.threads, .restarts = 1};
+    double times = fmin(fmax(t->recipe.seconds / EM_SECONDS, 1), 8);
+    double most = fmin(fmax(times * EM_WORK / work, 4), MOST_PARTS);
+    nicest_status status = mixture_choose(parts, &some, &o, (size_t)most, NULL);
     return status == NICEST_E_DATA ? NICEST_OK : status;
 }
 
@@ -154,107 +143,92 @@ static nicest_status choose_parts(const trainer *t, nicest_data *rows, const cha
 static nicest_status fit_closed(const trainer *t, nicest_data *train, nicest_data *valid,
                                 const closed_form *c, trainer **fitted, double *logp)
 {
-    trainer *contest = NULL;
+    OWNED_BY(trainer_drop) trainer *contest = NULL;
     nicest_status status =
         contest_open(&contest, t, train, valid,
                      stack_spec(t->recipe.values, t->recipe.head, c->first, NULL, c->last), NULL);
     *logp = status == NICEST_OK ? contest->state.best_logp : -INFINITY;
     if (fitted)
-        *fitted = contest;
-    else
-        nicest_trainer_free(contest);
+        *fitted = memory_take(&contest);
     return status == NICEST_E_MEMORY ? status : NICEST_OK;
 }
 
 /* Mean log p of rows of five folds, each under a fit to the others. */
 static nicest_status cross_validate(const trainer *t, closed_form *c, size_t count)
 {
-    split s = {0};
+    OWNED_BY(split_close) split s = {0};
     nicest_data *all = t->rows.both ? t->rows.both : t->rows.train;
     size_t n = nicest_data_rows(all);
     TRY(split_open(&s, all, NULL, n, (random_stream){t->options.seed, RANDOM_SPLIT, 1}));
-    nicest_status status = NICEST_OK;
-    for (size_t fold = 0; status == NICEST_OK && fold < FOLDS; fold++) {
+    for (size_t fold = 0; fold < FOLDS; fold++) {
         size_t from = s.groups * fold / FOLDS, to = s.groups * (fold + 1) / FOLDS;
-        nicest_data *out = NULL, *rest = NULL;
-        if (to > from)
-            status = split_take(&out, &s, all, from, to - from, false);
-        if (status == NICEST_OK && out)
-            status = split_leave(&rest, &s, all, from, to - from);
-        for (size_t i = 0; status == NICEST_OK && rest && i < count; i++) {
+        OWNED_BY(data_drop) nicest_data *out = NULL, *rest = NULL;
+        if (to == from)
+            continue;
+        TRY(split_take(&out, &s, all, from, to - from, false));
+        TRY(split_leave(&rest, &s, all, from, to - from));
+        for (size_t i = 0; rest && i < count; i++) {
             double logp;
-            status = fit_closed(t, rest, out, &c[i], NULL, &logp);
+            TRY(fit_closed(t, rest, out, &c[i], NULL, &logp));
             c[i].logp += logp * (double)nicest_data_rows(out) / (double)n;
         }
-        nicest_data_free(out);
-        nicest_data_free(rest);
     }
-    split_close(&s);
-    return status;
+    return NICEST_OK;
+}
+
+/* One more form that begins as `form` does, with `what` behind the name of its beginning. */
+static void add_form(closed_form *c, size_t *count, const closed_form *form, const char *last,
+                     const char *what)
+{
+    closed_form *made = &c[(*count)++];
+    *made = *form;
+    snprintf(made->last, sizeof made->last, "%s", last);
+    snprintf(made->name, sizeof made->name, "%s%s", form->first_name, what);
 }
 
 static nicest_status add_closed(const trainer *t, nicest_data *rows, int which, closed_form *c,
                                 size_t *count)
 {
     const recipe *r = &t->recipe;
-    const char *first = r->first ? r->first : which ? r->marginal : r->standardise;
-    const char *name = r->first ? "given first layer" : FIRST_NAME[which];
+    closed_form form = {.first = r->first ? r->first
+                                 : which  ? r->marginal
+                                          : r->standardise,
+                        .first_name = r->first ? "given first layer" : FIRST_NAME[which]};
     size_t parts = 0;
+    char last[40], what[40];
     if (r->last) {
-        c[*count] = (closed_form){.first = first, .first_name = name};
-        snprintf(c[*count].last, sizeof c->last, "%s", r->last);
-        snprintf(c[(*count)++].name, sizeof c->name, "%s", name);
+        add_form(c, count, &form, r->last, "");
         return NICEST_OK;
     }
-    bool few = nicest_data_rows(rows) < FEWEST_ROWS;
-    if (!strstr(r->head, "masked")) { /* a triangle mixes what is hidden */
-        c[*count] = (closed_form){.first = first, .first_name = name};
-        snprintf(c[*count].last, sizeof c->last, "%s", few ? NORMALS : GAUSSIAN);
-        snprintf(c[(*count)++].name, sizeof c->name, "%s + Gaussian", name);
-    }
-    nicest_data *some = NULL;
-    TRY(some_of(&some, rows));
-    nicest_status status = choose_parts(t, some, first, &parts);
-    nicest_data_free(some);
-    TRY(status);
-    if (!parts && !*count) { /* where nothing else can be fitted: every column a normal */
-        c[*count] = (closed_form){.first = first, .first_name = name};
-        snprintf(c[*count].last, sizeof c->last, "%s", NORMALS);
-        snprintf(c[(*count)++].name, sizeof c->name, "%s + independent normals", name);
-    }
-    if (!parts)
-        return NICEST_OK;
-    c[*count] = (closed_form){.first = first, .first_name = name};
-    snprintf(c[*count].last, sizeof c->last, "prior mixture:%zu\n", parts);
-    snprintf(c[(*count)++].name, sizeof c->name, "%s + mixture of %zu", name, parts);
+    if (!strstr(r->head, "masked")) /* a triangle mixes what is hidden */
+        add_form(c, count, &form, nicest_data_rows(rows) < FEWEST_ROWS ? NORMALS : GAUSSIAN,
+                 " + Gaussian");
+    TRY(choose_parts(t, rows, form.first, &parts));
+    snprintf(last, sizeof last, "prior mixture:%zu\n", parts);
+    snprintf(what, sizeof what, " + mixture of %zu", parts);
+    if (parts)
+        add_form(c, count, &form, last, what);
+    else if (!*count) /* where nothing else can be fitted: every column a normal */
+        add_form(c, count, &form, NORMALS, " + independent normals");
     return NICEST_OK;
 }
 
-/* Which figure of the result a form is: a Gaussian, a copula, a mixture. */
-static double *reference_of(train_state *r, const closed_form *c)
-{
-    bool marginal = !strcmp(c->first_name, "marginal"), mixed = strstr(c->name, "mixture") != NULL;
-    return marginal ? mixed ? NULL : &r->copula_logp : mixed ? &r->mixture_logp : NULL;
-}
-
-/* Held-out figures of the closed forms, for the result. */
-static nicest_status refer(trainer *t, const closed_form *c, trainer **fitted, size_t count)
+/* Held-out figures of the closed forms, for the result: of a Gaussian, a copula, a mixture. */
+static nicest_status refer(trainer *t, const closed_form *c, trainer *const *fitted, size_t count)
 {
     nicest_data *rows = t->rows.held_out ? t->rows.held_out : t->rows.valid;
     size_t n = rows ? nicest_data_rows(rows) : 0;
-    double *logp = memory_new(n, sizeof *logp);
-    if (!logp)
-        return fail_memory();
+    OWNED_NEW(double *, logp, n);
     for (size_t i = 0; n && i < count; i++) {
-        double *figure = reference_of(&t->state, &c[i]), sum = 0;
-        if (!figure || !fitted[i])
+        bool marginal = !strcmp(c[i].first_name, "marginal"), mixed = strstr(c[i].name, "mixture");
+        double sum = 0, *figure = mixed ? &t->state.mixture_logp : &t->state.copula_logp;
+        if (marginal == mixed || !fitted[i])
             continue;
         run_all(fitted[i], rows, logp, NULL);
         for (size_t r = 0; r < n; r++)
             sum += logp[r] / (double)n;
         *figure = isfinite(sum) ? sum : NAN;
     }
-    memory_free(logp);
     return NICEST_OK;
 }
 
@@ -280,35 +254,28 @@ static void say_closed(trainer *t, const closed_form *c, size_t count, size_t ch
 static nicest_status choose_closed(trainer *t, closed_form *best, trainer **fitted)
 {
     closed_form c[4] = {0};
-    trainer *fit[4] = {NULL};
+    OWNED_BY(contestants_close) contestants fit = {{NULL}};
     size_t count = 0, chosen = 0;
     nicest_data *rows = t->rows.both ? t->rows.both : t->rows.train;
     double d = (double)t->recipe.values, work = (double)nicest_data_rows(rows) * d * d * d;
     bool dear = strstr(t->recipe.head, "masked") && work > MOST_FOLD_WORK;
     bool folds = !t->rows.valid || (t->rows.both && !dear);
     bool few = nicest_data_rows(rows) < FEWEST_ROWS; /* too few for a marginal */
-    nicest_status status = NICEST_OK;
     for (int which = 0; which < (t->recipe.first || few ? 1 : 2); which++)
         TRY(add_closed(t, rows, which, c, &count));
     if (folds && count > 1)
         TRY(cross_validate(t, c, count));
-    for (size_t i = 0; status == NICEST_OK && i < count; i++) {
+    for (size_t i = 0; i < count; i++) {
         double logp;
-        status = fit_closed(t, t->rows.train, t->rows.valid, &c[i], &fit[i], &logp);
-        if (!folds || count == 1 || !fit[i])
+        TRY(fit_closed(t, t->rows.train, t->rows.valid, &c[i], &fit.run[i], &logp));
+        if (!folds || count == 1 || !fit.run[i])
             c[i].logp = logp;
         chosen = c[i].logp > c[chosen].logp ? i : chosen;
     }
-    if (status == NICEST_OK)
-        status = refer(t, c, fit, count);
-    if (status == NICEST_OK)
-        say_closed(t, c, count, chosen, folds);
-    for (size_t i = 0; i < count; i++)
-        if (i != chosen || status != NICEST_OK)
-            nicest_trainer_free(fit[i]);
-    TRY(status);
+    TRY(refer(t, c, fit.run, count));
+    say_closed(t, c, count, chosen, folds);
     *best = c[chosen];
-    *fitted = fit[chosen];
+    *fitted = memory_take(&fit.run[chosen]);
     if (*fitted)
         return NICEST_OK;
     return fail(NICEST_E_DATA, "no closed form has a finite log-likelihood on these rows: %s",
@@ -316,16 +283,6 @@ static nicest_status choose_closed(trainer *t, closed_form *best, trainer **fitt
 }
 
 /* ------------------------------------------------------------------ heats */
-
-/* One heat of one contestant; a run that diverges is out. */
-static nicest_status run_heat(trainer *contest, double seconds)
-{
-    size_t steps = seconds > 0 ? 0 : HEAT_STEPS;
-    nicest_status status = nicest_trainer_step(contest, steps, seconds, NULL);
-    if (status == NICEST_OK && contest->state.step % contest->valid_every)
-        status = run_validate(contest);
-    return status;
-}
 
 static void sort_contest(trainer **contest, const stack **name, size_t count)
 {
@@ -362,8 +319,11 @@ static nicest_status run_heats(trainer *t, const closed_form *c, trainer **conte
                 if (s->rate > 0 && !(t->options.learning_rate > 0))
                     contest[i]->recipe.rate *= s->rate;
             }
-            nicest_status status = run_heat(contest[i], seconds);
-            if (status != NICEST_OK && status != NICEST_E_DIVERGED)
+            nicest_status status =
+                nicest_trainer_step(contest[i], seconds > 0 ? 0 : HEAT_STEPS, seconds, NULL);
+            if (status == NICEST_OK && contest[i]->state.step % contest[i]->valid_every)
+                status = run_validate(contest[i]);
+            if (status != NICEST_OK && status != NICEST_E_DIVERGED) /* that one is out */
                 return status;
             stack_name(name[i], stack_text, sizeof stack_text);
             snprintf(event, sizeof event,
@@ -380,7 +340,7 @@ static nicest_status run_heats(trainer *t, const closed_form *c, trainer **conte
             snprintf(event, sizeof event, "race: %s wins%s, and trains on", stack_text, ahead);
             run_tell(t, event);
         }
-        for (size_t keep = heat ? 1 : 2; *count > keep;)
+        for (size_t keep = heat ? 1 : 2; *count > keep; contest[*count] = NULL)
             nicest_trainer_free(contest[--*count]);
     }
     return NICEST_OK;
@@ -389,72 +349,51 @@ static nicest_status run_heats(trainer *t, const closed_form *c, trainer **conte
 /* Training goes on with the winner, where it is. */
 static void adopt(trainer *t, trainer *winner)
 {
-    t->flow = winner->flow;
-    t->learn = winner->learn;
-    t->score = winner->score;
+    t->flow = memory_take(&winner->flow);
+    t->learn = memory_take(&winner->learn);
+    t->score = memory_take(&winner->score);
     winner->state.copula_logp = t->state.copula_logp;
     winner->state.mixture_logp = t->state.mixture_logp;
     t->state = winner->state;
     t->stepper = winner->stepper;
     t->stepper.optimizer = &t->state.optimizer;
-    t->shuffle = winner->shuffle;
-    t->order = winner->order;
-    t->weight = winner->weight;
+    t->shuffle = memory_take(&winner->shuffle);
+    t->order = memory_take(&winner->order);
+    t->weight = memory_take(&winner->weight);
     t->mean_weight = winner->mean_weight;
-    t->valid_logp = winner->valid_logp;
     t->batches = winner->batches;
     t->valid_every = winner->valid_every;
-    t->recipe.spec = winner->recipe.spec;
+    t->recipe.spec = memory_take(&winner->recipe.spec);
     t->recipe.batch = winner->recipe.batch;
     t->recipe.rate = winner->recipe.rate;
     t->recipe.patience = run_patience(t);
     t->state.raced = winner->state.step;
-    winner->flow = NULL;
-    winner->learn = winner->score = NULL;
     winner->state = (train_state){0};
     winner->stepper = (stepper){0};
-    winner->shuffle = NULL;
-    winner->order = NULL;
-    winner->weight = NULL;
-    winner->valid_logp = NULL;
-    winner->recipe.spec = NULL;
     nicest_trainer_free(winner);
-}
-
-/* The rows that a run scores at once may be more than those of a contestant, which has no held-out
- * ones. */
-static nicest_status make_room(trainer *t)
-{
-    size_t most = 0;
-    const nicest_data *parts[] = {t->rows.train, t->rows.valid, t->rows.held_out};
-    for (int i = 0; i < 3; i++)
-        most = parts[i] && nicest_data_rows(parts[i]) > most ? nicest_data_rows(parts[i]) : most;
-    memory_free(t->valid_logp);
-    t->valid_logp = memory_new(most, sizeof *t->valid_logp);
-    return t->valid_logp ? NICEST_OK : fail_memory();
 }
 
 static nicest_status race_stacks(trainer *t, const closed_form *c)
 {
-    trainer *contest[STACK_CANDIDATES] = {NULL};
+    OWNED_BY(contestants_close) contestants all = {{NULL}};
     const stack *name[STACK_CANDIDATES];
-    size_t count = 0;
+    const nicest_data *parts[] = {t->rows.train, t->rows.valid, t->rows.held_out};
+    size_t count = 0, most = 0;
     char text[80], ahead[160];
-    nicest_status status = run_heats(t, c, contest, name, &count, ahead);
+    nicest_status status = run_heats(t, c, all.run, name, &count, ahead);
     t->cut = t->stopped;
-    if (status == NICEST_OK && count > 0) {
-        sort_contest(contest, name, count);
-        stack_name(name[0], text, sizeof text);
-        adopt(t, contest[0]);
-        words_add(&t->said, "couplings: %s, learning rate %g: the best of %d tried%s", text,
-                  t->recipe.rate, STACK_CANDIDATES, ahead);
-        contest[0] = NULL;
-        status = make_room(t);
-    }
-    for (size_t i = 0; i < STACK_CANDIDATES; i++)
-        if (i < count || status != NICEST_OK)
-            nicest_trainer_free(contest[i]);
-    return status;
+    if (status != NICEST_OK || count == 0)
+        return status;
+    sort_contest(all.run, name, count);
+    stack_name(name[0], text, sizeof text);
+    adopt(t, memory_take(&all.run[0]));
+    words_add(&t->said, "couplings: %s, learning rate %g: the best of %d tried%s", text,
+              t->recipe.rate, STACK_CANDIDATES, ahead);
+    /* It scores held-out rows at once, too, which a contestant has not. */
+    for (int i = 0; i < 3; i++)
+        most = parts[i] && nicest_data_rows(parts[i]) > most ? nicest_data_rows(parts[i]) : most;
+    TRY_NEW(t->valid_logp, most);
+    return NICEST_OK;
 }
 
 nicest_status race_run(trainer *t)
@@ -538,42 +477,33 @@ static nicest_status is_sound(const trainer *t, bool *sound)
     n = n < ROWS ? n : ROWS;
     if (f->entry.mixed || f->spec.masked)
         return NICEST_OK; /* rows of such tables have no plain latent to come back from */
-    double *x = memory_new(4 * n, d * sizeof *x);
-    float *u = memory_new(d, sizeof *u);
-    if (!x || !u) {
-        memory_free(x);
-        memory_free(u);
-        return fail_memory();
-    }
+    OWNED double *x = memory_new(4 * n, d * sizeof *x);
+    OWNED_NEW(float *, u, d);
+    TRY(check_memory(x));
     double *latent = x + n * d, *again = latent + n * d, *centred = again + n * d;
     random_stream noise = {t->options.seed, RANDOM_SCORE, 0};
-    nicest_status status = nicest_data_read(data, 0, n, again);
-    for (size_t i = 0; status == NICEST_OK && i < n; i++)
+    TRY(nicest_data_read(data, 0, n, again));
+    for (size_t i = 0; i < n; i++)
         entry_dequantise_row(&f->entry, again + i * d, noise, i, u, x + i * d);
-    if (status == NICEST_OK) {
-        flow_run(t->score,
-                 &(flow_job){.input = FLOW_CONTINUOUS, .rows = n, .values = x, .latent = latent});
-        flow_run(
-            t->score,
-            &(flow_job){.input = FLOW_LATENT, .rows = n, .values = latent, .continuous = again});
-        for (size_t i = 0; i < n * d; i++) {
-            double size = t->deviation[i % d] > 0 ? t->deviation[i % d] : 1;
-            *sound = *sound && !(fabs(again[i] - x[i]) > 1e-5 * size);
-        }
+    flow_job there = {.input = FLOW_CONTINUOUS, .rows = n, .values = x, .latent = latent};
+    flow_job back = {.input = FLOW_LATENT, .rows = n, .values = latent, .continuous = again};
+    flow_run(t->score, &there);
+    flow_run(t->score, &back);
+    for (size_t i = 0; i < n * d; i++) {
+        double size = t->deviation[i % d] > 0 ? t->deviation[i % d] : 1;
+        *sound = *sound && !(fabs(again[i] - x[i]) > 1e-5 * size);
     }
-    if (status == NICEST_OK && *sound && d <= PROVEN_COLUMNS) {
-        proof found;
-        for (size_t i = 0; i < n * d; i++) {
-            centred[i] = x[i] - f->entry.column[i % d].centre;
-            again[i % d] = t->deviation[i % d] > 0 ? t->deviation[i % d] : 1;
-        }
-        proof_subject subject = {
-            f->spec.text, f->theta, f->frozen, centred, n < PROVEN_ROWS ? n : PROVEN_ROWS, again};
-        status = proof_run(&subject, t->options.seed, t->options.threads, &found);
-        *sound = status == NICEST_OK && found.logdet_error <= 1e-6 && found.gradient_error <= 1e-6;
+    if (!*sound || d > PROVEN_COLUMNS)
+        return NICEST_OK;
+    for (size_t i = 0; i < n * d; i++) {
+        centred[i] = x[i] - f->entry.column[i % d].centre;
+        again[i % d] = t->deviation[i % d] > 0 ? t->deviation[i % d] : 1;
     }
-    memory_free(u);
-    memory_free(x);
+    proof found;
+    proof_subject subject = {
+        f->spec.text, f->theta, f->frozen, centred, n < PROVEN_ROWS ? n : PROVEN_ROWS, again};
+    nicest_status status = proof_run(&subject, t->options.seed, t->options.threads, &found);
+    *sound = status == NICEST_OK && found.logdet_error <= 1e-6 && found.gradient_error <= 1e-6;
     return status;
 }
 
@@ -581,9 +511,8 @@ static nicest_status is_sound(const trainer *t, bool *sound)
 static nicest_status measure_gain(trainer *t, double *gain, double *error)
 {
     size_t n = nicest_data_rows(t->rows.valid);
-    double *logp = memory_new(2 * n, sizeof *logp), sum = 0, square = 0;
-    if (!logp)
-        return fail_memory();
+    double sum = 0, square = 0;
+    OWNED_NEW(double *, logp, 2 * n);
     run_all(t, t->rows.valid, logp, NULL);
     run_all(t->closed, t->rows.valid, logp + n, NULL);
     for (size_t i = 0; i < n; i++) {
@@ -594,7 +523,6 @@ static nicest_status measure_gain(trainer *t, double *gain, double *error)
     }
     *gain = sum / (double)n;
     *error = n > 1 ? sqrt(fmax(square / (double)n - *gain * *gain, 0) / (double)(n - 1)) : INFINITY;
-    memory_free(logp);
     return NICEST_OK;
 }
 
@@ -624,16 +552,13 @@ static nicest_status fall_back(trainer *t, nicest_data *rows, char *spec, double
 static nicest_status judge_couplings(trainer *t, bool *sound, double *gain, double *error)
 {
     size_t bytes = t->flow->tensors.trainable * sizeof *t->flow->theta;
-    float *weights = memory_new(bytes, 1);
-    if (!weights)
-        return fail_memory();
-    memcpy(weights, t->flow->theta, bytes);
+    OWNED float *weights = memory_copy(t->flow->theta, bytes, 1);
+    TRY(check_memory(weights));
     memcpy(t->flow->theta, t->state.best, bytes);
     nicest_status status = t->rows.valid ? measure_gain(t, gain, error) : NICEST_OK;
     if (status == NICEST_OK && *gain > *error)
         status = is_sound(t, sound);
     memcpy(t->flow->theta, weights, bytes);
-    memory_free(weights);
     return status;
 }
 

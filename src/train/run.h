@@ -2,10 +2,11 @@
 #ifndef NICEST_TRAIN_RUN_H
 #define NICEST_TRAIN_RUN_H
 
+#include "base/memory.h"
 #include "train/recipe.h"
 #include "train/shift.h"
-#include "train/train_state.h"
 #include "train/step.h"
+#include "train/train_state.h"
 #include "train/trainer.h"
 #include "train/words.h"
 
@@ -15,7 +16,7 @@ struct nicest_trainer {
     trainer_rows rows;
     bool borrowed; /* the rows are those of another trainer, which runs it in its race */
     recipe recipe;
-    entry entry; /* how columns are encoded, in every flow that is tried */
+    entry entry;      /* how columns are encoded, in every flow that is tried */
     const flow *like; /* a closed form whose values the flow starts with; NULL: from the rows */
     flow *flow;
     flow_workspace *learn, *score;
@@ -48,6 +49,8 @@ struct nicest_trainer {
 };
 
 typedef struct nicest_trainer trainer;
+
+DEFINE_DROP(trainer_drop, trainer, nicest_trainer_free)
 
 /* Makes flow, workspaces and optimiser of recipe.spec and entry. */
 nicest_status run_open(trainer *t);

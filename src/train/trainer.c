@@ -224,16 +224,13 @@ static void fetch_batch(const void *context, size_t first, size_t count, double 
 
 static nicest_status copy_flow(flow **out, const flow *f)
 {
-    flow *made = NULL;
+    OWNED_BY(flow_drop) flow *made = NULL;
     TRY(flow_new(&made, f->spec.text, 0));
     memcpy(made->theta, f->theta, f->tensors.trainable * sizeof *f->theta);
     memcpy(made->frozen, f->frozen, f->tensors.frozen * sizeof *f->frozen);
-    nicest_status status = flow_set_entry(made, &f->entry);
-    if (status == NICEST_OK)
-        *out = made;
-    else
-        flow_free(made);
-    return status;
+    TRY(flow_set_entry(made, &f->entry));
+    *out = memory_take(&made);
+    return NICEST_OK;
 }
 
 /* One thread is faster where a step is a few microseconds of work. */
@@ -959,23 +956,16 @@ static nicest_status fill_result(trainer *t, double logp)
 }
 
 /* A model of the weights that are in place now. */
-static void drop_model(nicest_model **model)
-{
-    nicest_model_free(*model);
-}
-
-/* A model of the weights that are in place now. */
 static nicest_status make_model(trainer *t, double logp, nicest_model **model)
 {
     flow *f = NULL;
-    OWNED_BY(drop_model) nicest_model *made = NULL;
+    OWNED_BY(model_drop) nicest_model *made = NULL;
     TRY(fill_result(t, logp));
     TRY(copy_flow(&f, t->flow));
     TRY(model_new(&made, f));
     t->result.chosen = t->said.text;
     TRY(model_say(made, t->said.text));
     TRY(describe_model(t, made));
-
     t->result.chosen = model_said(made);
     *model = memory_take(&made);
     return NICEST_OK;
@@ -1052,15 +1042,10 @@ static nicest_status leave_out(trainer *t, const nicest_data **train, const nice
     return NICEST_OK;
 }
 
-static void drop_trainer(nicest_trainer **t)
-{
-    nicest_trainer_free(*t);
-}
-
 nicest_status trainer_new(nicest_trainer **out, const nicest_data *train, const nicest_data *valid,
                           const nicest_train_options *options)
 {
-    OWNED_BY(drop_trainer) nicest_trainer *t = memory_new(1, sizeof *t);
+    OWNED_BY(trainer_drop) nicest_trainer *t = memory_new(1, sizeof *t);
     TRY(check_memory(t));
     t->options = *options;
     t->given = train;
