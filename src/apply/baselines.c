@@ -26,22 +26,6 @@ enum { WHOLE_COVARIANCE = 1024, BATCH = 512 };
     "baseline.compressed" /* ------------------------------------------------------------------    \
                              fitting */
 
-/* Complete rows of data into rows[n, d]; *kept of them. */
-static nicest_status read_complete(const nicest_data *data, double *rows, size_t *kept)
-{
-    size_t n = nicest_data_rows(data), d = nicest_data_columns(data), count = 0;
-    for (size_t i = 0; i < n; i++) {
-        double *row = rows + count * d;
-        bool whole = true;
-        TRY(nicest_data_read(data, i, 1, row));
-        for (size_t j = 0; j < d; j++)
-            whole = whole && isfinite(row[j]);
-        count += whole;
-    }
-    *kept = count;
-    return NICEST_OK;
-}
-
 double baselines_least_deviation(const nicest_model *model, size_t column, double mean)
 {
     double levels, step, unit;
@@ -78,16 +62,6 @@ static nicest_status store_usual(nicest_model *model, const char *name, double *
     return model_set_array(model, name, usual, 2);
 }
 
-static nicest_status fit_lengths(nicest_model *model, const nicest_data *data, int threads)
-{
-    if (!statistics_compressible(model))
-        return model_set_array(model, ARRAY_LENGTH, NULL, 0);
-    size_t n = nicest_data_rows(data);
-    OWNED_NEW(double *, lengths, n);
-    TRY(statistics_lengths(model, data, threads, lengths));
-    return store_usual(model, ARRAY_LENGTH, lengths, n);
-}
-
 nicest_status baselines_fit(nicest_model *model, const nicest_data *data, int threads)
 {
     size_t n = nicest_data_rows(data), d = nicest_data_columns(data);
@@ -95,7 +69,18 @@ nicest_status baselines_fit(nicest_model *model, const nicest_data *data, int th
     OWNED double *columns = memory_new(2 * d, sizeof *columns);
     TRY(check_memory(rows && columns));
     threads = threads < 1 ? parallel_available() : threads;
-    TRY(read_complete(data, rows, &n));
+    /* Complete rows of data into rows[n, d]; *kept of them. */
+    size_t *kept = &n;
+    size_t count = 0;
+    for (size_t i = 0; i < n; i++) {
+        double *row = rows + count * d;
+        bool whole = true;
+        TRY(nicest_data_read(data, i, 1, row));
+        for (size_t j = 0; j < d; j++)
+            whole = whole && isfinite(row[j]);
+        count += whole;
+    }
+    *kept = count;
     if (n < 2 && model_flow_const(model)->spec.masked) { /* a table of holes has no baselines */
         baselines_forget(model);
         return NICEST_OK;
@@ -118,7 +103,12 @@ nicest_status baselines_fit(nicest_model *model, const nicest_data *data, int th
     }
     TRY(model_set_array(model, ARRAY_COLUMNS, columns, 2 * d));
     TRY(fit_gaussian(model, rows, n, d, threads));
-    return fit_lengths(model, data, threads);
+    if (!statistics_compressible(model))
+        return model_set_array(model, ARRAY_LENGTH, NULL, 0);
+
+    OWNED_NEW(double *, lengths, n);
+    TRY(statistics_lengths(model, data, threads, lengths));
+    return store_usual(model, ARRAY_LENGTH, lengths, n);
 }
 
 void baselines_forget(nicest_model *model)

@@ -105,10 +105,16 @@ static double *arrange(conditional *c, size_t row, double *room)
     return shared ? room : room + gaussian_packed(d - front);
 }
 
-/* C in the row's order, and its factor: only the observed columns, unless F is wanted too. */
-static void factor_mask(const conditional *c, size_t row, double *packed)
+/* Where a mask begins: its factor, and the means of the rows that share it. */
+static void take_mask(void *context, int thread, size_t row)
 {
-    size_t d = c->columns, front = c->observed[row];
+    conditional *c = context;
+    size_t d = c->columns, room = gaussian_packed(d);
+    double *packed = c->scratch + (size_t)thread * (room + d);
+    if (same_mask(c, c->hidden, row))
+        return;
+    /* C in the row's order, and its factor: only the observed columns, unless F is wanted too. */
+    size_t front = c->observed[row];
     const size_t *order = c->order + row * d;
     for (size_t b = 0; b < d; b++) {
         double *column = packed + gaussian_column(d, b);
@@ -122,41 +128,25 @@ static void factor_mask(const conditional *c, size_t row, double *packed)
     if (c->steps && front < d) /* the last columns of a packed triangle are a packed triangle */
         memcpy((double *)c->factor[row], packed + gaussian_column(d, front),
                gaussian_packed(d - front) * sizeof *packed);
-}
+    do {
+        /* z_O by forward substitution; what it leaves below is -B A^-1 z_O. */
+        double *z = packed + room;
 
-/* z_O by forward substitution; what it leaves below is -B A^-1 z_O. */
-static void write_mean(const conditional *c, size_t row, const double *packed, double *z)
-{
-    size_t d = c->columns, front = c->observed[row];
-    const size_t *order = c->order + row * d;
-    const double *x = c->x + row * d;
-    double *mean = c->mean + row * d;
-    memset(z, 0, d * sizeof *z);
-    for (size_t a = 0; a < front; a++) {
-        double deviation = c->deviation_of[order[a]];
-        double off = deviation > 0 ? (x[order[a]] - c->mean_of[order[a]]) / deviation : 0;
-        z[a] = fmin(fmax(off, -REACH), REACH);
-    }
-    gaussian_eliminate(packed, d, front, z);
-    for (size_t a = front; a < d; a++) {
-        const fill_column *k = &c->column[order[a]];
-        double m = c->mean_of[order[a]] - c->deviation_of[order[a]] * z[a];
-        mean[order[a]] = fmin(fmax(m, k->low), k->high);
-    }
-}
-
-/* Where a mask begins: its factor, and the means of the rows that share it. */
-static void take_mask(void *context, int thread, size_t row)
-{
-    conditional *c = context;
-    size_t d = c->columns, room = gaussian_packed(d);
-    double *packed = c->scratch + (size_t)thread * (room + d);
-    if (same_mask(c, c->hidden, row))
-        return;
-    factor_mask(c, row, packed);
-    do
-        write_mean(c, row, packed, packed + room);
-    while (++row < c->rows && same_mask(c, c->hidden, row));
+        const double *x = c->x + row * d;
+        double *mean = c->mean + row * d;
+        memset(z, 0, d * sizeof *z);
+        for (size_t a = 0; a < front; a++) {
+            double deviation = c->deviation_of[order[a]];
+            double off = deviation > 0 ? (x[order[a]] - c->mean_of[order[a]]) / deviation : 0;
+            z[a] = fmin(fmax(off, -REACH), REACH);
+        }
+        gaussian_eliminate(packed, d, front, z);
+        for (size_t a = front; a < d; a++) {
+            const fill_column *k = &c->column[order[a]];
+            double m = c->mean_of[order[a]] - c->deviation_of[order[a]] * z[a];
+            mean[order[a]] = fmin(fmax(m, k->low), k->high);
+        }
+    } while (++row < c->rows && same_mask(c, c->hidden, row));
 }
 
 void conditional_take(conditional *c, const double *x, const unsigned char *hidden, size_t rows,

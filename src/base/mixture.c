@@ -158,23 +158,6 @@ static double pivot_of(const mixture_view *v, const double *factor, size_t i)
     return factor[v->m->diagonal ? v->order[i] : gaussian_column(v->m->columns, i)];
 }
 
-/* The covariance of part k in the view's order, and its factor as far as columns are seen. */
-static void factor_pattern(mixture_view *v, size_t k)
-{
-    size_t d = v->m->columns, packed = gaussian_packed(d);
-    double *covariance = v->covariance + k * packed, *to = v->conditional + k * packed;
-    if (v->own && !(v->known[k] & COVARIANCE_KNOWN))
-        gaussian_square(part_at(v->m, k) + 1 + d, d, covariance);
-    for (size_t j = 0; j < d; j++)
-        for (size_t i = j; i < d; i++) {
-            size_t a = v->order[i], b = v->order[j];
-            size_t low = a < b ? a : b, high = a < b ? b : a;
-            to[gaussian_column(d, j) + i - j] = covariance[gaussian_column(d, low) + high - low];
-        }
-    gaussian_condition(to, d, v->seen, 1e-150);
-    v->known[k] |= COVARIANCE_KNOWN;
-}
-
 /* The factor of part k for the pattern at hand, which it makes where it is not known. */
 static const double *factor_of(mixture_view *v, size_t k)
 {
@@ -185,8 +168,23 @@ static const double *factor_of(mixture_view *v, size_t k)
         factor = v->conditional + k * gaussian_packed(d);
     if (v->known[k] & PATTERN_KNOWN)
         return factor;
-    if (holes)
-        factor_pattern(v, k);
+    if (holes) {
+        /* The covariance of part k in the view's order, and its factor as far as columns are seen.
+         */
+        size_t packed = gaussian_packed(d);
+        double *covariance = v->covariance + k * packed, *to = v->conditional + k * packed;
+        if (v->own && !(v->known[k] & COVARIANCE_KNOWN))
+            gaussian_square(part_at(v->m, k) + 1 + d, d, covariance);
+        for (size_t j = 0; j < d; j++)
+            for (size_t i = j; i < d; i++) {
+                size_t a = v->order[i], b = v->order[j];
+                size_t low = a < b ? a : b, high = a < b ? b : a;
+                to[gaussian_column(d, j) + i - j] =
+                    covariance[gaussian_column(d, low) + high - low];
+            }
+        gaussian_condition(to, d, v->seen, 1e-150);
+        v->known[k] |= COVARIANCE_KNOWN;
+    }
     v->log_norm[k] = part[0] - (double)v->seen * HALF_LOG_TWO_PI;
     for (size_t i = 0; i < v->seen; i++)
         v->log_norm[k] -= log(pivot_of(v, factor, i));

@@ -3,6 +3,9 @@
  * Reading has three ways, each correctly rounded, from fast to rare: one exact product or quotient
  * of doubles (Clinger); a 128-bit integer quotient for up to 19 digits; strtod for the rest.
  * Writing tries an exact quotient by a power of ten before it asks printf. */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE /* strtod_l */
+#endif
 #include "base/number.h"
 
 #include <locale.h>
@@ -11,8 +14,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include "base/memory.h"
 
 enum {
     EXACT_POWER = 22,    /* 10^22 is the last power of ten that is a double */
@@ -25,34 +26,13 @@ static const double POWER_OF_TEN[EXACT_POWER + 1] = {1e0,  1e1,  1e2,  1e3,  1e4
                                                      1e8,  1e9,  1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
                                                      1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
 
-static const uint64_t POWER_OF_FIVE[FIVES + 1] = {1u,
-                                                  5u,
-                                                  25u,
-                                                  125u,
-                                                  625u,
-                                                  3125u,
-                                                  15625u,
-                                                  78125u,
-                                                  390625u,
-                                                  1953125u,
-                                                  9765625u,
-                                                  48828125u,
-                                                  244140625u,
-                                                  1220703125u,
-                                                  6103515625u,
-                                                  30517578125u,
-                                                  152587890625u,
-                                                  762939453125u,
-                                                  3814697265625u,
-                                                  19073486328125u,
-                                                  95367431640625u,
-                                                  476837158203125u,
-                                                  2384185791015625u,
-                                                  11920928955078125u,
-                                                  59604644775390625u,
-                                                  298023223876953125u,
-                                                  1490116119384765625u,
-                                                  7450580596923828125u};
+/* clang-format off */
+static const uint64_t POWER_OF_FIVE[FIVES + 1] = {
+    1u, 5u, 25u, 125u, 625u, 3125u, 15625u, 78125u, 390625u, 1953125u, 9765625u, 48828125u, 244140625u,
+    1220703125u, 6103515625u, 30517578125u, 152587890625u, 762939453125u, 3814697265625u,
+    19073486328125u, 95367431640625u, 476837158203125u, 2384185791015625u, 11920928955078125u,
+    59604644775390625u, 298023223876953125u, 1490116119384765625u, 7450580596923828125u};
+/* clang-format on */
 
 __extension__ typedef unsigned __int128 wide;
 
@@ -149,28 +129,13 @@ static double exact_quotient(uint64_t digits, long power)
     return round_wide(quotient, more, -(shift + 63 + (int)power));
 }
 
-/* strtod wants the decimal point of the locale at hand. */
-static double scan_slowly(const char *text, size_t size)
+/* strtod that knows no locale; the text behind the number ends it. */
+static double scan_slowly(const char *text)
 {
-    const char *point = localeconv()->decimal_point;
-    size_t point_size = strlen(point);
-    char small[128],
-        *copy = size + point_size < sizeof small ? small : memory_new(size + point_size + 1, 1);
-    if (copy == NULL)
-        return NAN;
-    size_t used = 0;
-    for (size_t i = 0; i < size; i++) {
-        if (text[i] == '.') {
-            memcpy(copy + used, point, point_size);
-            used += point_size;
-        } else {
-            copy[used++] = text[i];
-        }
-    }
-    copy[used] = '\0';
-    double value = strtod(copy, NULL);
-    if (copy != small)
-        memory_free(copy);
+    locale_t plain = newlocale(LC_ALL_MASK, "C", (locale_t)0);
+    double value = plain != (locale_t)0 ? strtod_l(text, NULL, plain) : NAN;
+    if (plain != (locale_t)0)
+        freelocale(plain);
     return value;
 }
 
@@ -183,8 +148,7 @@ const char *number_scan(const char *text, double *value, int *places)
     double size;
     *places = d.exponent < 0 ? (int)-d.exponent : 0;
     if (d.lengthy || d.exponent > FIVES || d.exponent < -FIVES) {
-        *value = !d.lengthy && d.digits == 0 ? (d.negative ? -0.0 : 0.0)
-                                             : scan_slowly(text, (size_t)(end - text));
+        *value = !d.lengthy && d.digits == 0 ? (d.negative ? -0.0 : 0.0) : scan_slowly(text);
         return end;
     }
     if (d.digits <= (uint64_t)1 << 53 && d.exponent >= -EXACT_POWER && d.exponent <= EXACT_POWER)
@@ -296,26 +260,19 @@ static size_t write_short(double size, char *text)
     return 0;
 }
 
-/* The decimal point of any locale becomes a full stop. */
+/* With a full stop, whatever the locale of this thread. */
 static size_t write_long(double value, char *text)
 {
+    locale_t plain = newlocale(LC_ALL_MASK, "C", (locale_t)0), before = uselocale(plain);
     double back = 0;
-    for (int digits = 15; digits <= 17; digits++) {
-        char raw[64];
-        snprintf(raw, sizeof raw, "%.*g", digits, value);
-        size_t used = 0;
-        bool point = false;
-        for (const char *p = raw; *p != '\0' && used < NUMBER_SIZE - 1; p++) {
-            bool plain = is_digit(*p) || *p == '-' || *p == '+' || *p == 'e';
-            if (plain || !point)
-                text[used++] = plain ? *p : '.';
-            point = point || !plain;
-        }
-        text[used] = '\0';
-        int places;
+    for (int digits = 15, places; digits <= 17; digits++) {
+        snprintf(text, NUMBER_SIZE, "%.*g", digits, value);
         if (number_scan(text, &back, &places) != NULL && back == value)
-            return used;
+            break;
     }
+    uselocale(before);
+    if (plain != (locale_t)0)
+        freelocale(plain);
     return strlen(text);
 }
 

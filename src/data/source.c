@@ -492,15 +492,15 @@ static nicest_status fill_kinds(source_table *t, const nicest_column *given)
             for (size_t i = 0; i < g->word_count; i++)
                 if (!g->words || !g->words[i] ||
                     (i > 0 && strcmp(g->words[i - 1], g->words[i]) >= 0))
-                    return fail(NICEST_E_ARGUMENT, "view: the words of j %zu are not in order",
+                    return fail(NICEST_E_ARGUMENT, "view: the words of column %zu are not in order",
                                 j + 1);
             OWNED_NEW(double *, values, t->rows);
             source_table_column(t, j, values);
             for (size_t i = 0; i < t->rows; i++)
                 if (!isnan(values[i]) &&
                     !(values[i] >= 0 && values[i] <= most && values[i] == floor(values[i])))
-                    return fail(NICEST_E_ARGUMENT, "view: row %zu, j %zu: is no place of a word",
-                                i + 1, j + 1);
+                    return fail(NICEST_E_ARGUMENT,
+                                "view: row %zu, column %zu: is no place of a word", i + 1, j + 1);
             kind.words = (char **)(uintptr_t)g->words;
             kind.word_count = g->word_count;
         } else if (g->kind == NICEST_TIME) {

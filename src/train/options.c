@@ -117,21 +117,6 @@ static bool read_seconds(const char *value, double *seconds)
     return good;
 }
 
-static bool read_seed(const char *value, uint64_t *seed)
-{
-    uint64_t made = 0;
-    if (!*value)
-        return false;
-    for (; *value; value++) {
-        uint64_t digit = (uint64_t)(*value - '0');
-        if (*value < '0' || *value > '9' || made > (UINT64_MAX - digit) / 10)
-            return false;
-        made = made * 10 + digit;
-    }
-    *seed = made;
-    return true;
-}
-
 static nicest_status read_place(const named_option *o, const char *value, int *place)
 {
     size_t length = strlen(value);
@@ -190,8 +175,9 @@ nicest_status nicest_train_options_set(nicest_train_options *options, const char
         *(const char **)place = value;
         return NICEST_OK;
     case SEED:
-        return read_seed(value, place) ? NICEST_OK
-                                       : not_such(o, value, "a whole number from 0 to 2^64 - 1");
+        if (!number_whole(value, strlen(value), UINT64_MAX, place))
+            return not_such(o, value, "a whole number from 0 to 2^64 - 1");
+        return NICEST_OK;
     case SECONDS:
         if (!read_seconds(value, &number))
             return not_such(o, value, "seconds, or a text as 90s, 10m, 1h");
