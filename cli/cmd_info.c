@@ -1,6 +1,5 @@
 /* cmd_info.c - `nicest info`: what a model or a data file holds. */
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 

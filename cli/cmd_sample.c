@@ -1,7 +1,6 @@
 /* cmd_sample.c - `nicest sample`: new rows from a model, as data or as a picture. */
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "common.h"

@@ -1,6 +1,5 @@
 /* main.c - finds the command, reads its options, runs it. */
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "command.h"

@@ -3,7 +3,6 @@
 
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 detection_curve detection_curve_of(const double *scores, const unsigned char *outlier, size_t n)

@@ -4,7 +4,6 @@
  * 2 x for scoring and its inverse: useful operations only. Models are random; rows of the paper's
  * model are bytes, whose noise is drawn inside what is measured, and the others standard normal. */
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "apply/bench.h"

@@ -8,7 +8,6 @@
 #define NICEST_APPLY_CONFORMAL_H
 
 #include <stddef.h>
-#include <stdint.h>
 
 #include "nicest.h"
 

@@ -2,8 +2,6 @@
  * stopping. Owns the order of the two, and what happens when there are few rows; the loop is in
  * train/, the statistics in outlier.c. */
 #include <math.h>
-#include <stdio.h>
-#include <string.h>
 
 #include "apply/outlier.h"
 #include "base/parallel.h"

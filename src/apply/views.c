@@ -2,7 +2,6 @@
 #include "apply/views.h"
 
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "apply/outlier.h"

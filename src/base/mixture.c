@@ -18,7 +18,6 @@
 #include "base/memory.h"
 #include "base/parallel.h"
 #include "base/status.h"
-#include "base/values.h"
 
 static const double HALF_LOG_TWO_PI = 0.91893853320467274;
 

@@ -1,8 +1,6 @@
 /* facts.c - what the values of each column are like, and columns that tell a density nothing. */
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include "base/memory.h"
 #include "base/number.h"

@@ -3,7 +3,6 @@
  * Owns the grammar of the argument (which format, which array, which slice) and applies what was
  * chosen to the table that a format's reader hands over: columns become offsets, rows become
  * numbers, so values are neither moved nor copied. CSV chooses while it reads. */
-#include <math.h>
 #include <stdint.h>
 #include <string.h>
 #include <strings.h>

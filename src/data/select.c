@@ -4,9 +4,7 @@
  * a number counts from 1. Does not read any data. */
 #include "data/select.h"
 
-#include <assert.h>
 #include <limits.h>
-#include <math.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>

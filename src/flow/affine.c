@@ -5,7 +5,6 @@
  *
  * for parameters m, r; a scale is between exp(-B) and exp(B), B = 2 unless the spec says another.
  */
-#include <math.h>
 #include <stdio.h>
 
 #include "base/number.h"

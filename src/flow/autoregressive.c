@@ -7,7 +7,6 @@
  * all steps together cost one pass too. In a masked flow a column is read as the pair x m, 1 - m.
  */
 #include <stdio.h>
-#include <string.h>
 
 #include "flow/net.h"
 #include "flow/state.h"

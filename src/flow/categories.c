@@ -8,7 +8,6 @@
  * that means. e_i is kept for what training never saw: no training takes it away. The layer adds to
  * log p, leaves the values as they are, and has no log-determinant. It starts as the frequencies of
  * the classes, whatever stands before them. */
-#include <assert.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -8,8 +8,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/status.h"
-
 void tensor_add(tensor_list *list, const char *prefix, const char *name, tensor_kind kind,
                 size_t rows, size_t columns, real **slot)
 {

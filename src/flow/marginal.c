@@ -19,8 +19,6 @@
  * Owns fitting, too. What it knows of levels comes from the flow's entry. */
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include "base/normal.h"
 #include "base/parallel.h"

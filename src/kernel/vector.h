@@ -6,7 +6,6 @@
 #ifndef NICEST_KERNEL_VECTOR_H
 #define NICEST_KERNEL_VECTOR_H
 
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -52,8 +51,8 @@ void vector_sigmoid(real *y, const real *x, real *slope, size_t n);
 
 /* x = f(x); where `slope` is not NULL it receives f'(x) at the old x. */
 void vector_activate(activation f, real *x, real *slope, size_t n);
-/* Dropout: elements are 0 with probability p, others divided by 1 - p; `slope` (may be NULL) likewise.
- * Element i is decided by key and first + i alone. */
+/* Dropout: elements are 0 with probability p, others divided by 1 - p; `slope` (may be NULL)
+ * likewise. Element i is decided by key and first + i alone. */
 void vector_dropout(real *x, real *slope, size_t n, uint32_t key, uint32_t first, real p);
 /* Adds the standard logistic's log density of each element, -|h| - 2 log(1 + exp(-|h|)), to logp;
  * where `dh` is not NULL it receives d log p / d h = -tanh(h/2). */

@@ -1,7 +1,6 @@
 /* mean.c - how far a mean of scores can be trusted. */
 #include <math.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "base/memory.h"
 #include "base/status.h"

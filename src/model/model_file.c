@@ -4,7 +4,6 @@
  * make a stranger's file safe: the spec is bounded by the file's size before anything is made from
  * it, and every tensor is there, of its shape, finite, and expected. */
 #include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 

@@ -7,7 +7,6 @@
 #define NICEST_MODEL_SAFETENSORS_H
 
 #include <stddef.h>
-#include <stdint.h>
 
 #include "base/file.h"
 #include "base/memory.h"

@@ -2,7 +2,6 @@
 #ifndef NICEST_TRAIN_TRAIN_STATE_H
 #define NICEST_TRAIN_TRAIN_STATE_H
 
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
