@@ -69,29 +69,25 @@ static nicest_status open_flow(subject *s)
         random_normal((random_stream){1, RANDOM_USER, 0}, i, s->rows + i * d, d);
     for (size_t i = 0; what->levels > 0 && i < what->many * d; i++)
         s->rows[i] = fmin(floor(fabs(s->rows[i]) * what->levels / 4), what->levels - 1);
-    char *text = memory_format("nicest 1\ncolumns %zu\npermute odd-even\n", what->columns);
+    OWNED char *text = memory_format("nicest 1\ncolumns %zu\npermute odd-even\n", d);
     for (int i = 0; text && i < what->couplings; i++) {
         char *longer = memory_format("%scoupling move=%s hidden=%s rule=%s\n", text,
                                      i % 2 ? "first" : "second", what->hidden, what->rule);
         memory_free(text);
         text = longer;
     }
-    char *spec = text ? memory_format("%sscale\nprior %s\n", text, what->prior) : NULL;
-    memory_free(text);
-    nicest_status status = spec ? flow_new(&s->flow, spec, 0) : fail_memory();
-    memory_free(spec);
-    TRY(status);
+    OWNED char *spec = text ? memory_format("%sscale\nprior %s\n", text, what->prior) : NULL;
+    OWNED_BY(flow_drop) flow *made = NULL;
+    TRY(check_memory(spec));
+    TRY(flow_new(&made, spec, 0));
     for (size_t j = 0; what->levels > 0 && j < d; j++)
-        s->flow->entry.column[j] =
+        made->entry.column[j] =
             (entry_column){.step = 1, .levels = what->levels, .unit = 1 / what->levels};
     flow_rows rows = {fetch_rows, s, what->batch};
-    status = entry_set(&s->flow->entry);
-    if (status == NICEST_OK)
-        status = flow_init(s->flow, &rows, 1, 1);
-    if (status == NICEST_OK)
-        return model_new(&s->model, s->flow);
-    flow_free(s->flow);
-    return status;
+    TRY(entry_set(&made->entry));
+    TRY(flow_init(made, &rows, 1, 1));
+    s->flow = made;
+    return model_new(&s->model, memory_take(&made));
 }
 
 /* ------------------------------------------------------------------ timing */

@@ -45,11 +45,12 @@ struct corruption {
     double black, white, step;            /* pictures; step 0: not quantised */
     column_facts *columns;                /* [d] */
     double *values;                       /* [n, d], rewritten in place */
-    const double *other;                  /* [other_rows, d], morph */
+    double *other;                        /* [other_rows, d], morph */
     size_t other_rows;
     double *kernel; /* [radius + 1], blur */
     size_t radius;
     double *scratch; /* [threads, 2 d] */
+    memory_group memory;
 };
 
 enum { ROWS_PER_ITEM = 64, COLUMNS_PER_ITEM = 64, BLUR_MOST = 1000 };
@@ -303,38 +304,32 @@ static void corrupt_some(void *context, int thread, size_t item)
     }
 }
 
-static nicest_status read_values(const nicest_data *data, double **values)
+/* All rows, among the blocks of c. */
+static nicest_status read_values(corruption *c, const nicest_data *data, double **values)
 {
     size_t n = nicest_data_rows(data), d = nicest_data_columns(data);
-    double *made = d > 0 && n > SIZE_MAX / d ? NULL : memory_new(n * d, sizeof *made);
-    TRY(check_memory(made));
-    nicest_status status = nicest_data_read(data, 0, n, made);
-    if (status != NICEST_OK)
-        memory_free(made);
-    else
-        *values = made;
-    return status;
+    TRY(check_memory(d == 0 || n <= SIZE_MAX / d));
+    *values = memory_join(&c->memory, n * d, sizeof **values);
+    TRY(check_memory(*values));
+    return nicest_data_read(data, 0, n, *values);
 }
 
 static nicest_status corruption_open(corruption *c, const nicest_data *data,
-                                     const nicest_data *other, int threads, double **other_values)
+                                     const nicest_data *other, int threads)
 {
     threads = threads < 1 ? parallel_available() : threads;
-    c->columns = memory_new(c->d, sizeof *c->columns);
-    c->scratch = memory_new((size_t)threads * 2, c->d * sizeof *c->scratch);
-    if (!c->columns || !c->scratch)
-        return fail_memory();
-    TRY(read_values(data, &c->values));
+    c->columns = memory_join(&c->memory, c->d, sizeof *c->columns);
+    c->scratch = memory_join(&c->memory, (size_t)threads * 2, c->d * sizeof *c->scratch);
+    TRY(check_memory(!c->memory.lacking));
+    TRY(read_values(c, data, &c->values));
     if (c->kind->apply == morph)
-        TRY(read_values(other, other_values));
-    c->other = *other_values;
+        TRY(read_values(c, other, &c->other));
     if (c->kind->apply == blur) {
         /* Weights of a Gaussian out to four deviations; the two sides of each distance share one
          * number. */
         c->radius = (size_t)ceil(4 * c->level);
-        c->kernel = memory_new(c->radius + 1, sizeof *c->kernel);
-        if (!c->kernel)
-            return fail_memory();
+        c->kernel = memory_join(&c->memory, c->radius + 1, sizeof *c->kernel);
+        TRY(check_memory(c->kernel));
         double sum = 0;
         for (size_t r = 0; r <= c->radius; r++) {
             double z = (double)r / c->level;
@@ -438,14 +433,9 @@ nicest_status nicest_corrupt(nicest_data **out, const nicest_data *data, const c
         .seed = seed, .purpose = RANDOM_CORRUPT, .draw = (uint32_t)(c.kind - kinds)};
     if (level == 0) /* the same values under another handle, to the bit */
         return source_share(out, data, size);
-    double *other_values = NULL;
-    nicest_status status = corruption_open(&c, data, other, threads, &other_values);
+    nicest_status status = corruption_open(&c, data, other, threads);
     if (status == NICEST_OK)
         status = nicest_data_replace(out, data, c.values);
-    memory_free(other_values);
-    memory_free(c.columns);
-    memory_free(c.scratch);
-    memory_free(c.values);
-    memory_free(c.kernel);
+    memory_leave(&c.memory);
     return status;
 }

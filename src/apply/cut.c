@@ -14,9 +14,13 @@ bool cut_fits(const flow *f)
 }
 
 /* The marginal has no parameters, and its constants come first. */
-static nicest_status make_parts(cut *s, const flow *f, const char *text)
+nicest_status cut_open(cut *s, const flow *f, int threads)
 {
-    const char *line = strstr(text, "marginal"), *behind = strchr(line, '\n') + 1;
+    *s = (cut){0};
+    if (!cut_fits(f))
+        return NICEST_OK;
+    const char *text = f->spec.text, *line = strstr(text, "marginal");
+    const char *behind = strchr(line, '\n') + 1;
     OWNED char *front = memory_format("%.*sprior normal\n", (int)(behind - text), text);
     OWNED char *rest = memory_format("%.*s%s", (int)(line - text), text, behind);
     TRY(check_memory(front && rest));
@@ -26,20 +30,8 @@ static nicest_status make_parts(cut *s, const flow *f, const char *text)
     memcpy(s->front->frozen, f->frozen, constants * sizeof(real));
     memcpy(s->rest->frozen, f->frozen + constants, s->rest->tensors.frozen * sizeof(real));
     memcpy(s->rest->theta, f->theta, f->tensors.trainable * sizeof(real));
-    return flow_set_entry(s->front, &f->entry);
-}
-
-nicest_status cut_open(cut *s, const flow *f, int threads)
-{
-    *s = (cut){0};
-    if (!cut_fits(f))
-        return NICEST_OK;
-    nicest_status status = make_parts(s, f, f->spec.text);
-    if (status == NICEST_OK)
-        status = flow_workspace_new(&s->through, s->front, FLOW_SCORE, 0, threads, false);
-    if (status != NICEST_OK)
-        cut_close(s);
-    return status;
+    TRY(flow_set_entry(s->front, &f->entry));
+    return flow_workspace_new(&s->through, s->front, FLOW_SCORE, 0, threads, false);
 }
 
 void cut_close(cut *s)

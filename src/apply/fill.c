@@ -21,13 +21,8 @@ nicest_status fill_open(fill *f, const flow *model, size_t most)
     f->moving = memory_join(&f->memory, most, sizeof *f->moving);
     for (int i = 0; i < FILL_SPARES; i++)
         f->spare[i] = memory_join(&f->memory, most, f->columns * sizeof(double));
-    nicest_status status =
-        f->memory.lacking
-            ? fail_memory()
-            : flow_workspace_new(&f->workspace, model, FLOW_GRADIENT, most, f->threads, false);
-    if (status != NICEST_OK)
-        fill_close(f);
-    return status;
+    TRY(check_memory(!f->memory.lacking));
+    return flow_workspace_new(&f->workspace, model, FLOW_GRADIENT, most, f->threads, false);
 }
 
 void fill_close(fill *f)

@@ -46,20 +46,17 @@ static int tell_rows(void *context, double done, double total)
 static nicest_status learn_fold(void *context, const nicest_data *rows, nicest_model **model)
 {
     folding *f = context;
-    nicest_trainer *trainer = NULL;
+    OWNED_BY(trainer_drop) nicest_trainer *trainer = NULL;
+    OWNED_BY(model_drop) nicest_model *made = NULL;
     nicest_train_result result;
     f->fold++;
     TRY(trainer_new(&trainer, rows, NULL, &f->options));
-    nicest_status status = nicest_trainer_step(trainer, 0, 0, NULL);
-    if (status == NICEST_OK)
-        status = trainer_model(trainer, model, &result);
-    nicest_trainer_free(trainer);
-    if (status == NICEST_OK && result.interrupted) {
-        nicest_model_free(*model);
-        *model = NULL;
+    TRY(nicest_trainer_step(trainer, 0, 0, NULL));
+    TRY(trainer_model(trainer, &made, &result));
+    if (result.interrupted)
         return fail(NICEST_E_INTERRUPTED, "calibration was interrupted");
-    }
-    return status;
+    *model = memory_take(&made);
+    return NICEST_OK;
 }
 
 /* Held-out rows that are too few to promise 5 % are joined by all others, fold by fold. */
@@ -121,18 +118,14 @@ nicest_status nicest_trainer_new(nicest_trainer **trainer, const nicest_data *tr
 nicest_status nicest_trainer_model(nicest_trainer *trainer, nicest_model **model,
                                    nicest_train_result *result)
 {
-    nicest_model *made = NULL;
+    OWNED_BY(model_drop) nicest_model *made = NULL;
     nicest_train_result found;
     TRY(require(trainer && model, "the trainer or the place for its model is NULL"));
     TRY(trainer_model(trainer, &made, &found));
     double started = parallel_clock();
-    nicest_status status = calibrate(made, trainer, &found);
+    TRY(calibrate(made, trainer, &found));
     found.calibration_seconds = parallel_clock() - started;
-    if (status != NICEST_OK) {
-        nicest_model_free(made);
-        return status;
-    }
-    *model = made;
+    *model = memory_take(&made);
     if (result)
         *result = found;
     return NICEST_OK;
@@ -148,12 +141,9 @@ nicest_status nicest_trainer_look(nicest_trainer *trainer, nicest_model **model)
 nicest_status nicest_train(nicest_model **model, const nicest_data *train, const nicest_data *valid,
                            const nicest_train_options *options, nicest_train_result *result)
 {
-    nicest_trainer *trainer = NULL;
+    OWNED_BY(trainer_drop) nicest_trainer *trainer = NULL;
     TRY(require(model != NULL, "the place for the model is NULL"));
     TRY(nicest_trainer_new(&trainer, train, valid, options));
-    nicest_status status = nicest_trainer_step(trainer, 0, 0, NULL);
-    if (status == NICEST_OK)
-        status = nicest_trainer_model(trainer, model, result);
-    nicest_trainer_free(trainer);
-    return status;
+    TRY(nicest_trainer_step(trainer, 0, 0, NULL));
+    return nicest_trainer_model(trainer, model, result);
 }

@@ -38,15 +38,12 @@ int nicest_processors(void)
 
 nicest_status nicest_file_write(const char *path, const void *bytes, size_t size)
 {
-    file_writer *writer = NULL;
+    OWNED_BY(file_writer_drop) file_writer *writer = NULL;
     if (!path || (!bytes && size))
         return fail(NICEST_E_ARGUMENT, "nicest_file_write: a path and the bytes are needed");
     TRY(file_writer_open(&writer, path));
-    nicest_status status = file_writer_write(writer, bytes, size);
-    if (status == NICEST_OK)
-        return file_writer_commit(writer);
-    file_writer_abandon(writer);
-    return status;
+    TRY(file_writer_write(writer, bytes, size));
+    return file_writer_commit(memory_take(&writer));
 }
 
 void nicest_free(void *block)

@@ -513,15 +513,11 @@ static nicest_status writer_begin(file_writer *writer, const char *path)
 
 nicest_status file_writer_open(file_writer **writer, const char *path)
 {
-    file_writer *made;
-    TRY_NEW(made, 1);
+    OWNED_BY(file_writer_drop) file_writer *made = memory_new(1, sizeof *made);
+    TRY(check_memory(made));
     made->descriptor = -1;
-    nicest_status status = writer_begin(made, path);
-    if (status != NICEST_OK) {
-        file_writer_abandon(made);
-        return status;
-    }
-    *writer = made;
+    TRY(writer_begin(made, path));
+    *writer = memory_take(&made);
     return NICEST_OK;
 }
 

@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/memory.h"
 #include "base/status.h"
 
 /* A whole file in memory: a copy when it is plain and small, mapped when it is larger, inflated
@@ -56,6 +57,7 @@ nicest_status file_writer_begin_again(file_writer *writer, const void *bytes, si
 nicest_status file_writer_commit(file_writer *writer);
 /* Ends the writer and leaves no trace; NULL is accepted. */
 void file_writer_abandon(file_writer *writer);
+DEFINE_DROP(file_writer_drop, file_writer, file_writer_abandon)
 
 /* Raw deflate of a block: its compressed length in bytes at level 9 (a complexity measure), or 0
  * when memory runs out. */

@@ -93,8 +93,8 @@ static nicest_status view_open(mixture_view **out, const mixture *m, bool holes,
 {
     size_t d = m->columns, parts = m->parts, packed = holes ? gaussian_packed(d) : 0;
     size_t whole = m->diagonal ? 0 : parts, blocks = (3 * d + parts + 2) * MIXTURE_BLOCK;
-    mixture_view *v;
-    TRY_NEW(v, 1);
+    OWNED_BY(mixture_view_drop) mixture_view *v = memory_new(1, sizeof *v);
+    TRY(check_memory(v));
     *v = (mixture_view){.m = m, .covariance = covariance, .own = !covariance, .seen = d};
     v->hole = memory_join(&v->memory, d + parts, 1);
     v->order = memory_join(&v->memory, d, sizeof *v->order);
@@ -102,10 +102,7 @@ static nicest_status view_open(mixture_view **out, const mixture *m, bool holes,
         v->covariance = memory_join(&v->memory, whole, packed * sizeof(double));
     v->conditional = memory_join(&v->memory, whole, packed * sizeof(double));
     v->x = memory_join(&v->memory, blocks + parts, sizeof *v->x);
-    if (v->memory.lacking) {
-        mixture_view_free(v);
-        return fail_memory();
-    }
+    TRY(check_memory(!v->memory.lacking));
     v->known = v->hole + d;
     v->y = v->x + d * MIXTURE_BLOCK;
     v->z = v->y + d * MIXTURE_BLOCK;
@@ -115,7 +112,7 @@ static nicest_status view_open(mixture_view **out, const mixture *m, bool holes,
     v->log_norm = v->part + MIXTURE_BLOCK;
     for (size_t j = 0; j < d; j++)
         v->order[j] = j;
-    *out = v;
+    *out = memory_take(&v);
     return NICEST_OK;
 }
 
@@ -258,11 +255,6 @@ void mixture_block_gradient(mixture_view *v, const double *x, size_t n, double *
             }
         }
     }
-}
-
-size_t mixture_sums_size(const mixture *m)
-{
-    return mixture_part_size(m->columns, m->diagonal);
 }
 
 void mixture_block_sums(mixture_view *v, size_t k, const double *x, const double *share, size_t n,
@@ -430,7 +422,8 @@ static void pass_chunk(void *context, int thread, size_t chunk)
     mixture_view *v = e->view[thread];
     size_t first = chunk * e->blocks / e->chunks, end = (chunk + 1) * e->blocks / e->chunks;
     double score = 0;
-    memset(sums_at(e, chunk, 0), 0, e->parts * mixture_sums_size(e->m) * sizeof(double));
+    memset(sums_at(e, chunk, 0), 0,
+           e->parts * mixture_part_size(e->d, e->m->diagonal) * sizeof(double));
     mixture_look(v, NULL);
     for (size_t k = 0; k < e->parts; k++)
         mixture_changed(v, k);
@@ -868,7 +861,7 @@ static void fold_close(fold_fit *f)
 static nicest_status fit_outside(fold_fit *f, const mixture_rows *rows, const mixture_options *o,
                                  unsigned fold)
 {
-    mixture_view *v = NULL;
+    OWNED_BY(mixture_view_drop) mixture_view *v = NULL;
     mixture_free(memory_take(&f->others));
     size_t n = take_fold(rows, o->seed, fold, false, f->x, f->weight);
     const mixture_rows others = {f->x, f->weight, n, rows->d};
@@ -880,7 +873,6 @@ static nicest_status fit_outside(fold_fit *f, const mixture_rows *rows, const mi
     TRY(mixture_view_new(&v, f->others, true));
     f->inside = take_fold(rows, o->seed, fold, true, f->x, f->weight);
     mixture_evaluate(v, f->x, f->inside, f->logp, NULL);
-    mixture_view_free(v);
     return NICEST_OK;
 }
 

@@ -83,6 +83,7 @@ nicest_status mixture_cross_fit(mixture **out, const mixture_rows *rows, const m
 typedef struct mixture_view mixture_view;
 nicest_status mixture_view_new(mixture_view **out, const mixture *m, bool holes);
 void mixture_view_free(mixture_view *v);
+DEFINE_DROP(mixture_view_drop, mixture_view, mixture_view_free)
 
 /* logp[n] and gradient[n, d] (may be NULL; 0 where missing) of rows x[n, d]: neither depends on the
  * other rows. An infinite value gives -infinity. Never allocates; rows of equal pattern that follow
@@ -107,10 +108,10 @@ void mixture_changed(mixture_view *v, size_t k);
 const double *mixture_block(mixture_view *v, const double *x, size_t n, double *logp);
 /* gradient[d, n] by x, right after mixture_block of the same rows. */
 void mixture_block_gradient(mixture_view *v, const double *x, size_t n, double *gradient);
-/* Adds to sums[mixture_sums_size()] the expectations, given what is seen, of share, share y and,
+/* Adds to sums[mixture_part_size()] the expectations, given what is seen, of share, share y and,
  * where `squares`, share y y' (of a diagonal mixture its diagonal), y = x - m_k, laid out as a
  * part. */
-size_t mixture_sums_size(const mixture *m);
+
 void mixture_block_sums(mixture_view *v, size_t k, const double *x, const double *share, size_t n,
                         bool squares, double *sums);
 

@@ -27,14 +27,12 @@ enum {
 /* Whoever opens it must commit or abandon it; bytes are gzipped if the name says so. */
 static nicest_status open_output(file_writer **writer, const char *path)
 {
-    file_writer *made;
+    OWNED_BY(file_writer_drop) file_writer *made = NULL;
     TRY(file_writer_open(&made, path));
-    nicest_status status = file_has_ending(path, ".gz") ? file_writer_gzip(made) : NICEST_OK;
-    if (status == NICEST_OK)
-        *writer = made;
-    else
-        file_writer_abandon(made);
-    return status;
+    if (file_has_ending(path, ".gz"))
+        TRY(file_writer_gzip(made));
+    *writer = memory_take(&made);
+    return NICEST_OK;
 }
 
 static nicest_status write_whole_file(const char *path, const byte_buffer *bytes)

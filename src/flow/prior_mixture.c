@@ -51,7 +51,7 @@ typedef struct memo {
     double *x, *slope; /* [columns, MIXTURE_BLOCK] rows of one pattern, and their gradient */
     double *logp;      /* [MIXTURE_BLOCK] */
     double *share;     /* [MIXTURE_BLOCK] */
-    double *sums;      /* [mixture_sums_size()] */
+    double *sums;      /* [mixture_part_size()] */
     double *factor;    /* [size]: A of the part at hand */
     double *square;    /* [columns, columns] */
     double *row;       /* [2 columns] */
@@ -115,8 +115,8 @@ static nicest_status prior_remember(const layer *self, bool learns, void **out)
     o->of = memory_join(&o->memory, p->parts, (3 * d + p->size + 1) * sizeof(real));
     o->made = memory_join(&o->memory, p->parts, sizeof *o->made);
     o->x = memory_join(&o->memory,
-                       2 * (d + 1) * MIXTURE_BLOCK + mixture_sums_size(o->m) + p->size + square +
-                           2 * d,
+                       2 * (d + 1) * MIXTURE_BLOCK + mixture_part_size(d, p->diagonal) + p->size +
+                           square + 2 * d,
                        sizeof *o->x);
     TRY(check_memory(!o->memory.lacking));
     o->logit = o->of + p->parts * (3 * d + p->size);
@@ -124,7 +124,7 @@ static nicest_status prior_remember(const layer *self, bool learns, void **out)
     o->logp = o->slope + d * MIXTURE_BLOCK;
     o->share = o->logp + MIXTURE_BLOCK;
     o->sums = o->share + MIXTURE_BLOCK;
-    o->factor = o->sums + mixture_sums_size(o->m);
+    o->factor = o->sums + mixture_part_size(d, p->diagonal);
     o->row = o->factor + p->size;
     o->square = o->row + 2 * d;
     *out = memory_take(&o);
@@ -378,7 +378,7 @@ static void prior_gradient(const layer *self, const batch *b, const block *which
     }
     prior_tape(self, &width);
     refresh_part(p, o, k); /* others may be changing now */
-    memset(o->sums, 0, mixture_sums_size(o->m) * sizeof *o->sums);
+    memset(o->sums, 0, mixture_part_size(d, p->diagonal) * sizeof *o->sums);
     for (size_t i = 0; (n = batch_padded(b, i)) > 0; i++) {
         const real *taped = b->tape->matrix[0] + i * b->tile * width;
         const real *mask = p->masked ? taped + (d + p->parts) * n : NULL;
@@ -405,7 +405,7 @@ static nicest_status prior_start(layer *self, const layer_start *s)
     double most = fmax(START_WORK / (width * (double)p->parts), START_ROWS);
     size_t n = (double)s->n < most ? s->n : (size_t)most;
     OWNED_NEW(double *, x, n *d + p->size);
-    mixture *m = NULL;
+    OWNED_BY(mixture_drop) mixture *m = NULL;
     for (size_t i = 0; i < n; i++) {
         size_t r = (size_t)((double)i * (double)s->n / (double)n);
         for (size_t j = 0; j < d; j++)
@@ -436,7 +436,6 @@ static nicest_status prior_start(layer *self, const layer_start *s)
             start[d + i] = (real)(p->diagonal ? 1 / factor[i] : factor[own]);
         }
     }
-    mixture_free(m);
     return NICEST_OK;
 }
 

@@ -22,18 +22,13 @@ static void close_item(model_item *item)
 
 nicest_status model_new(nicest_model **out, flow *f)
 {
-    nicest_model *m = memory_new(1, sizeof *m);
-    if (!m) {
-        flow_free(f);
-        return fail_memory();
-    }
-    m->flow = f;
-    nicest_status status = schema_read(&m->schema, NULL, f->entry.columns);
-    if (status != NICEST_OK)
-        nicest_model_free(m);
-    else
-        *out = m;
-    return status;
+    OWNED_BY(flow_drop) flow *owned = f;
+    OWNED_BY(model_drop) nicest_model *m = memory_new(1, sizeof *m);
+    TRY(check_memory(m));
+    m->flow = memory_take(&owned);
+    TRY(schema_read(&m->schema, NULL, f->entry.columns));
+    *out = memory_take(&m);
+    return NICEST_OK;
 }
 
 void nicest_model_free(nicest_model *model)

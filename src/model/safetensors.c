@@ -431,16 +431,13 @@ nicest_status safetensors_write(const char *path, const safetensors_tensor *tens
 {
     OWNED char *header = NULL;
     size_t length = 0;
-    sink to = {0};
+    OWNED_BY(file_writer_drop) file_writer *writer = NULL;
     nicest_status status = make_header(tensors, count, texts, text_count, &header, &length);
     if (status != NICEST_OK)
         return fail_in(status, "%s", path);
-    TRY(file_writer_open(&to.writer, path));
-    status = write_all(&to, header, length, tensors, count);
-    if (status == NICEST_OK)
-        return file_writer_commit(to.writer);
-    file_writer_abandon(to.writer);
-    return status;
+    TRY(file_writer_open(&writer, path));
+    TRY(write_all(&(sink){.writer = writer}, header, length, tensors, count));
+    return file_writer_commit(memory_take(&writer));
 }
 
 nicest_status safetensors_write_bytes(unsigned char **bytes, size_t *size,

@@ -187,10 +187,11 @@ static nicest_status choose_stack(recipe *r, const nicest_train_options *o, cons
 
 static nicest_status check_prior(const char *prior, size_t columns)
 {
-    char *text = memory_format("nicest 1\ncolumns %zu\nprior %s\n", columns ? columns : 1, prior);
+    OWNED char *text =
+        memory_format("nicest 1\ncolumns %zu\nprior %s\n", columns ? columns : 1, prior);
     flow_spec probe;
-    nicest_status status = text ? spec_parse(&probe, text) : fail_memory();
-    memory_free(text);
+    TRY(check_memory(text));
+    nicest_status status = spec_parse(&probe, text);
     if (status == NICEST_OK)
         spec_close(&probe);
     return status == NICEST_E_FORMAT ? fail_in(NICEST_E_ARGUMENT, "prior '%.30s'", prior) : status;
@@ -215,7 +216,7 @@ static nicest_status choose_first(recipe *r, const nicest_train_options *o, cons
     r->centred = !o->preprocess ||
                  (strcmp(o->preprocess, "logit") != 0 && strcmp(o->preprocess, "none") != 0);
     r->first = first ? memory_text(first) : NULL;
-    return first && !r->first ? fail_memory() : NICEST_OK;
+    return check_memory(r->first || !first);
 }
 
 static nicest_status choose_last(recipe *r, const nicest_train_options *o, const preset *p,
@@ -229,7 +230,7 @@ static nicest_status choose_last(recipe *r, const nicest_train_options *o, const
         TRY(check_prior(prior, data->columns));
     if (!linear && !prior) {
         r->last = p->last ? memory_text(p->last) : NULL;
-        return p->last && !r->last ? fail_memory() : NICEST_OK;
+        return check_memory(r->last || !p->last);
     }
     bool mixture = prior && !strncmp(prior, "mixture:", 8);
     const char *line = !linear && !strcmp(p->name, "nice") ? "scale\n"
@@ -239,25 +240,22 @@ static nicest_status choose_last(recipe *r, const nicest_train_options *o, const
                                                            : STACK_WHITEN;
     const char *usual = p->last && strstr(p->last, "logistic") ? "logistic" : "normal";
     r->last = memory_format("%sprior %s\n", line, prior ? prior : usual);
-    return r->last ? NICEST_OK : fail_memory();
+    return check_memory(r->last);
 }
 
 /* What stands between 'columns' and the layers of values. */
 static nicest_status write_head(recipe *r, const recipe_data *data)
 {
-    char context[40] = "", *classes = memory_text("");
+    char context[40] = "";
+    const char *masked = data->masked ? "masked\n" : "";
     if (data->context)
         snprintf(context, sizeof context, "context %zu\n", data->context);
-    if (data->classes) {
-        memory_free(classes);
-        classes = memory_format("categories classes=%s hidden=%s activation=silu\n", data->classes,
-                                data->rows < 1000 ? "32" : "128");
-    }
     r->values = data->columns;
-    r->head =
-        classes ? memory_format("%s%s%s", context, data->masked ? "masked\n" : "", classes) : NULL;
-    memory_free(classes);
-    return r->head ? NICEST_OK : fail_memory();
+    r->head = !data->classes
+                  ? memory_format("%s%s", context, masked)
+                  : memory_format("%s%scategories classes=%s hidden=%s activation=silu\n", context,
+                                  masked, data->classes, data->rows < 1000 ? "32" : "128");
+    return check_memory(r->head);
 }
 
 /* A recipe whose first and last are known has its spec, unless couplings are raced. */
@@ -280,7 +278,7 @@ static nicest_status write_spec(recipe *r, const nicest_train_options *o, const 
     if (!couples)
         words_add(said, "one column: nothing to couple; the model is its prior, fitted");
     r->spec = stack_spec(r->values, r->head, r->first, couples ? &r->stack : NULL, r->last);
-    return r->spec ? NICEST_OK : fail_memory();
+    return check_memory(r->spec);
 }
 
 static nicest_status take_spec(recipe *r, const nicest_train_options *o, const recipe_data *data)
@@ -294,8 +292,7 @@ static nicest_status take_spec(recipe *r, const nicest_train_options *o, const r
     size_t columns = parsed.columns;
     r->spec = memory_text(parsed.text); /* without comments, and as a checkpoint knows it */
     spec_close(&parsed);
-    if (!r->spec)
-        return fail_memory();
+    TRY(check_memory(r->spec));
     if (columns != data->columns)
         return fail(NICEST_E_MISMATCH, "the spec is of %zu columns, the data has %zu", columns,
                     data->columns);
@@ -368,20 +365,15 @@ nicest_status recipe_choose(recipe *r, const nicest_train_options *options, cons
                             words *said)
 {
     const preset *p = find_preset(options->preset, data);
-    recipe made = {0};
+    OWNED_BY(recipe_close) recipe made = {0};
     if (!p)
         return fail(NICEST_E_ARGUMENT, "preset '%.30s': expected auto, nice or nicest",
                     options->preset);
     TRY(check_options(options));
     made.preset = p->name;
     TRY(choose_shift(&made, options, p, data));
-    nicest_status status = options->spec || options->init
-                               ? take_spec(&made, options, data)
-                               : write_spec(&made, options, p, data, said);
-    if (status != NICEST_OK) {
-        recipe_close(&made);
-        return status;
-    }
+    TRY(options->spec || options->init ? take_spec(&made, options, data)
+                                       : write_spec(&made, options, p, data, said));
     choose_optimizer(&made, options, p);
     choose_length(&made, options, p, data, said);
     words_add(said, "preset %s for %s: batch %zu, learning rate %g, weight decay %g, average %g",
@@ -393,6 +385,7 @@ nicest_status recipe_choose(recipe *r, const nicest_train_options *options, cons
                   "axis, anew each time",
                   made.shift, made.shift == 1 ? "" : "s");
     *r = made;
+    made = (recipe){0};
     return NICEST_OK;
 }
 

@@ -2,7 +2,6 @@
 #ifndef NICEST_TRAIN_RUN_H
 #define NICEST_TRAIN_RUN_H
 
-#include "base/memory.h"
 #include "train/recipe.h"
 #include "train/shift.h"
 #include "train/step.h"
@@ -49,8 +48,6 @@ struct nicest_trainer {
 };
 
 typedef struct nicest_trainer trainer;
-
-DEFINE_DROP(trainer_drop, trainer, nicest_trainer_free)
 
 /* Makes flow, workspaces and optimiser of recipe.spec and entry. */
 nicest_status run_open(trainer *t);

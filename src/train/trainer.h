@@ -6,6 +6,7 @@
 #ifndef NICEST_TRAIN_TRAINER_H
 #define NICEST_TRAIN_TRAINER_H
 
+#include "base/memory.h"
 #include "nicest.h"
 
 /* The rows that a run uses; all but train may be NULL. */
@@ -19,6 +20,7 @@ typedef struct trainer_rows {
 nicest_status trainer_new(nicest_trainer **out, const nicest_data *train, const nicest_data *valid,
                           const nicest_train_options *options);
 nicest_status trainer_model(nicest_trainer *t, nicest_model **model, nicest_train_result *result);
+DEFINE_DROP(trainer_drop, nicest_trainer, nicest_trainer_free)
 /* Owned by the trainer. */
 const trainer_rows *trainer_parts(const nicest_trainer *t, const nicest_train_options **options);
 
