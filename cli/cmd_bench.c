@@ -15,14 +15,13 @@ typedef struct bench_settings {
     const char *models;
 } bench_settings;
 
+#define AT(field) offsetof(bench_settings, field)
+
 /* clang-format off */
 static const option BENCH_OPTIONS[] = {
-    {.group = "Measuring", .name = "seconds", .type = OPTION_SECONDS, .argument = "T",
-     .offset = offsetof(bench_settings, seconds), .help = "about how long to measure"},
-    {.name = "models", .type = OPTION_TEXT, .argument = "NAMES",
-     .offset = offsetof(bench_settings, models), .unset = "all",
-     .help = "which of paper256, paper1024, table, toy, affine, spline, affine-wide, spline-wide to "
-             "measure"},
+    {.group = "Measuring", OPTION(SECONDS, "seconds", "T", seconds), .help = "about how long to measure"},
+    {OPTION(TEXT, "models", "NAMES", models), .unset = "all",
+     .help = "which of paper256, paper1024, table, toy, affine, spline, affine-wide, spline-wide to measure"},
     {0},
 };
 /* clang-format on */

@@ -6,10 +6,11 @@ typedef struct convert_settings {
     const char *data;
 } convert_settings;
 
+#define AT(field) offsetof(convert_settings, field)
+
 /* clang-format off */
 static const option CONVERT_OPTIONS[] = {
-    {.name = "DATA", .type = OPTION_ARGUMENT, .offset = offsetof(convert_settings, data),
-     .required = true, .help = "rows to convert"},
+    {OPTION(ARGUMENT, "DATA", NULL, data), .required = true, .help = "rows to convert"},
     {0},
 };
 /* clang-format on */

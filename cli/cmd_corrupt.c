@@ -14,13 +14,10 @@ typedef struct corrupt_settings {
 
 /* clang-format off */
 static const option CORRUPT_OPTIONS[] = {
-    {.name = "DATA", .type = OPTION_ARGUMENT, .offset = AT(data), .required = true,
-     .help = "rows to corrupt"},
-    {.group = "Corruption", .name = "with", .type = OPTION_TEXT, .argument = "KIND=LEVELS",
-     .offset = AT(with), .values = nicest_corruption_names,
-     .help = "noise, rotate, shear, contrast, contrast-black, brightness, blur, occlusion, "
-             "salt-and-pepper, or morph=LEVEL@DATA; levels are one, a list a,b,c or a range "
-             "FROM:TO:STEP"},
+    {OPTION(ARGUMENT, "DATA", NULL, data), .required = true, .help = "rows to corrupt"},
+    {.group = "Corruption", OPTION(TEXT, "with", "KIND=LEVELS", with), .values = nicest_corruption_names,
+     .help = "noise, rotate, shear, contrast, contrast-black, brightness, blur, occlusion, salt-and-pepper, or "
+             "morph=LEVEL@DATA; levels are one, a list a,b,c or a range FROM:TO:STEP"},
     {0},
 };
 /* clang-format on */

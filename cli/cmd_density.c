@@ -19,21 +19,16 @@ typedef struct density_settings {
 
 /* clang-format off */
 static const option DENSITY_OPTIONS[] = {
-    {.name = "MODEL", .type = OPTION_ARGUMENT, .offset = AT(model), .required = true,
-     .help = "a model file"},
-    {.group = "Grid", .name = "columns", .type = OPTION_TEXT, .argument = "A[,B]",
-     .offset = AT(columns), .unset = "all, of a model of one or two",
+    {OPTION(ARGUMENT, "MODEL", NULL, model), .required = true, .help = "a model file"},
+    {.group = "Grid", OPTION(TEXT, "columns", "A[,B]", columns), .unset = "all, of a model of one or two",
      .help = "of these columns, all others summed or integrated out"},
-    {.name = "box", .type = OPTION_TEXT, .argument = "LOW,HIGH[,LOW,HIGH]",
-     .offset = AT(box), .unset = "the middle of the model's own samples",
+    {OPTION(TEXT, "box", "LOW,HIGH[,LOW,HIGH]", box), .unset = "the middle of the model's own samples",
      .help = "range of each column"},
-    {.name = "grid", .type = OPTION_SIZE, .argument = "HxW", .offset = AT(grid),
-     .unset = "400x400 in a picture, else 100x100", .help = "cells; 1xW for one column"},
-    {.name = "given", .type = OPTION_TEXT, .argument = "COLUMN=VALUE,...", .offset = AT(given),
-     .help = "the density of other columns given these values; exact where the model was trained "
-             "--given these columns, or is a closed form"},
-    {.name = "log", .type = OPTION_FLAG, .offset = AT(log),
-     .help = "of a picture: the log density, down to 12 nats below the peak"},
+    {OPTION(SIZE, "grid", "HxW", grid), .unset = "400x400 in a picture, else 100x100",
+     .help = "cells; 1xW for one column"},
+    {OPTION(TEXT, "given", "COLUMN=VALUE,...", given), .help = "the density of other columns given these "
+             "values; exact where the model was trained --given these columns, or is a closed form"},
+    {OPTION(FLAG, "log", NULL, log), .help = "of a picture: the log density, down to 12 nats below the peak"},
     {0},
 };
 /* clang-format on */

@@ -50,12 +50,10 @@ static const char *const *help_names(void)
 
 /* clang-format off */
 static const option HELP_OPTIONS[] = {
-    {.name = "COMMAND", .type = OPTION_ARGUMENT, .offset = AT(command), .values = help_names,
-     .help = "the command to tell about"},
-    {.group = "Other forms", .name = "man", .type = OPTION_FLAG, .offset = AT(man),
-     .help = "print the manual page (roff)"},
-    {.name = "completion", .type = OPTION_CHOICE, .argument = "SHELL", .offset = AT(completion),
-     .choices = "bash|zsh|fish", .help = "print completion for a shell"},
+    {OPTION(ARGUMENT, "COMMAND", NULL, command), .values = help_names, .help = "the command to tell about"},
+    {.group = "Other forms", OPTION(FLAG, "man", NULL, man), .help = "print the manual page (roff)"},
+    {OPTION(CHOICE, "completion", "SHELL", completion), .choices = "bash|zsh|fish",
+     .help = "print completion for a shell"},
     {0},
 };
 /* clang-format on */

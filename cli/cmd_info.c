@@ -14,8 +14,7 @@ typedef struct info_settings {
 
 /* clang-format off */
 static const option INFO_OPTIONS[] = {
-    {.name = "FILE", .type = OPTION_ARGUMENT, .offset = AT(file), .required = true,
-     .help = "a model, or any DATA"},
+    {OPTION(ARGUMENT, "FILE", NULL, file), .required = true, .help = "a model, or any DATA"},
     {0},
 };
 /* clang-format on */

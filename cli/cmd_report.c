@@ -20,21 +20,18 @@ typedef struct report_settings {
 
 /* clang-format off */
 static const option REPORT_OPTIONS[] = {
-    {.name = "MODEL", .type = OPTION_ARGUMENT, .offset = AT(model), .required = true,
-     .help = "a model file"},
-    {.name = "DATA", .type = OPTION_ARGUMENT, .offset = AT(data), .required = true,
+    {OPTION(ARGUMENT, "MODEL", NULL, model), .required = true, .help = "a model file"},
+    {OPTION(ARGUMENT, "DATA", NULL, data), .required = true,
      .help = "rows that the model should find typical, such as test rows"},
-    {.group = "Page", .name = "verify", .type = OPTION_FLAG, .offset = AT(verify),
+    {.group = "Page", OPTION(FLAG, "verify", NULL, verify),
      .help = "include the figures of nicest verify (--no-verify is quicker)"},
-    {.name = "uses", .type = OPTION_FLAG, .offset = AT(uses),
+    {OPTION(FLAG, "uses", NULL, uses),
      .help = "include hidden values filled, corrupted rows and outliers (--no-uses is quicker)"},
-    {.name = "against", .type = OPTION_TEXT, .argument = "DATA", .offset = AT(against),
-     .unset = "the same with noise", .help = "rows that the model should find atypical; --where is not for "
-             "them"},
-    {.name = "train", .type = OPTION_TEXT, .argument = "DATA", .offset = AT(train),
+    {OPTION(TEXT, "against", "DATA", against), .unset = "the same with noise",
+     .help = "rows that the model should find atypical; --where is not for them"},
+    {OPTION(TEXT, "train", "DATA", train),
      .help = "rows it has learnt from, for their likelihoods beside those of DATA"},
-    {.name = "valid", .type = OPTION_TEXT, .argument = "DATA", .offset = AT(valid),
-     .help = "rows that have stopped it, likewise"},
+    {OPTION(TEXT, "valid", "DATA", valid), .help = "rows that have stopped it, likewise"},
     {0},
 };
 /* clang-format on */

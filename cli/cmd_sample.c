@@ -21,16 +21,13 @@ typedef struct sample_settings {
 
 /* clang-format off */
 static const option SAMPLE_OPTIONS[] = {
-    {.name = "MODEL", .type = OPTION_ARGUMENT, .offset = AT(model), .required = true,
-     .help = "a model file"},
-    {.group = "Sampling", .name = "rows", .letter = 'n', .type = OPTION_COUNT, .argument = "N",
-     .low = 1, .high = 1e12, .offset = AT(rows), .unset = "100, or one for each row of --given DATA",
-     .help = "rows to draw"},
-    {.name = "given", .type = OPTION_TEXT, .argument = "COLUMN=VALUE,...|DATA", .offset = AT(given),
-     .help = "draw the others given these values, or given what stands in the rows of DATA, in turn; "
-             "exact where the model was trained --given these columns, else by the chain of impute"},
-    {.name = "temperature", .type = OPTION_REAL, .argument = "T", .low = 0, .high = 1000,
-     .offset = AT(temperature),
+    {OPTION(ARGUMENT, "MODEL", NULL, model), .required = true, .help = "a model file"},
+    {.group = "Sampling", OPTION(COUNT, "rows", "N", rows), .letter = 'n', .low = 1, .high = 1e12,
+     .unset = "100, or one for each row of --given DATA", .help = "rows to draw"},
+    {OPTION(TEXT, "given", "COLUMN=VALUE,...|DATA", given), .help = "draw the others given these values, or "
+             "given what stands in the rows of DATA, in turn; exact where the model was trained --given these "
+             "columns, else by the chain of impute"},
+    {OPTION(REAL, "temperature", "T", temperature), .low = 0, .high = 1000,
      .help = "scale of the latent; 1 is the model, less is more typical"},
     {0},
 };

@@ -17,18 +17,16 @@ typedef struct score_settings {
 
 /* clang-format off */
 static const option SCORE_OPTIONS[] = {
-    {.name = "MODEL", .type = OPTION_ARGUMENT, .offset = AT(model), .required = true,
-     .help = "a model file"},
-    {.name = "DATA", .type = OPTION_ARGUMENT, .offset = AT(data), .required = true,
+    {OPTION(ARGUMENT, "MODEL", NULL, model), .required = true, .help = "a model file"},
+    {OPTION(ARGUMENT, "DATA", NULL, data), .required = true,
      .help = "rows to score; - reads CSV from standard input as it comes"},
-    {.group = "Scoring", .name = "score", .type = OPTION_TEXT, .argument = "NAME",
-     .offset = AT(score), .values = nicest_score_names,
+    {.group = "Scoring", OPTION(TEXT, "score", "NAME", score), .values = nicest_score_names,
      .unset = "as of outliers: views of tables, combined of pictures",
      .help = "the score that p is of; logp is the quickest"},
-    {.name = "skip-bad", .type = OPTION_FLAG, .offset = AT(skip_bad),
+    {OPTION(FLAG, "skip-bad", NULL, skip_bad),
      .help = "of - : leave out lines that are no rows, and say how many"},
-    {.group = "Beside", .name = "keep", .type = OPTION_TEXT, .argument = "COLUMNS",
-     .offset = AT(keep), .help = "put these columns of DATA (or all) in front of the results, as they are"},
+    {.group = "Beside", OPTION(TEXT, "keep", "COLUMNS", keep),
+     .help = "put these columns of DATA (or all) in front of the results, as they are"},
     {0},
 };
 /* clang-format on */

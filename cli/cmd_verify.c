@@ -13,10 +13,8 @@ typedef struct verify_settings {
 
 /* clang-format off */
 static const option VERIFY_OPTIONS[] = {
-    {.name = "MODEL", .type = OPTION_ARGUMENT, .offset = AT(model), .required = true,
-     .help = "a model file"},
-    {.name = "DATA", .type = OPTION_ARGUMENT, .offset = AT(data),
-     .help = "rows to verify on; without them the model's own samples"},
+    {OPTION(ARGUMENT, "MODEL", NULL, model), .required = true, .help = "a model file"},
+    {OPTION(ARGUMENT, "DATA", NULL, data), .help = "rows to verify on; without them the model's own samples"},
     {0},
 };
 /* clang-format on */

@@ -79,6 +79,10 @@ typedef struct shared_settings {
     const char *theme;
 } shared_settings;
 
+/* How an option in a table begins; AT(field) is the place of a field in the command's settings. */
+#define OPTION(its_type, its_name, its_argument, field)                                            \
+    .name = its_name, .type = OPTION_##its_type, .argument = its_argument, .offset = AT(field)
+
 extern const option COMMON_OPTIONS[];  /* for every command, */
 enum { COMMON_WORDS = 3 };             /* and from this one on for those that only say something */
 extern const option OUTPUT_OPTIONS[];  /* for commands that write: -o */

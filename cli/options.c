@@ -14,64 +14,54 @@
 
 /* clang-format off */
 const option COMMON_OPTIONS[] = {
-    {.group = "Common options", .name = "seed", .type = OPTION_SEED, .argument = "N",
-     .offset = AT(seed), .help = "everything random follows from it"},
-    {.name = "threads", .type = OPTION_INTEGER, .argument = "N", .offset = AT(threads), .low = 0,
-     .high = 1024, .unset = "all processors",
+    {.group = "Common options", OPTION(SEED, "seed", "N", seed), .help = "everything random follows from it"},
+    {OPTION(INTEGER, "threads", "N", threads), .low = 0, .high = 1024, .unset = "all processors",
      .help = "threads to use, 0: all; results do not depend on it"},
-    {.name = "precision", .type = OPTION_CHOICE, .argument = "TYPE", .offset = AT(precision),
-     .choices = "f32|bf16", .help = "numbers of matrix products in training; all else is f32"},
-    {.group = "Common options", .name = "json", .type = OPTION_FLAG, .offset = AT(json),
+    {OPTION(CHOICE, "precision", "TYPE", precision), .choices = "f32|bf16",
+     .help = "numbers of matrix products in training; all else is f32"},
+    {.group = "Common options", OPTION(FLAG, "json", NULL, json),
      .help = "the last line on standard output is one JSON object"},
-    {.name = "quiet", .letter = 'q', .type = OPTION_FLAG, .offset = AT(quiet),
+    {OPTION(FLAG, "quiet", NULL, quiet), .letter = 'q',
      .help = "print no messages and no progress, only errors"},
-    {.name = "verbose", .letter = 'v', .type = OPTION_FLAG, .offset = AT(verbose),
-     .help = "print more messages"},
+    {OPTION(FLAG, "verbose", NULL, verbose), .letter = 'v', .help = "print more messages"},
     {0},
 };
 
 const option OUTPUT_OPTIONS[] = {
-    {.group = "Output", .name = "output", .letter = 'o', .type = OPTION_TEXT, .argument = "FILE",
-     .offset = AT(output), .written = true, .help = "write to this file; its extension says the format"},
+    {.group = "Output", OPTION(TEXT, "output", "FILE", output), .letter = 'o', .written = true,
+     .help = "write to this file; its extension says the format"},
     {0},
 };
 
 const option DATA_OPTIONS[] = {
-    {.group = "Reading DATA", .name = "columns", .type = OPTION_TEXT, .argument = "LIST",
-     .offset = AT(columns), .help = "keep these columns: names or numbers from 1, a,b,3-7"},
-    {.name = "drop", .type = OPTION_TEXT, .argument = "LIST", .offset = AT(drop),
-     .help = "leave these columns out"},
-    {.name = "label", .type = OPTION_TEXT, .argument = "COLUMN", .offset = AT(label),
-     .help = "this column is a label, not data"},
-    {.name = "weights", .type = OPTION_TEXT, .argument = "COLUMN", .offset = AT(weights),
+    {.group = "Reading DATA", OPTION(TEXT, "columns", "LIST", columns),
+     .help = "keep these columns: names or numbers from 1, a,b,3-7"},
+    {OPTION(TEXT, "drop", "LIST", drop), .help = "leave these columns out"},
+    {OPTION(TEXT, "label", "COLUMN", label), .help = "this column is a label, not data"},
+    {OPTION(TEXT, "weights", "COLUMN", weights),
      .help = "this column says how often a row counts, in training, figures and calibration"},
-    {.name = "where", .type = OPTION_TEXT, .argument = "COLUMN=VALUE", .offset = AT(where),
-     .help = "keep only these rows"},
-    {.name = "image", .type = OPTION_SIZE, .argument = "HxW[xC]", .offset = AT(image),
+    {OPTION(TEXT, "where", "COLUMN=VALUE", where), .help = "keep only these rows"},
+    {OPTION(SIZE, "image", "HxW[xC]", image),
      .help = "the columns are a picture (IDX and PNG know their size)"},
-    {.name = "header", .type = OPTION_CHOICE, .argument = "ANSWER", .offset = AT(header),
-     .choices = "yes|no", .unset = "told by the file",
+    {OPTION(CHOICE, "header", "ANSWER", header), .choices = "yes|no", .unset = "told by the file",
      .help = "does a text begin with a row of names? This, and how the text is written, is found in its first "
              "lines, and printed where it is unusual"},
-    {.name = "separator", .type = OPTION_TEXT, .argument = "SIGN", .offset = AT(separator),
-     .unset = "told by the file", .help = "between columns of text: a sign, tab, or space (runs of blanks)"},
-    {.name = "decimal", .type = OPTION_CHOICE, .argument = "SIGN", .offset = AT(decimal),
-     .choices = ".|,", .unset = "told by the file", .help = "decimal sign of numbers in text"},
-    {.name = "comment", .type = OPTION_TEXT, .argument = "SIGN", .offset = AT(comment),
-     .unset = "# where it begins lines that are no rows",
+    {OPTION(TEXT, "separator", "SIGN", separator), .unset = "told by the file",
+     .help = "between columns of text: a sign, tab, or space (runs of blanks)"},
+    {OPTION(CHOICE, "decimal", "SIGN", decimal), .choices = ".|,", .unset = "told by the file",
+     .help = "decimal sign of numbers in text"},
+    {OPTION(TEXT, "comment", "SIGN", comment), .unset = "# where it begins lines that are no rows",
      .help = "lines of text that begin with this sign are left out; none: no line is"},
-    {.name = "missing", .type = OPTION_TEXT, .argument = "WORDS", .offset = AT(missing),
-     .help = "these words or numbers in text, between commas, are missing values too, beside NA, N/A, NaN, "
-             "null, None, <NA>, NaT, ?, . and -"},
+    {OPTION(TEXT, "missing", "WORDS", missing), .help = "these words or numbers in text, between commas, are "
+             "missing values too, beside NA, N/A, NaN, null, None, <NA>, NaT, ?, . and -"},
     {0},
 };
 
 const option PICTURE_OPTIONS[] = {
-    {.group = "Pictures", .name = "scale", .type = OPTION_REAL, .argument = "X", .low = 0.25,
-     .high = 20, .offset = AT(scale), .unset = "2",
+    {.group = "Pictures", OPTION(REAL, "scale", "X", scale), .low = 0.25, .high = 20, .unset = "2",
      .help = "pixels of a PNG for each point (1/96 inch on a screen)"},
-    {.name = "theme", .type = OPTION_CHOICE, .argument = "NAME", .offset = AT(theme),
-     .choices = "light|dark", .unset = "light", .help = "colours of pictures"},
+    {OPTION(CHOICE, "theme", "NAME", theme), .choices = "light|dark", .unset = "light",
+     .help = "colours of pictures"},
     {0},
 };
 /* clang-format on */
