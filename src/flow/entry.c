@@ -130,13 +130,14 @@ nicest_status entry_set(entry *e)
     if (used != e->table_count)
         return fail(NICEST_E_FORMAT, "entry: the table has %zu numbers, the columns %zu",
                     e->table_count, used);
-    e->quantised = e->mixed = false;
+    e->quantised = e->mixed = e->finished = false;
     for (size_t j = 0; j < e->columns; j++) {
         const entry_column *c = &e->column[j];
         e->gain[j] = c->step > 0 ? c->unit / c->step : 1;
         e->shift[j] = (c->step > 0 ? c->offset - e->gain[j] * c->origin : 0) - c->centre;
         e->noise[j] = c->unit;
         e->quantised = e->quantised || c->step > 0;
+        e->finished = e->finished || c->decimals > 0 || c->least != c->most;
     }
     /* Own categories come first in the context, in the order of the columns. */
     e->values = e->categories = e->context = e->own = 0;
@@ -381,7 +382,7 @@ static void encode_value(const entry *e, size_t j, const double *from, double x,
     const entry_place *p = &e->place[j];
     if (e->column[j].role != ENTRY_VALUE)
         return;
-    if (e->mixed && is_special(e, j, from[j]))
+    if (is_special(e, j, from[j]))
         x = NAN;
     if (e->column[j].given > 0) {
         double factor = e->column[j].factor;
@@ -407,7 +408,10 @@ void entry_encode_row(const entry *e, const double *stored, random_stream stream
     for (size_t j = 0; j < e->columns; j++) {
         double value = e->gain[j] * stored[j] + e->shift[j];
         value = noise ? value + e->noise[j] * ((double)noise[j] + HALF_CELL) : value;
-        encode_value(e, j, stored, value, encoded);
+        if (e->mixed)
+            encode_value(e, j, stored, value, encoded);
+        else
+            encoded[j] = value;
     }
     if (e->mixed)
         encode_classes(e, stored, encoded);
@@ -417,7 +421,10 @@ void entry_centre_row(const entry *e, const double *continuous, double *encoded)
 {
     begin_row(e, encoded);
     for (size_t j = 0; j < e->columns; j++)
-        encode_value(e, j, continuous, continuous[j] - e->column[j].centre, encoded);
+        if (e->mixed)
+            encode_value(e, j, continuous, continuous[j] - e->column[j].centre, encoded);
+        else
+            encoded[j] = continuous[j] - e->column[j].centre;
     if (e->mixed)
         encode_classes(e, continuous, encoded);
 }
@@ -474,6 +481,10 @@ void entry_restore_row(const entry *e, const double *encoded, const double *give
         const entry_column *c = &e->column[j];
         const entry_place *p = &e->place[j];
         double x = 0;
+        if (!e->mixed) {
+            row[j] = encoded[j] + (latent ? 0 : c->centre);
+            continue;
+        }
         if (c->role == ENTRY_FOLLOWS)
             continue;
         if (c->given > 0 && given) {

@@ -76,6 +76,7 @@ typedef struct entry {
     double *gain, *shift, *noise; /* x - centre = gain v + shift + noise u */
     bool quantised;               /* some column is */
     bool mixed;                   /* some column is more than a value of its own */
+    bool finished;                /* some column has decimals or bounds of samples */
     entry_place *place;           /* [columns] */
     size_t values, categories, context;
     size_t own;   /* context of the categories that are not given */

@@ -145,7 +145,7 @@ static void finish_samples(nicest_workspace *w, flow_job job)
     const entry *e = &model_flow_const(w->model)->entry;
     double *rows = job.stored;
     const double *given = job.values;
-    for (size_t i = 0, n = job.rows; i < n; i++) {
+    for (size_t i = 0, n = e->finished ? job.rows : 0; i < n; i++) {
         double *row = rows + i * e->columns;
         job.noise.draw = 0;
         while (!entry_finish_row(e, row, job.noise.draw == TRIES) && job.noise.draw < TRIES) {
