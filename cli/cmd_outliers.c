@@ -128,8 +128,7 @@ static json_t *reason_json(const nicest_data *data, const nicest_reason *r)
 /* Why rows are flagged, one text a row ("" of the others); NULL where nobody asks. The first
  * hundred stand in `list` too. */
 static const char **explain_rows(const judge *j, const nicest_data *data,
-                                 const nicest_data *against, const verdict *v, double threshold,
-                                 json_t *list)
+                                 const nicest_data *against, const verdict *v, json_t *list)
 {
     enum { MOST_LISTED = 100 };
     const outliers_settings *s = j->s;
@@ -144,7 +143,7 @@ static const char **explain_rows(const judge *j, const nicest_data *data,
     OWNED_BLOCK size_t *row = block_new(v->n + 1, sizeof *row);
     for (size_t i = 0; i < v->n; i++) {
         why[i] = "";
-        if (v->score[i] < threshold)
+        if (flagged(v, i))
             row[m++] = i;
     }
     OWNED_BLOCK double *stored = block_new(m + 1, d * sizeof *stored);
@@ -195,14 +194,13 @@ static void judge_once(judge *j, const nicest_data *data)
     if ((j->s->roc || j->s->pr) && one_kind(&found))
         refuse(STATUS_FAILED, "--roc and --pr need outliers and normal rows: %s", one_kind(&found));
     json_t *reasons = json_array();
-    const char **why = explain_rows(j, data, against, &v, found.threshold, reasons);
+    const char **why = explain_rows(j, data, against, &v, reasons);
     static const char *const names[] = {"logp", "score", "p", "outlier"};
     table out = table_beside(j->s->shared.output, names, 4,
                              open_kept(&j->s->shared, j->s->keep, j->s->data), "why", why);
     for (size_t i = 0; i < v.n; i++) {
-        double score = v.score[i];
-        double flagged = isnan(score) || isnan(found.threshold) ? NAN : score < found.threshold;
-        double row[] = {v.logp[i], score, v.p[i], flagged};
+        double decision = isnan(v.score[i]) || isnan(v.limit[i]) ? NAN : flagged(&v, i);
+        double row[] = {v.logp[i], v.score[i], v.p[i], decision};
         table_add(&out, row, 1);
     }
     table_close(&out);
@@ -217,9 +215,10 @@ static void judge_once(judge *j, const nicest_data *data)
         say(shared, "%s: there is no threshold of %s, so none is flagged", rows, j->s->score);
     else
         say(shared, "%s: %.2f %%%s flagged, below %.6g of the score %s%s", rows,
-            100 * flagged_share(&v, found.threshold, j->s->group),
-            j->s->group > 1 ? " of the groups" : "", found.threshold, j->s->score,
+            100 * flagged_share(&v, j->s->group), j->s->group > 1 ? " of the groups" : "",
+            found.threshold, j->s->score,
             j->has_truth || !isfinite(found.threshold) ? "" : asked_text(j, asked));
+    say_holes(j, &v);
     if (j->has_truth)
         say_truth(j, &found);
     json_t *object = detection_json(j, &found, &v);

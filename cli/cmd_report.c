@@ -214,7 +214,7 @@ static void say_careful(page *p, const material *m)
 {
     size_t count = 0, impossible = 0, worst = 0, beyond = 0;
     double train = record_number(m, "train_logp"), held = record_number(m, "held_out_logp");
-    double sem = summary_sem(&m->sum), threshold, noise = 1.7 * sqrt(1.0 / (double)m->n + 1e-3);
+    double sem = summary_sem(&m->sum), noise = 1.7 * sqrt(1.0 / (double)m->n + 1e-3);
     summary drawn = summary_of(m->samples_logp, SAMPLES);
     while (impossible < m->ordered && m->logp[m->order[impossible]] == -INFINITY)
         impossible++;
@@ -256,12 +256,14 @@ static void say_careful(page *p, const material *m)
             "Samples differ from the data in %zu of %zu columns, most in %.80s: their "
             "distributions are %.2g apart (0: alike, 1: without overlap; chance alone gives %.2g).",
             beyond, m->d, name_of_column(m, worst), m->apart[worst], noise);
-    if (nicest_threshold(m->model, "logp", 0.05, &threshold, NULL) != NICEST_OK) {
+    if (!nicest_calibrated(m->model)) {
         care(p, &count, "The model is not calibrated: it gives no p-values, and flags no row.");
     } else if (m->ordered) {
         size_t flagged = 0;
-        while (flagged < m->ordered && m->logp[m->order[flagged]] < threshold)
-            flagged++;
+        OWNED_BLOCK double *values = block_new(m->n, sizeof *values);
+        need(nicest_conformal_rows(m->model, "logp", m->data, m->logp, values, NULL, NULL));
+        for (size_t i = 0; i < m->n; i++)
+            flagged += values[i] <= 0.05 * (1 + 1e-12);
         double share = (double)flagged / (double)m->ordered;
         if (share > 0.05 + 3 * sqrt(0.05 * 0.95 / (double)m->ordered))
             care(p, &count,
@@ -668,7 +670,7 @@ static void draw_calibration(page *p, const material *m)
     double threshold, *values = block_new(m->n, sizeof *values);
     size_t calibrated = 0;
     need(nicest_threshold(m->model, "logp", 0.05, &threshold, &calibrated));
-    need(nicest_conformal(m->model, "logp", m->logp, m->n, values));
+    need(nicest_conformal_rows(m->model, "logp", m->data, m->logp, values, NULL, NULL));
     size_t count = m->n, below = 0;
     OWNED_BLOCK double *sorted = sorted_copy(values, &count);
     double rows = 1 / (1 / (double)(count ? count : 1) + 1 / (double)(calibrated + 1));

@@ -40,10 +40,11 @@ typedef struct scoring {
     const score_settings *s;
     const nicest_model *model;
     nicest_workspace *workspace;
-    size_t chunk, row, skipped, impossible;
+    size_t chunk, row, skipped, impossible, unpromised;
     const char *never; /* the first column with a value that never occurs */
     double *rows, *logp, *p, *lines, *scores, *kept;
-    const char *score; /* that p is of */
+    unsigned char *known; /* whether calibration knows the row's holes */
+    const char *score;    /* that p is of */
     size_t most_kept;
     double error; /* of the mean, of rows that were kept */
     bool calibrated;
@@ -58,14 +59,14 @@ static void score_chunk(scoring *w, size_t count, double started)
     size_t columns = w->calibrated ? 2 : 1;
     need(nicest_score(w->workspace, w->rows, count, w->s->shared.seed, w->logp));
     if (w->calibrated) {
-        const double *scores = w->logp;
-        if (strcmp(w->score, "logp")) {
-            OWNED_DATA nicest_data *data = model_data(w->model, w->rows, count);
+        OWNED_DATA nicest_data *data = model_data(w->model, w->rows, count);
+        const double *scores = strcmp(w->score, "logp") ? w->scores : w->logp;
+        if (scores == w->scores)
             need(nicest_outlier_scores(w->model, data, w->score, 1, w->s->shared.seed,
                                        w->s->shared.threads, w->scores));
-            scores = w->scores;
-        }
-        need(nicest_conformal(w->model, w->score, scores, count, w->p));
+        need(nicest_conformal_rows(w->model, w->score, data, scores, w->p, NULL, w->known));
+        for (size_t i = 0; i < count; i++)
+            w->unpromised += !w->known[i] && !isnan(scores[i]);
     }
     w->seconds += clock_seconds() - started;
     for (size_t i = 0; i < count; i++) {
@@ -183,6 +184,7 @@ static void say_summary(const scoring *w, double bits)
     say(shared, "%s: mean log-likelihood %.6g nats%s%s", rows, w->sum.mean, sem, density);
     if (w->calibrated)
         say(shared, "p is of the score %s", w->score);
+    say_unpromised(shared, w->unpromised);
 }
 
 static int score_run(void *settings)
@@ -205,6 +207,7 @@ static int score_run(void *settings)
     w.p = w.logp + w.chunk;
     w.scores = w.p + w.chunk;
     w.lines = w.scores + w.chunk;
+    w.known = block_new(w.chunk, 1);
     w.bar = progress_start(&s->shared, "scoring", "rows/s");
     if (pipe)
         score_pipe(&w);
@@ -215,17 +218,19 @@ static int score_run(void *settings)
     double mean = w.sum.rows ? w.sum.mean : NAN, bits = nicest_model_bits_per_dim(w.model, mean);
     say_summary(&w, bits);
     print_json(&w.s->shared,
-               json_pack("{s:I, s:o, s:o, s:o, s:o, s:o, s:f, s:o, s:I, s:I, s:b, s:s?}", "rows",
-                         (json_int_t)w.row, "mean", json_figure(mean), "sem",
+               json_pack("{s:I, s:o, s:o, s:o, s:o, s:o, s:f, s:o, s:I, s:I, s:b, s:s?, s:I}",
+                         "rows", (json_int_t)w.row, "mean", json_figure(mean), "sem",
                          json_figure(error_of_mean(&w)), "min", json_figure(w.sum.min), "max",
                          json_figure(w.sum.max), "bits_per_dim", json_figure(bits), "seconds",
                          w.seconds, "rows_per_second", json_figure((double)w.row / w.seconds),
                          "missing", (json_int_t)w.sum.missing, "skipped", (json_int_t)w.skipped,
-                         "calibrated", w.calibrated, "score", w.calibrated ? w.score : NULL));
+                         "calibrated", w.calibrated, "score", w.calibrated ? w.score : NULL,
+                         "unpromised", (json_int_t)w.unpromised));
     nicest_workspace_free(w.workspace);
     block_free(w.rows);
     block_free(w.logp);
     block_free(w.kept);
+    block_free(w.known);
     return STATUS_DONE;
 }
 

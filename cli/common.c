@@ -310,6 +310,15 @@ nicest_data *model_data(const nicest_model *model, const double *rows, size_t n)
     return data;
 }
 
+void say_unpromised(const shared_settings *shared, size_t rows)
+{
+    if (rows)
+        say(shared,
+            "%zu row%s a combination of values that no calibration row lacks: there p promises "
+            "nothing",
+            rows, rows == 1 ? " lacks" : "s lack");
+}
+
 static bool labels_are_words(const nicest_data *data)
 {
     for (size_t i = 0; i < nicest_data_rows(data); i++)

@@ -51,6 +51,8 @@ double *read_given(const nicest_model *model, const char *given, const char *who
 const char **model_names(const nicest_model *model);
 /* Rows [n, columns] as data with the model's column names. */
 nicest_data *model_data(const nicest_model *model, const double *rows, size_t n);
+/* Of rows whose holes calibration does not know; nothing where there are none. */
+void say_unpromised(const shared_settings *shared, size_t rows);
 /* Where the labels of data are that was saved as `path` (labels: their file, or ""), and what
  * became of words. */
 void say_labels(const shared_settings *shared, const nicest_data *data, const char *path,

@@ -8,10 +8,12 @@
 verdict verdict_new(size_t n, size_t first)
 {
     verdict v = {.n = n, .first = first};
-    v.logp = block_new(3 * n, sizeof *v.logp);
+    v.logp = block_new(4 * n, sizeof *v.logp);
     v.score = v.logp + n;
     v.p = v.score + n;
-    v.truth = block_new(n, 1);
+    v.limit = v.p + n;
+    v.truth = block_new(2 * n, 1);
+    v.bin = v.truth + n;
     return v;
 }
 
@@ -102,8 +104,12 @@ void judge_data(const judge *j, const nicest_data *data, verdict *v, size_t at, 
         v->p[at + i] = NAN;
         v->truth[at + i] = by_label(s) ? truth_of_label(data, i) : outlier ? OUTLIER : NORMAL;
     }
+    OWNED_BLOCK unsigned char *known = block_new(n, 1);
     if (j->calibrated)
-        need(nicest_conformal(j->model, j->calibrated_name, v->score + at, n, v->p + at));
+        need(nicest_conformal_rows(j->model, j->calibrated_name, data, v->score + at, v->p + at,
+                                   v->bin + at, known));
+    for (size_t i = 0; j->calibrated && i < n; i++)
+        v->unpromised += !known[i] && !isnan(v->score[at + i]);
     stop_if_interrupted();
 }
 
@@ -149,14 +155,15 @@ void ask_calibration(judge *j)
     else
         snprintf(j->calibrated_name, sizeof j->calibrated_name, "%.40s", s->score);
     j->threshold = s->threshold;
-    double threshold;
     nicest_status status =
-        nicest_threshold(j->model, j->calibrated_name, s->rate, &threshold, &j->calibration_rows);
+        nicest_hole_bins(j->model, j->calibrated_name, s->rate, j->bins, &j->bin_count);
+    for (size_t b = 0; b < j->bin_count; b++)
+        j->calibration_rows += j->bins[b].rows;
     j->calibrated = status == NICEST_OK;
     if (!j->calibrated && status != NICEST_E_DATA)
         need(status);
     if (j->calibrated && isnan(j->threshold) && !s->best_f1)
-        j->threshold = threshold;
+        j->threshold = j->bins[0].threshold;
 }
 
 void check_model_has(const judge *j, const nicest_data *data)
@@ -209,14 +216,20 @@ const char *score_label(const judge *j)
 
 /* ------------------------------------------------------------------ decisions and their figures */
 
-double flagged_share(const verdict *v, double threshold, size_t group)
+bool flagged(const verdict *v, size_t row)
 {
-    size_t flagged = 0, n = 0;
+    return v->score[row] < v->limit[row];
+}
+
+double flagged_share(const verdict *v, size_t group)
+{
+    size_t found = 0, n = 0;
     for (size_t i = 0; i < v->n; i++) {
-        n += begins_group(v, i, group) && !isnan(v->score[i]);
-        flagged += begins_group(v, i, group) && v->score[i] < threshold;
+        bool counts = begins_group(v, i, group) && !isnan(v->score[i]) && !isnan(v->limit[i]);
+        n += counts;
+        found += counts && flagged(v, i);
     }
-    return n && !isnan(threshold) ? (double)flagged / (double)n : NAN;
+    return n ? (double)found / (double)n : NAN;
 }
 
 /* A baseline that this model or data cannot have is null. */
@@ -272,9 +285,14 @@ json_t *detection_json(const judge *j, const nicest_detection *d, const verdict 
 {
     double low, high;
     promised(j, &low, &high);
+    json_t *bins = json_array();
+    for (const nicest_hole_bin *b = j->bins; b < j->bins + j->bin_count; b++)
+        json_array_append_new(bins, json_pack("{s:[I, I], s:I, s:o}", "holes", (json_int_t)b->least,
+                                              (json_int_t)b->most, "rows", (json_int_t)b->rows,
+                                              "threshold", json_figure(b->threshold)));
     return json_pack(
         "{s:o, s:o, s:o, s:f, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:s,"
-        " s:I, s:I}",
+        " s:I, s:I, s:o, s:I}",
         "auroc", json_figure(d->auroc), "auprc", json_figure(d->auprc), "threshold",
         json_figure(d->threshold), "false_alarms_asked", j->s->rate, "false_alarms",
         json_figure(d->false_alarms), "false_alarms_low", json_figure(low), "false_alarms_high",
@@ -283,8 +301,9 @@ json_t *detection_json(const judge *j, const nicest_detection *d, const verdict 
         interval_json(d->auroc_low, d->auroc_high), "auprc_interval",
         interval_json(d->auprc_low, d->auprc_high), "best_threshold",
         json_figure(d->best_threshold), "best_f1", json_figure(d->best_f1), "flagged",
-        json_figure(flagged_share(v, d->threshold, j->s->group)), "score", j->s->score,
-        "calibration_rows", (json_int_t)j->calibration_rows, "rows", (json_int_t)v->n);
+        json_figure(flagged_share(v, j->s->group)), "score", j->s->score, "calibration_rows",
+        (json_int_t)j->calibration_rows, "rows", (json_int_t)v->n, "bins", bins, "unpromised",
+        (json_int_t)v->unpromised);
 }
 
 enum { FEW_CALIBRATION = 1000 };
@@ -347,15 +366,56 @@ void say_truth(const judge *j, const nicest_detection *d)
             d->auroc_low, d->auroc_high, d->auprc, d->auprc_low, d->auprc_high);
 }
 
-nicest_detection decide(const judge *j, const verdict *v)
+/* Where bins have thresholds of their own, what is flagged is no question of one. */
+static void measure_flags(const judge *j, const verdict *v, nicest_detection *found)
 {
+    OWNED_BLOCK double *side = block_new(v->n, sizeof *side);
+    for (size_t i = 0; i < v->n; i++)
+        side[i] = isnan(v->score[i]) ? NAN : flagged(v, i) ? -1 : 1;
+    nicest_detection sides = detect(j, v, side, 0);
+    found->precision = sides.precision;
+    found->recall = sides.recall;
+    found->f1 = sides.f1;
+    found->false_alarms = sides.false_alarms;
+}
+
+nicest_detection decide(const judge *j, verdict *v)
+{
+    double low, high;
     bool nothing = isnan(j->threshold) && !j->s->best_f1;
+    bool binned = promised(j, &low, &high) && j->bin_count > 1;
     nicest_detection found = detect(j, v, v->score, nothing ? -INFINITY : j->threshold);
     if (j->s->best_f1)
         found.threshold = found.best_threshold;
     if (nothing)
         found.threshold = found.precision = found.recall = found.f1 = found.false_alarms = NAN;
+    for (size_t i = 0; i < v->n; i++)
+        v->limit[i] = binned ? j->bins[v->bin[i]].threshold : found.threshold;
+    if (binned)
+        measure_flags(j, v, &found);
     if (!j->has_truth)
         found.precision = found.f1 = NAN;
     return found;
+}
+
+void say_holes(const judge *j, const verdict *v)
+{
+    const shared_settings *shared = &j->s->shared;
+    double low, high;
+    if (promised(j, &low, &high) && j->bin_count == 1 && j->bins->most > j->bins->least)
+        say(shared,
+            "rows with missing values are judged beside all %zu calibration rows: too few of "
+            "these have as many",
+            j->calibration_rows);
+    for (size_t b = 0; promised(j, &low, &high) && j->bin_count > 1 && b < j->bin_count; b++) {
+        const nicest_hole_bin *k = &j->bins[b];
+        char many[64];
+        if (k->least == k->most)
+            snprintf(many, sizeof many, "%zu", k->least);
+        else
+            snprintf(many, sizeof many, "%zu to %zu", k->least, k->most);
+        say(shared, "  rows with %s missing values: flagged below %.6g (%zu calibration rows)",
+            many, k->threshold, k->rows);
+    }
+    say_unpromised(shared, v->unpromised);
 }

@@ -22,8 +22,9 @@ enum { NORMAL, OUTLIER, UNKNOWN };
 /* Rows with what is known and found about them. */
 typedef struct verdict {
     size_t n, first; /* all rows; those of DATA, which come first: groups do not reach across */
-    double *logp, *score, *p;
-    unsigned char *truth;
+    double *logp, *score, *p, *limit; /* below its limit a row is flagged; NaN: there is none */
+    unsigned char *truth, *bin;       /* bin: of the model's calibration */
+    size_t unpromised;                /* rows with holes that calibration lacks */
 } verdict;
 
 typedef struct judge {
@@ -31,8 +32,9 @@ typedef struct judge {
     nicest_model *model;
     char calibrated_name[64]; /* of the score, as calibration knows it */
     bool calibrated;          /* for this score */
-    double threshold;
-    size_t calibration_rows;
+    double threshold;         /* of the first bin */
+    nicest_hole_bin bins[NICEST_HOLE_BINS];
+    size_t bin_count, calibration_rows;
     bool has_truth;
 } judge;
 
@@ -52,8 +54,11 @@ void ask_calibration(judge *j);
 /* Before any advice: what the model cannot have, no threshold helps. One row tells. */
 void check_model_has(const judge *j, const nicest_data *data);
 void say_calibration(const judge *j);
+bool flagged(const verdict *v, size_t row);
 /* Of rows, or groups. */
-double flagged_share(const verdict *v, double threshold, size_t group);
+double flagged_share(const verdict *v, size_t group);
+/* What rows with holes were judged by, and of which nothing is promised. */
+void say_holes(const judge *j, const verdict *v);
 json_t *baselines_json(const judge *j, const nicest_data *data, const nicest_data *against,
                        const verdict *v);
 json_t *detection_json(const judge *j, const nicest_detection *d, const verdict *v);
@@ -68,7 +73,8 @@ void add_figure(char *line, size_t size, const char *name, int digits, double va
 const char *one_kind(const nicest_detection *d);
 void say_truth(const judge *j, const nicest_detection *d);
 /* nicest_detect takes NaN as "the best": where nothing can be flagged, -infinity asks for that. */
-nicest_detection decide(const judge *j, const verdict *v);
+/* Sets the limits of the verdict too. */
+nicest_detection decide(const judge *j, verdict *v);
 /* "log p, nats", or the name of the score. */
 const char *score_label(const judge *j);
 

@@ -580,6 +580,25 @@ NICEST_API nicest_status nicest_conformal(const nicest_model *model, const char 
  * rate is 1 / (*rows + 1). */
 NICEST_API nicest_status nicest_threshold(const nicest_model *model, const char *score, double rate,
                                           double *threshold, size_t *rows);
+/* A row with many holes has another log p than a whole one. So single rows are judged beside
+ * calibration rows with about as many: at most NICEST_HOLE_BINS bins, by their number of holes,
+ * each of 99 calibration rows or more (fewer are taken together with the bin beside). */
+enum { NICEST_HOLE_BINS = 10 };
+typedef struct nicest_hole_bin {
+    size_t least, most; /* holes of its calibration rows */
+    size_t rows;        /* that many of them; nicest_false_alarms takes it */
+    double threshold;   /* as of nicest_threshold, for rows of this bin */
+} nicest_hole_bin;
+/* Into bins[NICEST_HOLE_BINS]. One where calibration had no holes, of groups, and of typicality:
+ * nicest_threshold's. */
+NICEST_API nicest_status nicest_hole_bins(const nicest_model *model, const char *score, double rate,
+                                          nicest_hole_bin *bins, size_t *count);
+/* nicest_conformal of the scores of the rows of data, each within its bin. bin[] (may be NULL):
+ * which. known[] (may be NULL): 0 where calibration had no row with holes in just these columns, so
+ * that p promises nothing. */
+NICEST_API nicest_status nicest_conformal_rows(const nicest_model *model, const char *score,
+                                               const nicest_data *data, const double *scores,
+                                               double *p, unsigned char *bin, unsigned char *known);
 /* The promise is of a mean over calibrations. With one of `rows` rows the share of normal rows that
  * are flagged lies in *low .. *high in 95 of 100 cases (quantiles of a beta distribution). */
 NICEST_API nicest_status nicest_false_alarms(size_t rows, double rate, double *low, double *high);

@@ -10,8 +10,8 @@
 #include <cmocka.h>
 
 #include "apply/conformal.h"
-#include "base/values.h"
 #include "base/random.h"
+#include "base/values.h"
 #include "nicest.h"
 
 static void assert_near(double a, double b, double tolerance)
@@ -194,31 +194,78 @@ static void groups_are_dealt(void **state)
 static void weights_never_make_more_of_few_rows(void **state)
 {
     enum { N = 400 };
-    double scores[N], weights[N], before[N], sum = 0, square = 0, below = 0;
+    conformal_row rows[N], before[N];
+    double scores[N], sum = 0, square = 0, below = 0;
     (void)state;
     random_normal((random_stream){3, RANDOM_USER, 0}, 0, scores, N);
-    memcpy(before, scores, sizeof scores);
     for (size_t i = 0; i < N; i++)
-        weights[i] = 2.5;
+        before[i] = (conformal_row){scores[i], scores[i] < 0 ? 3 : 1, scores[i] < 0};
+    for (size_t i = 0; i < N; i++)
+        rows[i] = (conformal_row){scores[i], 2.5, 0};
     size_t n = N;
-    assert_int_equal(conformal_weigh(scores, weights, &n), NICEST_OK);
-    assert_int_equal(n, N);
-    assert_memory_equal(scores, before, sizeof scores);
-    for (size_t i = 0; i < N; i++) {
-        weights[i] = scores[i] < 0 ? 3 : 1;
-        sum += weights[i];
-        square += weights[i] * weights[i];
-    }
-    assert_int_equal(conformal_weigh(scores, weights, &n), NICEST_OK);
-    assert_true(n < N && (double)n <= sum * sum / square && n > 200);
+    assert_int_equal(conformal_weigh(rows, &n), NICEST_OK);
+    assert_int_equal(n, 399);
+    values_sort(scores, n);
     for (size_t i = 0; i < n; i++)
-        below += scores[i] < 0;
+        assert_true(rows[i].score == scores[i]);
+    memcpy(rows, before, sizeof rows);
+    for (size_t i = 0; i < N; i++) {
+        sum += rows[i].weight;
+        square += rows[i].weight * rows[i].weight;
+    }
+    n = N;
+    assert_int_equal(conformal_weigh(rows, &n), NICEST_OK);
+    assert_true(n < N && (double)n <= sum * sum / square && n > 200);
+    for (size_t i = 0; i < n; i++) {
+        below += rows[i].score < 0;
+        assert_true(rows[i].holes == (rows[i].score < 0)); /* a score keeps its row's holes */
+    }
     assert_near(below / (double)n, 0.75, 0.03);
     for (size_t i = 0; i < N; i++)
-        weights[i] = i == 0;
+        before[i].weight = i == 0;
     n = N;
-    assert_int_equal(conformal_weigh(before, weights, &n), NICEST_OK);
+    assert_int_equal(conformal_weigh(before, &n), NICEST_OK);
     assert_int_equal(n, 1);
+}
+
+/* Any numbers of holes: the bins hold every row, in order, each 99 or more where there are so many,
+ * and no bin of them could be had where only one is left. */
+static void bins_have_99_rows(void **state)
+{
+    enum { TABLES = 300, N = 3000 };
+    static double holes[N];
+    (void)state;
+    for (uint64_t t = 0; t < TABLES; t++) {
+        nicest_hole_bin bins[NICEST_HOLE_BINS];
+        size_t n = 1 + (size_t)(t * t) % N, count, rows = 0;
+        random_uniform_double((random_stream){17, RANDOM_USER, (uint32_t)t}, 0, holes, n);
+        for (size_t i = 0; i < n; i++)
+            holes[i] = floor((double)(t % 40) * pow(holes[i], 1 + (double)(t % 5)));
+        assert_int_equal(conformal_bins(holes, n, bins, &count), NICEST_OK);
+        assert_true(count >= 1 && count <= NICEST_HOLE_BINS);
+        for (size_t b = 0; b < count; rows += bins[b++].rows) {
+            size_t inside = 0;
+            assert_true(count == 1 || bins[b].rows >= 99);
+            assert_true(bins[b].least <= bins[b].most && (!b || bins[b - 1].most < bins[b].least));
+            for (size_t i = 0; i < n; i++)
+                inside += conformal_bin(bins, count, (size_t)holes[i]) == b;
+            assert_int_equal(inside, bins[b].rows);
+        }
+        assert_int_equal(rows, n);
+    }
+    for (size_t i = 0; i < N; i++)
+        holes[i] = i < 99 ? 3 : i < 200 ? 7 : 0;
+    nicest_hole_bin bins[NICEST_HOLE_BINS];
+    size_t count;
+    assert_int_equal(conformal_bins(holes, N, bins, &count), NICEST_OK);
+    assert_int_equal(count, 3);
+    assert_int_equal(conformal_bin(bins, count, 0), 0);
+    assert_int_equal(conformal_bin(bins, count, 1), 1); /* between bins: to that of more holes */
+    assert_int_equal(conformal_bin(bins, count, 90), 2);
+    assert_int_equal(conformal_bins(holes, 98 + 100, bins, &count), NICEST_OK);
+    assert_int_equal(count, 2);
+    assert_int_equal(conformal_bins(holes + 1, 98 + 100, bins, &count), NICEST_OK);
+    assert_int_equal(count, 1);
 }
 
 int main(void)
@@ -233,6 +280,7 @@ int main(void)
         cmocka_unit_test(calibration_sizes_make_whole_rates),
         cmocka_unit_test(groups_are_dealt),
         cmocka_unit_test(weights_never_make_more_of_few_rows),
+        cmocka_unit_test(bins_have_99_rows),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -630,9 +630,11 @@ class Model:
         ndarray or series of shape (n,)
         """
         score = score or self.default_score
+        data = self._data(rows)
         scores = np.ascontiguousarray(self.outlier_scores(rows, score=score, seed=seed))
         out = np.empty(len(scores))
-        check(lib.nicest_conformal(self._handle, score.encode(), address(scores), len(scores), address(out)))
+        check(lib.nicest_conformal_rows(self._handle, score.encode(), data._handle, address(scores), address(out),
+                                        None, None))
         return like(rows, out, name="p")
 
     def explain(self, rows: Any, *, most: int = 3, enough: float = 0.05, seed: int = 1) -> Any:

@@ -5,6 +5,7 @@
 #include <math.h>
 #include <stdbool.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/file.h"
 #include "base/memory.h"
@@ -35,42 +36,85 @@ double conformal_p(const double *sorted, size_t n, double score)
     return isnan(score) ? NAN : (1 + (double)low) / ((double)n + 1);
 }
 
-typedef struct weighed_score {
-    double score, weight;
-} weighed_score;
-
-static int by_weighed_score(const void *a, const void *b)
+static int by_conformal_score(const void *a, const void *b)
 {
-    const weighed_score *x = a, *y = b;
+    const conformal_row *x = a, *y = b;
     return (x->score > y->score) - (x->score < y->score);
 }
 
-nicest_status conformal_weigh(double *scores, const double *weights, size_t *n)
+nicest_status conformal_weigh(conformal_row *rows, size_t *n)
 {
-    assert(scores && weights);
+    assert(rows);
     double sum = 0, square = 0, below = 0;
     bool alike = true;
     for (size_t i = 0; i < *n; i++) {
-        sum += weights[i];
-        square += weights[i] * weights[i];
-        alike = alike && weights[i] == weights[0];
+        sum += rows[i].weight;
+        square += rows[i].weight * rows[i].weight;
+        alike = alike && rows[i].weight == rows[0].weight;
     }
-    if (alike)
-        return NICEST_OK;
-    weighed_score *all = memory_new(*n, sizeof *all);
-    TRY(check_memory(all));
-    for (size_t i = 0; i < *n; i++)
-        all[i] = (weighed_score){scores[i], weights[i]};
-    qsort(all, *n, sizeof *all, by_weighed_score);
-    size_t worth = conformal_rows((size_t)(sum * sum / square + 1e-9));
-    for (size_t i = 0, k = 0; k < worth; k++) {
+    size_t worth = conformal_rows(alike ? *n : (size_t)(sum * sum / square + 1e-9));
+    qsort(rows, alike ? worth : *n, sizeof *rows, by_conformal_score);
+    OWNED conformal_row *all = alike ? NULL : memory_copy(rows, *n, sizeof *rows);
+    TRY(check_memory(alike || all));
+    for (size_t i = 0, k = 0; !alike && k < worth; k++) {
         while (i + 1 < *n && below + all[i].weight < sum * ((double)k + 0.5) / (double)worth)
             below += all[i++].weight;
-        scores[k] = all[i].score;
+        rows[k] = all[i];
     }
-    memory_free(all);
     *n = worth;
     return NICEST_OK;
+}
+
+enum { FEWEST_IN_BIN = 99 };
+
+/* A bin joins the smaller of its neighbours. */
+static void join_smaller(nicest_hole_bin *bins, size_t count, size_t which)
+{
+    bool down = which + 1 == count || (which && bins[which - 1].rows < bins[which + 1].rows);
+    nicest_hole_bin *to = bins + which - down;
+    to[0].most = to[1].most;
+    to[0].rows += to[1].rows;
+    memmove(to + 1, to + 2, (size_t)(bins + count - (to + 2)) * sizeof *bins);
+}
+
+static size_t smallest_bin(const nicest_hole_bin *bins, size_t count)
+{
+    size_t least = 0;
+    for (size_t b = 1; b < count; b++)
+        least = bins[b].rows < bins[least].rows ? b : least;
+    return least;
+}
+
+nicest_status conformal_bins(const double *holes, size_t n, nicest_hole_bin *bins, size_t *count)
+{
+    OWNED double *sorted = memory_copy(holes, n, sizeof *sorted);
+    OWNED nicest_hole_bin *all = memory_new(n, sizeof *all);
+    TRY(check_memory(sorted && all));
+    size_t k = 0;
+    values_sort(sorted, n);
+    for (size_t i = 0; i < n; i++) {
+        size_t here = (size_t)sorted[i];
+        if (i == 0 || sorted[i] != sorted[i - 1])
+            all[k++] = (nicest_hole_bin){.least = here, .most = here};
+        all[k - 1].rows++;
+    }
+    while (k > 1) {
+        size_t least = smallest_bin(all, k);
+        if (k <= NICEST_HOLE_BINS && all[least].rows >= FEWEST_IN_BIN)
+            break;
+        join_smaller(all, k--, least);
+    }
+    memcpy(bins, all, k * sizeof *bins);
+    *count = k;
+    return NICEST_OK;
+}
+
+size_t conformal_bin(const nicest_hole_bin *bins, size_t count, size_t holes)
+{
+    size_t b = 0;
+    while (b + 1 < count && holes > bins[b].most)
+        b++;
+    return b;
 }
 
 /* p <= rate means #not above <= k-1: the score is below the k-th smallest. The small excess

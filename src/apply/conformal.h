@@ -28,8 +28,20 @@ double conformal_threshold(const double *sorted, size_t n, double rate);
 nicest_status conformal_groups(const double *sorted, size_t n, size_t size, double centre,
                                double *groups);
 
-/* Weighted scores[*n] become as many quantiles of their weighted distribution as the weights are
- * worth, (sum w)^2 / sum w^2 rows and no more: the new *n. Alike weights leave all as it is. */
-nicest_status conformal_weigh(double *scores, const double *weights, size_t *n);
+/* A calibration row: its score, what it counts, how many of its cells are empty. */
+typedef struct conformal_row {
+    double score, weight, holes;
+} conformal_row;
+
+/* Sorts rows[*n] by their scores. Weighted ones become as many quantiles of their weighted
+ * distribution as the weights are worth, (sum w)^2 / sum w^2 rows and no more: the new *n. Of rows
+ * with alike weights, in random order, the last are left out (conformal_rows). */
+nicest_status conformal_weigh(conformal_row *rows, size_t *n);
+
+/* Rows with so many holes each, whole numbers, in bins[NICEST_HOLE_BINS] of neighbouring numbers:
+ * see nicest_hole_bins. Thresholds are left alone. */
+nicest_status conformal_bins(const double *holes, size_t n, nicest_hole_bin *bins, size_t *count);
+/* Where a row with so many holes belongs; those of no bin to the nearest. */
+size_t conformal_bin(const nicest_hole_bin *bins, size_t count, size_t holes);
 
 #endif

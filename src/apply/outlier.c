@@ -22,6 +22,7 @@
 #include "apply/family.h"
 #include "apply/statistics.h"
 #include "apply/views.h"
+#include "base/file.h"
 #include "base/memory.h"
 #include "base/number.h"
 #include "base/parallel.h"
@@ -129,6 +130,7 @@ nicest_status nicest_forget_neighbours(nicest_model *model)
 {
     TRY(require(model != NULL, "the model is NULL"));
     views_forget(model);
+    TRY(model_set_array(model, array_named("holes", VIEWS).text, NULL, 0));
     return model_set_array(model, array_named("calibration", VIEWS).text, NULL, 0);
 }
 
@@ -345,10 +347,11 @@ static nicest_status fit_statistics(nicest_model *model, const nicest_data *trai
 
 /* ------------------------------------------------------------------ calibrating */
 
-/* Scores of calibration rows as they come in, [SCORES][capacity]; a score that the model does not
- * have stays empty. */
+/* Calibration rows as they come in, of each score [capacity]; a score that the model does not have
+ * stays empty. `patterns` are those of the rows with a log p. */
 typedef struct pool {
-    double *scores[SCORES], *weights[SCORES];
+    conformal_row *rows[SCORES];
+    double *patterns;
     size_t count[SCORES], capacity;
     memory_group memory;
 } pool;
@@ -356,10 +359,9 @@ typedef struct pool {
 static nicest_status pool_open(pool *p, size_t capacity)
 {
     p->capacity = capacity;
-    for (int i = 0; i < SCORES; i++) {
-        p->scores[i] = memory_join(&p->memory, capacity, sizeof(double));
-        p->weights[i] = memory_join(&p->memory, capacity, sizeof(double));
-    }
+    for (int i = 0; i < SCORES; i++)
+        p->rows[i] = memory_join(&p->memory, capacity, sizeof(conformal_row));
+    p->patterns = memory_join(&p->memory, capacity, sizeof(double));
     return p->memory.lacking ? fail_memory() : NICEST_OK;
 }
 
@@ -378,6 +380,25 @@ static bool available(const nicest_model *model, score which)
     return which >= GRADIENT && family_valid(family, count, run_of(&l, which).count);
 }
 
+/* Of each row, how many cells are empty, and a number that tells which: 0 of none. */
+static nicest_status find_holes(const nicest_data *data, double *count, double *pattern)
+{
+    size_t d = nicest_data_columns(data);
+    OWNED double *row = memory_new(d, sizeof *row);
+    OWNED bool *empty = memory_new(d, sizeof *empty);
+    TRY(check_memory(row && empty));
+    for (size_t i = 0; i < nicest_data_rows(data); i++) {
+        TRY(nicest_data_read(data, i, 1, row));
+        count[i] = 0;
+        for (size_t j = 0; j < d; j++) {
+            empty[j] = isnan(row[j]);
+            count[i] += empty[j];
+        }
+        pattern[i] = count[i] > 0 ? 1 + (double)file_crc32(0, empty, d * sizeof *empty) : 0;
+    }
+    return NICEST_OK;
+}
+
 /* Adds the scores of all rows of data under `model`; rows with missing values are left out, and
  * what a file stores is finite. */
 static nicest_status pool_add(pool *p, const nicest_model *model, const nicest_data *data,
@@ -389,17 +410,23 @@ static nicest_status pool_add(pool *p, const nicest_model *model, const nicest_d
     TRY(check_memory(statistics));
     TRY(statistics_measure(model, data, seed, threads, ticker, statistics));
     double *scores = statistics + n * width;
+    OWNED double *holes = memory_new(n, 2 * sizeof *holes);
+    TRY(check_memory(holes));
+    TRY(find_holes(data, holes, holes + n));
     for (int which = 0; which < SCORES; which++) {
         if (!available(model, (score)which))
             continue;
         TRY(scores_from(model, (score)which, statistics, n, threads, scores));
         if (which == VIEWS)
             TRY(views_score(model, data, threads, scores));
-        for (size_t i = 0; i < n; i++)
-            if (!isnan(scores[i]) && p->count[which] < p->capacity) {
-                p->weights[which][p->count[which]] = weights ? weights[i] : 1;
-                p->scores[which][p->count[which]++] = fmax(scores[i], -DBL_MAX);
-            }
+        for (size_t i = 0; i < n; i++) {
+            if (isnan(scores[i]) || p->count[which] == p->capacity)
+                continue;
+            if (which == LOGP)
+                p->patterns[p->count[which]] = holes[n + i];
+            p->rows[which][p->count[which]++] =
+                (conformal_row){fmax(scores[i], -DBL_MAX), weights ? weights[i] : 1, holes[i]};
+        }
     }
     return NICEST_OK;
 }
@@ -429,17 +456,46 @@ static nicest_status describe_calibration(nicest_model *model, const char *metho
     return model_set_entry(model, MODEL_CALIBRATION, text);
 }
 
+static bool has_holes(const conformal_row *rows, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (rows[i].holes > 0)
+            return true;
+    return false;
+}
+
+/* The different ones among the patterns of calibration rows. */
+static nicest_status store_patterns(nicest_model *model, double *patterns, size_t n)
+{
+    size_t different = 0;
+    values_sort(patterns, n);
+    for (size_t i = 0; i < n; i++)
+        if (i == 0 || patterns[i] != patterns[i - 1])
+            patterns[different++] = patterns[i];
+    bool whole = different == 1 && patterns[0] == 0; /* needs no list */
+    return model_set_array(model, "calibration.patterns", patterns, whole ? 0 : different);
+}
+
 /* Sorts and stores what was gathered, and says so in the record. The rows came in random order, so
  * leaving some out at the end is fair. */
 static nicest_status pool_store(pool *p, nicest_model *model, const char *method)
 {
+    TRY(store_patterns(model, p->patterns, p->count[LOGP]));
+    OWNED double *values = memory_new(p->capacity, sizeof *values);
+    TRY(check_memory(values));
     for (int i = 0; i < SCORES; i++) {
         size_t n = p->count[i];
-        TRY(conformal_weigh(p->scores[i], p->weights[i], &n));
-        n = conformal_rows(n);
-        values_sort(p->scores[i], n);
-        if (i != TYPICALITY)
-            TRY(model_set_array(model, array_named("calibration", (score)i).text, p->scores[i], n));
+        conformal_row *rows = p->rows[i];
+        if (i == TYPICALITY)
+            continue;
+        TRY(conformal_weigh(rows, &n));
+        for (size_t k = 0; k < n; k++)
+            values[k] = rows[k].score;
+        TRY(model_set_array(model, array_named("calibration", (score)i).text, values, n));
+        for (size_t k = 0; k < n; k++)
+            values[k] = rows[k].holes;
+        TRY(model_set_array(model, array_named("holes", (score)i).text, values,
+                            has_holes(rows, n) ? n : 0));
     }
     return describe_calibration(model, method, p->count[LOGP]);
 }
@@ -450,7 +506,9 @@ static void forget(nicest_model *model)
     for (int which = 0; which < SCORES; which++) {
         model_set_array(model, array_named("calibration", (score)which).text, NULL, 0);
         model_set_array(model, array_named("statistics", (score)which).text, NULL, 0);
+        model_set_array(model, array_named("holes", (score)which).text, NULL, 0);
     }
+    model_set_array(model, "calibration.patterns", NULL, 0);
     model_set_array(model, "calibration.typical", NULL, 0);
     model_set_entry(model, MODEL_CALIBRATION, NULL);
     baselines_forget(model);
@@ -563,9 +621,9 @@ nicest_status outlier_cross_calibrate(nicest_model *model, const nicest_data *ro
             double u;
             random_uniform_double((random_stream){seed, RANDOM_SPLIT, SUBSAMPLE_FOLDS}, j, &u, 1);
             size_t other = (size_t)(u * (double)j);
-            double kept = c.pool.scores[i][j - 1];
-            c.pool.scores[i][j - 1] = c.pool.scores[i][other];
-            c.pool.scores[i][other] = kept;
+            conformal_row kept = c.pool.rows[i][j - 1];
+            c.pool.rows[i][j - 1] = c.pool.rows[i][other];
+            c.pool.rows[i][other] = kept;
         }
     TRY_TO(pool_store(&c.pool, model, "cross"));
 done:
@@ -634,5 +692,108 @@ nicest_status nicest_threshold(const nicest_model *model, const char *name, doub
     *threshold = conformal_threshold(sorted, count, rate);
     if (rows)
         *rows = count;
+    return NICEST_OK;
+}
+
+/* ------------------------------------------------------------------ rows with holes */
+
+/* Calibration scores of single rows, bin after bin, each sorted. */
+typedef struct binned {
+    nicest_hole_bin bins[NICEST_HOLE_BINS];
+    size_t count;
+    double *scores;
+} binned;
+
+static void binned_close(binned *b)
+{
+    memory_free(b->scores);
+}
+
+/* Holes of n calibration rows as the file has them; NULL where it has none, or no such numbers. */
+static const double *calibration_holes(const nicest_model *model, const char *name, size_t n)
+{
+    score which;
+    size_t group, count = 0;
+    if (parse_score(name, &which, &group) != NICEST_OK || group != 1 || which == TYPICALITY)
+        return NULL;
+    const double *holes = model_array(model, array_named("holes", which).text, &count);
+    for (size_t i = 0; holes && i < n; i++)
+        if (count != n || !(holes[i] >= 0 && holes[i] <= (double)nicest_model_columns(model)))
+            return NULL;
+    return holes;
+}
+
+static nicest_status binned_open(binned *b, const nicest_model *model, const char *name)
+{
+    const double *sorted;
+    OWNED double *owned = NULL;
+    size_t n;
+    TRY(calibration_scores(model, name, &sorted, &n, &owned));
+    const double *holes = calibration_holes(model, name, n);
+    TRY_NEW(b->scores, n);
+    b->bins[b->count++] = (nicest_hole_bin){.rows = n};
+    if (holes)
+        TRY(conformal_bins(holes, n, b->bins, &b->count));
+    double *to = b->scores;
+    for (size_t k = 0; k < b->count; k++)
+        for (size_t i = 0; i < n; i++)
+            if (!holes || conformal_bin(b->bins, b->count, (size_t)holes[i]) == k)
+                *to++ = sorted[i];
+    return NICEST_OK;
+}
+
+nicest_status nicest_hole_bins(const nicest_model *model, const char *name, double rate,
+                               nicest_hole_bin *bins, size_t *count)
+{
+    TRY(require(model && name && bins && count, "model, a score's name and places are needed"));
+    if (!(rate >= 0 && rate <= 1))
+        return fail(NICEST_E_ARGUMENT, "false-alarm rate %g is not between 0 and 1", rate);
+    OWNED_BY(binned_close) binned b = {0};
+    TRY(binned_open(&b, model, name));
+    const double *scores = b.scores;
+    for (size_t k = 0; k < b.count; scores += b.bins[k++].rows)
+        b.bins[k].threshold = conformal_threshold(scores, b.bins[k].rows, rate);
+    memcpy(bins, b.bins, b.count * sizeof *bins);
+    *count = b.count;
+    return NICEST_OK;
+}
+
+static int by_pattern(const void *a, const void *b)
+{
+    const double *x = a, *y = b;
+    return (*x > *y) - (*x < *y);
+}
+
+/* Whether calibration had a row with just these holes. Without a list it had whole rows. */
+static bool pattern_known(const nicest_model *model, double pattern)
+{
+    size_t n = 0;
+    const double *known = model_array(model, "calibration.patterns", &n);
+    return known ? bsearch(&pattern, known, n, sizeof *known, by_pattern) != NULL : pattern == 0;
+}
+
+nicest_status nicest_conformal_rows(const nicest_model *model, const char *name,
+                                    const nicest_data *data, const double *scores, double *p,
+                                    unsigned char *bin, unsigned char *known)
+{
+    TRY(require(model && name && data && scores && p,
+                "model, a score's name, rows, their scores and a place are needed"));
+    TRY(nicest_model_fits(model, data));
+    size_t n = nicest_data_rows(data), first[NICEST_HOLE_BINS] = {0};
+    OWNED_BY(binned_close) binned b = {0};
+    OWNED double *holes = memory_new(n, 2 * sizeof *holes);
+    TRY(check_memory(holes));
+    TRY(binned_open(&b, model, name));
+    TRY(find_holes(data, holes, holes + n));
+    for (size_t k = 1; k < b.count; k++)
+        first[k] = first[k - 1] + b.bins[k - 1].rows;
+    for (size_t i = 0; i < n; i++) {
+        size_t k = conformal_bin(b.bins, b.count, (size_t)holes[i]);
+        p[i] = conformal_p(b.scores + first[k], b.bins[k].rows, scores[i]);
+        if (bin)
+            bin[i] = (unsigned char)k;
+        if (known)
+            known[i] = pattern_known(model, holes[n + i]);
+    }
     return NICEST_OK;
 }
