@@ -236,6 +236,38 @@ static void p_and_threshold_agree(void **state)
     nicest_model_free(model);
 }
 
+/* Of rows without holes the bins are one, and it is what it was before there were bins; so it is
+ * where a file has holes that no row can have. */
+static void without_holes_there_is_one_bin(void **state)
+{
+    (void)state;
+    enum { FRESH = 50 };
+    double scores[FRESH], p[FRESH], same[FRESH], threshold, holes[199] = {0};
+    unsigned char bin[FRESH], known[FRESH];
+    nicest_hole_bin bins[NICEST_HOLE_BINS];
+    size_t count, n;
+    nicest_model *model = table_model();
+    calibrate(model, 300, 199, 0);
+    nicest_data *fresh = samples(model, FRESH, 5000);
+    score(model, fresh, "logp", scores);
+    assert_int_equal(nicest_conformal(model, "logp", scores, FRESH, p), NICEST_OK);
+    assert_int_equal(nicest_threshold(model, "logp", 0.1, &threshold, &n), NICEST_OK);
+    const double bad[] = {0, NAN, -1, 1e300};
+    for (size_t b = 0; b < 4; b++) {
+        holes[7] = bad[b];
+        assert_int_equal(model_set_array(model, "holes.logp", holes, b ? 199 : 0), NICEST_OK);
+        assert_int_equal(nicest_hole_bins(model, "logp", 0.1, bins, &count), NICEST_OK);
+        assert_true(count == 1 && bins[0].rows == n && bins[0].threshold == threshold);
+        assert_int_equal(nicest_conformal_rows(model, "logp", fresh, scores, same, bin, known),
+                         NICEST_OK);
+        assert_memory_equal(same, p, sizeof p);
+        for (size_t i = 0; i < FRESH; i++)
+            assert_true(bin[i] == 0 && known[i] == 1);
+    }
+    nicest_data_free(fresh);
+    nicest_model_free(model);
+}
+
 static void few_rows_promise_what_they_can(void **state)
 {
     (void)state;
@@ -691,6 +723,7 @@ int main(void)
         cmocka_unit_test(tables_keep_the_promise),
         cmocka_unit_test(pictures_keep_the_promise),
         cmocka_unit_test(p_and_threshold_agree),
+        cmocka_unit_test(without_holes_there_is_one_bin),
         cmocka_unit_test(few_rows_promise_what_they_can),
         cmocka_unit_test(scores_find_what_they_are_for),
         cmocka_unit_test(complexity_is_the_difference_of_lengths),

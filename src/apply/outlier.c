@@ -758,7 +758,7 @@ nicest_status nicest_hole_bins(const nicest_model *model, const char *name, doub
     return NICEST_OK;
 }
 
-static int by_pattern(const void *a, const void *b)
+static int by_hole_pattern(const void *a, const void *b)
 {
     const double *x = a, *y = b;
     return (*x > *y) - (*x < *y);
@@ -769,7 +769,7 @@ static bool pattern_known(const nicest_model *model, double pattern)
 {
     size_t n = 0;
     const double *known = model_array(model, "calibration.patterns", &n);
-    return known ? bsearch(&pattern, known, n, sizeof *known, by_pattern) != NULL : pattern == 0;
+    return known ? bsearch(&pattern, known, n, sizeof *known, by_hole_pattern) != NULL : pattern == 0;
 }
 
 nicest_status nicest_conformal_rows(const nicest_model *model, const char *name,
