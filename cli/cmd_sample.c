@@ -170,11 +170,13 @@ static void write_samples(const sample_settings *s, const nicest_model *model,
 static double write_stream(const sample_settings *s, const nicest_model *model)
 {
     size_t d = nicest_model_columns(model), chunk = chunk_rows(d);
-    OWNED_BLOCK const char **names = model_names(model);
+    OWNED_BLOCK const char **names = block_new(d, sizeof *names);
     OWNED_BLOCK double *rows = block_new(chunk * d, sizeof *rows);
     double seconds = 0;
     OWNED_WORKSPACE nicest_workspace *workspace = NULL;
     need(nicest_workspace_new(&workspace, model, 0, s->shared.threads));
+    for (size_t j = 0; j < d; j++)
+        names[j] = nicest_model_column_name(model, j);
     table out = table_open(s->shared.output, names, d);
     for (size_t first = 0; first < s->rows; first += chunk) {
         size_t count = s->rows - first < chunk ? s->rows - first : chunk;

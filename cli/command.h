@@ -127,9 +127,14 @@ void block_free(void *block);
 
 /* Local pointers that are released where their scope ends: docs/decisions/0010. */
 void release_block(void *pointer);
-void release_data(nicest_data **data);
-void release_model(nicest_model **model);
-void release_workspace(nicest_workspace **workspace);
+#define DEFINE_RELEASE(name, type, release)                                                        \
+    static inline void name(type **pointer)                                                        \
+    {                                                                                              \
+        release(*pointer);                                                                         \
+    }
+DEFINE_RELEASE(release_data, nicest_data, nicest_data_free)
+DEFINE_RELEASE(release_model, nicest_model, nicest_model_free)
+DEFINE_RELEASE(release_workspace, nicest_workspace, nicest_workspace_free)
 #define OWNED_BLOCK     __attribute__((cleanup(release_block)))
 #define OWNED_DATA      __attribute__((cleanup(release_data)))
 #define OWNED_MODEL     __attribute__((cleanup(release_model)))

@@ -294,15 +294,6 @@ double *read_given(const nicest_model *model, const char *given, const char *who
     return row;
 }
 
-const char **model_names(const nicest_model *model)
-{
-    size_t d = nicest_model_columns(model);
-    const char **names = block_new(d, sizeof *names);
-    for (size_t j = 0; j < d; j++)
-        names[j] = nicest_model_column_name(model, j);
-    return names;
-}
-
 nicest_data *model_data(const nicest_model *model, const double *rows, size_t n)
 {
     nicest_data *data;

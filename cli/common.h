@@ -47,8 +47,6 @@ size_t model_column(const nicest_model *model, const char *name, size_t length);
 /* One row with the values of --given, "COLUMN=VALUE,...", and NaN elsewhere; NULL where nothing is
  * given. `who` is the command. */
 double *read_given(const nicest_model *model, const char *given, const char *who);
-/* Column names of a model [columns]; released by block_free. */
-const char **model_names(const nicest_model *model);
 /* Rows [n, columns] as data with the model's column names. */
 nicest_data *model_data(const nicest_model *model, const double *rows, size_t n);
 /* Of rows whose holes calibration does not know; nothing where there are none. */

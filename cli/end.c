@@ -133,18 +133,3 @@ void release_block(void *pointer)
 {
     free(*(void **)pointer);
 }
-
-void release_data(nicest_data **data)
-{
-    nicest_data_free(*data);
-}
-
-void release_model(nicest_model **model)
-{
-    nicest_model_free(*model);
-}
-
-void release_workspace(nicest_workspace **workspace)
-{
-    nicest_workspace_free(*workspace);
-}

@@ -3,7 +3,7 @@
 #include "flow_fixture.h"
 
 #include "base/mixture.h"
-#include "flow/prior_mixture.h"
+#include "flow/prior.h"
 #include "golden/mixture.h"
 
 enum { N = 400, D = 3, TILE_ROWS = 300 };

@@ -19,12 +19,12 @@
 
 enum { WHOLE_COVARIANCE = 1024, BATCH = 512 };
 
-#define ARRAY_COLUMNS "baseline.columns"  /* mean[d], deviation[d] of stored values */
-#define ARRAY_FACTOR  "baseline.gaussian" /* Cholesky factor of the standardised columns */
-#define ARRAY_MEAN    "baseline.mean"     /* mean and deviation of a row's mean value */
-#define ARRAY_LENGTH                                                                               \
-    "baseline.compressed" /* ------------------------------------------------------------------    \
-                             fitting */
+#define ARRAY_COLUMNS "baseline.columns"    /* mean[d], deviation[d] of stored values */
+#define ARRAY_FACTOR  "baseline.gaussian"   /* Cholesky factor of the standardised columns */
+#define ARRAY_MEAN    "baseline.mean"       /* mean and deviation of a row's mean value */
+#define ARRAY_LENGTH  "baseline.compressed" /* those of a row's compressed length */
+
+/* ------------------------------------------------------------------ fitting */
 
 double baselines_least_deviation(const nicest_model *model, size_t column, double mean)
 {

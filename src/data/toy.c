@@ -320,9 +320,6 @@ enum { TOY_COUNT = sizeof TOYS / sizeof *TOYS };
 static const char *const NAMES[TOY_COUNT + 1] = {"parabola",        "moons",     "rings",
                                                  "eight-gaussians", "pinwheel",  "spirals",
                                                  "checkerboard",    "swissroll", NULL};
-static const char LIST[] =
-    "parabola, moons, rings, eight-gaussians, pinwheel, spirals, checkerboard, swissroll";
-
 const char *const *nicest_toy_names(void)
 {
     return NAMES;
@@ -379,8 +376,10 @@ static nicest_status read_request(toy_request *r, const char *text)
     size_t length = strcspn(text, ",");
     *r = (toy_request){find_toy(text, length), 10000, 1, 0, 0};
     if (r->kind == NULL)
-        return fail(NICEST_E_ARGUMENT, "no toy is called '%.*s': there are %s", (int)length, text,
-                    LIST);
+        return fail(NICEST_E_ARGUMENT,
+                    "no toy is called '%.*s': there are parabola, moons, rings, eight-gaussians, "
+                    "pinwheel, spirals, checkerboard, swissroll",
+                    (int)length, text);
     r->noise = r->kind->noise;
     for (text += length; *text == ','; text += length) {
         text++;

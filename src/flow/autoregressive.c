@@ -92,13 +92,10 @@ static const layer_class autoregressive_class = {
     .name = "autoregressive",
     NET_FUNCTIONS,
     .tensors = net_tensors,
-
     .prepare = autoregressive_prepare,
-
     .forward = autoregressive_forward,
     .inverse = autoregressive_inverse,
     .backward = autoregressive_backward,
-
     .free = net_free,
 };
 

@@ -221,15 +221,12 @@ static const layer_class categories_class = {
     .name = "categories",
     NET_FUNCTIONS,
     .tensors = categories_tensors,
-
     .prepare = categories_prepare,
-
     .start = categories_start,
     .check = categories_check,
     .forward = categories_forward,
     .inverse = categories_inverse,
     .backward = categories_backward,
-
     .classes = categories_classes,
     .draw = categories_draw,
     .free = categories_free,

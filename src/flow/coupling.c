@@ -91,13 +91,10 @@ static const layer_class coupling_class = {
     .name = "coupling",
     NET_FUNCTIONS,
     .tensors = net_tensors,
-
     .prepare = coupling_prepare,
-
     .forward = coupling_forward,
     .inverse = coupling_inverse,
     .backward = coupling_backward,
-
     .free = net_free,
 };
 

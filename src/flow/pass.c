@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "base/status.h"
-#include "flow/prior_mixture.h"
+#include "flow/prior.h"
 #include "flow/state.h"
 
 /* ------------------------------------------------------------------ the workspace */

@@ -11,7 +11,7 @@
  * in double, made anew where parameters changed. A gradient by parameters is a function of three
  * sums: of g = weight share, g y and g y y', which with holes are expectations given what is seen.
  */
-#include "flow/prior_mixture.h"
+#include "flow/prior.h"
 
 #include <assert.h>
 #include <math.h>

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "base/status.h"
-#include "flow/prior_mixture.h"
+#include "flow/prior.h"
 
 enum { MAX_LAYERS = 1024, MAX_COLUMNS = 1 << 20 };
 

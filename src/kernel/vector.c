@@ -349,27 +349,6 @@ void vector_softplus(real *y, const real *x, real *slope, size_t n)
         softplus_loop(y, x, NULL, n);
 }
 
-INLINE void sigmoid_loop(real *y, const real *x, real *slope, size_t n)
-{
-    IN_PLACE
-    for (size_t i = 0; i < n; i++) {
-        real s, one_minus_s;
-        sigmoid_pair(x[i], &s, &one_minus_s);
-        y[i] = s;
-        if (slope != NULL)
-            slope[i] = s * one_minus_s;
-    }
-}
-
-VECTOR_CLONES
-void vector_sigmoid(real *y, const real *x, real *slope, size_t n)
-{
-    if (slope != NULL)
-        sigmoid_loop(y, x, slope, n);
-    else
-        sigmoid_loop(y, x, NULL, n);
-}
-
 /* ---------------------------------------------------------------- activations */
 
 VECTOR_CLONES

@@ -40,14 +40,12 @@ double vector_dot(const real *x, const real *y, size_t n);
  *
  *     exp       overflows to infinity, underflows to 0
  *     log       log 0 = -infinity, log of a negative number is NaN
- *     softplus  log(1 + e^x), slope sigmoid(x)
- *     sigmoid   1 / (1 + e^-x), slope sigmoid(x) sigmoid(-x)
+ *     softplus  log(1 + e^x), slope 1 / (1 + e^-x)
  *
  * tanh with its slope is vector_activate(ACTIVATION_TANH). AVX2 and AVX-512 give the same bits. */
 void vector_exp(real *y, const real *x, size_t n);
 void vector_log(real *y, const real *x, size_t n);
 void vector_softplus(real *y, const real *x, real *slope, size_t n);
-void vector_sigmoid(real *y, const real *x, real *slope, size_t n);
 
 /* x = f(x); where `slope` is not NULL it receives f'(x) at the old x. */
 void vector_activate(activation f, real *x, real *slope, size_t n);
