@@ -25,15 +25,8 @@ size_t conformal_rows(size_t held)
 double conformal_p(const double *sorted, size_t n, double score)
 {
     assert(sorted || n == 0);
-    size_t low = 0, high = n; /* the values not above `score` are counted by halving */
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        if (sorted[middle] <= score)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return isnan(score) ? NAN : (1 + (double)low) / ((double)n + 1);
+    size_t until = values_count(sorted, n, score, true);
+    return isnan(score) ? NAN : (1 + (double)until) / ((double)n + 1);
 }
 
 static int by_conformal_score(const void *a, const void *b)

@@ -396,37 +396,26 @@ static nicest_status run_batch(inpainting *p)
 
 static nicest_status prepare_fill(inpainting *p)
 {
-    size_t d = p->d, n = p->n, samples = p->plan.samples;
-    if (n > SIZE_MAX / sizeof(double) / d / samples)
-        return fail_memory();
+    size_t d = p->d;
     bool frames = p->options->frame && p->options->frame_every;
-    size_t most = p->plan.method == METHOD_MAP ? BATCH : CHAINS_AT_ONCE;
-    p->batch = frames || n < most ? n : most;
-    p->column = memory_join(&p->memory, d, sizeof *p->column);
     p->moved = memory_join(&p->memory, d, sizeof *p->moved);
     p->decoded = memory_join(&p->memory, p->batch, d * sizeof *p->decoded);
-    p->peak = memory_join(&p->memory, d, sizeof *p->peak);
-    p->mean_fill = memory_join(&p->memory, d, sizeof *p->mean_fill);
-    p->row = memory_join(&p->memory, d, sizeof *p->row);
     p->start = memory_join(&p->memory, p->batch, d * sizeof *p->start);
     p->x = memory_join(&p->memory, p->batch, d * sizeof *p->x);
-    p->logp = memory_join(&p->memory, p->batch, sizeof *p->logp);
     if (p->plan.method == METHOD_MEAN) {
         p->mean = memory_join(&p->memory, p->batch, d * sizeof *p->mean);
         p->top = memory_join(&p->memory, p->batch, d * sizeof *p->top);
         p->top_logp = memory_join(&p->memory, p->batch, sizeof *p->top_logp);
     }
-    p->filled = memory_join(&p->memory, samples * n, d * sizeof *p->filled);
-    p->frame = frames ? memory_join(&p->memory, n, d * sizeof *p->frame) : NULL;
+    p->frame = frames ? memory_join(&p->memory, p->n, d * sizeof *p->frame) : NULL;
     TRY(check_memory(!p->memory.lacking));
     const flow *f = model_flow_const(p->model);
     TRY(cut_open(&p->cut, f, p->fill.threads));
-    TRY(prepare_columns(p));
     if (p->cut.front)
         TRY(prepare_moved(p));
     p->given.column = p->fill.column = p->cut.front ? p->moved : p->column;
     if (p->plan.method != METHOD_WALK)
-        TRY(conditional_open(&p->given, p->cut.front ? NULL : p->model, p->hidden, n, p->batch,
+        TRY(conditional_open(&p->given, p->cut.front ? NULL : p->model, p->hidden, p->n, p->batch,
                              p->plan.method != METHOD_MAP));
     p->fill.given = &p->given;
     p->fill.cut = &p->cut;
@@ -442,14 +431,6 @@ static nicest_status run_mixed(inpainting *p)
 {
     const nicest_inpaint_options *o = p->options;
     size_t d = p->d, n = p->n, samples = p->plan.samples;
-    p->column = memory_join(&p->memory, d, sizeof *p->column);
-    p->peak = memory_join(&p->memory, d, sizeof *p->peak);
-    p->mean_fill = memory_join(&p->memory, d, sizeof *p->mean_fill);
-    p->row = memory_join(&p->memory, d, sizeof *p->row);
-    p->logp = memory_join(&p->memory, n, sizeof *p->logp);
-    p->filled = memory_join(&p->memory, samples * n, d * sizeof *p->filled);
-    TRY(check_memory(!p->memory.lacking));
-    TRY(prepare_columns(p));
     explain_fill_job job = {.stored = p->stored,
                             .hidden = p->hidden,
                             .rows = n,
@@ -478,6 +459,20 @@ static nicest_status run_mixed(inpainting *p)
 
 static nicest_status run(inpainting *p)
 {
+    size_t d = p->d, n = p->n, samples = p->plan.samples;
+    bool frames = p->options->frame && p->options->frame_every;
+    size_t most = p->plan.method == METHOD_MAP ? BATCH : CHAINS_AT_ONCE;
+    if (n > SIZE_MAX / sizeof(double) / d / samples)
+        return fail_memory();
+    p->batch = frames || n < most || p->entry->mixed ? n : most;
+    p->column = memory_join(&p->memory, d, sizeof *p->column);
+    p->peak = memory_join(&p->memory, d, sizeof *p->peak);
+    p->mean_fill = memory_join(&p->memory, d, sizeof *p->mean_fill);
+    p->row = memory_join(&p->memory, d, sizeof *p->row);
+    p->logp = memory_join(&p->memory, p->batch, sizeof *p->logp);
+    p->filled = memory_join(&p->memory, samples * n, d * sizeof *p->filled);
+    TRY(check_memory(!p->memory.lacking));
+    TRY(prepare_columns(p));
     if (p->entry->mixed)
         return run_mixed(p);
     TRY(prepare_fill(p));

@@ -264,7 +264,7 @@ static nicest_status look_at_all(sight *s, const nicest_model *model, const nice
  * below: of an exponential, the median is 1.6 such means away. */
 static double surprisal(const double *sorted, size_t n, double value)
 {
-    size_t low = 0, high = n, ninth = n * 9 / 10, beyond = 0;
+    size_t ninth = n * 9 / 10, beyond = 0;
     double bend = sorted[ninth], excess = 0;
     for (size_t i = ninth; i < n && sorted[i] < 1e300; i++, beyond++)
         excess += sorted[i] - bend;
@@ -272,14 +272,8 @@ static double surprisal(const double *sorted, size_t n, double value)
     excess = fmax(excess, 1e-9 * fmax(fabs(bend), 1e-9));
     if (value > bend)
         return log(10) + (value - bend) / excess;
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        if (sorted[middle] < value)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return fmin(-log((double)(n - low) / (double)n), log(10));
+    size_t below = values_count(sorted, n, value, false);
+    return fmin(-log((double)(n - below) / (double)n), log(10));
 }
 
 /* ------------------------------------------------------------------ keeping */

@@ -24,6 +24,19 @@ void values_sort(double *values, size_t count)
         qsort(values, count, sizeof *values, by_value);
 }
 
+size_t values_count(const double *sorted, size_t n, double x, bool equal)
+{
+    size_t low = 0, high = n;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (sorted[middle] < x || (equal && sorted[middle] == x))
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
 void values_moments(const double *x, size_t n, size_t stride, double *mean, double *deviation)
 {
     double sum = 0, square = 0, seen = 0;

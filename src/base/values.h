@@ -8,6 +8,8 @@
 bool values_finite(const double *values, size_t count);
 /* Upwards; no value is NaN. count may be 0, and values then NULL. */
 void values_sort(double *values, size_t count);
+/* How many of sorted[n] are below x; with `equal`, at most x. NaN may stand behind them. */
+size_t values_count(const double *sorted, size_t n, double x, bool equal);
 /* Mean and deviation (of n, not n - 1) of the values that are there, `stride` apart; 0 of none. */
 void values_moments(const double *x, size_t n, size_t stride, double *mean, double *deviation);
 /* log(exp(a) + exp(b)), also of -infinity. */

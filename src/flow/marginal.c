@@ -485,27 +485,13 @@ static double sorted_quantile(const double *v, size_t n, double share)
     return v[i] + (at - whole) * (v[next] - v[i]);
 }
 
-/* The number of values that are at most x. */
-static size_t count_until(const double *v, size_t n, double x)
-{
-    size_t low = 0, high = n;
-    while (low < high) {
-        size_t middle = (low + high) / 2;
-        if (v[middle] <= x)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low;
-}
-
 /* Whether two different values, or more, lie in (low, high]: what repeats is no density. */
 static bool has_two_values(const double *v, size_t n, double low, double high)
 {
-    size_t first = count_until(v, n, low), second;
+    size_t first = values_count(v, n, low, true), second;
     if (first == n || v[first] > high)
         return false;
-    second = count_until(v, n, v[first]);
+    second = values_count(v, n, v[first], true);
     return second < n && v[second] <= high;
 }
 

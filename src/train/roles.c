@@ -33,19 +33,6 @@ typedef struct look {
     double least, most;
 } look;
 
-static size_t place_in(const double *level, size_t levels, double v)
-{
-    size_t low = 0, high = levels;
-    while (low < high) {
-        size_t middle = (low + high) / 2;
-        if (level[middle] < v)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low;
-}
-
 static void look_at(look *l, double v)
 {
     if (!isfinite(v)) {
@@ -56,7 +43,7 @@ static void look_at(look *l, double v)
     l->most = l->seen++ ? fmax(l->most, v) : v;
     if (l->many)
         return;
-    size_t i = place_in(l->level, l->levels, v);
+    size_t i = values_count(l->level, l->levels, v, false);
     if (i < l->levels && l->level[i] == v) {
         l->count[i]++;
         return;
@@ -257,7 +244,7 @@ static void follow_row(pairs *all, const double *row)
         if (all->c->e->column[j].role == ENTRY_CATEGORY) {
             const double *table = all->c->e->table + all->c->e->place[j].table;
             size_t states = (size_t)all->c->e->column[j].states;
-            size_t at = isnan(row[j]) ? states : place_in(table, states, row[j]);
+            size_t at = isnan(row[j]) ? states : values_count(table, states, row[j], false);
             all->state[j] = isnan(row[j])                        ? (double)NAN
                             : at < states && table[at] == row[j] ? (double)at
                                                                  : -1;

@@ -9,6 +9,7 @@
 #include "base/memory.h"
 #include "base/parallel.h"
 #include "base/status.h"
+#include "base/values.h"
 #include "data/source.h"
 #include "model/model.h"
 #include "train/checkpoint.h"
@@ -171,14 +172,9 @@ static void fetch_moved(const void *context, size_t first, size_t count, double 
         source_read(t->rows.train, first, count, stored);
     for (size_t i = 0; t->sum && i < count; i++) {
         /* The training row that stands for number first + i of as many equally weighted ones. */
-        size_t n = nicest_data_rows(t->rows.train), low = 0, high = n - 1;
+        size_t n = nicest_data_rows(t->rows.train);
         double wanted = ((double)(first + i) + 0.5) / (double)n * t->sum[n - 1];
-        while (low < high) {
-            size_t middle = (low + high) / 2;
-            low = t->sum[middle] < wanted ? middle + 1 : low;
-            high = t->sum[middle] < wanted ? high : middle;
-        }
-        source_read(t->rows.train, low, 1, stored + i * d);
+        source_read(t->rows.train, values_count(t->sum, n - 1, wanted, false), 1, stored + i * d);
     }
     shift_pictures(&t->shift, 1, UINT32_MAX, first, count, stored);
 }
