@@ -241,7 +241,11 @@ static void calibrate_anew(const judge *j)
     if (!s->calibrate)
         return;
     OWNED_DATA nicest_data *rows = open_rows(&s->shared, j->model, s->calibrate, MORE_DATA);
-    need(nicest_calibrate(j->model, NULL, rows, s->shared.seed, s->shared.threads));
+    progress bar = progress_start(&s->shared, "calibrating", NULL);
+    nicest_status status = nicest_calibrate(j->model, NULL, rows, s->shared.seed, s->shared.threads,
+                                            progress_tick, &bar);
+    progress_end(&bar);
+    need(status);
     say_more(&s->shared, "calibrated on %zu rows", nicest_data_rows(rows));
     if (s->save)
         save_model(j->model, s->save);

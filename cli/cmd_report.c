@@ -712,9 +712,9 @@ static void add_proof(page *p, const material *m, const report_settings *s)
     }
     /* On the rows of the data; where none of them has a density, on the model's own. */
     nicest_status status =
-        nicest_verify(m->model, m->data, m->shared->seed, m->shared->threads, &v);
+        nicest_verify(m->model, m->data, m->shared->seed, m->shared->threads, NULL, NULL, &v);
     if (status == NICEST_E_DATA) {
-        status = nicest_verify(m->model, NULL, m->shared->seed, m->shared->threads, &v);
+        status = nicest_verify(m->model, NULL, m->shared->seed, m->shared->threads, NULL, NULL, &v);
         page_add(p, "<p>No row of the data has a density: measured on samples of the model.</p>\n");
     }
     need(status);

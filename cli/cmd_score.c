@@ -63,7 +63,7 @@ static void score_chunk(scoring *w, size_t count, double started)
         const double *scores = strcmp(w->score, "logp") ? w->scores : w->logp;
         if (scores == w->scores)
             need(nicest_outlier_scores(w->model, data, w->score, 1, w->s->shared.seed,
-                                       w->s->shared.threads, w->scores));
+                                       w->s->shared.threads, NULL, NULL, w->scores));
         need(nicest_conformal_rows(w->model, w->score, data, scores, w->p, NULL, w->known));
         for (size_t i = 0; i < count; i++)
             w->unpromised += !w->known[i] && !isnan(scores[i]);

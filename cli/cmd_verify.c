@@ -32,7 +32,11 @@ static int verify_run(void *settings)
     check_json_path(&s->shared);
     OWNED_MODEL nicest_model *model = open_model(s->model);
     OWNED_DATA nicest_data *data = s->data ? open_rows(&s->shared, model, s->data, THE_DATA) : NULL;
-    need(nicest_verify(model, data, s->shared.seed, s->shared.threads, &result));
+    progress bar = progress_start(&s->shared, "verifying", NULL);
+    nicest_status status =
+        nicest_verify(model, data, s->shared.seed, s->shared.threads, progress_tick, &bar, &result);
+    progress_end(&bar);
+    need(status);
     say_figure(&s->shared, "inverse(forward(x)) - x, relative", result.inverse_max, 1e-5);
     say_figure(&s->shared, "forward(inverse(h)) - h, in prior std", result.latent_max, 1e-4);
     say_figure(&s->shared, "log-determinant against a Jacobian", result.logdet_max_error, 1e-6);

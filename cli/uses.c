@@ -331,9 +331,9 @@ void report_detection(page *p, const material *r, const char *against)
         size_t m = nicest_data_rows(other);
         OWNED_BLOCK double *scores = block_new(r->n + m, sizeof *scores);
         bool done = nicest_outlier_scores(r->model, r->data, "combined", 1, s->seed, s->threads,
-                                          scores) == NICEST_OK &&
-                    nicest_outlier_scores(r->model, other, "combined", 1, s->seed, s->threads,
-                                          scores + r->n) == NICEST_OK;
+                                          NULL, NULL, scores) == NICEST_OK &&
+                    nicest_outlier_scores(r->model, other, "combined", 1, s->seed, s->threads, NULL,
+                                          NULL, scores + r->n) == NICEST_OK;
         if (done)
             all[1] = judge_scores(r, scores, r->n, scores + r->n, m);
         size_t count = done ? 2 : 1;

@@ -95,11 +95,16 @@ void judge_data(const judge *j, const nicest_data *data, verdict *v, size_t at, 
     size_t n = nicest_data_rows(data);
     OWNED_BLOCK double *logp = score_rows(&s->shared, j->model, data);
     memcpy(v->logp + at, logp, n * sizeof *logp);
-    if (!strcmp(s->score, "logp") && s->group == 1)
+    if (!strcmp(s->score, "logp") && s->group == 1) {
         memcpy(v->score + at, v->logp + at, n * sizeof *logp);
-    else
-        need(nicest_outlier_scores(j->model, data, s->score, s->group, s->shared.seed,
-                                   s->shared.threads, v->score + at));
+    } else {
+        progress bar = progress_start(&s->shared, "judging", NULL);
+        nicest_status status =
+            nicest_outlier_scores(j->model, data, s->score, s->group, s->shared.seed,
+                                  s->shared.threads, progress_tick, &bar, v->score + at);
+        progress_end(&bar);
+        need(status);
+    }
     for (size_t i = 0; i < n; i++) {
         v->p[at + i] = NAN;
         v->truth[at + i] = by_label(s) ? truth_of_label(data, i) : outlier ? OUTLIER : NORMAL;
@@ -176,7 +181,7 @@ void check_model_has(const judge *j, const nicest_data *data)
         return;
     need(nicest_data_select(&row, data, &first, 1));
     nicest_status status = nicest_outlier_scores(j->model, row, s->score, 1, s->shared.seed,
-                                                 s->shared.threads, &score);
+                                                 s->shared.threads, NULL, NULL, &score);
     if (status == NICEST_E_DATA)
         refuse(STATUS_FAILED,
                "%s: %s, which needs rows of its training: train it with --calibration above 0, or "

@@ -18,7 +18,8 @@ extern "C" {
 #endif
 
 /* A function that the long-running verbs call now and then, from the calling thread, with what is
- * done and what there is to do; a result other than 0 asks to stop early. */
+ * done and what there is to do; a result other than 0 ends them with NICEST_E_INTERRUPTED. NULL:
+ * none. What runs on a workspace has no tick: cut its rows, or its samples by their number. */
 typedef int (*nicest_tick)(void *context, double done, double total);
 
 /* ---------------------------------------------------------------- data */
@@ -411,7 +412,8 @@ NICEST_API nicest_status nicest_standard_error(const double *values, const doubl
                                                size_t n, double *error);
 /* Log-likelihood of all rows of data, as nicest_score gives it. */
 NICEST_API nicest_status nicest_score_data(const nicest_model *model, const nicest_data *data,
-                                           uint64_t seed, int threads, double *logp);
+                                           uint64_t seed, int threads, nicest_tick tick,
+                                           void *context, double *logp);
 
 typedef struct nicest_verification {
     double inverse_max, latent_max, logdet_max_error, gradient_max_error;
@@ -428,7 +430,8 @@ typedef struct nicest_verification {
 /* Proves that the model is a density: bounds of the command `nicest verify`. data may be NULL (then
  * the model's own samples serve). */
 NICEST_API nicest_status nicest_verify(const nicest_model *model, const nicest_data *data,
-                                       uint64_t seed, int threads, nicest_verification *result);
+                                       uint64_t seed, int threads, nicest_tick tick, void *context,
+                                       nicest_verification *result);
 
 /* Density of a 1-D or 2-D model on a grid: cell midpoints of `box` = {low1, high1[, low2, high2]}.
  * logp[width] or logp[height, width], row 0 at the top (the highest second coordinate). */
@@ -557,14 +560,16 @@ NICEST_API size_t nicest_model_neighbours(const nicest_model *model);
  * before); 0 and 1: single rows. */
 NICEST_API nicest_status nicest_outlier_scores(const nicest_model *model, const nicest_data *data,
                                                const char *score, size_t group, uint64_t seed,
-                                               int threads, double *scores);
+                                               int threads, nicest_tick tick, void *context,
+                                               double *scores);
 /* Fits the statistics of the scores on `train` rows (may be NULL: keep what the model has), of
  * which at most 4096 stay in the model (fewer of more than 256 columns, none below 20), and
  * calibrates on `held_out` rows, which must have served neither training nor early stopping; stores
  * both in the model, which nobody else may use meanwhile. A failure may leave the model without
  * calibration, but never with half of one. */
 NICEST_API nicest_status nicest_calibrate(nicest_model *model, const nicest_data *train,
-                                          const nicest_data *held_out, uint64_t seed, int threads);
+                                          const nicest_data *held_out, uint64_t seed, int threads,
+                                          nicest_tick tick, void *context);
 /* Takes the kept training rows out of the model, and with them "views" and "knn". */
 NICEST_API nicest_status nicest_forget_neighbours(nicest_model *model);
 /* 1 where the model holds calibration scores, else 0; 0 of NULL. */

@@ -112,6 +112,20 @@ NICEST_API size_t nicest_model_columns(const nicest_model *model);
 NICEST_API size_t nicest_model_parameters(const nicest_model *model);
 /* The stack of layers as text (docs/spec.md); owned by model. */
 NICEST_API const char *nicest_model_spec(const nicest_model *model);
+/* A tensor of layers or prior, as in the file (docs/model-file.md); owned by model. */
+typedef struct nicest_tensor {
+    const char *name; /* "layers.1.mlp.0.weight" */
+    const float *values;
+    size_t rank, shape[2]; /* row-major; shape[1] is 1 where the rank is 1 */
+} nicest_tensor;
+/* How many there are. */
+NICEST_API size_t nicest_model_tensors(const nicest_model *model);
+/* Number 0 and on, in the order of the layers, the prior at the end; NICEST_E_ARGUMENT beyond. */
+NICEST_API nicest_status nicest_model_tensor(const nicest_model *model, size_t number,
+                                             nicest_tensor *tensor);
+/* By its name; NICEST_E_ARGUMENT where the model has none of that name. */
+NICEST_API nicest_status nicest_model_tensor_named(const nicest_model *model, const char *name,
+                                                   nicest_tensor *tensor);
 /* A named entry of the model file ("nicest.schema", "nicest.training", "nicest.calibration": JSON);
  * NULL where there is none; owned by model, until nicest_calibrate. */
 NICEST_API const char *nicest_model_entry(const nicest_model *model, const char *name);

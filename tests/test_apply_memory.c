@@ -124,7 +124,7 @@ static nicest_status run_model(world *w)
 
 static nicest_status score(world *w)
 {
-    return nicest_score_data(w->model, w->data, 1, 1, w->logp);
+    return nicest_score_data(w->model, w->data, 1, 1, NULL, NULL, w->logp);
 }
 
 static nicest_status encode(world *w)
@@ -143,9 +143,11 @@ static nicest_status inpaint(world *w)
 
 static nicest_status outliers(world *w)
 {
-    nicest_status status = nicest_outlier_scores(w->model, w->data, "logp", 1, 1, 1, w->logp);
+    nicest_status status =
+        nicest_outlier_scores(w->model, w->data, "logp", 1, 1, 1, NULL, NULL, w->logp);
     if (status == NICEST_OK)
-        status = nicest_outlier_scores(w->model, w->data, "typicality", 4, 1, 1, w->logp);
+        status =
+            nicest_outlier_scores(w->model, w->data, "typicality", 4, 1, 1, NULL, NULL, w->logp);
     return status;
 }
 
@@ -230,7 +232,7 @@ static nicest_status verify(world *w)
     nicest_verification found;
     memset(&found, 7, sizeof found);
     nicest_verification kept = found;
-    nicest_status status = nicest_verify(w->model, w->data, 1, 1, &found);
+    nicest_status status = nicest_verify(w->model, w->data, 1, 1, NULL, NULL, &found);
     assert_true(status == NICEST_OK || !memcmp(&kept, &found, sizeof kept));
     return status;
 }
@@ -294,7 +296,7 @@ static void make_world(world *w)
     assert_status(nicest_data_new(&w->data, w->rows, ROWS, D, NULL), NICEST_OK);
     assert_status(nicest_data_open(&w->small, "toy:moons,n=40", NULL), NICEST_OK);
     w->model = model_of_text(SPEC_SMALL, 3);
-    assert_status(nicest_calibrate(w->model, w->data, w->data, 1, 1), NICEST_OK);
+    assert_status(nicest_calibrate(w->model, w->data, w->data, 1, 1, NULL, NULL), NICEST_OK);
     w->plane = model_of_text("nicest 1\ncolumns 2\nscale\nprior normal\n", 3);
 }
 
@@ -366,7 +368,7 @@ static void calibration_fails_as_a_whole(void **state)
     for (size_t i = 1; i < MOST_CALLS; i++) {
         double p[ROWS];
         memory_fail_at(i);
-        nicest_status status = nicest_calibrate(w.model, w.data, w.data, 1, 1);
+        nicest_status status = nicest_calibrate(w.model, w.data, w.data, 1, 1, NULL, NULL);
         memory_fail_at(0);
         if (nicest_calibrated(w.model))
             assert_status(nicest_conformal(w.model, "logp", w.rows, ROWS, p), NICEST_OK);

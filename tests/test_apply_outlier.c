@@ -84,7 +84,7 @@ static nicest_data *samples(const nicest_model *model, size_t n, uint64_t first)
 static void calibrate(nicest_model *model, size_t train, size_t held_out, uint64_t first)
 {
     nicest_data *a = samples(model, train, first), *b = samples(model, held_out, first + train);
-    nicest_status status = nicest_calibrate(model, a, b, 1, 2);
+    nicest_status status = nicest_calibrate(model, a, b, 1, 2, NULL, NULL);
     if (status != NICEST_OK)
         fail_msg("%s", nicest_error());
     nicest_data_free(a);
@@ -94,7 +94,7 @@ static void calibrate(nicest_model *model, size_t train, size_t held_out, uint64
 static void score(const nicest_model *model, const nicest_data *data, const char *name,
                   double *scores)
 {
-    if (nicest_outlier_scores(model, data, name, 0, 9, 2, scores) != NICEST_OK)
+    if (nicest_outlier_scores(model, data, name, 0, 9, 2, NULL, NULL, scores) != NICEST_OK)
         fail_msg("%s: %s", name, nicest_error());
 }
 
@@ -109,13 +109,14 @@ static void an_uncalibrated_model_says_so(void **state)
     assert_int_equal(nicest_calibrated(model), 0);
     assert_int_equal(nicest_calibrated(NULL), 0);
     score(model, data, "logp", scores);
-    assert_int_equal(nicest_score_data(model, data, 9, 1, logp), NICEST_OK);
+    assert_int_equal(nicest_score_data(model, data, 9, 1, NULL, NULL, logp), NICEST_OK);
     assert_memory_equal(scores, logp, sizeof logp);
     for (const char *const *name = nicest_score_names() + 3; *name; name++)
-        assert_int_equal(nicest_outlier_scores(model, data, *name, 0, 1, 1, scores), NICEST_E_DATA);
-    assert_int_equal(nicest_outlier_scores(model, data, "typicality", 0, 1, 1, scores),
+        assert_int_equal(nicest_outlier_scores(model, data, *name, 0, 1, 1, NULL, NULL, scores),
+                         NICEST_E_DATA);
+    assert_int_equal(nicest_outlier_scores(model, data, "typicality", 0, 1, 1, NULL, NULL, scores),
                      NICEST_E_DATA);
-    assert_int_equal(nicest_outlier_scores(model, data, "complexity", 0, 1, 1, scores),
+    assert_int_equal(nicest_outlier_scores(model, data, "complexity", 0, 1, 1, NULL, NULL, scores),
                      NICEST_E_UNSUPPORTED);
     assert_int_equal(nicest_conformal(model, "logp", scores, 10, p), NICEST_E_DATA);
     assert_string_equal(nicest_error(), "the model is not calibrated for score 'logp'");
@@ -136,10 +137,12 @@ static void bad_arguments_are_refused(void **state)
     double scores[10], threshold, values[10] = {0};
     const char *const bad[] = {"", "log", "logp2", "logp:", "logp:0", "logp:-1", "logp:2x", ":2"};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
-        assert_int_equal(nicest_outlier_scores(model, data, bad[i], 0, 1, 1, scores),
+        assert_int_equal(nicest_outlier_scores(model, data, bad[i], 0, 1, 1, NULL, NULL, scores),
                          NICEST_E_ARGUMENT);
-    assert_int_equal(nicest_outlier_scores(model, data, NULL, 0, 1, 1, scores), NICEST_E_ARGUMENT);
-    assert_int_equal(nicest_outlier_scores(model, data, "logp", 11, 1, 1, scores), NICEST_E_DATA);
+    assert_int_equal(nicest_outlier_scores(model, data, NULL, 0, 1, 1, NULL, NULL, scores),
+                     NICEST_E_ARGUMENT);
+    assert_int_equal(nicest_outlier_scores(model, data, "logp", 11, 1, 1, NULL, NULL, scores),
+                     NICEST_E_DATA);
     assert_int_equal(nicest_threshold(model, "logp", 1.5, &threshold, NULL), NICEST_E_ARGUMENT);
     assert_int_equal(nicest_threshold(model, "logp", NAN, &threshold, NULL), NICEST_E_ARGUMENT);
     assert_int_equal(nicest_threshold(model, "logp:100", 0.1, &threshold, NULL), NICEST_E_DATA);
@@ -148,12 +151,12 @@ static void bad_arguments_are_refused(void **state)
     assert_int_equal(nicest_baseline_scores(model, data, "compressed", 1, 0, scores),
                      NICEST_E_UNSUPPORTED);
     assert_int_equal(nicest_data_new(&narrow, values, 5, 2, NULL), NICEST_OK);
-    assert_int_equal(nicest_outlier_scores(model, narrow, "logp", 0, 1, 1, scores),
+    assert_int_equal(nicest_outlier_scores(model, narrow, "logp", 0, 1, 1, NULL, NULL, scores),
                      NICEST_E_MISMATCH);
     assert_int_equal(nicest_baseline_scores(model, narrow, "mean", 1, 0, scores),
                      NICEST_E_MISMATCH);
-    assert_int_equal(nicest_calibrate(model, narrow, data, 1, 1), NICEST_E_MISMATCH);
-    assert_int_equal(nicest_calibrate(model, data, NULL, 1, 1), NICEST_E_ARGUMENT);
+    assert_int_equal(nicest_calibrate(model, narrow, data, 1, 1, NULL, NULL), NICEST_E_MISMATCH);
+    assert_int_equal(nicest_calibrate(model, data, NULL, 1, 1, NULL, NULL), NICEST_E_ARGUMENT);
     assert_true(nicest_calibrated(model));
     nicest_data_free(narrow);
     nicest_data_free(data);
@@ -337,7 +340,7 @@ static void complexity_is_the_difference_of_lengths(void **state)
     }
     assert_int_equal(nicest_data_new(&data, rows, 2, PIXELS, NULL), NICEST_OK);
     score(model, data, "complexity", scores);
-    assert_int_equal(nicest_score_data(model, data, 9, 1, logp), NICEST_OK);
+    assert_int_equal(nicest_score_data(model, data, 9, 1, NULL, NULL, logp), NICEST_OK);
     for (size_t i = 0; i < 2; i++) {
         double bits = nicest_model_bits_per_dim(model, logp[i]) * PIXELS;
         double length = (scores[i] + bits) / 8;
@@ -369,8 +372,9 @@ static void order_and_threads_do_not_matter(void **state)
         for (size_t i = 0; i < ROWS; i++)
             assert_true(fabs(moved[i] - scores[index[i]]) <= 1e-4 * (1 + fabs(moved[i])));
         for (int threads = 1; threads < 4; threads += 2) {
-            assert_int_equal(nicest_outlier_scores(model, data, *name, 0, 9, threads, moved),
-                             NICEST_OK);
+            assert_int_equal(
+                nicest_outlier_scores(model, data, *name, 0, 9, threads, NULL, NULL, moved),
+                NICEST_OK);
             assert_memory_equal(moved, scores, sizeof scores);
         }
     }
@@ -387,8 +391,10 @@ static void groups_share_a_score(void **state)
     nicest_data *data = samples(model, 11, 9000);
     double single[11], group[11], same[11];
     score(model, data, "logp", single);
-    assert_int_equal(nicest_outlier_scores(model, data, "logp", 4, 9, 1, group), NICEST_OK);
-    assert_int_equal(nicest_outlier_scores(model, data, "logp:4", 0, 9, 1, same), NICEST_OK);
+    assert_int_equal(nicest_outlier_scores(model, data, "logp", 4, 9, 1, NULL, NULL, group),
+                     NICEST_OK);
+    assert_int_equal(nicest_outlier_scores(model, data, "logp:4", 0, 9, 1, NULL, NULL, same),
+                     NICEST_OK);
     assert_memory_equal(group, same, sizeof same);
     for (size_t i = 0; i < 11; i++) {
         size_t first = i < 4 ? 0 : i < 8 ? 4 : 7;
@@ -460,15 +466,15 @@ static void awkward_rows_calibrate(void **state)
             rows[i * D] = NAN;
     }
     assert_int_equal(nicest_data_new(&data, rows, ROWS, D, NULL), NICEST_OK);
-    assert_int_equal(nicest_calibrate(model, data, data, 1, 1), NICEST_OK);
+    assert_int_equal(nicest_calibrate(model, data, data, 1, 1, NULL, NULL), NICEST_OK);
     assert_int_equal(nicest_threshold(model, "combined", 0.05, &threshold, &used), NICEST_OK);
     assert_int_equal(used, 79); /* of 80 whole rows: 5 % of 79 + 1 is whole */
     for (size_t i = 0; i < ROWS; i++)
         rows[i * D] = NAN;
     assert_int_equal(nicest_data_new(&nothing, rows, ROWS, D, NULL), NICEST_OK);
-    assert_int_equal(nicest_calibrate(model, NULL, nothing, 1, 1), NICEST_E_DATA);
+    assert_int_equal(nicest_calibrate(model, NULL, nothing, 1, 1, NULL, NULL), NICEST_E_DATA);
     assert_true(nicest_calibrated(model)); /* the old one stands */
-    assert_int_equal(nicest_calibrate(model, nothing, data, 1, 1), NICEST_E_DATA);
+    assert_int_equal(nicest_calibrate(model, nothing, data, 1, 1, NULL, NULL), NICEST_E_DATA);
     assert_false(nicest_calibrated(model)); /* and half a new one does not */
     nicest_data_free(data);
     nicest_data_free(nothing);
@@ -516,7 +522,7 @@ static void ask_everything(const nicest_model *model, const nicest_data *data)
 {
     double scores[20], p[20], threshold;
     for (const char *const *name = nicest_score_names(); *name; name++) {
-        nicest_outlier_scores(model, data, *name, 0, 1, 1, scores);
+        nicest_outlier_scores(model, data, *name, 0, 1, 1, NULL, NULL, scores);
         nicest_conformal(model, *name, scores, 20, p);
         nicest_threshold(model, *name, 0.1, &threshold, NULL);
     }
@@ -568,7 +574,7 @@ static void memory_may_run_out(void **state)
     for (size_t call = 1; status != NICEST_OK; call++) {
         size_t live = memory_live();
         memory_fail_at(call);
-        status = nicest_calibrate(model, train, held_out, 1, 1);
+        status = nicest_calibrate(model, train, held_out, 1, 1, NULL, NULL);
         memory_fail_at(0);
         if (status == NICEST_OK)
             break;

@@ -24,17 +24,74 @@ static void all_rows_get_the_likelihood_of_each(void **state)
     nicest_workspace *w = work(model, 0, 1);
     assert_status(nicest_score(w, rows, ROWS, 11, one), NICEST_OK);
     for (int threads = 1; threads < 4; threads++) {
-        assert_status(nicest_score_data(model, data, 11, threads, all), NICEST_OK);
+        assert_status(nicest_score_data(model, data, 11, threads, NULL, NULL, all), NICEST_OK);
         assert_memory_equal(all, one, sizeof all);
     }
     for (size_t i = 0; i < ROWS; i++)
         assert_int_equal(isnan(all[i]) != 0, i == 7);
-    assert_status(nicest_score_data(model, data, 12, 1, all), NICEST_OK);
+    assert_status(nicest_score_data(model, data, 12, 1, NULL, NULL, all), NICEST_OK);
     assert_memory_not_equal(all, one, sizeof all);
     nicest_workspace_free(w);
     nicest_data_free(data);
     nicest_model_free(model);
     memory_free(rows);
+}
+
+typedef struct telling {
+    double last, total;
+    size_t calls, most; /* stops at call number `most` */
+} telling;
+
+static int count_calls(void *context, double done, double total)
+{
+    telling *t = context;
+    assert_true(done > t->last && done <= total);
+    t->last = done;
+    t->total = total;
+    return ++t->calls == t->most;
+}
+
+static void long_calls_tell_and_stop(void **state)
+{
+    enum { MANY = 20000 };
+    (void)state;
+    nicest_model *model = model_of_text(SPEC_SMALL, 3);
+    double *rows = memory_new(MANY * 5, sizeof *rows), *alone = memory_new(MANY, sizeof *alone),
+           *told = memory_new(MANY, sizeof *told);
+    for (size_t i = 0; i < MANY * 5; i++)
+        rows[i] = (double)(i * i % 1009) / 500;
+    nicest_data *data = data_of(rows, MANY, 5, NULL);
+    telling t = {0}, early = {.most = 2}, proof = {0}, no_proof = {.most = 3},
+            no_calibration = {.most = 1};
+    assert_status(nicest_score_data(model, data, 1, 2, NULL, NULL, alone), NICEST_OK);
+    assert_status(nicest_score_data(model, data, 1, 2, count_calls, &t, told), NICEST_OK);
+    assert_memory_equal(told, alone, MANY * sizeof *told);
+    assert_true(t.calls > 1 && t.last == MANY && t.total == MANY);
+    assert_status(nicest_score_data(model, data, 1, 2, count_calls, &early, told),
+                  NICEST_E_INTERRUPTED);
+    t = early = (telling){0};
+    early.most = 2;
+    memset(told, 0, MANY * sizeof *told);
+    assert_status(nicest_outlier_scores(model, data, "logp", 1, 1, 2, count_calls, &early, told),
+                  NICEST_E_INTERRUPTED);
+    assert_true(told[0] == 0 && early.last < MANY);
+    assert_status(nicest_outlier_scores(model, data, "logp", 1, 1, 2, count_calls, &t, told),
+                  NICEST_OK);
+    assert_memory_equal(told, alone, MANY * sizeof *told);
+    assert_true(t.last == MANY);
+    nicest_verification found;
+    assert_status(nicest_verify(model, NULL, 1, 2, count_calls, &proof, &found), NICEST_OK);
+    assert_true(proof.calls > 3 && proof.last <= proof.total);
+    assert_status(nicest_verify(model, NULL, 1, 2, count_calls, &no_proof, &found),
+                  NICEST_E_INTERRUPTED);
+    assert_status(nicest_calibrate(model, NULL, data, 1, 2, count_calls, &no_calibration),
+                  NICEST_E_INTERRUPTED);
+    assert_int_equal(nicest_calibrated(model), 0);
+    nicest_data_free(data);
+    nicest_model_free(model);
+    memory_free(rows);
+    memory_free(alone);
+    memory_free(told);
 }
 
 /* The same whole numbers as bytes, floats, doubles and text, in files of their own. */
@@ -44,8 +101,8 @@ static void write_npy(const char *path, const char *type, const double *rows, si
     FILE *file = fopen(path, "wb");
     assert_non_null(file);
     int used =
-        snprintf(header + 10, 118,
-                 "{'descr': '%s', 'fortran_order': False, 'shape': (%zu, %zu), }", type, n, d);
+        snprintf(header + 10, 118, "{'descr': '%s', 'fortran_order': False, 'shape': (%zu, %zu), }",
+                 type, n, d);
     memset(header + 10 + used, ' ', 118 - (size_t)used);
     header[127] = '\n';
     assert_int_equal(fwrite(header, 1, 128, file), 128);
@@ -64,7 +121,7 @@ static void score_file(const nicest_model *model, const char *path, double *logp
 {
     nicest_data *data = NULL;
     assert_status(nicest_data_open(&data, path, NULL), NICEST_OK);
-    assert_status(nicest_score_data(model, data, 11, 1, logp), NICEST_OK);
+    assert_status(nicest_score_data(model, data, 11, 1, NULL, NULL, logp), NICEST_OK);
     nicest_data_free(data);
 }
 
@@ -80,7 +137,7 @@ static void a_score_follows_from_the_row_alone(void **state)
         rows[i] = (double)(i * i % 17);
     memcpy(rows + 5 * (ROWS - 1), rows + 5, 5 * sizeof *rows);
     nicest_data *data = data_of(rows, ROWS, 5, NULL), *part = NULL;
-    assert_status(nicest_score_data(model, data, 11, 1, one), NICEST_OK);
+    assert_status(nicest_score_data(model, data, 11, 1, NULL, NULL, one), NICEST_OK);
     assert_true(one[1] == one[ROWS - 1]);
     for (size_t t = 0; t < 3; t++) {
         write_npy(temporary("same.npy", path, sizeof path), types[t], rows, ROWS, 5);
@@ -98,7 +155,7 @@ static void a_score_follows_from_the_row_alone(void **state)
     for (size_t first = 0, count; first < ROWS; first += count) {
         count = ROWS - first < 77 ? ROWS - first : 77; /* and parts */
         assert_status(nicest_data_select(&part, data, index + first, count), NICEST_OK);
-        assert_status(nicest_score_data(model, part, 11, 2, all), NICEST_OK);
+        assert_status(nicest_score_data(model, part, 11, 2, NULL, NULL, all), NICEST_OK);
         for (size_t i = 0; i < count; i++)
             assert_true(all[i] == one[index[first + i]]);
         nicest_data_free(part);
@@ -147,11 +204,13 @@ static void what_differs_is_said(void **state)
     assert_error(nicest_model_fits(model, wrong), NICEST_E_MISMATCH, "column 3 is 'C'");
     assert_status(model_set_schema(model, repaired, 0, 0, 0, NULL), NICEST_OK);
     assert_status(nicest_model_fits(model, odd), NICEST_OK);
-    assert_error(nicest_score_data(model, wrong, 1, 1, logp), NICEST_E_MISMATCH, "column");
-    assert_status(nicest_score_data(NULL, plain, 1, 1, logp), NICEST_E_ARGUMENT);
-    assert_status(nicest_score_data(model, NULL, 1, 1, logp), NICEST_E_ARGUMENT);
-    assert_status(nicest_score_data(model, plain, 1, 1, NULL), NICEST_E_ARGUMENT);
-    assert_error(nicest_score_data(model, plain, 1, -2, logp), NICEST_E_ARGUMENT, "threads");
+    assert_error(nicest_score_data(model, wrong, 1, 1, NULL, NULL, logp), NICEST_E_MISMATCH,
+                 "column");
+    assert_status(nicest_score_data(NULL, plain, 1, 1, NULL, NULL, logp), NICEST_E_ARGUMENT);
+    assert_status(nicest_score_data(model, NULL, 1, 1, NULL, NULL, logp), NICEST_E_ARGUMENT);
+    assert_status(nicest_score_data(model, plain, 1, 1, NULL, NULL, NULL), NICEST_E_ARGUMENT);
+    assert_error(nicest_score_data(model, plain, 1, -2, NULL, NULL, logp), NICEST_E_ARGUMENT,
+                 "threads");
     assert_true(logp[0] == 42);
     nicest_data_free(plain);
     nicest_data_free(narrow);
@@ -189,6 +248,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(all_rows_get_the_likelihood_of_each),
+        cmocka_unit_test(long_calls_tell_and_stop),
         cmocka_unit_test(a_score_follows_from_the_row_alone),
         cmocka_unit_test(a_standard_error_counts_distinct_rows),
         cmocka_unit_test(what_differs_is_said),

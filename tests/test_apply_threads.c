@@ -25,7 +25,8 @@ static void *use_model(void *context)
             return NULL;
         j->same = j->same && nicest_score(w, j->rows, ROWS, 3, logp) == NICEST_OK &&
                   !memcmp(logp, j->expected, sizeof logp);
-        j->same = j->same && nicest_score_data(j->model, j->data, 3, 2, logp) == NICEST_OK &&
+        j->same = j->same &&
+                  nicest_score_data(j->model, j->data, 3, 2, NULL, NULL, logp) == NICEST_OK &&
                   !memcmp(logp, j->expected, sizeof logp);
         nicest_workspace_free(w);
     }
@@ -63,7 +64,7 @@ static void a_model_is_shared(void **state)
     for (size_t i = 0; i < ROWS * D; i++)
         rows[i] = (double)(i * 31 % 23);
     assert_status(nicest_data_new(&data, rows, ROWS, D, NULL), NICEST_OK);
-    assert_status(nicest_score_data(model, data, 3, 1, expected), NICEST_OK);
+    assert_status(nicest_score_data(model, data, 3, 1, NULL, NULL, expected), NICEST_OK);
     assert_int_equal(pthread_create(&trainer, NULL, train_model, &trained), 0);
     for (int i = 0; i < THREADS; i++) {
         jobs[i] = (job){model, data, rows, expected, false, false};

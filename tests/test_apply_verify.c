@@ -40,7 +40,7 @@ static void sound_models_are_proven_on_their_own_samples(void **state)
     for (size_t i = 0; i < 4; i++) {
         nicest_model *model = model_of(shapes[i], 0.5);
         nicest_verification v;
-        assert_int_equal(nicest_verify(model, NULL, 1, 2, &v), NICEST_OK);
+        assert_int_equal(nicest_verify(model, NULL, 1, 2, NULL, NULL, &v), NICEST_OK);
         assert_proven(&v);
         if (i < 2) {
             assert_true(fabs(v.integral - 1) < 0.01);
@@ -66,9 +66,9 @@ static void data_with_missing_values_serves(void **state)
         values[i * 5 + 3] *= 1e-3; /* a narrow column beside wide ones */
     values[0] = values[77] = NAN;
     assert_int_equal(nicest_data_new(&data, values, ROWS, 5, NULL), NICEST_OK);
-    assert_int_equal(nicest_verify(model, data, 1, 1, &v), NICEST_OK);
+    assert_int_equal(nicest_verify(model, data, 1, 1, NULL, NULL, &v), NICEST_OK);
     assert_true(v.logdet_max_error <= 1e-6 && v.gradient_max_error <= 1e-6);
-    assert_int_equal(nicest_verify(model, data, 1, 3, &again), NICEST_OK);
+    assert_int_equal(nicest_verify(model, data, 1, 3, NULL, NULL, &again), NICEST_OK);
     assert_true(v.inverse_max == again.inverse_max && v.latent_max == again.latent_max &&
                 v.logdet_max_error == again.logdet_max_error);
     nicest_data_free(data);
@@ -85,7 +85,7 @@ static void what_cannot_be_undone_is_not_ok(void **state)
         if (named(&f->tensors.items[i], "weight"))
             vector_scale(*f->tensors.items[i].slot, 40, f->tensors.items[i].count);
     nicest_verification v;
-    assert_int_equal(nicest_verify(model, NULL, 1, 1, &v), NICEST_OK);
+    assert_int_equal(nicest_verify(model, NULL, 1, 1, NULL, NULL, &v), NICEST_OK);
     assert_true(v.inverse_max > 1e-5);
     assert_false(v.ok);
     nicest_model_free(model);
@@ -97,7 +97,7 @@ static void a_model_that_is_not_finite_is_refused(void **state)
     nicest_model *model = model_of(&TWO, 0.5);
     nicest_verification v = {.ok = 7};
     model_flow(model)->theta[0] = (real)NAN;
-    assert_int_equal(nicest_verify(model, NULL, 1, 1, &v), NICEST_E_DATA);
+    assert_int_equal(nicest_verify(model, NULL, 1, 1, NULL, NULL, &v), NICEST_E_DATA);
     assert_int_equal(v.ok, 7);
     nicest_model_free(model);
 }
@@ -110,16 +110,16 @@ static void other_data_is_refused(void **state)
     nicest_verification v;
     const double values[] = {1, 2, 3}, missing[] = {NAN, 1};
     assert_int_equal(nicest_data_new(&data, values, 1, 3, NULL), NICEST_OK);
-    assert_int_equal(nicest_verify(model, data, 1, 1, &v), NICEST_E_MISMATCH);
+    assert_int_equal(nicest_verify(model, data, 1, 1, NULL, NULL, &v), NICEST_E_MISMATCH);
     nicest_data_free(data);
     data = NULL;
     assert_int_equal(nicest_data_new(&data, missing, 1, 2, NULL), NICEST_OK);
-    assert_int_equal(nicest_verify(model, data, 1, 1, &v), NICEST_E_DATA);
-    assert_int_equal(nicest_verify(NULL, NULL, 1, 1, &v), NICEST_E_ARGUMENT);
+    assert_int_equal(nicest_verify(model, data, 1, 1, NULL, NULL, &v), NICEST_E_DATA);
+    assert_int_equal(nicest_verify(NULL, NULL, 1, 1, NULL, NULL, &v), NICEST_E_ARGUMENT);
     nicest_data_free(data);
     data = NULL;
     assert_int_equal(nicest_data_new(&data, NULL, 0, 2, NULL), NICEST_OK);
-    assert_int_equal(nicest_verify(model, data, 1, 1, &v), NICEST_E_DATA);
+    assert_int_equal(nicest_verify(model, data, 1, 1, NULL, NULL, &v), NICEST_E_DATA);
     nicest_data_free(data);
     nicest_model_free(model);
 }
@@ -316,7 +316,7 @@ static void the_gap_tells_marginals_from_guesses(void **state)
                  middle[k]);
         nicest_model *model = model_of_text(spec, 5);
         nicest_verification v;
-        assert_int_equal(nicest_verify(model, NULL, 1, 2, &v), NICEST_OK);
+        assert_int_equal(nicest_verify(model, NULL, 1, 2, NULL, NULL, &v), NICEST_OK);
         assert_true(k ? v.marginal_gap > 1e-3 : v.marginal_gap < 1e-4);
         assert_true(isnan(v.spread_max));
         nicest_model_free(model);
@@ -335,7 +335,7 @@ static void spread_is_that_of_the_worst_column(void **state)
     nicest_data *data = NULL;
     nicest_verification v;
     assert_int_equal(nicest_data_new(&data, x, ROWS, 2, NULL), NICEST_OK);
-    assert_int_equal(nicest_verify(model, data, 1, 2, &v), NICEST_OK);
+    assert_int_equal(nicest_verify(model, data, 1, 2, NULL, NULL, &v), NICEST_OK);
     assert_true(v.spread_column == 1 && fabs(v.spread_max - 2) < 0.1 && isnan(v.marginal_gap));
     nicest_data_free(data);
     memory_free(x);

@@ -28,7 +28,7 @@ static nicest_model *calibrated(double *train)
     double held[199 * D];
     nicest_model *model = model_of_text(SPEC_SMALL, 3);
     nicest_data *a = rows_of(TRAIN, 0, 1, train), *b = rows_of(199, TRAIN, 1, held);
-    assert_status(nicest_calibrate(model, a, b, 1, 2), NICEST_OK);
+    assert_status(nicest_calibrate(model, a, b, 1, 2, NULL, NULL), NICEST_OK);
     nicest_data_free(a);
     nicest_data_free(b);
     return model;
@@ -85,7 +85,7 @@ static void scores_do_not_depend_on_order_parts_and_threads(void **state)
     (void)state;
     nicest_model *model = calibrated(train);
     nicest_data *data = rows_of(ROWS, 5000, 1.5, rows), *part = NULL;
-    assert_status(nicest_outlier_scores(model, data, "views", 0, 9, 1, all), NICEST_OK);
+    assert_status(nicest_outlier_scores(model, data, "views", 0, 9, 1, NULL, NULL, all), NICEST_OK);
     for (int threads = 1; threads < 4; threads++)
         for (size_t first = 0, count; first < ROWS; first += count) {
             size_t index[ROWS];
@@ -93,8 +93,9 @@ static void scores_do_not_depend_on_order_parts_and_threads(void **state)
             for (size_t i = 0; i < count; i++)
                 index[i] = (first + i) * 37 % ROWS;
             assert_status(nicest_data_select(&part, data, index, count), NICEST_OK);
-            assert_status(nicest_outlier_scores(model, part, "views", 0, 9, threads, some),
-                          NICEST_OK);
+            assert_status(
+                nicest_outlier_scores(model, part, "views", 0, 9, threads, NULL, NULL, some),
+                NICEST_OK);
             for (size_t i = 0; i < count; i++)
                 assert_true(some[i] == all[index[i]]);
             nicest_data_free(part);
@@ -116,7 +117,8 @@ static void far_rows_do_not_tie(void **state)
             rows[i * D + j] = j == i % 2 ? pow(10, (double)(i / 2)) : 0.1;
     rows[11 * D + 3] = NAN;
     assert_status(nicest_data_new(&data, rows, 12, D, NULL), NICEST_OK);
-    assert_status(nicest_outlier_scores(model, data, "views", 0, 1, 1, scores), NICEST_OK);
+    assert_status(nicest_outlier_scores(model, data, "views", 0, 1, 1, NULL, NULL, scores),
+                  NICEST_OK);
     for (size_t i = 2; i < 11; i++)
         assert_true(scores[i] < scores[i - 2]);
     assert_true(isnan(scores[11]));
@@ -139,8 +141,9 @@ static void the_promise_holds_for_views(void **state)
     for (uint64_t i = 0; i < TIMES; i++) {
         nicest_data *a = rows_of(HELD, 10000 + 200 * i, 1, held);
         nicest_data *b = rows_of(ROWS, 10100 + 200 * i, 1, rows);
-        assert_status(nicest_calibrate(model, i ? NULL : train, a, 1, 1), NICEST_OK);
-        assert_status(nicest_outlier_scores(model, b, "views", 0, 1, 1, scores), NICEST_OK);
+        assert_status(nicest_calibrate(model, i ? NULL : train, a, 1, 1, NULL, NULL), NICEST_OK);
+        assert_status(nicest_outlier_scores(model, b, "views", 0, 1, 1, NULL, NULL, scores),
+                      NICEST_OK);
         assert_status(nicest_conformal(model, "views", scores, ROWS, p), NICEST_OK);
         for (size_t k = 0; k < ROWS; k++)
             flagged += p[k] <= 0.1;
@@ -182,8 +185,8 @@ static void no_neighbours_leave_no_row_in_the_file(void **state)
     assert_string_equal(nicest_default_score(model), "logp");
     assert_error(nicest_baseline_scores(model, data, "knn", 1, 1, scores), NICEST_E_DATA,
                  "neighbours");
-    assert_error(nicest_outlier_scores(model, data, "views", 0, 1, 1, scores), NICEST_E_DATA,
-                 "neighbours");
+    assert_error(nicest_outlier_scores(model, data, "views", 0, 1, 1, NULL, NULL, scores),
+                 NICEST_E_DATA, "neighbours");
     assert_status(nicest_threshold(model, "views", 0.1, &threshold, NULL), NICEST_E_DATA);
     assert_status(nicest_threshold(model, "logp", 0.1, &threshold, NULL), NICEST_OK);
     nicest_data_free(data);
@@ -202,11 +205,12 @@ static void kept_rows_of_a_file_are_checked(void **state)
     assert_int_equal(nicest_model_neighbours(model), 0);
     assert_status(model_set_array(model, "neighbours.ranks", train, VIEWS_COUNT * TRAIN),
                   NICEST_OK);
-    assert_status(nicest_outlier_scores(model, data, "views", 0, 1, 1, scores), NICEST_OK);
+    assert_status(nicest_outlier_scores(model, data, "views", 0, 1, 1, NULL, NULL, scores),
+                  NICEST_OK);
     train[11] = INFINITY;
     assert_status(model_set_array(model, "neighbours.rows", train, TRAIN * D), NICEST_OK);
-    assert_error(nicest_outlier_scores(model, data, "views", 0, 1, 1, scores), NICEST_E_FORMAT,
-                 "not numbers");
+    assert_error(nicest_outlier_scores(model, data, "views", 0, 1, 1, NULL, NULL, scores),
+                 NICEST_E_FORMAT, "not numbers");
     nicest_data_free(data);
     nicest_model_free(model);
     memory_free(train);

@@ -257,11 +257,11 @@ static void models_do_not_run_on_nothing(void **state)
     WRONG(nicest_encode(NULL, rows, 1, 1, out));
     WRONG(nicest_encode(model, NULL, 1, 1, out));
     WRONG(nicest_decode(model, rows, 1, NULL));
-    WRONG(nicest_score_data(NULL, data, 1, 1, out));
-    WRONG(nicest_score_data(model, NULL, 1, 1, out));
-    WRONG(nicest_score_data(model, data, 1, 1, NULL));
-    WRONG(nicest_score_data(model, data, 1, -1, out));
-    REFUSED(nicest_score_data(model, narrow, 1, 1, out), NICEST_E_MISMATCH);
+    WRONG(nicest_score_data(NULL, data, 1, 1, NULL, NULL, out));
+    WRONG(nicest_score_data(model, NULL, 1, 1, NULL, NULL, out));
+    WRONG(nicest_score_data(model, data, 1, 1, NULL, NULL, NULL));
+    WRONG(nicest_score_data(model, data, 1, -1, NULL, NULL, out));
+    REFUSED(nicest_score_data(model, narrow, 1, 1, NULL, NULL, out), NICEST_E_MISMATCH);
     assert_true(!made && !w);
 }
 
@@ -316,10 +316,15 @@ static void verbs_want_a_model_and_a_place(void **state)
     nicest_verification proof;
     nicest_inpaint_options o;
     nicest_bench_result speed;
-    WRONG(nicest_verify(NULL, NULL, 1, 1, &proof));
-    WRONG(nicest_verify(model, NULL, 1, 1, NULL));
-    WRONG(nicest_verify(model, NULL, 1, -1, &proof));
-    REFUSED(nicest_verify(model, narrow, 1, 1, &proof), NICEST_E_MISMATCH);
+    nicest_tensor found;
+    WRONG(nicest_model_tensor(NULL, 0, &found));
+    WRONG(nicest_model_tensor(model, 0, NULL));
+    WRONG(nicest_model_tensor_named(model, NULL, &found));
+    assert_int_equal(nicest_model_tensors(NULL), 0);
+    WRONG(nicest_verify(NULL, NULL, 1, 1, NULL, NULL, &proof));
+    WRONG(nicest_verify(model, NULL, 1, 1, NULL, NULL, NULL));
+    WRONG(nicest_verify(model, NULL, 1, -1, NULL, NULL, &proof));
+    REFUSED(nicest_verify(model, narrow, 1, 1, NULL, NULL, &proof), NICEST_E_MISMATCH);
     WRONG(nicest_density_grid(NULL, box, 2, 2, 1, out));
     WRONG(nicest_density_grid(model, NULL, 2, 2, 1, out));
     WRONG(nicest_density_grid(model, box, 2, 2, 1, NULL));
@@ -376,17 +381,18 @@ static void outliers_want_scores(void **state)
     const unsigned char outlier[] = {0, 1};
     const double broken[] = {1, NAN};
     nicest_detection found;
-    WRONG(nicest_outlier_scores(NULL, data, "logp", 1, 1, 1, out));
-    WRONG(nicest_outlier_scores(model, NULL, "logp", 1, 1, 1, out));
-    WRONG(nicest_outlier_scores(model, data, NULL, 1, 1, 1, out));
-    WRONG(nicest_outlier_scores(model, data, "logp", 1, 1, 1, NULL));
-    WRONG(nicest_outlier_scores(model, data, "no-score", 1, 1, 1, out));
-    WRONG(nicest_outlier_scores(model, data, "logp", 1, 1, -1, out));
-    REFUSED(nicest_outlier_scores(model, data, "typicality", 1, 1, 1, out), NICEST_E_DATA);
-    WRONG(nicest_calibrate(NULL, NULL, data, 1, 1));
-    WRONG(nicest_calibrate(model, NULL, NULL, 1, 1));
-    WRONG(nicest_calibrate(model, NULL, data, 1, -1));
-    REFUSED(nicest_calibrate(model, NULL, narrow, 1, 1), NICEST_E_MISMATCH);
+    WRONG(nicest_outlier_scores(NULL, data, "logp", 1, 1, 1, NULL, NULL, out));
+    WRONG(nicest_outlier_scores(model, NULL, "logp", 1, 1, 1, NULL, NULL, out));
+    WRONG(nicest_outlier_scores(model, data, NULL, 1, 1, 1, NULL, NULL, out));
+    WRONG(nicest_outlier_scores(model, data, "logp", 1, 1, 1, NULL, NULL, NULL));
+    WRONG(nicest_outlier_scores(model, data, "no-score", 1, 1, 1, NULL, NULL, out));
+    WRONG(nicest_outlier_scores(model, data, "logp", 1, 1, -1, NULL, NULL, out));
+    REFUSED(nicest_outlier_scores(model, data, "typicality", 1, 1, 1, NULL, NULL, out),
+            NICEST_E_DATA);
+    WRONG(nicest_calibrate(NULL, NULL, data, 1, 1, NULL, NULL));
+    WRONG(nicest_calibrate(model, NULL, NULL, 1, 1, NULL, NULL));
+    WRONG(nicest_calibrate(model, NULL, data, 1, -1, NULL, NULL));
+    REFUSED(nicest_calibrate(model, NULL, narrow, 1, 1, NULL, NULL), NICEST_E_MISMATCH);
     WRONG(nicest_conformal(NULL, "logp", rows, 1, out));
     WRONG(nicest_conformal(model, NULL, rows, 1, out));
     WRONG(nicest_conformal(model, "logp", NULL, 1, out));

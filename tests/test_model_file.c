@@ -117,6 +117,32 @@ static void every_shape_comes_back(const shape *s, const char *text)
     nicest_model_free(again);
 }
 
+static void tensors_are_those_of_the_file(void **state)
+{
+    (void)state;
+    nicest_model *model = rich_model(5);
+    safetensors *file = NULL;
+    nicest_tensor t, same;
+    assert_status(nicest_model_save(model, path), NICEST_OK);
+    assert_status(safetensors_open(&file, path), NICEST_OK);
+    assert_true(nicest_model_tensors(model) > 3);
+    for (size_t i = 0; i < nicest_model_tensors(model); i++) {
+        assert_status(nicest_model_tensor(model, i, &t), NICEST_OK);
+        safetensors_tensor stored = safetensors_find(file, t.name);
+        assert_int_equal(t.rank, stored.rank);
+        assert_int_equal(t.shape[0], stored.shape[0]);
+        assert_int_equal(t.shape[1], t.rank == 2 ? stored.shape[1] : 1);
+        assert_memory_equal(t.values, stored.data, t.shape[0] * t.shape[1] * sizeof *t.values);
+        assert_status(nicest_model_tensor_named(model, t.name, &same), NICEST_OK);
+        assert_ptr_equal(same.values, t.values);
+    }
+    assert_error(nicest_model_tensor(model, nicest_model_tensors(model), &t), NICEST_E_ARGUMENT,
+                 "the model has");
+    assert_error(nicest_model_tensor_named(model, "nothing", &t), NICEST_E_ARGUMENT, "'nothing'");
+    safetensors_close(file);
+    nicest_model_free(model);
+}
+
 static void flows_of_all_shapes_come_back(void **state)
 {
     (void)state;
@@ -457,7 +483,8 @@ static void specs_of_the_document_are_specs(void **state)
     memory_free(b.data);
 }
 
-/* What columns are, and what training left out, comes back from a file; a damaged entry is refused. */
+/* What columns are, and what training left out, comes back from a file; a damaged entry is refused.
+ */
 static void kinds_of_columns_come_back(void **state)
 {
     (void)state;
@@ -504,6 +531,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_model_comes_back_as_it_was),
         cmocka_unit_test(bytes_are_the_file),
+        cmocka_unit_test(tensors_are_those_of_the_file),
         cmocka_unit_test(flows_of_all_shapes_come_back),
         cmocka_unit_test(the_order_of_setting_leaves_no_trace),
         cmocka_unit_test(entries_are_checked),

@@ -179,8 +179,8 @@ static void more_rows_than_have_an_order_are_refused(void **state)
     assert_non_null(strstr(nicest_error(), "4294967296 rows"));
     assert_int_equal(nicest_train(&model, one, many, &o, NULL), NICEST_E_UNSUPPORTED);
     assert_int_equal(nicest_train(&model, one, NULL, &o, NULL), NICEST_OK);
-    assert_int_equal(nicest_calibrate(model, NULL, many, 1, 1), NICEST_E_UNSUPPORTED);
-    assert_int_equal(nicest_calibrate(model, many, one, 1, 1), NICEST_E_UNSUPPORTED);
+    assert_int_equal(nicest_calibrate(model, NULL, many, 1, 1, NULL, NULL), NICEST_E_UNSUPPORTED);
+    assert_int_equal(nicest_calibrate(model, many, one, 1, 1, NULL, NULL), NICEST_E_UNSUPPORTED);
     nicest_model_free(model);
     nicest_data_free(many);
     nicest_data_free(one);

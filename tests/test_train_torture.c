@@ -284,7 +284,7 @@ static double least_logp(const nicest_model *model, const nicest_data *data)
         memmove(row + i * d, row + i * all, d * sizeof *row);
     if (d < all)
         assert_int_equal(nicest_data_new(&learnt, row, n, d, NULL), NICEST_OK);
-    if (nicest_score_data(model, learnt ? learnt : data, 1, 1, logp) != NICEST_OK)
+    if (nicest_score_data(model, learnt ? learnt : data, 1, 1, NULL, NULL, logp) != NICEST_OK)
         fail_msg("score: %s", nicest_error());
     nicest_data_free(learnt);
     for (size_t i = 0; i < n; i++) {
@@ -324,7 +324,7 @@ static bool proves(const nicest_model *model, char *words, size_t size)
     snprintf(words, size, "not asked");
     if (is_long(nicest_model_columns(model)))
         return true;
-    if (nicest_verify(model, NULL, 1, 1, &proof) != NICEST_OK)
+    if (nicest_verify(model, NULL, 1, 1, NULL, NULL, &proof) != NICEST_OK)
         fail_msg("verify: %s", nicest_error());
     snprintf(words, size, "%.0e / %.0e / %.0e / %.0e", proof.inverse_max, proof.latent_max,
              proof.logdet_max_error, proof.gradient_max_error);

@@ -1,12 +1,14 @@
 """libnicest by ctypes: the library is found, its functions get their types, its statuses become errors.
 
-No other module knows ctypes' loader. The prototypes are made from nicest.h (`_header.py`). ctypes gives
+No other module knows ctypes' loader, nor how Ctrl-C reaches a call that is long. The prototypes are made from nicest.h (`_header.py`). ctypes gives
 the interpreter lock away for the length of every call.
 """
 from __future__ import annotations
 
 import ctypes
 import os
+import threading
+from typing import Any, Callable
 
 import numpy as np
 
@@ -96,6 +98,47 @@ def check(status: int) -> None:
     if status != header.NICEST_OK:
         sentence = (lib.nicest_error() or b"").decode("utf-8", "replace")
         raise _ERRORS.get(status, NicestError)(sentence or lib.nicest_status_name(status).decode())
+
+
+PIECE = 0.1  # seconds between two looks at callbacks and interrupts
+
+
+def aside(call: Callable[[], int], stop: Callable[[], Any], every: Callable[[], Any] = lambda: None) -> None:
+    """A call of the library in a thread of its own, while this one hears interrupts and calls `every` now and then.
+
+    Python hears nothing inside a call. What is raised meanwhile calls `stop`, and is raised when the call has returned.
+    """
+    errors: list[BaseException] = []
+    done = threading.Event()  # (an interrupted join takes a thread for ended: gh-90230)
+
+    def work():
+        try:
+            check(call())
+        except NicestError as error:
+            errors.append(error)
+        finally:
+            done.set()
+    threading.Thread(target=work).start()
+    while True:
+        try:
+            while not done.wait(PIECE):
+                if not errors:
+                    every()
+            break
+        except BaseException as error:  # raised below
+            errors.insert(0, error)
+            stop()
+    if errors:
+        raise errors[0]
+
+
+def watched(call: Callable[[Any], int], rows: int | None = None) -> None:
+    """A long call that takes a tick: Ctrl-C ends it. Few rows are not worth a thread."""
+    if rows is not None and rows < 1000 or threading.current_thread() is not threading.main_thread():
+        return check(call(header.nicest_tick()))
+    asked: list[bool] = []
+    tick = header.nicest_tick(lambda *_: len(asked))
+    return aside(lambda: call(tick), lambda: asked.append(True))
 
 
 def handle() -> ctypes.c_void_p:

@@ -13,11 +13,13 @@ from typing import Any, Mapping, Sequence
 import numpy as np
 
 from . import _header as header
-from ._library import ArgumentError, address, as_dict, check, encoded, handle, lib, names, text
+from ._library import ArgumentError, address, as_dict, check, encoded, handle, lib, names, text, watched
 from .data import Data, as_data, as_rows
 from .frames import columns_of_model, filled, is_frame, like, reasons_like, shown, table
 
 __all__ = ["Detection", "Model", "Verification", "Imputation", "Reason", "baseline_names", "detect", "score_names"]
+
+PART = 1 << 14  # rows of one call of the library, where it knows no tick
 
 
 @dataclasses.dataclass(frozen=True)
@@ -343,14 +345,15 @@ class Model:
         found = as_rows(rows)
         return found if found.shape[1] == self.columns else self._data(found).numpy()
 
-    def _run(self, function, rows: int, *arguments: Any) -> None:
-        waiting, workspace = self._workspaces.take(rows)
+    def _run(self, function, rows: np.ndarray, *results: np.ndarray) -> None:
+        """Rows to results, a part at a time: Ctrl-C is heard in between."""
+        waiting, workspace = self._workspaces.take(len(rows))
         try:
-            status = function(workspace, *arguments)
+            for first in range(0, len(rows), PART):
+                part = slice(first, first + PART)
+                check(function(workspace, address(rows[part]), len(rows[part]), *(address(r[part]) for r in results)))
         finally:
             waiting.append(workspace)
-        if status:
-            check(status)
 
     def score(self, rows: Any, *, seed: int = 1) -> Any:
         """Log-likelihood of stored rows.
@@ -368,7 +371,7 @@ class Model:
             In nats.
         """
         if type(rows) is np.ndarray and rows.dtype == np.float64 and rows.flags.c_contiguous and \
-                rows.shape[1:] == (self._columns,):  # the short way
+                rows.shape[1:] == (self._columns,) and len(rows) <= PART:  # the short way
             n = len(rows)
             out = np.empty(n)
             waiting, workspace = self._workspaces.take(n)
@@ -379,14 +382,15 @@ class Model:
             return out
         data = self._data(rows)
         out = np.empty(len(data))
-        check(lib.nicest_score_data(self._handle, data._handle, seed, self._threads, address(out)))
+        watched(lambda tick: lib.nicest_score_data(self._handle, data._handle, seed, self._threads, tick, None,
+                                                   address(out)), len(data))
         return like(rows, out)
 
     def log_prob(self, rows: Any) -> np.ndarray:
         """Log-likelihood of continuous rows, of shape (n,), in nats."""
         values = self._rows(rows)
         out = np.empty(len(values))
-        self._run(lib.nicest_log_prob, len(values), address(values), len(values), address(out))
+        self._run(lib.nicest_log_prob, values, out)
         return like(rows, out)
 
     def gradient(self, rows: Any) -> tuple[np.ndarray, np.ndarray]:
@@ -400,24 +404,21 @@ class Model:
         """
         values = self._rows(rows)
         out, slope = np.empty(len(values)), np.empty(values.shape)
-        self._run(lib.nicest_log_prob_gradient, len(values), address(values), len(values), address(out),
-                  address(slope))
+        self._run(lib.nicest_log_prob_gradient, values, out, slope)
         return out, slope
 
     def forward(self, rows: Any) -> tuple[np.ndarray, np.ndarray]:
         """Continuous rows to latent [n, d], and log |det dh/dx| [n]."""
         values = self._rows(rows)
         latent, logdet = np.empty(values.shape), np.empty(len(values))
-        self._run(lib.nicest_forward, len(values), address(values), len(values), address(latent),
-                  address(logdet))
+        self._run(lib.nicest_forward, values, latent, logdet)
         return latent, logdet
 
     def inverse(self, latent: Any) -> tuple[np.ndarray, np.ndarray]:
         """Latent to continuous rows [n, d], and log |det dx/dh| [n]."""
         values = self._rows(latent)
         rows, logdet = np.empty(values.shape), np.empty(len(values))
-        self._run(lib.nicest_inverse, len(values), address(values), len(values), address(rows),
-                  address(logdet))
+        self._run(lib.nicest_inverse, values, rows, logdet)
         return rows, logdet
 
     def encode(self, rows: Any, *, seed: int = 1) -> np.ndarray:
@@ -460,7 +461,14 @@ class Model:
         if known is not None and len(known) != n:
             raise ArgumentError(f"{n} samples of {len(known)} given rows")
         out = np.empty((n, self.columns))
-        self._run(lib.nicest_sample_given, n, address(known), n, seed, first, temperature, address(out))
+        waiting, workspace = self._workspaces.take(n)
+        try:
+            for i in range(0, n, PART):
+                some, part = None if known is None else known[i:i + PART], out[i:i + PART]
+                check(lib.nicest_sample_given(workspace, address(some), len(part), seed, first + i, temperature,
+                                              address(part)))
+        finally:
+            waiting.append(workspace)
         return out
 
     @property
@@ -535,8 +543,12 @@ class Model:
         if operator.index(draws) < 1:
             raise ArgumentError(f"draws: expected 1 or more, got {draws}")
         out, spread = np.empty((draws, n, d)), np.empty((n, d))
-        check(lib.nicest_inpaint(self._handle, address(values), n, address(cells), ctypes.byref(options),
-                                 address(out), address(spread), ctypes.byref(result)))
+
+        def fill(tick):
+            options.tick = tick
+            return lib.nicest_inpaint(self._handle, address(values), n, address(cells), ctypes.byref(options),
+                                      address(out), address(spread), ctypes.byref(result))
+        watched(fill)
         if is_frame(rows):
             out = [filled(rows, one, columns_of_model(self._handle), self._places(rows), cells > 0)
                    for one in out]
@@ -559,7 +571,8 @@ class Model:
             What to measure on; the model's own samples by default.
         """
         data, found = None if rows is None else self._data(rows), header.nicest_verification()
-        check(lib.nicest_verify(self._handle, data and data._handle, seed, self._threads, ctypes.byref(found)))
+        watched(lambda tick: lib.nicest_verify(self._handle, data and data._handle, seed, self._threads, tick, None,
+                                               ctypes.byref(found)))
         fields = as_dict(found)
         return Verification(bool(fields.pop("ok")), **{k: fields[k] for k in
                             Verification.__dataclass_fields__ if k in fields})
@@ -607,8 +620,8 @@ class Model:
         """
         data, score = self._data(rows), score or self.default_score
         out = np.empty(len(data))
-        check(lib.nicest_outlier_scores(self._handle, data._handle, score.encode(), group, seed,
-                                        self._threads, address(out)))
+        watched(lambda tick: lib.nicest_outlier_scores(self._handle, data._handle, score.encode(), group, seed,
+                                                       self._threads, tick, None, address(out)), len(data))
         return like(rows, out, name=score)
 
     def baseline_scores(self, rows: Any, baseline: str, *, group: int = 1) -> Any:
@@ -659,8 +672,8 @@ class Model:
         if most < 1:
             raise ArgumentError(f"reasons of a row: expected 1 or more, got {most}")
         found, counts = (header.nicest_reason * (n * most))(), (ctypes.c_size_t * n)()
-        check(lib.nicest_explain(self._handle, address(values), n, most, enough, seed, self._threads,
-                                 header.nicest_tick(), None, found, counts))
+        watched(lambda tick: lib.nicest_explain(self._handle, address(values), n, most, enough, seed, self._threads,
+                                                tick, None, found, counts))
 
         def reason(r: header.nicest_reason) -> Reason:
             column = columns[r.column]
@@ -685,7 +698,8 @@ class Model:
             Fits the statistics of the scores on these rows too.
         """
         data, other = self._data(held_out), None if train is None else self._data(train)
-        check(lib.nicest_calibrate(self._handle, other and other._handle, data._handle, seed, self._threads))
+        watched(lambda tick: lib.nicest_calibrate(self._handle, other and other._handle, data._handle, seed,
+                                                  self._threads, tick, None))
 
 
 def _restore(data: bytes, threads: int) -> Model:

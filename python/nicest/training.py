@@ -8,7 +8,6 @@ import json
 import logging
 import operator
 import os
-import threading
 import time
 import warnings
 from types import MappingProxyType
@@ -17,14 +16,13 @@ from typing import Any, Callable, Mapping
 import numpy as np
 
 from . import _header as header
-from ._library import ArgumentError, NicestError, NicestWarning, as_dict, check, handle, lib
+from ._library import PIECE, ArgumentError, NicestWarning, as_dict, aside, check, handle, lib
 from .data import as_data
 from .model import Model
 
 __all__ = ["Progress", "Trainer", "train", "train_options"]
 
 _log = logging.getLogger("nicest")
-PIECE = 0.1  # seconds between two looks at callbacks and interrupts
 
 
 @dataclasses.dataclass(frozen=True)
@@ -160,30 +158,17 @@ class Trainer:
         An interrupt, or an error of the callback, is raised when the call has returned; with `stop` it asks
         for the end of the run.
         """
-        errors: list[BaseException] = []
-        done, listener = threading.Event(), self._listener  # (an interrupted join takes a thread for ended: gh-90230)
-
-        def work():
-            try:
-                check(function(*arguments))
-            except NicestError as error:
-                errors.append(error)
-            finally:
-                done.set()
+        listener = self._listener
         listener.now = None
-        threading.Thread(target=work).start()
-        while True:
-            try:
-                while not done.wait(PIECE):
-                    if tells and listener.now is not None and not errors:
-                        now, listener.now = listener.now, None
-                        self._ask(now)
-                break
-            except BaseException as error:  # raised below
-                errors.insert(0, error)
-                listener.stop = listener.stop or int(stop)
-        if errors:
-            raise errors[0]
+
+        def hear():
+            if tells and listener.now is not None:
+                now, listener.now = listener.now, None
+                self._ask(now)
+
+        def end():
+            listener.stop = listener.stop or int(stop)
+        aside(lambda: function(*arguments), end, hear)
 
     def _ask(self, now: Progress) -> None:
         if self._callback is not None and self._callback(now) not in (None, False, 0):

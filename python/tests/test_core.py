@@ -28,7 +28,8 @@ def test_every_call_has_the_arguments_of_the_header():
         for call in (n for n in ast.walk(tree) if isinstance(n, ast.Call)):
             name, given = getattr(call.func, "attr", ""), len(call.args)
             if name in ("_run", "_call") and isinstance(call.args[0], ast.Attribute):
-                name, given = call.args[0].attr, len(call.args) - 1  # (without the rows, with the workspace)
+                # _run adds the workspace and the number of rows
+                name, given = call.args[0].attr, len(call.args) - 1 + 2 * (name == "_run")
             if name in _header.FUNCTIONS and not any(isinstance(a, ast.Starred) for a in call.args):
                 assert given == len(_header.FUNCTIONS[name][1]), f"{path}: {name} has {given} arguments"
                 seen += 1
@@ -425,3 +426,22 @@ def test_importing_is_quick():
     found = [subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
              .stdout.split(maxsplit=1) for _ in range(4)]
     assert min(float(f[0]) for f in found) < 0.6 and found[0][1].strip() == "set()"
+
+
+@pytest.mark.parametrize("work", ["score", "outlier_scores", "p_values", "sample", "log_prob", "explain"])
+def test_ctrl_c_ends_long_calls(model, moons, work):
+    rows = np.broadcast_to(moons[:1], (20_000_000, 2))  # far longer than it takes to stop them, and no memory
+    call = dict(sample=lambda: model.sample(20_000_000), log_prob=lambda: model.log_prob(np.tile(moons[:1], (4_000_000, 1))),
+                explain=lambda: model.explain(np.tile(moons[:1], (200_000, 1))))
+
+    def interrupt(*_):
+        raise KeyboardInterrupt
+    before = signal.signal(signal.SIGALRM, interrupt)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.3)
+        with pytest.raises(KeyboardInterrupt):
+            call.get(work, lambda: getattr(model, work)(rows))()
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    assert np.isfinite(model.score(moons)).all()

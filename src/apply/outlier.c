@@ -194,13 +194,35 @@ static nicest_status row_scores(const nicest_model *model, const nicest_data *da
         TRY(statistics_measure(model, data, seed, threads, NULL, made));
         return scores_from(model, which, made, n, threads, scores);
     }
-    TRY(nicest_score_data(model, data, seed, threads, scores));
+    TRY(nicest_score_data(model, data, seed, threads, NULL, NULL, scores));
     if (which == VIEWS)
         return views_score(model, data, threads, scores);
     if (which == COMPLEXITY)
         TRY(statistics_lengths(model, data, threads, made));
     for (size_t i = 0; which == COMPLEXITY && i < n; i++)
         scores[i] = isfinite(scores[i]) ? complexity_of(model, scores[i], made[i]) : scores[i];
+    return NICEST_OK;
+}
+
+/* The same part by part, which bounds the memory of statistics and gives a tick its turn. */
+static nicest_status scores_of_parts(const nicest_model *model, const nicest_data *data,
+                                     score which, uint64_t seed, int threads, nicest_tick tick,
+                                     void *context, double *scores)
+{
+    enum { PART = 1 << 13 };
+    size_t n = nicest_data_rows(data), first = 0, count;
+    OWNED_NEW(size_t *, index, PART);
+    do { /* once where there are no rows: the model may lack the score */
+        OWNED_BY(data_drop) nicest_data *part = NULL;
+        count = n - first < PART ? n - first : PART;
+        for (size_t i = 0; i < count; i++)
+            index[i] = first + i;
+        TRY(nicest_data_select(&part, data, index, count));
+        TRY(row_scores(model, part, which, seed, threads, scores + first));
+        if (tick && tick(context, (double)(first + count), (double)n))
+            return fail(NICEST_E_INTERRUPTED, "interrupted after %zu rows", first + count);
+        first += count;
+    } while (first < n);
     return NICEST_OK;
 }
 
@@ -226,7 +248,7 @@ static nicest_status average_groups(size_t group, double *scores, size_t n)
 
 nicest_status nicest_outlier_scores(const nicest_model *model, const nicest_data *data,
                                     const char *name, size_t group, uint64_t seed, int threads,
-                                    double *scores)
+                                    nicest_tick tick, void *context, double *scores)
 {
     score which;
     size_t named_group;
@@ -238,7 +260,7 @@ nicest_status nicest_outlier_scores(const nicest_model *model, const nicest_data
     size_t n = nicest_data_rows(data);
     OWNED_NEW(double *, made, n);
     threads = threads < 1 ? parallel_available() : threads;
-    TRY(row_scores(model, data, which, seed, threads, made));
+    TRY(scores_of_parts(model, data, which, seed, threads, tick, context, made));
     double usual = 0;
     if (which == TYPICALITY)
         TRY(usual_logp(model, &usual));
@@ -531,9 +553,10 @@ static nicest_status gather_scores(pool *p, const nicest_model *model, const nic
 }
 
 nicest_status nicest_calibrate(nicest_model *model, const nicest_data *train,
-                               const nicest_data *held_out, uint64_t seed, int threads)
+                               const nicest_data *held_out, uint64_t seed, int threads,
+                               nicest_tick tick, void *context)
 {
-    return outlier_calibrate(model, train, held_out, true, seed, threads, NULL, NULL);
+    return outlier_calibrate(model, train, held_out, true, seed, threads, tick, context);
 }
 
 nicest_status outlier_calibrate(nicest_model *model, const nicest_data *train,

@@ -290,7 +290,8 @@ static nicest_status each_data_row(pass *p, const nicest_data *data, flow_worksp
         parallel_for(p->threads, p->rows, body, p);
         if (p->ticker) {
             p->ticker->done += (double)p->rows;
-            p->ticker->tick(p->ticker->context, p->ticker->done, p->ticker->total);
+            if (p->ticker->tick(p->ticker->context, p->ticker->done, p->ticker->total))
+                return fail(NICEST_E_INTERRUPTED, "interrupted after %g rows", p->ticker->done);
         }
     }
     return NICEST_OK;

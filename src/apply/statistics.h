@@ -26,7 +26,7 @@ typedef struct statistics_layout {
 
 statistics_layout statistics_of(const nicest_model *model);
 
-/* How far a long work is: of `total` rows `done` are. What the tick answers is not looked at. */
+/* How far a long work is: of `total` rows `done` are. */
 typedef struct row_ticker {
     nicest_tick tick;
     void *context;

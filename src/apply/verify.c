@@ -31,6 +31,8 @@ typedef struct probe {
     const nicest_data *data; /* NULL: own samples */
     nicest_workspace *workspace;
     uint64_t seed;
+    nicest_tick tick;
+    void *context;
     size_t d, rows;         /* rows kept */
     double *x;              /* [rows, d] continuous */
     double *mean;           /* [d] of the continuous rows */
@@ -38,6 +40,13 @@ typedef struct probe {
     double *other, *latent; /* [rows, d] each */
     memory_group memory;
 } probe;
+
+/* Of the five stages so many are done. */
+static nicest_status tell_stage(const probe *p, double done)
+{
+    return p->tick && p->tick(p->context, done, 5) ? fail(NICEST_E_INTERRUPTED, "interrupted")
+                                                   : NICEST_OK;
+}
 
 static void probe_close(probe *p)
 {
@@ -461,8 +470,10 @@ static nicest_status measure_gap(const probe *p, int threads, nicest_verificatio
     TRY(margin_open(&w.m, f, threads));
     nicest_status status = open_gap(&w);
     v->marginal_gap = 0;
-    for (size_t k = 0; status == NICEST_OK && k < PATTERNS; k++)
+    for (size_t k = 0; status == NICEST_OK && k < PATTERNS; k++) {
         v->marginal_gap += pattern_gap(&w, k) / PATTERNS;
+        status = tell_stage(p, 4 + (double)k / PATTERNS);
+    }
     for (size_t j = 0; w.axis && j < p->d; j++)
         margin_axis_close(&w.axis[j]);
     margin_close(&w.m);
@@ -550,9 +561,13 @@ static nicest_status measure(probe *p, int threads, nicest_verification *v)
         if (is_value(p, i % p->d, p->x[i]))
             v->inverse_max = worse_error(v->inverse_max, fabs(p->x[i] - p->other[i]) / size);
     }
+    TRY(tell_stage(p, 1));
     TRY(measure_latent(p, &v->latent_max));
+    TRY(tell_stage(p, 2));
     TRY(measure_proof(p, threads, v));
+    TRY(tell_stage(p, 3));
     TRY(measure_integral(p, threads, v));
+    TRY(tell_stage(p, 4));
     TRY(measure_gap(p, threads, v));
     TRY(measure_spread(p, v));
     bool mass = isnan(v->integral) || fabs(v->integral - 1) <= INTEGRAL_BOUND;
@@ -562,7 +577,8 @@ static nicest_status measure(probe *p, int threads, nicest_verification *v)
 }
 
 nicest_status nicest_verify(const nicest_model *model, const nicest_data *data, uint64_t seed,
-                            int threads, nicest_verification *result)
+                            int threads, nicest_tick tick, void *context,
+                            nicest_verification *result)
 {
     nicest_verification found = {0};
     TRY(require(model && result, "verify: a model and room for the result"));
@@ -570,7 +586,12 @@ nicest_status nicest_verify(const nicest_model *model, const nicest_data *data, 
     if (data)
         TRY(nicest_model_fits(model, data));
     OWNED_BY(probe_close)
-    probe p = {.model = model, .data = data, .seed = seed, .d = nicest_model_columns(model)};
+    probe p = {.model = model,
+               .data = data,
+               .seed = seed,
+               .tick = tick,
+               .context = context,
+               .d = nicest_model_columns(model)};
     TRY(measure(&p, threads, &found));
     *result = found;
     return NICEST_OK;

@@ -367,7 +367,7 @@ nicest_status views_fit(nicest_model *model, const nicest_data *train, uint64_t 
     OWNED double *ranks = memory_new(n, VIEWS_COUNT * sizeof *ranks);
     TRY(check_memory(ranks));
     TRY(sight_open(&s, model, threads));
-    TRY(nicest_score_data(model, kept, seed, threads, ranks));
+    TRY(nicest_score_data(model, kept, seed, threads, NULL, NULL, ranks));
     TRY(look_at_all(&s, model, NULL, threads, ranks));
     TRY(keep_mixture(model, &s, model_array(model, ARRAY_ROWS, &count), seed, threads,
                      ranks + VIEW_MIXTURE * n)); /* which no row had yet: there was no mixture */

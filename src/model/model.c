@@ -175,6 +175,33 @@ size_t nicest_model_parameters(const nicest_model *model)
     return model ? model->flow->tensors.trainable : 0;
 }
 
+size_t nicest_model_tensors(const nicest_model *model)
+{
+    return model ? model->flow->tensors.count : 0;
+}
+
+nicest_status nicest_model_tensor(const nicest_model *model, size_t number, nicest_tensor *out)
+{
+    TRY(require(model && out, "a model and room for a tensor are needed"));
+    if (number >= model->flow->tensors.count)
+        return fail(NICEST_E_ARGUMENT, "tensor %zu: the model has %zu", number,
+                    model->flow->tensors.count);
+    const tensor *t = &model->flow->tensors.items[number];
+    size_t wide = t->rank > 1 ? t->shape[1] : 1;
+    *out = (nicest_tensor){t->name, *t->slot, t->rank, {t->shape[0], wide}};
+    return NICEST_OK;
+}
+
+nicest_status nicest_model_tensor_named(const nicest_model *model, const char *name,
+                                        nicest_tensor *out)
+{
+    TRY(require(model && name && out, "a model, a name and room for a tensor are needed"));
+    for (size_t i = 0; i < model->flow->tensors.count; i++)
+        if (!strcmp(model->flow->tensors.items[i].name, name))
+            return nicest_model_tensor(model, i, out);
+    return fail(NICEST_E_ARGUMENT, "the model has no tensor '%.80s'", name);
+}
+
 const char *nicest_model_spec(const nicest_model *model)
 {
     return model ? model->flow->spec.text : NULL;
