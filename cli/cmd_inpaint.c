@@ -108,6 +108,33 @@ static int on_tick(void *context, double done, double total)
     return progress_tick(&((filling *)context)->bar, done, total);
 }
 
+/* An infinity is impossible to the model, and says nothing of the other cells: these are filled as
+ * if it were missing, and it stays. */
+static size_t hide_infinities(filling *w)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < w->n * w->d; i++)
+        if (isinf(w->stored[i]) && !w->hidden[i]) {
+            w->stored[i] = NAN;
+            w->hidden[i] = 1;
+            count++;
+        }
+    return count;
+}
+
+static void restore_infinities(filling *w, size_t count)
+{
+    w->result.hidden -= count;
+    if (!count)
+        return;
+    say(&w->s->shared, "%zu infinite value%s: kept, and the rest filled as if %s missing", count,
+        count == 1 ? "" : "s", count == 1 ? "it were" : "they were");
+    OWNED_BLOCK double *was = read_rows(w->data);
+    for (size_t i = 0; i < w->n * w->d; i++)
+        for (size_t k = 0; isinf(was[i]) && isnan(w->stored[i]) && k < w->s->options.samples; k++)
+            w->filled[k * w->n * w->d + i] = was[i];
+}
+
 static void fill_rows(filling *w)
 {
     nicest_inpaint_options options = w->s->options;
@@ -115,6 +142,7 @@ static void fill_rows(filling *w)
     nicest_model_image(w->model, &height, &width, &channels);
     need(nicest_mask(w->s->mask, w->stored, w->n, w->d, height, width, channels, w->s->shared.seed,
                      w->hidden));
+    size_t infinite = hide_infinities(w);
     options.seed = w->s->shared.seed;
     options.threads = w->s->shared.threads;
     options.tick = on_tick;
@@ -127,6 +155,7 @@ static void fill_rows(filling *w)
     progress_end(&w->bar);
     polite_end();
     need(status);
+    restore_infinities(w, infinite);
     stop_if_interrupted();
 }
 

@@ -198,18 +198,19 @@ nicest_status columns_recognise(entry *e, const nicest_data *data, bool *ties, w
 
 /* ------------------------------------------------------------------ passes over all rows */
 
-/* Calls visit(context, continuous row) for every row, dequantised with `stream`. */
+/* Calls visit(context, continuous row, what it counts) for every row, dequantised with `stream`. */
 typedef struct row_pass {
     const entry *e;
     const nicest_data *data;
     random_stream stream;
-    void (*visit)(void *context, const double *row);
+    void (*visit)(void *context, const double *row, double weight);
     void *context;
 } row_pass;
 
 static nicest_status run_row_pass(const row_pass *p)
 {
     size_t d = p->e->columns;
+    const double *weights = nicest_data_weights(p->data);
     OWNED_BY(row_walk_close) row_walk w = {0};
     TRY(row_walk_begin(&w, p->data, CHUNK));
     OWNED_NEW(double *, row, d);
@@ -217,7 +218,7 @@ static nicest_status run_row_pass(const row_pass *p)
     while (row_walk_next(&w))
         for (size_t i = 0; i < w.count; i++) {
             entry_dequantise_row(p->e, w.rows + i * d, p->stream, w.first + i, u, row);
-            p->visit(p->context, row);
+            p->visit(p->context, row, weights ? weights[w.first + i] : 1);
         }
     return NICEST_OK;
 }
@@ -229,17 +230,18 @@ typedef struct moments {
     double *pivot, *sum, *square, *n;
 } moments;
 
-static void add_row(void *context, const double *row)
+static void add_row(void *context, const double *row, double weight)
 {
     moments *m = context;
     for (size_t j = 0; j < m->d; j++) {
         if (!entry_is_value(m->e, j, row[j]))
             continue;
-        if (m->n[j]++ == 0)
+        if (m->n[j] == 0)
             m->pivot[j] = row[j];
         double x = row[j] - m->pivot[j];
-        m->sum[j] += x;
-        m->square[j] += x * x;
+        m->n[j] += weight;
+        m->sum[j] += weight * x;
+        m->square[j] += weight * x * x;
     }
 }
 
@@ -283,10 +285,10 @@ nicest_status columns_measure(entry *e, const nicest_data *data, bool centred, d
 /* ------------------------------------------------------------------ the Gaussian to beat */
 
 typedef struct rival {
-    size_t d, n;
+    size_t d;
     double *mean, *scale, *row, *work, *zero; /* [d] each */
     double *factor;                           /* packed */
-    double sum, log_scale;
+    double n, sum, log_scale;                 /* n: weight of the rows */
 } rival;
 
 /* Standardised first, so that columns of very different scales do not spoil the factorisation;
@@ -301,22 +303,25 @@ static bool standardise_row(rival *g, const double *row)
     return true;
 }
 
-static void add_covariance(void *context, const double *row)
+static void add_covariance(void *context, const double *row, double weight)
 {
     rival *g = context;
     if (!standardise_row(g, row))
         return;
+    for (size_t j = 0; j < g->d; j++)
+        g->row[j] *= sqrt(weight);
     gaussian_add(g->row, g->d, g->factor);
-    g->n++;
+    g->n += weight;
 }
 
-static void add_log_density(void *context, const double *row)
+static void add_log_density(void *context, const double *row, double weight)
 {
     rival *g = context;
     if (!standardise_row(g, row))
         return;
-    g->sum += gaussian_log_density(g->row, g->zero, g->factor, g->d, g->work) - g->log_scale;
-    g->n++;
+    double logp = gaussian_log_density(g->row, g->zero, g->factor, g->d, g->work) - g->log_scale;
+    g->sum += weight * logp;
+    g->n += weight;
 }
 
 /* Rows times columns squared, and columns, whose cube a factor takes: beyond these the comparison
@@ -353,13 +358,13 @@ nicest_status columns_gaussian(const entry *e, const nicest_data *train, const n
     TRY(run_row_pass(&(row_pass){&copy, train, noise, add_covariance, &g}));
     /* A small ridge (1e-6 of the unit variance) keeps singular covariances usable. */
     for (size_t i = 0; i < gaussian_packed(d); i++)
-        g.factor[i] /= (double)g.n;
+        g.factor[i] /= g.n;
     for (size_t j = 0; j < d; j++)
         g.factor[gaussian_column(d, j)] += 1e-6;
     gaussian_factor(g.factor, d, 1e-6);
     g.n = 0;
     noise = (random_stream){seed, RANDOM_SCORE, 0};
     TRY(run_row_pass(&(row_pass){&copy, test, noise, add_log_density, &g}));
-    *mean_logp = g.sum / (double)g.n;
+    *mean_logp = g.sum / g.n;
     return NICEST_OK;
 }

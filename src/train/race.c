@@ -96,6 +96,21 @@ static void run_all(trainer *t, const nicest_data *data, double *logp, double *l
                                    .noise = {t->options.seed, RANDOM_SCORE, 0}});
 }
 
+/* What row i counts. */
+static double weight_at(const nicest_data *data, size_t i)
+{
+    const double *weights = nicest_data_weights(data);
+    return weights ? weights[i] : 1;
+}
+
+static double weight_of_all(const nicest_data *data)
+{
+    double sum = 0;
+    for (size_t i = 0; i < nicest_data_rows(data); i++)
+        sum += weight_at(data, i);
+    return sum;
+}
+
 /* ------------------------------------------------------------------ closed forms */
 
 typedef struct closed_form {
@@ -130,7 +145,7 @@ static nicest_status choose_parts(const trainer *t, const nicest_data *data, con
         double value = latent[i / d * wide + entry_value(&t->entry, i % d)];
         latent[i] = isfinite(value) ? value : NAN; /* else it is hidden */
     }
-    mixture_rows some = {.x = latent, .n = n, .d = d};
+    mixture_rows some = {.x = latent, .weight = nicest_data_weights(rows), .n = n, .d = d};
     mixture_options o = {.seed = t->options.seed, .threads = t->options.threads, .restarts = 1};
     double times = fmin(fmax(t->recipe.seconds / EM_SECONDS, 1), 8);
     double most = fmin(fmax(times * EM_WORK / work, 4), MOST_PARTS);
@@ -170,7 +185,7 @@ static nicest_status cross_validate(const trainer *t, closed_form *c, size_t cou
         for (size_t i = 0; rest && i < count; i++) {
             double logp;
             TRY(fit_closed(t, rest, out, &c[i], NULL, &logp));
-            c[i].logp += logp * (double)nicest_data_rows(out) / (double)n;
+            c[i].logp += logp * weight_of_all(out) / weight_of_all(all);
         }
     }
     return NICEST_OK;
@@ -218,6 +233,7 @@ static nicest_status refer(trainer *t, const closed_form *c, trainer *const *fit
 {
     nicest_data *rows = t->rows.held_out ? t->rows.held_out : t->rows.valid;
     size_t n = rows ? nicest_data_rows(rows) : 0;
+    double weight = rows ? weight_of_all(rows) : 0;
     OWNED_NEW(double *, logp, n);
     for (size_t i = 0; n && i < count; i++) {
         bool marginal = !strcmp(c[i].first_name, "marginal"), mixed = strstr(c[i].name, "mixture");
@@ -226,7 +242,7 @@ static nicest_status refer(trainer *t, const closed_form *c, trainer *const *fit
             continue;
         run_all(fitted[i], rows, logp, NULL);
         for (size_t r = 0; r < n; r++)
-            sum += logp[r] / (double)n;
+            sum += weight_at(rows, r) * logp[r] / weight;
         *figure = isfinite(sum) ? sum : NAN;
     }
     return NICEST_OK;
@@ -511,18 +527,22 @@ static nicest_status is_sound(const trainer *t, bool *sound)
 static nicest_status measure_gain(trainer *t, double *gain, double *error)
 {
     size_t n = nicest_data_rows(t->rows.valid);
-    double sum = 0, square = 0;
+    double sum = 0, square = 0, all = 0, squares = 0;
     OWNED_NEW(double *, logp, 2 * n);
     run_all(t, t->rows.valid, logp, NULL);
     run_all(t->closed, t->rows.valid, logp + n, NULL);
     for (size_t i = 0; i < n; i++) {
-        double difference = logp[i] - logp[n + i];
+        double weight = weight_at(t->rows.valid, i), difference = logp[i] - logp[n + i];
         difference = isnan(difference) ? 0 : difference; /* both are impossible */
-        sum += difference;
-        square += difference * difference;
+        sum += weight * difference;
+        square += weight * difference * difference;
+        all += weight;
+        squares += weight * weight;
     }
-    *gain = sum / (double)n;
-    *error = n > 1 ? sqrt(fmax(square / (double)n - *gain * *gain, 0) / (double)(n - 1)) : INFINITY;
+    double worth =
+        all * all / squares; /* rows that the weights are worth: n where they are alike */
+    *gain = sum / all;
+    *error = worth > 1 ? sqrt(fmax(square / all - *gain * *gain, 0) / (worth - 1)) : INFINITY;
     return NICEST_OK;
 }
 
