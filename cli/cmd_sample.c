@@ -167,7 +167,7 @@ static void write_samples(const sample_settings *s, const nicest_model *model,
 }
 
 /* Sample number i is the same however many are drawn, and in chunks. */
-static double write_stream(const sample_settings *s, const nicest_model *model)
+static double write_table(const sample_settings *s, const nicest_model *model)
 {
     size_t d = nicest_model_columns(model), chunk = chunk_rows(d);
     OWNED_BLOCK const char **names = block_new(d, sizeof *names);
@@ -177,7 +177,7 @@ static double write_stream(const sample_settings *s, const nicest_model *model)
     need(nicest_workspace_new(&workspace, model, 0, s->shared.threads));
     for (size_t j = 0; j < d; j++)
         names[j] = nicest_model_column_name(model, j);
-    table out = table_open(s->shared.output, names, d);
+    table out = table_of_model(s->shared.output, names, model);
     for (size_t first = 0; first < s->rows; first += chunk) {
         size_t count = s->rows - first < chunk ? s->rows - first : chunk;
         double started = clock_seconds();
@@ -190,21 +190,15 @@ static double write_stream(const sample_settings *s, const nicest_model *model)
     return seconds;
 }
 
-static double write_sample_file(const sample_settings *s, const nicest_model *model)
+static double write_picture(const sample_settings *s, const nicest_model *model)
 {
     double started = clock_seconds();
-    size_t d = nicest_model_columns(model);
-    OWNED_BLOCK double *rows = block_new(s->rows * d, sizeof *rows);
+    OWNED_BLOCK double *rows = block_new(s->rows * nicest_model_columns(model), sizeof *rows);
     OWNED_WORKSPACE nicest_workspace *workspace = NULL;
     need(nicest_workspace_new(&workspace, model, 0, s->shared.threads));
     write_samples(s, model, workspace, 0, s->rows, rows);
     double seconds = clock_seconds() - started;
-    if (s->shared.output && is_picture(s->shared.output)) {
-        draw_samples(s, model, rows, s->shared.output);
-    } else {
-        OWNED_DATA nicest_data *data = model_data(model, rows, s->rows);
-        save_data(data, s->shared.output ? s->shared.output : "-");
-    }
+    draw_samples(s, model, rows, s->shared.output);
     return seconds;
 }
 
@@ -223,14 +217,9 @@ static int sample_run(void *settings)
                "sample: a picture needs a model of pictures or of 1 or 2 columns; this "
                "one has %zu columns",
                nicest_model_columns(model));
-    bool stream = !path || !strcmp(path, "-") || has_extension(path, ".json");
-    for (size_t j = 0; j < nicest_model_columns(model);
-         j++) /* words and times need what knows them */
-        stream = stream && ((path && has_extension(path, ".json")) ||
-                            nicest_model_column_kind(model, j) == NICEST_NUMBER);
     read_known(s, model);
     s->rows = s->rows ? s->rows : s->known_rows > 1 ? s->known_rows : 100;
-    double seconds = stream ? write_stream(s, model) : write_sample_file(s, model);
+    double seconds = picture ? write_picture(s, model) : write_table(s, model);
     if (path)
         say(&s->shared, "%s: %zu rows in %.2f s", path, s->rows, seconds);
     print_json(&s->shared, json_pack("{s:I, s:f, s:I, s:f}", "rows", (json_int_t)s->rows, "seconds",

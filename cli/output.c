@@ -399,7 +399,8 @@ static void saved(nicest_status status)
 static nicest_data *batch_data(const table *t, size_t first, size_t count)
 {
     nicest_data *data, *both;
-    need(nicest_data_new(&data, t->values, count, t->columns, t->names));
+    need(t->model ? nicest_data_of_model(&data, t->model, t->values, count)
+                  : nicest_data_new(&data, t->values, count, t->columns, t->names));
     if (t->words)
         data = words_beside(data, t->words_name, t->words + first);
     if (!t->kept)
@@ -421,8 +422,9 @@ static void abandon_open_file(void)
     nicest_writer_abandon(open_file);
 }
 
-table table_beside(const char *path, const char *const *names, size_t columns, nicest_data *kept,
-                   const char *words_name, const char *const *words)
+static table begin_table(const char *path, const char *const *names, size_t columns,
+                         nicest_data *kept, const char *words_name, const char *const *words,
+                         const nicest_model *model)
 {
     bool json = path && has_extension(path, ".json"), screen = !path || !strcmp(path, "-");
     if (kept && json)
@@ -434,9 +436,12 @@ table table_beside(const char *path, const char *const *names, size_t columns, n
                .columns = columns,
                .kept = kept,
                .words_name = words_name,
-               .words = words};
-    bool terminal = screen && isatty(STDOUT_FILENO);
-    if (screen && !kept && (terminal || !words)) { /* row by row, as they come */
+               .words = words,
+               .model = model};
+    bool terminal = screen && isatty(STDOUT_FILENO), numbers = true;
+    for (size_t j = 0; model && j < columns; j++) /* words and times need what knows them */
+        numbers = numbers && nicest_model_column_kind(model, j) == NICEST_NUMBER;
+    if (screen && !kept && numbers && (terminal || !words)) { /* row by row, as they come */
         t.path = NULL;
         t.aligned = terminal;
         print_names(&t);
@@ -462,7 +467,18 @@ table table_beside(const char *path, const char *const *names, size_t columns, n
 
 table table_open(const char *path, const char *const *names, size_t columns)
 {
-    return table_beside(path, names, columns, NULL, NULL, NULL);
+    return begin_table(path, names, columns, NULL, NULL, NULL, NULL);
+}
+
+table table_of_model(const char *path, const char *const *names, const nicest_model *model)
+{
+    return begin_table(path, names, nicest_model_columns(model), NULL, NULL, NULL, model);
+}
+
+table table_beside(const char *path, const char *const *names, size_t columns, nicest_data *kept,
+                   const char *words_name, const char *const *words)
+{
+    return begin_table(path, names, columns, kept, words_name, words, NULL);
 }
 
 static void write_batch(table *t)

@@ -65,14 +65,15 @@ typedef struct table {
     const char *path;         /* NULL: standard output */
     const char *const *names; /* [columns] */
     size_t columns, rows, written, waiting;
-    double *values;           /* [waiting, columns], of the next batch */
-    nicest_writer *writer;    /* of a file, or NULL, */
-    nicest_data *like;        /* and its columns */
-    json_t *lists;            /* of a .json file: a list a column */
-    bool aligned;             /* on a terminal */
-    nicest_data *kept;        /* columns that stand in front of the rows, or NULL; owned */
-    const char *words_name;   /* of a last column of words, or NULL: */
-    const char *const *words; /* [rows], "" where there is none */
+    double *values;            /* [waiting, columns], of the next batch */
+    nicest_writer *writer;     /* of a file, or NULL, */
+    nicest_data *like;         /* and its columns */
+    json_t *lists;             /* of a .json file: a list a column */
+    bool aligned;              /* on a terminal */
+    nicest_data *kept;         /* columns that stand in front of the rows, or NULL; owned */
+    const nicest_model *model; /* whose rows they are, with words, dates and type, or NULL */
+    const char *words_name;    /* of a last column of words, or NULL: */
+    const char *const *words;  /* [rows], "" where there is none */
 } table;
 
 /* Refuses a path whose format is none of .csv .tsv (.gz) .npy .npz .json, with 2. */
@@ -80,6 +81,8 @@ void table_check_path(const char *path);
 /* The same where a picture may stand instead (.png .svg .pdf): `picture` says whether. */
 void check_output_path(const char *path, bool picture);
 table table_open(const char *path, const char *const *names, size_t columns);
+/* Of rows as the model stores them: a file has its words, dates and type. */
+table table_of_model(const char *path, const char *const *names, const nicest_model *model);
 /* The same, with columns of `kept` in front, one row of theirs to each (NULL: none; becomes the
  * table's), and a column of words behind (words[rows] NULL: none), which .npy and .npz leave out. A
  * file is written in batches and appears when the table is closed; Ctrl-C waits until then. */

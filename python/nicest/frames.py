@@ -165,7 +165,7 @@ def _decoded(column: Column, values: np.ndarray) -> np.ndarray:
     if column.kind == header.NICEST_TIME and column.format and column.format.startswith("Y"):
         seconds = np.where(missing, 0, values) * (86400 if "h" not in column.format else 1)
         step = np.rint(seconds * 1e6) if "h" in column.format else np.rint(seconds / 86400) * 86400e6
-        return np.where(missing, np.datetime64("NaT"), step.astype(np.int64).astype("M8[us]"))
+        return np.where(missing, np.datetime64("NaT", "us"), step.astype(np.int64).astype("M8[us]"))
     return values
 
 
