@@ -95,8 +95,8 @@ NICEST_API nicest_column_kind nicest_data_column_kind(const nicest_data *data, s
 /* The words of a category [*count], owned by data; else NULL and 0. count may be NULL. */
 NICEST_API const char *const *nicest_data_column_words(const nicest_data *data, size_t column,
                                                        size_t *count);
-/* How a time is written, "YYYY-MM-DD", "hh:mm", "YYYY-MM-DDThh:mm:ss.fffZ"; else NULL; owned by
- * data. */
+/* How a time is written, "YYYY-MM-DD", "hh:mm", "YYYY-MM-DDThh:mm:ss.fffZ"; the sign of numbers
+ * that all have one ("%", "$", ...); else NULL; owned by data. */
 NICEST_API const char *nicest_data_column_format(const nicest_data *data, size_t column);
 /* The most decimals that a number of the column has in its text; -1: not known. */
 NICEST_API int nicest_data_column_decimals(const nicest_data *data, size_t column);

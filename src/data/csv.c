@@ -696,6 +696,8 @@ nicest_status csv_expect(csv_stream *s, const size_t *columns, const column_kind
             TRY(word_list_add(&c->words, k->words[i], strlen(k->words[i]), &number));
         if (k->kind == NICEST_CATEGORY)
             c->content = HOLDS_WORDS;
+        else if (k->kind == NICEST_NUMBER)
+            c->sign = k->format;
         else if (k->kind == NICEST_TIME && moment_format_read(k->format, &c->format))
             c->content = HOLDS_TIMES;
         e.fields[j] = s->chosen.columns[columns[j]];

@@ -6,21 +6,24 @@
 #include "base/number.h"
 #include "base/status.h"
 #include "base/values.h"
+#include "data/field.h"
 #include "data/moment.h"
 #include "data/source.h"
 
 enum { GROUP = 32, CHUNK = 256, FEW_ROWS = 20 };
 
-/* In the order of the rows: does every value exceed the one before it, and by one step? */
-static void look_at_order(const double *values, size_t n, bool *rises, bool *steady, bool *whole)
+/* In the order of the rows: does every value exceed the one before it, or none, and by one step? */
+static void look_at_order(const double *values, size_t n, bool *rises, bool *falls, bool *steady,
+                          bool *whole)
 {
-    *rises = *steady = *whole = n > 1;
+    *rises = *falls = *steady = *whole = n > 1;
     for (size_t i = 0; i < n; i++) {
         *whole = *whole && values[i] == floor(values[i]);
         if (i == 0)
             continue;
         double step = values[i] - values[i - 1], first = values[1] - values[0];
         *rises = *rises && step > 0;
+        *falls = *falls && step < 0;
         *steady = *steady && fabs(step - first) <= 1e-9 * fabs(values[i]) + 1e-12;
     }
 }
@@ -29,10 +32,10 @@ static void look_at_order(const double *values, size_t n, bool *rises, bool *ste
 static void describe_values(nicest_column_facts *f, const column_kind *kind, double *values,
                             size_t n)
 {
-    bool rises, steady, whole;
+    bool rises, falls, steady, whole;
     double sum = 0, square = 0;
     size_t run = 0, longest = 0, shortest = n + 1;
-    look_at_order(values, n, &rises, &steady, &whole);
+    look_at_order(values, n, &rises, &falls, &steady, &whole);
     for (size_t i = 0; i < n; i++)
         sum += values[i];
     f->mean = n > 0 ? sum / (double)n : NAN;
@@ -67,12 +70,12 @@ static void describe_values(nicest_column_facts *f, const column_kind *kind, dou
         f->median = f->mean = f->deviation = NAN;
         f->what = text ? "text" : f->levels == 1 ? "constant" : "words";
         f->advice = text ? "it has nearly as many words as rows" : NULL;
-    } else if (counts || (n >= FEW_ROWS && rises && steady)) {
+    } else if (counts || (n >= FEW_ROWS && (rises || falls) && steady)) {
         f->what = "count";
         f->advice = "it only counts";
-    } else if (n >= FEW_ROWS && rises && (whole || kind->kind == NICEST_TIME)) {
+    } else if (n >= FEW_ROWS && (rises || falls) && (whole || kind->kind == NICEST_TIME)) {
         f->what = kind->kind == NICEST_TIME ? "time" : "whole numbers";
-        f->advice = "it only rises, as a clock does";
+        f->advice = rises ? "it only rises, as a clock does" : "it only falls, newest first";
     } else {
         f->what = kind->kind == NICEST_TIME ? "time"
                   : f->levels == 1          ? "constant"
@@ -110,7 +113,7 @@ nicest_status nicest_data_facts(const nicest_data *data, nicest_column_facts *fa
 void nicest_data_value_text(const nicest_data *data, size_t column, double value, char *text,
                             size_t size)
 {
-    char made[NUMBER_SIZE + MOMENT_SIZE];
+    char made[NUMBER_SIZE + MOMENT_SIZE + FIELD_SIGN];
     const char *shown = made;
     moment_format format;
     if (text == NULL || size == 0)
@@ -121,6 +124,8 @@ void nicest_data_value_text(const nicest_data *data, size_t column, double value
     number_write(value, made);
     if (words != NULL && value >= 0 && value < (double)count)
         shown = words[(size_t)value];
+    else if (pattern != NULL && nicest_data_column_kind(data, column) == NICEST_NUMBER)
+        field_write_signed(value, pattern, made);
     else if (pattern != NULL && moment_format_read(pattern, &format))
         moment_write(value, &format, made);
     snprintf(text, size, "%s", shown);

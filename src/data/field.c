@@ -2,6 +2,8 @@
 #include "data/field.h"
 
 #include <assert.h>
+#include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/memory.h"
@@ -151,6 +153,40 @@ bool field_is_number(const dialect *d, const char *text, size_t size, double *va
                              : number_read_places(text, size, value, places);
 }
 
+static const char *const CURRENCIES[] = {"$", "\xe2\x82\xac", "\xc2\xa3", "\xc2\xa5"};
+
+bool field_is_signed(const char *text, size_t size, char sign[FIELD_SIGN], double *value,
+                     int *places)
+{
+    if (size > 1 && text[size - 1] == '%') {
+        bool apart = text[size - 2] == ' ';
+        strcpy(sign, apart ? " %" : "%");
+        return number_read_places(text, size - 1 - apart, value, places);
+    }
+    size_t minus = size > 0 && text[0] == '-';
+    for (size_t i = 0; i < sizeof CURRENCIES / sizeof *CURRENCIES; i++) {
+        size_t length = strlen(CURRENCIES[i]), at = minus + length;
+        if (size <= at || memcmp(text + minus, CURRENCIES[i], length) != 0)
+            continue;
+        strcpy(sign, CURRENCIES[i]);
+        bool good =
+            (!minus || text[at] != '-') && number_read_places(text + at, size - at, value, places);
+        *value = good && minus ? -*value : *value;
+        return good;
+    }
+    return false;
+}
+
+size_t field_write_signed(double value, const char *sign, char text[NUMBER_SIZE + FIELD_SIGN])
+{
+    char number[NUMBER_SIZE];
+    number[number_write(value, number)] = '\0';
+    bool minus = *number == '-', behind = sign[strlen(sign) - 1] == '%';
+    const char *before = behind || isnan(value) ? "" : sign;
+    return (size_t)snprintf(text, NUMBER_SIZE + FIELD_SIGN, "%s%s%s%s", minus ? "-" : "", before,
+                            number + minus, behind && !isnan(value) ? sign : "");
+}
+
 bool field_has_comma(const dialect *d, const char *text, size_t size)
 {
     double value;
@@ -169,7 +205,9 @@ field_kind field_kind_of(const dialect *d, const char *text, size_t size, double
     if (field_has_comma(d, text, size))
         return read_with_comma(text, size, value, places) ? FIELD_NUMBER : FIELD_TEXT;
     moment_format format;
-    if (moment_read(text, size, value, &format)) {
+    char sign[FIELD_SIGN];
+    if (moment_read(text, size, value, &format) ||
+        field_is_signed(text, size, sign, value, places)) {
         *places = 1;
         return FIELD_NUMBER;
     }

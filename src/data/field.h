@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "base/number.h"
 #include "nicest.h"
 
 /* How a text is written. */
@@ -43,6 +44,13 @@ nicest_status field_take(const dialect *d, field_room *room, const char **p, con
 bool field_is_missing(const dialect *d, const char *text, size_t size);
 /* The whole field as a number; *places are its decimals. */
 bool field_is_number(const dialect *d, const char *text, size_t size, double *value, int *places);
+/* A number with a percent sign behind it, or a sign of currency ($, EUR's, pound's, yen's) before
+ * it: "12.5%", "-$3". sign: "%", " %" or the currency's. */
+enum { FIELD_SIGN = 4 };
+bool field_is_signed(const char *text, size_t size, char sign[FIELD_SIGN], double *value,
+                     int *places);
+/* The same back; returns its length. */
+size_t field_write_signed(double value, const char *sign, char text[NUMBER_SIZE + FIELD_SIGN]);
 /* A number only where the decimal sign is a comma: "-0,388". */
 bool field_has_comma(const dialect *d, const char *text, size_t size);
 

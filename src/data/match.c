@@ -197,6 +197,8 @@ static nicest_status find_places(const wanted *w, const nicest_data *data, size_
 
 static bool same_kind(const column_kind *a, const column_kind *b)
 {
+    if (a->kind == NICEST_NUMBER && b->kind == NICEST_NUMBER)
+        return true;
     if (a->kind != b->kind || a->word_count != b->word_count ||
         (a->format && strcmp(a->format, b->format) != 0))
         return false;

@@ -130,18 +130,22 @@ static nicest_status put_values_as_text(byte_buffer *out, const nicest_data *dat
     const char *hole = d == 1 && nicest_data_labels(data) == NULL ? "nan" : "";
     for (size_t j = 0; j < d; j++) {
         moment_format format;
-        char text[MOMENT_SIZE];
+        char text[MOMENT_SIZE + NUMBER_SIZE + FIELD_SIGN];
+        const char *format_text = nicest_data_column_format(data, j);
+        bool number = nicest_data_column_kind(data, j) == NICEST_NUMBER;
         size_t count;
         const char *const *words = nicest_data_column_words(data, j, &count);
         if (j > 0)
             TRY(put(out, &separator, 1));
-        if (nicest_data_column_kind(data, j) == NICEST_NUMBER)
+        if (number && format_text && !isnan(row[j]))
+            TRY(put(out, text, field_write_signed(row[j], format_text, text)));
+        else if (number)
             TRY(put_numbers(out, row + j, 1, separator));
         else if (words != NULL && row[j] >= 0 && row[j] < (double)count)
             TRY(put_name(out, words[(size_t)row[j]], separator));
         else if (words != NULL || isnan(row[j]))
             TRY(put(out, hole, strlen(hole)));
-        else if (moment_format_read(nicest_data_column_format(data, j), &format))
+        else if (moment_format_read(format_text, &format))
             TRY(put(out, text, moment_write(row[j], &format, text)));
     }
     return NICEST_OK;
@@ -157,7 +161,8 @@ static nicest_status put_rows(byte_buffer *text, const nicest_data *data, file_w
     OWNED_BY(row_walk_close) row_walk pass = {0};
     TRY(row_walk_begin(&pass, data, 0));
     for (size_t j = 0; j < d; j++)
-        plain = plain && nicest_data_column_kind(data, j) == NICEST_NUMBER;
+        plain = plain && nicest_data_column_kind(data, j) == NICEST_NUMBER &&
+                !nicest_data_column_format(data, j);
     while (row_walk_next(&pass)) {
         for (size_t i = 0; i < pass.count; i++) {
             const double *row = pass.rows + i * d;

@@ -128,6 +128,12 @@ static nicest_status take_word(text_column *c, const char *text, size_t size, do
     return NICEST_OK;
 }
 
+/* "%" and " %" are one. */
+static bool same_sign(const char *a, const char *b)
+{
+    return a[strlen(a) - 1] == b[strlen(b) - 1];
+}
+
 nicest_status text_column_take(text_column *c, const dialect *d, const char *text, size_t size,
                                size_t line, double *value, bool *good)
 {
@@ -138,7 +144,10 @@ nicest_status text_column_take(text_column *c, const dialect *d, const char *tex
     *good = true;
     if (c->content == HOLDS_NOTHING && c->decimals >= 0) /* numbers that a quicker way has read */
         c->content = HOLDS_NUMBERS;
-    if (field_is_number(d, text, size, &number, &places)) {
+    char sign[FIELD_SIGN];
+    bool expected = c->sign && field_is_signed(text, size, sign, &number, &places) &&
+                    same_sign(sign, c->sign);
+    if (expected || field_is_number(d, text, size, &number, &places)) {
         char canonical[NUMBER_SIZE];
         size_t at;
         places = places < MOST_DECIMALS ? places : MOST_DECIMALS;
@@ -259,6 +268,31 @@ static nicest_status order_words(const text_column *c, double *values, size_t st
     return check_memory(kind->words);
 }
 
+/* Words that are all numbers with the same sign, "12.5%", become these. */
+static nicest_status settle_signed(const text_column *c, double *values, size_t stride, size_t rows,
+                                   column_kind *kind)
+{
+    char first[FIELD_SIGN] = "", sign[FIELD_SIGN];
+    size_t word;
+    OWNED_NEW(double *, number, c->words.count);
+    int most = 0;
+    for (size_t i = 0; i < c->words.count; i++) {
+        const char *text = word_list_text(&c->words, i);
+        int places = 0;
+        if (!field_is_signed(text, strlen(text), sign, &number[i], &places) ||
+            (i > 0 && !same_sign(sign, first)))
+            return NICEST_OK;
+        if (i == 0)
+            strcpy(first, sign);
+        most = places > most ? places : most;
+    }
+    for (size_t i = 0; i < rows; i++)
+        if (text_column_is_word(values[i * stride], &word))
+            values[i * stride] = number[word];
+    *kind = (column_kind){NICEST_NUMBER, most, memory_text(first), NULL, 0};
+    return check_memory(kind->format);
+}
+
 nicest_status text_column_settle(text_column *c, double *values, size_t stride, size_t rows,
                                  const char *place, const char *name, column_kind *kind)
 {
@@ -267,6 +301,11 @@ nicest_status text_column_settle(text_column *c, double *values, size_t stride, 
     bool words = c->label && c->texts > 0;
     for (size_t i = 0, number; i < rows && !words && c->words.count > 0 && !c->label; i++)
         words = text_column_is_word(values[i * stride], &number);
+    if (words && !c->label && c->content == HOLDS_WORDS) {
+        TRY(settle_signed(c, values, stride, rows, kind));
+        if (kind->format)
+            return NICEST_OK;
+    }
     if (words) {
         TRY(spell_values(c, values, stride, rows));
         if (!c->label)

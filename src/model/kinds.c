@@ -51,7 +51,7 @@ void kinds_free(column_kind *kinds, size_t count)
 bool kinds_are_plain(const column_kind *kinds, size_t count)
 {
     for (size_t j = 0; kinds && j < count; j++)
-        if (kinds[j].kind != NICEST_NUMBER || kinds[j].decimals >= 0)
+        if (kinds[j].kind != NICEST_NUMBER || kinds[j].decimals >= 0 || kinds[j].format)
             return false;
     return true;
 }

@@ -3,6 +3,7 @@
  *     {"names": ["length", "width"] or null, "image": [height, width, channels] or null,
  *      "type": "uint8",
  *      "columns": [{"kind": "number", "decimals": 2}, {"kind": "category", "words": ["no", "yes"]},
+ *                  {"kind": "number", "decimals": 1, "format": "%"},
  *                  {"kind": "time", "format": "YYYY-MM-DD"}],
  *      "left": ["id"]}
  *
@@ -71,7 +72,11 @@ static nicest_status read_kind(const json_t *object, column_kind *kind)
     if (name && !strcmp(name, "number")) {
         json_int_t most = json_is_integer(decimals) ? json_integer_value(decimals) : -1;
         kind->decimals = most >= 0 && most <= MOST_DECIMALS ? (int)most : -1;
-        return NICEST_OK;
+        bool fits = format && strlen(format) <= 3 &&
+                    (!strcmp(format, "%") || !strcmp(format, " %") || !strcmp(format, "$") ||
+                     (unsigned char)*format >= 0x80);
+        kind->format = fits ? memory_text(format) : NULL;
+        return check_memory(kind->format || !fits);
     }
     if (name && !strcmp(name, "time") && format) {
         kind->kind = NICEST_TIME;
@@ -191,8 +196,11 @@ static json_t *kind_json(const column_kind *k)
     case NICEST_TIME:
         return json_pack("{s:s, s:s}", "kind", "time", "format", k->format);
     default:
-        return k->decimals < 0 ? json_pack("{s:s}", "kind", "number")
-                               : json_pack("{s:s, s:i}", "kind", "number", "decimals", k->decimals);
+        return k->format ? json_pack("{s:s, s:i, s:s}", "kind", "number", "decimals", k->decimals,
+                                     "format", k->format)
+               : k->decimals < 0
+                   ? json_pack("{s:s}", "kind", "number")
+                   : json_pack("{s:s, s:i}", "kind", "number", "decimals", k->decimals);
     }
 }
 
