@@ -202,7 +202,8 @@ static nicest_status measure_proof(const probe *p, int threads, nicest_verificat
 
 enum { LINES = 4000, DRAWN = 4000, FURTHER = 24, GRID = 4 * (LINES + 2 * (DRAWN + FURTHER)) };
 
-/* Ends of cells of a value: lines within 20 deviations, and some samples or their levels, which lie
+/* Ends of cells of a value: lines at even steps of its normal score, where the flow begins with a
+ * marginal, else within 20 deviations; and some samples or their levels, which lie
  * where a skewed column is dense. Ascending; their number. */
 static nicest_status cell_ends(const probe *p, size_t value, double *end, size_t *count)
 {
@@ -212,7 +213,15 @@ static nicest_status cell_ends(const probe *p, size_t value, double *end, size_t
     size_t n = 0, kept = 1;
     TRY(check_memory(samples));
     TRY(nicest_sample(p->workspace, DRAWN, p->seed, 0, 1, samples));
-    for (size_t i = 0; i <= LINES; i++)
+    OWNED_BY(margin_close) margin m = {0};
+    OWNED_BY(margin_axis_close) margin_axis axis = {0};
+    TRY(margin_open(&m, model_flow_const(p->model), 1));
+    if (m.front)
+        TRY(margin_axis_open(&axis, &m, value, LINES, p->mean, 1));
+    for (size_t i = 0; i < axis.nodes; i++)
+        if (isfinite(axis.x[axis.atoms + i]))
+            end[n++] = axis.x[axis.atoms + i];
+    for (size_t i = 0; i <= LINES && !m.front; i++)
         end[n++] = p->mean[value] + 40 * p->deviation[value] * ((double)i / LINES - 0.5);
     for (size_t i = 0; i < DRAWN; i++) {
         double v = samples[i * p->d + value];
