@@ -114,7 +114,7 @@ def aside(call: Callable[[], int], stop: Callable[[], Any], every: Callable[[], 
     def work():
         try:
             check(call())
-        except NicestError as error:
+        except BaseException as error:
             errors.append(error)
         finally:
             done.set()

@@ -571,7 +571,7 @@ class Model:
             What to measure on; the model's own samples by default.
         """
         data, found = None if rows is None else self._data(rows), header.nicest_verification()
-        watched(lambda tick: lib.nicest_verify(self._handle, data and data._handle, seed, self._threads, tick, None,
+        watched(lambda tick: lib.nicest_verify(self._handle, getattr(data, "_handle", None), seed, self._threads, tick, None,
                                                ctypes.byref(found)))
         fields = as_dict(found)
         return Verification(bool(fields.pop("ok")), **{k: fields[k] for k in
@@ -698,7 +698,7 @@ class Model:
             Fits the statistics of the scores on these rows too.
         """
         data, other = self._data(held_out), None if train is None else self._data(train)
-        watched(lambda tick: lib.nicest_calibrate(self._handle, other and other._handle, data._handle, seed,
+        watched(lambda tick: lib.nicest_calibrate(self._handle, getattr(other, "_handle", None), data._handle, seed,
                                                   self._threads, tick, None))
 
 

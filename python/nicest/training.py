@@ -141,7 +141,7 @@ class Trainer:
         self._options.fields.progress = self._tell
         try:  # what is tried first may take a while
             self._call(lib.nicest_trainer_new, ctypes.byref(self._handle), self._data._handle,
-                       self._valid and self._valid._handle, self._options._handle, stop=True, tells=True)
+                       getattr(self._valid, "_handle", None), self._options._handle, stop=True, tells=True)
         except KeyboardInterrupt as interrupt:
             if not self._handle:
                 raise

@@ -445,3 +445,14 @@ def test_ctrl_c_ends_long_calls(model, moons, work):
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
     assert np.isfinite(model.score(moons)).all()
+
+
+def test_no_rows(model, moons):
+    none = moons[:0]
+    for work in ("score", "log_prob", "outlier_scores", "p_values"):
+        assert getattr(model, work)(none).shape == (0,)
+    assert model.explain(none) == [] and model.sample(0).shape == (0, 2)
+    for wrong in (lambda: model.verify(none), lambda: model.calibrate(none), lambda: model.calibrate(moons, train=none),
+                  lambda: nicest.train(none), lambda: nicest.train(moons, valid=none, epochs=1)):
+        with pytest.raises(nicest.DataError):
+            wrong()

@@ -229,10 +229,10 @@ static nicest_status scores_of_parts(const nicest_model *model, const nicest_dat
 /* Rows in groups, each with the mean of its rows; the last group is the last rows. */
 static nicest_status average_groups(size_t group, double *scores, size_t n)
 {
-    if (group > n)
-        return fail(NICEST_E_DATA, "%zu rows do not make one group of %zu", n, group);
     if (group <= 1)
         return NICEST_OK;
+    if (group > n)
+        return fail(NICEST_E_DATA, "%zu rows do not make one group of %zu", n, group);
     OWNED double *single = memory_copy(scores, n, sizeof *single);
     TRY(check_memory(single));
     for (size_t at = 0; at < n; at += group) {
