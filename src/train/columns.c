@@ -111,12 +111,14 @@ static double recognise(const value_set *s, const char **kind)
     step = decimal_step(s);
     if (step > 0 && 2 * s->distinct <= s->total)
         return step;
-    *kind = "repeating values without a common step";
     double smallest = s->values[s->distinct - 1] - s->values[0];
     double floor_step = 1e-4 * smallest;
     for (size_t i = 1; i < s->distinct; i++)
         smallest = fmin(smallest, s->values[i] - s->values[i - 1]);
-    return fmax(smallest, floor_step);
+    /* far from 0 the rests of a long chain of differences hide it */
+    bool regular = step > 0 && fabs(smallest - step) <= 1e-6 * step;
+    *kind = regular ? "a regular step" : "repeating values without a common step";
+    return regular ? step : fmax(smallest, floor_step);
 }
 
 /* The rows that recognition looks at: all, or evenly chosen ones; rows[*n, d]. */
