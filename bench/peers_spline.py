@@ -155,8 +155,7 @@ def arguments():
     parser.add_argument("--nicest-seconds", type=float, default=8, help="of each run of nicest bench")
     parser.add_argument("--affine", action=argparse.BooleanOptionalAction, default=True,
                         help="measure affine couplings too")
-    parser.add_argument("--without", default="nflows compile", help="modes that are left out: nflows compiles for minutes "
-                        "with a break at every spline, so it is left out where nothing else is said")
+    parser.add_argument("--without", default="", help="modes that are left out, with commas between them")
     parser.add_argument("--check", action="store_true", help="only compare likelihoods")
     parser.add_argument("--out", default=os.path.join(ROOT, "docs", "results", "peers-spline.md"))
     parser.add_argument("--folder", default=os.path.join(ROOT, "build", "peers-spline"))
