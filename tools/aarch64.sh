@@ -13,7 +13,7 @@ sysroot=build/aarch64-sysroot
 if [ ! -e $sysroot ]; then
     mkdir -p build
     mmdebstrap --variant=extract --architectures=arm64 --include=libc6-dev,libcairo2-dev,libcmocka-dev,\
-libjansson-dev,libpng-dev,librandom123-dev,libzip-dev,zlib1g-dev bookworm $sysroot.part http://deb.debian.org/debian
+libjansson-dev,libpng-dev,librandom123-dev,libzip-dev,zlib1g-dev bookworm $sysroot.part
     find $sysroot.part -type l -lname '/*' | while read -r link; do # as seen from outside
         ln -srfn "$sysroot.part$(readlink "$link")" "$link"
     done
