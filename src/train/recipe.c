@@ -60,7 +60,7 @@ static const preset NICE_TABLE = {
     .epsilon = 1e-4, .weight_decay = 1, .warmup = 0.01, .final_rate = 0.01};
 static const preset NICEST_IMAGE = {
     "nicest", STACK_MARGINAL, STACK_WHITEN "prior normal\n",
-    {.rule = "affine", .couplings = 4, .hidden = "1000x2", .activation = "relu"}, PAPERS_STEP,
+    {.rule = "affine", .couplings = 6, .hidden = "700x2", .activation = "silu"}, PAPERS_STEP,
     .steps = 12000, .epsilon = 1e-6, .weight_decay = 0.3, .warmup = 0.02, .final_rate = 0.01};
 static const preset NICEST_TABLE = {
     "nicest", NULL, NULL,
