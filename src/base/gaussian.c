@@ -30,7 +30,7 @@ VECTOR_CLONES static void add_scaled(double *y, double a, const double *x, size_
 
 /* ------------------------------------------------------------------ moments */
 
-/* Columns of a covariance that are computed in one pass over the rows. */
+/* Columns of a covariance, or of a factor, that are computed in one pass over what they are of. */
 enum { COLUMNS_AT_ONCE = 16 };
 
 typedef struct moments {
@@ -118,20 +118,31 @@ double gaussian_shrink(const double *rows, size_t n, size_t d, const double *mea
 
 /* ------------------------------------------------------------------ factor and density */
 
-/* Column by column: each takes what those before it leave, and is not touched again. */
+/* Subtracts from columns first .. end-1 what columns from .. to-1 of the factor have of them. Each
+ * of these is read from memory once, the others stay in cache. */
+static void eliminate(double *packed, size_t d, size_t first, size_t end, size_t from, size_t to)
+{
+    for (size_t k = from; k < to; k++)
+        for (size_t j = first; j < end; j++) {
+            const double *before = packed + gaussian_column(d, k) + (j - k);
+            add_scaled(packed + gaussian_column(d, j), -before[0], before, d - j);
+        }
+}
+
 void gaussian_factor_first(double *packed, size_t d, size_t count, double least)
 {
     assert(count <= d && least >= 0);
-    for (size_t j = 0; j < count; j++) {
-        double *column = packed + gaussian_column(d, j);
-        for (size_t k = 0; k < j; k++) {
-            const double *before = packed + gaussian_column(d, k) + (j - k);
-            add_scaled(column, -before[0], before, d - j);
+    for (size_t first = 0, end; first < count; first = end) {
+        end = count - first < COLUMNS_AT_ONCE ? count : first + COLUMNS_AT_ONCE;
+        eliminate(packed, d, first, end, 0, first);
+        for (size_t j = first; j < end; j++) {
+            double *column = packed + gaussian_column(d, j);
+            eliminate(packed, d, j, j + 1, first, j);
+            double pivot = sqrt(column[0] > least * least ? column[0] : least * least);
+            column[0] = pivot;
+            for (size_t i = 1; i < d - j; i++)
+                column[i] /= pivot;
         }
-        double pivot = sqrt(column[0] > least * least ? column[0] : least * least);
-        column[0] = pivot;
-        for (size_t i = 1; i < d - j; i++)
-            column[i] /= pivot;
     }
 }
 
@@ -144,11 +155,10 @@ void gaussian_condition(double *packed, size_t d, size_t seen, double least)
 {
     assert(seen <= d);
     gaussian_factor_first(packed, d, seen, least);
-    for (size_t j = seen; j < d; j++)
-        for (size_t k = 0; k < seen; k++) {
-            const double *before = packed + gaussian_column(d, k) + (j - k);
-            add_scaled(packed + gaussian_column(d, j), -before[0], before, d - j);
-        }
+    for (size_t first = seen, end; first < d; first = end) {
+        end = d - first < COLUMNS_AT_ONCE ? d : first + COLUMNS_AT_ONCE;
+        eliminate(packed, d, first, end, 0, seen);
+    }
 }
 
 void gaussian_invert(double *factor, size_t d)
