@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Python beside Python: densities and outliers of nicest and of what people use, on the same splits.
 
-    python3 bench/python_peers.py [--data ../shared/data] [--seconds 20] [--sets airfoil,elevators] [--threads 2]
+    python3 bench/python_peers.py [--data ../shared/data] [--seconds 20] [--sets airfoil,14_glass] [--threads 2]
                                   [--methods nicest.Flow,KernelDensity] [--out docs/results/python.md]
 
 Densities. Each set of --data/density is split by its first mask; columns are standardised by the training rows;
@@ -12,7 +12,7 @@ Adam (1e-3, batch 256) with a tenth of the rows to stop early, which nicest does
 mixture and the bandwidth of the kernel are chosen on that tenth, too. Figures: mean log density of the
 test rows in nats with its standard error, seconds to fit, seconds to score them.
 
-Outliers. Half of the normal rows of each set of --data/outliers train, the others and all anomalies are the
+--sets takes names of both. Outliers. Half of the normal rows of each set of --data/outliers train, the others and all anomalies are the
 test; labels are used to measure alone. Defaults of each detector, on standardised columns.
 
 Methods whose package is not installed are left out and named. Writes the tables into --out, between the
@@ -222,7 +222,7 @@ def measured(fit, rows, fresh, options):
 
 def densities(options, methods):
     lines = []
-    for name in options.sets or DENSITY_SETS:
+    for name in DENSITY_SETS if options.sets is None else [s for s in options.sets if s not in OUTLIER_SETS]:
         rows, fresh = read_density(options.data / "density", name)
         best = []
         for method in methods:
@@ -239,7 +239,7 @@ def densities(options, methods):
 def outliers(options, methods):
     from sklearn.metrics import roc_auc_score
     lines = []
-    for name in OUTLIER_SETS if not options.sets else []:
+    for name in OUTLIER_SETS if options.sets is None else [s for s in options.sets if s in OUTLIER_SETS]:
         rows, fresh, odd = read_outliers(options.data / "outliers", name)
         best = []
         for method in methods:
