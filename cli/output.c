@@ -65,19 +65,7 @@ void duration_text(double seconds, char *text, size_t size)
 
 void number_text(double value, char *text, size_t size)
 {
-    if (isnan(value)) {
-        snprintf(text, size, "nan");
-        return;
-    }
-    if (isinf(value)) {
-        snprintf(text, size, value < 0 ? "-inf" : "inf");
-        return;
-    }
-    for (int digits = 15; digits <= 17; digits++) {
-        snprintf(text, size, "%.*g", digits, value);
-        if (strtod(text, NULL) == value)
-            return;
-    }
+    nicest_data_value_text(NULL, 0, value, text, size); /* of no column: as a file has it */
 }
 
 void count_text(size_t count, char *text, size_t size)

@@ -221,7 +221,7 @@ typedef struct nicest_column_facts {
 } nicest_column_facts;
 /* Of every column: facts[columns]. */
 NICEST_API nicest_status nicest_data_facts(const nicest_data *data, nicest_column_facts *facts);
-/* A value of the column as a file would show it, into text[size]: a number, a word, a time. */
+/* A value of the column (data NULL: a number) as a file would show it, into text[size]. */
 NICEST_API void nicest_data_value_text(const nicest_data *data, size_t column, double value,
                                        char *text, size_t size);
 /* Columns by number, with their names and kinds; labels stay. */

@@ -96,24 +96,19 @@ nicest_status margin_open(margin *m, const flow *f, int threads)
 {
     const char *text = f->spec.text, *marginal = strstr(text, "\nmarginal");
     bool triangle, closed = is_closed_form(f, &triangle);
-    nicest_status status = NICEST_OK;
     *m = (margin){.of = f, .masked = f->spec.masked ? f : NULL, .exact = closed};
     if (closed && !f->spec.masked) {
         const char *end = triangle ? strstr(text, "linear ") : text + strlen(text);
-        TRY_TO(masked_flow(&m->twin, f, end, triangle ? "prior mixture:1\n" : ""));
+        TRY(masked_flow(&m->twin, f, end, triangle ? "prior mixture:1\n" : ""));
         if (triangle)
             triangle_to_part(f, m->twin);
         m->masked = m->twin;
     }
     if (marginal) {
-        TRY_TO(masked_flow(&m->front, f, strchr(marginal + 1, '\n') + 1, "prior normal\n"));
-        TRY_TO(flow_workspace_new(&m->through, m->front, FLOW_SCORE, 0, threads, false));
+        TRY(masked_flow(&m->front, f, strchr(marginal + 1, '\n') + 1, "prior normal\n"));
+        TRY(flow_workspace_new(&m->through, m->front, FLOW_SCORE, 0, threads, false));
     }
-    TRY_TO(flow_workspace_new(&m->run, m->masked ? m->masked : f, FLOW_SCORE, 0, threads, false));
-    return NICEST_OK;
-done:
-    margin_close(m);
-    return status;
+    return flow_workspace_new(&m->run, m->masked ? m->masked : f, FLOW_SCORE, 0, threads, false);
 }
 
 void margin_close(margin *m)

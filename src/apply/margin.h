@@ -19,6 +19,7 @@ typedef struct margin {
     flow_workspace *through; /* of front */
 } margin;
 
+/* Whoever has opened it closes it, also where that failed. */
 nicest_status margin_open(margin *m, const flow *f, int threads);
 void margin_close(margin *m);
 

@@ -469,25 +469,29 @@ static nicest_status open_gap(gap_work *w)
     return NICEST_OK;
 }
 
+static void gap_close(gap_work *w)
+{
+    for (size_t j = 0; w->axis && j < w->p->d; j++)
+        margin_axis_close(&w->axis[j]);
+    margin_close(&w->m);
+    memory_leave(&w->memory);
+}
+
 static nicest_status measure_gap(const probe *p, int threads, nicest_verification *v)
 {
-    gap_work w = {.p = p};
+    OWNED_BY(gap_close) gap_work w = {.p = p};
     const flow *f = model_flow_const(p->model);
     v->marginal_gap = NAN;
     if (!f->spec.masked || p->d < 2 || p->d > MOST_GAP_COLUMNS)
         return NICEST_OK;
     TRY(margin_open(&w.m, f, threads));
-    nicest_status status = open_gap(&w);
+    TRY(open_gap(&w));
     v->marginal_gap = 0;
-    for (size_t k = 0; status == NICEST_OK && k < PATTERNS; k++) {
+    for (size_t k = 0; k < PATTERNS; k++) {
         v->marginal_gap += pattern_gap(&w, k) / PATTERNS;
-        status = tell_stage(p, 4 + (double)k / PATTERNS);
+        TRY(tell_stage(p, 4 + (double)k / PATTERNS));
     }
-    for (size_t j = 0; w.axis && j < p->d; j++)
-        margin_axis_close(&w.axis[j]);
-    margin_close(&w.m);
-    memory_leave(&w.memory);
-    return status;
+    return NICEST_OK;
 }
 
 /* ------------------------------------------------------------------ spread */

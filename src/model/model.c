@@ -118,15 +118,11 @@ nicest_status model_set_entry(nicest_model *model, const char *name, const char 
     if (!utf8_valid(name) || (text && !utf8_valid(text)))
         return fail(NICEST_E_ARGUMENT, "the entry '%.80s' is not UTF-8", name);
     OWNED_BY(schema_close) model_schema fresh = {0};
-    model_item item = {.text = memory_text(text)};
     bool is_schema = !strcmp(name, MODEL_SCHEMA);
+    if (is_schema)
+        TRY(schema_read(&fresh, text, model->flow->entry.columns));
+    model_item item = {.text = memory_text(text)};
     TRY(check_memory(item.text || !text));
-    nicest_status status =
-        is_schema ? schema_read(&fresh, text, model->flow->entry.columns) : NICEST_OK;
-    if (status != NICEST_OK) {
-        close_item(&item);
-        return status;
-    }
     TRY(put_item(&model->texts, name, item));
     if (is_schema) {
         model_schema old = model->schema;
