@@ -93,9 +93,9 @@ static nicest_status calibrate(nicest_model *model, const nicest_trainer *traine
         result->interrupted = 1;
     }
     /* validation rows are neighbours as good as any; only those that calibrate must not be known */
-    return outlier_calibrate(model, rows->both ? rows->both : rows->train, rows->held_out,
-                             options->neighbours != 0, options->seed, options->threads, tell_rows,
-                             (void *)(uintptr_t)options);
+    return outlier_calibrate(model, rows->both ? rows->both : rows->train, rows->valid,
+                             rows->held_out, options->neighbours != 0, options->seed,
+                             options->threads, tell_rows, (void *)(uintptr_t)options);
 }
 
 nicest_status nicest_trainer_new(nicest_trainer **trainer, const nicest_data *train,

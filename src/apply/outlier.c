@@ -35,6 +35,7 @@
 /* Most rows that statistics are fitted on: calibration should take less time than training, whose
  * steps are long where there are many parameters. And most rows that calibrate. */
 enum { FEW_FITTED = 1000, MOST_FITTED = 5000, MANY_PARAMETERS = 1 << 19, MOST_CALIBRATION = 9999 };
+enum { FEWEST_UNSEEN = 1000 };
 
 enum { SUBSAMPLE_FIT = 0xf17, SUBSAMPLE_CALIBRATION, SUBSAMPLE_FOLDS };
 
@@ -344,25 +345,40 @@ static size_t rows_to_fit(const nicest_model *model, size_t n)
     return n < most ? n : most;
 }
 
-/* `keep`: training rows may stay in the model, as neighbours. */
-static nicest_status fit_statistics(nicest_model *model, const nicest_data *train, bool keep,
-                                    uint64_t seed, int threads, row_ticker *ticker)
+/* Some rows, drawn at random, in random order. */
+static nicest_status draw_rows(nicest_data **some, const nicest_data *data, size_t n, uint64_t seed)
 {
-    OWNED_BY(data_drop) nicest_data *some = NULL;
-    size_t all = nicest_data_rows(train), n = rows_to_fit(model, all);
-    size_t width = statistics_of(model).all.count;
+    size_t all = nicest_data_rows(data);
     OWNED_NEW(uint32_t *, order, all);
     OWNED_NEW(size_t *, index, n);
-    OWNED double *statistics = memory_new(n, width * sizeof *statistics);
-    TRY(check_memory(statistics));
-    views_forget(model);
-    /* Some rows, drawn at random, in random order. */
     random_permutation((random_stream){seed, RANDOM_SPLIT, SUBSAMPLE_FIT}, order, all);
     for (size_t i = 0; i < n; i++)
         index[i] = order[i];
-    TRY(nicest_data_select(&some, train, index, n));
-    TRY(statistics_measure(model, some, seed, threads, ticker, statistics));
+    return nicest_data_select(some, data, index, n);
+}
+
+/* The rows that show what is usual. Of those that the weights have learnt, log p and what goes with
+ * it is another; but a few others tell too little. */
+static const nicest_data *rows_to_judge(const nicest_data *train, const nicest_data *unseen)
+{
+    return unseen && nicest_data_rows(unseen) >= FEWEST_UNSEEN ? unseen : train;
+}
+
+/* `keep`: training rows may stay in the model, as neighbours. */
+static nicest_status fit_statistics(nicest_model *model, const nicest_data *train,
+                                    const nicest_data *unseen, bool keep, uint64_t seed,
+                                    int threads, row_ticker *ticker)
+{
+    OWNED_BY(data_drop) nicest_data *usual = NULL, *some = NULL;
+    const nicest_data *judged = rows_to_judge(train, unseen);
+    size_t n = rows_to_fit(model, nicest_data_rows(judged));
+    OWNED double *statistics = memory_new(n, statistics_of(model).all.count * sizeof *statistics);
+    TRY(check_memory(statistics));
+    views_forget(model);
+    TRY(draw_rows(&usual, judged, n, seed));
+    TRY(statistics_measure(model, usual, seed, threads, ticker, statistics));
     TRY(fit_families(model, statistics, n, seed, threads));
+    TRY(draw_rows(&some, train, rows_to_fit(model, nicest_data_rows(train)), seed));
     TRY(baselines_fit(model, some, threads));
     return keep ? views_fit(model, train, seed, threads) : NICEST_OK;
 }
@@ -556,12 +572,12 @@ nicest_status nicest_calibrate(nicest_model *model, const nicest_data *train,
                                const nicest_data *held_out, uint64_t seed, int threads,
                                nicest_tick tick, void *context)
 {
-    return outlier_calibrate(model, train, held_out, true, seed, threads, tick, context);
+    return outlier_calibrate(model, train, NULL, held_out, true, seed, threads, tick, context);
 }
 
 nicest_status outlier_calibrate(nicest_model *model, const nicest_data *train,
-                                const nicest_data *held_out, bool keep, uint64_t seed, int threads,
-                                nicest_tick tick, void *context)
+                                const nicest_data *unseen, const nicest_data *held_out, bool keep,
+                                uint64_t seed, int threads, nicest_tick tick, void *context)
 {
     TRY(require(model && held_out, "a model and rows to calibrate on are needed"));
     TRY(nicest_model_fits(model, held_out));
@@ -572,7 +588,7 @@ nicest_status outlier_calibrate(nicest_model *model, const nicest_data *train,
     TRY(random_check_rows(nicest_data_rows(train)));
     TRY(random_check_rows(nicest_data_rows(held_out)));
     TRY(model_check_threads(threads));
-    double fitted = (double)rows_to_fit(model, nicest_data_rows(train));
+    double fitted = (double)rows_to_fit(model, nicest_data_rows(rows_to_judge(train, unseen)));
     double held = fmin((double)nicest_data_rows(held_out), MOST_CALIBRATION);
     row_ticker rows = {tick, context, 0, fitted + held}, *ticker = tick ? &rows : NULL;
     pool p = {0};
@@ -580,7 +596,7 @@ nicest_status outlier_calibrate(nicest_model *model, const nicest_data *train,
     nicest_status status = NICEST_OK;
     threads = threads < 1 ? parallel_available() : threads;
     if (train)
-        TRY_TO(fit_statistics(model, train, keep, seed, threads, ticker));
+        TRY_TO(fit_statistics(model, train, unseen, keep, seed, threads, ticker));
     TRY_TO(gather_scores(&p, model, held_out, seed, threads, ticker));
     begun = true;
     TRY_TO(pool_store(&p, model, "split"));
@@ -611,7 +627,7 @@ static nicest_status cross_fold(crossing *c, size_t first, size_t count)
     TRY(split_leave(&others, &c->split, c->rows, first, count));
     TRY(split_take(&inside, &c->split, c->rows, first, count, true));
     TRY(c->learn(c->context, others, &model));
-    TRY(fit_statistics(model, others, c->keep, c->seed, c->threads, NULL));
+    TRY(fit_statistics(model, others, NULL, c->keep, c->seed, c->threads, NULL));
     return pool_add(&c->pool, model, inside, c->seed, c->threads, NULL);
 }
 
@@ -635,7 +651,7 @@ nicest_status outlier_cross_calibrate(nicest_model *model, const nicest_data *ro
     TRY_TO(pool_open(&c.pool, c.split.groups));
     for (size_t k = 0, n = c.split.groups; k < folds; k++)
         TRY_TO(cross_fold(&c, n * k / folds, n * (k + 1) / folds - n * k / folds));
-    TRY_TO(fit_statistics(model, rows, keep, seed, c.threads, NULL));
+    TRY_TO(fit_statistics(model, rows, NULL, keep, seed, c.threads, NULL));
     /* The pool is in the order of folds, so what conformal_rows leaves out must be drawn, not the
      * tail.
      */
@@ -792,7 +808,8 @@ static bool pattern_known(const nicest_model *model, double pattern)
 {
     size_t n = 0;
     const double *known = model_array(model, "calibration.patterns", &n);
-    return known ? bsearch(&pattern, known, n, sizeof *known, by_hole_pattern) != NULL : pattern == 0;
+    return known ? bsearch(&pattern, known, n, sizeof *known, by_hole_pattern) != NULL
+                 : pattern == 0;
 }
 
 nicest_status nicest_conformal_rows(const nicest_model *model, const char *name,

@@ -32,11 +32,12 @@ nicest_status outlier_cross_calibrate(nicest_model *model, const nicest_data *ro
                                       int threads);
 
 /* nicest_calibrate; without `keep` no training row stays in the model, and there are neither
- * neighbours nor the score `views`. `tick` (NULL: none) is called after each batch of rows; its
- * answer is not looked at. */
+ * neighbours nor the score `views`. `unseen` (NULL: none): rows that the weights have not learnt;
+ * from a thousand on, scores learn from them what is usual. `tick` (NULL: none) is called after
+ * each batch of rows; its answer is not looked at. */
 nicest_status outlier_calibrate(nicest_model *model, const nicest_data *train,
-                                const nicest_data *held_out, bool keep, uint64_t seed, int threads,
-                                nicest_tick tick, void *context);
+                                const nicest_data *unseen, const nicest_data *held_out, bool keep,
+                                uint64_t seed, int threads, nicest_tick tick, void *context);
 
 /* ---- baselines.c: needs no flow; stores what the baselines want. */
 nicest_status baselines_fit(nicest_model *model, const nicest_data *rows, int threads);
