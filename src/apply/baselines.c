@@ -69,9 +69,7 @@ nicest_status baselines_fit(nicest_model *model, const nicest_data *data, int th
     OWNED double *columns = memory_new(2 * d, sizeof *columns);
     TRY(check_memory(rows && columns));
     threads = threads < 1 ? parallel_available() : threads;
-    /* Complete rows of data into rows[n, d]; *kept of them. */
-    size_t *kept = &n;
-    size_t count = 0;
+    size_t count = 0; /* of complete rows, which alone are kept */
     for (size_t i = 0; i < n; i++) {
         double *row = rows + count * d;
         bool whole = true;
@@ -80,7 +78,7 @@ nicest_status baselines_fit(nicest_model *model, const nicest_data *data, int th
             whole = whole && isfinite(row[j]);
         count += whole;
     }
-    *kept = count;
+    n = count;
     if (n < 2 && model_flow_const(model)->spec.masked) { /* a table of holes has no baselines */
         baselines_forget(model);
         return NICEST_OK;

@@ -378,8 +378,9 @@ static nicest_status fit_statistics(nicest_model *model, const nicest_data *trai
     TRY(draw_rows(&usual, judged, n, seed));
     TRY(statistics_measure(model, usual, seed, threads, ticker, statistics));
     TRY(fit_families(model, statistics, n, seed, threads));
-    TRY(draw_rows(&some, train, rows_to_fit(model, nicest_data_rows(train)), seed));
-    TRY(baselines_fit(model, some, threads));
+    if (judged != train)
+        TRY(draw_rows(&some, train, rows_to_fit(model, nicest_data_rows(train)), seed));
+    TRY(baselines_fit(model, some ? some : usual, threads));
     return keep ? views_fit(model, train, seed, threads) : NICEST_OK;
 }
 
@@ -797,18 +798,12 @@ nicest_status nicest_hole_bins(const nicest_model *model, const char *name, doub
     return NICEST_OK;
 }
 
-static int by_hole_pattern(const void *a, const void *b)
-{
-    const double *x = a, *y = b;
-    return (*x > *y) - (*x < *y);
-}
-
 /* Whether calibration had a row with just these holes. Without a list it had whole rows. */
 static bool pattern_known(const nicest_model *model, double pattern)
 {
     size_t n = 0;
     const double *known = model_array(model, "calibration.patterns", &n);
-    return known ? bsearch(&pattern, known, n, sizeof *known, by_hole_pattern) != NULL
+    return known ? values_count(known, n, pattern, false) < values_count(known, n, pattern, true)
                  : pattern == 0;
 }
 
