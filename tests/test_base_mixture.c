@@ -309,6 +309,9 @@ static void the_number_of_groups_is_found(void **state)
     assert_true(held_out > golden_likelihood[1]);
     assert_int_equal(mixture_choose(&parts, &rows, &o, 2, NULL), NICEST_OK);
     assert_int_equal(parts, 2);
+    const mixture_options hurried = {.seed = 1, .seconds = 1e-9};
+    assert_int_equal(mixture_choose(&parts, &rows, &hurried, 64, NULL), NICEST_OK);
+    assert_int_equal(parts, 1);
     for (rows.n = 1; rows.n < 12; rows.n += 5) {
         assert_int_equal(mixture_choose(&parts, &rows, &o, 64, NULL), NICEST_OK);
         assert_int_equal(parts, 1);

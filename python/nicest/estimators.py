@@ -32,7 +32,8 @@ _PARAMETERS = """preset : {"auto", "nice", "nicest"}
     couplings, hidden, activation, prior, preprocess, spec : optional
         The stack of layers (docs/spec.md); None: by preset.
     epochs, time, batch, learning_rate, optimizer, patience, valid_share : optional
-        Learning; None: chosen from the data. `time` is seconds or a text as "90s".
+        Learning; None: chosen from the data. `time` is seconds or a text as "90s"; closed forms are fitted
+        to all rows even where that takes longer, and calibration (of detectors) comes after it.
     options : dict, optional
         Any further option of :func:`nicest.train`.
     image : tuple of int, optional

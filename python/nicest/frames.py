@@ -3,7 +3,6 @@ library, and the library's numbers as columns of the same kind, with names, inde
 from __future__ import annotations
 
 import datetime
-import decimal
 import numbers
 import sys
 from typing import Any, NamedTuple, Sequence
@@ -67,6 +66,7 @@ def _moments(column: np.ndarray) -> tuple[np.ndarray, tuple]:
 
 def _objects(column: Sequence[Any], name: Any) -> tuple[np.ndarray, tuple | None]:
     """Words as their places in the sorted list of them, dates, or numbers; None and NaN are missing."""
+    import decimal
     given = [None if w is None or w != w else w for w in column]
     kinds = {type(w) for w in given if w is not None}
     if all(issubclass(k, (numbers.Real, decimal.Decimal, np.bool_)) for k in kinds) and kinds:

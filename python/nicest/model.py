@@ -3,7 +3,6 @@ from __future__ import annotations
 
 import ctypes
 import dataclasses
-import html
 import json
 import operator
 import os
@@ -320,6 +319,7 @@ class Model:
         return np.vectorize(lambda x: lib.nicest_model_bits_per_dim(self._handle, x), otypes=[float])(logp)[()]
 
     def _repr_html_(self) -> str:
+        import html
         record = self.training
         figures = "".join(f"<tr><th>{name}</th><td>{record[key]:.5g} nats</td></tr>" for name, key in
                           (("training rows", "train_logp"), ("validation rows", "valid_logp"),

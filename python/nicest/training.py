@@ -3,9 +3,7 @@ from __future__ import annotations
 
 import ctypes
 import dataclasses
-import difflib
 import json
-import logging
 import operator
 import os
 import time
@@ -21,8 +19,6 @@ from .data import as_data
 from .model import Model
 
 __all__ = ["Progress", "Trainer", "train", "train_options"]
-
-_log = logging.getLogger("nicest")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -91,6 +87,7 @@ class _Options:
                 known = [*train_options()]
                 if name in known:
                     raise
+                import difflib
                 near = difflib.get_close_matches(name, known, 1)
                 raise TypeError(f"train() got an unexpected option '{name}'" +
                                 (f"; did you mean '{near[0]}'?" if near else "")) from None
@@ -297,7 +294,8 @@ def train(rows: Any, *, valid: Any = None, seed: int = 1, threads: int = 0, init
         A progress bar, and what was chosen.
     **options
         Those of the program and :func:`train_options`; None or left out: chosen from the data. The usual
-        ones: `epochs`, `time` (seconds, or "90s", "10m"), `preset` ("nice", "nicest"), `couplings`,
+        ones: `epochs`, `time` (seconds, or "90s", "10m"; closed forms are fitted to all rows even where that
+        takes longer, and calibration comes after it), `preset` ("nice", "nicest"), `couplings`,
         `hidden` (64, (128, 128), "128x2"), `batch`, `learning_rate`, `valid_share`, `calibration_share`,
         `patience`, `spec` (docs/spec.md).
 
@@ -322,8 +320,9 @@ def train(rows: Any, *, valid: Any = None, seed: int = 1, threads: int = 0, init
         run.stop()
         warnings.warn("training was interrupted: the best weights so far are kept", NicestWarning, stacklevel=2)
     model = run.model()
+    import logging  # some milliseconds, which no import of the package waits for
     for line in model.result["chosen"].splitlines():
-        _log.info(line)
+        logging.getLogger("nicest").info(line)
         if verbose:
             print(line)
     return model

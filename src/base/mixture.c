@@ -923,7 +923,7 @@ nicest_status mixture_choose(size_t *parts, const mixture_rows *rows, const mixt
     size_t limit = rows->n / ROWS_A_PART < most ? rows->n / ROWS_A_PART : most;
     if (dear > 0 && (double)limit * dear > 1)
         limit = (size_t)fmax(1 / dear, 1);
-    double highest = -HUGE_VAL;
+    double highest = -HUGE_VAL, began = parallel_clock();
     int worse = 0;
     OWNED_BY(fold_close) fold_fit f = {0};
     TRY(fold_open(&f, rows));
@@ -945,7 +945,7 @@ nicest_status mixture_choose(size_t *parts, const mixture_rows *rows, const mixt
         size_t now = trial.parts;
         step = now >= 4 && now % (4 * step) == 0 ? 2 * step : step; /* 1 2 3 4 6 8 12 16 24 */
         trial.parts += step;
-        if (trial.parts > limit)
+        if (trial.parts > limit || (o->seconds > 0 && parallel_clock() - began > o->seconds))
             break;
     }
     if (held_out)

@@ -55,6 +55,7 @@ typedef struct mixture_options {
     int restarts;     /* 3: k-means++ starts; the likeliest after a few iterations goes on */
     int iterations;   /* 200; fewer, from 10 on, where patterns d^3 parts of holes are many */
     int folds;        /* of mixture_choose: 5 below 2000 rows, else 1, a fifth of the rows */
+    double seconds;   /* of mixture_choose: no further number is tried after so long; none */
     double tolerance; /* 1e-4: ends when the mean log-likelihood rises by less, nats a row */
     int threads;      /* all; the bits do not depend on it */
 } mixture_options;

@@ -30,6 +30,8 @@ enum {
     CHOOSING_ROWS = 8000
 };
 static const double HEAT_SHARE = 0.17;
+/* The share of it after which no larger mixture is tried, behind each first layer. */
+static const double CHOOSING_SHARE = 0.15;
 /* Where EM is not worth its time: n d^2 numbers of one part and iteration. */
 static const double MOST_EM_WORK = 2e9;
 /* n d^2 times parts that a choice may go up to, some seconds; and more where a time is given, as
@@ -146,7 +148,10 @@ static nicest_status choose_parts(const trainer *t, const nicest_data *data, con
         latent[i] = isfinite(value) ? value : NAN; /* else it is hidden */
     }
     mixture_rows some = {.x = latent, .weight = nicest_data_weights(rows), .n = n, .d = d};
-    mixture_options o = {.seed = t->options.seed, .threads = t->options.threads, .restarts = 1};
+    mixture_options o = {.seed = t->options.seed,
+                         .threads = t->options.threads,
+                         .restarts = 1,
+                         .seconds = CHOOSING_SHARE * t->recipe.seconds};
     double times = fmin(fmax(t->recipe.seconds / EM_SECONDS, 1), 8);
     double most = fmin(fmax(times * EM_WORK / work, 4), MOST_PARTS);
     nicest_status status = mixture_choose(parts, &some, &o, (size_t)most, NULL);
