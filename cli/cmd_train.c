@@ -346,14 +346,8 @@ static void say_trained(const train_settings *s, const nicest_train_result *r, c
 static json_t *result_json(const train_settings *s, const nicest_train_result *r,
                            const test_result *t, double bits)
 {
-    json_t *object = json_pack(
-        "{s:o, s:I, s:I, s:I, s:I, s:I, s:f, s:o, s:o, s:o, s:o, s:o}", "model",
-        json_words(s->shared.output), "rows", (json_int_t)r->rows, "columns",
-        (json_int_t)r->columns, "parameters", (json_int_t)r->parameters, "epochs",
-        (json_int_t)r->epochs, "steps", (json_int_t)r->steps, "seconds", r->seconds, "train_logp",
-        json_figure(r->train_logp), "valid_logp", json_figure(r->valid_logp), "test_logp",
-        json_figure(t->logp), "test_sem", json_figure(t->sem), "bits_per_dim", json_figure(bits));
     json_t *failure = *r->failure ? json_words(r->failure) : json_null();
+    json_t *start = *r->start ? json_words(r->start) : json_null();
     const char *text = r->chosen;
     json_t *lines = json_array();
     while (*text) {
@@ -361,21 +355,21 @@ static json_t *result_json(const train_settings *s, const nicest_train_result *r
         json_array_append_new(lines, json_stringn(text, length));
         text += length + (text[length] == '\n');
     }
-    json_t *more = json_pack("{s:o, s:o, s:o, s:I, s:o, s:i, s:b, s:o, s:o, s:f}", "true_logp",
-                             json_figure(t->true_logp), "gap", json_figure(t->gap), "gap_sem",
-                             json_figure(t->gap_sem), "test_rows", (json_int_t)t->rows,
-                             "gaussian_logp", json_figure(r->gaussian_logp), "retries", r->retries,
-                             "interrupted", r->interrupted, "failure", failure, "chosen", lines,
-                             "calibration_seconds", r->calibration_seconds);
-    json_object_update(object, more);
-    json_object_set_new(object, "references",
-                        json_pack("{s:o, s:o, s:o}", "gaussian", json_figure(r->gaussian_logp),
-                                  "copula", json_figure(r->copula_logp), "mixture",
-                                  json_figure(r->mixture_logp)));
-    json_object_set_new(object, "start", *r->start ? json_words(r->start) : json_null());
-    json_object_set_new(object, "kept_epoch", json_integer((json_int_t)r->kept_epoch));
-    json_decref(more);
-    return object;
+    return json_pack(
+        "{s:o, s:I, s:I, s:I, s:I, s:I, s:f, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:I, s:o, s:i,"
+        " s:b, s:o, s:o, s:f, s:{s:o, s:o, s:o}, s:o, s:I}",
+        "model", json_words(s->shared.output), "rows", (json_int_t)r->rows, "columns",
+        (json_int_t)r->columns, "parameters", (json_int_t)r->parameters, "epochs",
+        (json_int_t)r->epochs, "steps", (json_int_t)r->steps, "seconds", r->seconds, "train_logp",
+        json_figure(r->train_logp), "valid_logp", json_figure(r->valid_logp), "test_logp",
+        json_figure(t->logp), "test_sem", json_figure(t->sem), "bits_per_dim", json_figure(bits),
+        "true_logp", json_figure(t->true_logp), "gap", json_figure(t->gap), "gap_sem",
+        json_figure(t->gap_sem), "test_rows", (json_int_t)t->rows, "gaussian_logp",
+        json_figure(r->gaussian_logp), "retries", r->retries, "interrupted", r->interrupted,
+        "failure", failure, "chosen", lines, "calibration_seconds", r->calibration_seconds,
+        "references", "gaussian", json_figure(r->gaussian_logp), "copula",
+        json_figure(r->copula_logp), "mixture", json_figure(r->mixture_logp), "start", start,
+        "kept_epoch", (json_int_t)r->kept_epoch);
 }
 
 /* *chosen: see nicest_trainer_chosen; nicest_free. */

@@ -38,9 +38,8 @@ static nicest_status fit_gaussian(nicest_model *model, const double *rows, size_
 {
     if (d > WHOLE_COVARIANCE)
         return model_set_array(model, ARRAY_FACTOR, NULL, 0);
-    OWNED double *mean = memory_new(d, sizeof *mean);
-    OWNED double *covariance = memory_new(gaussian_packed(d), sizeof *covariance);
-    TRY(check_memory(mean && covariance));
+    OWNED_NEW(double *, mean, d);
+    OWNED_NEW(double *, covariance, gaussian_packed(d));
     gaussian_moments(rows, NULL, n, d, threads, mean, covariance);
     gaussian_shrink(rows, n, d, mean, covariance);
     gaussian_factor(covariance, d, 1e-3);
@@ -65,9 +64,8 @@ static nicest_status store_usual(nicest_model *model, const char *name, double *
 nicest_status baselines_fit(nicest_model *model, const nicest_data *data, int threads)
 {
     size_t n = nicest_data_rows(data), d = nicest_data_columns(data);
-    OWNED double *rows = memory_new(n, d * sizeof *rows);
-    OWNED double *columns = memory_new(2 * d, sizeof *columns);
-    TRY(check_memory(rows && columns));
+    OWNED_ROWS(double *, rows, n, d);
+    OWNED_NEW(double *, columns, 2 * d);
     threads = threads < 1 ? parallel_available() : threads;
     size_t count = 0; /* of complete rows, which alone are kept */
     for (size_t i = 0; i < n; i++) {

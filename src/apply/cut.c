@@ -45,13 +45,11 @@ void cut_close(cut *s)
 void cut_forward(const cut *s, size_t rows, const double *from, double *to)
 {
     assert(s->front);
-    flow_job job = {.input = FLOW_CONTINUOUS, .rows = rows, .values = from, .latent = to};
-    flow_run(s->through, &job);
+    flow_forward(s->through, from, rows, to, NULL);
 }
 
 void cut_inverse(const cut *s, size_t rows, const double *from, double *to)
 {
     assert(s->front);
-    flow_job job = {.input = FLOW_LATENT, .rows = rows, .values = from, .continuous = to};
-    flow_run(s->through, &job);
+    flow_inverse(s->through, from, rows, to, NULL);
 }

@@ -92,7 +92,7 @@ static void log_density(flow_workspace *w, const grid *g, size_t first, size_t c
         for (size_t j = 0; j < g->d; j++)
             row[g->columns.which[j]] = at[j];
     }
-    flow_run(w, &(flow_job){.input = FLOW_CONTINUOUS, .rows = count, .values = x, .logp = logp});
+    flow_log_density(w, x, count, logp);
 }
 
 /* ------------------------------------------------------------------ on a grid */
@@ -119,9 +119,8 @@ nicest_status nicest_density_grid_given(const nicest_model *model, const double 
     if (width < 1 || (d == 2 && (height < 1 || height > SIZE_MAX / sizeof(double) / width)))
         return fail(NICEST_E_ARGUMENT, "density grid: its size is %zu x %zu", width, height);
     grid g = grid_of(&columns, given, box, width, height);
-    OWNED double *x = memory_new(AT_ONCE * columns.all, sizeof *x);
+    OWNED_ROWS(double *, x, AT_ONCE, columns.all);
     OWNED_BY(flow_workspace_drop) flow_workspace *w = NULL;
-    TRY(check_memory(x));
     TRY(flow_workspace_new(&w, model_flow_const(model), FLOW_SCORE, 0, threads, false));
     for (size_t first = 0, points = g.width * g.height; first < points; first += AT_ONCE) {
         size_t left = points - first;
@@ -141,9 +140,8 @@ static void log_density_of_scores(flow_workspace *w, const cut *behind, const gr
     for (size_t i = 0; i < count; i++)
         point_of(g, first + i, x + i * g->d);
     cut_inverse(behind, count, x, x);
-    flow_run(w, &(flow_job){.input = FLOW_CONTINUOUS, .rows = count, .values = x, .logp = logp});
-    flow_run(behind->through,
-             &(flow_job){.input = FLOW_CONTINUOUS, .rows = count, .values = x, .logdet = logdet});
+    flow_log_density(w, x, count, logp);
+    flow_forward(behind->through, x, count, NULL, logdet);
     for (size_t i = 0; i < count; i++)
         logp[i] -= logdet[i];
 }
@@ -193,8 +191,7 @@ nicest_status nicest_density_integral_given(const nicest_model *model, const dou
     TRY(model_check_threads(threads));
     TRY(find_subject(model, given, "a density integral", &c));
     size_t d = c.count, all = c.all;
-    OWNED double *x = memory_new(AT_ONCE, (3 * all + 2) * sizeof *x);
-    TRY(check_memory(x));
+    OWNED_ROWS(double *, x, AT_ONCE, 3 * all + 2);
     double *y = x + AT_ONCE * all, *rows = y + AT_ONCE * all, *logp = rows + AT_ONCE * all;
     for (size_t i = 0; given && i < AT_ONCE; i++)
         memcpy(rows + i * all, given, all * sizeof *rows);
@@ -210,13 +207,8 @@ nicest_status nicest_density_integral_given(const nicest_model *model, const dou
     }
     for (size_t first = 0; first < SAMPLES; first += AT_ONCE) {
         size_t left = SAMPLES - first, count = left < AT_ONCE ? left : AT_ONCE;
-        flow_run(w, &(flow_job){.input = FLOW_PRIOR,
-                                .rows = count,
-                                .values = given ? rows : NULL,
-                                .first_row = first,
-                                .noise = {seed, RANDOM_VERIFY, 0},
-                                .temperature = 1,
-                                .continuous = x});
+        flow_sample(w, (random_stream){seed, RANDOM_VERIFY, 0}, first, given ? rows : NULL, count,
+                    x);
         if (behind.front)
             cut_forward(&behind, count, x, y);
         for (size_t i = 0; i < count * d; i++) {

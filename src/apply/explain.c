@@ -265,18 +265,11 @@ static void refine_slice(slice *s, size_t newly, size_t around)
         slice_point(s, made[k]);
 }
 
-/* log p of continuous rows. */
-static void density_of_rows(explainer *e, const double *rows, size_t n, double *logp)
-{
-    flow_run(e->work,
-             &(flow_job){.input = FLOW_CONTINUOUS, .rows = n, .values = rows, .logp = logp});
-}
-
 static void flush_batch(explainer *e, size_t count)
 {
     assert(count <= BATCH_ROWS);
     if (count)
-        density_of_rows(e, e->batch, count, e->logp);
+        flow_log_density(e->work, e->batch, count, e->logp);
     for (size_t i = 0; i < count; i++)
         *e->place[i] = isnan(e->logp[i]) ? -HUGE_VAL : e->logp[i];
 }
@@ -520,7 +513,7 @@ static void try_columns(explainer *e, bool swap)
     }
     sweep_hidden(e, e->rows, cases);
     /* log p of a row with the hidden columns at typical values, given the others. */
-    density_of_rows(e, e->clean, cases, e->rest);
+    flow_log_density(e->work, e->clean, cases, e->rest);
     for (size_t i = 0; i < cases; i++)
         for (size_t j = 0; j < d; j++)
             if (e->hidden[i * d + j])
@@ -551,12 +544,12 @@ static nicest_status explain_chunk(explainer *e)
     /* Values that are impossible whatever else is in the row: one alone makes the likeliest sample
      * impossible. They hide each other from the integral, so they go first. */
     size_t d = e->d;
-    density_of_rows(e, e->continuous, e->rows, e->rest);
+    flow_log_density(e->work, e->continuous, e->rows, e->rest);
     for (size_t i = 0; i < e->rows; i++) {
         for (size_t j = 0, count = 0; e->rest[i] == -HUGE_VAL && j < d && count < e->most; j++) {
             memcpy(e->batch, e->typical, d * sizeof *e->batch);
             e->batch[j] = e->continuous[i * d + j];
-            density_of_rows(e, e->batch, 1, e->logp);
+            flow_log_density(e->work, e->batch, 1, e->logp);
             if (!can_surprise(e, i, j) || e->logp[0] > -HUGE_VAL)
                 continue;
             e->hidden[i * d + j] = 1;
@@ -568,7 +561,7 @@ static nicest_status explain_chunk(explainer *e)
     for (size_t round = 0; round < e->most; round++) {
         /* Rows that are usual by now are done; so are those with as many reasons as wanted. */
         bool calibrated = nicest_calibrated(e->model);
-        density_of_rows(e, e->clean, e->rows, e->rest);
+        flow_log_density(e->work, e->clean, e->rows, e->rest);
         for (size_t i = 0; i < e->rows; i++) {
             double p = 0;
             size_t hidden = count_cells(e, i);
@@ -618,16 +611,11 @@ static double stored_of(const explainer *e, size_t row, size_t column, double va
 static nicest_status make_grid(explainer *e)
 {
     static const double beyond[BEYOND] = {0.05, 0.2, 0.6, 2, 6};
-    OWNED double *samples = memory_new(SAMPLES, (e->d + 2) * sizeof *samples);
-    TRY(check_memory(samples));
+    OWNED_ROWS(double *, samples, SAMPLES, e->d + 2);
     double *logp = samples + SAMPLES * e->d, *sorted = logp + SAMPLES;
     size_t best = 0;
-    flow_run(e->work, &(flow_job){.input = FLOW_PRIOR,
-                                  .rows = SAMPLES,
-                                  .noise = {1, RANDOM_SAMPLE, 0},
-                                  .temperature = 1,
-                                  .continuous = samples});
-    density_of_rows(e, samples, SAMPLES, logp);
+    flow_sample(e->work, (random_stream){1, RANDOM_SAMPLE, 0}, 0, NULL, SAMPLES, samples);
+    flow_log_density(e->work, samples, SAMPLES, logp);
     for (size_t i = 1; i < SAMPLES; i++)
         best = logp[i] > logp[best] || isnan(logp[best]) ? i : best;
     memcpy(e->typical, samples + best * e->d, e->d * sizeof *samples);
@@ -745,14 +733,9 @@ enum { FILL_ROWS = 256, SWEEPS_AWAY = 4 };
 static nicest_status begin_fill(explainer *e, size_t sample)
 {
     const entry *q = e->entry;
-    OWNED double *donor = memory_new(e->rows, e->d * sizeof *donor);
-    TRY(check_memory(donor));
-    flow_run(e->work, &(flow_job){.input = FLOW_PRIOR,
-                                  .rows = e->rows,
-                                  .first_row = e->first,
-                                  .noise = {e->fills->seed, RANDOM_SAMPLE, (uint32_t)sample},
-                                  .temperature = 1,
-                                  .continuous = donor});
+    OWNED_ROWS(double *, donor, e->rows, e->d);
+    flow_sample(e->work, (random_stream){e->fills->seed, RANDOM_SAMPLE, (uint32_t)sample}, e->first,
+                NULL, e->rows, donor);
     for (size_t i = 0; i < e->rows * e->d; i++) {
         size_t j = i % e->d;
         if (!e->hidden[i])
@@ -842,8 +825,7 @@ nicest_status explain_fill(const nicest_model *model, const explain_fill_job *jo
 {
     size_t d = nicest_model_columns(model), n = job->rows, sweeps = job->sweeps;
     OWNED_BY(explainer_close) explainer e = {.d = d, .fills = job};
-    OWNED double *sum = memory_new(FILL_ROWS, d * sizeof *sum);
-    TRY(check_memory(sum));
+    OWNED_ROWS(double *, sum, FILL_ROWS, d);
     TRY(explainer_open(&e, model, job->threads, FILL_ROWS));
     for (e.first = 0; e.first < n; e.first += FILL_ROWS) {
         e.rows = n - e.first < FILL_ROWS ? n - e.first : FILL_ROWS;
@@ -867,7 +849,7 @@ nicest_status explain_fill(const nicest_model *model, const explain_fill_job *jo
                 for (size_t j = 0; j < d; j++)
                     out[i * d + j] = e.hidden[i * d + j] ? row[j] : e.stored[i * d + j];
             }
-            density_of_rows(&e, e.clean, e.rows, logp + e.first);
+            flow_log_density(e.work, e.clean, e.rows, logp + e.first);
         }
         if (job->tick && job->tick(job->context, (double)(e.first + e.rows), (double)n))
             return fail(NICEST_E_INTERRUPTED, "interrupted after %zu rows", e.first + e.rows);

@@ -78,9 +78,8 @@ nicest_status family_log_density(const double *values, const double *rows, size_
     size_t d = (size_t)values[0];
     mixture m = {d, (size_t)values[1], false, (double *)values + 2 + 2 * d};
     threads = threads < 1 ? parallel_available() : threads;
-    OWNED mixture_view **view = memory_new((size_t)threads, sizeof *view);
-    OWNED double *z = memory_new((size_t)threads, ROWS_OF_FAMILY * d * sizeof *z);
-    TRY(check_memory(view && z));
+    OWNED_NEW(mixture_view **, view, (size_t)threads);
+    OWNED_ROWS(double *, z, (size_t)threads, ROWS_OF_FAMILY *d);
     family_pass p = {values, rows, stride, n, view, z, out};
     nicest_status status = NICEST_OK;
     for (int i = 0; status == NICEST_OK && i < threads; i++)
@@ -99,10 +98,9 @@ nicest_status family_fit(const double *rows, size_t n, size_t d, uint64_t seed, 
 {
     if (n < 2 || d == 0 || d > MOST_STATISTICS || !values_finite(rows, n * d))
         return fail(NICEST_E_DATA, "%zu rows of %zu statistics cannot be fitted", n, d);
-    OWNED double *work = memory_new(n + 4, d * sizeof *work);
-    OWNED double *common = memory_new(gaussian_packed(d), sizeof *common);
+    OWNED_ROWS(double *, work, n + 4, d);
+    OWNED_NEW(double *, common, gaussian_packed(d));
     OWNED_BY(mixture_drop) mixture *m = NULL;
-    TRY(check_memory(work && common));
     double *centre = work + n * d, *deviation = centre + d, *mean = deviation + d;
     double *ridge = mean + d;
     memcpy(work, rows, n * d * sizeof *work);

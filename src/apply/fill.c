@@ -37,13 +37,9 @@ void fill_close(fill *f)
 /* log p of rows[count, columns], and its gradient unless that is NULL. */
 static void evaluate(fill *f, size_t count, const double *rows, double *logp, double *gradient)
 {
-    flow_job job = {.input = FLOW_CONTINUOUS,
-                    .rows = count,
-                    .values = rows,
-                    .logp = logp,
-                    .gradient = gradient};
     if (count > 0)
-        flow_run(f->workspace, &job);
+        flow_run(f->workspace,
+                 &(flow_job){FLOW_CONTINUOUS, count, rows, .logp = logp, .gradient = gradient});
 }
 
 void fill_score(fill *f)

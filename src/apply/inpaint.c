@@ -73,6 +73,15 @@ typedef struct inpainting {
     memory_group memory;
 } inpainting;
 
+static void inpainting_close(inpainting *p)
+{
+    fill_close(&p->fill);
+    flow_workspace_free(p->whole);
+    cut_close(&p->cut);
+    conditional_close(&p->given);
+    memory_leave(&p->memory);
+}
+
 /* ------------------------------------------------------------------ options */
 
 void nicest_inpaint_defaults(nicest_inpaint_options *options)
@@ -153,11 +162,10 @@ static nicest_status choose_plan(plan *p, const nicest_inpaint_options *o, const
 /* The covariance of standard rows, for the fill. */
 static nicest_status take_covariance(inpainting *p, const double *rows)
 {
-    OWNED double *mean = memory_new(p->d, sizeof *mean);
-    double *packed = p->given.covariance = memory_new(gaussian_packed(p->d), sizeof *packed);
-    TRY(check_memory(mean && packed));
-    gaussian_moments(rows, NULL, OWN_SAMPLES, p->d, p->fill.threads, mean, packed);
-    gaussian_shrink(rows, OWN_SAMPLES, p->d, mean, packed);
+    OWNED_NEW(double *, mean, p->d);
+    TRY_NEW(p->given.covariance, gaussian_packed(p->d));
+    gaussian_moments(rows, NULL, OWN_SAMPLES, p->d, p->fill.threads, mean, p->given.covariance);
+    gaussian_shrink(rows, OWN_SAMPLES, p->d, mean, p->given.covariance);
     return NICEST_OK;
 }
 
@@ -167,14 +175,9 @@ static nicest_status measure_samples(inpainting *p, const flow *f, double *mean,
 {
     OWNED_BY(flow_workspace_drop) flow_workspace *w = NULL;
     bool is_y = f == p->cut.rest;
-    OWNED double *rows = memory_new(OWN_SAMPLES, p->d * sizeof *rows);
-    TRY(check_memory(rows));
+    OWNED_ROWS(double *, rows, OWN_SAMPLES, p->d);
     TRY(flow_workspace_new(&w, f, FLOW_SCORE, 0, p->fill.threads, false));
-    flow_run(w, &(flow_job){.input = FLOW_PRIOR,
-                            .rows = OWN_SAMPLES,
-                            .temperature = 1,
-                            .noise = {.seed = 1, .purpose = RANDOM_SAMPLE},
-                            .continuous = rows});
+    flow_sample(w, (random_stream){1, RANDOM_SAMPLE, 0}, 0, NULL, OWN_SAMPLES, rows);
     for (size_t i = 0; is_y && i < OWN_SAMPLES * p->d; i++)
         rows[i] = fmin(fmax(rows[i], -REACH), REACH);
     for (size_t j = 0; j < p->d; j++) {
@@ -210,8 +213,7 @@ static nicest_status prepare_columns(inpainting *p)
     size_t means = 0, deviations = 0;
     const double *mean = model_array(p->model, "columns.mean", &means);
     const double *deviation = model_array(p->model, "columns.deviation", &deviations);
-    OWNED double *own = memory_new(p->d, 2 * sizeof *own);
-    TRY(check_memory(own));
+    OWNED_ROWS(double *, own, p->d, 2);
     if (!mean || !deviation || means != p->d || deviations != p->d) {
         TRY(measure_samples(p, model_flow_const(p->model), own, own + p->d));
         mean = own;
@@ -301,9 +303,8 @@ static int watch(void *context, const fill *f, size_t step)
 /* Sum of log p of the batch's continuous rows. */
 static double score_batch(inpainting *p, const double *x)
 {
-    flow_job job = {.input = FLOW_CONTINUOUS, .rows = p->fill.rows, .values = x, .logp = p->logp};
     double sum = 0;
-    flow_run(p->whole, &job);
+    flow_log_density(p->whole, x, p->fill.rows, p->logp);
     for (size_t i = 0; i < p->fill.rows; i++)
         sum += p->logp[i];
     return sum;
@@ -526,6 +527,7 @@ nicest_status nicest_inpaint(const nicest_model *model, const double *stored, si
         return fail(NICEST_E_ARGUMENT, "inpaint: a model, rows, a mask and a place for the fills");
     nicest_inpaint_options defaults;
     nicest_inpaint_defaults(&defaults);
+    OWNED_BY(inpainting_close)
     inpainting p = {.model = model,
                     .entry = &model_flow_const(model)->entry,
                     .stored = stored,
@@ -552,27 +554,18 @@ nicest_status nicest_inpaint(const nicest_model *model, const double *stored, si
     p.fill.columns = p.given.columns = p.d;
     p.given.threads = p.fill.threads;
     p.fill.seed = p.options->seed;
-    nicest_status status = run(&p);
-    if (status == NICEST_OK)
-        give_fills(&p, filled);
-    if (status == NICEST_OK && spread) {
-        size_t count = p.n * p.d, samples = p.plan.samples;
-        for (size_t i = 0; i < count; i++) {
-            double mean = 0, square = 0;
-            for (size_t k = 0; k < samples; k++) {
-                double off = p.filled[k * count + i] - mean;
-                mean += off / (double)(k + 1);
-                square += off * (p.filled[k * count + i] - mean);
-            }
-            spread[i] = p.hidden[i] ? sqrt(square / (double)samples) : 0;
+    TRY(run(&p));
+    give_fills(&p, filled);
+    for (size_t i = 0, count = p.n * p.d; spread && i < count; i++) {
+        double mean = 0, square = 0;
+        for (size_t k = 0; k < p.plan.samples; k++) {
+            double off = p.filled[k * count + i] - mean;
+            mean += off / (double)(k + 1);
+            square += off * (p.filled[k * count + i] - mean);
         }
+        spread[i] = p.hidden[i] ? sqrt(square / (double)p.plan.samples) : 0;
     }
-    if (status == NICEST_OK && result)
+    if (result)
         give_result(&p, parallel_clock() - begun, result);
-    fill_close(&p.fill);
-    flow_workspace_free(p.whole);
-    cut_close(&p.cut);
-    conditional_close(&p.given);
-    memory_leave(&p.memory);
-    return status;
+    return NICEST_OK;
 }

@@ -125,11 +125,7 @@ void margin_close(margin *m)
 void margin_y(const margin *m, size_t rows, const double *x, double *y, double *logdet)
 {
     if (m->front) {
-        flow_run(m->through, &(flow_job){.input = FLOW_CONTINUOUS,
-                                         .rows = rows,
-                                         .values = x,
-                                         .latent = y,
-                                         .logdet = logdet});
+        flow_forward(m->through, x, rows, y, logdet);
         return;
     }
     memmove(y, x, rows * m->of->entry.columns * sizeof *y);
@@ -157,8 +153,7 @@ nicest_status margin_axis_open(margin_axis *a, const margin *m, size_t column, s
     }
     a->step = range / (double)(a->nodes ? a->nodes : 1);
     size_t count = a->atoms + a->nodes;
-    OWNED double *rows = memory_new(a->nodes, (all + 1) * sizeof *rows);
-    TRY(check_memory(rows));
+    OWNED_ROWS(double *, rows, a->nodes, all + 1);
     TRY_NEW(a->x, 2 * count);
     double *logdet = rows + a->nodes * all;
     a->weight = a->x + count;
@@ -168,11 +163,7 @@ nicest_status margin_axis_open(margin_axis *a, const margin *m, size_t column, s
     for (size_t i = 0; i < a->nodes * all; i++)
         rows[i] = i % all == column ? a->low + ((double)(i / all) + 0.5) * a->step : NAN;
     if (m->front)
-        flow_run(m->through, &(flow_job){.input = FLOW_LATENT,
-                                         .rows = a->nodes,
-                                         .values = rows,
-                                         .continuous = rows,
-                                         .logdet = logdet});
+        flow_inverse(m->through, rows, a->nodes, rows, logdet);
     for (size_t i = 0; i < a->nodes; i++) {
         a->x[a->atoms + i] = rows[i * all + column];
         a->weight[a->atoms + i] = log(a->step) + logdet[i];
@@ -215,6 +206,14 @@ typedef struct marginal_work {
     memory_group memory;
 } marginal_work;
 
+static void marginal_close(marginal_work *w)
+{
+    margin_axis_close(&w->axis[0]);
+    margin_axis_close(&w->axis[1]);
+    margin_close(&w->m);
+    memory_leave(&w->memory);
+}
+
 /* Whether a value is given that the density is not: then it is conditioned on. */
 static bool is_conditioned(const marginal_work *w)
 {
@@ -256,13 +255,8 @@ static nicest_status draw_own(marginal_work *w, bool chains)
         if (chains) {
             TRY(draw_chains(w, known, w->more, hidden));
         } else {
-            flow_run(own, &(flow_job){.input = FLOW_PRIOR,
-                                      .rows = AT_ONCE,
-                                      .values = known,
-                                      .first_row = first,
-                                      .noise = {w->o->seed, RANDOM_VERIFY, 0},
-                                      .temperature = 1,
-                                      .continuous = w->rows});
+            flow_sample(own, (random_stream){w->o->seed, RANDOM_VERIFY, 0}, first, known, AT_ONCE,
+                        w->rows);
         }
         margin_y(&w->m, AT_ONCE, w->rows, w->more, NULL);
         for (size_t k = 0; k < w->o->count; k++)
@@ -299,9 +293,7 @@ static double sum_masked(marginal_work *w)
         for (size_t i = 0; i < count; i++)
             place_marginal(w, w->rows + i * all, a->x[(first + i) % wide],
                            w->o->count > 1 ? b->x[(first + i) / wide] : 0);
-        flow_run(w->m.run,
-                 &(flow_job){
-                     .input = FLOW_CONTINUOUS, .rows = count, .values = w->rows, .logp = w->logp});
+        flow_log_density(w->m.run, w->rows, count, w->logp);
         for (size_t i = 0; i < count; i++) {
             double weight = a->weight[(first + i) % wide];
             weight += w->o->count > 1 ? b->weight[(first + i) / wide] : 0;
@@ -456,10 +448,7 @@ static void measure_cells(marginal_work *w, nicest_marginal *out)
         if (w->table)
             margin_y(&w->m, count, w->rows, w->more, w->logp);
         else
-            flow_run(w->m.run, &(flow_job){.input = FLOW_CONTINUOUS,
-                                           .rows = count,
-                                           .values = w->rows,
-                                           .logp = w->logp});
+            flow_log_density(w->m.run, w->rows, count, w->logp);
         for (size_t i = 0; i < count; i++)
             out->logp[first + i] = w->table ? read_table(w, i) : w->logp[i] - w->base;
     }
@@ -519,9 +508,7 @@ static nicest_status run_marginal(marginal_work *w, nicest_marginal *out)
                : w->m.exact ? NICEST_MARGINAL_EXACT
                             : NICEST_MARGINAL_MASKS;
     if (masks && conditioned)
-        flow_run(
-            w->m.run,
-            &(flow_job){.input = FLOW_CONTINUOUS, .rows = 1, .values = w->given, .logp = &w->base});
+        flow_log_density(w->m.run, w->given, 1, &w->base);
     if (!masks)
         TRY(fill_table(w, width, &out->integral));
     else if (w->whole)
@@ -565,20 +552,14 @@ nicest_status nicest_density_columns(const nicest_model *model,
     if (given && !options->given)
         return fail(NICEST_E_ARGUMENT, "a marginal: what are the given columns?");
     TRY(model_check_threads(options->threads));
-    nicest_marginal made = {.cells = {0, 0}};
+    OWNED_BY(nicest_marginal_free) nicest_marginal made = {.cells = {0, 0}};
+    OWNED_BY(marginal_close)
     marginal_work w = {.o = options, .model = model, .f = model_flow_const(model)};
-    nicest_status status = margin_open(&w.m, w.f, options->threads);
-    if (status == NICEST_OK)
-        status = run_marginal(&w, &made);
-    margin_axis_close(&w.axis[0]);
-    margin_axis_close(&w.axis[1]);
-    margin_close(&w.m);
-    memory_leave(&w.memory);
-    if (status == NICEST_OK)
-        *result = made;
-    else
-        nicest_marginal_free(&made);
-    return status;
+    TRY(margin_open(&w.m, w.f, options->threads));
+    TRY(run_marginal(&w, &made));
+    *result = made;
+    made = (nicest_marginal){.cells = {0, 0}};
+    return NICEST_OK;
 }
 
 void nicest_marginal_free(nicest_marginal *result)

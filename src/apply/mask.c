@@ -91,8 +91,7 @@ static nicest_status hide_by_picture(const frame *f, const char *path, size_t n,
     if (image.height != f->height || image.width != f->width)
         return fail(NICEST_E_MISMATCH, "%s: the mask is %ux%u, the pictures are %zux%zu", path,
                     image.height, image.width, f->height, f->width);
-    OWNED unsigned char *pattern = memory_new(d, 1);
-    TRY(check_memory(pattern));
+    OWNED_NEW(unsigned char *, pattern, d);
     for (size_t j = 0; j < d; j++)
         pattern[j] = grey_of(&image, j / f->channels) >= 128;
     repeat_pattern(pattern, n, d, hidden);

@@ -189,8 +189,7 @@ static nicest_status row_scores(const nicest_model *model, const nicest_data *da
 {
     size_t n = nicest_data_rows(data), width = statistics_of(model).all.count;
     bool whole = which >= GRADIENT && which <= COMBINED;
-    OWNED double *made = memory_new(n, (whole ? width : 1) * sizeof *made);
-    TRY(check_memory(made));
+    OWNED_ROWS(double *, made, n, whole ? width : 1);
     if (whole) {
         TRY(statistics_measure(model, data, seed, threads, NULL, made));
         return scores_from(model, which, made, n, threads, scores);
@@ -322,8 +321,7 @@ static nicest_status fit_families(nicest_model *model, double *statistics, size_
     for (size_t i = 0; i < n; i++)
         usual += statistics[i * l.all.count + l.logp.first] / (double)n;
     TRY(model_set_array(model, "calibration.typical", &usual, 1));
-    OWNED double *part = memory_new(n, l.all.count * sizeof *part);
-    TRY(check_memory(part));
+    OWNED_ROWS(double *, part, n, l.all.count);
     for (int which = GRADIENT; which <= COMBINED; which++) {
         statistics_run run = run_of(&l, (score)which);
         OWNED double *family = NULL;
@@ -372,8 +370,7 @@ static nicest_status fit_statistics(nicest_model *model, const nicest_data *trai
     OWNED_BY(data_drop) nicest_data *usual = NULL, *some = NULL;
     const nicest_data *judged = rows_to_judge(train, unseen);
     size_t n = rows_to_fit(model, nicest_data_rows(judged));
-    OWNED double *statistics = memory_new(n, statistics_of(model).all.count * sizeof *statistics);
-    TRY(check_memory(statistics));
+    OWNED_ROWS(double *, statistics, n, statistics_of(model).all.count);
     views_forget(model);
     TRY(draw_rows(&usual, judged, n, seed));
     TRY(statistics_measure(model, usual, seed, threads, ticker, statistics));
@@ -423,9 +420,8 @@ static bool available(const nicest_model *model, score which)
 static nicest_status find_holes(const nicest_data *data, double *count, double *pattern)
 {
     size_t d = nicest_data_columns(data);
-    OWNED double *row = memory_new(d, sizeof *row);
-    OWNED bool *empty = memory_new(d, sizeof *empty);
-    TRY(check_memory(row && empty));
+    OWNED_NEW(double *, row, d);
+    OWNED_NEW(bool *, empty, d);
     for (size_t i = 0; i < nicest_data_rows(data); i++) {
         TRY(nicest_data_read(data, i, 1, row));
         count[i] = 0;
@@ -445,12 +441,10 @@ static nicest_status pool_add(pool *p, const nicest_model *model, const nicest_d
 {
     size_t n = nicest_data_rows(data), width = statistics_of(model).all.count;
     const double *weights = nicest_data_weights(data);
-    OWNED double *statistics = memory_new(n, (width + 1) * sizeof *statistics);
-    TRY(check_memory(statistics));
+    OWNED_ROWS(double *, statistics, n, width + 1);
     TRY(statistics_measure(model, data, seed, threads, ticker, statistics));
     double *scores = statistics + n * width;
-    OWNED double *holes = memory_new(n, 2 * sizeof *holes);
-    TRY(check_memory(holes));
+    OWNED_ROWS(double *, holes, n, 2);
     TRY(find_holes(data, holes, holes + n));
     for (int which = 0; which < SCORES; which++) {
         if (!available(model, (score)which))
@@ -520,8 +514,7 @@ static nicest_status store_patterns(nicest_model *model, double *patterns, size_
 static nicest_status pool_store(pool *p, nicest_model *model, const char *method)
 {
     TRY(store_patterns(model, p->patterns, p->count[LOGP]));
-    OWNED double *values = memory_new(p->capacity, sizeof *values);
-    TRY(check_memory(values));
+    OWNED_NEW(double *, values, p->capacity);
     for (int i = 0; i < SCORES; i++) {
         size_t n = p->count[i];
         conformal_row *rows = p->rows[i];
@@ -816,8 +809,7 @@ nicest_status nicest_conformal_rows(const nicest_model *model, const char *name,
     TRY(nicest_model_fits(model, data));
     size_t n = nicest_data_rows(data), first[NICEST_HOLE_BINS] = {0};
     OWNED_BY(binned_close) binned b = {0};
-    OWNED double *holes = memory_new(n, 2 * sizeof *holes);
-    TRY(check_memory(holes));
+    OWNED_ROWS(double *, holes, n, 2);
     TRY(binned_open(&b, model, name));
     TRY(find_holes(data, holes, holes + n));
     for (size_t k = 1; k < b.count; k++)

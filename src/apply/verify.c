@@ -208,10 +208,9 @@ enum { LINES = 4000, DRAWN = 4000, FURTHER = 24, GRID = 4 * (LINES + 2 * (DRAWN 
 static nicest_status cell_ends(const probe *p, size_t value, double *end, size_t *count)
 {
     const entry *e = &model_flow_const(p->model)->entry;
-    OWNED double *samples = memory_new(DRAWN, p->d * sizeof *samples);
+    OWNED_ROWS(double *, samples, DRAWN, p->d);
     double unit = e->noise[value];
     size_t n = 0, kept = 1;
-    TRY(check_memory(samples));
     TRY(nicest_sample(p->workspace, DRAWN, p->seed, 0, 1, samples));
     OWNED_BY(margin_close) margin m = {0};
     OWNED_BY(margin_axis_close) margin_axis axis = {0};
@@ -278,8 +277,7 @@ static nicest_status measure_mixed_mass(const probe *p, double *total)
     size_t value = p->d, first = e->values && e->column[0].role == ENTRY_VALUE ? 1 : 0;
     for (size_t j = 0; j < p->d; j++)
         value = e->column[j].role == ENTRY_VALUE ? j : value;
-    OWNED double *rows = memory_new(GRID, (p->d + 2) * sizeof *rows);
-    TRY(check_memory(rows));
+    OWNED_ROWS(double *, rows, GRID, p->d + 2);
     double *logp = rows + GRID * p->d, *end = logp + GRID;
     size_t ends = 0;
     const entry_column *c = first < p->d ? &e->column[first] : NULL;
@@ -381,10 +379,7 @@ static void grow_pattern(gap_work *w, size_t j, random_stream stream)
         memcpy(w->rows + i * d, w->row + i / places * d, d * sizeof *w->rows);
         w->rows[i * d + j] = a->x[i % places];
     }
-    flow_run(w->m.run, &(flow_job){.input = FLOW_CONTINUOUS,
-                                   .rows = w->chains * places,
-                                   .values = w->rows,
-                                   .logp = w->logp});
+    flow_log_density(w->m.run, w->rows, w->chains * places, w->logp);
     for (size_t c = 0; c < w->chains; c++) {
         double *logp = w->logp + c * places, high = -HUGE_VAL, sum = 0, part = 0, u;
         size_t k = 0;
@@ -418,9 +413,7 @@ static double pattern_gap(gap_work *w, size_t number)
         bool known = j == seen[0] || j == seen[1] || e->column[j].given > 0;
         w->row[i] = known ? first[j] : NAN;
     }
-    flow_run(
-        w->m.run,
-        &(flow_job){.input = FLOW_CONTINUOUS, .rows = w->chains, .values = w->row, .logp = w->now});
+    flow_log_density(w->m.run, w->row, w->chains, w->now);
     memset(w->ratio, 0, w->chains * sizeof *w->ratio);
     for (size_t j = 0; j < d; j++)
         if (isnan(w->row[j]) && e->column[j].role != ENTRY_FOLLOWS && j != seen[0] && j != seen[1])
@@ -443,12 +436,8 @@ static nicest_status open_gap(gap_work *w)
     w->y = w->x + GAP_SAMPLES * d;
     for (size_t i = 0; i < GAP_SAMPLES; i++) /* given columns are those of the rows at hand */
         memcpy(w->y + i * d, w->p->x + i % w->p->rows * d, d * sizeof *w->y);
-    flow_run(w->m.run, &(flow_job){.input = FLOW_PRIOR,
-                                   .rows = GAP_SAMPLES,
-                                   .values = w->y,
-                                   .noise = {w->p->seed, RANDOM_VERIFY, 2},
-                                   .temperature = 1,
-                                   .continuous = w->x});
+    flow_sample(w->m.run, (random_stream){w->p->seed, RANDOM_VERIFY, 2}, 0, w->y, GAP_SAMPLES,
+                w->x);
     margin_y(&w->m, GAP_SAMPLES, w->x, w->y, NULL);
     for (size_t j = 0; j < d; j++) {
         size_t n = 0;
@@ -505,8 +494,7 @@ static nicest_status measure_spread(const probe *p, nicest_verification *v)
     n = n < most ? n : most;
     if (n < 2)
         return NICEST_OK;
-    OWNED double *rows = memory_new(n, 2 * d * sizeof *rows);
-    TRY(check_memory(rows));
+    OWNED_ROWS(double *, rows, n, 2 * d);
     double *drawn = rows + n * d;
     for (size_t i = 0; i < n; i++)
         TRY(nicest_data_read(p->data, spread(i, n, total), 1, rows + i * d));

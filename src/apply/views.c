@@ -302,9 +302,8 @@ static nicest_status keep_rows(nicest_model *model, const nicest_data *train, ui
     TRY(split_open(&s, train, NULL, nicest_data_rows(train),
                    (random_stream){seed, RANDOM_SPLIT, SUBSAMPLE_NEIGHBOURS}));
     most = most < s.groups ? most : s.groups;
-    OWNED double *rows = memory_new(most, d * sizeof *rows);
+    OWNED_ROWS(double *, rows, most, d);
     OWNED_NEW(size_t *, index, most);
-    TRY(check_memory(rows));
     for (size_t g = 0; g < s.groups && count < most; g++) {
         bool usable = true;
         index[count] = s.row[s.begin[g]];
@@ -330,8 +329,7 @@ static nicest_status keep_mixture(nicest_model *model, const sight *s, const dou
     OWNED_BY(mixture_drop) mixture *found = NULL;
     if (d > MIXTURE_COLUMNS || n < 10 * FEWEST_ROWS)
         return NICEST_OK;
-    OWNED double *z = memory_new(n + 1, d * sizeof *z);
-    TRY(check_memory(z));
+    OWNED_ROWS(double *, z, n + 1, d);
     for (size_t i = 0; i < n; i++)
         mixture_sees(s, kept + i * d, z + i * d);
     for (size_t j = 0; j < d; j++)
@@ -364,8 +362,7 @@ nicest_status views_fit(nicest_model *model, const nicest_data *train, uint64_t 
     if (!kept)
         return NICEST_OK;
     size_t n = nicest_data_rows(kept), count;
-    OWNED double *ranks = memory_new(n, VIEWS_COUNT * sizeof *ranks);
-    TRY(check_memory(ranks));
+    OWNED_ROWS(double *, ranks, n, VIEWS_COUNT);
     TRY(sight_open(&s, model, threads));
     TRY(nicest_score_data(model, kept, seed, threads, NULL, NULL, ranks));
     TRY(look_at_all(&s, model, NULL, threads, ranks));

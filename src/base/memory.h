@@ -33,6 +33,7 @@ void memory_free(void *block);
  *
  *     OWNED char *name = NULL;
  *     OWNED_NEW(double *, rows, n);    -- zeroed; or returns fail_memory()
+ *     OWNED_ROWS(double *, x, n, d);   -- n d of them
  *     TRY(read_rows(data, rows));      -- releases both, where it fails
  *     *out = memory_take(&rows);       -- or passes one on
  *
@@ -42,6 +43,9 @@ void memory_free(void *block);
 #define OWNED           OWNED_BY(memory_drop)
 #define OWNED_NEW(type, name, count)                                                               \
     OWNED type name = memory_new(count, sizeof *(name));                                           \
+    TRY(check_memory(name))
+#define OWNED_ROWS(type, name, rows, columns)                                                      \
+    OWNED type name = memory_new(rows, (columns) * sizeof *(name));                                \
     TRY(check_memory(name))
 /* void name(type **), for OWNED_BY, of a pointer that `release` releases. */
 #define DEFINE_DROP(name, type, release)                                                           \

@@ -213,6 +213,7 @@ static void widen_halves(const unsigned char *from, size_t count, bool swap, flo
 /* One word as UTF-8, without the zeros behind it, into text[file_value + 1]; returns its length. */
 static size_t read_word(const npy_array *a, const unsigned char *from, char *text)
 {
+    static const unsigned char LEAD[] = {0, 0, 0xC0, 0xE0, 0xF0}; /* of so many bytes */
     size_t used = 0, units = a->text == 'U' ? a->file_value / 4 : a->file_value;
     for (size_t i = 0; i < units; i++) {
         uint32_t c = from[i];
@@ -223,21 +224,11 @@ static size_t read_word(const npy_array *a, const unsigned char *from, char *tex
         }
         if (c == 0)
             break;
-        if (c < 0x80 || a->text == 'S') {
-            text[used++] = (char)c;
-        } else if (c < 0x800) {
-            text[used++] = (char)(0xC0 | c >> 6);
-            text[used++] = (char)(0x80 | (c & 63));
-        } else if (c < 0x10000) {
-            text[used++] = (char)(0xE0 | c >> 12);
-            text[used++] = (char)(0x80 | (c >> 6 & 63));
-            text[used++] = (char)(0x80 | (c & 63));
-        } else {
-            text[used++] = (char)(0xF0 | (c >> 18 & 7));
-            text[used++] = (char)(0x80 | (c >> 12 & 63));
-            text[used++] = (char)(0x80 | (c >> 6 & 63));
-            text[used++] = (char)(0x80 | (c & 63));
-        }
+        size_t bytes = c < 0x80 || a->text == 'S' ? 1 : c < 0x800 ? 2 : c < 0x10000 ? 3 : 4;
+        for (size_t k = bytes; k-- > 1; c >>= 6)
+            text[used + k] = (char)(0x80 | (c & 63));
+        text[used] = (char)(LEAD[bytes] | (bytes == 4 ? c & 7 : c));
+        used += bytes;
     }
     text[used] = '\0';
     return used;

@@ -1,7 +1,7 @@
 /* categories.c - the probability of a row's categories, one after the other.
  *
- *     log p = sum over the categories that are known of log p_i(class_i | classes before i, what is
- * given) p_i(k) = (1 - e_i) softmax_k(net_i) + e_i where k is OTHER
+ *     log p  = sum over known categories of log p_i(class_i | classes before i, what is given)
+ *     p_i(k) = (1 - e_i) softmax_k(net_i), + e_i where k is OTHER
  *
  * The net is one masked net over one-hot vectors (mlp.h); each vector's last place says `unknown`,
  * so an unknown category is passed over, and a net that was trained with unknown ones knows what

@@ -120,6 +120,13 @@ size_t flow_norms(const flow *f);
 
 /* Never fails and never allocates. */
 void flow_run(flow_workspace *w, const flow_job *job);
+/* The jobs that most callers have, of rows [n, d]: log p of continuous ones; their latent and log
+ * determinant (each may be NULL), and back; and samples, given what stands in given (or NULL). */
+void flow_log_density(flow_workspace *w, const double *x, size_t n, double *logp);
+void flow_forward(flow_workspace *w, const double *x, size_t n, double *latent, double *logdet);
+void flow_inverse(flow_workspace *w, const double *latent, size_t n, double *x, double *logdet);
+void flow_sample(flow_workspace *w, random_stream noise, uint64_t first, const double *given,
+                 size_t n, double *x);
 
 /* The first half of a training step: objective -1/n sum log p, forward and backward. The gradient
  * is then read block by block, over all rows, from any thread. */

@@ -1,8 +1,7 @@
 /* linear.c - columns mixed by one matrix, learned: a lower triangle, or the product of two.
  *
  *     form=triangular  y = L x + b,    L = W + diag(exp(s))
- *     form=lu          y = L U x + b,  L = W + I, U = W' + diag(exp(s)) in the columns' reverse
- * order
+ *     form=lu          y = L U x + b,  L = W + I, U = W' + diag(exp(s)) in reverse order
  *
  *     log|det| = sum of s
  *
@@ -244,7 +243,7 @@ static void linear_gradient(const layer *self, const batch *b, const block *whic
 }
 
 static void linear_transpose(const layer *self, const block *which, const real *theta,
-                        weight_forms *forms)
+                             weight_forms *forms)
 {
     const linear *c = (const linear *)self;
     if (which->tensor < c->parts)

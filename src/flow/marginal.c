@@ -9,12 +9,12 @@
  * Constants of a column, with u = (x - origin) / unit; doubles are kept as two floats, the second
  * what the first leaves:
  *
- *     frame  origin, unit (two numbers each); levels, -knots, or UNEVEN + levels; scale and shape
- * of the lower tail, then of the upper (scale 0: the column ends there) table  histogram: edges e_0
- * .. e_levels, then what floats left of them. An edge is F where F
- *            <= 1/2, else F - 1: the smaller tail, which loses no digits. Level k lies between k
- * and k + 1, or where levels are uneven between the u_k that follow, with their rests spline: u of
- * the knots, then their y, then their slopes dy/du
+ * - frame: origin, unit (two numbers each); levels, -knots, or UNEVEN + levels; scale and shape of
+ *   the lower tail, then of the upper (scale 0: the column ends there)
+ * - table of a histogram: edges e_0 .. e_levels, then what floats left of them. An edge is F where
+ *   F <= 1/2, else F - 1: the smaller tail, which loses no digits. Level k is [k, k + 1), or where
+ *   levels are uneven lies between the u_k that follow, with their rests
+ * - table of a spline: u of the knots, then their y, then their slopes dy/du
  *
  * Owns fitting, too. What it knows of levels comes from the flow's entry. */
 #include <math.h>
@@ -767,9 +767,8 @@ static nicest_status marginal_start(layer *self, const layer_start *s)
 {
     marginal *m = (marginal *)self;
     int threads = s->threads < 1 ? parallel_available() : s->threads;
-    OWNED double *values = memory_new((size_t)threads, s->n * sizeof *values);
-    OWNED double *room = memory_new((size_t)threads, 3 * (m->width + 1) * sizeof *room);
-    TRY(check_memory(values && room));
+    OWNED_ROWS(double *, values, (size_t)threads, s->n);
+    OWNED_ROWS(double *, room, (size_t)threads, 3 * (m->width + 1));
     parallel_for(threads, self->columns, fit_column, &(marginal_fit){m, s, values, room});
     return marginal_check(self);
 }

@@ -607,6 +607,27 @@ void flow_run(flow_workspace *w, const flow_job *job)
     }
 }
 
+void flow_log_density(flow_workspace *w, const double *x, size_t n, double *logp)
+{
+    flow_run(w, &(flow_job){FLOW_CONTINUOUS, n, x, .logp = logp});
+}
+
+void flow_forward(flow_workspace *w, const double *x, size_t n, double *latent, double *logdet)
+{
+    flow_run(w, &(flow_job){FLOW_CONTINUOUS, n, x, .latent = latent, .logdet = logdet});
+}
+
+void flow_inverse(flow_workspace *w, const double *latent, size_t n, double *x, double *logdet)
+{
+    flow_run(w, &(flow_job){FLOW_LATENT, n, latent, .continuous = x, .logdet = logdet});
+}
+
+void flow_sample(flow_workspace *w, random_stream noise, uint64_t first, const double *given,
+                 size_t n, double *x)
+{
+    flow_run(w, &(flow_job){FLOW_PRIOR, n, given, NULL, noise, first, 1, .continuous = x});
+}
+
 /* ------------------------------------------------------------------ learning */
 
 /* Largest |activation| (which = 0) or |delta| (1) of a layer over the whole batch. */

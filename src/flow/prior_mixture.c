@@ -2,8 +2,8 @@
  * flow.
  *
  *     log p(h) = log sum_k w_k N(h; m_k, C_k),  w = softmax(logit)
- *     z_i = e^s_i (c_i y_i + sum_{j<i} B_ij y_j - b_i),  y = h - m0_k:  z = A (h - m_k), C_k =
- * (A'A)^-1
+ *     z_i = e^s_i (c_i y_i + sum_{j<i} B_ij y_j - b_i),  y = h - m0_k
+ *         = A (h - m_k) of C_k = (A'A)^-1
  *
  * m0 and c (the start's means and diagonals of A) are frozen; b, s and B learn. So a step of any of
  * them moves z by about as much, however close to each other the columns lie. The start is

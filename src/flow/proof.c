@@ -93,9 +93,7 @@ static void differences(const prover *p, jacobian *j, const double *x, const siz
             memcpy(row, x, w * sizeof *x);
             row[columns[c]] += side ? -j->step[columns[c]] : j->step[columns[c]];
         }
-    flow_run(p->score,
-             &(flow_job){
-                 .input = FLOW_CONTINUOUS, .rows = 2 * count, .values = j->near, .latent = j->far});
+    flow_forward(p->score, j->near, 2 * count, j->far, NULL);
     for (size_t c = 0; c < count; c++) {
         const double *pair = j->near + 2 * c * w, *far = j->far + 2 * c * w;
         double width = pair[columns[c]] - pair[w + columns[c]]; /* what rounding left of the step */
@@ -172,11 +170,7 @@ static nicest_status prove_logdet(const prover *p, double *error)
     for (size_t r = 0; r < p->subject->n; r++) {
         const double *x = p->subject->rows + r * p->width;
         double analytic;
-        flow_run(p->score, &(flow_job){.input = FLOW_CONTINUOUS,
-                                       .rows = 1,
-                                       .values = x,
-                                       .latent = j.latent,
-                                       .logdet = &analytic});
+        flow_forward(p->score, x, 1, j.latent, &analytic);
         fill_jacobian(p, &j, x);
         double numerical = log_abs_det(j.matrix, p->d);
         most = keep_larger(most, fabs(numerical - analytic) / fmax(1, fabs(analytic)));
@@ -240,8 +234,7 @@ static double value_by_x(const line *l, double t)
     memcpy(l->moved, l->start, l->p->width * sizeof *l->moved);
     for (size_t i = 0; i < l->size; i++)
         l->moved[i] = l->start[i] + t * l->direction[i] * l->p->subject->deviation[i];
-    flow_run(l->p->score,
-             &(flow_job){.input = FLOW_CONTINUOUS, .rows = 1, .values = l->moved, .logp = &logp});
+    flow_log_density(l->p->score, l->moved, 1, &logp);
     return logp;
 }
 
@@ -270,9 +263,7 @@ static double value_by_theta(const line *l, double t)
     double sum = 0;
     for (size_t i = 0; i < l->size; i++)
         l->moved[i] = l->start[i] + t * l->direction[i];
-    flow_run(
-        l->p->score,
-        &(flow_job){.input = FLOW_CONTINUOUS, .rows = s->n, .values = s->rows, .logp = l->logp});
+    flow_log_density(l->p->score, s->rows, s->n, l->logp);
     for (size_t i = 0; i < s->n; i++)
         sum += l->logp[i];
     return sum / (double)s->n;

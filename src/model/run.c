@@ -32,23 +32,22 @@ nicest_status model_check_threads(int threads)
     return NICEST_OK;
 }
 
+DEFINE_DROP(workspace_drop, nicest_workspace, nicest_workspace_free)
+
 nicest_status nicest_workspace_new(nicest_workspace **workspace, const nicest_model *model,
                                    size_t rows, int threads)
 {
     TRY(require(workspace && model, "a workspace needs a model"));
     TRY(model_check_threads(threads));
-    nicest_workspace *w;
-    TRY_NEW(w, 1);
+    OWNED_BY(workspace_drop) nicest_workspace *w = memory_new(1, sizeof *w);
+    TRY(check_memory(w));
     w->model = model;
     w->threads = threads ? threads : parallel_available();
     w->rows = rows;
-    nicest_status status =
-        flow_workspace_new(&w->score, model_flow_const(model), FLOW_SCORE, rows, w->threads, false);
-    if (status != NICEST_OK)
-        memory_free(w);
-    else
-        *workspace = w;
-    return status;
+    TRY(flow_workspace_new(&w->score, model_flow_const(model), FLOW_SCORE, rows, w->threads,
+                           false));
+    *workspace = memory_take(&w);
+    return NICEST_OK;
 }
 
 void nicest_workspace_free(nicest_workspace *workspace)
@@ -88,8 +87,7 @@ nicest_status nicest_log_prob(nicest_workspace *workspace, const double *rows, s
                               double *logp)
 {
     TRY(check_pointers(workspace, rows, logp, n));
-    flow_run(workspace->score,
-             &(flow_job){.input = FLOW_CONTINUOUS, .rows = n, .values = rows, .logp = logp});
+    flow_log_density(workspace->score, rows, n, logp);
     return NICEST_OK;
 }
 
@@ -115,11 +113,7 @@ nicest_status nicest_forward(nicest_workspace *workspace, const double *rows, si
                              double *latent, double *logdet)
 {
     TRY(check_pointers(workspace, rows, rows, n));
-    flow_run(workspace->score, &(flow_job){.input = FLOW_CONTINUOUS,
-                                           .rows = n,
-                                           .values = rows,
-                                           .latent = latent,
-                                           .logdet = logdet});
+    flow_forward(workspace->score, rows, n, latent, logdet);
     return NICEST_OK;
 }
 
@@ -129,11 +123,7 @@ nicest_status nicest_inverse(nicest_workspace *workspace, const double *latent, 
                              double *rows, double *logdet)
 {
     TRY(check_pointers(workspace, latent, rows, n));
-    flow_run(workspace->score, &(flow_job){.input = FLOW_LATENT,
-                                           .rows = n,
-                                           .values = latent,
-                                           .continuous = rows,
-                                           .logdet = logdet});
+    flow_inverse(workspace->score, latent, n, rows, logdet);
     return NICEST_OK;
 }
 

@@ -40,9 +40,8 @@ static nicest_status half_distinct(const search *s, bool *found)
 {
     size_t bits = 2 * s->distinct > FEWEST_BITS ? 2 * s->distinct : FEWEST_BITS;
     size_t bytes = bits / 8 + 1, most = 0;
-    OWNED unsigned char *seen = memory_new(s->columns, bytes);
+    OWNED_ROWS(unsigned char *, seen, s->columns, bytes);
     OWNED_NEW(size_t *, set, s->columns);
-    TRY(check_memory(seen));
     for (size_t i = 0; i < s->count; i++) {
         if (i > 0 && s->sorted[i].key == s->sorted[i - 1].key)
             continue;
@@ -129,11 +128,11 @@ nicest_status split_open(split *out, const nicest_data *data, const size_t *inde
     bool copies = false;
     OWNED_NEW(size_t *, own, count);
     OWNED_NEW(keyed *, sorted, count);
-    OWNED double *values = memory_new(CHUNK, d * sizeof *values);
+    OWNED_ROWS(double *, values, CHUNK, d);
     OWNED_BY(split_close)
     split made = {.row = memory_new(count, sizeof *made.row),
                   .begin = memory_new(count + 1, sizeof *made.begin)};
-    TRY(check_memory(values && made.row && made.begin));
+    TRY(check_memory(made.row && made.begin));
     for (size_t i = 0; i < count; i++)
         own[i] = i;
     search s = {.data = data,
