@@ -181,8 +181,12 @@ static void tick_text(const axis *a, double value, char *out, size_t size)
                  raised[power % 10]);
     else if (fabs(magnitude - rint(magnitude)) < 1e-9 * span && magnitude < 1e7)
         snprintf(out, size, "%s%.0f", minus, magnitude);
-    else
-        snprintf(out, size, "%s%.*g", minus, axis_digits(a->low, a->high, 5), magnitude);
+    else {
+        char digits[32], number[36];
+        snprintf(digits, sizeof digits, "%.*g", axis_digits(a->low, a->high, 5), magnitude);
+        number_text(strtod(digits, NULL), number, sizeof number); /* 0.00005, not 5e-05 */
+        snprintf(out, size, "%s%s", minus, number);
+    }
 }
 
 /* Words, each cut to its share of the axis; of very many every second, third ... */
@@ -801,11 +805,11 @@ static void draw_area(const area *a, const ticks *up, const ticks *across)
         for (size_t i = 0; i < cells; i++)
             viridis((p->map[i] - p->map_low) / (p->map_high - p->map_low), rgb + 3 * i);
         draw_surface(a->c, surface_of(rgb, p->map_width, p->map_height, 3), a->left, a->top,
-                     a->width, a->height, true);
+                     a->width, a->height, !p->map_cells);
         OWNED_BLOCK double *sorted = sorted_finite(p->map, &n);
         cairo_set_line_width(a->c->cr, 0.8);
         use_ink(a->c, CONTOUR, 0.75);
-        for (size_t k = 0; k < sizeof CONTOURS / sizeof *CONTOURS && n; k++)
+        for (size_t k = 0; k < sizeof CONTOURS / sizeof *CONTOURS && n && !p->map_cells; k++)
             trace_contour(a, contour_level(p, sorted, n, CONTOURS[k]));
     }
     for (size_t k = 0; k < a->p->count; k++)
@@ -846,7 +850,7 @@ static double axes_panel(const canvas *c, const panel *p, double left, double to
                          double aspect, bool draw)
 {
     OWNED_BLOCK area *a = block_new(1, sizeof *a);
-    double widest = 0, edge = bar_room(c, p) + 4;
+    double widest = 0, edge = bar_room(c, p) + 6; /* a ring at the end */
     *a = (area){.c = c, .p = p};
     a->x = p->x;
     a->y = p->y;
@@ -1174,7 +1178,7 @@ double *panel_density(panel *p, const double *logp, size_t width, size_t height,
     }
     for (size_t i = 0; i < width; i++)
         values[n + i] = cell_middle(box, i, width);
-    p->y = (axis){.label = logs ? "log p, nats" : "p, share per unit",
+    p->y = (axis){.label = logs ? "log p, nats" : "p, per unit",
                   .low = low,
                   .high = logs ? high + 0.5 : 1.05 * high};
     panel_line(p, NULL, 0, values + n, values, width);

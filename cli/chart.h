@@ -56,7 +56,8 @@ typedef struct panel {
     size_t map_width, map_height;
     double map_low, map_high;
     const char *map_label;
-    bool map_logs; /* the values are log densities */
+    bool map_logs;  /* the values are log densities */
+    bool map_cells; /* of words or levels: cells as they are, without contours */
     /* A grid of pictures instead of axes; headings stand over its columns, or before its rows. */
     const nicest_image *image;
     const char *const *headings;

@@ -153,18 +153,29 @@ static axis axis_of(const nicest_model *model, const nicest_marginal_options *o,
 static void draw_density(const density_settings *s, const nicest_model *model,
                          const nicest_marginal_options *o, const nicest_marginal *m)
 {
-    bool map = o->count == 2;
-    panel p = {.title = map ? "Density of the model; lines around 50, 90 and 99 % of its mass"
-                            : "Density of the model"};
+    bool map = o->count == 2, cells = !m->widths[0] || (map && !m->widths[1]);
+    char unit[160];
+    panel p = {.title = map && !cells
+                            ? "Density of the model; lines around 50, 90 and 99 % of its mass"
+                            : "Density of the model",
+               .map_cells = cells};
     OWNED_BLOCK double *values =
         panel_density(&p, m->logp, m->cells[0], map ? m->cells[1] : 0, o->box, s->log);
     p.x = axis_of(model, o, m, 0);
     if (map)
         p.y = axis_of(model, o, m, 1);
+    /* Of words and levels a probability; beside them a density of the one column of numbers. */
+    const char **label = map ? &p.map_label : &p.y.label;
+    bool numbers[2] = {m->widths[0] > 0, map && m->widths[1] > 0};
+    if (!s->log && numbers[0] != numbers[1]) {
+        snprintf(unit, sizeof unit, "p, per unit of %s",
+                 nicest_model_column_name(model, o->column[numbers[1]]));
+        *label = unit;
+    } else if (!s->log && !numbers[0])
+        *label = "probability";
     for (size_t i = 0; !map && !m->widths[0] && i < p.count; i++) { /* words, a mark for each */
         p.series[i].x = m->at[0];
         p.series[i].markers = true;
-        p.y.label = "share";
     }
     chart c = {.panels = &p, .count = 1};
     if (map) {

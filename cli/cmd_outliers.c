@@ -70,8 +70,10 @@ static size_t scores_of(const verdict *v, unsigned char truth, double *out)
 static void draw_histograms(const judge *j, const verdict *v, double threshold)
 {
     double *normal = block_new(2 * v->n, sizeof *normal), *outliers = normal + v->n;
+    char label[80];
+    score_label(j, label, sizeof label);
     panel p = {.title = "Scores",
-               .x = {.label = score_label(j), .may_bend = true},
+               .x = {.label = label, .may_bend = true},
                .y.label = strcmp(j->s->score, "logp") ? "share of rows per unit"
                                                       : "share of rows per nat"};
     panel_add(&p, (series){SERIES_HISTOGRAM, 0, j->has_truth ? "normal" : "rows", normal,

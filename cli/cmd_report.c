@@ -230,11 +230,10 @@ static void say_careful(page *p, const material *m)
         care(p, &count, "There are only %zu rows here: every figure of this page is uncertain.",
              m->n);
     if (train - held > 0.05 * (double)m->d + 0.1)
-        care(
-            p, &count,
-            "Rows it has learnt from are %.3g nats likelier than rows that it has not seen: it has "
-            "learnt some of them by heart.",
-            train - held);
+        care(p, &count,
+             "Rows that it has learnt from are %.3g nats likelier than rows that it has not seen: "
+             "some of them it knows by heart.",
+             train - held);
     const json_t *curve = json_object_get(m->training, "curve"), *kept = kept_point(m);
     size_t points = json_array_size(curve);
     if (kept && points > 2 && kept == json_array_get(curve, points - 1))
@@ -285,7 +284,7 @@ static void add_summary(page *p, const material *m, const report_settings *s)
     double learnt = record_number(m, "rows"), epochs = record_number(m, "epochs");
     double bits = nicest_model_bits_per_dim(m->model, m->sum.mean);
     page_words(p, "<h1>%s</h1>\n", name_of(s->model));
-    page_words(p, "<p>on %s</p>\n", name_of(s->data));
+    page_words(p, "<p>Figures and pictures are of the rows in %s.</p>\n", name_of(s->data));
     count_text(m->d, columns, sizeof columns);
     count_text(nicest_model_parameters(m->model), parameters, sizeof parameters);
     page_add(p, "<p>The model is a density of %s %s", columns,
@@ -387,14 +386,14 @@ static void add_picture_pair(page *p, const material *m, const double *rows[2], 
         nicest_image_free(&images[i]);
 }
 
-/* Two cells: mean and deviation, or of a category its most frequent word. */
-static void moment_cells(page *p, const material *m, size_t j, const double *column, size_t n)
+/* A cell: mean and deviation, or of a category its most frequent word. */
+static void moment_cell(page *p, const material *m, size_t j, const double *column, size_t n)
 {
     size_t words, most = 0, seen = 0;
     const char *const *names = nicest_model_column_words(m->model, j, &words);
     summary s = summary_of(column, n);
     if (!names) {
-        page_add(p, "<td>%.4g</td><td>%.4g</td>", s.mean,
+        page_add(p, "<td>%.4g (%.3g)</td>", s.mean,
                  s.rows > 1 ? sqrt(s.square / (double)(s.rows - 1)) : 0);
         return;
     }
@@ -406,7 +405,7 @@ static void moment_cells(page *p, const material *m, size_t j, const double *col
         }
     for (size_t k = 1; k < words; k++)
         most = count[k] > count[most] ? k : most;
-    page_words(p, "<td colspan=\"2\">%s", words ? names[most] : "");
+    page_words(p, "<td>%s", words ? names[most] : "");
     page_add(p, ": %.0f %%</td>", seen ? 100 * (double)count[most] / (double)seen : 0);
 }
 
@@ -540,20 +539,20 @@ static void add_samples(page *p, const material *m)
     page_chart(
         p, &(chart){.panels = panels, .count = m->d, .across = m->d < 4 ? m->d : 4, .least = 160},
         "Each column: its distribution in the data and in samples of the model.");
-    page_add(p,
-             "<div class=\"scroll\"><table><tr><th>column</th><th>data: mean</th><th>deviation</th>"
-             "<th>samples: mean</th><th>deviation</th><th>distance</th></tr>\n");
+    page_add(p, "<div class=\"scroll\"><table><tr><th>column</th><th>data</th><th>samples</th>"
+                "<th>distance</th></tr>\n");
     for (size_t j = 0; j < m->d; j++) {
         OWNED_BLOCK double *data = column_of(m->rows, m->n, m->d, j);
         OWNED_BLOCK double *drawn = column_of(m->samples, SAMPLES, m->d, j);
-        page_words(p, "<tr><td>%s</td>", name_of_column(m, j));
-        moment_cells(p, m, j, data, m->n);
-        moment_cells(p, m, j, drawn, SAMPLES);
+        page_words(p, "<tr><td class=\"name\">%s</td>", name_of_column(m, j));
+        moment_cell(p, m, j, data, m->n);
+        moment_cell(p, m, j, drawn, SAMPLES);
         page_add(p, "<td>%.3f</td></tr>\n", m->apart[j]);
     }
     page_add(
-        p, "</table></div>\n<p>Distance: the largest difference of the two distribution "
-           "functions, 0 where data and samples are alike. Of words: the most frequent one.</p>\n");
+        p, "</table></div>\n<p>Of numbers: mean (standard deviation). Of words: the most frequent "
+           "one. Distance: the largest difference of the two distribution functions, 0 where data "
+           "and samples are alike.</p>\n");
 }
 
 /* ------------------------------------------------------------------ likelihoods */
@@ -589,6 +588,7 @@ static void add_likelihoods(page *p, const material *m, const report_settings *s
 
 /* ------------------------------------------------------------------ typical rows */
 
+/* The reasons, and below them the whole row in words, which wraps on any screen. */
 static void add_table_row(page *p, const material *m, size_t row, size_t columns,
                           const nicest_reason *reasons, size_t count)
 {
@@ -597,14 +597,15 @@ static void add_table_row(page *p, const material *m, size_t row, size_t columns
     for (size_t k = 0; k < count; k++)
         add_reason(&why, m->data, &reasons[k]);
     page_add(p, "<tr><td>%zu</td><td>%.5g</td>", row + 1, m->logp[row]);
-    page_words(p, "<td class=\"why\">%s</td>", why.text ? why.text : "");
+    page_words(p, "<td class=\"why\">%s<span>", why.text ? why.text : "");
     block_free(why.text);
     for (size_t j = 0; j < columns; j++) {
         double value = m->rows[row * m->d + j];
         nicest_data_value_text(m->data, j, value, text, sizeof text);
-        page_words(p, "<td>%s</td>", isnan(value) ? "\xe2\x80\x93" : text);
+        page_words(p, j ? ", %s=" : "%s=", name_of_column(m, j));
+        page_words(p, "%s", isnan(value) ? "\xe2\x80\x93" : text);
     }
-    page_add(p, "</tr>\n");
+    page_add(p, "</span></td></tr>\n");
 }
 
 static void add_extremes(page *p, const material *m)
@@ -625,8 +626,9 @@ static void add_extremes(page *p, const material *m)
         block_free(rows);
     } else {
         /* The likeliest rows, and the least likely ones with reasons. */
-        enum { REASONS = 3 };
-        size_t columns = m->d < 12 ? m->d : 12, most = m->d < REASONS ? m->d : REASONS;
+        enum { REASONS = 3, SHOWN_COLUMNS = 40 };
+        size_t columns = m->d < SHOWN_COLUMNS ? m->d : SHOWN_COLUMNS,
+               most = m->d < REASONS ? m->d : REASONS;
         size_t counts[EXTREMES], partial = 0;
         double *rows = block_new(count, m->d * sizeof *rows);
         OWNED_BLOCK nicest_reason *reasons = block_new(count, most * sizeof *reasons);
@@ -636,20 +638,16 @@ static void add_extremes(page *p, const material *m)
             partial += isnan(m->rows[i]);
         need(nicest_explain(m->model, rows, count, most, 0.05, m->shared->seed, m->shared->threads,
                             NULL, NULL, reasons, counts));
-        page_add(
-            p,
-            "<div class=\"scroll\"><table><tr><th>row</th><th>log p</th><th class=\"why\">why</th>");
-        for (size_t j = 0; j < columns; j++)
-            page_words(p, "<th>%s</th>", name_of_column(m, j));
-        page_add(p, "</tr>\n");
+        page_add(p, "<div class=\"scroll\"><table><tr><th>row</th><th>log p</th><th "
+                    "class=\"why\">what made it unlikely; all of the row</th></tr>\n");
         for (size_t i = 0; i < count; i++)
             add_table_row(p, m, m->order[i], columns, reasons + i * most, counts[i]);
         for (size_t i = count; i-- > 0;)
             add_table_row(p, m, m->order[m->ordered - 1 - i], columns, NULL, 0);
         page_add(
             p,
-            "</table></div>\n<p>The %zu least likely rows, the unlikeliest first, with what made "
-            "them so; then the %zu most likely. Rows count from 1",
+            "</table></div>\n<p>The %zu least likely rows, the unlikeliest first; then the %zu most "
+            "likely. Rows count from 1",
             count, count);
         if (columns < m->d)
             page_add(p, "; the first %zu of %zu columns", columns, m->d);
@@ -689,8 +687,9 @@ static void draw_calibration(page *p, const material *m)
     panel_line(&c, "as promised", 6, ends, ends, 2)->dashed = true;
     panel_line(&c, "this data", 0, x, y, POINTS);
     page_chart(p, &(chart){.panels = &c, .count = 1, .aspect = 0.6},
-               "On rows like those of the training the curve stays in the band, which says what so "
-               "many rows here and so many calibration rows allow; data with outliers lies above.");
+               "Rows like those of the training keep the curve in the band, which is as wide as so "
+               "few rows make it. Data with outliers lies above it; rows that the model has learnt "
+               "from lie below.");
     block_free(values);
 }
 
@@ -732,7 +731,7 @@ static void add_proof(page *p, const material *m, const report_settings *s)
         proof_row(p, "total mass", v.integral, fabs(v.integral - 1) <= 0.01, "1 &plusmn; 0.01");
     page_add(p, "</table></div>\n");
     if (!isfinite(v.integral))
-        page_words(p, "<p>Total mass was not measured: %s</p>\n", v.integral_reason);
+        page_words(p, "<p>Total mass was not measured: %s.</p>\n", v.integral_reason);
 }
 
 /* ------------------------------------------------------------------ the command */

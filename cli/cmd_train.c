@@ -225,6 +225,7 @@ static nicest_data *open_test(const train_settings *s, const nicest_data *data, 
 /* What progress is told to; said: a line was written between. */
 typedef struct listener {
     progress bar;
+    watch *watch; /* while stacks are tried; then NULL */
     bool said;
 } listener;
 
@@ -248,6 +249,10 @@ static int on_progress(void *context, const nicest_progress *now)
         snprintf(valid, sizeof valid, "  valid %.4g (best %.4g)", now->valid_logp, now->best_logp);
     if (*train || *valid)
         snprintf(words, sizeof words, "epoch %zu  %s%s", now->epoch, train, valid);
+    if (l->watch) {
+        watch_show(l->watch, NULL, now, l->said, false);
+        l->said = false;
+    }
     double left = now->total_seconds > 0 ? now->total_seconds - now->seconds : NAN;
     progress_show(bar, now->done, left, now->rate, words);
     return interrupted();
@@ -384,8 +389,12 @@ static nicest_model *train_model(train_settings *s, const nicest_data *data,
     watch *w = watch_open(&s->shared, s->watch, data);
     s->options.progress = on_progress;
     s->options.context = &l;
+    l.watch = w;
+    if (w) /* a page to open, while simple models are fitted */
+        watch_show(w, NULL, &(nicest_progress){.train_logp = NAN, .best_logp = NAN}, false, false);
     polite_begin();
     need(nicest_trainer_new(&trainer, data, valid, &s->options));
+    l.watch = NULL;
     nicest_status status = NICEST_OK;
     for (int more = 1; more && status == NICEST_OK;) {
         status = nicest_trainer_step(trainer, 0, w ? 0.2 : 0, &more);

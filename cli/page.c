@@ -95,9 +95,13 @@ static const char STYLE[] =
     "th, td { padding: 0.25rem 0.7rem; text-align: right; border-bottom: 1px solid var(--faint); "
     "}\n"
     "td:not(:first-child) { white-space: nowrap; }\n"
-    "td.why, th.why { text-align: left; white-space: normal; min-width: 15rem; }\n"
+    "td.why, th.why { text-align: left; white-space: normal; }\n"
+    "td.why span { display: block; color: var(--muted); }\n"
     "th:first-child, td:first-child { text-align: left; }\n"
-    "pre { background: var(--soft); border-radius: 6px; padding: 0.7rem; overflow-x: auto;\n"
+    "td.name { overflow-wrap: anywhere; min-width: 5rem; }\n"
+    "@media (max-width: 620px) { table { font-size: 0.8rem; } th, td { padding: 0.2rem 0.22rem; }\n"
+    "  td:not(:first-child) { white-space: normal; } }\n"
+    "pre { background: var(--soft); border-radius: 6px; padding: 0.7rem; white-space: pre-wrap;\n"
     "  font-size: 0.85rem; }\n"
     ".good { color: var(--good); } .bad { color: var(--bad); font-weight: bold; }\n";
 

@@ -2,6 +2,7 @@
 #include "picture.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 static const unsigned char MISSING[] = {70, 110, 160}; /* a value that is not there */
@@ -106,8 +107,11 @@ void pictures_save(const shared_settings *shared, const picture_format *f, const
     nicest_image_free(&image);
 }
 
-static void save_rows(const shared_settings *shared, const nicest_data *data, const char *path)
+/* what: how the rows were made, "noise 0.1, "; "" where they are as they were. */
+static void save_rows(const shared_settings *shared, const nicest_data *data, const char *path,
+                      const char *what)
 {
+    char title[128], count_words[40];
     size_t n = nicest_data_rows(data), count = n * nicest_data_columns(data);
     picture_format f = {.white = -INFINITY, .black = INFINITY};
     if (!is_picture(path) || (n == 1 && has_extension(path, ".png"))) {
@@ -129,7 +133,9 @@ static void save_rows(const shared_settings *shared, const nicest_data *data, co
         f.white = 255;
     }
     f.white = f.white > f.black ? f.white : f.black + 1;
-    pictures_save(shared, &f, rows, n, 0, &(panel){0}, path);
+    count_text(n, count_words, sizeof count_words);
+    snprintf(title, sizeof title, "%s%s row%s", what, count_words, n == 1 ? "" : "s");
+    pictures_save(shared, &f, rows, n, 0, &(panel){.title = title}, path);
 }
 
 void save_output(const shared_settings *shared, const nicest_data *data, const char *path,
@@ -137,7 +143,7 @@ void save_output(const shared_settings *shared, const nicest_data *data, const c
 {
     char labels[4096];
     need(nicest_data_labels_file(data, path, labels, sizeof labels));
-    save_rows(shared, data, path);
+    save_rows(shared, data, path, what);
     if (shared->output && *what)
         say(shared, "%s: %s%zu rows", path, what, nicest_data_rows(data));
     else if (shared->output)

@@ -81,8 +81,10 @@ static const char *level_label(const char *kind, bool picture)
 void sweep_panels(panel p[2], const sweep_curve *w, bool picture, double threshold)
 {
     const axis x = {.label = level_label(w->kind, picture), .may_bend = true};
-    p[0] = (panel){.x = x, .y = {.label = w->label, .may_bend = true}};
-    p[1] = (panel){.x = x, .y = {"share of rows; AUROC", 0, 1.03}};
+    p[0] = (panel){
+        .title = "Scores of corrupted rows", .x = x, .y = {.label = w->label, .may_bend = true}};
+    p[1] = (panel){
+        .title = "How well they are told apart", .x = x, .y = {"share of rows; AUROC", 0, 1.03}};
     panel_add(&p[0], (series){SERIES_BAND, 0, "5 to 95 % of the rows", w->levels, w->low, w->high,
                               .n = w->n});
     panel_line(&p[0], "mean", 0, w->levels, w->mean, w->n)->markers = true;
@@ -91,8 +93,10 @@ void sweep_panels(panel p[2], const sweep_curve *w, bool picture, double thresho
         return;
     panel_add(&p[0], (series){SERIES_HORIZONTAL, 1, "threshold: below it a row is flagged",
                               .at = {0, threshold}});
-    if (w->flagged)
-        panel_line(&p[1], "flagged (recall)", 1, w->levels, w->flagged, w->n)->markers = true;
+    if (!w->flagged)
+        return;
+    series *recall = panel_line(&p[1], "flagged (recall)", 1, w->levels, w->flagged, w->n);
+    recall->markers = recall->dashed = true; /* AUROC, often as near to 1, is seen between */
 }
 
 /* ------------------------------------------------------------------ reasons */
@@ -113,7 +117,9 @@ void add_reason(page *out, const nicest_data *data, const nicest_reason *r)
 {
     char value[80], low[80], high[80], nats[32] = "impossible";
     size_t words;
-    nicest_data_value_text(data, r->column, r->value, value, sizeof value);
+    *value = 0;
+    if (!isnan(r->value))
+        nicest_data_value_text(data, r->column, r->value, value, sizeof value);
     if (nicest_data_column_words(data, r->column, &words) && r->value >= (double)words)
         snprintf(value, sizeof value, "(a new word)");
     rounded_text(data, r->column, r->low, low, sizeof low);

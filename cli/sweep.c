@@ -18,11 +18,13 @@ static void draw_sweep(const judge *j, const corruption *k, const level_facts *f
 {
     size_t n = k->count;
     unsigned height;
+    char label[80];
+    score_label(j, label, sizeof label);
     OWNED_BLOCK double *values = block_new(7 * n, sizeof *values);
     const double *level = values, *precision = values + 6 * n;
-    const sweep_curve w = {k->kind,       score_label(j), n,
-                           level,         level + n,      level + 2 * n,
-                           level + 3 * n, level + 4 * n,  level + 5 * n};
+    const sweep_curve w = {k->kind,       label,         n,
+                           level,         level + n,     level + 2 * n,
+                           level + 3 * n, level + 4 * n, level + 5 * n};
     for (size_t i = 0; i < n; i++) {
         const double row[] = {facts[i].level,          facts[i].mean,        facts[i].low,
                               facts[i].high,           facts[i].found.auroc, facts[i].flagged,

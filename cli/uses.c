@@ -61,7 +61,7 @@ static strip strip_of(const material *r, const char *mask)
     OWNED_BLOCK double *rows = spread_rows(r->rows, r->n, r->d, n);
     OWNED_BLOCK unsigned char *hidden = block_new(cells, 1);
     nicest_inpaint_result found = fill_some(r, rows, n, mask, tiles + 2 * cells, hidden);
-    const char *name = "three of four pixels";
+    const char *name = "3 of 4 pixels";
     for (size_t i = 0; i < 3; i++)
         name = strcmp(mask, names[i][0]) ? name : names[i][1];
     memcpy(tiles, rows, cells * sizeof *tiles);
@@ -82,23 +82,37 @@ static void say_filled(page *p, const nicest_inpaint_result *found, size_t n)
     }
     page_add(
         p,
-        "<p>Of %zu rows a fifth of the values was hidden and filled again, by the mean of what the "
+        "<p>A fifth of the values of %zu rows was hidden and filled again, by the mean of what the "
         "model holds possible given the others. Root mean square error, in standard deviations of "
-        "the column: <b>%.3f</b>; with the column's mean %.3f. Mean log-likelihood: %.4g before "
-        "(mean fill), %.4g after.</p>\n",
-        n, found->rmse, found->rmse_mean_fill, found->logp_before, found->logp_after);
+        "the column: <b>%.3f</b>; with the column's mean %.3f.",
+        n, found->rmse, found->rmse_mean_fill);
+    if (isfinite(found->logp_before) && isfinite(found->logp_after))
+        page_add(p, " Mean log-likelihood: %.4g before (mean fill), %.4g after.",
+                 found->logp_before, found->logp_after);
+    page_add(p, "</p>\n");
+}
+
+static bool row_is_whole(const material *r, size_t row)
+{
+    for (size_t j = 0; j < r->d; j++)
+        if (!isfinite(r->rows[row * r->d + j]))
+            return false;
+    return true;
 }
 
 void report_filled(page *p, const material *r)
 {
+    size_t whole = 0;
     heading(p, "Hidden values, filled");
-    for (size_t i = 0; i < r->n * r->d; i++)
-        if (!isfinite(r->rows[i])) {
-            page_add(p,
-                     "<p>The data has missing or infinite values of its own: nicest inpaint --mask "
-                     "nan fills those that are missing.</p>\n");
-            return;
-        }
+    for (size_t i = 0; i < r->n; i++)
+        whole += row_is_whole(r, i);
+    if (!whole || (r->height && whole < r->n)) {
+        page_add(p,
+                 "<p>Left out: %s has missing or infinite values. nicest %s fills those that "
+                 "are missing.</p>\n",
+                 r->height ? "some row" : "every row", r->height ? "inpaint --mask nan" : "impute");
+        return;
+    }
     if (r->d < 2) {
         page_add(p, "<p>One column alone cannot be filled from others.</p>\n");
         return;
@@ -125,10 +139,13 @@ void report_filled(page *p, const material *r)
         for (size_t i = first; i < 4; i++)
             nicest_image_free(&strips[i].image);
     } else {
-        /* A fifth of the values of a table, hidden at random. */
-        size_t n = fewer(r->n, FILLED);
+        /* A fifth of the values of a table, hidden at random, of rows that have all of theirs. */
+        size_t n = fewer(whole, FILLED);
         OWNED_BLOCK double *filled = block_new(n * r->d, sizeof *filled);
-        OWNED_BLOCK double *rows = spread_rows(r->rows, r->n, r->d, n);
+        OWNED_BLOCK double *rows = block_new(n * r->d, sizeof *rows);
+        for (size_t i = 0, k = 0, before = 0; k < n; i++)
+            if (row_is_whole(r, i) && before++ == spread_row(k, n, whole))
+                memcpy(rows + k++ * r->d, r->rows + i * r->d, r->d * sizeof *rows);
         OWNED_BLOCK unsigned char *hidden = block_new(n * r->d, 1);
         nicest_inpaint_result found = fill_some(r, rows, n, "random:0.2", filled, hidden);
         say_filled(p, &found, n);
@@ -230,7 +247,7 @@ static void add_sweep_table(page *p, const sweep *s, const swept *found)
     page_add(p, "<div class=\"scroll\"><table><tr><th>%s</th>", s->kind);
     for (size_t i = 0; i < LEVELS; i++)
         page_add(p, "<td>%g</td>", s->levels[i]);
-    page_add(p, "</tr>\n<tr><th>AUROC of log p</th>");
+    page_add(p, "</tr>\n<tr><th>AUROC</th>");
     for (size_t i = 0; i < LEVELS; i++)
         page_add(p, "<td%s>%.3f</td>", found->auroc[i] < 0.495 ? " class=\"bad\"" : "",
                  found->auroc[i]);
@@ -271,6 +288,7 @@ void report_corrupted(page *p, const material *r)
                                     f->mean, f->low, f->high, f->auroc, NULL},
                      r->height > 0, threshold);
         all[i] = pairs[2 * i];
+        all[i].title = NULL; /* the section has one */
     }
     page_chart(p, &(chart){.panels = all, .count = kinds, .across = kinds > 1 ? 2 : 1},
                "Rows that are corrupted ever more. The threshold is that of 5 % false alarms.");
@@ -288,7 +306,8 @@ void report_corrupted(page *p, const material *r)
 
 /* ------------------------------------------------------------------ outliers */
 
-static void say_detection(page *p, const material *r, const char *against, double level)
+static void say_detection(page *p, const material *r, const char *against, double level,
+                          const char *score)
 {
     char rows[64];
     size_t known = count_known(r->logp, r->n);
@@ -300,12 +319,13 @@ static void say_detection(page *p, const material *r, const char *against, doubl
     else
         page_add(p, "the same rows with noise of %g %s (--against takes other data)", level,
                  r->height ? "of full scale" : "times the deviation of each column");
-    page_add(
-        p, "%s</p>\n",
-        r->height
-            ? ". Across sets of pictures plain likelihood may fail; combined, which joins it with "
-              "other figures of a row, is the score to use."
-            : "; combined joins log p with other figures of a row; nicest outliers has more scores.");
+    page_add(p, ".%s</p>\n",
+             !score ? ""
+             : r->height
+                 ? " Across sets of pictures plain likelihood may fail; combined, which joins "
+                   "it with other figures of a row, is what nicest outliers judges by."
+                 : " The score views averages log p with other views of a row; it is what "
+                   "nicest outliers judges by.");
 }
 
 void report_detection(page *p, const material *r, const char *against)
@@ -324,15 +344,16 @@ void report_detection(page *p, const material *r, const char *against)
                             r->shared->threads));
     OWNED_BLOCK double *logp = score_rows(r->shared, r->model, other);
     if (count_known(logp, nicest_data_rows(other))) {
-        /* How log p, and combined where there is one, tell the rows from others. */
+        /* How log p, and the score that outliers judges by, tell the rows from others. */
         judged all[2] = {judge_scores(r, r->logp, r->n, logp, nicest_data_rows(other))};
-        /* By `combined`, where the model has it; else false. */
         const shared_settings *s = r->shared;
+        const char *score = nicest_default_score(r->model);
         size_t m = nicest_data_rows(other);
         OWNED_BLOCK double *scores = block_new(r->n + m, sizeof *scores);
-        bool done = nicest_outlier_scores(r->model, r->data, "combined", 1, s->seed, s->threads,
-                                          NULL, NULL, scores) == NICEST_OK &&
-                    nicest_outlier_scores(r->model, other, "combined", 1, s->seed, s->threads, NULL,
+        bool done = strcmp(score, "logp") &&
+                    nicest_outlier_scores(r->model, r->data, score, 1, s->seed, s->threads, NULL,
+                                          NULL, scores) == NICEST_OK &&
+                    nicest_outlier_scores(r->model, other, score, 1, s->seed, s->threads, NULL,
                                           NULL, scores + r->n) == NICEST_OK;
         if (done)
             all[1] = judge_scores(r, scores, r->n, scores + r->n, m);
@@ -341,13 +362,13 @@ void report_detection(page *p, const material *r, const char *against)
         detection_words words[2];
         detection_panels(panels, all->found.prevalence);
         for (size_t i = count; i-- > 0;)
-            detection_add(panels, &all[i].curve, &all[i].found, i ? "combined" : "log p", i ? 2 : 0,
+            detection_add(panels, &all[i].curve, &all[i].found, i ? score : "log p", i ? 2 : 0,
                           0.05, &words[i]);
         page_chart(p, &(chart){.panels = panels, .count = 2, .across = 2, .aspect = 0.9},
                    "Rings: the threshold at which 5 % of the normal rows are flagged.");
         for (size_t i = 0; i < count; i++)
             block_free(all[i].curve.recall);
-        say_detection(p, r, against, level);
+        say_detection(p, r, against, level, done ? score : NULL);
     } else {
         say_none_whole(p, against ? name_of(against) : "the data");
     }

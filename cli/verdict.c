@@ -214,9 +214,11 @@ void say_calibration(const judge *j)
             s->rate, what);
 }
 
-const char *score_label(const judge *j)
+void score_label(const judge *j, char *text, size_t size)
 {
-    return strcmp(j->s->score, "logp") ? j->s->score : "log p, nats";
+    snprintf(text, size,
+             strcmp(j->s->score, "logp") ? "%.40s (higher: more typical)" : "log p, nats",
+             j->s->score);
 }
 
 /* ------------------------------------------------------------------ decisions and their figures */

@@ -76,7 +76,7 @@ void say_truth(const judge *j, const nicest_detection *d);
 /* Sets the limits of the verdict too. */
 nicest_detection decide(const judge *j, verdict *v);
 /* "log p, nats", or the name of the score. */
-const char *score_label(const judge *j);
+void score_label(const judge *j, char *text, size_t size);
 
 /* sweep.c: DATA against the same corrupted ever more, a line for each level. */
 void judge_sweep(judge *j, const nicest_data *data);

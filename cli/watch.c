@@ -21,6 +21,8 @@ struct watch {
     double started, next, spent; /* on the clock; seconds of looking */
     size_t lines;                /* that stand on the terminal, above the cursor */
     nicest_model *model;         /* the latest look; NULL: none */
+    page tried;                  /* what the race of stacks has said */
+    bool won;                    /* the curve is the winner's, from its first step */
 };
 
 void watch_check(const shared_settings *shared, const char *path)
@@ -63,9 +65,30 @@ watch *watch_open(const shared_settings *shared, const char *path, const nicest_
 
 void watch_close(watch *w)
 {
-    if (w)
-        nicest_model_free(w->model);
+    if (!w)
+        return;
+    nicest_model_free(w->model);
+    block_free(w->tried.text);
     block_free(w);
+}
+
+/* What the winner of a race has gone through before it is watched. */
+static void take_curve(watch *w)
+{
+    const char *text = nicest_model_entry(w->model, "nicest.training");
+    json_t *record = text ? json_from_text(text) : NULL, *point;
+    size_t i;
+    w->n = 0;
+    json_array_foreach(json_object_get(record, "curve"), i, point)
+    {
+        const json_t *train = json_array_get(point, 2), *valid = json_array_get(point, 3);
+        if (w->n == POINTS || !json_is_number(train))
+            continue;
+        w->epoch[w->n] = json_number_value(json_array_get(point, 1));
+        w->train[w->n] = json_number_value(train);
+        w->valid[w->n++] = json_is_number(valid) ? json_number_value(valid) : NAN;
+    }
+    json_decref(record);
 }
 
 /* A point for each new figure; when there is no more room every second one goes. */
@@ -98,16 +121,17 @@ static double *density_of(const watch *w, size_t width, size_t height)
 
 /* ------------------------------------------------------------------ the page */
 
-static void add_model(const watch *w, page *p)
+static void add_model(const watch *w, page *p, bool ended)
 {
-    panel c = {.title = "Density of the model so far",
+    panel c = {.title = ended ? "Density of the model" : "Density of the model so far",
                .x.label = nicest_model_column_name(w->model, 0),
                .y.label = nicest_model_column_name(w->model, 1)};
     if (w->height) {
         OWNED_BLOCK double *rows = sample_rows(w->shared, w->model, NULL, 32, 1);
         picture_format f = picture_format_of(w->model, rows, 32 * w->d);
         nicest_image image = picture_grid(&f, rows, 32, pictures_across(w->width, PIXELS), 300);
-        c = (panel){.title = "Samples of the model so far", .image = &image};
+        c = (panel){.title = ended ? "Samples of the model" : "Samples of the model so far",
+                    .image = &image};
         page_chart(p, &(chart){.panels = &c, .count = 1}, NULL);
         nicest_image_free(&image);
     } else if (w->d <= 2) {
@@ -253,15 +277,27 @@ void watch_show(watch *w, nicest_trainer *trainer, const nicest_progress *now, b
 {
     bool terminal = !strcmp(w->path, WATCH_TERMINAL);
     double time = clock_seconds();
+    if (now->event && !trainer) {
+        w->n = 0; /* another stack begins */
+        page_words(&w->tried, "<li>%s</li>\n", now->event);
+    }
     add_point(w, now);
     if (said)
-        w->lines = 0; /* draw below it */
+        w->lines = 0;      /* draw below it */
+    if (terminal && !w->n) /* nothing to draw yet */
+        return;
     if (!ended && (time < w->next || w->spent > 0.1 * (time - w->started)))
         return;
-    if (w->height || w->d <= 2) {
+    bool first = trainer && w->tried.used && !w->won;
+    if (trainer && (w->height || w->d <= 2 || first)) {
         nicest_model_free(w->model);
         w->model = NULL;
         need(nicest_trainer_look(trainer, &w->model));
+    }
+    if (first) {
+        take_curve(w);
+        add_point(w, now);
+        w->won = true;
     }
     if (terminal)
         draw_terminal(w);
@@ -270,8 +306,16 @@ void watch_show(watch *w, nicest_trainer *trainer, const nicest_progress *now, b
         char duration[32];
         page p = page_open("training", ended ? "" : again);
         duration_text(now->seconds, duration, sizeof duration);
-        page_add(&p, "<h1>%s</h1>\n<p>Epoch %zu, step %zu, %s; %.0f %% of the run is done.",
-                 ended ? "Trained" : "Training", now->epoch, now->step, duration, 100 * now->done);
+        page_add(&p, "<h1>%s</h1>\n<p>",
+                 ended           ? "Trained"
+                 : trainer       ? "Training"
+                 : w->tried.used ? "Trying stacks of layers"
+                                 : "Fitting simple models");
+        if (now->step)
+            page_add(&p, "Epoch %zu, step %zu, after %s", now->epoch, now->step, duration);
+        if (now->step && !ended && now->done > 0)
+            page_add(&p, "; %.0f %% of the run is done", 100 * now->done);
+        page_add(&p, "%s", now->step ? "." : "");
         if (isfinite(now->best_logp))
             page_add(&p, " The best validation so far: <b>%.5g nats</b>.", now->best_logp);
         page_add(&p, "%s</p>\n", ended ? "" : " This page loads itself again.");
@@ -280,11 +324,14 @@ void watch_show(watch *w, nicest_trainer *trainer, const nicest_progress *now, b
         panel_line(&c, "training rows", 0, w->epoch, w->train, w->n);
         if (w->n && isfinite(w->valid[w->n - 1]))
             panel_line(&c, "validation rows", 1, w->epoch, w->valid, w->n);
-        page_chart(&p, &(chart){.panels = &c, .count = 1, .aspect = 0.4}, NULL);
-        if (w->model)
-            add_model(w, &p);
+        if (w->n)
+            page_chart(&p, &(chart){.panels = &c, .count = 1, .aspect = 0.4}, NULL);
+        if (w->model && (w->height || w->d <= 2))
+            add_model(w, &p, ended);
         if (!w->height && w->d > 2)
             page_add(&p, "<p>Of more than two columns only the curves are drawn.</p>\n");
+        if (w->tried.used)
+            page_add(&p, "<h2>What was tried</h2>\n<ul>\n%s</ul>\n", w->tried.text);
         page_add(&p, "</body>\n</html>\n");
         need(nicest_file_write(w->path, p.text, p.used)); /* whole, or as it was */
         block_free(p.text);

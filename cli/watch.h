@@ -15,8 +15,9 @@ typedef struct watch watch;
 void watch_check(const shared_settings *shared, const char *path);
 /* NULL where path is NULL; data are the rows that are learnt, of which some are read. */
 watch *watch_open(const shared_settings *shared, const char *path, const nicest_data *data);
-/* The run stands here. Draws when it is time to; `trainer` is asked for its model then. said: a
- * line was written on the terminal since the last call. */
+/* The run stands here. Draws when it is time to; `trainer` is asked for its model then. NULL: stacks
+ * are tried, one after the other, each with a curve of its own. said: a line was written on the
+ * terminal since the last call. */
 void watch_show(watch *w, nicest_trainer *trainer, const nicest_progress *now, bool said,
                 bool ended);
 void watch_close(watch *w);

@@ -319,6 +319,19 @@ static void sort_contest(trainer **contest, const stack **name, size_t count)
         }
 }
 
+/* What a contestant has done is progress of the whole run, on its clock. */
+static int pass_on(void *context, const nicest_progress *own)
+{
+    trainer *t = context;
+    nicest_progress p = *own;
+    p.seconds = parallel_clock() - t->clock;
+    p.total_seconds = t->recipe.seconds;
+    p.done = p.total_seconds > 0 ? fmin(p.seconds / p.total_seconds, 1) : 0;
+    p.event = NULL; /* one that diverges is merely out */
+    t->stopped = t->options.progress(t->options.context, &p) != 0 || t->stopped;
+    return t->stopped;
+}
+
 /* Every stack behind the closed form, sorted by what it reached; the two best in the second heat.
  * `ahead` says how far the winner is from the other one. */
 static nicest_status run_heats(trainer *t, const closed_form *c, trainer **contest,
@@ -337,6 +350,8 @@ static nicest_status run_heats(trainer *t, const closed_form *c, trainer **conte
                                  t->closed->flow));
                 name[i] = s;
                 *count = i + 1;
+                contest[i]->options.progress = t->options.progress ? pass_on : NULL;
+                contest[i]->options.context = t;
                 if (s->rate > 0 && !(t->options.learning_rate > 0))
                     contest[i]->recipe.rate *= s->rate;
             }
