@@ -23,7 +23,7 @@ const command *command_find(const char *name)
 
 void print_overview(FILE *out)
 {
-    fprintf(out, "nicest %s - exact densities of numeric data\n\nUsage: nicest COMMAND ...\n\n",
+    fprintf(out, "nicest %s - exact densities of tables and pictures\n\nUsage: nicest COMMAND ...\n\n",
             nicest_version());
     for (const command *const *c = COMMANDS; *c; c++)
         fprintf(out, "  %-9s %s\n", (*c)->name, (*c)->summary);

@@ -41,7 +41,7 @@ static const option OUTLIERS_OPTIONS[] = {
      .help = "histogram of the scores, or their course over the levels, as .png, .svg or .pdf"},
     {OPTION(TEXT, "roc", "FILE", roc), .written = true, .help = "ROC curve"},
     {OPTION(TEXT, "pr", "FILE", pr), .written = true, .help = "precision-recall curve"},
-    {.group = "Beside", OPTION(TEXT, "keep", "COLUMNS", keep),
+    {.group = "Columns", OPTION(TEXT, "keep", "COLUMNS", keep),
      .help = "put these columns of DATA (or all) in front of the results, as they are"},
     {0},
 };

@@ -24,8 +24,8 @@ static const option SCORE_OPTIONS[] = {
      .unset = "as of outliers: views of tables, combined of pictures",
      .help = "the score that p is of; logp is the quickest"},
     {OPTION(FLAG, "skip-bad", NULL, skip_bad),
-     .help = "of - : leave out lines that are no rows, and say how many"},
-    {.group = "Beside", OPTION(TEXT, "keep", "COLUMNS", keep),
+     .help = "where DATA is -, leave out lines that are no rows, and say how many"},
+    {.group = "Columns", OPTION(TEXT, "keep", "COLUMNS", keep),
      .help = "put these columns of DATA (or all) in front of the results, as they are"},
     {0},
 };

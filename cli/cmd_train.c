@@ -36,7 +36,7 @@ static const option TRAIN_OPTIONS[] = {
      .unset = "toys: 100,000 fresh rows; else those held out for calibration",
      .help = "measure the model on these rows at the end"},
     {.group = "Model", OPTION(CHOICE, "preset", "NAME", options.preset), .choices = "auto|nice|nicest",
-     .help = "the starting values of all settings: nice is the paper's model, nicest the best we know (auto is "
+     .help = "the starting values of all settings: nice is the paper's model, nicest the default (auto is "
              "nicest)"},
     {OPTION(CHOICE, "coupling", "KIND", options.coupling), .choices = "additive|affine|spline|autoregressive",
      .unset = "the winner of the race", .help = "how a coupling moves a column, given others; this and the "

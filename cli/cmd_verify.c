@@ -82,9 +82,9 @@ const command VERIFY_COMMAND = {
         "Proves on rows of DATA (without it: on samples) that the model is a density. The inverse "
         "must return the input, in both directions. Log-determinants and gradients must agree with "
         "numerical ones in double precision. The density of 1-D and 2-D models must add up to one. "
-        "Of models of tables with holes it says how far the density of what is seen is from the integral "
-        "of the whole row's, and with DATA how much wider or narrower samples are than the data: both have "
-        "no bound. "
+        "Two figures have no bound. Of models that learnt from missing values: how far the density of "
+        "what is seen is from the integral of the whole row's. With DATA: how much wider or narrower "
+        "samples are than the data. "
         "The exit status is 1 when a bound is missed. -o FILE.json keeps the figures.",
     .examples = "  nicest verify parabola.safetensors\n  nicest verify wine.safetensors wine.csv\n",
     .tables = {VERIFY_OPTIONS, DATA_OPTIONS, OUTPUT_OPTIONS, COMMON_OPTIONS},

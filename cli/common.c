@@ -305,9 +305,9 @@ void say_unpromised(const shared_settings *shared, size_t rows)
 {
     if (rows)
         say(shared,
-            "%zu row%s a combination of values that no calibration row lacks: there p promises "
-            "nothing",
-            rows, rows == 1 ? " lacks" : "s lack");
+            "%zu row%s missing values in columns that no calibration row lacks together: p promises "
+            "nothing there",
+            rows, rows == 1 ? " has" : "s have");
 }
 
 static bool labels_are_words(const nicest_data *data)

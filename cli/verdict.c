@@ -411,8 +411,7 @@ void say_holes(const judge *j, const verdict *v)
     double low, high;
     if (promised(j, &low, &high) && j->bin_count == 1 && j->bins->most > j->bins->least)
         say(shared,
-            "rows with missing values are judged beside all %zu calibration rows: too few of "
-            "these have as many",
+            "too few calibration rows have missing values: such rows are judged beside all %zu",
             j->calibration_rows);
     for (size_t b = 0; promised(j, &low, &high) && j->bin_count > 1 && b < j->bin_count; b++) {
         const nicest_hole_bin *k = &j->bins[b];
