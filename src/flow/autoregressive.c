@@ -24,11 +24,10 @@ static size_t inputs_of(const autoregressive *c)
 static void autoregressive_prepare(const layer *self, layer_needs *needs)
 {
     const autoregressive *c = (const autoregressive *)self;
-    size_t used = needs->scratch->used, n = needs->rows;
+    size_t n = needs->rows;
     arena_take(needs->scratch, 2 * inputs_of(c) * n, sizeof(real));
     arena_take(needs->scratch, c->base.rule.parameters * net_chunk(&c->base, n) * n, sizeof(real));
     mlp_prepare(&c->base.net, needs);
-    needs->scratch->used = used;
 }
 
 /* Column j as the conditioner reads it, into its rows of input. */
@@ -47,18 +46,16 @@ static void read_input(const autoregressive *c, const tile *t, size_t j, real *i
 static void autoregressive_forward(const layer *self, tile *t)
 {
     const autoregressive *c = (const autoregressive *)self;
-    size_t used = t->scratch->used;
     real *input = arena_take(t->scratch, inputs_of(c) * t->padded, sizeof *input);
     for (size_t j = 0; j < self->columns; j++)
         read_input(c, t, j, input);
     net_move(&c->base, t, input, t->context, c->base.rule.class->forward);
-    t->scratch->used = used;
 }
 
 static void autoregressive_inverse(const layer *self, tile *t)
 {
     const autoregressive *c = (const autoregressive *)self;
-    size_t used = t->scratch->used, p = c->base.rule.parameters;
+    size_t p = c->base.rule.parameters;
     real *parameters = arena_take(t->scratch, p * t->padded, sizeof *parameters);
     mlp_steps steps = mlp_steps_begin(&c->base.net, t, t->context);
     for (size_t j = 0; j < self->columns; j++) {
@@ -67,14 +64,13 @@ static void autoregressive_inverse(const layer *self, tile *t)
         c->base.rule.class->inverse(&c->base.rule, &job);
         read_input(c, t, j, steps.input);
     }
-    t->scratch->used = used;
 }
 
 /* dx by the rule, and += J' delta */
 static void autoregressive_backward(const layer *self, tile *t)
 {
     const autoregressive *c = (const autoregressive *)self;
-    size_t used = t->scratch->used, n = t->padded;
+    size_t n = t->padded;
     real *dinput = c->masked ? arena_take(t->scratch, inputs_of(c) * n, sizeof *dinput) : t->dx;
     if (c->masked)
         vector_fill(dinput, 0, inputs_of(c) * n);
@@ -85,7 +81,6 @@ static void autoregressive_backward(const layer *self, tile *t)
             vector_multiply(t->dx + j * n, t->mask + j * n, n);
     }
     tile_note(t, 1, t->dx, self->columns);
-    t->scratch->used = used;
 }
 
 static const layer_class autoregressive_class = {

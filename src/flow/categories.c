@@ -37,10 +37,8 @@ static void categories_tensors(layer *self, const char *prefix, tensor_list *lis
 static void categories_prepare(const layer *self, layer_needs *needs)
 {
     const categories *c = (const categories *)self;
-    size_t used = needs->scratch->used;
-    arena_take(needs->scratch, (c->inputs + c->outputs + 2) * needs->rows, sizeof(real));
+    arena_take(needs->scratch, (c->inputs + c->outputs + 3) * needs->rows, sizeof(real));
     mlp_prepare(&c->base.net, needs);
-    needs->scratch->used = used;
 }
 
 static nicest_status categories_start(layer *self, const layer_start *s)
@@ -103,11 +101,10 @@ static void softmax(real *p, size_t classes, size_t n, real *largest, real *log_
 /* logp += log p_i; p becomes the softmax. The logarithm is of the logit, so that none is of 0. */
 static void add_category(const categories *c, tile *t, size_t i, real *p, real *space)
 {
-    size_t n = t->padded, classes = c->classes[i], used = t->scratch->used;
+    size_t n = t->padded, classes = c->classes[i];
     const real *class = t->category + i * n;
-    real *largest = space, *log_sum = space + n;
+    real *largest = space, *log_sum = space + n, *logit = space + 2 * n;
     double other = (double)c->other[i];
-    real *logit = arena_take(t->scratch, n, sizeof *logit);
     for (size_t r = 0; r < n; r++)
         logit[r] = class[r] >= 0 ? p[(size_t) class[r] * n + r] : 0;
     softmax(p, classes, n, largest, log_sum);
@@ -118,21 +115,19 @@ static void add_category(const categories *c, tile *t, size_t i, real *p, real *
         bool is_other = other > 0 && class[r] == (real)(classes - 1);
         t->logp[r] += is_other ? log(other + (1 - other) * exp(logp)) : log1p(-other) + logp;
     }
-    t->scratch->used = used;
 }
 
 static void categories_forward(const layer *self, tile *t)
 {
     const categories *c = (const categories *)self;
-    size_t used = t->scratch->used, n = t->padded;
+    size_t n = t->padded;
     real *p = t->tape ? mlp_output_delta(&c->base.net, t)
                       : arena_take(t->scratch, c->outputs * n, sizeof *p);
-    real *space = arena_take(t->scratch, 2 * n, sizeof *space);
+    real *space = arena_take(t->scratch, 3 * n, sizeof *space);
     const real *hidden = mlp_hidden(&c->base.net, t, t->context, t->context + c->inputs * n);
     mlp_output(&c->base.net, t, hidden, 0, c->outputs, p);
     for (size_t i = 0; i < c->count; i++)
         add_category(c, t, i, p + (c->output_end[i] - c->classes[i]) * n, space);
-    t->scratch->used = used;
 }
 
 static void categories_inverse(const layer *self, tile *t)
@@ -144,7 +139,7 @@ static void categories_inverse(const layer *self, tile *t)
 static void categories_backward(const layer *self, tile *t)
 {
     const categories *c = (const categories *)self;
-    size_t used = t->scratch->used, n = t->padded;
+    size_t n = t->padded;
     real *p = mlp_output_delta(&c->base.net, t);
     for (size_t i = 0; i < c->count; p += c->classes[i++] * n) {
         const real *class = t->category + i * n;
@@ -163,7 +158,6 @@ static void categories_backward(const layer *self, tile *t)
     real *dinput = arena_take(t->scratch, c->inputs * n, sizeof *dinput);
     vector_fill(dinput, 0, c->inputs * n);
     mlp_backward(&c->base.net, t, dinput);
-    t->scratch->used = used;
 }
 
 /* The class at which the sum of probabilities passes u; the named ones only. */

@@ -26,12 +26,11 @@ static size_t context_width(const coupling *c)
 static void coupling_prepare(const layer *self, layer_needs *needs)
 {
     const coupling *c = (const coupling *)self;
-    size_t used = needs->scratch->used, n = needs->rows;
+    size_t n = needs->rows;
     arena_take(needs->scratch, c->keep_width * n, sizeof(real));
     arena_take(needs->scratch, context_width(c) * n, sizeof(real));
     arena_take(needs->scratch, c->base.rule.parameters * net_chunk(&c->base, n) * n, sizeof(real));
     mlp_prepare(&c->base.net, needs);
-    needs->scratch->used = used;
 }
 
 /* x_keep, 0 where it is hidden; and the context with 1 - m behind it. */
@@ -57,10 +56,8 @@ static const real *read_kept(const coupling *c, tile *t, const real **context)
 /* Forward and inverse differ in the rule's function alone: x_keep is the same in both. */
 static void transform(const coupling *c, tile *t, void (*run)(const rule *, rule_job *))
 {
-    size_t used = t->scratch->used;
     const real *context, *a = read_kept(c, t, &context);
     net_move(&c->base, t, a, context, run);
-    t->scratch->used = used;
 }
 
 static void coupling_forward(const layer *self, tile *t)

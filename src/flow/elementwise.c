@@ -32,16 +32,14 @@ static size_t elementwise_tape(const layer *self, size_t *width)
 
 static void elementwise_prepare(const layer *self, layer_needs *needs)
 {
-    size_t used = needs->scratch->used;
     arena_take(needs->scratch, ((const elementwise *)self)->rule.parameters * needs->rows,
                sizeof(real));
-    needs->scratch->used = used;
 }
 
 /* Column by column: one value's parameters, the same for all rows. */
 static void run_columns(const elementwise *c, tile *t, void (*run)(const rule *, rule_job *))
 {
-    size_t used = t->scratch->used, n = t->padded, p = c->rule.parameters;
+    size_t n = t->padded, p = c->rule.parameters;
     real *space = arena_take(t->scratch, p * n, sizeof *space);
     for (size_t j = 0; j < c->base.layer.columns; j++) {
         real *parameters = t->tape ? tile_taped(t, 0) + j * p * n : space;
@@ -55,7 +53,6 @@ static void run_columns(const elementwise *c, tile *t, void (*run)(const rule *,
                                   .parameters = parameters,
                                   .mask = t->mask ? t->mask + j * n : NULL});
     }
-    t->scratch->used = used;
 }
 
 static void elementwise_forward(const layer *self, tile *t)

@@ -180,7 +180,8 @@ typedef struct layer_class {
     void (*tensors)(layer *self, const char *prefix, tensor_list *list);
     /* Number and widths of the matrices on the tape (width == NULL: only the number). */
     size_t (*tape)(const layer *self, size_t *width);
-    /* Takes from the counting arena what the calls below take; NULL: nothing. */
+    /* Takes from the counting arena what the calls below take; NULL: nothing. None of them gives
+     * scratch back: whoever calls the layer does. */
     void (*prepare)(const layer *self, layer_needs *needs);
     /* Starting values that need no data; NULL: tensors start at zero. */
     void (*init)(layer *self, random_stream stream);

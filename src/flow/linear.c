@@ -60,7 +60,6 @@ static void linear_prepare(const layer *self, layer_needs *needs)
     arena_take(needs->scratch, LINEAR_ROWS * (d + needs->rows), sizeof(double));
     needs->scratch->used = used;
     arena_take(needs->scratch, 2 * d * needs->rows, sizeof(real));
-    needs->scratch->used = used;
 }
 
 /* ------------------------------------------------------------------ forward and inverse */

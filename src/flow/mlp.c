@@ -222,7 +222,7 @@ static size_t widest(const mlp *m)
 
 void mlp_prepare(const mlp *m, layer_needs *needs)
 {
-    size_t used = needs->scratch->used, width = widest(m), out = m->map[m->count - 1].out;
+    size_t width = widest(m), out = m->map[m->count - 1].out;
     size_t pairs = ((out > width ? out : width) + 1) / 2;
     for (int i = 0; i < 2 + (m->blocks > 0); i++)
         arena_take(needs->scratch, needs->rows * width, sizeof(real));
@@ -233,7 +233,6 @@ void mlp_prepare(const mlp *m, layer_needs *needs)
         for (size_t l = 0; l < m->count; l++)
             arena_take(needs->scratch, needs->rows * m->map[l].in, sizeof(real));
     }
-    needs->scratch->used = used;
 }
 
 /* ------------------------------------------------------------------ forward */

@@ -107,9 +107,11 @@ static nicest_status prepare_worker(flow_workspace *w, worker *k)
                          .bf16 = w->bf16,
                          .masked = w->flow->spec.masked,
                          .scratch = &counting};
-    for (size_t i = 0; i < w->flow->spec.count; i++)
+    for (size_t i = 0, used = counting.used; i < w->flow->spec.count; i++) {
         if (flow_class(w->flow, i)->prepare)
             flow_class(w->flow, i)->prepare(w->flow->spec.layers[i], &needs);
+        counting.used = used;
+    }
     arena_take(&counting, w->tile, sizeof(real)); /* finish_forward */
     arena_take(&counting, w->tile, sizeof(double));
     k->block = memory_new(w->use >= FLOW_LEARN ? flow_largest_block(w->flow) : 1, sizeof(real));
@@ -533,7 +535,7 @@ static void run_whole_tile(void *context, int thread, size_t number)
     if (job->input == FLOW_LATENT || job->input == FLOW_PRIOR) {
         t.tape = NULL;
         for (size_t i = w->flow->spec.count; i-- > 0;)
-            flow_class(w->flow, i)->inverse(w->flow->spec.layers[i], &t);
+            flow_run_layer(w->flow->spec.layers[i], &t, flow_class(w->flow, i)->inverse);
         /* `values` is room for two rows, and an encoded one. */
         size_t d = w->flow->entry.columns;
         double *encoded = values + ROWS_AT_ONCE * d, *value = values + d;
@@ -551,14 +553,14 @@ static void run_whole_tile(void *context, int thread, size_t number)
     }
     for (size_t i = 0; i < w->flow->spec.count; i++) {
         select_tape(w, &t, i, number);
-        flow_class(w->flow, i)->forward(w->flow->spec.layers[i], &t);
+        flow_run_layer(w->flow->spec.layers[i], &t, flow_class(w->flow, i)->forward);
     }
     finish_forward(w, &t, first, backward, values);
     if (backward) {
         /* t->dx holds the prior's part already. */
         for (size_t i = w->flow->spec.count; i-- > 0;) {
             select_tape(w, &t, i, number);
-            flow_class(w->flow, i)->backward(w->flow->spec.layers[i], &t);
+            flow_run_layer(w->flow->spec.layers[i], &t, flow_class(w->flow, i)->backward);
         }
     }
     if (job->gradient_norms) {
@@ -677,7 +679,7 @@ static void keep_tile(void *context, int thread, size_t number)
             memcpy(kept_mask(w, i, t.first), t.mask, t.padded * t.columns * sizeof *t.mask);
         select_tape(w, &t, i, number);
         t.tape = NULL;
-        flow_class(w->flow, i)->forward(w->flow->spec.layers[i], &t);
+        flow_run_layer(w->flow->spec.layers[i], &t, flow_class(w->flow, i)->forward);
     }
     if (t.mask)
         memcpy(kept_mask(w, w->flow->spec.count, t.first), t.mask,
@@ -704,12 +706,12 @@ static void recompute_tile(void *context, int thread, size_t number)
         memcpy(t.x, kept_input(w, w->layer, t.first), cells * sizeof *t.x);
         if (t.mask)
             memcpy(t.mask, kept_mask(w, w->layer, t.first), cells * sizeof *t.mask);
-        l->class->forward(l, &t);
+        flow_run_layer(l, &t, l->class->forward);
     }
     if (t.mask) /* as the layer behind it sees it */
         memcpy(t.mask, kept_mask(w, w->layer + 1, t.first), cells * sizeof *t.mask);
     memcpy(t.dx, dx, cells * sizeof *dx);
-    l->class->backward(l, &t);
+    flow_run_layer(l, &t, l->class->backward);
     memcpy(dx, t.dx, cells * sizeof *dx);
 }
 

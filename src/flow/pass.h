@@ -10,6 +10,14 @@ static inline const layer_class *flow_class(const flow *f, size_t i)
     return f->spec.layers[i]->class;
 }
 
+/* Forward, inverse or backward of a layer, whose scratch is given back. */
+static inline void flow_run_layer(const layer *l, tile *t, void (*run)(const layer *, tile *))
+{
+    size_t used = t->scratch->used;
+    run(l, t);
+    t->scratch->used = used;
+}
+
 /* Calls `run` with `context` for each tile of rows start .. start+count-1 of the job. */
 void flow_each_tile(flow_workspace *w, const flow_job *job, size_t start, size_t count,
                     bool learning, parallel_body run, void *context);

@@ -18,9 +18,7 @@ typedef struct permute {
 
 static void permute_prepare(const layer *self, layer_needs *needs)
 {
-    size_t used = needs->scratch->used;
     arena_take(needs->scratch, self->columns * needs->rows, sizeof(double));
-    needs->scratch->used = used;
 }
 
 /* Columns of `size` bytes: gather takes column order(i) to i, scatter i to order(i). */

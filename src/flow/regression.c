@@ -39,21 +39,19 @@ static size_t regression_tape(const layer *self, size_t *width)
 
 static void regression_prepare(const layer *self, layer_needs *needs)
 {
-    size_t used = needs->scratch->used, wide = ((const regression *)self)->map.in + 1;
+    size_t wide = ((const regression *)self)->map.in + 1;
     arena_take(needs->scratch, (self->columns + 2 * wide) * needs->rows, sizeof(real));
-    needs->scratch->used = used;
 }
 
 /* x += sign W c where x is seen */
 static void move_by_context(const regression *g, tile *t, double sign)
 {
-    size_t used = t->scratch->used, n = t->padded * g->layer.columns;
+    size_t n = t->padded * g->layer.columns;
     real *line = arena_take(t->scratch, n, sizeof *line);
     map_forward(&g->map, t, map_operand(&g->map, t, t->context), 0, g->layer.columns, GEMM_ZERO,
                 GEMM_PLAIN, NULL, line);
     for (size_t i = 0; i < n; i++)
         t->x[i] += !t->mask || t->mask[i] > 0 ? sign * (double)line[i] : 0;
-    t->scratch->used = used;
 }
 
 static void regression_forward(const layer *self, tile *t)
