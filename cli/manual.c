@@ -129,7 +129,9 @@ void manual_print_candidates(const command *const *all, char *const *words, int 
         fputs("--help\n--version\n", out);
         return;
     }
-    const command *c = command_find(words[0]);
+    while (*all && strcmp((*all)->name, words[0]))
+        all++;
+    const command *c = *all;
     if (!c)
         return;
     before = equals ? current : before;

@@ -38,5 +38,11 @@ struct nicest_model {
  * untouched on failure. */
 nicest_status schema_read(model_schema *schema, const char *text, size_t columns);
 void schema_close(model_schema *schema);
+/* Such a text (model_set_schema), and one with kinds and names that were left out added to it
+ * (model_set_columns); released by memory_free. schema_write gives NULL when memory runs out. */
+char *schema_write(size_t columns, const char *const *names, unsigned height, unsigned width,
+                   unsigned channels, const char *stored_type);
+nicest_status schema_add(char **out, const char *schema, size_t columns, const column_kind *kinds,
+                         const char *const *left, size_t left_count);
 
 #endif

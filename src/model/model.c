@@ -159,6 +159,62 @@ const double *model_array(const nicest_model *model, const char *name, size_t *c
     return there ? item->values : NULL;
 }
 
+/* ------------------------------------------------------------------ columns */
+
+nicest_status model_set_schema(nicest_model *model, const char *const *names, unsigned height,
+                               unsigned width, unsigned channels, const char *stored_type)
+{
+    OWNED char *text =
+        schema_write(model->flow->entry.columns, names, height, width, channels, stored_type);
+    TRY(check_memory(text));
+    return model_set_entry(model, MODEL_SCHEMA, text);
+}
+
+nicest_status model_set_columns(nicest_model *model, const column_kind *kinds,
+                                const char *const *left, size_t left_count)
+{
+    OWNED char *text = NULL;
+    TRY(schema_add(&text, nicest_model_entry(model, MODEL_SCHEMA), model->flow->entry.columns,
+                   kinds, left, left_count));
+    return model_set_entry(model, MODEL_SCHEMA, text);
+}
+
+const column_kind *model_kind(const nicest_model *model, size_t column)
+{
+    static const column_kind plain = {NICEST_NUMBER, -1, NULL, NULL, 0};
+    bool known = column < nicest_model_columns(model) && model->schema.kind;
+    return known ? &model->schema.kind[column] : &plain;
+}
+
+char *const *model_left(const nicest_model *model, size_t *count)
+{
+    *count = model->schema.left_count;
+    return model->schema.left;
+}
+
+nicest_column_kind nicest_model_column_kind(const nicest_model *model, size_t column)
+{
+    return model_kind(model, column)->kind;
+}
+
+const char *const *nicest_model_column_words(const nicest_model *model, size_t column,
+                                             size_t *count)
+{
+    if (count)
+        *count = model_kind(model, column)->word_count;
+    return (const char *const *)model_kind(model, column)->words;
+}
+
+const char *nicest_model_column_format(const nicest_model *model, size_t column)
+{
+    return model_kind(model, column)->format;
+}
+
+int nicest_model_column_decimals(const nicest_model *model, size_t column)
+{
+    return model_kind(model, column)->decimals;
+}
+
 /* ------------------------------------------------------------------ questions */
 
 size_t nicest_model_columns(const nicest_model *model)

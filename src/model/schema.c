@@ -162,29 +162,21 @@ static json_t *texts_json(const char *const *texts, size_t count)
     return array;
 }
 
-static nicest_status set_schema(nicest_model *model, const json_t *object)
+char *schema_write(size_t columns, const char *const *names, unsigned height, unsigned width,
+                   unsigned channels, const char *stored_type)
 {
-    OWNED char *text = json_text(object, JSON_COMPACT);
-    TRY(check_memory(text));
-    return model_set_entry(model, MODEL_SCHEMA, text);
-}
-
-nicest_status model_set_schema(nicest_model *model, const char *const *names, unsigned height,
-                               unsigned width, unsigned channels, const char *stored_type)
-{
-    size_t d = model->flow->entry.columns;
     bool named = false;
-    for (size_t j = 0; names && j < d; j++) {
+    for (size_t j = 0; names && j < columns; j++) {
         char made[DEFAULT_NAME];
         named = named || (names[j] && strcmp(names[j], default_name(j, made)));
     }
-    json_t *list = named ? texts_json(names, d) : json_null();
+    json_t *list = named ? texts_json(names, columns) : json_null();
     json_t *image =
         height ? json_pack("[I, I, I]", (json_int_t)height, (json_int_t)width, (json_int_t)channels)
                : json_null();
     json_t *type = stored_type ? json_string(stored_type) : json_null();
     json_auto_t *object = json_pack("{s:o, s:o, s:o}", "names", list, "image", image, "type", type);
-    return set_schema(model, object);
+    return json_text(object, JSON_COMPACT);
 }
 
 static json_t *kind_json(const column_kind *k)
@@ -204,56 +196,19 @@ static json_t *kind_json(const column_kind *k)
     }
 }
 
-nicest_status model_set_columns(nicest_model *model, const column_kind *kinds,
-                                const char *const *left, size_t left_count)
+nicest_status schema_add(char **out, const char *schema, size_t columns, const column_kind *kinds,
+                         const char *const *left, size_t left_count)
 {
-    size_t d = model->flow->entry.columns;
-    const char *text = nicest_model_entry(model, MODEL_SCHEMA);
     json_auto_t *object = NULL;
-    TRY(json_read(&object, text ? text : "{}", text ? strlen(text) : 2));
-    if (!kinds_are_plain(kinds, d)) {
-        json_t *columns = json_array();
-        TRY(check_memory(json_object_set_new(object, "columns", columns) == 0));
-        for (size_t j = 0; j < d; j++)
-            TRY(check_memory(json_array_append_new(columns, kind_json(&kinds[j])) == 0));
+    TRY(json_read(&object, schema ? schema : "{}", schema ? strlen(schema) : 2));
+    if (!kinds_are_plain(kinds, columns)) {
+        json_t *list = json_array();
+        TRY(check_memory(json_object_set_new(object, "columns", list) == 0));
+        for (size_t j = 0; j < columns; j++)
+            TRY(check_memory(json_array_append_new(list, kind_json(&kinds[j])) == 0));
     }
     if (left_count)
         TRY(check_memory(json_object_set_new(object, "left", texts_json(left, left_count)) == 0));
-    return set_schema(model, object);
-}
-
-const column_kind *model_kind(const nicest_model *model, size_t column)
-{
-    static const column_kind plain = {NICEST_NUMBER, -1, NULL, NULL, 0};
-    bool known = column < nicest_model_columns(model) && model->schema.kind;
-    return known ? &model->schema.kind[column] : &plain;
-}
-
-char *const *model_left(const nicest_model *model, size_t *count)
-{
-    *count = model->schema.left_count;
-    return model->schema.left;
-}
-
-nicest_column_kind nicest_model_column_kind(const nicest_model *model, size_t column)
-{
-    return model_kind(model, column)->kind;
-}
-
-const char *const *nicest_model_column_words(const nicest_model *model, size_t column,
-                                             size_t *count)
-{
-    if (count)
-        *count = model_kind(model, column)->word_count;
-    return (const char *const *)model_kind(model, column)->words;
-}
-
-const char *nicest_model_column_format(const nicest_model *model, size_t column)
-{
-    return model_kind(model, column)->format;
-}
-
-int nicest_model_column_decimals(const nicest_model *model, size_t column)
-{
-    return model_kind(model, column)->decimals;
+    *out = json_text(object, JSON_COMPACT);
+    return check_memory(*out);
 }
