@@ -30,8 +30,8 @@ static void add_log_scale(rule_job *job, size_t j, const real *s, double sign)
         job->logdet[i] += sign * (double)(seen ? s[i] * seen[i] : s[i]);
 }
 
-/* y = x exp(s) + m */
-static void affine_forward(const rule *self, rule_job *job)
+/* y = x exp(s) + m, x = (y - m) exp(-s) */
+static void affine_move(const rule *self, rule_job *job)
 {
     size_t n = job->padded;
     real s[LONGEST], scale[LONGEST];
@@ -41,24 +41,11 @@ static void affine_forward(const rule *self, rule_job *job)
         log_scale(self, r, n, s, scale, NULL);
         for (size_t i = 0; job->kept && i < n; i++)
             job->kept[j * n + i] = (real)x[i];
-        for (size_t i = 0; i < n; i++)
+        for (size_t i = 0; !job->inverse && i < n; i++)
             x[i] = x[i] * (double)scale[i] + (double)m[i];
-        add_log_scale(job, j, s, 1);
-    }
-}
-
-/* x = (y - m) exp(-s) */
-static void affine_inverse(const rule *self, rule_job *job)
-{
-    size_t n = job->padded;
-    real s[LONGEST], scale[LONGEST];
-    for (size_t j = 0; j < job->columns; j++) {
-        const real *m = job->parameters + 2 * j * n, *r = m + n;
-        double *x = job->x + j * n;
-        log_scale(self, r, n, s, scale, NULL);
-        for (size_t i = 0; i < n; i++)
+        for (size_t i = 0; job->inverse && i < n; i++)
             x[i] = (x[i] - (double)m[i]) / (double)scale[i];
-        add_log_scale(job, j, s, -1);
+        add_log_scale(job, j, s, job->inverse ? -1 : 1);
     }
 }
 
@@ -97,6 +84,5 @@ const rule_class rule_affine = {.name = "affine",
                                 .keys = AFFINE_KEYS,
                                 .keeps = true,
                                 .parse = affine_parse,
-                                .forward = affine_forward,
-                                .inverse = affine_inverse,
+                                .move = affine_move,
                                 .backward = affine_backward};

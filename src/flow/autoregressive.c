@@ -49,7 +49,7 @@ static void autoregressive_forward(const layer *self, tile *t)
     real *input = arena_take(t->scratch, inputs_of(c) * t->padded, sizeof *input);
     for (size_t j = 0; j < self->columns; j++)
         read_input(c, t, j, input);
-    net_move(&c->base, t, input, t->context, c->base.rule.class->forward);
+    net_move(&c->base, t, input, t->context, false);
 }
 
 static void autoregressive_inverse(const layer *self, tile *t)
@@ -61,7 +61,8 @@ static void autoregressive_inverse(const layer *self, tile *t)
     for (size_t j = 0; j < self->columns; j++) {
         mlp_step(&c->base.net, t, &steps, j * p, p, parameters);
         rule_job job = net_job(&c->base, t, j, 1, parameters);
-        c->base.rule.class->inverse(&c->base.rule, &job);
+        job.inverse = true;
+        c->base.rule.class->move(&c->base.rule, &job);
         read_input(c, t, j, steps.input);
     }
 }

@@ -53,23 +53,21 @@ static const real *read_kept(const coupling *c, tile *t, const real **context)
     return a;
 }
 
-/* Forward and inverse differ in the rule's function alone: x_keep is the same in both. */
-static void transform(const coupling *c, tile *t, void (*run)(const rule *, rule_job *))
+/* x_keep is the same in both directions. */
+static void transform(const coupling *c, tile *t, bool inverse)
 {
     const real *context, *a = read_kept(c, t, &context);
-    net_move(&c->base, t, a, context, run);
+    net_move(&c->base, t, a, context, inverse);
 }
 
 static void coupling_forward(const layer *self, tile *t)
 {
-    const coupling *c = (const coupling *)self;
-    transform(c, t, c->base.rule.class->forward);
+    transform((const coupling *)self, t, false);
 }
 
 static void coupling_inverse(const layer *self, tile *t)
 {
-    const coupling *c = (const coupling *)self;
-    transform(c, t, c->base.rule.class->inverse);
+    transform((const coupling *)self, t, true);
 }
 
 /* dx_move and delta by the rule, dx_keep += J' delta */

@@ -37,7 +37,7 @@ static void elementwise_prepare(const layer *self, layer_needs *needs)
 }
 
 /* Column by column: one value's parameters, the same for all rows. */
-static void run_columns(const elementwise *c, tile *t, void (*run)(const rule *, rule_job *))
+static void run_columns(const elementwise *c, tile *t, bool inverse)
 {
     size_t n = t->padded, p = c->rule.parameters;
     real *space = arena_take(t->scratch, p * n, sizeof *space);
@@ -45,28 +45,27 @@ static void run_columns(const elementwise *c, tile *t, void (*run)(const rule *,
         real *parameters = t->tape ? tile_taped(t, 0) + j * p * n : space;
         for (size_t k = 0; k < p; k++)
             vector_fill(parameters + k * n, c->base.theta[j * p + k], n);
-        run(&c->rule, &(rule_job){.columns = 1,
-                                  .padded = n,
-                                  .x = t->x + j * n,
-                                  .kept = t->tape ? tile_taped(t, 1) + j * n : NULL,
-                                  .logdet = t->logdet,
-                                  .parameters = parameters,
-                                  .mask = t->mask ? t->mask + j * n : NULL});
+        c->rule.class->move(&c->rule, &(rule_job){.columns = 1,
+                                                  .padded = n,
+                                                  .x = t->x + j * n,
+                                                  .kept = t->tape ? tile_taped(t, 1) + j * n : NULL,
+                                                  .logdet = t->logdet,
+                                                  .parameters = parameters,
+                                                  .mask = t->mask ? t->mask + j * n : NULL,
+                                                  .inverse = inverse});
     }
 }
 
 static void elementwise_forward(const layer *self, tile *t)
 {
-    const elementwise *c = (const elementwise *)self;
-    run_columns(c, t, c->rule.class->forward);
+    run_columns((const elementwise *)self, t, false);
     if (t->tape)
         tile_note(t, 0, tile_taped(t, 1), self->columns);
 }
 
 static void elementwise_inverse(const layer *self, tile *t)
 {
-    const elementwise *c = (const elementwise *)self;
-    run_columns(c, t, c->rule.class->inverse);
+    run_columns((const elementwise *)self, t, true);
 }
 
 static void elementwise_backward(const layer *self, tile *t)

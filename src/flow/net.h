@@ -102,7 +102,7 @@ static inline rule_job net_job(const net_layer *c, tile *t, size_t first, size_t
 /* Moves all columns by what the net makes of input and context: the last map and the rule run in
  * chunks. */
 static inline void net_move(const net_layer *c, tile *t, const real *input, const real *context,
-                            void (*run)(const rule *, rule_job *))
+                            bool inverse)
 {
     size_t most = net_chunk(c, t->padded), p = c->rule.parameters;
     real *space = arena_take(t->scratch, p * most * t->padded, sizeof *space);
@@ -113,7 +113,8 @@ static inline void net_move(const net_layer *c, tile *t, const real *input, cons
         real *parameters = taped ? taped + first * p * t->padded : space;
         mlp_output(&c->net, t, hidden, first * p, columns * p, parameters);
         rule_job job = net_job(c, t, first, columns, parameters);
-        run(&c->rule, &job);
+        job.inverse = inverse;
+        c->rule.class->move(&c->rule, &job);
     }
 }
 

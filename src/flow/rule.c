@@ -10,18 +10,12 @@
 #include "base/status.h"
 #include "flow/state.h"
 
-/* y = x + m */
-static void additive_forward(const rule *self, rule_job *job)
+/* y = x + m, x = y - m */
+static void additive_move(const rule *self, rule_job *job)
 {
     (void)self;
-    state_add(job->x, job->parameters, job->columns * job->padded);
-}
-
-/* x = y - m */
-static void additive_inverse(const rule *self, rule_job *job)
-{
-    (void)self;
-    state_subtract(job->x, job->parameters, job->columns * job->padded);
+    (job->inverse ? state_subtract : state_add)(job->x, job->parameters,
+                                                job->columns * job->padded);
 }
 
 /* dx = dy, dm = dy */
@@ -44,8 +38,7 @@ static const char *const NO_KEYS[] = {NULL};
 const rule_class rule_additive = {.name = "additive",
                                   .keys = NO_KEYS,
                                   .parse = additive_parse,
-                                  .forward = additive_forward,
-                                  .inverse = additive_inverse,
+                                  .move = additive_move,
                                   .backward = additive_backward};
 
 static const rule_class *const RULE_LIST[] = {

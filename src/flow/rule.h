@@ -12,14 +12,15 @@
 /* Some columns of a tile. */
 typedef struct rule_job {
     size_t columns, padded;
-    double *x;      /* [columns, padded] the moved state, rewritten in place */
-    real *kept;     /* [columns, padded] x before it moved: forward writes it where it is not NULL,
-                     * backward reads it. Only of rules that keep. */
-    real *dx;       /* [columns, padded] backward: in dy, out dx */
-    double *logdet; /* [padded], added to */
+    double *x;          /* [columns, padded] the moved state, rewritten in place */
+    real *kept;         /* [columns, padded] x before it moved: move writes it where it is not NULL,
+                         * backward reads it. Only of rules that keep. */
+    real *dx;           /* [columns, padded] backward: in dy, out dx */
+    double *logdet;     /* [padded], added to */
     real *parameters;   /* [columns P, padded]; backward turns them into their gradient in place */
     const real *weight; /* [padded] see tile; backward only */
     const real *mask;   /* [columns, padded] see tile: what is hidden has no log-determinant */
+    bool inverse;       /* from y to x */
 } rule_job;
 
 typedef struct rule rule;
@@ -31,8 +32,7 @@ typedef struct rule_class {
     /* Reads the options (`self` has its class) and writes their canonical words, each with a space
      * in front. */
     nicest_status (*parse)(const spec_line *l, rule *self, char *text, size_t size);
-    void (*forward)(const rule *self, rule_job *job);
-    void (*inverse)(const rule *self, rule_job *job);
+    void (*move)(const rule *self, rule_job *job);
     void (*backward)(const rule *self, rule_job *job);
 } rule_class;
 

@@ -213,7 +213,7 @@ static void move_inverse(double *y, const spline_place *p, size_t n, real *slope
     }
 }
 
-static void spline_forward(const rule *self, rule_job *job)
+static void spline_move(const rule *self, rule_job *job)
 {
     size_t n = job->padded;
     spline_place p;
@@ -222,22 +222,9 @@ static void spline_forward(const rule *self, rule_job *job)
         double *x = job->x + j * n;
         for (size_t i = 0; job->kept && i < n; i++)
             job->kept[j * n + i] = (real)x[i];
-        place_column(self, x, 0, job->parameters + j * self->parameters * n, n, &p);
-        move_forward(x, &p, n, slope);
-        add_log_slope(job, j, slope, &p, 1);
-    }
-}
-
-static void spline_inverse(const rule *self, rule_job *job)
-{
-    size_t n = job->padded;
-    spline_place p;
-    real slope[LONGEST];
-    for (size_t j = 0; j < job->columns; j++) {
-        double *y = job->x + j * n;
-        place_column(self, y, 1, job->parameters + j * self->parameters * n, n, &p);
-        move_inverse(y, &p, n, slope);
-        add_log_slope(job, j, slope, &p, -1);
+        place_column(self, x, job->inverse, job->parameters + j * self->parameters * n, n, &p);
+        (job->inverse ? move_inverse : move_forward)(x, &p, n, slope);
+        add_log_slope(job, j, slope, &p, job->inverse ? -1 : 1);
     }
 }
 
@@ -351,6 +338,5 @@ const rule_class rule_spline = {.name = "spline",
                                 .keys = SPLINE_KEYS,
                                 .keeps = true,
                                 .parse = spline_parse,
-                                .forward = spline_forward,
-                                .inverse = spline_inverse,
+                                .move = spline_move,
                                 .backward = spline_backward};
