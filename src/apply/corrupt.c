@@ -19,9 +19,13 @@
 
 typedef struct corruption corruption;
 
-/* Row number `row`, x[d] -> y[d]; spare[d] is free to use. */
-typedef void (*transform)(const corruption *c, size_t row, const double *x, double *y,
-                          double *spare);
+/* x[d] becomes y[d]; spare[d] is free to use. */
+typedef struct one_row {
+    size_t number;
+    const double *x;
+    double *y, *spare;
+} one_row;
+typedef void (*transform)(const corruption *c, const one_row *r);
 
 typedef struct corruption_kind {
     const char *name;
@@ -53,16 +57,21 @@ struct corruption {
     memory_group memory;
 };
 
+static void corruption_close(corruption *c)
+{
+    memory_leave(&c->memory);
+}
+
 enum { ROWS_PER_ITEM = 64, COLUMNS_PER_ITEM = 64, BLUR_MOST = 1000 };
 
 /* ------------------------------------------------------------------ the kinds */
 
-static void add_noise(const corruption *c, size_t row, const double *x, double *y, double *spare)
+static void add_noise(const corruption *c, const one_row *r)
 {
-    random_normal(c->stream, row, spare, c->d);
+    random_normal(c->stream, r->number, r->spare, c->d);
     for (size_t j = 0; j < c->d; j++) {
         double scale = c->height ? c->white - c->black : c->columns[j].deviation;
-        y[j] = x[j] + c->level * scale * spare[j];
+        r->y[j] = r->x[j] + c->level * scale * r->spare[j];
     }
 }
 
@@ -101,10 +110,8 @@ static void warp(const corruption *c, linear_map m, const double *x, double *y)
 }
 
 /* Quarter turns are exact: sin and cos of the rest come from (-90, 90) degrees only. */
-static void rotate(const corruption *c, size_t row, const double *x, double *y, double *spare)
+static void rotate(const corruption *c, const one_row *r)
 {
-    (void)row;
-    (void)spare;
     double turned = fmod(c->level, 360), quarters = trunc(turned / 90);
     double rest = (turned - 90 * quarters) * (acos(-1.0) / 180);
     double cosine = cos(rest), sine = sin(rest);
@@ -113,33 +120,27 @@ static void rotate(const corruption *c, size_t row, const double *x, double *y, 
         cosine = -sine;
         sine = old;
     }
-    warp(c, (linear_map){cosine, -sine, sine, cosine}, x, y);
+    warp(c, (linear_map){cosine, -sine, sine, cosine}, r->x, r->y);
 }
 
 /* Rows above the centre move to the right by level pixels a row. */
-static void shear(const corruption *c, size_t row, const double *x, double *y, double *spare)
+static void shear(const corruption *c, const one_row *r)
 {
-    (void)row;
-    (void)spare;
-    warp(c, (linear_map){1, c->level, 0, 1}, x, y);
+    warp(c, (linear_map){1, c->level, 0, 1}, r->x, r->y);
 }
 
 /* Towards mid-grey, or black. */
-static void fade(const corruption *c, size_t row, const double *x, double *y, double *spare)
+static void fade(const corruption *c, const one_row *r)
 {
     double grey = c->kind->to_black ? c->black : (c->black + c->white) / 2;
-    (void)row;
-    (void)spare;
     for (size_t j = 0; j < c->d; j++)
-        y[j] = grey + (1 - c->level) * (x[j] - grey);
+        r->y[j] = grey + (1 - c->level) * (r->x[j] - grey);
 }
 
-static void brightness(const corruption *c, size_t row, const double *x, double *y, double *spare)
+static void brightness(const corruption *c, const one_row *r)
 {
-    (void)row;
-    (void)spare;
     for (size_t j = 0; j < c->d; j++)
-        y[j] = x[j] + c->level * (c->white - c->black);
+        r->y[j] = r->x[j] + c->level * (c->white - c->black);
 }
 
 /* One direction of the blur: `count` pixels that lie `stride` values apart; the edge is repeated.
@@ -157,54 +158,50 @@ static void blur_line(const corruption *c, const double *x, double *y, size_t co
     }
 }
 
-static void blur(const corruption *c, size_t row, const double *x, double *y, double *spare)
+static void blur(const corruption *c, const one_row *r)
 {
     size_t line = c->width * c->channels;
-    (void)row;
     for (size_t i = 0; i < c->height; i++)
         for (size_t k = 0; k < c->channels; k++)
-            blur_line(c, x + i * line + k, spare + i * line + k, c->width, c->channels);
+            blur_line(c, r->x + i * line + k, r->spare + i * line + k, c->width, c->channels);
     for (size_t j = 0; j < line; j++)
-        blur_line(c, spare + j, y + j, c->height, line);
+        blur_line(c, r->spare + j, r->y + j, c->height, line);
 }
 
 /* A box of `level` of the area, mid-grey, somewhere inside the picture. */
-static void occlude(const corruption *c, size_t row, const double *x, double *y, double *spare)
+static void occlude(const corruption *c, const one_row *r)
 {
     double u[2], side = sqrt(c->level);
     size_t tall = (size_t)lround(side * (double)c->height);
     size_t wide = (size_t)lround(side * (double)c->width);
-    (void)spare;
-    random_uniform_double(c->stream, row, u, 2);
+    random_uniform_double(c->stream, r->number, u, 2);
     size_t top = (size_t)(u[0] * (double)(c->height - tall + 1));
     size_t left = (size_t)(u[1] * (double)(c->width - wide + 1));
-    memcpy(y, x, c->d * sizeof *y);
+    memcpy(r->y, r->x, c->d * sizeof *r->y);
     for (size_t i = 0; i < tall; i++)
         for (size_t j = 0; j < wide * c->channels; j++)
-            y[((top + i) * c->width + left) * c->channels + j] = (c->black + c->white) / 2;
+            r->y[((top + i) * c->width + left) * c->channels + j] = (c->black + c->white) / 2;
 }
 
-static void salt_and_pepper(const corruption *c, size_t row, const double *x, double *y,
-                            double *spare)
+static void salt_and_pepper(const corruption *c, const one_row *r)
 {
-    random_uniform_double(c->stream, row, spare, c->height * c->width);
+    random_uniform_double(c->stream, r->number, r->spare, c->height * c->width);
     for (size_t j = 0; j < c->d; j++) {
-        double u = spare[j / c->channels];
-        y[j] = x[j];
+        double u = r->spare[j / c->channels];
+        r->y[j] = r->x[j];
         if (u < c->level / 2)
-            y[j] = c->black;
+            r->y[j] = c->black;
         else if (u >= 1 - c->level / 2)
-            y[j] = c->white;
+            r->y[j] = c->white;
     }
 }
 
-static void morph(const corruption *c, size_t row, const double *x, double *y, double *spare)
+static void morph(const corruption *c, const one_row *r)
 {
     assert(c->other && c->other_rows > 0);
-    const double *other = c->other + row % c->other_rows * c->d;
-    (void)spare;
+    const double *other = c->other + r->number % c->other_rows * c->d;
     for (size_t j = 0; j < c->d; j++)
-        y[j] = c->level < 1 ? (1 - c->level) * x[j] + c->level * other[j] : other[j];
+        r->y[j] = c->level < 1 ? (1 - c->level) * r->x[j] + c->level * other[j] : other[j];
 }
 
 static const corruption_kind kinds[] = {
@@ -285,7 +282,7 @@ static void corrupt_some(void *context, int thread, size_t item)
     for (size_t i = item * ROWS_PER_ITEM; i < end; i++) {
         double *y = c->values + i * c->d;
         memcpy(x, y, c->d * sizeof *x);
-        c->kind->apply(c, i, x, y, x + c->d);
+        c->kind->apply(c, &(one_row){i, x, y, x + c->d});
         /* Quantised data stays quantised. A morph lies between two rows and needs no clamp: at
          * level 1 it is the other row, whatever range that has. */
         bool bounded = c->kind->apply != morph;
@@ -417,6 +414,7 @@ nicest_status nicest_corrupt(nicest_data **out, const nicest_data *data, const c
     TRY(require(out && data && kind, "corrupt: data, a kind and a place for the result needed"));
     unsigned size[3] = {0};
     nicest_data_image(data, &size[0], &size[1], &size[2]);
+    OWNED_BY(corruption_close)
     corruption c = {.kind = kinds,
                     .level = level,
                     .n = nicest_data_rows(data),
@@ -433,9 +431,6 @@ nicest_status nicest_corrupt(nicest_data **out, const nicest_data *data, const c
         .seed = seed, .purpose = RANDOM_CORRUPT, .draw = (uint32_t)(c.kind - kinds)};
     if (level == 0) /* the same values under another handle, to the bit */
         return source_share(out, data, size);
-    nicest_status status = corruption_open(&c, data, other, threads);
-    if (status == NICEST_OK)
-        status = nicest_data_replace(out, data, c.values);
-    memory_leave(&c.memory);
-    return status;
+    TRY(corruption_open(&c, data, other, threads));
+    return nicest_data_replace(out, data, c.values);
 }

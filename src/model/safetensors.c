@@ -57,16 +57,16 @@ typedef struct body {
     size_t size;
 } body;
 
-/* False when the product overflows. */
-static bool tensor_bytes(const safetensors_tensor *t, size_t *bytes)
+/* SIZE_MAX when the product overflows. */
+static size_t tensor_bytes(const safetensors_tensor *t)
 {
-    *bytes = TYPES[t->type].size;
+    size_t bytes = TYPES[t->type].size;
     for (int i = 0; i < t->rank; i++) {
-        if (t->shape[i] != 0 && *bytes > SIZE_MAX / t->shape[i])
-            return false;
-        *bytes *= t->shape[i];
+        if (t->shape[i] != 0 && bytes > SIZE_MAX / t->shape[i])
+            return SIZE_MAX;
+        bytes *= t->shape[i];
     }
-    return true;
+    return bytes;
 }
 
 const char *safetensors_type_name(safetensors_type type)
@@ -118,13 +118,13 @@ static nicest_status read_tensor(const json_t *item, const body *b, safetensors_
     for (int i = 0; i < t->rank; i++)
         if (!read_size(shape, (size_t)i, &t->shape[i]))
             return refuse(t->name, "its shape is not made of whole numbers");
-    size_t begin, end, bytes;
+    size_t begin, end;
     if (json_array_size(offsets) != 2 || !read_size(offsets, 0, &begin) ||
         !read_size(offsets, 1, &end) || begin > end)
         return refuse(t->name, "its data_offsets are not a begin and an end");
     if (end > b->size)
         return refuse(t->name, "its data ends behind the end of the file");
-    if (!tensor_bytes(t, &bytes) || bytes != end - begin)
+    if (tensor_bytes(t) != end - begin)
         return refuse(t->name, "its shape and its data_offsets do not agree");
     t->data = b->data + begin;
     return NICEST_OK;
@@ -135,12 +135,10 @@ static nicest_status read_tensor(const json_t *item, const body *b, safetensors_
 static int by_position(const void *left, const void *right)
 {
     const safetensors_tensor *a = left, *b = right;
-    size_t a_bytes = 0, b_bytes = 0;
+    size_t a_bytes = tensor_bytes(a), b_bytes = tensor_bytes(b);
     if (a->data != b->data)
         return (uintptr_t)a->data < (uintptr_t)b->data ? -1 : 1;
-    tensor_bytes(a, &a_bytes); /* the empty ones first */
-    tensor_bytes(b, &b_bytes);
-    if (a_bytes != b_bytes)
+    if (a_bytes != b_bytes) /* the empty ones first */
         return a_bytes < b_bytes ? -1 : 1;
     return strcmp(a->name, b->name);
 }
@@ -155,11 +153,9 @@ static nicest_status check_cover(const safetensors *s, const body *b)
 {
     const unsigned char *expected = b->data;
     for (size_t i = 0; i < s->count; i++) {
-        size_t bytes = 0;
-        tensor_bytes(&s->tensors[i], &bytes);
         if ((const unsigned char *)s->tensors[i].data != expected)
             return refuse(s->tensors[i].name, "there is a gap or an overlap in front of its data");
-        expected += bytes;
+        expected += tensor_bytes(&s->tensors[i]);
     }
     if (expected != b->data + b->size)
         return fail(NICEST_E_FORMAT, "%zu bytes follow the last tensor",
@@ -210,13 +206,10 @@ static nicest_status read_tensors(safetensors *s, const body *b)
     /* Other programs may write F64 behind an odd number of F32. */
     for (size_t i = 0; i < s->count; i++) {
         safetensors_tensor *t = &s->tensors[i];
-        size_t bytes = 0;
-        tensor_bytes(t, &bytes);
         if ((uintptr_t)t->data % TYPES[t->type].size == 0)
             continue;
-        s->copy[i] = memory_new(bytes, 1);
+        s->copy[i] = memory_copy(t->data, tensor_bytes(t), 1);
         TRY(check_memory(s->copy[i]));
-        memcpy(s->copy[i], t->data, bytes);
         t->data = s->copy[i];
     }
     return NICEST_OK;
@@ -353,9 +346,9 @@ static nicest_status set_new(json_t *object, const char *name, json_t *value)
 
 static nicest_status add_tensor(json_t *header, const safetensors_tensor *t, size_t *end)
 {
-    size_t bytes, begin = *end;
-    if (t->rank < 1 || t->rank > MOST_RANK || !tensor_bytes(t, &bytes) ||
-        bytes > (size_t)INT64_MAX - begin)
+    bool shaped = t->rank >= 1 && t->rank <= MOST_RANK;
+    size_t bytes = shaped ? tensor_bytes(t) : SIZE_MAX, begin = *end;
+    if (bytes > (size_t)INT64_MAX - begin)
         return fail(NICEST_E_ARGUMENT, "tensor '%.80s' has no shape that can be written", t->name);
     *end = begin + bytes;
     json_t *shape = t->rank == 1
@@ -418,11 +411,8 @@ static nicest_status write_all(sink *to, const char *header, size_t length,
         prefix[i] = (unsigned char)((uint64_t)length >> 8 * i);
     TRY(emit(to, prefix, sizeof prefix));
     TRY(emit(to, header, length));
-    for (size_t i = 0; i < count; i++) {
-        size_t bytes = 0;
-        tensor_bytes(&tensors[i], &bytes);
-        TRY(emit(to, tensors[i].data, bytes));
-    }
+    for (size_t i = 0; i < count; i++)
+        TRY(emit(to, tensors[i].data, tensor_bytes(&tensors[i])));
     return NICEST_OK;
 }
 
@@ -448,11 +438,8 @@ nicest_status safetensors_write_bytes(unsigned char **bytes, size_t *size,
     size_t length = 0;
     TRY(make_header(tensors, count, texts, text_count, &header, &length));
     size_t total = LENGTH_BYTES + length;
-    for (size_t i = 0; i < count; i++) {
-        size_t more = 0;
-        tensor_bytes(&tensors[i], &more);
-        total += more;
-    }
+    for (size_t i = 0; i < count; i++)
+        total += tensor_bytes(&tensors[i]);
     unsigned char *block;
     TRY_NEW(block, total);
     write_all(&(sink){.at = block}, header, length, tensors, count);
