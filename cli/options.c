@@ -39,7 +39,8 @@ const option DATA_OPTIONS[] = {
     {OPTION(TEXT, "drop", "LIST", drop), .help = "leave these columns out"},
     {OPTION(TEXT, "label", "COLUMN", label), .help = "this column is a label, not data"},
     {OPTION(TEXT, "weights", "COLUMN", weights),
-     .help = "this column says how often a row counts, in training, figures and calibration"},
+     .help = "this column says how often a row counts, in training, figures and calibration; neighbours count a "
+             "row once"},
     {OPTION(TEXT, "where", "COLUMN=VALUE", where), .help = "keep only these rows"},
     {OPTION(SIZE, "image", "HxW[xC]", image),
      .help = "the columns are a picture (IDX and PNG know their size)"},

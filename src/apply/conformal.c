@@ -38,14 +38,15 @@ static int by_conformal_score(const void *a, const void *b)
 nicest_status conformal_weigh(conformal_row *rows, size_t *n)
 {
     assert(rows);
-    double sum = 0, square = 0, below = 0;
+    enum { STRIDE = sizeof *rows / sizeof rows->weight };
+    double sum = 0, below = 0;
     bool alike = true;
     for (size_t i = 0; i < *n; i++) {
         sum += rows[i].weight;
-        square += rows[i].weight * rows[i].weight;
         alike = alike && rows[i].weight == rows[0].weight;
     }
-    size_t worth = conformal_rows(alike ? *n : (size_t)(sum * sum / square + 1e-9));
+    size_t worth =
+        conformal_rows(alike ? *n : (size_t)(values_worth(&rows->weight, *n, STRIDE) + 1e-9));
     qsort(rows, alike ? worth : *n, sizeof *rows, by_conformal_score);
     OWNED conformal_row *all = alike ? NULL : memory_copy(rows, *n, sizeof *rows);
     TRY(check_memory(alike || all));

@@ -7,6 +7,7 @@
 #include "base/parallel.h"
 #include "base/random.h"
 #include "base/status.h"
+#include "base/values.h"
 #include "data/match.h"
 #include "model/model.h"
 #include "train/trainer.h"
@@ -68,7 +69,9 @@ static nicest_status calibrate(nicest_model *model, const nicest_trainer *traine
     if (!rows->held_out)
         return NICEST_OK;
     /* not of a model that was given: it may know the rows of a fold */
-    bool few = !options->init && nicest_data_rows(rows->held_out) < OUTLIER_FEWEST &&
+    double worth =
+        values_worth(nicest_data_weights(rows->held_out), nicest_data_rows(rows->held_out), 1);
+    bool few = !options->init && worth + 1e-9 < OUTLIER_FEWEST &&
                nicest_data_rows(rows->all) >= FEWEST_FOR_FOLDS && !result->interrupted &&
                nicest_data_columns(rows->all) <= MOST_COLUMNS_FOR_FOLDS && !*result->failure;
     if (few) {

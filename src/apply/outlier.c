@@ -555,7 +555,7 @@ static nicest_status gather_scores(pool *p, const nicest_model *model, const nic
     TRY(split_open(&s, held_out, NULL, nicest_data_rows(held_out),
                    (random_stream){seed, RANDOM_SPLIT, SUBSAMPLE_CALIBRATION}));
     size_t count = s.groups < MOST_CALIBRATION ? s.groups : MOST_CALIBRATION;
-    TRY(split_take(&some, &s, held_out, 0, count, true));
+    TRY(split_take(&some, &s, held_out, 0, count));
     TRY(pool_open(p, count));
     TRY(pool_add(p, model, some, seed, threads, ticker));
     return p->count[LOGP] ? NICEST_OK
@@ -619,7 +619,7 @@ static nicest_status cross_fold(crossing *c, size_t first, size_t count)
     OWNED_BY(data_drop) nicest_data *inside = NULL, *others = NULL;
     OWNED_BY(model_drop) nicest_model *model = NULL;
     TRY(split_leave(&others, &c->split, c->rows, first, count));
-    TRY(split_take(&inside, &c->split, c->rows, first, count, true));
+    TRY(split_take(&inside, &c->split, c->rows, first, count));
     TRY(c->learn(c->context, others, &model));
     TRY(fit_statistics(model, others, NULL, c->keep, c->seed, c->threads, NULL));
     return pool_add(&c->pool, model, inside, c->seed, c->threads, NULL);

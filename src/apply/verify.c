@@ -485,6 +485,24 @@ static nicest_status measure_gap(const probe *p, int threads, nicest_verificatio
 
 /* ------------------------------------------------------------------ spread */
 
+/* Rows of data that stand for all of them, each as often as its weight says. */
+static nicest_status read_spread(const probe *p, double *rows, size_t n)
+{
+    size_t total = nicest_data_rows(p->data);
+    const double *weights = nicest_data_weights(p->data);
+    OWNED_NEW(double *, sum, weights ? total : 0);
+    for (size_t i = 0; weights && i < total; i++)
+        sum[i] = weights[i] + (i ? sum[i - 1] : 0);
+    for (size_t i = 0; i < n; i++) {
+        size_t row = spread(i, n, total);
+        if (weights)
+            row =
+                values_count(sum, total - 1, ((double)i + 0.5) / (double)n * sum[total - 1], false);
+        TRY(nicest_data_read(p->data, row, 1, rows + i * p->d));
+    }
+    return NICEST_OK;
+}
+
 /* Samples beside data: of numbers, the column whose deviation is furthest off. */
 static nicest_status measure_spread(const probe *p, nicest_verification *v)
 {
@@ -496,8 +514,7 @@ static nicest_status measure_spread(const probe *p, nicest_verification *v)
         return NICEST_OK;
     OWNED_ROWS(double *, rows, n, 2 * d);
     double *drawn = rows + n * d;
-    for (size_t i = 0; i < n; i++)
-        TRY(nicest_data_read(p->data, spread(i, n, total), 1, rows + i * d));
+    TRY(read_spread(p, rows, n));
     TRY(nicest_sample_given(p->workspace, rows, n, p->seed, 0, 1, drawn));
     for (size_t i = 0; i < 2 * n * d; i++) /* what is infinite has no deviation */
         rows[i] = isinf(rows[i]) ? NAN : rows[i];

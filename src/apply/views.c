@@ -306,7 +306,7 @@ static nicest_status keep_rows(nicest_model *model, const nicest_data *train, ui
     OWNED_NEW(size_t *, index, most);
     for (size_t g = 0; g < s.groups && count < most; g++) {
         bool usable = true;
-        index[count] = s.row[s.begin[g]];
+        index[count] = s.row[g];
         TRY(nicest_data_read(train, index[count], 1, rows + count * d));
         for (size_t j = 0; j < d; j++)
             usable = usable && !isinf(rows[count * d + j]);

@@ -52,6 +52,16 @@ void values_moments(const double *x, size_t n, size_t stride, double *mean, doub
     *deviation = seen > 0 ? sqrt(square / seen) : 0;
 }
 
+double values_worth(const double *weights, size_t n, size_t stride)
+{
+    double sum = 0, square = 0;
+    for (size_t i = 0; weights && i < n; i++) {
+        sum += weights[i * stride];
+        square += weights[i * stride] * weights[i * stride];
+    }
+    return square > 0 ? sum * sum / square : (double)n;
+}
+
 double log_add(double a, double b)
 {
     double high = fmax(a, b), low = fmin(a, b);

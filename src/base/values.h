@@ -12,6 +12,8 @@ void values_sort(double *values, size_t count);
 size_t values_count(const double *sorted, size_t n, double x, bool equal);
 /* Mean and deviation (of n, not n - 1) of the values that are there, `stride` apart; 0 of none. */
 void values_moments(const double *x, size_t n, size_t stride, double *mean, double *deviation);
+/* Rows that so many weights are worth, (sum w)^2 / sum w^2: n where they are alike, or NULL. */
+double values_worth(const double *weights, size_t n, size_t stride);
 /* log(exp(a) + exp(b)), also of -infinity. */
 double log_add(double a, double b);
 

@@ -638,6 +638,13 @@ static nicest_status copy_labels(source_table *t, const nicest_data *data)
                              old->label_text_count);
 }
 
+nicest_status source_weigh(nicest_data *data, const double *weights)
+{
+    memory_drop(&data->weights);
+    TRY_COPY(data->weights, weights, data->rows);
+    return NICEST_OK;
+}
+
 nicest_status source_take_weights(nicest_data *data, const char *name, const char *place,
                                   bool beside)
 {

@@ -99,6 +99,8 @@ char *const *source_left(const nicest_data *data, size_t *count);
 /* Gives data another note (memory_free; or NULL). */
 void source_take_note(nicest_data *data, char *note);
 
+/* Gives a handle's rows other weights. */
+nicest_status source_weigh(nicest_data *data, const double *weights);
 /* The last column (of data that nobody else holds) becomes its weights. `beside`: only if it has
  * that name. NICEST_E_DATA, of `place`, where a weight is negative or no number, or all are 0. */
 nicest_status source_take_weights(nicest_data *data, const char *name, const char *place,

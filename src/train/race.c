@@ -11,6 +11,7 @@
 #include "base/mixture.h"
 #include "base/parallel.h"
 #include "base/status.h"
+#include "base/values.h"
 #include "data/source.h"
 #include "flow/proof.h"
 #include "train/checkpoint.h"
@@ -185,7 +186,7 @@ static nicest_status cross_validate(const trainer *t, closed_form *c, size_t cou
         OWNED_BY(data_drop) nicest_data *out = NULL, *rest = NULL;
         if (to == from)
             continue;
-        TRY(split_take(&out, &s, all, from, to - from, false));
+        TRY(split_take(&out, &s, all, from, to - from));
         TRY(split_leave(&rest, &s, all, from, to - from));
         for (size_t i = 0; rest && i < count; i++) {
             double logp;
@@ -547,7 +548,8 @@ static nicest_status is_sound(const trainer *t, bool *sound)
 static nicest_status measure_gain(trainer *t, double *gain, double *error)
 {
     size_t n = nicest_data_rows(t->rows.valid);
-    double sum = 0, square = 0, all = 0, squares = 0;
+    double sum = 0, square = 0, all = 0;
+    double worth = values_worth(nicest_data_weights(t->rows.valid), n, 1);
     OWNED_NEW(double *, logp, 2 * n);
     run_all(t, t->rows.valid, logp, NULL);
     run_all(t->closed, t->rows.valid, logp + n, NULL);
@@ -557,10 +559,7 @@ static nicest_status measure_gain(trainer *t, double *gain, double *error)
         sum += weight * difference;
         square += weight * difference * difference;
         all += weight;
-        squares += weight * weight;
     }
-    double worth =
-        all * all / squares; /* rows that the weights are worth: n where they are alike */
     *gain = sum / all;
     *error = worth > 1 ? sqrt(fmax(square / all - *gain * *gain, 0) / (worth - 1)) : INFINITY;
     return NICEST_OK;

@@ -26,6 +26,7 @@ struct nicest_trainer {
     double *weight;                /* [batch] theirs, of mean 1 over the training rows */
     double mean_weight;
     double *sum;        /* [training rows] of the weights so far; NULL: all weigh the same */
+    size_t start_rows;  /* equally weighted ones that the start is measured from */
     uint32_t draw;      /* number of the batch */
     size_t batches;     /* steps of an epoch */
     size_t valid_every; /* steps between validations */

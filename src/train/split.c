@@ -92,32 +92,30 @@ static nicest_status are_copies(const search *s, bool *copies)
     return NICEST_OK;
 }
 
-/* The groups in the order in which a shuffle first meets them. */
+/* The groups in the order of a shuffle, which knows nothing of how large they are. */
 static nicest_status lay_groups(split *out, const search *s, bool copies)
 {
+    const double *weights = nicest_data_weights(s->data);
+    OWNED_NEW(size_t *, first, s->count); /* the groups' first places, in order */
+    OWNED_NEW(double *, sum, s->count);   /* what the group counts that begins at this place */
     OWNED_NEW(uint32_t *, shuffle, s->count);
-    OWNED_NEW(size_t *, run, s->count); /* of each row, 0 once it is laid; from 1 */
-    random_permutation(s->stream, shuffle, s->count);
-    for (size_t i = 0, first = 0; i < s->count; i++) {
-        first = i > 0 && s->sorted[i].key == s->sorted[i - 1].key ? first : i;
-        run[s->sorted[i].place] = first + 1;
+    for (size_t i = 0, head = 0; i < s->count; i++) {
+        size_t place = s->sorted[i].place;
+        head = copies && i > 0 && s->sorted[i].key == s->sorted[i - 1].key ? head : place;
+        sum[head] += weights ? weights[s->index[place]] : 1;
+        first[place] = head;
     }
-    for (size_t i = 0; i < s->count; i++) {
-        size_t place = shuffle[i], at = run[place];
-        if (at == 0)
-            continue;
-        out->begin[out->groups++] = out->rows;
-        if (!copies) {
-            out->row[out->rows++] = s->index[place];
-            continue;
-        }
-        const keyed *member = s->sorted + at - 1, *end = s->sorted + s->count;
-        for (uint64_t key = member->key; member < end && member->key == key; member++) {
-            run[member->place] = 0;
-            out->row[out->rows++] = s->index[member->place];
-        }
+    for (size_t place = 0; place < s->count; place++)
+        if (first[place] == place)
+            first[out->groups++] = place;
+    random_permutation(s->stream, shuffle, out->groups);
+    for (size_t g = 0; g < out->groups; g++) {
+        out->row[g] = s->index[first[shuffle[g]]];
+        out->weight[g] = sum[first[shuffle[g]]];
     }
-    out->begin[out->groups] = out->rows;
+    out->rows = s->count;
+    if (out->groups == out->rows)
+        memory_drop(&out->weight);
     return NICEST_OK;
 }
 
@@ -131,8 +129,8 @@ nicest_status split_open(split *out, const nicest_data *data, const size_t *inde
     OWNED_ROWS(double *, values, CHUNK, d);
     OWNED_BY(split_close)
     split made = {.row = memory_new(count, sizeof *made.row),
-                  .begin = memory_new(count + 1, sizeof *made.begin)};
-    TRY(check_memory(made.row && made.begin));
+                  .weight = memory_new(count, sizeof *made.weight)};
+    TRY(check_memory(made.row && made.weight));
     for (size_t i = 0; i < count; i++)
         own[i] = i;
     search s = {.data = data,
@@ -165,33 +163,41 @@ nicest_status split_open(split *out, const nicest_data *data, const size_t *inde
 void split_close(split *s)
 {
     memory_free(s->row);
-    memory_free(s->begin);
+    memory_free(s->weight);
     *s = (split){0};
 }
 
+static nicest_status take_groups(nicest_data **out, const nicest_data *data, const size_t *row,
+                                 const double *weight, size_t count)
+{
+    OWNED_BY(data_drop) nicest_data *made = NULL;
+    TRY(nicest_data_select(&made, data, row, count));
+    if (weight)
+        TRY(source_weigh(made, weight));
+    *out = memory_take(&made);
+    return NICEST_OK;
+}
+
 nicest_status split_take(nicest_data **out, const split *s, const nicest_data *data, size_t first,
-                         size_t count, bool once)
+                         size_t count)
 {
     assert(first + count <= s->groups);
-    size_t at = s->begin[first], end = s->begin[first + count];
-    if (count == 0)
-        return NICEST_OK;
-    if (!once)
-        return nicest_data_select(out, data, s->row + at, end - at);
-    OWNED_NEW(size_t *, index, count);
-    for (size_t g = 0; g < count; g++)
-        index[g] = s->row[s->begin[first + g]];
-    return nicest_data_select(out, data, index, count);
+    return count
+               ? take_groups(out, data, s->row + first, s->weight ? s->weight + first : NULL, count)
+               : NICEST_OK;
 }
 
 nicest_status split_leave(nicest_data **out, const split *s, const nicest_data *data, size_t first,
                           size_t count)
 {
     assert(first + count <= s->groups);
-    size_t kept = 0, at = s->begin[first], end = s->begin[first + count];
-    OWNED_NEW(size_t *, index, s->rows);
-    for (size_t i = 0; i < s->rows; i++)
-        if (i < at || i >= end)
-            index[kept++] = s->row[i];
-    return nicest_data_select(out, data, index, kept);
+    size_t kept = 0;
+    OWNED_NEW(size_t *, row, s->groups);
+    OWNED_NEW(double *, weight, s->groups);
+    for (size_t g = 0; g < s->groups; g++)
+        if (g < first || g >= first + count) {
+            row[kept] = s->row[g];
+            weight[kept++] = s->weight ? s->weight[g] : 1;
+        }
+    return take_groups(out, data, row, s->weight ? weight : NULL, kept);
 }

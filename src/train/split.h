@@ -1,9 +1,9 @@
 /* split.h - which rows are copies of each other, and parts of a table that keep copies together.
  *
- * A model that learnt a row is no judge of its copy. So copies are one group, and a group lies in
- * one part. But rows of a table of flags, or of one rounded column, repeat by nature. Repeats count
- * as copies only where, once they are removed, some column is at least half distinct, and where
- * rows coincide more than twice as often as the values of independent columns would. */
+ * A model that learnt a row is no judge of its copy. So copies are one row, which counts as often
+ * as it occurs. But rows of a table of flags, or of one rounded column, repeat by nature. Repeats
+ * count as copies only where, once they are removed, some column is at least half distinct, and
+ * where rows coincide more than twice as often as the values of independent columns would. */
 #ifndef NICEST_TRAIN_SPLIT_H
 #define NICEST_TRAIN_SPLIT_H
 
@@ -14,8 +14,8 @@
 #include "nicest.h"
 
 typedef struct split {
-    size_t *row;         /* [rows] group after group, the groups in random order */
-    size_t *begin;       /* [groups + 1] where each begins in `row` */
+    size_t *row;         /* [groups] the first row of each group, in random order */
+    double *weight;      /* [groups] what its rows count together; NULL where none is a copy */
     size_t rows, groups; /* as many groups as rows where none counts as a copy */
 } split;
 
@@ -25,10 +25,10 @@ nicest_status split_open(split *s, const nicest_data *data, const size_t *index,
                          random_stream stream);
 void split_close(split *s);
 
-/* Groups first .. first+count-1 as data of their own; `once`: one row of each. 0 groups: *out stays
- * as it is. */
+/* Groups first .. first+count-1 as data of their own, a row of each with its weight. 0 groups: *out
+ * stays as it is. */
 nicest_status split_take(nicest_data **out, const split *s, const nicest_data *data, size_t first,
-                         size_t count, bool once);
+                         size_t count);
 /* All groups but these. */
 nicest_status split_leave(nicest_data **out, const split *s, const nicest_data *data, size_t first,
                           size_t count);

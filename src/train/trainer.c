@@ -105,7 +105,7 @@ static nicest_status keep_finite(trainer *t, const nicest_data *data, row_survey
                 s->count == 1 ? "" : "s", n);
 }
 
-/* Shares are of distinct rows where others copy them; each held-out row counts once. */
+/* Where rows copy others, each counts as often as it occurs. Shares are of distinct rows. */
 static nicest_status split_training(trainer *t, const nicest_data *data, bool has_valid,
                                     double valid, double calibration)
 {
@@ -114,20 +114,25 @@ static nicest_status split_training(trainer *t, const nicest_data *data, bool ha
     random_stream stream = {t->options.seed, RANDOM_SPLIT, 0};
     TRY(keep_finite(t, data, &rows));
     TRY(split_open(&s, data, rows.index, rows.count, stream));
-    if (s.groups < s.rows)
-        words_add(&t->said, "copies: %zu of %zu rows repeat others; copies stay in one part",
-                  s.rows - s.groups, s.rows);
+    if (s.groups < s.rows) {
+        words_add(
+            &t->said,
+            "copies: %zu of %zu rows repeat others: %zu rows, each counts as often as it occurs",
+            s.rows - s.groups, s.rows, s.groups);
+        TRY(split_take(&t->rows.distinct, &s, data, 0, s.groups));
+        t->rows.all = t->rows.distinct;
+    }
     recipe_shares(s.groups, has_valid, &valid, &calibration);
     TRY(require(has_valid || valid + calibration < 1,
                 "the shares of validation and calibration leave no row"));
     size_t stop = has_valid ? 0 : (size_t)(valid * (double)s.groups);
     size_t held_out = has_valid ? 0 : (size_t)(calibration * (double)s.groups);
     size_t learn = s.groups - stop - held_out;
-    TRY(split_take(&t->rows.train, &s, data, 0, learn, false));
-    TRY(split_take(&t->rows.valid, &s, data, learn, stop, false));
-    TRY(split_take(&t->rows.held_out, &s, data, learn + stop, held_out, true));
+    TRY(split_take(&t->rows.train, &s, data, 0, learn));
+    TRY(split_take(&t->rows.valid, &s, data, learn, stop));
+    TRY(split_take(&t->rows.held_out, &s, data, learn + stop, held_out));
     if (learn + stop <= RACE_FOLDS_BELOW)
-        TRY(split_take(&t->rows.both, &s, data, 0, learn + stop, false));
+        TRY(split_take(&t->rows.both, &s, data, 0, learn + stop));
     return NICEST_OK;
 }
 
@@ -142,8 +147,8 @@ static nicest_status split_valid(trainer *t, const nicest_data *data, bool calib
         return fail(NICEST_E_DATA, "the validation data has no usable row");
     TRY(split_open(&s, data, rows.index, rows.count, stream));
     size_t held_out = calibrate ? s.groups / 2 : 0, stop = s.groups - held_out;
-    TRY(split_take(&t->rows.valid, &s, data, 0, stop, false));
-    return split_take(&t->rows.held_out, &s, data, stop, held_out, true);
+    TRY(split_take(&t->rows.valid, &s, data, 0, stop));
+    return split_take(&t->rows.held_out, &s, data, stop, held_out);
 }
 
 const trainer_rows *trainer_parts(const nicest_trainer *t, const nicest_train_options **options)
@@ -173,7 +178,7 @@ static void fetch_moved(const void *context, size_t first, size_t count, double 
     for (size_t i = 0; t->sum && i < count; i++) {
         /* The training row that stands for number first + i of as many equally weighted ones. */
         size_t n = nicest_data_rows(t->rows.train);
-        double wanted = ((double)(first + i) + 0.5) / (double)n * t->sum[n - 1];
+        double wanted = ((double)(first + i) + 0.5) / (double)t->start_rows * t->sum[n - 1];
         source_read(t->rows.train, values_count(t->sum, n - 1, wanted, false), 1, stored + i * d);
     }
     shift_pictures(&t->shift, 1, UINT32_MAX, first, count, stored);
@@ -181,7 +186,7 @@ static void fetch_moved(const void *context, size_t first, size_t count, double 
 
 static flow_rows moved_rows(const trainer *t)
 {
-    return (flow_rows){fetch_moved, t, nicest_data_rows(t->rows.train)};
+    return (flow_rows){fetch_moved, t, t->sum ? t->start_rows : nicest_data_rows(t->rows.train)};
 }
 
 static void fetch_batch(const void *context, size_t first, size_t count, double *stored)
@@ -375,14 +380,20 @@ static nicest_status recognise_columns(trainer *t, entry *e, recipe_data *shape,
 
 nicest_status run_open(trainer *t)
 {
+    enum { MOST_TIMES = 8 };
     const double *weights = nicest_data_weights(t->rows.train);
+    size_t n = nicest_data_rows(t->rows.train);
     if (weights) { /* sums of those so far, by which the start chooses its rows */
-        size_t n = nicest_data_rows(t->rows.train);
-        double sum = 0;
+        double sum = 0, least = HUGE_VAL;
         memory_free(t->sum);
         TRY_NEW(t->sum, n);
-        for (size_t i = 0; i < n; i++)
+        for (size_t i = 0; i < n; i++) {
             t->sum[i] = sum += weights[i];
+            least = fmin(least, weights[i]);
+        }
+        /* so many that each row is there, if that is not very many */
+        double wanted = fmin(round(sum / least), MOST_TIMES * (double)n);
+        t->start_rows = wanted > (double)n ? (size_t)wanted : n;
     }
     TRY(flow_new(&t->flow, t->recipe.spec, 0));
     TRY(flow_set_entry(t->flow, &t->entry));
@@ -481,6 +492,7 @@ void nicest_trainer_free(nicest_trainer *t)
         nicest_data_free(t->rows.valid);
         nicest_data_free(t->rows.held_out);
         nicest_data_free(t->rows.both);
+        nicest_data_free(t->rows.distinct);
     }
     memory_free(t);
 }

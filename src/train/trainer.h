@@ -11,8 +11,10 @@
 
 /* The rows that a run uses; all but train may be NULL. */
 typedef struct trainer_rows {
-    const nicest_data *all; /* as they were given */
+    const nicest_data *all; /* as they were given, or `distinct` */
     nicest_data *train, *valid, *held_out;
+    nicest_data
+        *distinct;     /* each row once, with what its copies count; NULL where there are none */
     nicest_data *both; /* train and valid together, of a small table; else NULL */
 } trainer_rows;
 
