@@ -15,6 +15,7 @@ import argparse
 import json
 import os
 import pathlib
+import re
 import subprocess
 import sys
 import tempfile
@@ -72,6 +73,17 @@ def sweep(options, kind, score, rows, folder):
     return json.loads(out.strip().splitlines()[-1])
 
 
+def with_names(svg, names):
+    """A name before each row of pictures: the drawing has a margin of 12 points."""
+    width, height = map(float, re.search(r'viewBox="0 0 ([\d.]+) ([\d.]+)"', svg).groups())
+    room, tall = 130, (height - 24) / len(names)
+    words = [f'<text x="{room - 2}" y="{12 + (i + 0.5) * tall + 4:.1f}" text-anchor="end" font-size="12" '
+             f'font-family="DejaVu Sans, Verdana, Arial, sans-serif">{name}</text>\n' for i, name in enumerate(names)]
+    return (f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width + room:g} {height:g}">\n'
+            f'<rect width="100%" height="100%" fill="#fff"/>\n<g transform="translate({room} 0)">\n'
+            f'{svg[svg.index("<svg"):].replace("pt", "", 2)}</g>\n{"".join(words)}</svg>\n')
+
+
 def show(options, folder):
     """One digit under each kind, a row a kind, from its first level to its last."""
     tiles = []
@@ -84,7 +96,9 @@ def show(options, folder):
             tiles.append(np.load(folder / "some.npy").reshape(4, 28, 28)[0])
     rows = [np.hstack(tiles[i:i + SHOWN]) for i in range(0, len(tiles), SHOWN)]
     np.save(folder / "all.npy", np.vstack(rows).astype("uint8")[None])
-    call(options, "convert", str(folder / "all.npy"), "-q", "-o", str(pathlib.Path(options.out) / "corruptions.svg"))
+    picture = pathlib.Path(options.out) / "corruptions.svg"
+    call(options, "convert", str(folder / "all.npy"), "-q", "-o", str(picture))
+    picture.write_text(with_names(picture.read_text(), list(KINDS)))
 
 
 def measure(options, folder):

@@ -135,7 +135,8 @@ static void save_rows(const shared_settings *shared, const nicest_data *data, co
     f.white = f.white > f.black ? f.white : f.black + 1;
     count_text(n, count_words, sizeof count_words);
     snprintf(title, sizeof title, "%s%s row%s", what, count_words, n == 1 ? "" : "s");
-    pictures_save(shared, &f, rows, n, 0, &(panel){.title = title}, path);
+    bool titled = n > 1 || *what;
+    pictures_save(shared, &f, rows, n, 0, &(panel){.title = titled ? title : NULL}, path);
 }
 
 void save_output(const shared_settings *shared, const nicest_data *data, const char *path,

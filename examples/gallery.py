@@ -100,8 +100,10 @@ def conditional():
     lines = flow.predict_quantiles(at, [0.05, 0.5, 0.95])
     print((10 ** flow.predict_interval(pd.DataFrame({"carat": [0.5, 1.0, 2.0], "cut": "Ideal"}))).round().to_string())
     figure, axes = plt.subplots(figsize=(6, 4))
-    axes.imshow(density.to_numpy().reshape(len(carats), -1).T, origin="lower", aspect="auto", cmap="magma", vmax=np.quantile(density, 0.99),
-                extent=(carats[0], carats[-1], prices[0], prices[-1]))
+    image = density.to_numpy().reshape(len(carats), -1).T
+    shown = axes.imshow(image, origin="lower", aspect="auto", vmax=np.quantile(density, 0.99),
+                        extent=(carats[0], carats[-1], prices[0], prices[-1]))
+    figure.colorbar(shown, label="density of log10 price", extend="max")
     axes.plot(carats, lines, color="white", lw=0.8)
     axes.set(xlabel="carat", ylabel="log10 price")
     return figure

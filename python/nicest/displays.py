@@ -52,10 +52,11 @@ class DensityDisplay:
         if self.logp.ndim == 1:
             x = np.linspace(*self.box, len(self.logp), endpoint=False)
             self.artist_, = self.ax_.plot(x + (x[1] - x[0]) / 2, density, **kwargs)
-            self.ax_.set_ylabel("density")
+            self.ax_.set_ylabel(f"density, per unit of {self.names[0]}")
         else:
             self.artist_ = self.ax_.imshow(density, **{"extent": tuple(self.box), "aspect": "auto",
                                                        "cmap": "viridis", **kwargs})
+            self.ax_.figure.colorbar(self.artist_, ax=self.ax_, label="density, per unit area")
             self.ax_.set_ylabel(self.names[1])
             if X is not None:
                 X = np.asarray(X)

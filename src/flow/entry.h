@@ -1,4 +1,4 @@
-/* entry.h - the model's door: stored values become continuous rows, and back.
+/* entry.h - encode and decode: stored values become continuous rows, and back.
  *
  * Dequantisation has no inverse, so it is not a layer. A stored value v of a quantised column with
  * u ~ U[0,1) becomes  x = offset + unit ((v - origin)/step + u);  a continuous column's x is v. The
@@ -104,7 +104,7 @@ void entry_dequantise_row(const entry *e, const double *stored, random_stream st
 /* Continuous -> stored: level floor((x - offset)/unit), clamped to the levels; beside a mass point,
  * not on it. */
 void entry_quantise_row(const entry *e, const double *continuous, double *stored);
-/* A stored row through the door, centre subtracted: encoded[width]. */
+/* A stored row, encoded, centre subtracted: encoded[width]. */
 void entry_encode_row(const entry *e, const double *stored, random_stream stream, uint64_t row,
                       float *u, double *encoded);
 /* The same of a continuous row, x = continuous - centre. */
@@ -124,8 +124,8 @@ void entry_restore_row(const entry *e, const double *encoded, const double *give
 bool entry_finish_row(const entry *e, double *stored, bool clamp);
 /* Whether v, stored or continuous, is a number that has a density in column j. */
 bool entry_is_value(const entry *e, size_t j, double v);
-/* The first column whose value has no probability at all in this stored row; `columns` where all may
- * be. */
+/* The first column whose value has no probability at all in this stored row; `columns` where all
+ * may be. */
 size_t entry_impossible(const entry *e, const double *stored);
 /* The column that has place `value` in x. */
 size_t entry_value(const entry *e, size_t value);

@@ -68,7 +68,7 @@ typedef enum flow_use {
     FLOW_LEARN,       /* and gradients by theta */
     FLOW_LEARN_WHOLE, /* the same bits, with the whole gradient kept: for clipping, accumulation */
     FLOW_RECOMPUTE /* and with one layer's tape in place of all: activations are computed again on
-                    * the way back */
+                    * in the backward pass */
 } flow_use;
 
 typedef struct flow_workspace flow_workspace;
@@ -140,10 +140,10 @@ flow_pass flow_learn(flow_workspace *w, const flow_job *job);
 /* `prefetch` (may be NULL) is what the caller wants to find in cache afterwards. */
 void flow_gradient(flow_workspace *w, int thread, const block *which, real *g,
                    gemm_prefetch *prefetch);
-/* The way back reads weights in another order, from a copy in the workspace. FLOW_GRADIENT makes it
- * once: theta must not change while it lives. FLOW_LEARN and FLOW_RECOMPUTE make it anew in every
- * pass, unless who changed theta has transposed every block since (from any thread, while it is in
- * cache) and says so; which holds for one pass. */
+/* The backward pass reads weights in another order, from a copy in the workspace. FLOW_GRADIENT
+ * makes it once: theta must not change while it lives. FLOW_LEARN and FLOW_RECOMPUTE make it anew
+ * in every pass, unless who changed theta has transposed every block since (from any thread, while
+ * it is in cache) and says so; which holds for one pass. */
 void flow_transpose(flow_workspace *w, const block *which);
 void flow_transposed(flow_workspace *w, bool all);
 /* The whole gradient of the last flow_learn, [trainable]; NULL unless it is kept. */

@@ -56,7 +56,7 @@ typedef struct tape {
 
 /* The weights once more, at their places in theta, as products read them. */
 typedef struct weight_forms {
-    real *transposed; /* W' in tiles, for the way back; in bf16 of pairs */
+    real *transposed; /* W' in tiles, for the backward pass; in bf16 of pairs */
     real *paired;     /* in bf16: W as pairs, for the way forward; else NULL */
     real *columns;    /* W' row by row, for one row that stays forward; NULL: W is read */
 } weight_forms;

@@ -7,9 +7,9 @@
  *
  * W and W' are strictly lower: in reverse order an upper triangle is a lower one, so there is one
  * kind of product. It runs on the double state, and its inverse is a substitution in double; the
- * way back and gradients are map.c's. start=whiten begins with the inverse Cholesky factor of the
- * covariance of what the layer sees, shrunk as Ledoit and Wolf (2004) would: then y is uncorrelated
- * and as wide as the prior, and behind a marginal the flow is the Gaussian copula. */
+ * backward pass and gradients are map.c's. start=whiten begins with the inverse Cholesky factor of
+ * the covariance of what the layer sees, shrunk as Ledoit and Wolf (2004) would: then y is
+ * uncorrelated and as wide as the prior, and behind a marginal the flow is the Gaussian copula. */
 #include <assert.h>
 #include <math.h>
 #include <stdio.h>

@@ -41,7 +41,7 @@ struct flow_workspace {
     double *inputs;   /* [layers that tape, capacity, d] */
     real *masks;      /* [layers, capacity, d] of a masked flow */
     real *dx;         /* [capacity, d] */
-    size_t layer;     /* at hand on the way back */
+    size_t layer;     /* at hand in the backward pass */
     size_t tile;      /* most rows of a tile */
     double *row_logp; /* [rows] of a training batch */
     real *largest;    /* [tiles, layers, 2] */

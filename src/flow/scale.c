@@ -17,7 +17,7 @@ static void scale_tensors(layer *self, const char *prefix, tensor_list *list)
                &((vector_layer *)self)->theta);
 }
 
-/* One matrix: y on the way forward, the rows' contributions to ds on the way back. */
+/* One matrix: y in the forward pass, the rows' contributions to ds in the backward one. */
 static size_t scale_tape(const layer *self, size_t *width)
 {
     if (width)

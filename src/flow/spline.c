@@ -94,7 +94,7 @@ static void find_bins(const rule *self, const double *restrict v, size_t axis, s
     for (size_t i = 0; i < n; i++) {
         up[i] = v[i] + box;
         p->inside[i] =
-            (real)v[i] >= -(real)box && (real)v[i] <= (real)box; /* as the way back sees it */
+            (real)v[i] >= -(real)box && (real)v[i] <= (real)box; /* as the backward pass sees it */
         p->bin[i] = 0;
     }
     for (size_t k = 1; k < bins; k++) {

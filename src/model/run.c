@@ -177,7 +177,7 @@ nicest_status nicest_sample_given(nicest_workspace *workspace, const double *giv
     return NICEST_OK;
 }
 
-/* ------------------------------------------------------------------ the door alone */
+/* ------------------------------------------------------------------ encode, decode alone */
 
 nicest_status nicest_encode(const nicest_model *model, const double *stored, size_t n,
                             uint64_t seed, double *continuous)
