@@ -30,6 +30,7 @@ class Header:
                 value = int(given) if given else value + 1
                 self.constants[key] = value
                 self.enums[name].append(key)
+        self.constants |= {key: int(value) for key, value in re.findall(r"enum \{ (\w+) = (\d+) \};", self.text)}
         self.opaque = set(re.findall(r"typedef struct (\w+) \1;", self.text))
         for ret, name, args in re.findall(r"typedef (\w+) \(\*(\w+)\)\(([^)]*)\);", self.text):
             self.callbacks[name] = self.function_type(ret, args)

@@ -271,7 +271,9 @@ class FlowOutlierDetector(OutlierMixin, _FlowBase):
     Attributes
     ----------
     offset_ : float
-        decision_function = score_samples - offset_.
+        decision_function = score_samples - offset_. With contamination "auto" rows with missing values are judged
+        beside calibration rows with about as many, as the program does: in place of offset_ each has
+        ``model_.thresholds(X)``, where that is finite.
     %FITTED%
 
     Examples
@@ -322,17 +324,26 @@ class FlowOutlierDetector(OutlierMixin, _FlowBase):
             return self._scored(self.model_.score(rows))
         return self._scored(self.model_.outlier_scores(rows, score=self.rank_by))
 
+    def _above(self, X) -> np.ndarray:
+        """How far each row's score lies above its threshold."""
+        rows, offsets = self._rows(X), self.offset_
+        scores = self._scores(rows)
+        if self.contamination == "auto" and self.model_.calibrated:
+            own = np.asarray(self.model_.thresholds(rows, self.false_alarms, score=self.rank_by))
+            offsets = np.where(np.isfinite(own), own, offsets)
+        return scores - offsets
+
     def score_samples(self, X) -> Any:
         """Typicality of each row: higher is more normal."""
         return like(X, self._scores(self._rows(X)), name="score")
 
     def decision_function(self, X) -> Any:
         """score_samples - offset_: negative for outliers."""
-        return like(X, self._scores(self._rows(X)) - self.offset_, name="decision")
+        return like(X, self._above(X), name="decision")
 
     def predict(self, X) -> Any:
         """-1 for outliers, 1 for the rest."""
-        return like(X, np.where(self._scores(self._rows(X)) < self.offset_, -1, 1), name="prediction")
+        return like(X, np.where(self._above(X) < 0, -1, 1), name="prediction")
 
     def p_values(self, X) -> Any:
         """Conformal p-values, of shape (n_samples,)."""

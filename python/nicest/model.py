@@ -688,6 +688,23 @@ class Model:
         check(lib.nicest_threshold(self._handle, score.encode(), rate, ctypes.byref(found), None))
         return found.value
 
+    def thresholds(self, rows: Any, rate: float = 0.05, *, score: str | None = None) -> Any:
+        """The threshold of each row: rows with missing values are judged beside calibration rows with about as many.
+
+        A row that scores below its threshold has a p-value of at most `rate`.
+
+        Returns
+        -------
+        ndarray or series of shape (n,)
+        """
+        score, data = score or self.default_score, self._data(rows)
+        found, count = (header.nicest_hole_bin * header.NICEST_HOLE_BINS)(), ctypes.c_size_t()
+        check(lib.nicest_hole_bins(self._handle, score.encode(), rate, found, ctypes.byref(count)))
+        ignored, which = np.zeros(len(data)), np.empty(len(data), np.uint8)
+        check(lib.nicest_conformal_rows(self._handle, score.encode(), data._handle, address(ignored), address(ignored),
+                                        address(which), None))
+        return like(rows, np.array([b.threshold for b in found[:count.value]])[which], name="threshold")
+
     def calibrate(self, held_out: Any, *, train: Any = None, seed: int = 1) -> None:
         """Calibrates p-values and thresholds on rows that served neither training nor early stopping.
 

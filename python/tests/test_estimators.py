@@ -141,3 +141,20 @@ def test_pyod(moons):
             NICE(contamination=wrong)
     with pytest.raises(ValueError):
         detector.decision_function(test[:, :1])
+
+
+def test_rows_with_holes_are_judged_as_the_program_does():
+    """Beside calibration rows with about as many holes: p-values, predictions and thresholds say the same."""
+    random = np.random.default_rng(3)
+    X = random.normal(size=(3000, 4)) + random.normal(size=(3000, 1))
+    X[random.random(3000) < 0.5, 1:3] = np.nan
+    flow = nicest.FlowOutlierDetector(epochs=1, random_state=0, rank_by="logp",
+                                      options={"calibration_share": 0.5}).fit(X)
+    fresh = random.normal(size=(600, 4)) * 2
+    fresh[::2, 1:3] = np.nan
+    flagged = flow.predict(fresh) == -1
+    assert 20 < flagged.sum() < 580
+    assert np.array_equal(flagged, flow.p_values(fresh) <= 0.05)
+    assert np.array_equal(flagged, flow.decision_function(fresh) < 0)
+    thresholds = flow.model_.thresholds(fresh, score="logp")
+    assert len(np.unique(thresholds)) == 2 and flow.model_.threshold(score="logp") not in thresholds

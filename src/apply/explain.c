@@ -18,6 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "apply/outlier.h"
 #include "base/memory.h"
 #include "base/parallel.h"
 #include "base/status.h"
@@ -50,6 +51,7 @@ typedef struct explainer {
     int threads;
     size_t d, room, most, rows;
     double enough;
+    binned usual;                  /* log p of calibration rows; no bins: the model has none */
     bool fine, last;               /* what is made now is reported; its last points */
     const explain_fill_job *fills; /* hidden cells are filled; NULL: reasons are asked for */
     size_t first, draw;            /* of a fill: the number of its first row, and of the draw */
@@ -560,13 +562,12 @@ static nicest_status explain_chunk(explainer *e)
     }
     for (size_t round = 0; round < e->most; round++) {
         /* Rows that are usual by now are done; so are those with as many reasons as wanted. */
-        bool calibrated = nicest_calibrated(e->model);
         flow_log_density(e->work, e->clean, e->rows, e->rest);
         for (size_t i = 0; i < e->rows; i++) {
-            double p = 0;
-            size_t hidden = count_cells(e, i);
-            if (calibrated)
-                TRY(nicest_conformal(e->model, "logp", &e->rest[i], 1, &p));
+            size_t hidden = count_cells(e, i), holes = 0;
+            for (size_t j = 0; j < d; j++)
+                holes += isnan(e->stored[i * d + j]);
+            double p = e->usual.count ? binned_p(&e->usual, holes, e->rest[i]) : 0;
             e->done[i] = e->done[i] || hidden >= e->most || (hidden > 0 && p >= e->enough);
         }
         for (size_t i = 0; i < e->rows; i++)
@@ -640,6 +641,7 @@ static nicest_status make_grid(explainer *e)
 static void explainer_close(explainer *e)
 {
     flow_workspace_free(e->work);
+    binned_close(&e->usual);
     memory_leave(&e->memory);
 }
 
@@ -694,6 +696,8 @@ nicest_status nicest_explain(const nicest_model *model, const double *stored, si
     TRY(model_check_threads(threads));
     OWNED_BY(explainer_close) explainer e = {.d = d, .most = most, .enough = enough};
     TRY(explainer_open(&e, model, threads, rows));
+    if (nicest_calibrated(model))
+        TRY(binned_open(&e.usual, model, "logp"));
     for (size_t first = 0; first < n; first += rows) {
         e.rows = n - first < rows ? n - first : rows;
         e.stored = stored + first * d;

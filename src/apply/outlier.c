@@ -730,14 +730,7 @@ nicest_status nicest_threshold(const nicest_model *model, const char *name, doub
 
 /* ------------------------------------------------------------------ rows with holes */
 
-/* Calibration scores of single rows, bin after bin, each sorted. */
-typedef struct binned {
-    nicest_hole_bin bins[NICEST_HOLE_BINS];
-    size_t count;
-    double *scores;
-} binned;
-
-static void binned_close(binned *b)
+void binned_close(binned *b)
 {
     memory_free(b->scores);
 }
@@ -756,7 +749,7 @@ static const double *calibration_holes(const nicest_model *model, const char *na
     return holes;
 }
 
-static nicest_status binned_open(binned *b, const nicest_model *model, const char *name)
+nicest_status binned_open(binned *b, const nicest_model *model, const char *name)
 {
     const double *sorted;
     OWNED double *owned = NULL;
@@ -773,6 +766,15 @@ static nicest_status binned_open(binned *b, const nicest_model *model, const cha
             if (!holes || conformal_bin(b->bins, b->count, (size_t)holes[i]) == k)
                 *to++ = sorted[i];
     return NICEST_OK;
+}
+
+double binned_p(const binned *b, size_t holes, double value)
+{
+    const double *first = b->scores;
+    size_t k = conformal_bin(b->bins, b->count, holes);
+    for (size_t i = 0; i < k; i++)
+        first += b->bins[i].rows;
+    return conformal_p(first, b->bins[k].rows, value);
 }
 
 nicest_status nicest_hole_bins(const nicest_model *model, const char *name, double rate,
@@ -807,18 +809,15 @@ nicest_status nicest_conformal_rows(const nicest_model *model, const char *name,
     TRY(require(model && name && data && scores && p,
                 "model, a score's name, rows, their scores and a place are needed"));
     TRY(nicest_model_fits(model, data));
-    size_t n = nicest_data_rows(data), first[NICEST_HOLE_BINS] = {0};
+    size_t n = nicest_data_rows(data);
     OWNED_BY(binned_close) binned b = {0};
     OWNED_ROWS(double *, holes, n, 2);
     TRY(binned_open(&b, model, name));
     TRY(find_holes(data, holes, holes + n));
-    for (size_t k = 1; k < b.count; k++)
-        first[k] = first[k - 1] + b.bins[k - 1].rows;
     for (size_t i = 0; i < n; i++) {
-        size_t k = conformal_bin(b.bins, b.count, (size_t)holes[i]);
-        p[i] = conformal_p(b.scores + first[k], b.bins[k].rows, scores[i]);
+        p[i] = binned_p(&b, (size_t)holes[i], scores[i]);
         if (bin)
-            bin[i] = (unsigned char)k;
+            bin[i] = (unsigned char)conformal_bin(b.bins, b.count, (size_t)holes[i]);
         if (known)
             known[i] = pattern_known(model, holes[n + i]);
     }

@@ -39,6 +39,19 @@ nicest_status outlier_calibrate(nicest_model *model, const nicest_data *train,
                                 const nicest_data *unseen, const nicest_data *held_out, bool keep,
                                 uint64_t seed, int threads, nicest_tick tick, void *context);
 
+/* Calibration scores of single rows, bin after bin, each sorted (nicest_hole_bins). */
+typedef struct binned {
+    nicest_hole_bin bins[NICEST_HOLE_BINS];
+    size_t count;
+    double *scores;
+} binned;
+
+/* *b is {0} before, and closed by the caller in any case. */
+nicest_status binned_open(binned *b, const nicest_model *model, const char *name);
+void binned_close(binned *b);
+/* The p-value of a row with so many holes. */
+double binned_p(const binned *b, size_t holes, double value);
+
 /* ---- baselines.c: needs no flow; stores what the baselines want. */
 nicest_status baselines_fit(nicest_model *model, const nicest_data *rows, int threads);
 void baselines_forget(nicest_model *model);
