@@ -280,8 +280,8 @@ void watch_show(watch *w, nicest_trainer *trainer, const nicest_progress *now, b
     if (now->event && !trainer) {
         w->n = 0; /* another stack begins */
         page_words(&w->tried, "<li>%s</li>\n", now->event);
-    }
-    add_point(w, now);
+    } else
+        add_point(w, now);
     if (said)
         w->lines = 0;      /* draw below it */
     if (terminal && !w->n) /* nothing to draw yet */
