@@ -9,6 +9,7 @@ import json
 import time
 
 import numpy as np
+import pandas as pd
 import ray
 
 import nicest
@@ -21,8 +22,8 @@ class Score:
         self.model = nicest.Model.from_bytes(data, threads=1)
 
     def __call__(self, batch):
-        rows = batch["row"]
-        return {"id": batch["id"], "logp": self.model.score(rows), "p": self.model.p_values(rows)}
+        rows = batch[["a", "b"]]
+        return pd.DataFrame({"id": batch["id"], "logp": self.model.score(rows), "p": self.model.p_values(rows)})
 
 
 def main():
@@ -31,22 +32,23 @@ def main():
     options.add_argument("--rows", type=int, default=100_000)
     options = options.parse_args()
 
-    rows = nicest.toy("moons", n=options.rows)
-    model = nicest.train(rows[:4000], epochs=3, couplings=4, hidden=64)
-    expected = np.column_stack([model.score(rows), model.p_values(rows)])
+    table = pd.DataFrame(nicest.toy("moons", n=options.rows), columns=["a", "b"])
+    table["id"] = np.arange(len(table))
+    model = nicest.train(table[["a", "b"]][:4000], epochs=3, couplings=4, hidden=64)
+    expected = np.column_stack([model.score(table[["a", "b"]]), model.p_values(table[["a", "b"]])])
 
     ray.init(num_cpus=options.workers + 1, include_dashboard=False, log_to_driver=False)
-    for size in (3000, 10000):
+    for parts in (3, 8):
         began = time.time()
-        data = ray.data.from_items([{"id": i, "row": row} for i, row in enumerate(rows)])
-        found = data.map_batches(Score, fn_constructor_args=(model.to_bytes(),), batch_size=size,
+        data = ray.data.from_pandas([table[k::parts] for k in range(parts)])
+        found = data.map_batches(Score, fn_constructor_args=(model.to_bytes(),), batch_size=None, batch_format="pandas",
                                  compute=ray.data.ActorPoolStrategy(size=options.workers)).to_pandas()
         seconds = time.time() - began
         found = found.sort_values("id")[["logp", "p"]].to_numpy()
-        assert np.array_equal(found, expected), f"batches of {size}: other bits"
+        assert np.array_equal(found, expected), f"{parts} parts: other bits"
     ray.shutdown()
-    print(json.dumps({"rows": len(rows), "workers": options.workers, "equal_bits": True,
-                      "rows_per_second": round(len(rows) / seconds)}))
+    print(json.dumps({"rows": len(table), "workers": options.workers, "equal_bits": True,
+                      "rows_per_second": round(len(table) / seconds)}))
 
 
 if __name__ == "__main__":
