@@ -6,6 +6,7 @@ the interpreter lock away for the length of every call.
 from __future__ import annotations
 
 import ctypes
+import operator
 import os
 import threading
 from typing import Any, Callable
@@ -153,7 +154,18 @@ def text(value: bytes | None) -> str | None:
 
 def encoded(value: object) -> bytes | None:
     """A text for the library; paths as the file system spells them."""
-    return None if value is None else os.fsencode(os.fspath(value))
+    found = None if value is None else os.fsencode(os.fspath(value))
+    if found is not None and b"\0" in found:
+        raise ArgumentError(f"{value!r}: a text with a zero in it")
+    return found
+
+
+def whole(value: Any, name: str, most: int = 2 ** 64 - 1) -> int:
+    """A whole number that the library's type holds: ctypes would cut off what it does not."""
+    found = operator.index(value)
+    if not 0 <= found <= most:
+        raise ArgumentError(f"{name}: expected a whole number from 0 to {most}, got {found}")
+    return found
 
 
 def address(array: np.ndarray | None) -> int | None:

@@ -136,7 +136,7 @@ class ConditionalFlow(RegressorMixin, _FlowBase):
 
     def score(self, X, y) -> float:
         """Mean log-likelihood, in nats."""
-        return float(np.mean(self.log_prob(X, y)))
+        return float(np.mean(np.asarray(self.log_prob(X, y))))
 
     # ------------------------------------------------------------ draws, and what they say
 

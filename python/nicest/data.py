@@ -3,12 +3,13 @@ from __future__ import annotations
 
 import ctypes
 import os
+import sys
 from typing import Any, Sequence
 
 import numpy as np
 
 from . import _header as header
-from ._library import ArgumentError, address, as_dict, check, encoded, handle, lib, names, text
+from ._library import ArgumentError, address, as_dict, check, encoded, handle, lib, names, text, whole
 from .frames import column_names, frame_columns, is_pandas, is_polars, plain
 
 __all__ = ["Data", "Writer", "open", "toy", "toy_names", "toy_log_density"]
@@ -57,11 +58,11 @@ class Data:
             twice = {str(n) for n in names if list(names).count(n) > 1} if len({*names}) < len(names) else ()
             if twice:
                 raise ArgumentError(f"names of columns stand twice: {', '.join(sorted(twice))}")
-            array = (ctypes.c_char_p * len(names))(*[str(n).encode() for n in names])
+            array = (ctypes.c_char_p * len(names))(*[encoded(str(n)) for n in names])
             view.names = ctypes.cast(array, ctypes.c_void_p)
             self._keep.append(array)
         if image is not None:
-            view.height, view.width, view.channels = (*image, 1)[:3]
+            view.height, view.width, view.channels = _picture(image)
         if labels is not None:
             labels = np.ascontiguousarray(labels, dtype=np.float64)
             if labels.shape != (view.rows,):
@@ -133,7 +134,8 @@ class Data:
     def numpy(self, first: int = 0, count: int | None = None) -> np.ndarray:
         """Rows as float64, of shape (count, columns); all of them by default."""
         n, d = self.shape
-        count = max(n - first, 0) if count is None else count
+        first = whole(first, "first")
+        count = max(n - first, 0) if count is None else whole(count, "count")
         out = np.empty((count, d))
         check(lib.nicest_data_read(self._handle, first, count, address(out)))
         return out
@@ -144,14 +146,16 @@ class Data:
 
     def select(self, index: Any) -> "Data":
         """Rows `index` (numbers, or a mask) as data of their own; the values are shared."""
-        index = np.arange(len(self))[index].astype(np.uintp)
+        index = np.atleast_1d(np.arange(len(self))[index].astype(np.uintp))
+        if index.ndim != 1:
+            raise IndexError(f"expected a list of rows, got an index of shape {index.shape}")
         made = handle()
         check(lib.nicest_data_select(ctypes.byref(made), self._handle, address(index), len(index)))
         return Data._of(made, [self])
 
     def beside(self, other: "Data") -> "Data":
         """All columns of these rows, then all of the other's as many rows."""
-        made = handle()
+        made, other = handle(), as_data(other)
         check(lib.nicest_data_beside(ctypes.byref(made), self._handle, other._handle))
         return Data._of(made, [self, other])
 
@@ -182,10 +186,18 @@ def _describe(kinds: list[tuple | None], keep: list[Any]) -> ctypes.Array:
     return described
 
 
+def unmasked(rows: Any) -> Any:
+    """A masked array with NaN for what is masked; anything else as it is."""
+    masked = sys.modules.get("numpy.ma")
+    return rows.astype(np.float64).filled(np.nan) if masked and isinstance(rows, masked.MaskedArray) else rows
+
+
 def _usable(array: np.ndarray) -> np.ndarray:
     """The array, or a copy of it that the library can read."""
     if np.iscomplexobj(array):
         raise ArgumentError("Complex data not supported")
+    if array.dtype.kind in "mMV":
+        raise ArgumentError(f"an array of {array.dtype}: a data frame says what its columns are; else convert it to numbers")
     if array.dtype == bool:
         array = array.view(np.uint8)
     if array.dtype.name not in _TYPES or not array.dtype.isnative:
@@ -213,6 +225,7 @@ def _fill(view: header.nicest_view, rows: Any, keep: list[Any]) -> None:
         rows = np.column_stack([c.astype(np.float64, copy=False) for c in columns])
     if is_pandas(rows):
         rows = rows.to_numpy()
+    rows = unmasked(rows)
     array = _usable(np.asarray(rows))
     if array.ndim in (3, 4):
         view.height, view.width, view.channels = (*array.shape[1:], 1)[:3]
@@ -292,6 +305,7 @@ def as_data(rows: Any) -> Data:
 
 def as_rows(rows: Any) -> np.ndarray:
     """Whatever a caller has, as float64 rows in order."""
+    rows = unmasked(rows)
     if isinstance(rows, np.ndarray) and rows.ndim == 2 and rows.dtype == np.float64 and \
             rows.flags.c_contiguous:
         return rows
@@ -331,21 +345,24 @@ def open(source: str | os.PathLike, *, columns: str | None = None, drop: str | N
     >>> nicest.open("toy:moons,n=100[0:10]").shape
     (10, 2)
     """
-    options = header.nicest_data_options(columns=_bytes(columns), drop=_bytes(drop), label=_bytes(label),
-                                         where=_bytes(where))
+    options = header.nicest_data_options(columns=encoded(columns), drop=encoded(drop), label=encoded(label),
+                                         where=encoded(where))
     for name, value in reading.items():
         if name not in dict(header.nicest_data_options._fields_):
             raise TypeError(f"open() got an unexpected keyword argument '{name}'")
-        setattr(options, name, _bytes(value) if isinstance(value, str) else value)
+        setattr(options, name, encoded(value) if isinstance(value, str) else value)
     if image is not None:
-        options.height, options.width, options.channels = (*image, 1)[:3]
+        options.height, options.width, options.channels = _picture(image)
     made = handle()
     check(lib.nicest_data_open(ctypes.byref(made), encoded(source), ctypes.byref(options)))
     return Data._of(made)
 
 
-def _bytes(value: str | None) -> bytes | None:
-    return None if value is None else value.encode()
+def _picture(size: Sequence[int]) -> tuple[int, int, int]:
+    """Height, width, channels."""
+    if len(size) not in (2, 3):
+        raise ArgumentError(f"image {size!r}: expected (height, width) or (height, width, channels)")
+    return tuple(whole(n, "image", 2 ** 31 - 1) for n in (*size, 1)[:3])
 
 
 def toy_names() -> list[str]:
@@ -382,5 +399,5 @@ def toy_log_density(name: str, rows: Any) -> np.ndarray:
     if rows.shape[1] != 2:
         raise ArgumentError(f"toys have 2 columns, not {rows.shape[1]}")
     out = np.empty(len(rows))
-    check(lib.nicest_toy_log_density(name.encode(), address(rows), len(rows), address(out)))
+    check(lib.nicest_toy_log_density(encoded(name), address(rows), len(rows), address(out)))
     return out

@@ -20,7 +20,7 @@ except ImportError as error:  # pragma: no cover
     raise ImportError("the estimators of nicest need scikit-learn 1.6 or newer: pip install scikit-learn "
                       "(nicest.train and nicest.Model need NumPy alone)") from error
 
-from .data import Data
+from .data import Data, unmasked
 from .frames import columns_of_model, filled, frame_columns, is_frame, is_pandas, like, plain, reasons_like, table
 from .model import Model
 from .training import train
@@ -138,6 +138,7 @@ class _FlowBase(BaseEstimator):
         that an array of numbers cannot hold."""
         if not reset:
             check_is_fitted(self)
+        X = unmasked(X)
         if is_frame(X) and not X.shape[1]:
             raise ValueError(f"Found array with 0 feature(s) (shape={X.shape}) while a minimum of 1 is required.")
         if is_frame(X) and len(set(X.columns)) < X.shape[1]:
@@ -227,7 +228,7 @@ class Flow(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityMixin, _Flo
 
     def score(self, X, y=None) -> float:
         """Mean log-likelihood of the rows, in nats."""
-        return float(np.mean(self.score_samples(X)))
+        return float(np.mean(np.asarray(self.score_samples(X))))
 
     def sample(self, n_samples: int = 1, random_state=None) -> Any:
         """New rows, of shape (n_samples, n_features); a data frame where one was learnt from."""

@@ -12,7 +12,7 @@ from typing import Any, Mapping, Sequence
 import numpy as np
 
 from . import _header as header
-from ._library import ArgumentError, address, as_dict, check, encoded, handle, lib, names, text, watched
+from ._library import ArgumentError, address, as_dict, check, encoded, handle, lib, names, text, watched, whole
 from .data import Data, as_data, as_rows
 from .frames import columns_of_model, filled, is_frame, like, reasons_like, shown, table
 
@@ -129,7 +129,7 @@ def detect(scores: Any, outlier: Any, threshold: float | None = None, *, seed: i
     >>> nicest.detect([-9, 0.5, 1, -8], [True, False, False, True]).auroc
     1.0
     """
-    scores = np.ascontiguousarray(scores, np.float64)
+    scores, seed = np.ascontiguousarray(scores, np.float64), whole(seed, "seed")
     flags = np.ascontiguousarray(outlier, bool).view(np.uint8)
     if scores.ndim != 1 or scores.shape != flags.shape:
         raise ArgumentError(f"{scores.size} scores for {flags.size} rows")
@@ -222,14 +222,14 @@ class Model:
         threads : int
             Threads to use; 0: one for each processor. No result depends on it.
         """
-        made = handle()
+        made, threads = handle(), whole(threads, "threads", 1024)
         check(lib.nicest_model_load(ctypes.byref(made), encoded(path)))
         return cls._of(made, threads)
 
     @classmethod
     def from_bytes(cls, data: bytes, *, threads: int = 0) -> "Model":
         """The model of :meth:`to_bytes`, checked as a file is."""
-        made, view = handle(), np.frombuffer(data, np.uint8)
+        made, view, threads = handle(), np.frombuffer(data, np.uint8), whole(threads, "threads", 1024)
         check(lib.nicest_model_load_bytes(ctypes.byref(made), address(view), view.size))
         return cls._of(made, threads)
 
@@ -316,7 +316,7 @@ class Model:
 
     def bits_per_dim(self, logp: Any) -> Any:
         """-(logp + sum of log units) / (d log 2) where every column is quantised, else NaN."""
-        return np.vectorize(lambda x: lib.nicest_model_bits_per_dim(self._handle, x), otypes=[float])(logp)[()]
+        return np.vectorize(lambda x: lib.nicest_model_bits_per_dim(self._handle, x), otypes=[float])(np.asarray(logp, np.float64))[()]
 
     def _repr_html_(self) -> str:
         import html
@@ -370,6 +370,7 @@ class Model:
         ndarray (or series, for a data frame) of shape (n,)
             In nats.
         """
+        seed = whole(seed, "seed")
         if type(rows) is np.ndarray and rows.dtype == np.float64 and rows.flags.c_contiguous and \
                 rows.shape[1:] == (self._columns,) and len(rows) <= PART:  # the short way
             n = len(rows)
@@ -425,7 +426,7 @@ class Model:
         """Stored rows to continuous rows [n, d], with the noise that :meth:`score` gives them."""
         values = self._rows(rows)
         out = np.empty(values.shape)
-        check(lib.nicest_encode(self._handle, address(values), len(values), seed, address(out)))
+        check(lib.nicest_encode(self._handle, address(values), len(values), whole(seed, "seed"), address(out)))
         return out
 
     def decode(self, rows: Any) -> np.ndarray:
@@ -456,7 +457,7 @@ class Model:
         ndarray of shape (n, d)
             Stored rows; :meth:`frame` makes words and dates of them.
         """
-        known = None if given is None else self._known(given)
+        known, seed, first = None if given is None else self._known(given), whole(seed, "seed"), whole(first, "first")
         n = (1 if known is None else len(known)) if n is None else n
         if known is not None and len(known) != n:
             raise ArgumentError(f"{n} samples of {len(known)} given rows")
@@ -465,7 +466,7 @@ class Model:
         try:
             for i in range(0, n, PART):
                 some, part = None if known is None else known[i:i + PART], out[i:i + PART]
-                check(lib.nicest_sample_given(workspace, address(some), len(part), seed, first + i, temperature,
+                check(lib.nicest_sample_given(workspace, address(some), len(part), seed, first + i, float(temperature),
                                               address(part)))
         finally:
             waiting.append(workspace)
@@ -496,6 +497,8 @@ class Model:
         like : "pandas", "polars" or a data frame
             The kind of frame; types of its columns where a frame has them.
         """
+        if not (is_frame(like) or isinstance(like, str) and like in ("pandas", "polars")):
+            raise ArgumentError(f"like {like!r}: expected 'pandas', 'polars' or a data frame")
         return table(self._rows(rows), columns_of_model(self._handle), like)
 
     # ------------------------------------------------------------ what a model is for
@@ -507,7 +510,7 @@ class Model:
         Parameters
         ----------
         rows : array_like of shape (n, d) or data frame
-            NaN is missing.
+            NaN is missing. An infinite value stays; the rest of its row is filled as if it were missing.
         hidden : array_like of bool of shape (n, d), or str, optional
             What else to fill: cells, or the name of a mask ("top", "random:0.75", ...). Values under it
             are never used to fill; they are the truth that errors are measured against.
@@ -523,34 +526,38 @@ class Model:
         -------
         Imputation
         """
-        values = self._rows(rows)
+        values, seed = self._rows(rows), whole(seed, "seed")
         n, d = values.shape
         cells = np.isnan(values)
         if isinstance(hidden, str):
             mask = np.zeros((n, d), np.uint8)
-            check(lib.nicest_mask(hidden.encode(), address(values), n, d, *(self.image or (0, 0, 0)), seed,
+            check(lib.nicest_mask(encoded(hidden), address(values), n, d, *(self.image or (0, 0, 0)), seed,
                                   address(mask)))
             cells |= mask.astype(bool)
         elif hidden is not None:
             hidden = hidden[self.column_names] if is_frame(hidden) else hidden
             cells |= np.asarray(hidden, bool).reshape(n, d)
+        infinite = np.isinf(values) & ~cells
+        known = np.where(infinite, np.nan, values) if infinite.any() else values
         options, result = header.nicest_inpaint_options(), header.nicest_inpaint_result()
         lib.nicest_inpaint_defaults(ctypes.byref(options))
-        options.recipe, options.method = recipe.encode(), method and method.encode()
-        options.samples, options.steps = draws, steps
+        options.recipe, options.method = encoded(recipe), encoded(method)
+        options.samples, options.steps = whole(draws, "draws"), whole(steps, "steps")
         options.seed, options.threads = seed, self._threads
-        cells = np.ascontiguousarray(cells, np.uint8)
-        if operator.index(draws) < 1:
+        cells = np.ascontiguousarray(cells | infinite, np.uint8)
+        if draws < 1:
             raise ArgumentError(f"draws: expected 1 or more, got {draws}")
         out, spread = np.empty((draws, n, d)), np.empty((n, d))
 
         def fill(tick):
             options.tick = tick
-            return lib.nicest_inpaint(self._handle, address(values), n, address(cells), ctypes.byref(options),
+            return lib.nicest_inpaint(self._handle, address(known), n, address(cells), ctypes.byref(options),
                                       address(out), address(spread), ctypes.byref(result))
         watched(fill)
+        out[:, infinite], spread[infinite] = values[infinite], 0
+        result.hidden -= int(infinite.sum())
         if is_frame(rows):
-            out = [filled(rows, one, columns_of_model(self._handle), self._places(rows), cells > 0)
+            out = [filled(rows, one, columns_of_model(self._handle), self._places(rows), (cells > 0) & ~infinite)
                    for one in out]
         return Imputation(out[0] if draws == 1 else out, spread, MappingProxyType(as_dict(result)))
 
@@ -571,6 +578,7 @@ class Model:
             What to measure on; the model's own samples by default.
         """
         data, found = None if rows is None else self._data(rows), header.nicest_verification()
+        seed = whole(seed, "seed")
         watched(lambda tick: lib.nicest_verify(self._handle, getattr(data, "_handle", None), seed, self._threads, tick, None,
                                                ctypes.byref(found)))
         fields = as_dict(found)
@@ -596,7 +604,7 @@ class Model:
             raise ArgumentError(f"a grid is for models of 1 or 2 columns, not {self.columns}")
         if box is None:
             edge, integral = np.empty(4), ctypes.c_double()
-            check(lib.nicest_density_integral(self._handle, seed, self._threads, address(edge),
+            check(lib.nicest_density_integral(self._handle, whole(seed, "seed"), self._threads, address(edge),
                                               ctypes.byref(integral)))
             box = edge[:2 * self.columns]
         box = np.ascontiguousarray(box, np.float64)
@@ -619,8 +627,9 @@ class Model:
         None is the model's :attr:`default_score`, here and below.
         """
         data, score = self._data(rows), score or self.default_score
+        group, seed = whole(group, "group"), whole(seed, "seed")
         out = np.empty(len(data))
-        watched(lambda tick: lib.nicest_outlier_scores(self._handle, data._handle, score.encode(), group, seed,
+        watched(lambda tick: lib.nicest_outlier_scores(self._handle, data._handle, encoded(score), group, seed,
                                                        self._threads, tick, None, address(out)), len(data))
         return like(rows, out, name=score)
 
@@ -629,9 +638,9 @@ class Model:
 
         Fitted on training rows when the model was calibrated.
         """
-        data = self._data(rows)
+        data, group = self._data(rows), whole(group, "group")
         out = np.empty(len(data))
-        check(lib.nicest_baseline_scores(self._handle, data._handle, baseline.encode(), group, self._threads,
+        check(lib.nicest_baseline_scores(self._handle, data._handle, encoded(baseline), group, self._threads,
                                          address(out)))
         return like(rows, out, name=baseline)
 
@@ -646,7 +655,7 @@ class Model:
         data = self._data(rows)
         scores = np.ascontiguousarray(self.outlier_scores(rows, score=score, seed=seed))
         out = np.empty(len(scores))
-        check(lib.nicest_conformal_rows(self._handle, score.encode(), data._handle, address(scores), address(out),
+        check(lib.nicest_conformal_rows(self._handle, encoded(score), data._handle, address(scores), address(out),
                                         None, None))
         return like(rows, out, name="p")
 
@@ -667,12 +676,12 @@ class Model:
             Of a data frame: a frame with a line for each reason, under the row's index (polars: its number in
             the column "row").
         """
-        values, columns = self._rows(rows), columns_of_model(self._handle)
+        values, columns, seed = self._rows(rows), columns_of_model(self._handle), whole(seed, "seed")
         n, most = len(values), min(operator.index(most), self.columns)
         if most < 1:
             raise ArgumentError(f"reasons of a row: expected 1 or more, got {most}")
         found, counts = (header.nicest_reason * (n * most))(), (ctypes.c_size_t * n)()
-        watched(lambda tick: lib.nicest_explain(self._handle, address(values), n, most, enough, seed, self._threads,
+        watched(lambda tick: lib.nicest_explain(self._handle, address(values), n, most, float(enough), seed, self._threads,
                                                 tick, None, found, counts))
 
         def reason(r: header.nicest_reason) -> Reason:
@@ -685,7 +694,7 @@ class Model:
         """Rows that score below it are the share `rate` of normal rows; -inf where the calibration rows
         are too few to promise that."""
         found, score = ctypes.c_double(), score or self.default_score
-        check(lib.nicest_threshold(self._handle, score.encode(), rate, ctypes.byref(found), None))
+        check(lib.nicest_threshold(self._handle, encoded(score), float(rate), ctypes.byref(found), None))
         return found.value
 
     def thresholds(self, rows: Any, rate: float = 0.05, *, score: str | None = None) -> Any:
@@ -699,9 +708,9 @@ class Model:
         """
         score, data = score or self.default_score, self._data(rows)
         found, count = (header.nicest_hole_bin * header.NICEST_HOLE_BINS)(), ctypes.c_size_t()
-        check(lib.nicest_hole_bins(self._handle, score.encode(), rate, found, ctypes.byref(count)))
+        check(lib.nicest_hole_bins(self._handle, encoded(score), float(rate), found, ctypes.byref(count)))
         ignored, which = np.zeros(len(data)), np.empty(len(data), np.uint8)
-        check(lib.nicest_conformal_rows(self._handle, score.encode(), data._handle, address(ignored), address(ignored),
+        check(lib.nicest_conformal_rows(self._handle, encoded(score), data._handle, address(ignored), address(ignored),
                                         address(which), None))
         return like(rows, np.array([b.threshold for b in found[:count.value]])[which], name="threshold")
 
@@ -715,6 +724,7 @@ class Model:
             Fits the statistics of the scores on these rows too.
         """
         data, other = self._data(held_out), None if train is None else self._data(train)
+        seed = whole(seed, "seed")
         watched(lambda tick: lib.nicest_calibrate(self._handle, getattr(other, "_handle", None), data._handle, seed,
                                                   self._threads, tick, None))
 

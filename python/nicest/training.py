@@ -14,7 +14,7 @@ from typing import Any, Callable, Mapping
 import numpy as np
 
 from . import _header as header
-from ._library import PIECE, ArgumentError, NicestWarning, as_dict, aside, check, handle, lib
+from ._library import PIECE, ArgumentError, NicestWarning, as_dict, aside, check, handle, lib, whole
 from .data import as_data
 from .model import Model
 
@@ -132,6 +132,8 @@ class Trainer:
         self._init, self._callback, self._threads = init, callback, threads
         self._options = _Options(dict(options, seed=seed, threads=threads))
         if init is not None:
+            if not isinstance(init, Model):
+                raise TypeError(f"init {init!r}: expected a nicest.Model")
             self._options.fields.init = init._handle
         self._listener, self._interrupt = _Listener(), None
         self._tell = header.nicest_progress_function(self._listener.tell)
@@ -180,17 +182,30 @@ class Trainer:
         if self._interrupt is not None:
             interrupt, self._interrupt = self._interrupt, None
             raise interrupt
-        more, begun, first = ctypes.c_int(1), time.perf_counter(), self.progress.step if steps else 0
-        while more.value:
-            left = seconds - (time.perf_counter() - begun) if seconds else PIECE
-            wanted = steps - (self.progress.step - first) if steps else 0
-            if left <= 0 or steps and wanted <= 0:
-                break
-            self._call(lib.nicest_trainer_step, self._handle, wanted, min(left, PIECE), ctypes.byref(more),
-                       stop=False)
-            self._ask(self.progress)
-            if self._listener.stop:
-                self.stop()
+        steps, more, paused = whole(steps, "steps"), ctypes.c_int(1), []
+        if not seconds >= 0:
+            raise ArgumentError(f"seconds: expected a number from 0 on, got {seconds}")
+        begun, first = time.perf_counter(), self.progress.step
+
+        def pieces() -> int:
+            """All of them; one where a callback looks at the run between two."""
+            while not paused:
+                left = seconds - (time.perf_counter() - begun) if seconds else PIECE
+                wanted = steps - (self.progress.step - first) if steps else 0
+                if left <= 0 or steps and wanted <= 0:
+                    paused.append("there")
+                    break
+                status = lib.nicest_trainer_step(self._handle, wanted, min(left, PIECE), ctypes.byref(more))
+                if status or not more.value or self._callback is not None:
+                    return status
+            return header.NICEST_OK
+
+        while more.value and not paused:
+            aside(pieces, lambda: paused.append("interrupt"))
+            if self._callback is not None and not paused:
+                self._ask(self.progress)
+                if self._listener.stop:
+                    self.stop()
         return bool(more.value) and not self._listener.stop
 
     def stop(self) -> None:

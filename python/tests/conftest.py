@@ -1,4 +1,6 @@
 """Small models that many tests share; the program beside which some of them run is in NICEST_PROGRAM."""
+import ctypes
+import gc
 import os
 
 import numpy as np
@@ -7,6 +9,22 @@ import pytest
 import nicest
 
 QUICK = dict(epochs=3, couplings=2, hidden=16)
+
+
+class _Allocated(ctypes.Structure):
+    _fields_ = [(name, ctypes.c_size_t) for name in
+                "arena ordblks smblks hblks hblkhd usmblks fsmblks uordblks fordblks keepcost".split()]
+
+
+def memory_in_use():
+    """Bytes that malloc has given out and not got back. What the process holds beside it, for the next call, is no leak."""
+    gc.collect()
+    if not hasattr(ctypes.CDLL(None), "mallinfo2"):
+        pytest.skip("this C library does not say what is in use")
+    look = ctypes.CDLL(None).mallinfo2
+    look.restype = _Allocated
+    now = look()
+    return now.uordblks + now.hblkhd
 
 
 @pytest.fixture(scope="session")
