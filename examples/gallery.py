@@ -47,9 +47,9 @@ def reasons():
 
     54,000 diamonds with words and numbers, some of which were typed wrongly: sides of 0 mm, and one of 58.9 mm. Nobody
     says which. The eight least typical rows, and the column that makes each so: what was expected there, given the rest of
-    the row. A table of 95 and sides of 31.8, 58.9 and 1.53 mm are surely wrong; the others are merely odd."""
+    the row. A table of 95 and sides of 31.8 (twice) and 58.9 mm are surely wrong; the others are merely odd."""
     diamonds = pd.read_csv(DATA / "mixed/diamonds.csv.gz")
-    found = nicest.FlowOutlierDetector(time="20s", random_state=0, rank_by="logp").fit(diamonds)
+    found = nicest.FlowOutlierDetector(time="60s", random_state=0, rank_by="logp").fit(diamonds)
     worst = found.score_samples(diamonds).sort_values().index[:8]
     print(diamonds.loc[worst].to_string())
     why = found.explain(diamonds.loc[worst], most=1)
