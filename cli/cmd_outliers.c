@@ -261,6 +261,10 @@ static int outliers_run(void *settings)
     const char *const paths[] = {s->picture, s->roc, s->pr};
     bool truth = s->against || s->corrupt || s->shared.label;
     check_score("outliers", s->score);
+    if (is_picture(s->shared.output))
+        refuse(STATUS_USAGE,
+               "outliers: -o %s: -o takes the table; pictures are --picture, --roc and --pr",
+               s->shared.output);
     if (s->keep && (s->against || s->corrupt))
         refuse(STATUS_USAGE, "outliers: --keep has the rows of DATA alone: leave --against and "
                              "--corrupt out");
