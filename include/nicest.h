@@ -261,8 +261,10 @@ typedef struct nicest_progress {
 
 /* Called after validations, and between them about ten times a second; a result other than 0 ends
  * training after this step: the best weights so far are kept; calibration follows, which is not
- * interrupted (calibration_share 0: none). Where few rows are calibrated in folds (nicest_train),
- * it is called for these models too, one after the other; else after each batch of its rows. */
+ * interrupted (calibration_share 0: none). While stacks race, step, epoch and figures are those of
+ * the stack that is learning, and begin anew with the next one. Where few rows are calibrated in
+ * folds (nicest_train), it is called for these models too, one after the other; else after each
+ * batch of its rows. */
 typedef int (*nicest_progress_function)(void *context, const nicest_progress *progress);
 
 /* nicest_train_defaults fills every field with what means "choose from the data": NULL, 0, NaN or
