@@ -720,9 +720,30 @@ static void an_interrupted_calibration_keeps_the_model(void **state)
     nicest_data_free(rows);
 }
 
+/* Fills go by the Gaussian of the training rows: it is no part of calibration. */
+static void without_calibration_there_is_a_gaussian(void **state)
+{
+    (void)state;
+    nicest_model *source = table_model(), *model = NULL;
+    nicest_data *rows = samples(source, 60, 0);
+    nicest_train_options options;
+    nicest_train_defaults(&options);
+    options.epochs = 1;
+    options.hidden = "4";
+    options.calibration_share = 0;
+    assert_int_equal(nicest_train(&model, rows, NULL, &options, NULL), NICEST_OK);
+    assert_false(nicest_calibrated(model));
+    assert_non_null(model_gaussian_columns(model));
+    assert_non_null(model_gaussian_factor(model));
+    nicest_model_free(model);
+    nicest_model_free(source);
+    nicest_data_free(rows);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(without_calibration_there_is_a_gaussian),
         cmocka_unit_test(an_interrupted_calibration_keeps_the_model),
         cmocka_unit_test(an_uncalibrated_model_says_so),
         cmocka_unit_test(bad_arguments_are_refused),

@@ -5,7 +5,6 @@
 #include <math.h>
 #include <string.h>
 
-#include "apply/outlier.h"
 #include "base/gaussian.h"
 #include "base/memory.h"
 #include "base/parallel.h"
@@ -44,8 +43,8 @@ static size_t room_for(const conditional *c, const unsigned char *hidden, size_t
 nicest_status conditional_open(conditional *c, const nicest_model *model,
                                const unsigned char *hidden, size_t n, size_t most, bool steps)
 {
-    const double *factor = model ? baselines_factor(model) : NULL;
-    const double *own = model ? baselines_columns(model) : NULL;
+    const double *factor = model ? model_gaussian_factor(model) : NULL;
+    const double *own = model ? model_gaussian_columns(model) : NULL;
     const entry *e = model ? &model_flow_const(model)->entry : NULL;
     size_t d = c->columns, packed = gaussian_packed(d);
     bool whole = factor || c->covariance;

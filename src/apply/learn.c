@@ -67,7 +67,7 @@ static nicest_status calibrate(nicest_model *model, const nicest_trainer *traine
     const nicest_train_options *options;
     const trainer_rows *rows = trainer_parts(trainer, &options);
     if (!rows->held_out)
-        return NICEST_OK;
+        return outlier_describe(model, rows->train, options->seed, options->threads);
     /* not of a model that was given: it may know the rows of a fold */
     double worth =
         values_worth(nicest_data_weights(rows->held_out), nicest_data_rows(rows->held_out), 1);

@@ -362,6 +362,14 @@ static const nicest_data *rows_to_judge(const nicest_data *train, const nicest_d
     return unseen && nicest_data_rows(unseen) >= FEWEST_UNSEEN ? unseen : train;
 }
 
+nicest_status outlier_describe(nicest_model *model, const nicest_data *train, uint64_t seed,
+                               int threads)
+{
+    OWNED_BY(data_drop) nicest_data *some = NULL;
+    TRY(draw_rows(&some, train, rows_to_fit(model, nicest_data_rows(train)), seed));
+    return baselines_fit_gaussian(model, some, threads);
+}
+
 /* `keep`: training rows may stay in the model, as neighbours. */
 static nicest_status fit_statistics(nicest_model *model, const nicest_data *train,
                                     const nicest_data *unseen, bool keep, uint64_t seed,

@@ -52,20 +52,17 @@ void binned_close(binned *b);
 /* The p-value of a row with so many holes. */
 double binned_p(const binned *b, size_t holes, double value);
 
-/* ---- baselines.c: needs no flow; stores what the baselines want. */
+/* Of a model that is not calibrated: the Gaussian of its training rows, by which fills go too. */
+nicest_status outlier_describe(nicest_model *model, const nicest_data *train, uint64_t seed,
+                               int threads);
+
+/* ---- baselines.c: needs no flow; stores what the baselines want, with the model's Gaussian; or
+ * that alone, where there are two complete rows. */
+nicest_status baselines_fit_gaussian(nicest_model *model, const nicest_data *rows, int threads);
 nicest_status baselines_fit(nicest_model *model, const nicest_data *rows, int threads);
 void baselines_forget(nicest_model *model);
-/* What a column's deviation counts for at least where rows are standardised: a constant's is that
- * of a level, or a millionth of its value, so that a row that differs there is far away. */
-double baselines_least_deviation(const nicest_model *model, size_t column, double mean);
 /* The baseline mean, gaussian or compressed of every row. */
 nicest_status baselines_score(const nicest_model *model, const nicest_data *data,
                               const char *baseline, int threads, double *scores);
-/* Mean and deviation of the columns' stored values, [2, columns], of those training rows that the
- * factor is of; finite, deviations positive; NULL where the model holds none. */
-const double *baselines_columns(const nicest_model *model);
-/* Cholesky factor (gaussian.h) of these rows' covariance in those deviations, all of it finite;
- * NULL where the model holds none. */
-const double *baselines_factor(const nicest_model *model);
 
 #endif

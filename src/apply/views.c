@@ -287,7 +287,7 @@ static nicest_status keep_measure(nicest_model *model, const double *rows, size_
         double deviation;
         values_moments(rows + j, n, d, &measure[j], &deviation);
         if (!nicest_model_column_words(model, j, NULL))
-            measure[d + j] = fmax(deviation, baselines_least_deviation(model, j, measure[j]));
+            measure[d + j] = fmax(deviation, model_least_deviation(model, j, measure[j]));
     }
     return model_set_array(model, ARRAY_MEASURE, measure, 2 * d);
 }

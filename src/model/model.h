@@ -16,6 +16,7 @@
 
 enum {
     MODEL_MOST_ENTRIES = 256, /* texts; and as many arrays */
+    MODEL_WHOLE_COVARIANCE = 1024,
     MODEL_MOST_THREADS = 1024 /* more are a mistake of the caller */
 };
 
@@ -47,6 +48,20 @@ char *const *model_left(const nicest_model *model, size_t *count);
 nicest_status model_set_array(nicest_model *model, const char *name, const double *values,
                               size_t count);
 const double *model_array(const nicest_model *model, const char *name, size_t *count);
+
+/* The Gaussian of the rows that the model learnt from (rows_gaussian.c). Fitted to complete rows
+ * [n, columns] as they are stored, n at least 2, which become standardised; with more columns than
+ * MODEL_WHOLE_COVARIANCE their covariance is left out. */
+nicest_status model_fit_gaussian(nicest_model *model, double *rows, size_t n, int threads);
+void model_forget_gaussian(nicest_model *model);
+/* Mean and deviation of the columns' stored values, [2, columns], finite, deviations positive; and
+ * the Cholesky factor (gaussian.h) of the covariance in those deviations, all of it finite. NULL
+ * where the model holds none. */
+const double *model_gaussian_columns(const nicest_model *model);
+const double *model_gaussian_factor(const nicest_model *model);
+/* What a column's deviation counts for at least where rows are standardised: a constant's is that
+ * of a level, or a millionth of its value, so that a row that differs there is far away. */
+double model_least_deviation(const nicest_model *model, size_t column, double mean);
 
 /* Appends lines to what training said of its choices; and these, "" where it said nothing. They are
  * not written to the model's file. */
