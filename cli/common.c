@@ -123,7 +123,6 @@ nicest_data *open_rows(const shared_settings *shared, const nicest_model *model,
     return model ? match_data(shared, model, data, text) : data;
 }
 
-/* The columns of the model out of data, which is freed; what it has beside them is said. */
 nicest_data *match_data(const shared_settings *shared, const nicest_model *model, nicest_data *data,
                         const char *text)
 {

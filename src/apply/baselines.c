@@ -5,7 +5,8 @@
  *     gaussian    log density of a Gaussian with a whole covariance (each column alone beyond 1024)
  *
  * Two-sided, as nobody has seen outliers: mean of a picture and length are scored by their distance
- * from what is usual. All are fitted on training rows by nicest_calibrate. */
+ * from what is usual. All are fitted on training rows by nicest_calibrate; the Gaussian is the
+ * model's own (model/rows_gaussian.c), and is there without it. */
 #include <math.h>
 #include <string.h>
 

@@ -149,7 +149,6 @@ typedef struct bootstrap {
     double *area[2]; /* AUROC and AUPRC of each repetition */
     size_t repetitions;
     uint64_t seed;
-    memory_group memory;
 } bootstrap;
 
 /* Draws as many rows of one kind as there are, with replacement. */
@@ -192,30 +191,28 @@ static nicest_status find_intervals(const curve *c, const unsigned char *outlier
                     : affordable < FEWEST_REPETITIONS ? FEWEST_REPETITIONS
                                                       : affordable;
     b.again = *c;
-    b.again.runs = memory_join(&b.memory, c->count, sizeof(run));
-    b.run_of[0] = memory_join(&b.memory, (size_t)c->normals, sizeof(size_t));
-    b.run_of[1] = memory_join(&b.memory, (size_t)c->outliers, sizeof(size_t));
-    b.area[0] = memory_join(&b.memory, b.repetitions, sizeof(double));
-    b.area[1] = memory_join(&b.memory, b.repetitions, sizeof(double));
-    nicest_status status = b.memory.lacking ? fail_memory() : NICEST_OK;
-    if (status == NICEST_OK) {
-        for (size_t i = 0; i < n; i++) {
-            int kind = outlier[i] != 0;
-            b.run_of[kind][b.count[kind]++] = c->run_of[i];
-        }
-        for (size_t i = 0; i < b.repetitions; i++) {
-            for (size_t r = 0; r < b.again.count; r++)
-                b.again.runs[r] = (run){0};
-            redraw_kind(&b, i, 0);
-            redraw_kind(&b, i, 1);
-            b.area[0][i] = area_roc(&b.again);
-            b.area[1][i] = average_precision(&b.again);
-        }
-        interval(b.area[0], b.repetitions, &d->auroc_low, &d->auroc_high);
-        interval(b.area[1], b.repetitions, &d->auprc_low, &d->auprc_high);
+    OWNED_BY(memory_leave) memory_group memory = {0};
+    b.again.runs = memory_join(&memory, c->count, sizeof(run));
+    b.run_of[0] = memory_join(&memory, (size_t)c->normals, sizeof(size_t));
+    b.run_of[1] = memory_join(&memory, (size_t)c->outliers, sizeof(size_t));
+    b.area[0] = memory_join(&memory, b.repetitions, sizeof(double));
+    b.area[1] = memory_join(&memory, b.repetitions, sizeof(double));
+    TRY(check_memory(!memory.lacking));
+    for (size_t i = 0; i < n; i++) {
+        int kind = outlier[i] != 0;
+        b.run_of[kind][b.count[kind]++] = c->run_of[i];
     }
-    memory_leave(&b.memory);
-    return status;
+    for (size_t i = 0; i < b.repetitions; i++) {
+        for (size_t r = 0; r < b.again.count; r++)
+            b.again.runs[r] = (run){0};
+        redraw_kind(&b, i, 0);
+        redraw_kind(&b, i, 1);
+        b.area[0][i] = area_roc(&b.again);
+        b.area[1][i] = average_precision(&b.again);
+    }
+    interval(b.area[0], b.repetitions, &d->auroc_low, &d->auroc_high);
+    interval(b.area[1], b.repetitions, &d->auprc_low, &d->auprc_high);
+    return NICEST_OK;
 }
 
 /* ------------------------------------------------------------------ all of it */

@@ -317,40 +317,47 @@ static char *write_classes(const entry *e)
     return text;
 }
 
+/* The column whose name `text` begins with, up to a comma or the end, and the name's length;
+ * SIZE_MAX where there is none. Names may have commas: one that is not given yet goes first, then
+ * the longest. */
+static size_t find_given(const trainer *t, const entry *e, const char *text, size_t *length)
+{
+    size_t found = SIZE_MAX;
+    for (size_t j = 0; j < e->columns; j++) {
+        const char *name = nicest_data_column_name(t->rows.train, j);
+        size_t size = strlen(name);
+        bool fresh = !(e->column[j].given > 0);
+        if (strncmp(name, text, size) || (text[size] && text[size] != ','))
+            continue;
+        bool other_fresh = found != SIZE_MAX && !(e->column[found].given > 0);
+        if (found == SIZE_MAX || fresh > other_fresh || (fresh == other_fresh && size > *length)) {
+            found = j;
+            *length = size;
+        }
+    }
+    return found;
+}
+
 /* The columns of options.given become what the density is given; one that follows from another
  * needs no place of its own where that is given too. */
 static nicest_status give_columns(const trainer *t, entry *e)
 {
-    for (int round = 0; round < 2; round++) {
-        size_t length;
-        for (const char *at = t->options.given; *at; at += length + (at[length] == ',')) {
-            /* The column whose name `text` begins with, up to a comma or the end; SIZE_MAX where
-             * there is none. Names may have commas: one that is not given yet goes first, then the
-             * longest. */
-            size_t found = SIZE_MAX;
-            for (size_t j = 0; j < e->columns; j++) {
-                const char *name = nicest_data_column_name(t->rows.train, j);
-                size_t size = strlen(name);
-                if (strncmp(name, at, size) || (at[size] && at[size] != ','))
-                    continue;
-                bool fresh = !(e->column[j].given > 0);
-                bool best = found == SIZE_MAX || fresh > !(e->column[found].given > 0);
-                if (best || (size > length && fresh == !(e->column[found].given > 0))) {
-                    found = j;
-                    length = size;
-                }
-            }
-            size_t j = found;
-            if (j == SIZE_MAX)
-                return fail(NICEST_E_ARGUMENT, "given: there is no column '%.*s'",
-                            (int)strcspn(at, ","), at);
-            entry_column *c = &e->column[j];
-            size_t source = c->role == ENTRY_FOLLOWS ? (size_t)c->source : 0;
-            if (round > 0 && source > 0 && !(e->column[source - 1].given > 0))
-                return fail(NICEST_E_ARGUMENT, "given: column %.*s follows from %s: give that",
-                            (int)length, at, nicest_data_column_name(t->rows.train, source - 1));
-            c->given = c->role != ENTRY_FOLLOWS;
-        }
+    size_t length = 0;
+    for (const char *at = t->options.given; *at; at += length + (at[length] == ',')) {
+        size_t j = find_given(t, e, at, &length);
+        if (j == SIZE_MAX)
+            return fail(NICEST_E_ARGUMENT, "given: there is no column '%.*s'",
+                        (int)strcspn(at, ","), at);
+        e->column[j].given = 1;
+    }
+    for (size_t j = 0; j < e->columns; j++) {
+        entry_column *c = &e->column[j];
+        size_t source = c->role == ENTRY_FOLLOWS ? (size_t)c->source : 0;
+        if (c->given > 0 && source > 0 && !(e->column[source - 1].given > 0))
+            return fail(NICEST_E_ARGUMENT, "given: column %s follows from %s: give that",
+                        nicest_data_column_name(t->rows.train, j),
+                        nicest_data_column_name(t->rows.train, source - 1));
+        c->given = c->given > 0 && c->role != ENTRY_FOLLOWS;
     }
     TRY(entry_set(e));
     return e->values + e->categories ? NICEST_OK
