@@ -10,7 +10,7 @@ from sklearn.base import RegressorMixin
 from sklearn.utils.validation import check_array, check_consistent_length
 
 from . import _header as header
-from ._library import ArgumentError, NicestWarning
+from ._library import ArgumentError, NicestWarning, whole
 from .data import Data
 from .estimators import _described, _FlowBase
 from .frames import columns_of_model, is_frame, is_pandas, is_series, like, table
@@ -189,7 +189,7 @@ class ConditionalFlow(RegressorMixin, _FlowBase):
         rows, places = self._known(X)
         seed = self._seed(self.random_state if random_state is None else random_state)
         drawn = [self._answer(X, self.model_.sample(given=rows, seed=seed, first=k * len(rows))[:, places], True)
-                 for k in range(1 if n_samples is None else n_samples)]
+                 for k in range(1 if n_samples is None else whole(n_samples, "n_samples"))]
         return drawn[0] if n_samples is None else drawn if is_frame(X) else np.array(drawn)
 
     def predict(self, X, method: str = "mean") -> Any:

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from ._library import ArgumentError
 from .model import Model
 
 __all__ = ["DensityDisplay", "LossCurveDisplay", "OutlierDisplay"]
@@ -19,7 +20,11 @@ def _axes(ax: Any):
 
 
 def _model(estimator: Any) -> Model:
-    return estimator if isinstance(estimator, Model) else estimator.model_
+    if isinstance(estimator, Model):
+        return estimator
+    from sklearn.utils.validation import check_is_fitted
+    check_is_fitted(estimator, "model_")
+    return estimator.model_
 
 
 class DensityDisplay:
@@ -79,6 +84,8 @@ class OutlierDisplay:
     """
 
     def __init__(self, *, scores, threshold, y=None):
+        if y is not None and len(y) != len(scores):
+            raise ArgumentError(f"y has {len(y)} values for {len(scores)} rows")
         self.scores, self.threshold, self.y = scores, threshold, y
 
     @classmethod

@@ -9,6 +9,7 @@ try:
 except ImportError as error:  # pragma: no cover
     raise ImportError("nicest.pyod needs pyod: pip install pyod") from error
 
+from .estimators import _FlowBase
 from .training import train
 
 __all__ = ["NICE"]
@@ -44,7 +45,8 @@ class NICE(BaseDetector):
         """Learns from X of shape (n_samples, n_features); y is ignored."""
         X = check_array(X)
         self._set_n_classes(y)
-        self.model_ = train(X, seed=1 if self.random_state is None else int(self.random_state), epochs=self.epochs,
+        seed = 1 if self.random_state is None else _FlowBase._seed(self.random_state)
+        self.model_ = train(X, seed=seed, epochs=self.epochs,
                             time=self.time, **{"calibration_share": 0.0, **(self.options or {})})
         self.decision_scores_ = self.decision_function(X)
         self._process_decision_scores()

@@ -8,6 +8,7 @@ pytest.importorskip("sklearn", minversion="1.6")
 
 import joblib  # noqa: E402
 from sklearn.base import clone  # noqa: E402
+from sklearn.exceptions import NotFittedError  # noqa: E402
 from sklearn.model_selection import GridSearchCV  # noqa: E402
 from sklearn.pipeline import make_pipeline  # noqa: E402
 from sklearn.preprocessing import StandardScaler  # noqa: E402
@@ -103,6 +104,11 @@ def test_displays(moons, model):
     line = nicest.train(moons[:, :1], epochs=1)
     assert nicest.DensityDisplay.from_estimator(line).logp.ndim == 1
     matplotlib.pyplot.close("all")
+    for show in (nicest.DensityDisplay, nicest.LossCurveDisplay):
+        with pytest.raises(NotFittedError):
+            show.from_estimator(nicest.Flow())
+    with pytest.raises(ValueError, match="1 values"):
+        nicest.OutlierDisplay.from_estimator(flow, moons, y=[1])
     assert "nats" in model._repr_html_() and "couplings" in repr(flow)
 
 
@@ -136,6 +142,8 @@ def test_pyod(moons):
     assert np.array_equal(clone(detector).fit_predict(train), detector.labels_)
     assert clone(detector).get_params() == detector.get_params()
     assert np.array_equal(pickle.loads(pickle.dumps(detector)).decision_function(test), scores)
+    seeded = [NICE(epochs=1, random_state=np.random.RandomState(4)).fit(test).decision_scores_ for _ in range(2)]
+    assert np.array_equal(*seeded)
     for wrong in (0.0, 0.6):
         with pytest.raises(ValueError):
             NICE(contamination=wrong)

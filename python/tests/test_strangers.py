@@ -192,6 +192,8 @@ def test_targets_of_all_kinds():
             learn(ROWS, wrong)
     with pytest.raises(TypeError, match="[Ss]parse"):
         learn(ROWS, sparse.csr_matrix(y[:, None]))
+    with pytest.raises(ValueError, match="n_samples"):
+        learn(ROWS, y).sample(ROWS, -1)
     with pytest.raises(ValueError, match="2 columns"):
         learn(ROWS, y).log_prob(ROWS, np.column_stack([y, y]))
 
