@@ -131,7 +131,7 @@ static void read_known(sample_settings *s, const nicest_model *model)
             "the chain of impute");
 }
 
-/* The same given more than the density is: fills of rows that lack the rest. */
+/* Rows given more than the density is: fills of rows that lack the rest. */
 static void write_chains(const sample_settings *s, const nicest_model *model, double *known,
                          size_t first, size_t n, double *rows)
 {

@@ -82,10 +82,10 @@ double *column_of(const double *rows, size_t n, size_t d, size_t column);
 void middle_range(const double *rows, size_t n, size_t d, size_t column, double tail, double room,
                   double range[2]);
 
-/* Mean and spread of figures as they come; NaN are counted apart. */
 /* Ends the program where there is no score of that name; NULL is fine. */
 void check_score(const char *verb, const char *name);
 
+/* Mean and spread of figures as they come; NaN are counted apart. */
 typedef struct summary {
     size_t rows, missing;
     double mean, square, min, max;

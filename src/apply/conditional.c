@@ -130,7 +130,6 @@ static void take_mask(void *context, int thread, size_t row)
     do {
         /* z_O by forward substitution; what it leaves below is -B A^-1 z_O. */
         double *z = packed + room;
-
         const double *x = c->x + row * d;
         double *mean = c->mean + row * d;
         memset(z, 0, d * sizeof *z);

@@ -224,7 +224,7 @@ static bool is_conditioned(const marginal_work *w)
     return false;
 }
 
-/* The same given anything, by chains of fills. */
+/* AT_ONCE samples given anything, by chains of fills. */
 static nicest_status draw_chains(const marginal_work *w, const double *known, double *filled,
                                  unsigned char *hidden)
 {

@@ -308,7 +308,7 @@ static nicest_status fit_families(nicest_model *model, double *statistics, size_
                                   int threads)
 {
     statistics_layout l = statistics_of(model);
-    /* Keeps the rows of statistics[n, width] that are finite; returns their number. */
+    /* Of statistics[n, width] only rows that are finite serve. */
     size_t count = 0;
     double usual = 0;
     for (size_t i = 0; i < n; i++)

@@ -502,8 +502,8 @@ static nicest_status writer_begin(file_writer *writer, const char *path)
     if (exists && access(path, W_OK) != 0) /* rename would not ask */
         return fail_errno(path);
     TRY(follow_links(&writer->target, path));
-#ifdef O_TMPFILE /* has no name until it is whole: a process that is killed leaves nothing behind  \
-                  */
+#ifdef O_TMPFILE
+    /* No name until it is whole: a process that is killed leaves nothing behind. */
     if (access("/proc/self/fd", X_OK) == 0) /* the name will come through it */
         writer->descriptor = open_folder(writer->target, O_TMPFILE | O_WRONLY);
 #endif

@@ -112,7 +112,6 @@ void mixture_block_gradient(mixture_view *v, const double *x, size_t n, double *
 /* Adds to sums[mixture_part_size()] the expectations, given what is seen, of share, share y and,
  * where `squares`, share y y' (of a diagonal mixture its diagonal), y = x - m_k, laid out as a
  * part. */
-
 void mixture_block_sums(mixture_view *v, size_t k, const double *x, const double *share, size_t n,
                         bool squares, double *sums);
 

@@ -29,7 +29,6 @@ typedef struct team_job {
     void *context;
     size_t items;
     int threads;
-
     atomic_size_t next;
 } team_job;
 
@@ -115,7 +114,7 @@ static void *worker_main(void *seat_as_pointer)
     int seat = (int)(size_t)seat_as_pointer;
     unsigned long seen = 0;
     for (;;) {
-        /* Returns with `lock` held, after a new job began. */
+        /* For a new job a worker spins a little, and then sleeps. */
         for (int i = 0; i < SPINS; i++) {
             if (atomic_load_explicit(&pool.generation, memory_order_relaxed) != seen)
                 break;
@@ -146,8 +145,8 @@ static void begin_job(team_job *job)
 {
     pthread_mutex_lock(&pool.lock);
     if (pool.workers < job->threads - 1) {
-        /* Starts workers until a team of `team` can be seated or the system refuses; called by the
-         * owner between jobs. Signals stay with the threads of the program. */
+        /* More workers, until the team can be seated or the system refuses. Signals stay with the
+         * threads of the program. */
         sigset_t all, before;
         sigfillset(&all);
         pthread_sigmask(SIG_SETMASK, &all, &before);

@@ -610,8 +610,8 @@ static bool is_frequent(const histogram *l, size_t k)
     return l->start && level_width(l, k) == 1 && l->mass[k] >= l->frequent;
 }
 
-/* The same of a histogram, each value left out of the rows that judge it: one that is only just
- * frequent would without it belong to what lies around it. */
+/* The score of a histogram likewise, each value left out of the rows that judge it: one that is
+ * only just frequent would without it belong to what lies around it. */
 static double level_score(const histogram *l, size_t n, double unit)
 {
     double sum = -(double)n * log(unit), total = -1;
