@@ -108,8 +108,7 @@ static nicest_status pass_open(pass *p, const nicest_model *model, int threads)
 /* The thread's scratch holds the bytes (at most 2 d), then the filtered picture. */
 static double compressed_bits(const pass *p, const double *stored, unsigned char *scratch)
 {
-    /* Levels of one row as bytes: one a column, or a plane of high bytes before one of low bytes.
-     */
+    /* Levels of one row as bytes: one a column, or a plane of high bytes before one of low ones. */
     bool wide = false;
     for (size_t j = 0; j < p->d; j++)
         wide = wide || p->flow->entry.column[j].levels > 256;
