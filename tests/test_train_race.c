@@ -116,11 +116,52 @@ static void test_nothing_to_learn_stays_closed(void **state)
     nicest_data_free(data);
 }
 
+/* The triangle is for few rows, and for runs that end before couplings pass it. */
+static void test_many_pictures_need_no_triangle(void **state)
+{
+    enum { SIDE = 16, PIXELS = SIDE * SIDE, MANY = 8 * PIXELS };
+    static unsigned char rows[MANY * PIXELS];
+    const struct {
+        size_t rows, epochs;
+        bool triangle;
+    } tried[] = {{MANY, 4, false}, {MANY, 3, true}, {MANY - 1, 4, true}};
+    uint64_t random = 3;
+    (void)state;
+    for (size_t i = 0; i < MANY * PIXELS; i++)
+        rows[i] = (unsigned char)(256 * random_unit(&random));
+    for (size_t i = 0; i < sizeof tried / sizeof *tried; i++) {
+        nicest_data *data = NULL;
+        nicest_model *model = NULL;
+        nicest_train_options options = small();
+        options.couplings = 1;
+        options.hidden = "2";
+        options.batch = 512;
+        options.valid_share = 0;
+        options.epochs = tried[i].epochs;
+        const nicest_view view = {.rows = tried[i].rows,
+                                  .columns = PIXELS,
+                                  .type = "uint8",
+                                  .values = rows,
+                                  .row_stride = PIXELS,
+                                  .column_stride = 1,
+                                  .height = SIDE,
+                                  .width = SIDE,
+                                  .channels = 1};
+        assert_int_equal(nicest_data_view(&data, &view), NICEST_OK);
+        if (nicest_train(&model, data, NULL, &options, NULL) != NICEST_OK)
+            fail_msg("%s", nicest_error());
+        assert_int_equal(strstr(nicest_model_spec(model), "linear") != NULL, tried[i].triangle);
+        nicest_model_free(model);
+        nicest_data_free(data);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_the_race_is_the_same_bytes),
         cmocka_unit_test(test_nothing_to_learn_stays_closed),
+        cmocka_unit_test(test_many_pictures_need_no_triangle),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -48,7 +48,8 @@ typedef struct preset {
  * decay 15 minutes of MNIST end 130 nats better on training than on validation rows.
  *
  * nicest for pictures: most pixels of most pictures sit at the ends of their scale, so what comes
- * first is each pixel's own histogram, and last a triangle that starts as the Gaussian copula. */
+ * first is each pixel's own histogram; last, of few rows, a triangle that starts as the Gaussian
+ * copula. */
 /* clang-format off */
 #define PAPERS_STACK {.rule = "additive", .couplings = 4, .hidden = "1000x5", .activation = "relu"}
 #define PAPERS_STEP  .batch = 256, .rate = 1e-3, .beta1 = 0.9, .beta2 = 0.99, .average = 0.999
@@ -222,6 +223,15 @@ static nicest_status choose_first(recipe *r, const nicest_train_options *o, cons
     return check_memory(r->first || !first);
 }
 
+/* Couplings that have rows and time enough end higher without the triangle, which starts higher
+ * (docs/decisions/0012-pictures.md). */
+static bool outgrows_triangle(const nicest_train_options *o, const recipe_data *data)
+{
+    enum { ROWS_A_COLUMN = 8, SECONDS = 60, EPOCHS = 4 };
+    return data->rows >= ROWS_A_COLUMN * data->columns && (!o->seconds || o->seconds >= SECONDS) &&
+           (!o->epochs || o->epochs >= EPOCHS);
+}
+
 static nicest_status choose_last(recipe *r, const nicest_train_options *o, const preset *p,
                                  const recipe_data *data)
 {
@@ -232,8 +242,10 @@ static nicest_status choose_last(recipe *r, const nicest_train_options *o, const
     if (prior)
         TRY(check_prior(prior, data->columns));
     if (!linear && !prior) {
-        r->last = p->last ? memory_text(p->last) : NULL;
-        return check_memory(r->last || !p->last);
+        bool outgrown = p == &NICEST_IMAGE && outgrows_triangle(o, data);
+        const char *last = outgrown ? "prior normal\n" : p->last;
+        r->last = last ? memory_text(last) : NULL;
+        return check_memory(r->last || !last);
     }
     bool mixture = prior && !strncmp(prior, "mixture:", 8);
     const char *line = !linear && !strcmp(p->name, "nice") ? "scale\n"
