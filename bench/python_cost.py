@@ -80,7 +80,8 @@ def stack(columns, couplings, hidden):
 
 
 def training(rows, rounds):
-    """Seconds of the same run as one call of the library, and through nicest.train."""
+    """Seconds of the same run as one call of the library, and through nicest.train; on one thread, seconds of
+    the processor's, which other work disturbs less, and the median over the pairs of how much more Python took."""
     from nicest.training import _Options
     data = nicest.Data(rows)
     given = dict(epochs=20, spec=stack(rows.shape[1], 4, 64), calibration_share=0.0)
@@ -90,7 +91,21 @@ def training(rows, rounds):
         options = _Options(given)
         check(lib.nicest_train(ctypes.byref(made), data._handle, None, options._handle, None))
         lib.nicest_model_free(made)
-    return in_turns(rounds, c=plain, python=lambda: nicest.train(rows, **given))
+
+    def learn():
+        nicest.train(rows, **given)
+    found = in_turns(rounds, c=plain, python=learn)
+    given["threads"], pairs = 1, []
+    for turn in range(rounds):
+        spent = {}
+        for call in (plain, learn) if turn % 2 else (learn, plain):
+            began = time.process_time()
+            call()
+            spent[call] = time.process_time() - began
+        pairs.append((spent[plain], spent[learn]))
+    return dict(found, c_processor=statistics.median(c for c, _ in pairs),
+                python_processor=statistics.median(p for _, p in pairs),
+                python_more=statistics.median(p / c - 1 for c, p in pairs))
 
 
 def main():
