@@ -852,6 +852,7 @@ nicest_status explain_fill(const nicest_model *model, const explain_fill_job *jo
                 entry_finish_row(e.entry, row, true);
                 for (size_t j = 0; j < d; j++)
                     out[i * d + j] = e.hidden[i * d + j] ? row[j] : e.stored[i * d + j];
+                model_keep_sums(model, e.hidden + i * d, out + i * d);
             }
             flow_log_density(e.work, e.clean, e.rows, logp + e.first);
         }

@@ -322,6 +322,12 @@ void entry_quantise_row(const entry *e, const double *continuous, double *stored
     }
 }
 
+double entry_round(const entry_column *c, double v)
+{
+    double whole = pow(10, c->decimals - 1), rounded = rint(v * whole) / whole;
+    return c->decimals > 0 && isfinite(rounded) ? rounded : v;
+}
+
 bool entry_finish_row(const entry *e, double *stored, bool clamp)
 {
     bool inside = true;
@@ -330,11 +336,7 @@ bool entry_finish_row(const entry *e, double *stored, bool clamp)
         bool special = e->mixed && is_special(e, j, stored[j]);
         if (c->role != ENTRY_VALUE || c->given > 0 || special || isnan(stored[j]))
             continue;
-        if (c->decimals > 0) {
-            double whole = pow(10, c->decimals - 1);
-            double rounded = rint(stored[j] * whole) / whole;
-            stored[j] = isfinite(rounded) ? rounded : stored[j];
-        }
+        stored[j] = entry_round(c, stored[j]);
         if (c->least == c->most || (stored[j] >= c->least && stored[j] <= c->most))
             continue;
         inside = false;

@@ -119,6 +119,8 @@ void entry_given_row(const entry *e, const double *given, double *encoded);
  */
 void entry_restore_row(const entry *e, const double *encoded, const double *given, bool latent,
                        double *row);
+/* v with the decimals of the file, where it has so many. */
+double entry_round(const entry_column *c, double v);
 /* A continuous row brought to the decimals of the file; false where it leaves the bounds of
  * samples, which `clamp` forbids. */
 bool entry_finish_row(const entry *e, double *stored, bool clamp);

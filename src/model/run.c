@@ -127,6 +127,32 @@ nicest_status nicest_inverse(nicest_workspace *workspace, const double *latent, 
     return NICEST_OK;
 }
 
+void model_keep_sums(const nicest_model *model, const unsigned char *hidden, double *stored)
+{
+    const entry *e = &model_flow_const(model)->entry;
+    size_t d = e->columns, count = 0;
+    const double *sum = model_array(model, MODEL_SUMS, &count);
+    for (size_t left = sum ? count : 0; left >= 2 + d; left -= 2 + d, sum += 2 + d) {
+        const double *factor = sum + 2;
+        if (!(sum[0] >= 0 && sum[0] < (double)d))
+            continue; /* a file may say anything */
+        size_t target = (size_t)sum[0], solved = d;
+        double value = sum[1];
+        for (size_t j = 0; j < d; j++) {
+            bool free = (!hidden || hidden[j]) && !(e->column[j].given > 0);
+            if (free && (j == target || (factor[j] != 0 && solved != target)))
+                solved = j;
+            value += j == target || factor[j] == 0 ? 0 : factor[j] * stored[j];
+        }
+        if (solved == d)
+            continue;
+        if (solved != target)
+            value = stored[solved] + (stored[target] - value) / factor[solved];
+        if (isfinite(value))
+            stored[solved] = entry_round(&e->column[solved], value);
+    }
+}
+
 /* Decimals and bounds of the training data: what leaves the bounds is drawn again, at last clamped.
  */
 static void finish_samples(nicest_workspace *w, flow_job job)
@@ -135,10 +161,11 @@ static void finish_samples(nicest_workspace *w, flow_job job)
     const entry *e = &model_flow_const(w->model)->entry;
     double *rows = job.stored;
     const double *given = job.values;
-    for (size_t i = 0, n = e->finished ? job.rows : 0; i < n; i++) {
+    for (size_t i = 0, n = job.rows; i < n; i++) {
         double *row = rows + i * e->columns;
         job.noise.draw = 0;
-        while (!entry_finish_row(e, row, job.noise.draw == TRIES) && job.noise.draw < TRIES) {
+        while (e->finished && !entry_finish_row(e, row, job.noise.draw == TRIES) &&
+               job.noise.draw < TRIES) {
             job.noise.draw++;
             job.rows = 1;
             job.first_row += i;
@@ -147,6 +174,7 @@ static void finish_samples(nicest_workspace *w, flow_job job)
             flow_run(w->score, &job);
             job.first_row -= i;
         }
+        model_keep_sums(w->model, NULL, row);
     }
 }
 

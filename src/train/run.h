@@ -42,6 +42,8 @@ struct nicest_trainer {
     bool cut;     /* and did so during the race: its checkpoint stays the race's, which runs anew */
     bool ended;   /* and that, or the recipe's own, was reached */
     bool judged;  /* couplings and closed form were compared */
+    double *sums; /* [sum_count], as model_keep_sums wants it */
+    size_t sum_count;
     words said;
     bool holes;               /* rows with missing values serve */
     const nicest_data *given; /* all columns of the training data, */

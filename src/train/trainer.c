@@ -21,6 +21,7 @@
 #include "train/shift.h"
 #include "train/split.h"
 #include "train/step.h"
+#include "train/sums.h"
 
 /* What counts as diverged, and how often a run may come back from it. */
 enum { ABOVE_STEPS = 50, MOST_RETRIES = 8 };
@@ -367,8 +368,11 @@ static nicest_status give_columns(const trainer *t, entry *e)
 /* What the columns are; `plain`: values only, as a spec without categories wants them. */
 static nicest_status recognise_columns(trainer *t, entry *e, recipe_data *shape, bool plain)
 {
-    if (t->options.init)
+    if (t->options.init) {
+        const double *sums = model_array(t->options.init, MODEL_SUMS, &t->sum_count);
+        TRY_COPY(t->sums, sums, t->sum_count);
         return check_memory(entry_copy(e, &model_flow_const(t->options.init)->entry));
+    }
     if (!entry_open(e, nicest_data_columns(t->rows.train)))
         return fail_memory();
     const char *said = t->options.absence;
@@ -380,9 +384,10 @@ static nicest_status recognise_columns(trainer *t, entry *e, recipe_data *shape,
     if (t->options.given)
         TRY(give_columns(t, e));
     TRY(columns_recognise(e, t->rows.train, &shape->ties, &t->said));
-    if (!plain)
-        TRY(roles_need_masks(e, t->rows.all, &shape->masked));
-    return NICEST_OK;
+    if (plain)
+        return NICEST_OK;
+    TRY(sums_find(e, t->rows.train, &t->sums, &t->sum_count, &t->said));
+    return roles_need_masks(e, t->rows.all, &shape->masked);
 }
 
 nicest_status run_open(trainer *t)
@@ -487,6 +492,7 @@ void nicest_trainer_free(nicest_trainer *t)
     stepper_close(&t->stepper);
     memory_free(t->mean);
     memory_free(t->identity);
+    memory_free(t->sums);
     memory_free(t->said.text);
     nicest_data_free(t->useful[0]);
     nicest_data_free(t->useful[1]);
@@ -932,6 +938,7 @@ static nicest_status describe_model(trainer *t, nicest_model *model)
     TRY(model_set_schema(model, names, height, width, channels, nicest_data_type(data)));
     TRY(model_set_array(model, "columns.mean", t->mean, d));
     TRY(model_set_array(model, "columns.deviation", t->deviation, d));
+    TRY(model_set_array(model, MODEL_SUMS, t->sums, t->sum_count));
     OWNED char *record =
         record_training(&t->state, &t->recipe, &t->options, &t->result,
                         nicest_data_rows(t->rows.valid), nicest_data_rows(t->rows.held_out));
