@@ -3,6 +3,7 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 detection_curve detection_curve_of(const double *scores, const unsigned char *outlier, size_t n)
@@ -109,8 +110,12 @@ void rounded_text(const nicest_data *data, size_t column, double value, char *te
         snprintf(text, size, "missing");
     else if (nicest_data_column_kind(data, column) != NICEST_NUMBER)
         nicest_data_value_text(data, column, rint(value), text, size);
-    else
-        snprintf(text, size, fabs(value) < 1000 || fabs(value) > 1e15 ? "%.3g" : "%.0f", value);
+    else { /* three digits, or whole, with the sign of the column */
+        char digits[40];
+        snprintf(digits, sizeof digits, fabs(value) < 1000 || fabs(value) > 1e15 ? "%.3g" : "%.0f",
+                 value);
+        nicest_data_value_text(data, column, strtod(digits, NULL), text, size);
+    }
 }
 
 void add_reason(page *out, const nicest_data *data, const nicest_reason *r)

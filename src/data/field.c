@@ -119,62 +119,85 @@ bool field_is_missing(const dialect *d, const char *text, size_t size)
     return d->missing != NULL && is_named_missing(d, text, size);
 }
 
-/* With a decimal comma, a point only groups thousands: "1.234.567,8". */
-static bool read_with_comma(const char *text, size_t size, double *value, int *places)
+/* With a decimal comma, a point only groups thousands: "1.234.567,8"; and the other way round. */
+static bool read_grouped(char decimal, const char *text, size_t size, double *value, int *places)
 {
-    char plain[64];
+    char plain[64], group = decimal == ',' ? '.' : ',';
     size_t used = 0, after = 0;
-    bool comma = false, grouped = false;
+    bool fraction = false, grouped = false;
     if (size >= sizeof plain)
         return false;
     for (size_t i = 0; i < size; i++) {
         bool sign = text[i] == ',' || text[i] == '.';
         if (sign && grouped && after != 3)
             return false;
-        if (text[i] == '.' && (comma || used == 0))
+        if (text[i] == group && (fraction || used == 0))
             return false;
-        comma = comma || text[i] == ',';
-        grouped = grouped || text[i] == '.';
+        fraction = fraction || text[i] == decimal;
+        grouped = grouped || text[i] == group;
         after = sign ? 0 : after + 1;
-        if (text[i] != '.')
-            plain[used++] = text[i] == ',' ? '.' : text[i];
+        if (text[i] != group)
+            plain[used++] = text[i] == decimal ? '.' : text[i];
     }
-    if (grouped && !comma && after != 3)
+    if (grouped && !fraction && after != 3)
         return false;
     plain[used] = '\0';
     return number_read_places(plain, used, value, places);
+}
+
+static bool read_plain(char decimal, const char *text, size_t size, double *value, int *places)
+{
+    if (decimal == ',')
+        return read_grouped(',', text, size, value, places);
+    return number_read_places(text, size, value, places) ||
+           (memchr(text, ',', size) && read_grouped('.', text, size, value, places));
 }
 
 bool field_is_number(const dialect *d, const char *text, size_t size, double *value, int *places)
 {
     if (d->missing_numbers && is_named_missing(d, text, size))
         return false;
-    return d->decimal == ',' ? read_with_comma(text, size, value, places)
-                             : number_read_places(text, size, value, places);
+    /* "1,234.5" says by its point what the comma is; "1,234" does not */
+    bool both = d->decimal != ',' && memchr(text, '.', size);
+    return both                ? read_plain('.', text, size, value, places)
+           : d->decimal == ',' ? read_grouped(',', text, size, value, places)
+                               : number_read_places(text, size, value, places);
 }
 
 static const char *const CURRENCIES[] = {"$", "\xe2\x82\xac", "\xc2\xa3", "\xc2\xa5"};
 
-bool field_is_signed(const char *text, size_t size, char sign[FIELD_SIGN], double *value,
-                     int *places)
+/* What is left of a field without its sign and its minus; false where it has no sign. */
+static bool strip_unit(const char **text, size_t *size, char sign[FIELD_SIGN], bool *minus)
 {
-    if (size > 1 && text[size - 1] == '%') {
-        bool apart = text[size - 2] == ' ';
+    *minus = false;
+    if (*size > 1 && (*text)[*size - 1] == '%') {
+        bool apart = (*text)[*size - 2] == ' ';
         strcpy(sign, apart ? " %" : "%");
-        return number_read_places(text, size - 1 - apart, value, places);
+        *size -= 1 + apart;
+        return true;
     }
-    size_t minus = size > 0 && text[0] == '-';
+    size_t before = *size > 0 && (*text)[0] == '-';
     for (size_t i = 0; i < sizeof CURRENCIES / sizeof *CURRENCIES; i++) {
-        size_t length = strlen(CURRENCIES[i]), at = minus + length;
-        if (size <= at || memcmp(text + minus, CURRENCIES[i], length) != 0)
+        size_t length = strlen(CURRENCIES[i]), at = before + length;
+        if (*size <= at || memcmp(*text + before, CURRENCIES[i], length) != 0)
             continue;
         strcpy(sign, CURRENCIES[i]);
-        bool good =
-            (!minus || text[at] != '-') && number_read_places(text + at, size - at, value, places);
-        *value = good && minus ? -*value : *value;
-        return good;
+        *text += at;
+        *size -= at;
+        *minus = before;
+        return !before || **text != '-';
     }
     return false;
+}
+
+bool field_is_signed(char decimal, const char *text, size_t size, char sign[FIELD_SIGN],
+                     double *value, int *places)
+{
+    bool minus;
+    if (!strip_unit(&text, &size, sign, &minus) || !read_plain(decimal, text, size, value, places))
+        return false;
+    *value = minus ? -*value : *value;
+    return true;
 }
 
 size_t field_write_signed(double value, const char *sign, char text[NUMBER_SIZE + FIELD_SIGN])
@@ -191,8 +214,13 @@ bool field_has_comma(const dialect *d, const char *text, size_t size)
 {
     double value;
     int places;
+    bool minus;
+    char sign[FIELD_SIGN];
     const char *comma = memchr(text, ',', size);
-    if (comma == NULL || d->decimal != 0 || !read_with_comma(text, size, &value, &places))
+    if (comma == NULL || d->decimal != 0)
+        return false;
+    strip_unit(&text, &size, sign, &minus);
+    if (!read_grouped(',', text, size, &value, &places))
         return false;
     return d->separator != ',' || text + size - comma != 4; /* "1,234" is thousands there */
 }
@@ -203,11 +231,11 @@ field_kind field_kind_of(const dialect *d, const char *text, size_t size, double
     if (field_is_number(d, text, size, value, places))
         return FIELD_NUMBER;
     if (field_has_comma(d, text, size))
-        return read_with_comma(text, size, value, places) ? FIELD_NUMBER : FIELD_TEXT;
+        return FIELD_NUMBER;
     moment_format format;
     char sign[FIELD_SIGN];
     if (moment_read(text, size, value, &format) ||
-        field_is_signed(text, size, sign, value, places)) {
+        field_is_signed(d->decimal, text, size, sign, value, places)) {
         *places = 1;
         return FIELD_NUMBER;
     }

@@ -42,16 +42,17 @@ nicest_status field_take(const dialect *d, field_room *room, const char **p, con
                          const char **text, size_t *size);
 /* "", "?", "NA", "None", ..., or one of the dialect's words. */
 bool field_is_missing(const dialect *d, const char *text, size_t size);
-/* The whole field as a number; *places are its decimals. */
+/* The whole field as a number, also "1,234.5"; *places are its decimals. */
 bool field_is_number(const dialect *d, const char *text, size_t size, double *value, int *places);
 /* A number with a percent sign behind it, or a sign of currency ($, EUR's, pound's, yen's) before
- * it: "12.5%", "-$3". sign: "%", " %" or the currency's. */
+ * it: "12.5%", "-$3", "$1,234.50"; with the decimal sign ',' "12,5%".
+ * sign: "%", " %" or the currency's. */
 enum { FIELD_SIGN = 4 };
-bool field_is_signed(const char *text, size_t size, char sign[FIELD_SIGN], double *value,
-                     int *places);
+bool field_is_signed(char decimal, const char *text, size_t size, char sign[FIELD_SIGN],
+                     double *value, int *places);
 /* The same back; returns its length. */
 size_t field_write_signed(double value, const char *sign, char text[NUMBER_SIZE + FIELD_SIGN]);
-/* A number only where the decimal sign is a comma: "-0,388". */
+/* A number, perhaps with a sign, only where the decimal sign is a comma: "-0,388", "12,5%". */
 bool field_has_comma(const dialect *d, const char *text, size_t size);
 
 typedef enum field_kind { FIELD_NUMBER, FIELD_MISSING, FIELD_TEXT } field_kind;

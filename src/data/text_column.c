@@ -142,10 +142,11 @@ nicest_status text_column_take(text_column *c, const dialect *d, const char *tex
     double number;
     *value = NAN;
     *good = true;
+    c->decimal = d->decimal;
     if (c->content == HOLDS_NOTHING && c->decimals >= 0) /* numbers that a quicker way has read */
         c->content = HOLDS_NUMBERS;
     char sign[FIELD_SIGN];
-    bool expected = c->sign && field_is_signed(text, size, sign, &number, &places) &&
+    bool expected = c->sign && field_is_signed(d->decimal, text, size, sign, &number, &places) &&
                     same_sign(sign, c->sign);
     if (expected || field_is_number(d, text, size, &number, &places)) {
         char canonical[NUMBER_SIZE];
@@ -279,7 +280,7 @@ static nicest_status settle_signed(const text_column *c, double *values, size_t 
     for (size_t i = 0; i < c->words.count; i++) {
         const char *text = word_list_text(&c->words, i);
         int places = 0;
-        if (!field_is_signed(text, strlen(text), sign, &number[i], &places) ||
+        if (!field_is_signed(c->decimal, text, strlen(text), sign, &number[i], &places) ||
             (i > 0 && !same_sign(sign, first)))
             return NICEST_OK;
         if (i == 0)

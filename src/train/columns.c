@@ -148,11 +148,13 @@ static bool recognise_picture(entry *e, const nicest_data *data, double *rows, s
         return false;
     /* bytes have 256 levels, unless all are multiples of more than 1: black and white, steps of 15
      */
-    bool all = bytes && top > 16 && (step < 2 || s.distinct < 2 || s.values[0] > 0);
+    bool all = bytes && top > 16 && (step < 2 || s.distinct < 2);
     step = all || (s.integers && !bytes) ? 1 : step;
-    double levels = all ? 256 : round(top / step) + 1;
+    double origin = bytes && !all ? fmod(s.values[0], step) : 0; /* 100 and 255 are two levels */
+    double levels = all ? 256 : round((top - origin) / step) + 1;
     for (size_t j = 0; j < e->columns; j++)
-        e->column[j] = (entry_column){.step = step, .levels = levels, .unit = 1 / levels};
+        e->column[j] =
+            (entry_column){.step = step, .origin = origin, .levels = levels, .unit = 1 / levels};
     words_add(said, "pixels: %.0f levels of step %.6g; level k with noise u is (k+u)/%.0f", levels,
               step, levels);
     return true;
