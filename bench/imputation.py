@@ -34,7 +34,7 @@ def ours(holes, seconds):
     with tempfile.TemporaryDirectory() as work:
         rows, model, filled = (os.path.join(work, f) for f in ("rows.csv", "m.safetensors", "filled.csv"))
         pd.DataFrame(holes, columns=[f"c{j}" for j in range(holes.shape[1])]).to_csv(rows, index=False)
-        for words in (["train", rows, "--time", seconds, "-o", model], ["impute", model, rows, "--method", "mean", "-o", filled]):
+        for words in (["train", rows, *(["--time", seconds] if seconds else []), "-o", model], ["impute", model, rows, "--method", "mean", "-o", filled]):
             done = subprocess.run(["nicest", *words, "-q"], capture_output=True, text=True)
             if done.returncode:
                 raise SystemExit(done.stderr)
@@ -45,7 +45,7 @@ def main():
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("folder")
     options.add_argument("names", nargs="*")
-    options.add_argument("--time", default="10s")
+    options.add_argument("--time", help="of each training; else as many steps as training takes by itself")
     options.add_argument("--rows", type=int, default=2000)
     given = options.parse_intermixed_args()
     warnings.filterwarnings("ignore")

@@ -141,7 +141,7 @@ def main():
         print(json.dumps(results[-1]), flush=True)
     out = pathlib.Path(options.out)
     out.mkdir(parents=True, exist_ok=True)
-    (out / "inpainting-tables.md").write_text("\n".join(table(results, options)) + "\n")
+    (out / "inpainting-tables-complete.md").write_text("\n".join(table(results, options)) + "\n")
 
 
 if __name__ == "__main__":

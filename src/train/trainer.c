@@ -1051,8 +1051,8 @@ static nicest_status leave_out(trainer *t, const nicest_data **train, const nice
             place[kept++] = j;
     }
     if (!kept)
-        return fail(NICEST_E_DATA, "no column has anything to learn: numbers only count, times "
-                                   "only rise, words are all different");
+        return fail(NICEST_E_DATA, "no column has anything to learn: they are empty, only count, "
+                                   "only rise, or are words that are all different");
     if (kept == n)
         return NICEST_OK;
     TRY(nicest_data_take(&t->useful[0], *train, place, kept));
