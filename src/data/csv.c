@@ -293,6 +293,19 @@ static nicest_status read_fields(csv_stream *s, const record *r, row_state *stat
     return column + 1 == fields ? NICEST_OK : fail_fields(s, r, column + 1);
 }
 
+/* Whether a line that begins with # is no row: it has another number of fields, or but one. */
+static nicest_status is_remark(csv_stream *s, const record *r, bool *remark)
+{
+    const char *p = r->begin, *text;
+    size_t size, fields = 0;
+    do {
+        TRY(field_take(&s->how, &s->room, &p, r->end, &text, &size));
+        fields++;
+    } while (p++ < r->end);
+    *remark = fields != s->fields || fields == 1;
+    return NICEST_OK;
+}
+
 static const char *field_name(const csv_stream *s, size_t column)
 {
     return s->names != NULL ? s->names[column] : NULL;
@@ -309,14 +322,15 @@ static nicest_status next_row(csv_stream *s, double *row, double *label, bool *g
         if (!*got)
             return NICEST_OK;
         row_state state = {row, NAN, true, NO_COLUMN, ""};
-        bool hash = s->hash && *r.begin == '#';
-        nicest_status status = read_fields(s, &r, &state);
-        if (hash && (status == NICEST_E_FORMAT || (status == NICEST_OK && s->fields == 1))) {
+        bool remark = false;
+        if (s->hash && *r.begin == '#')
+            TRY(is_remark(s, &r, &remark));
+        if (remark) {
             s->comments++;
             continue;
         }
         s->rows++;
-        TRY(status);
+        TRY(read_fields(s, &r, &state));
         if (!state.keep)
             continue;
         if (state.bad_column != NO_COLUMN) {
