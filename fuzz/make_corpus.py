@@ -159,6 +159,8 @@ put("spec", "all", "nicest 1\ncolumns 4\nstandardise\nlogit margin=1e-4\npermute
 put("spec", "marginal", "nicest 1\ncolumns 3\nmarginal levels=16 knots=8\nscale\nprior normal\n")
 put("spec", "linear", "nicest 1\ncolumns 3\nlinear form=lu start=identity\nlinear form=triangular\n"
     "prior normal\n")
+put("spec", "convolution", "nicest 1\ncolumns 16\nconvolution size=4x4 cell=4 keep=blocks:1 hidden=8x2 "
+    "rule=affine bound=2\nconvolution size=4x2 channels=2 cell=2 keep=rows:0 hidden=4x1\nprior normal\n")
 put("spec", "comments", "nicest 1 # version\n\ncolumns 1\n# nothing\nscale\nprior normal\n")
 put("spec", "wide", "nicest 1\ncolumns 2\ncoupling move=first hidden=65536x64\nprior normal\n")
 put("spec", "two-priors", "nicest 1\ncolumns 2\nprior normal\nprior normal\n")

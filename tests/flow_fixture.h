@@ -185,6 +185,12 @@ static const char *const LAYER_SPECS[] = {
     "2\nautoregressive hidden=7x2 activation=silu rule=affine\npermute reverse\n"
     "autoregressive hidden=16 activation=tanh rule=spline bins=4\nprior normal\n",
     "7\nautoregressive hidden=5,24 activation=relu rule=spline bins=6\nprior normal\n",
+    "24\nconvolution size=6x4 keep=checkerboard:0 hidden=8x2\nconvolution size=6x4 "
+    "keep=checkerboard:1 hidden=5x1 rule=additive\nconvolution size=4x6 keep=rows:1 hidden=4x1 "
+    "rule=spline bins=3\nscale\nprior normal\n",
+    "16\nconvolution size=4x4 cell=4 keep=blocks:1 hidden=3x1 bound=1\nprior logistic\n",
+    "12\nconvolution size=2x2 channels=3 keep=columns:0 hidden=70x1\n"
+    "coupling move=first hidden=7 activation=tanh\nprior normal\n",
     "19\nautoregressive hidden=64x2 activation=tanh rule=additive\nscale\nprior logistic\n",
 };
 

@@ -26,7 +26,7 @@ static void layers_are_those_of_numpy(void **state)
     for (size_t i = 0; i < sizeof golden_layers / sizeof *golden_layers; i++) {
         const golden_layer *g = &golden_layers[i];
         flow *f = NULL;
-        double logp[GOLDEN_ROWS], logdet[GOLDEN_ROWS], latent[GOLDEN_ROWS * 8];
+        double logp[GOLDEN_ROWS], logdet[GOLDEN_ROWS], latent[GOLDEN_ROWS * 64];
         assert_int_equal(flow_new(&f, g->spec, 0), NICEST_OK);
         assert_string_equal(f->spec.text, g->spec);
         assert_int_equal(f->tensors.trainable, g->parameters);

@@ -11,7 +11,7 @@
 #include "base/random.h"
 #include "flow/flow.h"
 
-enum { ROWS = 70, COLUMNS = 5 };
+enum { ROWS = 70, MOST_COLUMNS = 12, MOST_PARTS = 24 };
 
 static const char SPEC[] = "nicest 1\ncolumns 5\nstandardise\npermute odd-even\n"
                            "coupling move=second hidden=7,6 activation=relu rule=additive\n"
@@ -19,15 +19,20 @@ static const char SPEC[] = "nicest 1\ncolumns 5\nstandardise\npermute odd-even\n
                            "coupling move=second hidden=9 activation=silu rule=additive\n"
                            "scale\nprior logistic\n";
 
-static flow *random_flow(void)
+static const char PICTURE[] = "nicest 1\ncolumns 12\n"
+                              "convolution size=2x6 keep=checkerboard:0 hidden=5x2\n"
+                              "convolution size=2x2 channels=3 keep=rows:1 hidden=66x1 rule=additive\n"
+                              "scale\nprior logistic\n";
+
+static flow *random_flow(const char *spec)
 {
     flow *f = NULL;
-    assert_int_equal(flow_new(&f, SPEC, 0), NICEST_OK);
+    assert_int_equal(flow_new(&f, spec, 0), NICEST_OK);
     random_stream stream = {5, RANDOM_USER, 0};
     double *values = memory_new(f->tensors.trainable, sizeof *values);
     random_normal(stream, 0, values, f->tensors.trainable);
     for (size_t i = 0; i < f->tensors.trainable; i++)
-        f->theta[i] = (real)(0.5 * values[i]);
+        f->theta[i] = (real)((spec == SPEC ? 0.5 : 0.2) * values[i]);
     memory_free(values);
     assert_int_equal(entry_set(&f->entry), NICEST_OK);
     return f;
@@ -52,15 +57,13 @@ static void norms_by_gradient(const flow *f, const double *row, double *squares)
     flow_workspace_free(w);
 }
 
-static void norms_are_those_of_the_gradient(void **state)
+static void check_norms(const char *spec, size_t parts)
 {
-    (void)state;
-    flow *f = random_flow();
+    flow *f = random_flow(spec);
     flow_workspace *w = NULL;
-    double rows[ROWS * COLUMNS], logp[ROWS], norms[ROWS * 16];
-    size_t parts = flow_norms(f);
-    assert_int_equal(parts, 3 + 1 + 2 + 1);
-    random_normal((random_stream){6, RANDOM_USER, 0}, 0, rows, ROWS * COLUMNS);
+    double rows[ROWS * MOST_COLUMNS], logp[ROWS], norms[ROWS * MOST_PARTS];
+    assert_int_equal(flow_norms(f), parts);
+    random_normal((random_stream){6, RANDOM_USER, 0}, 0, rows, ROWS * MOST_COLUMNS);
     assert_int_equal(flow_workspace_new(&w, f, FLOW_GRADIENT, 64, 2, false), NICEST_OK);
     flow_run(w, &(flow_job){.input = FLOW_CONTINUOUS,
                             .rows = ROWS,
@@ -68,8 +71,8 @@ static void norms_are_those_of_the_gradient(void **state)
                             .logp = logp,
                             .gradient_norms = norms});
     for (size_t r = 0; r < ROWS; r++) {
-        double squares[16] = {0};
-        norms_by_gradient(f, rows + r * COLUMNS, squares);
+        double squares[MOST_PARTS] = {0};
+        norms_by_gradient(f, rows + r * f->spec.columns, squares);
         for (size_t i = 0; i < parts; i++)
             if (!(fabs(norms[r * parts + i] - sqrt(squares[i])) <= 1e-4 * sqrt(squares[i]) + 1e-6))
                 fail_msg("row %zu part %zu: %g is not %g", r, i, norms[r * parts + i],
@@ -77,6 +80,13 @@ static void norms_are_those_of_the_gradient(void **state)
     }
     flow_workspace_free(w);
     flow_free(f);
+}
+
+static void norms_are_those_of_the_gradient(void **state)
+{
+    (void)state;
+    check_norms(SPEC, 3 + 1 + 2 + 1);
+    check_norms(PICTURE, 7 + 5 + 1);
 }
 
 int main(void)

@@ -17,6 +17,10 @@ static const char *const LAYERS =
     "coupling move=first hidden=17 activation=relu rule=affine\n"
     "autoregressive hidden=33x2 activation=tanh rule=spline bins=3\nscale\nprior normal\n";
 
+static const char *const PICTURE =
+    "nicest 1\ncolumns 24\nconvolution size=4x6 keep=checkerboard:0 hidden=9x2\n"
+    "convolution size=4x6 keep=columns:1 hidden=66x1 rule=spline bins=3\nscale\nprior normal\n";
+
 /* Everything that one forward job can give. */
 typedef struct outputs {
     double *logp, *logdet, *latent, *gradient, *norms;
@@ -124,10 +128,9 @@ static void inverse_runs_in_any_batch(void **state)
     flow_free(f);
 }
 
-static void one_row_alone_has_the_bits_of_many(void **state)
+static void one_row_has_the_bits_of_many(const char *spec)
 {
-    (void)state;
-    flow *f = flow_of_text(LAYERS, 21);
+    flow *f = flow_of_text(spec, 21);
     double *x = rows_for(f, ROWS, 1), all[ROWS], alone[ROWS];
     flow_workspace *many = workspace_of(f, FLOW_SCORE, 0, 2),
                    *one = workspace_of(f, FLOW_SCORE, 1, 1);
@@ -144,6 +147,13 @@ static void one_row_alone_has_the_bits_of_many(void **state)
     flow_workspace_free(one);
     memory_free(x);
     flow_free(f);
+}
+
+static void one_row_alone_has_the_bits_of_many(void **state)
+{
+    (void)state;
+    one_row_has_the_bits_of_many(LAYERS);
+    one_row_has_the_bits_of_many(PICTURE);
 }
 
 /* Too many parameters for a core's caches: such a flow takes longer tiles where threads are few. */
@@ -178,6 +188,7 @@ static void any_number_of_threads_gives_the_same_bits(void **state)
     same_bits_for_any_number_of_threads(SPEC);
     same_bits_for_any_number_of_threads(LAYERS);
     same_bits_for_any_number_of_threads(HEAVY);
+    same_bits_for_any_number_of_threads(PICTURE);
 }
 
 /* The whole gradient of a batch, blocks spread over the threads. */
@@ -222,6 +233,7 @@ static void learning_has_the_same_bits_for_any_number_of_threads(void **state)
     learn_with_any_number_of_threads(SPEC);
     learn_with_any_number_of_threads(LAYERS);
     learn_with_any_number_of_threads(HEAVY);
+    learn_with_any_number_of_threads(PICTURE);
 }
 
 static void gradient_of(flow_workspace *w, const flow *f, const double *x, size_t n, real *gradient)
@@ -298,10 +310,9 @@ static void bf16_is_near_float(void **state)
 }
 #endif
 
-static void blocks_cover_every_parameter_once(void **state)
+static void blocks_cover_it_once(const char *spec)
 {
-    (void)state;
-    flow *f = flow_of_text(SPEC, 25);
+    flow *f = flow_of_text(spec, 25);
     unsigned char *covered = memory_new(f->tensors.trainable, 1);
     for (size_t i = 0; i < f->blocks.count; i++)
         for (size_t j = 0; j < f->blocks.items[i].count; j++)
@@ -316,10 +327,16 @@ static void blocks_cover_every_parameter_once(void **state)
     flow_free(f);
 }
 
-static void nothing_is_allocated_while_a_flow_runs(void **state)
+static void blocks_cover_every_parameter_once(void **state)
 {
     (void)state;
-    flow *f = flow_of_text(SPEC, 26);
+    blocks_cover_it_once(SPEC);
+    blocks_cover_it_once(PICTURE);
+}
+
+static void nothing_is_allocated_while_this_runs(const char *spec)
+{
+    flow *f = flow_of_text(spec, 26);
     double *x = rows_for(f, ROWS, 2);
     outputs o = outputs_new(f, ROWS);
     flow_workspace *w = workspace_of(f, FLOW_LEARN, ROWS, 2);
@@ -347,6 +364,13 @@ static void nothing_is_allocated_while_a_flow_runs(void **state)
     memory_free(x);
     outputs_free(&o);
     flow_free(f);
+}
+
+static void nothing_is_allocated_while_a_flow_runs(void **state)
+{
+    (void)state;
+    nothing_is_allocated_while_this_runs(SPEC);
+    nothing_is_allocated_while_this_runs(PICTURE);
 }
 
 /* ------------------------------------------------------------------ rows on demand */

@@ -25,6 +25,7 @@ static void canonical_text_is_a_fixed_point(void **state)
         "coupling rule=additive activation=silu hidden=256,128 move=first\nscale\nprior logistic",
         HEAD "logit\nlogit margin=1e-9\nlogit margin=0.123456789\nprior normal\n",
         HEAD "coupling move=first hidden=007x2,7,12x1,9\nprior normal\n",
+        HEAD "convolution hidden=08x1 keep=rows:0 size=2x2\nprior normal\n",
     };
     (void)state;
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
@@ -122,6 +123,19 @@ static void mistakes_are_named_with_their_line(void **state)
         {HEAD "masked\ncoupling move=first hidden=none\nprior normal", "has a hidden layer"},
         {HEAD "coupling move=first hidden=5 activation=none\nprior normal", "spec line 3: the act"},
         {"nicest 1\ncolumns 1\ncoupling move=first hidden=5\nprior normal", "at least 2 columns"},
+        {HEAD "convolution size=2x2 hidden=3x1\nprior normal", "expected 'convolution size="},
+        {HEAD "convolution keep=rows:1 hidden=3x1\nprior normal", "expected 'convolution size="},
+        {HEAD "convolution size=2x2 keep=rows hidden=3x1\nprior normal", "expected 'convolution"},
+        {HEAD "convolution size=2x2 keep=row:1 hidden=3x1\nprior normal", "expected 'convolution"},
+        {HEAD "convolution size=2x2 keep=rows:2 hidden=3x1\nprior normal", "expected 'convolution"},
+        {HEAD "convolution size=2x2 keep=rows:1 hidden=3\nprior normal", "expected 'convolution"},
+        {HEAD "convolution size=2x2 keep=rows:1 hidden=3x17\nprior normal", "expected 'convol"},
+        {HEAD "convolution size=2x2 cell=1 keep=rows:1 hidden=3x1\nprior normal", "expected 'con"},
+        {HEAD "convolution size=2x3 keep=rows:1 hidden=3x1\nprior normal", "number of columns"},
+        {HEAD "convolution size=1x4 keep=rows:1 hidden=3x1\nprior normal", "no multiples of cell"},
+        {HEAD "convolution size=2x2 keep=blocks:1 hidden=3x1\nprior normal", "cell= is 3 at least"},
+        {HEAD "masked\nconvolution size=2x2 keep=rows:1 hidden=3x1\nprior normal", "nor masks"},
+        {HEAD "context 1\nconvolution size=2x2 keep=rows:1 hidden=3x1\nprior normal", "a context"},
         {HEAD "logit margin=0\nprior normal", "spec line 3: expected 'logit"},
         {HEAD "logit margin=0.5\nprior normal", "spec line 3: expected 'logit"},
         {HEAD "logit margin=nan\nprior normal", "spec line 3: expected 'logit"},

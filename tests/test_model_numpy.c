@@ -113,6 +113,11 @@ static const char MASKED[] = "nicest 1\ncolumns 4\nmasked\nstandardise\n"
                              "coupling move=second hidden=8 rule=spline\n"
                              "autoregressive hidden=12 rule=affine\nprior normal\n";
 
+static const char CONVOLUTIONS[] =
+    "nicest 1\ncolumns 24\nconvolution size=4x6 keep=rows:1 hidden=5x2\n"
+    "convolution size=2x4 channels=3 keep=checkerboard:0 hidden=4x1 rule=spline bins=3\n"
+    "convolution size=4x6 keep=columns:0 hidden=3x1 rule=additive\nprior normal\n";
+
 static const char CONDITIONAL[] =
     "nicest 1\ncolumns 3\ncontext 2\nregression\ncoupling move=second hidden=8 rule=affine\n"
     "coupling move=first hidden=8 blocks=1 rule=spline\nautoregressive hidden=12 rule=spline\n"
@@ -171,6 +176,7 @@ static void numpy_agrees(void **state)
     check_model(RULES_SPEC, "pass");
     check_model(MASKED, "pass");
     check_model(CONDITIONAL, "pass");
+    check_model(CONVOLUTIONS, "pass");
     categories_agree();
     check_model("nicest 1\ncolumns 4\nstandardise\nprior mixture:3\n", "pass");
     check_model("nicest 1\ncolumns 4\nscale\nprior mixture:2:diagonal\n", "pass");

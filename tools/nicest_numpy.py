@@ -122,6 +122,33 @@ def net(tensor, name, option, depth, a, context):
     return a
 
 
+def convolution(tensor, name, option, x):
+    """Columns of every place's cell that stay and that move, [places, ...] each; and the parameters
+    of those that move, [n, places, moved, P]."""
+    high, wide = map(int, option["size"].split("x"))
+    channels, cell, (kind, parity) = int(option["channels"]), int(option["cell"]), option["keep"].split(":")
+    y, ix = np.divmod(np.arange(cell * cell), cell)
+    parities = {"checkerboard": y + ix, "rows": y, "columns": ix, "blocks": y // 2 + ix // 2}[kind] % 2
+    cells = np.arange(high * wide * channels).reshape(high // cell, cell, wide // cell, cell, channels)
+    cells = cells.transpose(0, 2, 1, 3, 4).reshape(-1, cell * cell, channels)
+    kept, moved = (cells[:, parities == p].reshape(len(cells), -1) for p in (int(parity), 1 - int(parity)))
+    grid, silu = (high // cell, wide // cell), ACTIVATIONS["silu"]
+
+    def run(l, a):  # [n, high, wide, in]: windows of 3x3 places or of one, zeros outside of the grid
+        weight = tensor(f"{name}.{l}.weight")
+        if weight.shape[1] > a.shape[-1]:
+            a = np.pad(a, ((0, 0), (1, 1), (1, 1), (0, 0)))
+            a = np.concatenate([a[:, i:i + grid[0], j:j + grid[1]] for i in range(3) for j in range(3)], -1)
+        return a @ weight.T + (tensor(f"{name}.{l}.bias") if l else 0)
+
+    h = run(0, x[:, kept].reshape(len(x), *grid, -1)) + tensor(f"{name}.place").reshape(*grid, -1)
+    blocks = int(option["hidden"].split("x")[1])
+    for l in range(1, 2 * blocks, 2):
+        v, g = np.split(run(l + 1, silu(run(l, silu(h)))), 2, -1)
+        h = h + v / (1 + np.exp(-g))
+    return moved, run(2 * blocks + 1, silu(h)).reshape(len(x), *moved.shape, -1)
+
+
 def rule(option, theta, x):
     """x [n, d] moved by the parameters of each value, theta [n, d, P]; and log dy/dx."""
     if option["rule"] == "additive":
@@ -204,6 +231,11 @@ def log_prob(path, rows):
             theta = tensor(f"layers.{i}.parameters").reshape(d, -1)
             x, log_slope = rule(option, np.broadcast_to(theta, (len(x), *theta.shape)), x)
             logdet = logdet + log_slope.sum(1)
+        elif kind == "convolution":
+            move, theta = convolution(tensor, f"layers.{i}.conv", option, x)
+            x, moved = x.copy(), x[:, move]
+            x[:, move], log_slope = rule(option, theta, moved)
+            logdet = logdet + log_slope.sum((1, 2))
         elif kind in ("coupling", "autoregressive"):
             name, first, second = f"layers.{i}.mlp", slice(0, (d + 1) // 2), slice((d + 1) // 2, d)
             move, keep = (first, second) if option.get("move") == "first" else (second, first)

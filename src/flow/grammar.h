@@ -60,6 +60,7 @@ bool spec_number_option(const spec_line *l, const char *key, double least, doubl
     EACH(logit)                                                                                    \
     EACH(marginal)                                                                                 \
     EACH(coupling)                                                                                 \
+    EACH(convolution)                                                                              \
     EACH(autoregressive)                                                                           \
     EACH(elementwise)                                                                              \
     EACH(regression)                                                                               \

@@ -91,6 +91,7 @@ typedef struct tile {
     const real *theta;      /* all parameters */
     weight_forms forms;
     bool bf16;
+    bool learns; /* gradients by theta will be asked */
     arena *scratch;
     void *memo;    /* the thread's, of the layer that remembers */
     real *largest; /* [2]: max |activation| and |delta| of this layer and tile; NULL unless taped */

@@ -480,6 +480,7 @@ size_t flow_open_tile(flow_workspace *w, int thread, size_t number, tile *t, dou
                 .first = in_pass,
                 .columns = w->flow->spec.columns,
                 .bf16 = w->bf16,
+                .learns = w->learning,
                 .theta = w->flow->theta,
                 .forms = w->forms,
                 .scratch = &k->arena,

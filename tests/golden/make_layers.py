@@ -1,15 +1,17 @@
-"""Writes layers.h: what NumPy and SciPy say about the layers marginal and linear.
+"""Writes layers.h: what NumPy and SciPy say about the layers marginal, linear and convolution.
 
     python3 tests/golden/make_layers.py > tests/golden/layers.h
 
 Run it by hand. It shares no line with nicest: histograms are cumulated and interpolated, the spline
 is evaluated by the formulas of Gregory and Delbourgo (1982) as they print them, tails are SciPy's
-genpareto, normal scores SciPy's ndtri. Parameters and rows are numbers that float holds exactly."""
+genpareto, normal scores SciPy's ndtri, convolutions SciPy's correlate2d of one channel with another.
+Parameters and rows are numbers that float holds exactly."""
 
 import math
 
 import numpy as np
 from scipy import stats
+from scipy.signal import correlate2d
 from scipy.special import ndtr, ndtri
 
 random = np.random.default_rng(20141030)
@@ -124,6 +126,44 @@ def linear(form, d=5):
             rows @ matrix.T + bias, logdet)
 
 
+def convolution(keep, stays, high, wide, channels, cell, hidden, blocks, bound):
+    """Channel by channel; `bound` None is the additive rule."""
+    rows, theta = exact(ROWS, high * wide * channels), []
+    picture = rows.reshape(ROWS, high, wide, channels).copy()
+    pixels = [(y, x) for y in range(cell) for x in range(cell)]
+    channel = lambda moves: [picture[:, y::cell, x::cell, k] for y, x in pixels
+                             if bool(stays(y, x)) != moves for k in range(channels)]
+
+    def weights(*shape):
+        theta.append(exact(*shape, scale=shape[-1] ** -0.5 / 2))
+        return theta[-1]
+
+    def convolved(x, out, side=3, bias=True):
+        w = weights(out, side, side, x.shape[1])
+        y = np.array([[sum(correlate2d(image, w[o, :, :, i], "same") for i, image in enumerate(row))
+                       for o in range(out)] for row in x])
+        return y + weights(out)[:, None, None] if bias else y
+
+    silu = lambda a: a / (1 + np.exp(-a))
+    h = convolved(np.stack(channel(False), 1), hidden, bias=False)
+    h = h + weights(h[0, 0].size, hidden).T.reshape(h.shape[1:])
+    for _ in range(blocks):
+        v, g = np.split(convolved(silu(convolved(silu(h), hidden)), 2 * hidden, 1), 2, 1)
+        h = h + v / (1 + np.exp(-g))
+    moved, logdet = channel(True), np.zeros(ROWS)
+    numbers_each = 1 if bound is None else 2
+    parameters = convolved(silu(h), numbers_each * len(moved))
+    for j, x in enumerate(moved):  # views of the picture
+        s = 0 * x if bound is None else bound * np.tanh(parameters[:, 2 * j + 1] / bound)
+        x[...] = x * np.exp(s) + parameters[:, numbers_each * j]
+        logdet += s.sum((1, 2))
+    rule = "rule=additive" if bound is None else f"rule=affine bound={bound}"
+    line = (f"convolution size={high}x{wide} channels={channels} cell={cell} keep={keep} "
+            f"hidden={hidden}x{blocks} {rule}")
+    theta = np.concatenate([t.ravel() for t in theta])
+    return line, theta, [], rows, picture.reshape(ROWS, -1), logdet
+
+
 def numbers(values):
     lines, line = [], "   "
     for value in np.ravel(values).tolist():
@@ -152,7 +192,9 @@ def write(name, layer):
 print("/* layers.h - written by make_layers.py with NumPy and SciPy; do not edit. */")
 print(f"enum {{ GOLDEN_ROWS = {ROWS} }};\n")
 cases = [write("marginal", marginal()), write("triangular", linear("triangular")),
-         write("lu", linear("lu"))]
+         write("lu", linear("lu")),
+         write("checkerboard", convolution("checkerboard:1", lambda y, x: (y + x) % 2, 6, 4, 1, 2, 3, 2, 1.5)),
+         write("blocks", convolution("blocks:0", lambda y, x: (y // 2 + x // 2) % 2 == 0, 4, 8, 2, 4, 2, 1, None))]
 print("\ntypedef struct golden_layer {\n    const char *spec;\n    size_t columns, parameters, constants;"
       "\n    const double *theta, *frozen, *rows, *latent, *logdet, *logp;\n} golden_layer;\n")
 print("static const golden_layer golden_layers[] = {\n" + ",\n".join(cases) + "};")
