@@ -38,8 +38,8 @@ static const double MOST_EM_WORK = 2e9;
 /* n d^2 times parts that a choice may go up to, some seconds; and more where a time is given, as
  * many times as it has this many seconds. */
 static const double EM_WORK = 1.6e7, EM_SECONDS = 5;
-/* n d^3 of rows with holes, beyond which five folds take minutes. */
-static const double MOST_FOLD_WORK = 5e7;
+/* n d^3 of rows with holes, and d^3 of others, beyond which five folds take minutes. */
+static const double MOST_FOLD_WORK = 5e7, MOST_WIDE_WORK = 1e9;
 enum { MOST_MIXTURE_COLUMNS = 128 };
 
 /* ------------------------------------------------------------------ contestants */
@@ -279,8 +279,10 @@ static nicest_status choose_closed(trainer *t, closed_form *best, trainer **fitt
     OWNED_BY(contestants_close) contestants fit = {{NULL}};
     size_t count = 0, chosen = 0;
     nicest_data *rows = t->rows.both ? t->rows.both : t->rows.train;
-    double d = (double)t->recipe.values, work = (double)nicest_data_rows(rows) * d * d * d;
-    bool dear = strstr(t->recipe.head, "masked") && work > MOST_FOLD_WORK;
+    double d = (double)t->recipe.values, work = d * d * d;
+    bool dear = strstr(t->recipe.head, "masked")
+                    ? (double)nicest_data_rows(rows) * work > MOST_FOLD_WORK
+                    : work > MOST_WIDE_WORK;
     bool folds = !t->rows.valid || (t->rows.both && !dear);
     bool few = nicest_data_rows(rows) < FEWEST_ROWS; /* too few for a marginal */
     for (int which = 0; which < (t->recipe.first || few ? 1 : 2); which++)
