@@ -126,6 +126,12 @@ static double of_tiny(double z, double u)
     return 1e-30 * z;
 }
 
+/* Three values, measured with a little noise. */
+static double of_spikes(double z, double u)
+{
+    return 1 + floor(3 * u) + 3e-5 * z;
+}
+
 static const column_kind KINDS[] = {
     {"normal", of_normal, 0, 0.1},       {"lognormal", of_lognormal, 0, 0.1},
     {"cauchy", of_cauchy, 0, 0.1},       {"two humps", of_humps, 0, 0.1},
@@ -133,7 +139,8 @@ static const column_kind KINDS[] = {
     {"flags", of_flags, 1, 0.1},         {"zeros", of_zeros, 1, 0.1},
     {"ties", of_ties, 0, 0.15},          {"prices", of_prices, 1e-4, 0.1},
     {"two values", of_two_values, 0, 0}, {"constant, continuous", of_constant, 0, 0},
-    {"constant", of_constant, 1, 0.1},   {"tiny", of_tiny, 0, 0.1}};
+    {"constant", of_constant, 1, 0.1},   {"tiny", of_tiny, 0, 0.1},
+    {"spikes", of_spikes, 0, 0}};
 enum { KIND_COUNT = sizeof KINDS / sizeof *KINDS };
 
 /* Stored rows of all kinds beside each other; row numbers make them. */
@@ -258,6 +265,30 @@ static void far_values_stay_far(void **state)
                 logp_before = logp;
             }
         }
+    flow_workspace_free(w);
+    flow_free(f);
+}
+
+/* Beside a spike at the end of what was seen a value is unlikely, and no more: the spike's width
+ * says nothing of how far others lie. An exponential tail as wide as the spike has log p of -3e4
+ * there. */
+static void beside_a_spike_is_not_the_end(void **state)
+{
+    const size_t spikes = KIND_COUNT - 1;
+    const double beside[] = {0.97, 3.03};
+    (void)state;
+    flow *f = fitted(MOST, "");
+    flow_workspace *w = workspace_of(f, FLOW_SCORE, 0, 1);
+    assert_string_equal(KINDS[spikes].name, "spikes");
+    for (int side = 0; side < 2; side++) {
+        double row[2 * KIND_COUNT], logp[2];
+        for (size_t j = 0; j < KIND_COUNT; j++)
+            row[j] = row[KIND_COUNT + j] = f->entry.column[j].centre;
+        row[spikes] = side ? 3 : 1;
+        row[KIND_COUNT + spikes] = beside[side];
+        flow_run(w, &(flow_job){.input = FLOW_CONTINUOUS, .rows = 2, .values = row, .logp = logp});
+        assert_true(logp[1] < logp[0] - 10 && logp[1] > logp[0] - 60);
+    }
     flow_workspace_free(w);
     flow_free(f);
 }
@@ -445,6 +476,7 @@ int main(void)
         cmocka_unit_test(layers_are_those_of_numpy),
         cmocka_unit_test(any_column_becomes_a_normal_score),
         cmocka_unit_test(far_values_stay_far),
+        cmocka_unit_test(beside_a_spike_is_not_the_end),
         cmocka_unit_test(total_mass_is_one),
         cmocka_unit_test(values_that_come_back_have_levels),
         cmocka_unit_test(beyond_the_levels_there_is_nothing),

@@ -436,8 +436,9 @@ static void put_tail(real *tail, double scale, double shape)
 /* Of each level, beside its count; and of what lies beyond an end that is open, with half of a
  * level that was seen once. */
 static const double LEVEL_PRIOR = 0.05;
-/* The shape of a tail of which nothing is known, and the most of one. */
-static const double USUAL_SHAPE = 0.1, MOST_SHAPE = 0.5;
+/* The shape of a tail of which nothing is known, and the most of one; in units of the spline the
+ * scale below which a tail is that of one value, and says nothing of how far others lie. */
+static const double USUAL_SHAPE = 0.1, MOST_SHAPE = 0.5, NARROW_SCALE = 1e-3;
 
 /* A histogram in the making: level k has mass[k] rows, and where start is not NULL begins at
  * start[k]. */
@@ -545,7 +546,8 @@ static real fit_tail(real *tail, const double *v, size_t n, bool is_upper, doubl
     double scale = mean * (1 - shape) + shape * fabs(x - threshold);
     scale = (weight * scale + scale_weight * ratio / secant) / (weight + scale_weight);
     double slope = fmin(fmax(ratio / scale, secant / most), secant * most);
-    put_tail(tail, ratio / slope, shape);
+    scale = ratio / slope;
+    put_tail(tail, scale, scale < NARROW_SCALE ? MOST_SHAPE : shape);
     return (real)(float)slope;
 }
 
