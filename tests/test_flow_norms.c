@@ -86,7 +86,7 @@ static void norms_are_those_of_the_gradient(void **state)
 {
     (void)state;
     check_norms(SPEC, 3 + 1 + 2 + 1);
-    check_norms(PICTURE, 7 + 5 + 1);
+    check_norms(PICTURE, 8 + 6 + 1);
 }
 
 int main(void)

@@ -141,7 +141,8 @@ def convolution(tensor, name, option, x):
             a = np.concatenate([a[:, i:i + grid[0], j:j + grid[1]] for i in range(3) for j in range(3)], -1)
         return a @ weight.T + (tensor(f"{name}.{l}.bias") if l else 0)
 
-    h = run(0, x[:, kept].reshape(len(x), *grid, -1)) + tensor(f"{name}.place").reshape(*grid, -1)
+    above = 1 / (1 + np.exp(-4 * (x[:, kept] - tensor(f"{name}.threshold"))))
+    h = run(0, np.concatenate([x[:, kept], above], -1).reshape(len(x), *grid, -1)) + tensor(f"{name}.place").reshape(*grid, -1)
     blocks = int(option["hidden"].split("x")[1])
     for l in range(1, 2 * blocks, 2):
         v, g = np.split(run(l + 1, silu(run(l, silu(h)))), 2, -1)

@@ -7,7 +7,7 @@
  * the pixels that stay are channels of the net's input, and its outputs there are the parameters of
  * those that move. The net is that of residual gated convolutions (Ho et al., 2019, Flow++):
  *
- *     h = W_0 * x_keep + b(place)
+ *     h = W_0 * (x_keep, sigmoid(4 (x_keep - t))) + b(place)
  *     h += v sigmoid(g),  (v, g) = W'' silu(W' * silu(h) + b') + b'',  as many times as blocks
  *     parameters = W * silu(h) + b
  *
@@ -21,8 +21,10 @@
 #include <assert.h>
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "base/status.h"
 #include "flow/grammar.h"
 #include "flow/map.h"
 #include "flow/rule.h"
@@ -33,11 +35,13 @@ enum { MOST_BLOCKS = 16, MOST_CHANNELS = 1024, MOST_CELL = 64, GROUP_ROWS = 32 }
 typedef struct convolution {
     layer layer;
     rule rule;
+    size_t pixel_lines, line_pixels, channels;
     size_t high, wide;            /* places of the grid */
     size_t kept, moved;           /* columns of a cell */
     uint32_t *column;             /* [places, kept + moved]: those that stay first */
     size_t width, blocks;         /* hidden channels */
     map map[2 + 2 * MOST_BLOCKS]; /* first, two for each block, last */
+    real *threshold;              /* [places, kept], of the second input of each value */
     real *place;                  /* [places, width], the first map's bias */
 } convolution;
 
@@ -95,14 +99,17 @@ static void convolution_tensors(layer *self, const char *prefix, tensor_list *li
         char name[32];
         snprintf(name, sizeof name, "conv.%zu", l);
         map_tensors(&c->map[l], prefix, name, l > 0, list);
-        if (l == 0)
-            tensor_add(list, prefix, "conv.place", TENSOR_BIAS, places_of(c), c->width, &c->place);
+        if (l > 0)
+            continue;
+        tensor_add(list, prefix, "conv.place", TENSOR_BIAS, places_of(c), c->width, &c->place);
+        tensor_add(list, prefix, "conv.threshold", TENSOR_BIAS, places_of(c), c->kept,
+                   &c->threshold);
     }
 }
 
 static size_t parameters_of(const convolution *c)
 {
-    size_t count = places_of(c) * c->width;
+    size_t count = places_of(c) * (c->width + c->kept);
     for (size_t l = 0; l <= last_map(c); l++)
         count += c->map[l].out * (c->map[l].in + (l > 0));
     return count;
@@ -121,7 +128,7 @@ static size_t convolution_tape(const layer *self, size_t *width)
         width[TAPE_HIDDEN] = (c->blocks + 1) * places * c->width;
         width[TAPE_INNER] = c->blocks * places * c->width;
         width[TAPE_PARAMETERS] = places * c->moved * c->rule.parameters;
-        width[TAPE_INPUT] = bordered_places(c) * c->kept;
+        width[TAPE_INPUT] = bordered_places(c) * 2 * c->kept;
         width[TAPE_GRADIENT] = (parameters_of(c) + GEMM_COLUMNS - 1) / GEMM_COLUMNS;
     }
     if (width && keeps)
@@ -138,9 +145,9 @@ typedef struct conv_group {
     /* on the tape, or in scratch for one block and place */
     real *hidden, *inner, *parameters, *input, *gradient, *kept;
     /* scratch */
-    real *active;  /* [bordered, width] silu(h) */
-    real *delta;   /* [bordered, width or parameters] */
-    real *gated;   /* [3 width] v, g and silu of what both are made of, of a place; or dx [kept] */
+    real *active; /* [bordered, width] silu(h) */
+    real *delta;  /* [bordered, width or parameters] */
+    real *gated; /* [3 width] v, g and silu of what both are made of, of a place; or of its input */
     real *panels;  /* [wide] deltas of a line of places, each transposed */
     double *moved; /* [moved] x of a place */
 } conv_group;
@@ -161,7 +168,7 @@ static void take_scratch(conv_group *g, arena *scratch, bool taped, bool backwar
     const convolution *c = g->c;
     size_t n = g->n, cells = c->width * n, delta = widest_delta(c);
     size_t panels = map_panels(delta > 2 * c->width ? delta : 2 * c->width);
-    size_t gated = c->kept > 3 * c->width ? c->kept : 3 * c->width;
+    size_t gated = 2 * c->kept > 3 * c->width ? 2 * c->kept : 3 * c->width;
     g->active = arena_take(scratch, bordered_places(c) * cells, sizeof(real));
     g->gated = arena_take(scratch, gated * n, sizeof(real));
     g->moved = arena_take(scratch, c->moved * n, sizeof(double));
@@ -173,7 +180,7 @@ static void take_scratch(conv_group *g, arena *scratch, bool taped, bool backwar
         g->hidden = arena_take(scratch, places_of(c) * cells, sizeof(real));
         g->inner = arena_take(scratch, cells, sizeof(real));
         g->parameters = arena_take(scratch, c->map[last_map(c)].out * n, sizeof(real));
-        g->input = arena_take(scratch, bordered_places(c) * c->kept * n, sizeof(real));
+        g->input = arena_take(scratch, bordered_places(c) * 2 * c->kept * n, sizeof(real));
     }
 }
 
@@ -405,8 +412,8 @@ static real *run_hidden(const conv_group *g)
     size_t cells = c->width * g->n;
     clear_border(g, g->active, c->width);
     for (size_t p = 0; p < places_of(c); p++)
-        multiply_window(g, c->map[0].weight, c->place + p * c->width, c->width, c->kept, 3,
-                        g->input + window_of(c, p) * c->kept * g->n, GEMM_PLAIN,
+        multiply_window(g, c->map[0].weight, c->place + p * c->width, c->width, 2 * c->kept, 3,
+                        g->input + window_of(c, p) * 2 * c->kept * g->n, GEMM_PLAIN,
                         hidden_of(g, 0) + p * cells);
     for (size_t b = 0; b < c->blocks; b++)
         run_block(g, b);
@@ -422,15 +429,24 @@ static size_t column_of(const conv_group *g, size_t p, size_t i)
     return c->column[p * (c->kept + c->moved) + i] * g->t->padded + g->first;
 }
 
+/* Of each value x itself, and how far it is above its threshold t: f = 1 / (1 + exp(-4 (x - t))).
+ */
 static void read_cells(const conv_group *g)
 {
     const convolution *c = g->c;
-    clear_border(g, g->input, c->kept);
-    for (size_t p = 0; p < places_of(c); p++)
-        for (size_t i = 0; i < c->kept; i++)
-            state_narrow(g->input + (inside_of(c, p) * c->kept + i) * g->n,
-                         g->t->x + column_of(g, p, i), g->n);
-    note_group(g, 0, g->input, bordered_places(c) * c->kept);
+    size_t n = g->n, run = c->kept * n;
+    clear_border(g, g->input, 2 * c->kept);
+    for (size_t p = 0; p < places_of(c); p++) {
+        real *x = g->input + inside_of(c, p) * 2 * run, *f = x + run;
+        for (size_t i = 0; i < c->kept; i++) {
+            state_narrow(x + i * n, g->t->x + column_of(g, p, i), n);
+            for (size_t r = 0; r < n; r++)
+                f[i * n + r] = -4 * (x[i * n + r] - c->threshold[p * c->kept + i]);
+        }
+        vector_exp(f, f, run);
+        open_gate(NULL, NULL, f, run);
+    }
+    note_group(g, 0, g->input, bordered_places(c) * 2 * c->kept);
 }
 
 /* The rule's job for what moves at a place. */
@@ -583,20 +599,37 @@ static void back_last(const conv_group *g)
     }
 }
 
+/* dx += dinput + df 4 f (1 - f), dt = -df 4 f (1 - f), of what is kept at a place. */
+static void back_cell(const conv_group *g, size_t p, real *by_input)
+{
+    const convolution *c = g->c;
+    size_t n = g->n, count = parameters_of(c);
+    const real *f = g->input + (inside_of(c, p) * 2 + 1) * c->kept * n;
+    for (size_t i = 0; i < c->kept; i++, f += n) {
+        real *df = by_input + (c->kept + i) * n, *dx = g->t->dx + column_of(g, p, i);
+        size_t at = g->gradient ? offset_of(c, c->threshold) + p * c->kept + i : 0;
+        for (size_t r = 0; r < n; r++) {
+            df[r] *= 4 * f[r] * (1 - f[r]);
+            if (g->gradient)
+                g->gradient[at + (g->apart ? r * count : 0)] -= df[r];
+        }
+        for (size_t r = 0; !g->apart && r < n; r++)
+            dx[r] += by_input[i * n + r] + df[r];
+    }
+}
+
 static void back_input(const conv_group *g)
 {
     const convolution *c = g->c;
     size_t n = g->n, cells = c->width * n;
     const real *dh = hidden_of(g, 0);
-    real *by_input = g->gated;
     for (size_t p = 0; p < places_of(c); p++)
         memcpy(g->delta + inside_of(c, p) * cells, dh + p * cells, cells * sizeof *dh);
     for (size_t y = 0; g->gradient && y < c->high; y++)
         add_deltas(g, 0, y, g->input);
-    for (size_t p = 0; !g->apart && p < places_of(c); p++) {
-        run_back(g, 0, g->delta + window_of(c, p) * cells, GEMM_PLAIN, by_input);
-        for (size_t i = 0; i < c->kept; i++)
-            vector_add_scaled(g->t->dx + column_of(g, p, i), by_input + i * n, 1, n);
+    for (size_t p = 0; p < places_of(c); p++) {
+        run_back(g, 0, g->delta + window_of(c, p) * cells, GEMM_PLAIN, g->gated);
+        back_cell(g, p, g->gated);
     }
 }
 
@@ -632,12 +665,14 @@ static void convolution_blocks(const layer *self, size_t index, const tensor_lis
     const convolution *c = (const convolution *)self;
     for (size_t l = 0; l <= last_map(c); l++)
         map_blocks(&c->map[l], index, l, list, blocks);
-    for (size_t i = 0; i < list->count; i++)
-        if (list->items[i].slot == &c->place)
+    for (size_t i = 0; i < list->count; i++) {
+        real **slot = list->items[i].slot;
+        if (slot == &c->place || slot == &c->threshold)
             block_add(blocks, &(block){.layer = index,
-                                       .tensor = last_map(c) + 1,
+                                       .tensor = last_map(c) + (slot == &c->place ? 1 : 2),
                                        .offset = list->items[i].offset,
                                        .count = list->items[i].count});
+    }
 }
 
 /* g += one group's gradient, whose weights are transposed. */
@@ -653,7 +688,7 @@ static void add_group(const convolution *c, const block *which, const real *from
         weights = which->rows * m->in;
         from += which->count > weights ? offset_of(c, m->bias) : 0;
     } else
-        from += offset_of(c, c->place);
+        from += offset_of(c, which->tensor == last_map(c) + 1 ? c->place : c->threshold);
     vector_add_scaled(g + weights, from, 1, which->count - weights);
 }
 
@@ -670,14 +705,14 @@ static void convolution_gradient(const layer *self, const batch *b, const block 
     }
 }
 
-/* Forward and back once more, from the input and the deltas that are on the tape. The last part is
- * that of the places. */
+/* Forward and back once more, from the input and the deltas that are on the tape. The last parts
+ * are those of places and thresholds. */
 static size_t convolution_norms(const layer *self, const tile *t, double *norms, size_t stride)
 {
     const convolution *c = (const convolution *)self;
     size_t count = parameters_of(c), last = last_map(c);
     if (!t)
-        return last + 2;
+        return last + 3;
     tile own = *t;
     size_t used = t->scratch->used;
     own.largest = NULL;
@@ -689,16 +724,17 @@ static size_t convolution_norms(const layer *self, const tile *t, double *norms,
         run_hidden(&g);
         back_group(&g);
         for (size_t r = 0; r < g.n && first + r < t->rows; r++)
-            for (size_t l = 0; l <= last + 1; l++) {
-                bool place = l > last;
-                const map *m = place ? NULL : &c->map[l];
-                const real *from = rows + r * count + offset_of(c, place ? c->place : m->weight);
-                size_t some = place ? places_of(c) * c->width : m->out * (m->in + (l > 0));
-                norms[(first + r) * stride + l] = sqrt(vector_dot(from, from, some));
+            for (size_t l = 0; l <= last + 2; l++) {
+                bool place = l == last + 1;
+                const real *part = l <= last ? c->map[l].weight : place ? c->place : c->threshold;
+                size_t some = l <= last ? c->map[l].out * (c->map[l].in + (l > 0))
+                                        : places_of(c) * (place ? c->width : c->kept);
+                part = rows + r * count + offset_of(c, part);
+                norms[(first + r) * stride + l] = sqrt(vector_dot(part, part, some));
             }
     }
     t->scratch->used = used;
-    return last + 2;
+    return last + 3;
 }
 
 /* W'[in, 3, 3, out] with its windows turned about: the gradient by the input is a convolution with
@@ -728,6 +764,75 @@ static void convolution_init(layer *self, random_stream stream)
                  (random_stream){stream.seed, stream.purpose, stream.draw * 64 + (uint32_t)l});
 }
 
+/* ------------------------------------------------------------------ start */
+
+enum { SEEN_ROWS = 2048 };
+
+typedef struct seen_pair {
+    double x, around; /* a value, and the mean of the pixels around it */
+} seen_pair;
+
+static int seen_order(const void *a, const void *b)
+{
+    double x = ((const seen_pair *)a)->x, y = ((const seen_pair *)b)->x;
+    return (x > y) - (x < y);
+}
+
+/* Column j of some rows, evenly chosen. */
+static void read_pairs(const convolution *c, const layer_start *s, size_t j, seen_pair *pair,
+                       size_t n)
+{
+    size_t channel = j % c->channels, pixel = j / c->channels;
+    size_t x = pixel % c->line_pixels, y = pixel / c->line_pixels;
+    for (size_t r = 0; r < n; r++) {
+        size_t row = (size_t)((double)r * (double)s->n / (double)n);
+        double sum = 0, count = 0;
+        for (size_t v = y ? y - 1 : 0; v <= y + 1 && v < c->pixel_lines; v++)
+            for (size_t u = x ? x - 1 : 0; u <= x + 1 && u < c->line_pixels; u++) {
+                size_t near = (v * c->line_pixels + u) * c->channels + channel;
+                sum += near == j ? 0 : s->x[near * s->stride + row];
+                count += near != j;
+            }
+        pair[r] = (seen_pair){s->x[j * s->stride + row], count > 0 ? sum / count : 0};
+    }
+}
+
+/* The cut of sorted pairs whose two sides differ most around: the first one of a regression tree.
+ * Each side has half a per cent of them at least. */
+static double best_cut(const seen_pair *pair, size_t n)
+{
+    double all = 0, left = 0, best = -1, cut = n ? pair[n / 2].x : 0;
+    for (size_t r = 0; r < n; r++)
+        all += pair[r].around;
+    for (size_t r = 0; r + 1 + n / 200 < n; r++) {
+        left += pair[r].around;
+        double below = (double)(r + 1), above = (double)(n - r - 1);
+        double gap = left / below - (all - left) / above, gain = gap * gap * below * above;
+        if (gain > best && r >= n / 200) {
+            best = gain;
+            cut = pair[r].x;
+        }
+    }
+    return cut;
+}
+
+/* The thresholds: the rest starts without data. */
+static nicest_status convolution_start(layer *self, const layer_start *s)
+{
+    convolution *c = (convolution *)self;
+    size_t n = s->n < SEEN_ROWS ? s->n : SEEN_ROWS;
+    seen_pair *pair;
+    TRY_NEW(pair, n);
+    for (size_t p = 0; p < places_of(c); p++)
+        for (size_t i = 0; i < c->kept; i++) {
+            read_pairs(c, s, c->column[p * (c->kept + c->moved) + i], pair, n);
+            qsort(pair, n, sizeof *pair, seen_order);
+            c->threshold[p * c->kept + i] = (real)best_cut(pair, n);
+        }
+    memory_free(pair);
+    return NICEST_OK;
+}
+
 static void convolution_free(layer *self)
 {
     memory_free(((convolution *)self)->column);
@@ -741,6 +846,7 @@ static const layer_class convolution_class = {
     .tape = convolution_tape,
     .prepare = convolution_prepare,
     .init = convolution_init,
+    .start = convolution_start,
     .forward = convolution_forward,
     .inverse = convolution_inverse,
     .backward = convolution_backward,
@@ -844,6 +950,9 @@ nicest_status convolution_parse(const spec_line *l, const spec_shape *shape, cha
     if (!c)
         return NICEST_OK;
     c->rule = made;
+    c->pixel_lines = s.high;
+    c->line_pixels = s.wide;
+    c->channels = s.channels;
     c->high = s.high / s.cell;
     c->wide = s.wide / s.cell;
     c->width = s.width;
@@ -852,10 +961,11 @@ nicest_status convolution_parse(const spec_line *l, const spec_shape *shape, cha
         *(pixel_stays(s.kind, s.parity, i / s.cell, i % s.cell) ? &c->kept : &c->moved) +=
             s.channels;
     for (size_t k = 0; k <= last_map(c); k++)
-        c->map[k] = (map){.in = (k ? side_of(c, k) * side_of(c, k) : 9) * (k ? s.width : c->kept),
-                          .out = k == last_map(c)     ? made.parameters * c->moved
-                                 : side_of(c, k) == 1 ? 2 * s.width
-                                                      : s.width};
+        c->map[k] =
+            (map){.in = (k ? side_of(c, k) * side_of(c, k) : 9) * (k ? s.width : 2 * c->kept),
+                  .out = k == last_map(c)     ? made.parameters * c->moved
+                         : side_of(c, k) == 1 ? 2 * s.width
+                                              : s.width};
     snprintf(canonical, SPEC_LINE,
              "convolution size=%zux%zu channels=%zu cell=%zu keep=%s:%zu hidden=%zux%zu %s", s.high,
              s.wide, s.channels, s.cell, PATTERN_NAMES[s.kind], s.parity, s.width, s.blocks,

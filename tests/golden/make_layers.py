@@ -138,15 +138,19 @@ def convolution(keep, stays, high, wide, channels, cell, hidden, blocks, bound):
         theta.append(exact(*shape, scale=shape[-1] ** -0.5 / 2))
         return theta[-1]
 
-    def convolved(x, out, side=3, bias=True):
-        w = weights(out, side, side, x.shape[1])
+    def convolved(x, out, side=3, w=None):
+        bias = w is None
+        w = weights(out, side, side, x.shape[1]) if bias else w
         y = np.array([[sum(correlate2d(image, w[o, :, :, i], "same") for i, image in enumerate(row))
                        for o in range(out)] for row in x])
         return y + weights(out)[:, None, None] if bias else y
 
     silu = lambda a: a / (1 + np.exp(-a))
-    h = convolved(np.stack(channel(False), 1), hidden, bias=False)
-    h = h + weights(h[0, 0].size, hidden).T.reshape(h.shape[1:])
+    x = np.stack(channel(False), 1)
+    first = weights(hidden, 3, 3, 2 * x.shape[1])
+    place, threshold = weights(x[0, 0].size, hidden), weights(x[0, 0].size, x.shape[1])
+    x = np.concatenate([x, 1 / (1 + np.exp(-4 * (x - threshold.T.reshape(x.shape[1:]))))], 1)
+    h = convolved(x, hidden, w=first) + place.T.reshape(hidden, *x.shape[2:])
     for _ in range(blocks):
         v, g = np.split(convolved(silu(convolved(silu(h), hidden)), 2 * hidden, 1), 2, 1)
         h = h + v / (1 + np.exp(-g))
