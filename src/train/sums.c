@@ -137,6 +137,14 @@ static void say_sum(const finder *f, const nicest_data *train, const double *sum
               nicest_data_column_name(train, (size_t)sum[0]), text);
 }
 
+/* sqrt(a^2 + b^2), also of numbers whose squares are none. hypot's newest version asks for a glibc
+ * that wheels must not need. */
+static double diagonal(double a, double b)
+{
+    double high = fmax(fabs(a), fabs(b)), low = fmin(fabs(a), fabs(b));
+    return high > 0 ? high * sqrt(1 + low / high * (low / high)) : 0;
+}
+
 /* Rows of which every value is there, evenly chosen; their columns' means and sizes. */
 static nicest_status read_sum_rows(finder *f, const nicest_data *train, const bool *wanted)
 {
@@ -153,7 +161,7 @@ static nicest_status read_sum_rows(finder *f, const nicest_data *train, const bo
         for (size_t i = 0; i < f->n; i++)
             f->mean[j] += f->row[i * f->d + j] / (double)f->n;
         for (size_t i = 0; i < f->n; i++)
-            f->size[j] = hypot(f->size[j], f->row[i * f->d + j] - f->mean[j]);
+            f->size[j] = diagonal(f->size[j], f->row[i * f->d + j] - f->mean[j]);
     }
     return NICEST_OK;
 }
@@ -175,7 +183,7 @@ static double take_away(const finder *f, size_t j, double *v, double *c)
         c[b % f->basis] += part;
     }
     for (size_t i = 0; i < f->n; i++)
-        left = hypot(left, v[i]);
+        left = diagonal(left, v[i]);
     return left;
 }
 
