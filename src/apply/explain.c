@@ -852,8 +852,8 @@ nicest_status explain_fill(const nicest_model *model, const explain_fill_job *jo
                 entry_finish_row(e.entry, row, true);
                 for (size_t j = 0; j < d; j++)
                     out[i * d + j] = e.hidden[i * d + j] ? row[j] : e.stored[i * d + j];
-                model_keep_sums(model, e.hidden + i * d, out + i * d);
             }
+            model_keep_sums(model, e.rows, e.hidden, out);
             flow_log_density(e.work, e.clean, e.rows, logp + e.first);
         }
         if (job->tick && job->tick(job->context, (double)(e.first + e.rows), (double)n))

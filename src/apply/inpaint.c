@@ -513,7 +513,7 @@ static void give_fills(const inpainting *p, double *filled)
         double *row = filled + i * d;
         memcpy(row, p->filled + i * d, d * sizeof *row);
         entry_finish_row(p->entry, row, true);
-        model_keep_sums(p->model, p->hidden + i % p->n * d, row);
+        model_keep_sums(p->model, 1, p->hidden + i % p->n * d, row);
         for (size_t j = 0; j < d; j++)
             if (!p->hidden[i % p->n * d + j])
                 row[j] = p->filled[i * d + j];

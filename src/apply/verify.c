@@ -494,10 +494,7 @@ static nicest_status read_spread(const probe *p, double *rows, size_t n)
     for (size_t i = 0; weights && i < total; i++)
         sum[i] = weights[i] + (i ? sum[i - 1] : 0);
     for (size_t i = 0; i < n; i++) {
-        size_t row = spread(i, n, total);
-        if (weights)
-            row =
-                values_count(sum, total - 1, ((double)i + 0.5) / (double)n * sum[total - 1], false);
+        size_t row = weights ? values_weighted_row(sum, total, i, n) : spread(i, n, total);
         TRY(nicest_data_read(p->data, row, 1, rows + i * p->d));
     }
     return NICEST_OK;

@@ -62,6 +62,11 @@ double values_worth(const double *weights, size_t n, size_t stride)
     return square > 0 ? sum * sum / square : (double)n;
 }
 
+size_t values_weighted_row(const double *sums, size_t rows, size_t i, size_t n)
+{
+    return values_count(sums, rows - 1, ((double)i + 0.5) / (double)n * sums[rows - 1], false);
+}
+
 double log_add(double a, double b)
 {
     double high = fmax(a, b), low = fmin(a, b);

@@ -14,6 +14,9 @@ size_t values_count(const double *sorted, size_t n, double x, bool equal);
 void values_moments(const double *x, size_t n, size_t stride, double *mean, double *deviation);
 /* Rows that so many weights are worth, (sum w)^2 / sum w^2: n where they are alike, or NULL. */
 double values_worth(const double *weights, size_t n, size_t stride);
+/* Of rows whose weights have these running sums the one that stands for number i of n equally
+ * weighted ones. */
+size_t values_weighted_row(const double *sums, size_t rows, size_t i, size_t n);
 /* log(exp(a) + exp(b)), also of -infinity. */
 double log_add(double a, double b);
 

@@ -43,10 +43,12 @@ const column_kind *model_kind(const nicest_model *model, size_t column);
 char *const *model_left(const nicest_model *model, size_t *count);
 
 /* The array of columns that were sums of others in every training row, each [2 + columns]: which,
- * a constant, and the factor of every column. A stored row that was drawn gets what they say: the
- * sum where it is `hidden` (NULL: all are), else the last hidden column that it is a sum of. */
+ * a constant, and the factor of every column. Stored rows [n, columns] that were drawn get what
+ * they say: the sum where it is `hidden` (like the rows; NULL: all are), else the last hidden
+ * column that it is a sum of. */
 #define MODEL_SUMS "columns.sums"
-void model_keep_sums(const nicest_model *model, const unsigned char *hidden, double *stored);
+void model_keep_sums(const nicest_model *model, size_t n, const unsigned char *hidden,
+                     double *stored);
 
 /* Additional arrays that a higher floor stores in the model file ("calibration.scores", ...): F64,
  * copied; count 0 removes. model_array returns NULL where there is none. Any value may be in them,

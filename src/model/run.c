@@ -127,12 +127,11 @@ nicest_status nicest_inverse(nicest_workspace *workspace, const double *latent, 
     return NICEST_OK;
 }
 
-void model_keep_sums(const nicest_model *model, const unsigned char *hidden, double *stored)
+static void keep_sums_of_row(const entry *e, const double *sum, size_t count,
+                             const unsigned char *hidden, double *stored)
 {
-    const entry *e = &model_flow_const(model)->entry;
-    size_t d = e->columns, count = 0;
-    const double *sum = model_array(model, MODEL_SUMS, &count);
-    for (size_t left = sum ? count : 0; left >= 2 + d; left -= 2 + d, sum += 2 + d) {
+    size_t d = e->columns;
+    for (size_t left = count; left >= 2 + d; left -= 2 + d, sum += 2 + d) {
         const double *factor = sum + 2;
         if (!(sum[0] >= 0 && sum[0] < (double)d))
             continue; /* a file may say anything */
@@ -153,6 +152,16 @@ void model_keep_sums(const nicest_model *model, const unsigned char *hidden, dou
     }
 }
 
+void model_keep_sums(const nicest_model *model, size_t n, const unsigned char *hidden,
+                     double *stored)
+{
+    const entry *e = &model_flow_const(model)->entry;
+    size_t d = e->columns, count = 0;
+    const double *sum = model_array(model, MODEL_SUMS, &count);
+    for (size_t i = 0; sum && i < n; i++)
+        keep_sums_of_row(e, sum, count, hidden ? hidden + i * d : NULL, stored + i * d);
+}
+
 /* Decimals and bounds of the training data: what leaves the bounds is drawn again, at last clamped.
  */
 static void finish_samples(nicest_workspace *w, flow_job job)
@@ -161,11 +170,10 @@ static void finish_samples(nicest_workspace *w, flow_job job)
     const entry *e = &model_flow_const(w->model)->entry;
     double *rows = job.stored;
     const double *given = job.values;
-    for (size_t i = 0, n = job.rows; i < n; i++) {
+    for (size_t i = 0, n = e->finished ? job.rows : 0; i < n; i++) {
         double *row = rows + i * e->columns;
         job.noise.draw = 0;
-        while (e->finished && !entry_finish_row(e, row, job.noise.draw == TRIES) &&
-               job.noise.draw < TRIES) {
+        while (!entry_finish_row(e, row, job.noise.draw == TRIES) && job.noise.draw < TRIES) {
             job.noise.draw++;
             job.rows = 1;
             job.first_row += i;
@@ -174,7 +182,6 @@ static void finish_samples(nicest_workspace *w, flow_job job)
             flow_run(w->score, &job);
             job.first_row -= i;
         }
-        model_keep_sums(w->model, NULL, row);
     }
 }
 
@@ -202,6 +209,7 @@ nicest_status nicest_sample_given(nicest_workspace *workspace, const double *giv
                     .stored = rows};
     flow_run(workspace->score, &job);
     finish_samples(workspace, job);
+    model_keep_sums(workspace->model, n, NULL, rows);
     return NICEST_OK;
 }
 

@@ -187,6 +187,29 @@ static double take_away(const finder *f, size_t j, double *v, double *c)
     return left;
 }
 
+/* Sums that some row of all does not have leave; what is left is said. */
+static nicest_status keep_true_sums(const finder *f, const nicest_data *train, double *sums,
+                                    size_t *count, words *said)
+{
+    size_t width = 2 + f->d, some = *count / width;
+    OWNED_BY(row_walk_close) row_walk w = {0};
+    OWNED_NEW(bool *, broken, some);
+    TRY(row_walk_begin(&w, train, 0));
+    while (some && row_walk_next(&w))
+        for (size_t i = 0; i < w.count; i++)
+            for (size_t k = 0; k < some; k++)
+                broken[k] = broken[k] || !keeps_sum(f, sums + k * width, w.rows + i * f->d);
+    *count = 0;
+    for (size_t k = 0; k < some; k++) {
+        if (broken[k])
+            continue;
+        say_sum(f, train, sums + k * width, said);
+        memmove(sums + *count, sums + k * width, width * sizeof *sums);
+        *count += width;
+    }
+    return NICEST_OK;
+}
+
 nicest_status sums_find(const entry *e, const nicest_data *train, double **sums, size_t *count,
                         words *said)
 {
@@ -230,23 +253,7 @@ nicest_status sums_find(const entry *e, const nicest_data *train, double **sums,
             f.column[f.basis++] = j;
         }
     }
-    /* of all rows, not of these alone */
-    OWNED_BY(row_walk_close) row_walk w = {0};
-    OWNED_NEW(bool *, broken, *count / width);
-    TRY(row_walk_begin(&w, train, 0));
-    while (*count && row_walk_next(&w))
-        for (size_t i = 0; i < w.count; i++)
-            for (size_t k = 0; k < *count / width; k++)
-                broken[k] = broken[k] || !keeps_sum(&f, found + k * width, w.rows + i * d);
-    size_t kept = 0;
-    for (size_t k = 0; k < *count / width; k++) {
-        if (broken[k])
-            continue;
-        say_sum(&f, train, found + k * width, said);
-        memmove(found + kept, found + k * width, width * sizeof *found);
-        kept += width;
-    }
-    *count = kept;
-    *sums = kept ? memory_copy(found, kept, sizeof *found) : NULL;
-    return check_memory(!kept || *sums);
+    TRY(keep_true_sums(&f, train, found, count, said)); /* of all rows, not of these alone */
+    *sums = *count ? memory_copy(found, *count, sizeof *found) : NULL;
+    return check_memory(!*count || *sums);
 }

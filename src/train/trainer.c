@@ -176,12 +176,11 @@ static void fetch_moved(const void *context, size_t first, size_t count, double 
     size_t d = nicest_data_columns(t->rows.train);
     if (!t->sum)
         source_read(t->rows.train, first, count, stored);
-    for (size_t i = 0; t->sum && i < count; i++) {
-        /* The training row that stands for number first + i of as many equally weighted ones. */
-        size_t n = nicest_data_rows(t->rows.train);
-        double wanted = ((double)(first + i) + 0.5) / (double)t->start_rows * t->sum[n - 1];
-        source_read(t->rows.train, values_count(t->sum, n - 1, wanted, false), 1, stored + i * d);
-    }
+    for (size_t i = 0; t->sum && i < count; i++)
+        source_read(
+            t->rows.train,
+            values_weighted_row(t->sum, nicest_data_rows(t->rows.train), first + i, t->start_rows),
+            1, stored + i * d);
     shift_pictures(&t->shift, 1, UINT32_MAX, first, count, stored);
 }
 
