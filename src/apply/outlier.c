@@ -466,7 +466,7 @@ static nicest_status pool_add(pool *p, const nicest_model *model, const nicest_d
             if (which == LOGP)
                 p->patterns[p->count[which]] = holes[n + i];
             p->rows[which][p->count[which]++] =
-                (conformal_row){fmax(scores[i], -DBL_MAX), weights ? weights[i] : 1, holes[i]};
+                (conformal_row){fmax(scores[i], -DBL_MAX), values_weight(weights, i), holes[i]};
         }
     }
     return NICEST_OK;

@@ -7,6 +7,7 @@
 
 #include "base/clones.h"
 #include "base/parallel.h"
+#include "base/values.h"
 
 static const double LOG_TWO_PI = 1.8378770664093453;
 
@@ -40,11 +41,6 @@ typedef struct moments {
     double *covariance;
 } moments;
 
-static double weight_of(const double *weight, size_t i)
-{
-    return weight ? weight[i] : 1;
-}
-
 /* sum_i w_i (x_ij - m_j) x_ik, k >= j: the mean is subtracted once, which is enough as the other
  * factor then sums to zero; data is standardised, so nothing is lost to cancellation. */
 static void add_columns(void *context, int thread, size_t item)
@@ -55,7 +51,7 @@ static void add_columns(void *context, int thread, size_t item)
     end = end < m->d ? end : m->d;
     for (size_t i = 0; i < m->n; i++) {
         const double *row = m->rows + i * m->d;
-        double weight = weight_of(m->weight, i) / m->total;
+        double weight = values_weight(m->weight, i) / m->total;
         for (size_t j = first; weight > 0 && j < end; j++)
             add_scaled(m->covariance + gaussian_column(m->d, j), weight * (row[j] - m->mean[j]),
                        row + j, m->d - j);
@@ -69,8 +65,8 @@ void gaussian_moments(const double *rows, const double *weight, size_t n, size_t
     memset(mean, 0, d * sizeof *mean);
     memset(covariance, 0, gaussian_packed(d) * sizeof *covariance);
     for (size_t i = 0; i < n; i++) {
-        total += weight_of(weight, i);
-        add_scaled(mean, weight_of(weight, i), rows + i * d, d);
+        total += values_weight(weight, i);
+        add_scaled(mean, values_weight(weight, i), rows + i * d, d);
     }
     if (!(total > 0))
         return;
@@ -129,13 +125,16 @@ static void eliminate(double *packed, size_t d, size_t first, size_t end, size_t
         }
 }
 
-void gaussian_factor_first(double *packed, size_t d, size_t count, double least)
+/* The first `count` columns of the factor; from the columns behind them, up to `all`, what they
+ * have of these is taken away. */
+static void factor_panels(double *packed, size_t d, size_t count, size_t all, double least)
 {
-    assert(count <= d && least >= 0);
-    for (size_t first = 0, end; first < count; first = end) {
-        end = count - first < COLUMNS_AT_ONCE ? count : first + COLUMNS_AT_ONCE;
-        eliminate(packed, d, first, end, 0, first);
-        for (size_t j = first; j < end; j++) {
+    assert(count <= all && all <= d && least >= 0);
+    for (size_t first = 0, end; first < all; first = end) {
+        size_t last = first < count ? count : all;
+        end = last - first < COLUMNS_AT_ONCE ? last : first + COLUMNS_AT_ONCE;
+        eliminate(packed, d, first, end, 0, first < count ? first : count);
+        for (size_t j = first; j < end && j < count; j++) {
             double *column = packed + gaussian_column(d, j);
             eliminate(packed, d, j, j + 1, first, j);
             double pivot = sqrt(column[0] > least * least ? column[0] : least * least);
@@ -148,17 +147,17 @@ void gaussian_factor_first(double *packed, size_t d, size_t count, double least)
 
 void gaussian_factor(double *packed, size_t d, double least)
 {
-    gaussian_factor_first(packed, d, d, least);
+    factor_panels(packed, d, d, d, least);
+}
+
+void gaussian_factor_first(double *packed, size_t d, size_t count, double least)
+{
+    factor_panels(packed, d, count, count, least);
 }
 
 void gaussian_condition(double *packed, size_t d, size_t seen, double least)
 {
-    assert(seen <= d);
-    gaussian_factor_first(packed, d, seen, least);
-    for (size_t first = seen, end; first < d; first = end) {
-        end = d - first < COLUMNS_AT_ONCE ? d : first + COLUMNS_AT_ONCE;
-        eliminate(packed, d, first, end, 0, seen);
-    }
+    factor_panels(packed, d, seen, d, least);
 }
 
 void gaussian_invert(double *factor, size_t d)

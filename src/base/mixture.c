@@ -18,6 +18,7 @@
 #include "base/memory.h"
 #include "base/parallel.h"
 #include "base/status.h"
+#include "base/values.h"
 
 static const double HALF_LOG_TWO_PI = 0.91893853320467274;
 
@@ -553,7 +554,7 @@ static nicest_status column_means(em *e, double *mean, bool *holes)
     for (size_t j = 0; j < e->d; j++) {
         double sum = 0, count = 0;
         for (size_t i = 0; i < rows->n; i++) {
-            double value = rows->x[i * e->d + j], weight = rows->weight ? rows->weight[i] : 1;
+            double value = rows->x[i * e->d + j], weight = values_weight(rows->weight, i);
             if (isinf(value))
                 return fail(NICEST_E_DATA, "row %zu, column %zu is infinite", i + 1, j + 1);
             *holes = *holes || isnan(value);
@@ -591,11 +592,11 @@ static nicest_status place_rows(em *e)
     cut_blocks(e, sorted, holes, e->block);
     for (size_t b = 0, i = 0; b < e->blocks; b++)
         for (size_t r = 0; r < e->block[b].rows; r++, i++) {
-            double *x = e->x + e->block[b].at * d, weight = 1;
+            double *x = e->x + e->block[b].at * d;
             for (size_t j = 0; j < d; j++)
                 x[j * e->block[b].padded + r] =
                     isnan(sorted[i].row[j]) ? mean[j] : sorted[i].row[j];
-            weight = e->rows->weight ? e->rows->weight[sorted[i].number] : 1;
+            double weight = values_weight(e->rows->weight, sorted[i].number);
             e->weight[e->block[b].at + r] = weight;
             e->total += weight;
         }
@@ -831,7 +832,7 @@ static size_t take_fold(const mixture_rows *rows, uint64_t seed, unsigned fold, 
         if ((fold_of(rows->x + i * d, d, seed) == fold) != inside)
             continue;
         memcpy(x + n * d, rows->x + i * d, d * sizeof *x);
-        weight[n++] = rows->weight ? rows->weight[i] : 1;
+        weight[n++] = values_weight(rows->weight, i);
     }
     return n;
 }

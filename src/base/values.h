@@ -12,6 +12,11 @@ void values_sort(double *values, size_t count);
 size_t values_count(const double *sorted, size_t n, double x, bool equal);
 /* Mean and deviation (of n, not n - 1) of the values that are there, `stride` apart; 0 of none. */
 void values_moments(const double *x, size_t n, size_t stride, double *mean, double *deviation);
+/* What row i counts: its weight, or 1 where there are none. */
+static inline double values_weight(const double *weights, size_t i)
+{
+    return weights ? weights[i] : 1;
+}
 /* Rows that so many weights are worth, (sum w)^2 / sum w^2: n where they are alike, or NULL. */
 double values_worth(const double *weights, size_t n, size_t stride);
 /* Of rows whose weights have these running sums the one that stands for number i of n equally

@@ -236,11 +236,8 @@ static bool parse_classes(const char *text, size_t *classes, size_t *count)
             return false;
         memcpy(item, text, length);
         item[length] = 0;
-        char *cross = strchr(item, 'x');
-        if (cross)
-            *cross = 0;
-        if ((cross && !spec_count(cross + 1, 1, MOST_CATEGORIES, &times)) ||
-            !spec_count(item, 1, 1 << 16, &value) || *count + times > MOST_CATEGORIES)
+        if (!spec_times(item, 1 << 16, MOST_CATEGORIES, &value, &times) ||
+            *count + times > MOST_CATEGORIES)
             return false;
         while (times--)
             classes[(*count)++] = value;

@@ -862,13 +862,7 @@ static const layer_class convolution_class = {
 /* "AxB", each at most `most`. */
 static bool read_pair(const char *text, size_t most, size_t *a, size_t *b)
 {
-    char first[32];
-    const char *times = text ? strchr(text, 'x') : NULL;
-    if (!times || (size_t)(times - text) >= sizeof first)
-        return false;
-    memcpy(first, text, (size_t)(times - text));
-    first[times - text] = 0;
-    return spec_count(first, 1, most, a) && spec_count(times + 1, 1, most, b);
+    return text && strchr(text, 'x') && spec_times(text, most, most, a, b);
 }
 
 /* Of a pattern "NAME:0" or "NAME:1": whether the pixel (y, x) of a cell stays. */

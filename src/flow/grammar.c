@@ -79,6 +79,18 @@ bool spec_count(const char *text, size_t least, size_t most, size_t *value)
     return true;
 }
 
+bool spec_times(const char *text, size_t most_a, size_t most_b, size_t *a, size_t *b)
+{
+    char first[32];
+    size_t length = strcspn(text, "x");
+    if (length >= sizeof first)
+        return false;
+    memcpy(first, text, length);
+    first[length] = 0;
+    return spec_count(first, 1, most_a, a) &&
+           (!text[length] || spec_count(text + length + 1, 1, most_b, b));
+}
+
 bool spec_count_option(const spec_line *l, const char *key, size_t least, size_t most,
                        size_t *value)
 {

@@ -45,6 +45,8 @@ const char *spec_option(const spec_line *l, const char *key);
 bool spec_known_options(const spec_line *l, const char *const *keys);
 /* A whole number in [least, most]. */
 bool spec_count(const char *text, size_t least, size_t most, size_t *value);
+/* "A" or "AxB", whole numbers from 1; b stays as it is where it is not there. */
+bool spec_times(const char *text, size_t most_a, size_t most_b, size_t *a, size_t *b);
 /* The option as such a number; `value` stays as it is where the option is not there. */
 bool spec_count_option(const spec_line *l, const char *key, size_t least, size_t most,
                        size_t *value);

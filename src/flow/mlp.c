@@ -26,11 +26,8 @@ nicest_status mlp_parse_hidden(const char *text, mlp_spec *spec)
         comma = strchr(rest, ',');
         if (comma)
             *comma = 0;
-        char *times = strchr(rest, 'x');
-        if (times)
-            *times = 0;
-        good = good && (!times || spec_count(times + 1, 1, MOST_HIDDEN, &depth)) &&
-               spec_count(rest, 1, MOST_WIDTH, &width) && spec->hidden_count + depth <= MOST_HIDDEN;
+        good = good && spec_times(rest, MOST_WIDTH, MOST_HIDDEN, &width, &depth) &&
+               spec->hidden_count + depth <= MOST_HIDDEN;
         for (size_t i = 0; good && i < depth; i++)
             spec->hidden[spec->hidden_count++] = width;
         rest = comma ? comma + 1 : rest;

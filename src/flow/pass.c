@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/status.h"
+#include "base/values.h"
 #include "flow/prior.h"
 #include "flow/state.h"
 
@@ -763,7 +764,7 @@ flow_pass flow_learn(flow_workspace *w, const flow_job *job)
         parallel_for(w->threads, w->flow->blocks.count, keep_gradient, w);
     double sum = 0, weights = 0;
     for (size_t i = 0; i < job->rows; i++) {
-        double weight = job->weights ? job->weights[i] : 1;
+        double weight = values_weight(job->weights, i);
         sum += weight > 0 ? weight * w->row_logp[i] : 0;
         weights += weight;
     }

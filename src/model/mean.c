@@ -4,6 +4,7 @@
 
 #include "base/memory.h"
 #include "base/status.h"
+#include "base/values.h"
 #include "nicest.h"
 
 typedef struct weighed {
@@ -26,7 +27,7 @@ nicest_status nicest_standard_error(const double *values, const double *weights,
     OWNED_NEW(weighed *, sorted, n);
     for (size_t i = 0; i < n; i++)
         if (!isnan(values[i]))
-            sorted[count++] = (weighed){values[i], weights ? weights[i] : 1};
+            sorted[count++] = (weighed){values[i], values_weight(weights, i)};
     for (size_t i = 0; i < count; i++)
         all += sorted[i].weight;
     for (size_t i = 0; i < count; i++)

@@ -222,7 +222,7 @@ static nicest_status run_row_pass(const row_pass *p)
     while (row_walk_next(&w))
         for (size_t i = 0; i < w.count; i++) {
             entry_dequantise_row(p->e, w.rows + i * d, p->stream, w.first + i, u, row);
-            p->visit(p->context, row, weights ? weights[w.first + i] : 1);
+            p->visit(p->context, row, values_weight(weights, w.first + i));
         }
     return NICEST_OK;
 }

@@ -7,6 +7,7 @@
 
 #include "base/memory.h"
 #include "base/status.h"
+#include "base/values.h"
 #include "data/source.h"
 
 enum { CHUNK = 64, FEWEST_BITS = 1 << 12, PAIRS = 1 << 14 };
@@ -102,7 +103,7 @@ static nicest_status lay_groups(split *out, const search *s, bool copies)
     for (size_t i = 0, head = 0; i < s->count; i++) {
         size_t place = s->sorted[i].place;
         head = copies && i > 0 && s->sorted[i].key == s->sorted[i - 1].key ? head : place;
-        sum[head] += weights ? weights[s->index[place]] : 1;
+        sum[head] += values_weight(weights, s->index[place]);
         first[place] = head;
     }
     for (size_t place = 0; place < s->count; place++)
@@ -197,7 +198,7 @@ nicest_status split_leave(nicest_data **out, const split *s, const nicest_data *
     for (size_t g = 0; g < s->groups; g++)
         if (g < first || g >= first + count) {
             row[kept] = s->row[g];
-            weight[kept++] = s->weight ? s->weight[g] : 1;
+            weight[kept++] = values_weight(s->weight, g);
         }
     return take_groups(out, data, row, s->weight ? weight : NULL, kept);
 }
