@@ -99,18 +99,11 @@ static void run_all(trainer *t, const nicest_data *data, double *logp, double *l
                                    .noise = {t->options.seed, RANDOM_SCORE, 0}});
 }
 
-/* What row i counts. */
-static double weight_at(const nicest_data *data, size_t i)
-{
-    const double *weights = nicest_data_weights(data);
-    return weights ? weights[i] : 1;
-}
-
 static double weight_of_all(const nicest_data *data)
 {
     double sum = 0;
     for (size_t i = 0; i < nicest_data_rows(data); i++)
-        sum += weight_at(data, i);
+        sum += values_weight(nicest_data_weights(data), i);
     return sum;
 }
 
@@ -248,7 +241,7 @@ static nicest_status refer(trainer *t, const closed_form *c, trainer *const *fit
             continue;
         run_all(fitted[i], rows, logp, NULL);
         for (size_t r = 0; r < n; r++)
-            sum += weight_at(rows, r) * logp[r] / weight;
+            sum += values_weight(nicest_data_weights(rows), r) * logp[r] / weight;
         *figure = isfinite(sum) ? sum : NAN;
     }
     return NICEST_OK;
@@ -358,8 +351,7 @@ static nicest_status run_heats(trainer *t, const closed_form *c, trainer **conte
                 if (s->rate > 0 && !(t->options.learning_rate > 0))
                     contest[i]->recipe.rate *= s->rate;
             }
-            nicest_status status =
-                nicest_trainer_step(contest[i], seconds > 0 ? 0 : HEAT_STEPS, seconds, NULL);
+            nicest_status status = run_steps(contest[i], seconds > 0 ? 0 : HEAT_STEPS, seconds);
             if (status == NICEST_OK && contest[i]->state.step % contest[i]->valid_every)
                 status = run_validate(contest[i]);
             if (status != NICEST_OK && status != NICEST_E_DIVERGED) /* that one is out */
@@ -551,12 +543,13 @@ static nicest_status measure_gain(trainer *t, double *gain, double *error)
 {
     size_t n = nicest_data_rows(t->rows.valid);
     double sum = 0, square = 0, all = 0;
-    double worth = values_worth(nicest_data_weights(t->rows.valid), n, 1);
+    const double *weights = nicest_data_weights(t->rows.valid);
+    double worth = values_worth(weights, n, 1);
     OWNED_NEW(double *, logp, 2 * n);
     run_all(t, t->rows.valid, logp, NULL);
     run_all(t->closed, t->rows.valid, logp + n, NULL);
     for (size_t i = 0; i < n; i++) {
-        double weight = weight_at(t->rows.valid, i), difference = logp[i] - logp[n + i];
+        double weight = values_weight(weights, i), difference = logp[i] - logp[n + i];
         difference = isnan(difference) ? 0 : difference; /* both are impossible */
         sum += weight * difference;
         square += weight * difference * difference;
@@ -607,9 +600,8 @@ nicest_status race_end(trainer *t)
 {
     double gain = INFINITY, error = 0;
     bool sound = true;
-    if (t->borrowed || !t->closed || t->judged)
+    if (!t->closed)
         return NICEST_OK;
-    t->judged = true;
     TRY(judge_couplings(t, &sound, &gain, &error));
     if (sound && gain > error) {
         if (t->rows.valid)

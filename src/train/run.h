@@ -1,4 +1,5 @@
-/* run.h - what a trainer is made of; for trainer.c and race.c only. */
+/* run.h - one run of training: its parts, its steps, its checkpoints; for trainer.c, which prepares
+ * the rows, and race.c, which chooses what runs. */
 #ifndef NICEST_TRAIN_RUN_H
 #define NICEST_TRAIN_RUN_H
 
@@ -41,7 +42,6 @@ struct nicest_trainer {
     bool stopped; /* the caller has asked for the end, */
     bool cut;     /* and did so during the race: its checkpoint stays the race's, which runs anew */
     bool ended;   /* and that, or the recipe's own, was reached */
-    bool judged;  /* couplings and closed form were compared */
     double *sums; /* [sum_count], as model_keep_sums wants it */
     size_t sum_count;
     words said;
@@ -52,17 +52,34 @@ struct nicest_trainer {
 
 typedef struct nicest_trainer trainer;
 
-/* Makes flow, workspaces and optimiser of recipe.spec and entry. */
+/* Training rows that the final figure is of. */
+enum { RUN_SCORED = 10000 };
+
+/* Makes flow, workspaces and optimiser of recipe.spec and entry; all but the flow. */
 nicest_status run_open(trainer *t);
+nicest_status run_prepare(trainer *t);
 /* Judges the start: it becomes the best so far. */
 nicest_status run_start(trainer *t);
+/* The same for a run of its own, or goes on from its checkpoint; opens its log. */
+nicest_status run_begin(trainer *t);
+/* So many steps or seconds (0: no limit), or until the run has ended. The clock stands still
+ * between calls. */
+nicest_status run_steps(trainer *t, size_t steps, double seconds);
 /* Validations without improvement that end the run: by default a quarter of them, at least 20. */
 int run_patience(const trainer *t);
 /* The permutation of the epoch at hand. */
 void run_shuffle(trainer *t);
 nicest_status run_validate(trainer *t);
+nicest_progress run_progress(trainer *t);
 /* Progress, with `event` where it is not NULL; notes whether the caller wants the end. */
 void run_tell(trainer *t, const char *event);
 flow_rows run_rows(const nicest_data *data);
+/* Mean log p of the first rows, `most` and as many as valid_logp holds, always with the same noise.
+ */
+double run_mean_logp(trainer *t, flow_rows rows, size_t most);
+/* What the kept weights are judged by: validation rows, or training rows where there are none. */
+double run_judge(trainer *t);
+/* Exchanges two vectors of weights. */
+void run_swap(float *a, float *b, size_t n);
 
 #endif
