@@ -108,35 +108,6 @@ static int on_tick(void *context, double done, double total)
     return progress_tick(&((filling *)context)->bar, done, total);
 }
 
-/* An infinity is impossible to the model, and says nothing of the other cells: these are filled as
- * if it were missing, and it stays. Returns the rows as they were where there is one, or NULL. */
-static double *hide_infinities(filling *w, size_t *count)
-{
-    size_t cells = w->n * w->d;
-    double *was = NULL;
-    for (size_t i = 0; i < cells; i++) {
-        if (!isinf(w->stored[i]) || w->hidden[i])
-            continue;
-        was = was ? was : memcpy(block_new(cells, sizeof *was), w->stored, cells * sizeof *was);
-        w->stored[i] = NAN;
-        w->hidden[i] = 1;
-        ++*count;
-    }
-    return was;
-}
-
-static void restore_infinities(filling *w, const double *was, size_t count)
-{
-    size_t cells = w->n * w->d;
-    w->result.hidden -= count;
-    if (count)
-        say(&w->s->shared, "%zu infinite value%s: kept, and the rest filled as if %s missing",
-            count, count == 1 ? "" : "s", count == 1 ? "it were" : "they were");
-    for (size_t i = 0; count && i < w->s->options.samples * cells; i++)
-        if (isinf(was[i % cells]) && isnan(w->stored[i % cells]))
-            w->filled[i] = was[i % cells];
-}
-
 static void fill_rows(filling *w)
 {
     nicest_inpaint_options options = w->s->options;
@@ -144,8 +115,6 @@ static void fill_rows(filling *w)
     nicest_model_image(w->model, &height, &width, &channels);
     need(nicest_mask(w->s->mask, w->stored, w->n, w->d, height, width, channels, w->s->shared.seed,
                      w->hidden));
-    size_t infinite = 0;
-    OWNED_BLOCK double *was = hide_infinities(w, &infinite);
     options.seed = w->s->shared.seed;
     options.threads = w->s->shared.threads;
     options.tick = on_tick;
@@ -158,7 +127,10 @@ static void fill_rows(filling *w)
     progress_end(&w->bar);
     polite_end();
     need(status);
-    restore_infinities(w, was, infinite);
+    size_t infinite = w->result.infinite;
+    if (infinite)
+        say(&w->s->shared, "%zu infinite value%s: kept, and the rest filled as if %s missing",
+            infinite, infinite == 1 ? "" : "s", infinite == 1 ? "it were" : "they were");
     stop_if_interrupted();
 }
 

@@ -769,6 +769,35 @@ static void absurd_neighbours_do_not_break_a_fill(void **state)
     nicest_model_free(model);
 }
 
+/* An infinity is nothing a model knows: it stays, and its row is filled as if it were missing. */
+static void an_infinity_stays_and_the_rest_is_filled(void **state)
+{
+    (void)state;
+    enum { SAMPLES = 2, N = 2 };
+    nicest_model *model = gaussian_model();
+    double stored[N * D], filled[SAMPLES * N * D], spread[N * D], other[SAMPLES * N * D];
+    unsigned char hidden[N * D] = {1, 0, 0, 0, 1, 0, 0, 0};
+    nicest_inpaint_result result;
+    nicest_inpaint_options o = chosen("default", "langevin", 20, SAMPLES);
+    memcpy(stored, gaussian_row, sizeof gaussian_row);
+    memcpy(stored + D, gaussian_row, sizeof gaussian_row);
+    stored[1] = INFINITY;
+    stored[D] = -INFINITY; /* hidden: no truth, and none that stays */
+    assert_int_equal(nicest_inpaint(model, stored, N, hidden, &o, filled, spread, &result),
+                     NICEST_OK);
+    assert_true(result.hidden == 2 && result.infinite == 1 && spread[1] == 0 && spread[0] > 0);
+    stored[1] = NAN;
+    hidden[1] = 1;
+    assert_int_equal(nicest_inpaint(model, stored, N, hidden, &o, other, NULL, &result), NICEST_OK);
+    assert_true(result.hidden == 3 && result.infinite == 0);
+    for (size_t k = 0; k < SAMPLES; k++) {
+        assert_true(filled[k * N * D + 1] == INFINITY && isfinite(other[k * N * D + 1]));
+        other[k * N * D + 1] = INFINITY;
+    }
+    assert_memory_equal(filled, other, sizeof filled);
+    nicest_model_free(model);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -792,6 +821,7 @@ int main(void)
         cmocka_unit_test(memory_that_runs_out_is_a_status),
         cmocka_unit_test(all_this_holds_behind_a_marginal),
         cmocka_unit_test(behind_a_marginal_the_mean_is_nearest),
+        cmocka_unit_test(an_infinity_stays_and_the_rest_is_filled),
         cmocka_unit_test(what_cannot_be_is_refused),
         cmocka_unit_test(absurd_neighbours_do_not_break_a_fill),
     };

@@ -537,28 +537,23 @@ class Model:
         elif hidden is not None:
             hidden = hidden[self.column_names] if is_frame(hidden) else hidden
             cells |= np.asarray(hidden, bool).reshape(n, d)
-        infinite = np.isinf(values) & ~cells
-        known = np.where(infinite, np.nan, values) if infinite.any() else values
         options, result = header.nicest_inpaint_options(), header.nicest_inpaint_result()
         lib.nicest_inpaint_defaults(ctypes.byref(options))
         options.recipe, options.method = encoded(recipe), encoded(method)
         options.samples, options.steps = whole(draws, "draws"), whole(steps, "steps")
         options.seed, options.threads = seed, self._threads
-        cells = np.ascontiguousarray(cells | infinite, np.uint8)
+        cells = np.ascontiguousarray(cells, np.uint8)
         if draws < 1:
             raise ArgumentError(f"draws: expected 1 or more, got {draws}")
         out, spread = np.empty((draws, n, d)), np.empty((n, d))
 
         def fill(tick):
             options.tick = tick
-            return lib.nicest_inpaint(self._handle, address(known), n, address(cells), ctypes.byref(options),
+            return lib.nicest_inpaint(self._handle, address(values), n, address(cells), ctypes.byref(options),
                                       address(out), address(spread), ctypes.byref(result))
         watched(fill)
-        out[:, infinite], spread[infinite] = values[infinite], 0
-        result.hidden -= int(infinite.sum())
         if is_frame(rows):
-            out = [filled(rows, one, columns_of_model(self._handle), self._places(rows), (cells > 0) & ~infinite)
-                   for one in out]
+            out = [filled(rows, one, columns_of_model(self._handle), self._places(rows), cells > 0) for one in out]
         return Imputation(out[0] if draws == 1 else out, spread, MappingProxyType(as_dict(result)))
 
     def _places(self, frame: Any) -> list[int]:

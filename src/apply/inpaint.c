@@ -45,8 +45,9 @@ typedef struct plan {
 typedef struct inpainting {
     const nicest_model *model;
     const entry *entry;
-    const double *stored; /* [n, d] */
+    const double *stored; /* [n, d] what the model is asked about: an infinity is hidden */
     const unsigned char *hidden;
+    size_t infinite;
     size_t n, d, batch;
     const nicest_inpaint_options *options;
     plan plan;
@@ -494,7 +495,8 @@ static void give_result(const inpainting *p, double seconds, nicest_inpaint_resu
         hidden += p->hidden[i] != 0;
     *result = (nicest_inpaint_result){
         .rows = p->n,
-        .hidden = (size_t)hidden,
+        .hidden = (size_t)hidden - p->infinite,
+        .infinite = p->infinite,
         .steps = p->steps,
         .psnr = p->pixels > 0 ? -10 * log10(p->error[0] / p->pixels) : NAN,
         .psnr_mean_fill = p->pixels > 0 ? -10 * log10(p->error[1] / p->pixels) : NAN,
@@ -505,8 +507,9 @@ static void give_result(const inpainting *p, double seconds, nicest_inpaint_resu
         .seconds = seconds};
 }
 
-/* Fills with the decimals and bounds of the training data; what is seen as it is. */
-static void give_fills(const inpainting *p, double *filled)
+/* Fills with the decimals and bounds of the training data; what is seen as it is in the source. */
+static void give_fills(const inpainting *p, const double *stored, const unsigned char *hidden,
+                       double *filled)
 {
     size_t d = p->d;
     for (size_t i = 0; i < p->plan.samples * p->n; i++) {
@@ -514,10 +517,38 @@ static void give_fills(const inpainting *p, double *filled)
         memcpy(row, p->filled + i * d, d * sizeof *row);
         entry_finish_row(p->entry, row, true);
         model_keep_sums(p->model, 1, p->hidden + i % p->n * d, row);
-        for (size_t j = 0; j < d; j++)
-            if (!p->hidden[i % p->n * d + j])
-                row[j] = p->filled[i * d + j];
+        for (size_t j = 0, at = i % p->n * d; j < d; j++)
+            if (!hidden[at + j])
+                row[j] = stored[at + j];
     }
+}
+
+/* An infinity is impossible to the model, and says nothing of the other cells: these are filled as
+ * if it were missing. */
+static nicest_status hide_infinities(inpainting *p)
+{
+    size_t cells = p->n * p->d;
+    for (size_t i = 0; i < cells; i++) {
+        if (!p->hidden[i] && isnan(p->stored[i]))
+            return fail(NICEST_E_DATA,
+                        "row %zu: column %zu (%s) has no value and is not hidden: mask it, or use "
+                        "mask nan",
+                        i / p->d + 1, i % p->d + 1, nicest_model_column_name(p->model, i % p->d));
+        p->infinite += !p->hidden[i] && isinf(p->stored[i]);
+    }
+    if (!p->infinite)
+        return NICEST_OK;
+    double *stored = memory_join(&p->memory, cells, sizeof *stored);
+    unsigned char *hidden = memory_join(&p->memory, cells, 1);
+    TRY(check_memory(!p->memory.lacking));
+    for (size_t i = 0; i < cells; i++) {
+        bool infinite = !p->hidden[i] && isinf(p->stored[i]);
+        stored[i] = infinite ? NAN : p->stored[i];
+        hidden[i] = p->hidden[i] || infinite;
+    }
+    p->stored = stored;
+    p->hidden = hidden;
+    return NICEST_OK;
 }
 
 nicest_status nicest_inpaint(const nicest_model *model, const double *stored, size_t n,
@@ -544,19 +575,13 @@ nicest_status nicest_inpaint(const nicest_model *model, const double *stored, si
     TRY(choose_plan(&p.plan, p.options, ascends ? "map" : "mean"));
     if (size[0] && p.plan.method == METHOD_MEAN)
         p.plan.chains = PICTURE_CHAINS;
-    for (size_t i = 0; i < p.n * p.d; i++)
-        if (!p.hidden[i] && !isfinite(p.stored[i]))
-            return fail(NICEST_E_DATA, "row %zu: column %zu (%s) %s", i / p.d + 1, i % p.d + 1,
-                        nicest_model_column_name(p.model, i % p.d),
-                        isnan(p.stored[i])
-                            ? "has no value and is not hidden: mask it, or use mask nan"
-                            : "is infinite: a value that is to be filled must be missing");
+    TRY(hide_infinities(&p));
     p.fill.threads = p.options->threads > 0 ? p.options->threads : parallel_available();
     p.fill.columns = p.given.columns = p.d;
     p.given.threads = p.fill.threads;
     p.fill.seed = p.options->seed;
     TRY(run(&p));
-    give_fills(&p, filled);
+    give_fills(&p, stored, hidden, filled);
     for (size_t i = 0, count = p.n * p.d; spread && i < count; i++) {
         double mean = 0, square = 0;
         for (size_t k = 0; k < p.plan.samples; k++) {
@@ -564,7 +589,7 @@ nicest_status nicest_inpaint(const nicest_model *model, const double *stored, si
             mean += off / (double)(k + 1);
             square += off * (p.filled[k * count + i] - mean);
         }
-        spread[i] = p.hidden[i] ? sqrt(square / (double)p.plan.samples) : 0;
+        spread[i] = hidden[i] ? sqrt(square / (double)p.plan.samples) : 0;
     }
     if (result)
         give_result(&p, parallel_clock() - begun, result);
