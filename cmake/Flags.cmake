@@ -53,7 +53,7 @@ if(NICEST_SANITIZE)
         # true ones.
         list(APPEND sanitize -fno-sanitize=object-size)
     endif()
-    target_compile_options(nicest_flags INTERFACE ${sanitize} -g)
+    target_compile_options(nicest_flags INTERFACE ${sanitize} -g1) # lines of a trace are enough
     target_link_options(nicest_flags INTERFACE ${sanitize})
 endif()
 if(NICEST_COVERAGE)

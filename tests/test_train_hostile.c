@@ -3,7 +3,7 @@
 #include "damage.h"
 
 #ifdef __SANITIZE_ADDRESS__
-enum { TRIALS = 2000 }; /* each takes ten times as long; fuzz/ goes on for longer */
+enum { TRIALS = 600 }; /* each takes ten times as long; fuzz/ goes on for longer */
 #else
 enum { TRIALS = 10000 };
 #endif
@@ -36,7 +36,8 @@ static int stop_at_20(void *context, const nicest_progress *progress)
     return progress->step >= 20;
 }
 
-/* Writes the checkpoint of a run that was stopped in the middle, inside an epoch; returns its bytes. */
+/* Writes the checkpoint of a run that was stopped in the middle, inside an epoch; returns its
+ * bytes. */
 static bytes make_checkpoint(const nicest_data *data, const char *path)
 {
     nicest_train_options o = options_of_run();
