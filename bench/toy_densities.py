@@ -4,7 +4,8 @@
     bench/toy_densities.py [--nicest build/release/nicest] [--scale 1.0] [--note TEXT] [--page]
 
 Every figure is what the program prints with --json; the commands stand beside the figures. Results are kept in
-docs/results/toys.json, and --page writes the page from there. --scale shortens the times for a trial; the commands
+docs/results/toys.json, and --page writes the page from there. Its `remark`, if there is one, goes to the page, and is lost by a new
+measurement. --scale shortens the times for a trial; the commands
 on the page show it.
 """
 import argparse
@@ -99,7 +100,9 @@ def write_page(found):
              "**Gap** is the mean true log density minus the model's, in nats, on 100,000 fresh rows; 0 is perfect. **NICE, at least** is the "
              "gap that NICE as published cannot go below, however long it learns: additive couplings and one scaling keep areas, so they "
              "cannot make one part as much denser than another as they would have to (`least_gap` in the script). Each model passed `nicest "
-             "verify`; **mass** is what that found on a grid.", "",
+             "verify`; **mass** is what that found on a grid. **The model** is the closed form that training began from and the couplings that "
+             "it kept; `5 x (128x2)` are five couplings whose nets have two hidden layers of 128 units.", "",
+             *([found["remark"], ""] if "remark" in found else []),
              "| toy | gap | +- | NICE, at least | mass | the model | seconds | command |", "|---|---|---|---|---|---|---|---|"]
     for r in found["toys"]:
         t = r["train"]

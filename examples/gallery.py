@@ -32,8 +32,8 @@ DATA = pathlib.Path("../shared/data")
 def moons():
     """## A density
 
-    Two moons; the estimator is scikit-learn's, the picture is one call. The density is in the units of the data: it
-    integrates to one, and `verify` measures that."""
+    Learn two moons with a scikit-learn estimator, and draw the density in one call. The density is in the units of the
+    data; `verify` measures that it integrates to one."""
     rows = nicest.toy("moons", n=20000)
     flow = nicest.Flow(time="20s", random_state=0).fit(rows)
     fresh = nicest.toy("moons", n=5000, seed=9)
@@ -45,9 +45,9 @@ def moons():
 def reasons():
     """## Outliers, with reasons
 
-    54,000 diamonds with words and numbers, some of which were typed wrongly: sides of 0 mm, and one of 58.9 mm. Nobody
-    says which. The eight least typical rows, and the column that makes each so: what was expected there, given the rest of
-    the row. A table of 95 and sides of 31.8 (twice) and 58.9 mm are surely wrong; the others are merely odd."""
+    54,000 diamonds with words and numbers. Some were typed wrongly (sides of 0 mm, and one of 58.9 mm), and nobody says
+    which. Here are the eight least typical rows, and for each the column to blame, with the value expected there given the
+    rest of the row. A table of 95 and sides of 31.8 (twice) and 58.9 mm are surely wrong; the others are merely odd."""
     diamonds = pd.read_csv(DATA / "mixed/diamonds.csv.gz")
     found = nicest.FlowOutlierDetector(time="60s", random_state=0, rank_by="logp").fit(diamonds)
     worst = found.score_samples(diamonds).sort_values().index[:8]
@@ -66,8 +66,8 @@ def reasons():
 def missing():
     """## What is missing
 
-    A third of the penguins lose their body mass. The imputer fills it given species, island, sex and the other measures, and
-    says how sure it is: bars are one standard deviation of its draws. Words are filled, too."""
+    We hide the body mass of a third of the penguins. The imputer fills it, given species, island, sex and the other
+    measures. It says how sure it is: bars are one standard deviation of its draws. It fills missing words, too."""
     penguins = pd.read_csv(DATA / "mixed/penguins.csv")
     whole = penguins.dropna()
     hidden = np.random.default_rng(0).random(len(whole)) < 0.3
@@ -88,8 +88,8 @@ def missing():
 def conditional():
     """## y given X
 
-    The price of a diamond given its weight and cut: not one number, but a density, which widens, and steps where weights
-    are round. Between the lines lie nine tenths."""
+    What does a diamond cost, given its weight and cut? The answer is not one number but a density. It has steps at round
+    weights. Nine tenths of the prices lie between the outer lines; the middle line is the median."""
     diamonds = pd.read_csv(DATA / "mixed/diamonds.csv.gz").sample(20000, random_state=0)
     diamonds["log10 price"] = np.log10(diamonds.pop("price"))
     flow = nicest.ConditionalFlow(time="40s", random_state=0).fit(diamonds[["carat", "cut"]], diamonds["log10 price"])
@@ -112,8 +112,9 @@ def conditional():
 def mnist():
     """## Pictures
 
-    A quarter of MNIST, as the bytes of its file, a small model and a minute and a half; then the lower half of test digits is
-    hidden and filled by the likeliest pixels. What more time makes of it: [inpainting](inpainting.md)."""
+    A small model learns a quarter of MNIST, read as the bytes of its file, for a minute and a half. Then we hide the lower
+    half of ten test digits, and the model fills in the likeliest pixels. How well a longer training fills:
+    [results](results/inpainting-mnist.md)."""
     digits = nicest.open(f"{DATA}/mnist/train-images-idx3-ubyte.gz[0:15000]")
     model = nicest.train(digits, time="90s", couplings=4, hidden="400x2")
     test = nicest.open(f"{DATA}/mnist/t10k-images-idx3-ubyte.gz[0:10]").numpy()
@@ -132,9 +133,9 @@ def mnist():
 def assignment():
     """## The assignment, beside NumPy
 
-    The paper's layers as text, learnt on its parabola; and the same file read by a page of NumPy
-    ([nicest_numpy.py](../tools/nicest_numpy.py)), which computes log p from the formulas. NICE from nothing, with its
-    gradients, is [nice.py](../examples/nice.py); step by step: [the assignment](assignment.md)."""
+    The paper's layers, written as text, learn the parabola. Then a page of NumPy
+    ([nicest_numpy.py](../tools/nicest_numpy.py)) reads the model file and computes log p from the formulas. NICE from
+    nothing, with its gradients, is [nice.py](../examples/nice.py); step by step: [the assignment](assignment.md)."""
     layers = "nicest 1\ncolumns 2\nstandardise\n" + "".join(
         f"coupling move={side} hidden=64x2 activation=relu\n" for side in ("second", "first") * 2) + "scale\nprior normal\n"
     rows = nicest.toy("parabola", n=20000)
@@ -193,8 +194,8 @@ def main():
                         encoding="utf-8")
     else:
         path.write_text(
-            "# Gallery\n\nWhat nicest does from [Python](python.md), each thing in a few lines. This page is written by\n"
-            "[gallery.py](../examples/gallery.py), which runs them; `DATA` is a folder of the data sets.\n\n"
+            "# Gallery\n\nWhat nicest does from [Python](python.md), in a few lines each. [gallery.py](../examples/gallery.py) runs these lines and\n"
+            "writes this page; `DATA` is the folder with the data sets.\n\n"
             "```python\nimport matplotlib.pyplot as plt, numpy as np, pandas as pd\nimport nicest\n```\n\n" +
             "\n".join(parts), encoding="utf-8")
 
