@@ -125,14 +125,15 @@ static json_t *column_json(const nicest_data *data, size_t j, const nicest_colum
     nicest_data_value_text(data, j, f->least, least, sizeof least);
     nicest_data_value_text(data, j, f->most, most, sizeof most);
     return json_pack(
-        "{s:o, s:s, s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "name",
+        "{s:o, s:s, s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:s, s:o}", "name",
         json_words(nicest_data_column_name(data, j)), "type", f->what, "missing",
         (json_int_t)f->missing, "levels", (json_int_t)f->levels, "distinct", (json_int_t)f->levels,
         "least", words ? json_words(least) : json_figure(f->least), "median",
         json_figure(f->median), "most", words ? json_words(most) : json_figure(f->most), "min",
         words ? json_null() : json_figure(f->least), "max",
         words ? json_null() : json_figure(f->most), "mean", json_figure(f->mean), "std",
-        json_figure(f->deviation), "advice", f->advice ? json_string(f->advice) : json_null());
+        json_figure(f->deviation), "advice", f->advice ? json_string(f->advice) : json_null(),
+        "taken_for", f->taken, "mass_point", json_figure(f->point));
 }
 
 /* A line a column. */
@@ -205,8 +206,8 @@ const command INFO_COMMAND = {
         "For a model: columns, parameters, layers, and the record of its training. For data: kind, "
         "rows, columns, type and picture size. For a table there is a line for each column (for "
         "pictures with -v): what its values are, how many are missing, how many differ, the least, "
-        "the median and the largest (of words the rarest and the most frequent), and whether train "
-        "would leave it out. --json has the same as one object.",
+        "the median and the largest (of words the rarest and the most frequent), and what train "
+        "would take it for. --json has the same as one object.",
     .examples = "  nicest info parabola.safetensors\n  nicest info -v wine.csv\n",
     .tables = {INFO_OPTIONS, DATA_OPTIONS, COMMON_OPTIONS},
     .size = sizeof(info_settings),

@@ -11,6 +11,7 @@
 
 #include "common.h"
 #include "options.h"
+#include "page.h"
 #include "watch.h"
 
 typedef struct train_settings {
@@ -222,11 +223,12 @@ static nicest_data *open_test(const train_settings *s, const nicest_data *data, 
 
 /* ------------------------------------------------------------------ the work */
 
-/* What progress is told to; said: a line was written between. */
+/* What progress is told to; said: a line was written between the curves of --watch. */
 typedef struct listener {
     progress bar;
     watch *watch; /* while stacks are tried; then NULL */
     bool said;
+    page told; /* all events, a line each */
 } listener;
 
 static int on_progress(void *context, const nicest_progress *now)
@@ -241,6 +243,7 @@ static int on_progress(void *context, const nicest_progress *now)
     if (now->event && !bar->shared->quiet) {
         progress_end(bar);
         fprintf(stderr, "%s\n", now->event);
+        page_add(&l->told, "%s\n", now->event);
         l->said = true;
     }
     if (isfinite(now->train_logp))
@@ -377,6 +380,32 @@ static json_t *result_json(const train_settings *s, const nicest_train_result *r
         "kept_epoch", (json_int_t)r->kept_epoch);
 }
 
+/* Rows that cannot be learnt: the sentence begins with their file, which the library does not know.
+ */
+static void need_rows(const train_settings *s, nicest_status status)
+{
+    const char *error = nicest_error();
+    const char *rows = strncmp(error, "the validation data", 19) ? s->data : s->valid;
+    if (status == NICEST_E_DATA && rows)
+        refuse(STATUS_FAILED, "%s: %s", place_of(rows), error);
+    need(status);
+}
+
+/* What was chosen and not said before training: the lines of `chosen` that are none of `told`. */
+static void say_rest(const shared_settings *shared, const char *chosen, const char *told)
+{
+    for (size_t length; *chosen; chosen += length + (chosen[length] == '\n')) {
+        length = strcspn(chosen, "\n");
+        const char *line = told;
+        while (line && (strncmp(line, chosen, length) || line[length] != '\n')) {
+            line = strchr(line, '\n');
+            line = line ? line + 1 : NULL;
+        }
+        if (!line)
+            say(shared, "%.*s", (int)length, chosen);
+    }
+}
+
 /* *chosen: see nicest_trainer_chosen; nicest_free. */
 static nicest_model *train_model(train_settings *s, const nicest_data *data,
                                  const nicest_data *valid, nicest_train_result *result,
@@ -393,7 +422,7 @@ static nicest_model *train_model(train_settings *s, const nicest_data *data,
     if (w) /* a page to open, while simple models are fitted */
         watch_show(w, NULL, &(nicest_progress){.train_logp = NAN, .best_logp = NAN}, false, false);
     polite_begin();
-    need(nicest_trainer_new(&trainer, data, valid, &s->options));
+    need_rows(s, nicest_trainer_new(&trainer, data, valid, &s->options));
     l.watch = NULL;
     nicest_status status = NICEST_OK;
     for (int more = 1; more && status == NICEST_OK;) {
@@ -408,11 +437,13 @@ static nicest_model *train_model(train_settings *s, const nicest_data *data,
     if (status == NICEST_OK)
         status = nicest_trainer_chosen(trainer, chosen);
     progress_end(&l.bar);
-    need(status);
+    need_rows(s, status);
     nicest_trainer_free(trainer);
     watch_close(w);
     save_model(model, s->shared.output);
     polite_end();
+    say_rest(&s->shared, result->chosen, l.told.text);
+    block_free(l.told.text);
     return model;
 }
 
@@ -444,9 +475,6 @@ static int train_run(void *settings)
     s->options.init = first;
     char *chosen = NULL;
     OWNED_MODEL nicest_model *model = train_model(s, data, valid, &result, &chosen);
-    size_t length = strlen(result.chosen);
-    if (length)
-        say(&s->shared, "%.*s", (int)(length - (result.chosen[length - 1] == '\n')), result.chosen);
     if (test)
         test = match_data(&s->shared, model, test, test_text);
     test_result measured = measure_test(s, model, interrupted() ? NULL : test, test_text);
@@ -459,6 +487,10 @@ static int train_run(void *settings)
     double bits =
         nicest_model_bits_per_dim(model, measured.rows ? measured.logp : result.valid_logp);
     say_trained(s, &result, &measured, test != NULL, bits);
+    if (test && interrupted())
+        say(&s->shared,
+            "  test rows: not measured, for training was interrupted: nicest score %s %s",
+            s->shared.output, test_text);
     json_t *object = result_json(s, &result, &measured, bits), *recipe = json_from_text(chosen);
     json_object_set(object, "recipe", json_object_get(recipe, "recipe"));
     json_decref(recipe);

@@ -29,7 +29,7 @@ nicest_data_options data_options(const shared_settings *shared)
                                  .channels = shared->image.channels};
 }
 
-static const char *place_of(const char *text)
+const char *place_of(const char *text)
 {
     return strcmp(text, "-") ? text : "standard input";
 }
@@ -50,8 +50,8 @@ void print_facts(const nicest_data *data, const nicest_column_facts *facts)
 {
     enum { TEXT = 24 };
     size_t d = nicest_data_columns(data);
-    printf("  %-20s %-13s %8s %8s  %-16s %-16s %s\n", "column", "type", "missing", "levels",
-           "least", "median", "most");
+    printf("  %-20s %-13s %8s %8s  %-16s %-16s %-16s %s\n", "column", "type", "missing", "levels",
+           "least", "median", "most", "taken for");
     for (size_t j = 0; j < d; j++) {
         const nicest_column_facts *f = &facts[j];
         char least[TEXT], median[TEXT] = "", most[TEXT];
@@ -61,9 +61,9 @@ void print_facts(const nicest_data *data, const nicest_column_facts *facts)
             nicest_data_value_text(data, j, f->median, median, sizeof median);
         else if (nicest_data_column_kind(data, j) == NICEST_NUMBER)
             snprintf(median, sizeof median, "%.6g", f->median);
-        printf("  %-20.20s %-13s %8zu %8zu  %-16.16s %-16.16s %s%s%s\n",
+        printf("  %-20.20s %-13s %8zu %8zu  %-16.16s %-16.16s %-16.16s %s%s%s\n",
                nicest_data_column_name(data, j), f->what, f->missing, f->levels, least, median,
-               most, f->advice ? "   --drop it: " : "", f->advice ? f->advice : "");
+               most, f->taken, f->advice ? ": --drop it, " : "", f->advice ? f->advice : "");
     }
 }
 
@@ -163,7 +163,11 @@ nicest_data *align_data(const shared_settings *shared, const nicest_data *like, 
 nicest_model *open_model(const char *path)
 {
     nicest_model *model;
-    need(nicest_model_load(&model, path));
+    nicest_status status = nicest_model_load(&model, path);
+    if (status == NICEST_E_FORMAT && !has_extension(path, ".safetensors") &&
+        strstr(nicest_error(), "not a safetensors file"))
+        refuse(STATUS_FAILED, "%s (the model comes before the rows)", nicest_error());
+    need(status);
     return model;
 }
 
@@ -239,23 +243,6 @@ double *sample_rows(const shared_settings *shared, const nicest_model *model, co
     return rows;
 }
 
-/* The stored value that a text is in a column of the model. */
-static double value_of_text(const nicest_model *model, size_t column, const char *text,
-                            const char *who)
-{
-    size_t words;
-    char *end;
-    const char *const *word = nicest_model_column_words(model, column, &words);
-    for (size_t i = 0; word && i < words; i++)
-        if (!strcmp(word[i], text))
-            return (double)i;
-    double value = strtod(text, &end);
-    if (word || end == text || *end)
-        refuse(STATUS_USAGE, "%s: --given %s: '%s' is no value of that column", who,
-               nicest_model_column_name(model, column), text);
-    return value;
-}
-
 size_t model_column(const nicest_model *model, const char *name, size_t length)
 {
     for (size_t j = 0; j < nicest_model_columns(model); j++) {
@@ -273,6 +260,7 @@ double *read_given(const nicest_model *model, const char *given, const char *who
         return NULL;
     double *row = block_new(d, sizeof *row);
     char *text = block_new(strlen(given) + 1, 1), *next = text;
+    OWNED_DATA nicest_data *columns = model_data(model, NULL, 0);
     strcpy(text, given);
     for (size_t j = 0; j < d; j++)
         row[j] = NAN;
@@ -287,7 +275,8 @@ double *read_given(const nicest_model *model, const char *given, const char *who
         size_t j = model_column(model, item, strlen(item));
         if (j == SIZE_MAX)
             refuse(STATUS_USAGE, "%s: --given: the model has no column '%s'", who, item);
-        row[j] = value_of_text(model, j, equals + 1, who);
+        if (nicest_data_text_value(columns, j, equals + 1, &row[j]) != NICEST_OK)
+            refuse(STATUS_USAGE, "%s: --given: %s", who, nicest_error());
     }
     block_free(text);
     return row;

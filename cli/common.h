@@ -7,6 +7,8 @@
 
 /* How DATA is read, by the options of `shared`. */
 nicest_data_options data_options(const shared_settings *shared);
+/* A DATA argument in a sentence: "-" is standard input. */
+const char *place_of(const char *text);
 /* What was chosen from the file `text`: a nicest_data_note, or NULL. */
 void say_note(const shared_settings *shared, const char *text, const char *note);
 /* A table of what the columns are, on standard output; the same in a few words before training,

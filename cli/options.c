@@ -51,7 +51,7 @@ const option DATA_OPTIONS[] = {
      .help = "between columns of text: a sign, tab, or space (runs of blanks)"},
     {OPTION(CHOICE, "decimal", "SIGN", decimal), .choices = ".|,", .unset = "told by the file",
      .help = "decimal sign of numbers in text"},
-    {OPTION(TEXT, "comment", "SIGN", comment), .unset = "# where it begins lines that are no rows",
+    {OPTION(TEXT, "comment", "SIGN", comment), .unset = "# where it begins lines that are no rows, % where it begins the first",
      .help = "lines of text that begin with this sign are left out; none: no line is"},
     {OPTION(TEXT, "missing", "WORDS", missing), .help = "these words or numbers in text, between commas, are "
              "missing values too, beside NA, N/A, NaN, null, None, <NA>, NaT, ?, . and -"},

@@ -218,12 +218,20 @@ typedef struct nicest_column_facts {
                          "time", "count", "empty"; static */
     const char
         *advice; /* why the column tells a density nothing, "it only counts"; or NULL; static */
+    const char *taken; /* what training takes it for where nobody says: "a category", "values", "a
+                          mass point, and values beside it", "a constant", "a pixel", "nothing";
+                          static. Whether it follows from other columns is another question. */
+    double point;      /* a mass point, else NaN */
 } nicest_column_facts;
 /* Of every column: facts[columns]. */
 NICEST_API nicest_status nicest_data_facts(const nicest_data *data, nicest_column_facts *facts);
 /* A value of the column (data NULL: a number) as a file would show it, into text[size]. */
 NICEST_API void nicest_data_value_text(const nicest_data *data, size_t column, double value,
                                        char *text, size_t size);
+/* The other way round: what a text means in that column. NICEST_E_ARGUMENT where it is no value of
+ * it: a word that the column does not have, no number, or no time of its kind. */
+NICEST_API nicest_status nicest_data_text_value(const nicest_data *data, size_t column,
+                                                const char *text, double *value);
 /* Columns by number, with their names and kinds; labels stay. */
 NICEST_API nicest_status nicest_data_take(nicest_data **out, const nicest_data *data,
                                           const size_t *columns, size_t count);
@@ -255,7 +263,8 @@ typedef struct nicest_progress {
     double done;                   /* share of the run that is done, 0..1 */
     double rate;                   /* rows per second */
     double train_logp, valid_logp, best_logp; /* last known; NaN before the first */
-    const char *event; /* NULL, or one line worth saying: "diverged: ...; learning rate now 1e-4" */
+    const char *event; /* NULL, or lines worth saying: what was chosen, before the first step;
+                        * "diverged: ...; learning rate now 1e-4" */
     const char *stage; /* "training", then "calibrating", whose `done` begins anew */
 } nicest_progress;
 

@@ -83,7 +83,7 @@ static void test_errors_name_the_place(void **state)
                             "\xff\xfe"
                             "1\0,\0002\0\n\0",
                             10),
-                   NULL, NICEST_E_FORMAT, "zero bytes");
+                   NULL, NICEST_E_FORMAT, "UTF-16: iconv");
     assert_refused(in_scratch("absent.csv"), NULL, NICEST_E_IO, "absent.csv");
 }
 

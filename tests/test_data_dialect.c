@@ -84,7 +84,11 @@ static void test_comments(void **state)
         {"# made by hand\n# a;b\n1,5;2\n4;5\n", "a|b", 2, 1.5, 5, "names from the line"},
         {"# a\n1\n2\n", "a", 2, 1, 2, "names from the line"},
         {"# rain, sun\n1\n2\n", "x1", 2, 1, 2, "# left out"},
-        {"#,a,b\n1,2,3\n4,5,6\n", "#|a|b", 2, 1, 6, "names from the line"}};
+        {"#,a,b\n1,2,3\n4,5,6\n", "#|a|b", 2, 1, 6, "names from the line"},
+        {"% made by hand\n% again\na,b\n1,2\n%y\n3,4\n", "a|b", 2, 1, 4, "% left out"},
+        {"% a,b\n1,2\n3,4\n", "a|b", 2, 1, 4, "names from the line that begins with %"},
+        {"%,a\n1,2\n", "%|a", 1, 1, 2, "names from the line"},
+        {"a\n5%\n%\n", "a", 2, 1, 0, ""}};
     const nicest_data_options percent = {.comment = "%"}, none = {.comment = "none"},
                               no_header = {.header = -1};
     (void)state;
@@ -171,6 +175,8 @@ static void test_missing_words(void **state)
     assert_sample(&(sample){"a,b,c,d,e\nNone,1,1,1,1\n1,<NA>,1,1,1\n1,1,NaT,1,1\n1,1,1,.,1\n1,1,1,1,-\n",
                             "a|b|c|d|e", 5, NAN, NAN, ""},
                   "s.csv", NULL);
+    assert_sample(&(sample){"a,b\n#DIV/0!,1\n2,#VALUE!\n#REF!,#NAME?\n#num!,5\n", "a|b", 4, NAN, 5, ""},
+                  "s.csv", NULL);
     assert_sample(&(sample){"a,b\n-999.0,1\n*,2\nnone of it,-999\n", "a|b", 3, NAN, NAN, ""},
                   "s.csv", &more);
     assert_sample(&(sample){"a,b\n-99,1\n5,-999\n", "a|b", 2, -99, NAN, ""}, "s.csv", &more);
@@ -194,6 +200,37 @@ static void test_names_in_any_case(void **state)
                       names[i], NULL);
 }
 
+/* A title is told from names, from one column of decimal commas and from short files. */
+static void test_titles(void **state)
+{
+    static const sample samples[] = {{"x\n1,5\n2,5\n3,25\n4,5\n", "x", 4, 1.5, 4.5, "decimal commas"},
+                                     {"x\n1\n2\n3\n4\n", "x", 4, 1, 4, ""},
+                                     {"x y\n1\n2\n3\n4\n", "x y", 4, 1, 4, ""},
+                                     {"x\n\"1,234\"\n\"2,345\"\n950\n\"1,000,000\"\n", "x", 4, 1234, 1e6, ""}};
+    (void)state;
+    ASSERT_SAMPLES(samples);
+    assert_refused(put_text("a.csv", "Report of May\n\na,b\n1,2\n3,4\n5,6\n"), NULL, NICEST_E_DATA,
+                   "a.csv:1: 'Report of May' stands alone above lines of 2 columns: if it is a title, tail "
+                   "-n +3 FILE | nicest ... -");
+    assert_refused(put_text("a.csv", "Sales\n1;2;3\n3;4;5\n5;6;7\n"), NULL, NICEST_E_DATA, "of 3 columns");
+    assert_refused(put_text("a.tsv", "Sales\nx\ty\n3\t4\n5\t6\n"), NULL, NICEST_E_DATA, "of 2 columns");
+}
+
+static void test_no_text(void **state)
+{
+    enum { LINES = 400000 };
+    char *text = calloc(LINES + 2, 4);
+    (void)state;
+    for (size_t i = 0; i < LINES; i++)
+        memcpy(text + 4 * i, "1,2\n", 4);
+    memcpy(text + (size_t)4 * LINES, "1,\0\n", 4);
+    const char *path = put_file("z.csv", text, (size_t)4 * LINES + 4);
+    free(text);
+    assert_refused(path, NULL, NICEST_E_DATA, "z.csv: holds zero bytes behind line");
+    assert_refused(put_file("z.csv", "a,b\n1,2\n\0\0\n", 11), NULL, NICEST_E_FORMAT, "zero bytes");
+    assert_refused(put_file("m.csv", "\x40\1\0\0\0\0\0\0{\"a\":", 12), NULL, NICEST_E_FORMAT, "is a model");
+}
+
 static void test_no_memory_anywhere(void **state)
 {
     const nicest_data_options options = {.missing = "x,-1"};
@@ -209,6 +246,7 @@ int main(void)
         cmocka_unit_test(test_separators),              cmocka_unit_test(test_decimal_commas),
         cmocka_unit_test(test_line_ends),               cmocka_unit_test(test_holes_in_the_second_row),
         cmocka_unit_test(test_missing_words),           cmocka_unit_test(test_options_override),
+        cmocka_unit_test(test_titles),                  cmocka_unit_test(test_no_text),
         cmocka_unit_test(test_names_in_any_case),       cmocka_unit_test(test_no_memory_anywhere)};
     return cmocka_run_group_tests(tests, make_scratch, remove_scratch);
 }

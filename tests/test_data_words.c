@@ -91,6 +91,16 @@ static void test_numbers_among_words(void **state)
     assert_refused(put_text("m.csv", text), NULL, NICEST_E_DATA,
                    "m.csv:32: column a: 'oops' is not a number, and 30 different numbers stand in "
                    "this column; if it is a missing value: --missing 'oops', else --drop 'a'");
+    strcpy(text, "a\n");
+    for (int i = 0; i < 30; i++)
+        snprintf(text + strlen(text), sizeof text - strlen(text), "2024-01-%02d\n", i % 31 + 1);
+    strcat(text, "soon\n");
+    assert_refused(put_text("t.csv", text), NULL, NICEST_E_DATA,
+                   "t.csv:32: column a: 'soon' is not a time, and 30 different times stand in this column");
+    strcpy(text, "a\n");
+    for (int i = 0; i < 30; i++)
+        snprintf(text + strlen(text), sizeof text - strlen(text), "%d.5\n", i);
+    strcat(text, "oops\n");
     const nicest_data_options missing = {.missing = "oops"};
     data = open_with(put_text("m.csv", text), &missing);
     assert_int_equal(nicest_data_column_kind(data, 0), NICEST_NUMBER);
@@ -291,12 +301,79 @@ static void test_facts(void **state)
         assert_string_equal(facts[j].what, what[j]);
     for (size_t j = 0; j < 8; j++)
         assert_int_equal(facts[j].advice != NULL, j == 0 || j == 1 || j == 3 || j == 7);
+    assert_null(strstr(facts[3].advice, "12.5"));
     char shown[32];
     nicest_data_value_text(data, 2, facts[2].most, shown, sizeof shown);
     assert_string_equal(shown, "2024-01-25");
     nicest_data_value_text(data, 4, facts[4].least, shown, sizeof shown);
     assert_string_equal(shown, "b");
     assert_true(facts[6].median == 3 && facts[7].missing == 25 && facts[5].levels == 2);
+    nicest_data_free(data);
+}
+
+/* What training takes columns for is told before. */
+static void test_what_training_takes(void **state)
+{
+    static const char *const taken[] = {"nothing",        "a category", "a category", "values",
+                                        "a mass point, and values beside it", "a constant", "values"};
+    char text[9000] = "id,word,stars,count,rain,one,x\n";
+    (void)state;
+    for (int i = 0; i < 120; i++)
+        snprintf(text + strlen(text), sizeof text - strlen(text), "%d,%s,%d,%d,%g,7,%g\n", i,
+                 i % 3 ? "dry" : "wet", i % 10, i % 11, i % 3 ? 0.0 : i / 4.0, i * 7 % 120 / 8.0);
+    nicest_data *data = open_plain(put_text("f.csv", text));
+    nicest_column_facts facts[7];
+    assert_int_equal(nicest_data_facts(data, facts), NICEST_OK);
+    for (size_t j = 0; j < 7; j++) {
+        assert_string_equal(facts[j].taken, taken[j]);
+        assert_true(j == 4 ? facts[j].point == 0 : isnan(facts[j].point));
+    }
+    nicest_data_free(data);
+}
+
+/* Text that was meant as numbers or dates says how these are read. */
+static void test_text_of_numbers(void **state)
+{
+    static const char *const forms[] = {"%02d/05/2024", "%d kg", "(%d.50)", "%d'000", "0x%d", "$ %d"};
+    (void)state;
+    for (size_t k = 0; k < sizeof forms / sizeof *forms; k++) {
+        char text[900] = "a\n";
+        nicest_column_facts facts;
+        for (int i = 1; i <= 25; i++)
+            snprintf(text + strlen(text), sizeof text - strlen(text), forms[k], i), strcat(text, "\n");
+        nicest_data *data = open_plain(put_text("f.csv", text));
+        assert_int_equal(nicest_data_facts(data, &facts), NICEST_OK);
+        assert_non_null(strstr(facts.advice, "12.5, 12.5%"));
+        nicest_data_free(data);
+    }
+}
+
+/* What is written of a value is read again; nothing else is a value of the column. */
+static void test_text_is_a_value(void **state)
+{
+    static const struct {
+        const char *name, *text, *no;
+        double value;
+    } cells[] = {{"word", "b", "zebra", 1},    {"day", "1970-01-03", "3", 2},
+                 {"price", "$1,250", "b", 1250}, {"price", "-3.5", "", -3.5},
+                 {"at", "1970-01-01T00:01", "00:01", 60}, {"at", "1970-01-02", "b", 86400},
+                 {"day", "1970-01-02T12:00", "12:00", 1.5}};
+    nicest_data *data = open_plain(put_text(
+        "v.csv", "word,day,price,at\na,2024-01-01,$3,2024-01-01T10:00\nb,2024-01-02,$4.50,2024-01-02T11:30\n"));
+    char text[80];
+    double value;
+    (void)state;
+    for (size_t i = 0; i < sizeof cells / sizeof *cells; i++) {
+        size_t j = 0;
+        while (strcmp(nicest_data_column_name(data, j), cells[i].name) != 0)
+            j++;
+        assert_int_equal(nicest_data_text_value(data, j, cells[i].text, &value), NICEST_OK);
+        assert_true(value == cells[i].value);
+        assert_int_equal(nicest_data_text_value(data, j, cells[i].no, &value), NICEST_E_ARGUMENT);
+        nicest_data_value_text(data, j, value, text, sizeof text);
+        assert_int_equal(nicest_data_text_value(data, j, text, &value), NICEST_OK);
+        assert_true(value == cells[i].value || cells[i].value == 1.5);
+    }
     nicest_data_free(data);
 }
 
@@ -316,7 +393,8 @@ int main(void)
         cmocka_unit_test(test_times),                cmocka_unit_test(test_what_is_no_time),
         cmocka_unit_test(test_calendar),             cmocka_unit_test(test_decimals),
         cmocka_unit_test(test_many_words),           cmocka_unit_test(test_columns_side_by_side),
-        cmocka_unit_test(test_facts),
+        cmocka_unit_test(test_facts),                cmocka_unit_test(test_what_training_takes),
+        cmocka_unit_test(test_text_is_a_value),      cmocka_unit_test(test_text_of_numbers),
         cmocka_unit_test(test_align),                cmocka_unit_test(test_words_without_memory)};
     return cmocka_run_group_tests(tests, make_scratch, remove_scratch);
 }

@@ -159,6 +159,11 @@ static void data_is_not_made_of_nothing(void **state)
     nicest_data_value_text(NULL, 0, 1, NULL, 0);
     nicest_data_value_text(NULL, 0, 1.5, text, sizeof text);
     assert_string_equal(text, "1.5");
+    WRONG(nicest_data_text_value(NULL, 0, "1", out));
+    WRONG(nicest_data_text_value(data, D, "1", out));
+    WRONG(nicest_data_text_value(data, 0, NULL, out));
+    WRONG(nicest_data_text_value(data, 0, "1", NULL));
+    WRONG(nicest_data_text_value(data, 0, "one", out));
     WRONG(nicest_data_match(NULL, model, data));
     WRONG(nicest_data_match(&made, NULL, data));
     WRONG(nicest_data_match(&made, model, NULL));

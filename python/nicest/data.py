@@ -125,8 +125,8 @@ class Data:
         return values.copy()
 
     def facts(self) -> list[dict[str, Any]]:
-        """What each column is like: rows, missing, levels, least, median, most, mean, deviation, `what` it is, and
-        `advice` where it tells a density nothing."""
+        """What each column is like: rows, missing, levels, least, median, most, mean, deviation, `what` it is,
+        `advice` where it tells a density nothing, and what training has it `taken` for (`point`: a mass point)."""
         found = (header.nicest_column_facts * max(self.shape[1], 1))()
         check(lib.nicest_data_facts(self._handle, found))
         return [dict(name=name, **as_dict(one)) for name, one in zip(self.names, found)]

@@ -274,7 +274,7 @@ class FlowOutlierDetector(OutlierMixin, _FlowBase):
     offset_ : float
         decision_function = score_samples - offset_. With contamination "auto" rows with missing values are judged
         beside calibration rows with about as many, as the program does: in place of offset_ each has
-        ``model_.thresholds(X)``, where that is finite.
+        ``model_.thresholds(X)``: -inf, so that it is never flagged, where these rows are too few for `false_alarms`.
     %FITTED%
 
     Examples
@@ -329,10 +329,11 @@ class FlowOutlierDetector(OutlierMixin, _FlowBase):
         """How far each row's score lies above its threshold."""
         rows, offsets = self._rows(X), self.offset_
         scores = self._scores(rows)
-        if self.contamination == "auto" and self.model_.calibrated:
-            own = np.asarray(self.model_.thresholds(rows, self.false_alarms, score=self.rank_by))
-            offsets = np.where(np.isfinite(own), own, offsets)
-        return scores - offsets
+        if self.contamination == "auto" and self.model_.calibrated and \
+                np.isfinite(self.model_.threshold(self.false_alarms, score=self.rank_by)):
+            offsets = np.asarray(self.model_.thresholds(rows, self.false_alarms, score=self.rank_by))
+        with np.errstate(invalid="ignore"):  # -inf is not below -inf
+            return np.where(np.isneginf(offsets), np.inf, scores - offsets)
 
     def score_samples(self, X) -> Any:
         """Typicality of each row: higher is more normal."""

@@ -166,3 +166,8 @@ def test_rows_with_holes_are_judged_as_the_program_does():
     assert np.array_equal(flagged, flow.decision_function(fresh) < 0)
     thresholds = flow.model_.thresholds(fresh, score="logp")
     assert len(np.unique(thresholds)) == 2 and flow.model_.threshold(score="logp") not in thresholds
+    # 1500 calibration rows promise 0.1 %, a bin of half of them does not: as the program, flag none of its rows
+    flow.false_alarms = 0.001
+    assert np.isfinite(flow.model_.threshold(0.001, score="logp"))
+    far = np.where(np.isnan(fresh), np.nan, 1e3)
+    assert (flow.predict(far) == 1).all() and (flow.p_values(far) > 0.001).all()

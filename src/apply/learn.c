@@ -27,6 +27,7 @@ static int tell_fold(void *context, const nicest_progress *progress)
     const folding *f = context;
     nicest_progress now = *progress;
     now.stage = "calibrating";
+    now.event = NULL; /* of models that nobody keeps */
     now.done = ((double)f->fold - 1 + now.done) / FOLDS;
     now.total_seconds = 0;
     return f->told->progress(f->told->context, &now);

@@ -50,6 +50,7 @@ struct csv_stream {
     size_t held;     /* with `holding`: what lies here and behind stays in the buffer */
     bool holding;    /* while the first lines are looked at */
     bool finished;   /* no more bytes will come */
+    bool text;       /* known to be one: a zero byte is no part of it */
     bool old_ends;   /* lines end with CR alone; it becomes LF in the buffer */
     dialect how;     /* how fields are written */
     bool hash;       /* nobody spoke of comments: a line of # is one where it is no row */
@@ -108,6 +109,9 @@ static nicest_status refill(csv_stream *s)
         file_reader_read(s->file, s->buffer + s->end, s->capacity - s->end, &got);
     if (status != NICEST_OK) /* NICEST_E_FORMAT is for lines, which a caller may skip */
         return status == NICEST_E_FORMAT ? NICEST_E_IO : status;
+    if (s->text && memchr(s->buffer + s->end, '\0', got) != NULL)
+        return fail(NICEST_E_DATA, "%s: holds zero bytes behind line %zu, as a damaged file does",
+                    s->place, s->line);
     s->finished = got == 0;
     for (char *p = s->buffer + s->end, *end = p + got; s->old_ends && p < end; p++)
         *p = *p == '\r' ? '\n' : *p;
@@ -461,6 +465,8 @@ static nicest_status pass_comments(csv_stream *s, record *first, bool *got)
     s->how.comment = 0;
     for (;;) {
         TRY(next_record(s, first, got));
+        if (*got && s->hash && s->comments == 0 && *first->begin == '%') /* as MATLAB writes it */
+            sign = '%';
         if (!*got || sign == 0 || first->begin == first->end || *first->begin != sign)
             break;
         const char *text = first->begin;
@@ -563,6 +569,86 @@ static nicest_status count_fields(csv_stream *s, const record *r)
     }
 }
 
+/* Other kinds of files that people hand over: how they begin, and what makes a table of them. */
+static nicest_status check_text(const csv_stream *s)
+{
+    static const char EXPORT[] = "save the table as CSV where it was made";
+    static const struct {
+        const char *begins;
+        size_t size;
+        const char *what, *advice;
+    } KINDS[] = {
+        {"PAR1", 4, "a Parquet file", "pandas.read_parquet(FILE).to_csv('rows.csv', index=False)"},
+        {"ARROW1", 6, "an Arrow file", "pandas.read_feather(FILE).to_csv('rows.csv', index=False)"},
+        {"PK\3\4", 4, "a spreadsheet (.xlsx, .ods) or an archive", "save the sheet as CSV"},
+        {"\xD0\xCF\x11\xE0", 4, "a spreadsheet (.xls)", "save the sheet as CSV"},
+        {"\x89HDF", 4, "an HDF5 file", EXPORT},
+        {"MATLAB 5.0", 10, "a MATLAB file", "writematrix(x, 'rows.csv') in MATLAB"},
+        {"SQLite format 3", 15, "a database", "sqlite3 -csv -header FILE 'select ...' > rows.csv"},
+        {"\x93NUMPY", 6, "a NumPy array", "end its name in .npy"},
+        {"\x89PNG", 4, "a picture", "end its name in .png"},
+        {"%PDF", 4, "a PDF", EXPORT},
+        {"BZh", 3, "packed with bzip2", "bzcat FILE | nicest ... -"},
+        {"\xFD\x37zXZ", 5, "packed with xz", "xzcat FILE | nicest ... -"},
+        {"\x28\xB5\x2F\xFD", 4, "packed with zstd", "zstdcat FILE | nicest ... -"},
+        {"\x80\x04\x95", 3, "a Python pickle", EXPORT},
+        {"<!DOCTYPE", 9, "a web page", "download the file itself"},
+        {"<html", 5, "a web page", "download the file itself"},
+        {"{\"", 2, "JSON", EXPORT},
+        {"[{", 2, "JSON", EXPORT},
+        {"\xFF\xFE", 2, "UTF-16", "iconv -f UTF-16 -t UTF-8 FILE > rows.csv"},
+        {"\xFE\xFF", 2, "UTF-16", "iconv -f UTF-16 -t UTF-8 FILE > rows.csv"}};
+    for (size_t i = 0; i < sizeof KINDS / sizeof *KINDS; i++)
+        if (s->end >= KINDS[i].size && memcmp(s->buffer, KINDS[i].begins, KINDS[i].size) == 0)
+            return fail(NICEST_E_FORMAT, "%s: is not CSV but %s: %s", s->place, KINDS[i].what,
+                        KINDS[i].advice);
+    if (s->end >= 9 && memcmp(s->buffer + 6, "\0\0{", 3) == 0)
+        return fail(NICEST_E_FORMAT, "%s: is a model, not rows", s->place);
+    if (memchr(s->buffer, '\0', s->end) == NULL)
+        return NICEST_OK;
+    return fail(NICEST_E_FORMAT, "%s: is not CSV: it holds zero bytes (binary, or UTF-16: iconv)",
+                s->place);
+}
+
+/* A line of one field above lines of several is a title. */
+static nicest_status check_title(csv_stream *s, const first_lines *lines, bool tabs)
+{
+    static const dialect OTHER = {.separator = ';'};
+    record r;
+    bool there;
+    TRY(show_line(s, 0, &r, &there));
+    if (s->how.separator == ' ' || memchr(r.begin, s->how.separator, (size_t)(r.end - r.begin)))
+        return NICEST_OK;
+    for (const char *sign = tabs ? "\t" : ",;\t"; *sign != '\0'; sign++) {
+        dialect how = s->how;
+        size_t fields = 0, first = 0, line = 0;
+        how.separator = *sign;
+        bool alike = true;
+        for (size_t i = 0; i < 4 && alike; i++) {
+            TRY(lines->at(lines->context, i, &r, &there));
+            const char *p = r.begin, *text;
+            size_t size, count = 0;
+            do {
+                TRY(field_take(&how, &s->room, &p, r.end, &text, &size));
+                count++;
+            } while (there && p++ < r.end);
+            line = i == 1 ? r.line : line;
+            first = i == 0 ? count : first;
+            fields = i == 1 ? count : fields;
+            alike = there && (i < 2 || count == fields) && /* one column of decimal commas */
+                    (i != 1 || !field_has_comma(&OTHER, r.begin, (size_t)(r.end - r.begin)));
+        }
+        TRY(show_line(s, 0, &r, &there));
+        if (alike && first == 1 && fields > 1)
+            return fail(NICEST_E_DATA,
+                        "%s:%zu: '%.*s' stands alone above lines of %zu columns: if it is a title, "
+                        "tail -n +%zu FILE | nicest ... -",
+                        s->place, r.line, (int)(r.end - r.begin < SHOWN ? r.end - r.begin : SHOWN),
+                        r.begin, fields, line);
+    }
+    return NICEST_OK;
+}
+
 static nicest_status read_start(csv_stream *s, const char *path, const nicest_data_options *options)
 {
     record first;
@@ -572,16 +658,14 @@ static nicest_status read_start(csv_stream *s, const char *path, const nicest_da
     first_lines lines = {s, show_line};
     bool tabs = file_has_ending(path, ".tsv") || file_has_ending(path, ".tsv.gz");
     TRY(take_options(s, options));
-    /* Byte order marks; a NUL byte near the start means that this is no text that we know; line
-     * ends of old Macs. */
+    /* Byte order marks, what is no text, line ends of old Macs. */
     bool known;
     while (s->end < 4 && !s->finished)
         TRY(refill(s));
     if (s->end >= 3 && memcmp(s->buffer, "\xEF\xBB\xBF", 3) == 0)
         s->start = s->scanned = 3;
-    if (memchr(s->buffer, '\0', s->end < 4096 ? s->end : 4096) != NULL)
-        return fail(NICEST_E_FORMAT, "%s: is not CSV: it holds zero bytes (UTF-16 or binary)",
-                    s->place);
+    TRY(check_text(s));
+    s->text = true;
     while (!(s->old_ends = has_old_ends(s, &known)) && !known)
         TRY(refill(s));
     for (size_t i = s->start; s->old_ends && i < s->end; i++)
@@ -601,6 +685,8 @@ static nicest_status read_start(csv_stream *s, const char *path, const nicest_da
     s->shown[0] = (place){0, (size_t)(first.end - first.begin), first.line, first.quoted};
     s->shown_count = 1;
     TRY(dialect_separator(&s->how, &lines, tabs));
+    if (options == NULL || options->separator == NULL)
+        TRY(check_title(s, &lines, tabs));
     if (said == 0)
         TRY(dialect_find_header(&s->how, &lines, &header));
     TRY(show_line(s, 0, &first, &there));

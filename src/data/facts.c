@@ -1,6 +1,9 @@
 /* facts.c - what the values of each column are like, and columns that tell a density nothing. */
+#include "data/facts.h"
+
 #include <math.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "base/memory.h"
 #include "base/number.h"
@@ -11,6 +14,17 @@
 #include "data/source.h"
 
 enum { GROUP = 32, CHUNK = 256, FEW_ROWS = 20 };
+
+bool facts_are_category(size_t levels, size_t seen)
+{
+    return levels >= 2 && levels <= 10 && seen >= 10 * levels;
+}
+
+bool facts_have_point(size_t most, size_t next, size_t levels, size_t rows, size_t seen)
+{
+    double share = rows ? (double)most / (double)rows : 0;
+    return share >= 0.2 && most >= 4 * next && levels > 10 && (1 - share) * (double)seen >= 20;
+}
 
 /* In the order of the rows: does every value exceed the one before it, or none, and by one step? */
 static void look_at_order(const double *values, size_t n, bool *rises, bool *falls, bool *steady,
@@ -28,13 +42,22 @@ static void look_at_order(const double *values, size_t n, bool *rises, bool *fal
     }
 }
 
+/* Whether nine of ten words begin as numbers, amounts or dates do. */
+static bool look_like_numbers(const column_kind *kind)
+{
+    size_t alike = 0;
+    for (size_t i = 0; i < kind->word_count; i++)
+        alike += strspn(kind->words[i] + strspn(kind->words[i], "$-+( "), "0123456789") > 0;
+    return 10 * alike >= 9 * kind->word_count;
+}
+
 /* Values without NaN, in the order of the rows; they are sorted here. */
 static void describe_values(nicest_column_facts *f, const column_kind *kind, double *values,
                             size_t n)
 {
     bool rises, falls, steady, whole;
     double sum = 0, square = 0;
-    size_t run = 0, longest = 0, shortest = n + 1;
+    size_t run = 0, longest = 0, second = 0, shortest = n + 1;
     look_at_order(values, n, &rises, &falls, &steady, &whole);
     for (size_t i = 0; i < n; i++)
         sum += values[i];
@@ -55,7 +78,9 @@ static void describe_values(nicest_column_facts *f, const column_kind *kind, dou
             f->least = values[i];
         if (kind->kind == NICEST_CATEGORY && run > longest)
             f->most = values[i];
+        f->point = run > longest ? values[i] : f->point;
         shortest = run < shortest ? run : shortest;
+        second = run > longest ? longest : run > second ? run : second;
         longest = run > longest ? run : longest;
         run = 0;
     }
@@ -69,7 +94,10 @@ static void describe_values(nicest_column_facts *f, const column_kind *kind, dou
         bool text = n >= FEW_ROWS && 2 * f->levels > n;
         f->median = f->mean = f->deviation = NAN;
         f->what = text ? "text" : f->levels == 1 ? "constant" : "words";
-        f->advice = text ? "it has nearly as many words as rows" : NULL;
+        f->advice = !text                     ? NULL
+                    : look_like_numbers(kind) ? "it has nearly as many words as rows, though they "
+                                                "begin as 12.5, 12.5%, $3 or 2024-05-31 do"
+                                              : "it has nearly as many words as rows";
     } else if (counts || (n >= FEW_ROWS && (rises || falls) && steady)) {
         f->what = "count";
         f->advice = "it only counts";
@@ -83,6 +111,15 @@ static void describe_values(nicest_column_facts *f, const column_kind *kind, dou
                   : whole                   ? "whole numbers"
                                             : "numbers";
     }
+    bool category =
+        kind->kind == NICEST_CATEGORY ? f->levels > 0 : facts_are_category(f->levels, n);
+    bool point = !category && facts_have_point(longest, second, f->levels, n, n);
+    f->point = point ? f->point : NAN;
+    f->taken = f->advice        ? "nothing"
+               : category       ? "a category"
+               : f->levels == 1 ? "a constant"
+               : point          ? "a mass point, and values beside it"
+                                : "values";
 }
 
 nicest_status nicest_data_facts(const nicest_data *data, nicest_column_facts *facts)
@@ -90,6 +127,8 @@ nicest_status nicest_data_facts(const nicest_data *data, nicest_column_facts *fa
     TRY(require(data && facts, "data and a place for its facts are needed"));
     size_t n = nicest_data_rows(data), d = nicest_data_columns(data);
     size_t wide = d < GROUP ? d : GROUP;
+    unsigned height;
+    nicest_data_image(data, &height, NULL, NULL);
     TRY(check_memory(n <= (size_t)-1 / sizeof(double) / wide));
     OWNED_NEW(double *, values, n *wide);
     for (size_t first = 0; first < d; first += wide) {
@@ -104,6 +143,7 @@ nicest_status nicest_data_facts(const nicest_data *data, nicest_column_facts *fa
         for (size_t j = 0; j < some; j++) {
             nicest_column_facts f = {.rows = kept[j], .missing = n - kept[j]};
             describe_values(&f, source_kind(data, first + j), values + j * n, kept[j]);
+            f.taken = height ? "a pixel" : f.taken;
             facts[first + j] = f;
         }
     }
@@ -129,4 +169,34 @@ void nicest_data_value_text(const nicest_data *data, size_t column, double value
     else if (pattern != NULL && moment_format_read(pattern, &format))
         moment_write(value, &format, made);
     snprintf(text, size, "%s", shown);
+}
+
+nicest_status nicest_data_text_value(const nicest_data *data, size_t column, const char *text,
+                                     double *value)
+{
+    TRY(require(data && text && value && column < nicest_data_columns(data),
+                "data, one of its columns, a text and a place for its value are needed"));
+    const column_kind *kind = source_kind(data, column);
+    moment_format ours, theirs;
+    char sign[FIELD_SIGN];
+    int places;
+    size_t length = strlen(text);
+    for (size_t i = 0; i < kind->word_count; i++)
+        if (!strcmp(kind->words[i], text)) {
+            *value = (double)i;
+            return NICEST_OK;
+        }
+    if (kind->kind == NICEST_NUMBER &&
+        (number_read(text, length, value) ||
+         (kind->format && field_is_signed('.', text, length, sign, value, &places))))
+        return NICEST_OK;
+    double moment, factor = 0;
+    if (kind->kind == NICEST_TIME && moment_read(text, length, &moment, &theirs) &&
+        moment_format_read(kind->format, &ours))
+        factor = moment_factor(&ours, &theirs);
+    if (factor > 0)
+        *value = moment * factor;
+    return factor > 0 ? NICEST_OK
+                      : fail(NICEST_E_ARGUMENT, "'%.80s' is no value of column %.80s", text,
+                             nicest_data_column_name(data, column));
 }

@@ -111,9 +111,11 @@ static bool is_named_missing(const dialect *d, const char *text, size_t size)
 
 bool field_is_missing(const dialect *d, const char *text, size_t size)
 {
-    static const char *const WORDS[] = {"",     "?",    "na",   "n/a", "#n/a", "nan", "-nan",
-                                        "null", "none", "<na>", "nat", ".",    "-"};
-    for (size_t w = 0; size < 5 && w < sizeof WORDS / sizeof *WORDS; w++)
+    static const char *const WORDS[] = {"",        "?",       "na",    "n/a",    "#n/a",  "nan",
+                                        "-nan",    "null",    "none",  "<na>",   "nat",   ".",
+                                        "-", /* and the errors of spreadsheets */
+                                        "#div/0!", "#value!", "#ref!", "#name?", "#num!", "#null!"};
+    for (size_t w = 0; size < 8 && w < sizeof WORDS / sizeof *WORDS; w++)
         if (is_word_of(text, size, WORDS[w]))
             return true;
     return d->missing != NULL && is_named_missing(d, text, size);
@@ -151,6 +153,13 @@ static bool read_plain(char decimal, const char *text, size_t size, double *valu
         return read_grouped(',', text, size, value, places);
     return number_read_places(text, size, value, places) ||
            (memchr(text, ',', size) && read_grouped('.', text, size, value, places));
+}
+
+bool field_is_grouped(const char *text, size_t size, double *value, int *places)
+{
+    size_t sign = size > 0 && (*text == '-' || *text == '+');
+    return size > sign && text[sign] != '0' && memchr(text, ',', size) &&
+           read_grouped('.', text, size, value, places);
 }
 
 bool field_is_number(const dialect *d, const char *text, size_t size, double *value, int *places)

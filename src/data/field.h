@@ -44,6 +44,8 @@ nicest_status field_take(const dialect *d, field_room *room, const char **p, con
 bool field_is_missing(const dialect *d, const char *text, size_t size);
 /* The whole field as a number, also "1,234.5"; *places are its decimals. */
 bool field_is_number(const dialect *d, const char *text, size_t size, double *value, int *places);
+/* Thousands between commas: "1,234" (not "0,388"), which alone may be a decimal comma. */
+bool field_is_grouped(const char *text, size_t size, double *value, int *places);
 /* A number with a percent sign behind it, or a sign of currency ($, EUR's, pound's, yen's) before
  * it: "12.5%", "-$3", "$1,234.50"; with the decimal sign ',' "12,5%".
  * sign: "%", " %" or the currency's. */

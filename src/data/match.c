@@ -259,7 +259,7 @@ static nicest_status convert_column(const wanted *w, size_t j, const column_kind
     if (to->kind == NICEST_TIME && from->kind == NICEST_TIME &&
         moment_format_read(to->format, &ours) && moment_format_read(from->format, &theirs) &&
         ours.date == theirs.date) {
-        double factor = ours.time == theirs.time ? 1 : ours.time ? 86400 : 1.0 / 86400;
+        double factor = moment_factor(&ours, &theirs);
         for (size_t i = 0; i < rows; i++)
             values[i * stride] *= factor;
         return NICEST_OK;

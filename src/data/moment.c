@@ -130,6 +130,13 @@ bool moment_merge(moment_format *format, const moment_format *other)
     return true;
 }
 
+double moment_factor(const moment_format *to, const moment_format *from)
+{
+    if (to->date != from->date)
+        return 0;
+    return to->time == from->time ? 1 : to->time ? 86400 : 1.0 / 86400;
+}
+
 size_t moment_write(double value, const moment_format *f, char text[MOMENT_SIZE])
 {
     size_t used = 0;

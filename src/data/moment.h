@@ -22,6 +22,9 @@ typedef struct moment_format {
 bool moment_read(const char *text, size_t size, double *value, moment_format *format);
 /* One format for both: the one with more digits; false where they do not go together. */
 bool moment_merge(moment_format *format, const moment_format *other);
+/* What makes values of one format those of another: a day has 86400 seconds; 0 where only one has
+ * dates. */
+double moment_factor(const moment_format *to, const moment_format *from);
 /* Ended by NUL; returns the length. */
 size_t moment_write(double value, const moment_format *format, char text[MOMENT_SIZE]);
 /* The format as text, and back. */

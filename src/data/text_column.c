@@ -148,6 +148,8 @@ nicest_status text_column_take(text_column *c, const dialect *d, const char *tex
     char sign[FIELD_SIGN];
     bool expected = c->sign && field_is_signed(d->decimal, text, size, sign, &number, &places) &&
                     same_sign(sign, c->sign);
+    expected = expected || (c->closed && c->content == HOLDS_NUMBERS && d->decimal != ',' &&
+                            field_is_grouped(text, size, &number, &places));
     if (expected || field_is_number(d, text, size, &number, &places)) {
         char canonical[NUMBER_SIZE];
         size_t at;
@@ -210,14 +212,17 @@ static nicest_status spell_values(text_column *c, double *values, size_t stride,
     return NICEST_OK;
 }
 
-/* Many numbers and a few words: a word there stands for a hole or is a slip, and the user knows. */
+/* Many numbers or times and a few words: a word there stands for a hole or is a slip, and the user
+ * knows. */
 static nicest_status check_mixture(const text_column *c, const char *place, const char *name)
 {
     size_t numbers = 0, first = c->words.count;
     for (size_t i = 0; i < c->words.count; i++) {
         const char *word = word_list_text(&c->words, i);
         double value;
-        if (number_read(word, strlen(word), &value))
+        moment_format format;
+        if (c->content == HOLDS_TIMES ? moment_read(word, strlen(word), &value, &format)
+                                      : number_read(word, strlen(word), &value))
             numbers++;
         else if (first == c->words.count)
             first = i;
@@ -226,10 +231,11 @@ static nicest_status check_mixture(const text_column *c, const char *place, cons
     if (numbers <= FEW_NUMBERS || 10 * others > numbers || first == c->words.count)
         return NICEST_OK;
     const char *word = word_list_text(&c->words, first);
+    const char *what = c->content == HOLDS_TIMES ? "time" : "number";
     return fail(NICEST_E_DATA,
-                "%s:%zu: column %s: '%.40s' is not a number, and %zu different numbers stand in "
+                "%s:%zu: column %s: '%.40s' is not a %s, and %zu different %ss stand in "
                 "this column; if it is a missing value: --missing '%.40s', else --drop '%s'",
-                place, c->word_line, name, word, numbers, word, name);
+                place, c->word_line, name, word, what, numbers, what, word, name);
 }
 
 typedef struct ordered_word {
@@ -269,29 +275,37 @@ static nicest_status order_words(const text_column *c, double *values, size_t st
     return check_memory(kind->words);
 }
 
-/* Words that are all numbers with the same sign, "12.5%", become these. */
-static nicest_status settle_signed(const text_column *c, double *values, size_t stride, size_t rows,
-                                   column_kind *kind)
+/* Words that are all numbers with the same sign, "12.5%", or with commas between thousands,
+ * "1,234", become these. */
+static nicest_status settle_numbers(const text_column *c, double *values, size_t stride,
+                                    size_t rows, column_kind *kind, bool *settled)
 {
     char first[FIELD_SIGN] = "", sign[FIELD_SIGN];
     size_t word;
     OWNED_NEW(double *, number, c->words.count);
-    int most = 0;
+    int most = c->decimals;
     for (size_t i = 0; i < c->words.count; i++) {
         const char *text = word_list_text(&c->words, i);
+        size_t size = strlen(text);
         int places = 0;
-        if (!field_is_signed(c->decimal, text, strlen(text), sign, &number[i], &places) ||
-            (i > 0 && !same_sign(sign, first)))
-            return NICEST_OK;
-        if (i == 0)
+        bool with_sign = field_is_signed(c->decimal, text, size, sign, &number[i], &places);
+        if (i == 0 && with_sign)
             strcpy(first, sign);
+        if (with_sign ? !*first || !same_sign(sign, first)
+                      : *first || c->decimal == ',' ||
+                            !(number_read_places(text, size, &number[i], &places) ||
+                              field_is_grouped(text, size, &number[i], &places)))
+            return NICEST_OK;
         most = places > most ? places : most;
     }
+    if (*first && c->content != HOLDS_WORDS) /* some have no sign */
+        return NICEST_OK;
     for (size_t i = 0; i < rows; i++)
         if (text_column_is_word(values[i * stride], &word))
             values[i * stride] = number[word];
-    *kind = (column_kind){NICEST_NUMBER, most, memory_text(first), NULL, 0};
-    return check_memory(kind->format);
+    *kind = (column_kind){NICEST_NUMBER, most, *first ? memory_text(first) : NULL, NULL, 0};
+    *settled = true;
+    return check_memory(kind->format || !*first);
 }
 
 nicest_status text_column_settle(text_column *c, double *values, size_t stride, size_t rows,
@@ -302,11 +316,11 @@ nicest_status text_column_settle(text_column *c, double *values, size_t stride, 
     bool words = c->label && c->texts > 0;
     for (size_t i = 0, number; i < rows && !words && c->words.count > 0 && !c->label; i++)
         words = text_column_is_word(values[i * stride], &number);
-    if (words && !c->label && c->content == HOLDS_WORDS) {
-        TRY(settle_signed(c, values, stride, rows, kind));
-        if (kind->format)
-            return NICEST_OK;
-    }
+    bool settled = false;
+    if (words && !c->label && c->content != HOLDS_TIMES)
+        TRY(settle_numbers(c, values, stride, rows, kind, &settled));
+    if (settled)
+        return NICEST_OK;
     if (words) {
         TRY(spell_values(c, values, stride, rows));
         if (!c->label)

@@ -10,19 +10,16 @@
 #include "base/memory.h"
 #include "base/status.h"
 #include "base/values.h"
+#include "data/facts.h"
 #include "data/source.h"
 
 enum {
-    MOST_LEVELS = 64,     /* of numbers that are looked at one by one */
-    CATEGORY_LEVELS = 10, /* at most so many are a category, */
-    ROWS_A_LEVEL = 10,    /* with so many rows each */
-    RARE_WORD = 3,        /* a word of fewer training rows is OTHER */
+    MOST_LEVELS = 64, /* of numbers that are looked at one by one */
+    RARE_WORD = 3,    /* a word of fewer training rows is OTHER */
     MOST_WORDS = 1000,
-    POINT_ROWS = 20,  /* off a mass point */
     FOLLOW_ROWS = 10, /* that a function must explain */
     MOST_PAIRS = 20000
 };
-static const double POINT_SHARE = 0.2, POINT_LEAD = 4;
 
 /* The values of one column and how often each occurs; `many`: more than there is room for. */
 typedef struct look {
@@ -108,19 +105,15 @@ static bool find_point(const look *l, const double *sorted, size_t n, double *po
         next = run > best ? best : run > next ? run : next;
         best = run > best ? run : best;
     }
-    double share = n ? (double)best / (double)n : 0;
-    return share >= POINT_SHARE && (double)best >= POINT_LEAD * (double)next &&
-           distinct > CATEGORY_LEVELS && (1 - share) * (double)l->seen >= POINT_ROWS;
+    return facts_have_point(best, next, distinct, n, l->seen);
 }
 
-/* Numbers that repeat by nature: two levels, or a few with many rows each. */
 static bool is_category(const look *l)
 {
     for (size_t i = 1; !l->words && i < l->levels; i++) /* tables are told apart as floats */
         if (!((float)l->level[i] > (float)l->level[i - 1]))
             return false;
-    return l->words || (!l->many && l->levels >= 2 && l->levels <= CATEGORY_LEVELS &&
-                        l->seen >= ROWS_A_LEVEL * l->levels);
+    return l->words || (!l->many && facts_are_category(l->levels, l->seen));
 }
 
 /* An empty cell among categories is one more of them. */
@@ -167,7 +160,7 @@ static void choose_value(chooser *c, size_t j, const look *l, const double *sort
 {
     entry_column *column = &c->e->column[j];
     int decimals = nicest_data_column_decimals(c->train, j);
-    double point;
+    double point = NAN;
     size_t first = c->used;
     *column = (entry_column){.decimals = decimals >= 0 && decimals <= 9 ? decimals + 1 : 0};
     if (l->least >= 0 && l->least < l->most) { /* of samples: amounts stay amounts, shares shares */

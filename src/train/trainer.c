@@ -76,8 +76,8 @@ static nicest_status keep_finite(trainer *t, const nicest_data *data, row_survey
     size_t n = nicest_data_rows(data);
     TRY(survey_rows(data, t->holes, s));
     if (s->count < n)
-        words_add(&t->said, "rows: %zu of %zu have %s values%s and are left out", n - s->count, n,
-                  t->holes ? "infinite" : "missing or infinite",
+        words_add(&t->said, "rows: %zu of %zu have %s%s and are left out", n - s->count, n,
+                  t->holes ? "infinite values, or none," : "missing or infinite values",
                   nicest_data_weights(data) ? ", or no weight," : "");
     t->holes = s->holed > 0;
     if (s->holed)
@@ -252,6 +252,22 @@ static nicest_status recognise_columns(trainer *t, entry *e, recipe_data *shape,
     return roles_need_masks(e, t->rows.all, &shape->masked);
 }
 
+/* What was chosen, before any work on it. */
+static void tell_choices(trainer *t)
+{
+    nicest_progress p = {.event = t->said.text,
+                         .stage = "training",
+                         .train_logp = NAN,
+                         .valid_logp = NAN,
+                         .best_logp = NAN};
+    if (!t->options.progress || !t->said.text)
+        return;
+    char *end = t->said.text + strlen(t->said.text) - 1;
+    *end = 0;
+    t->stopped = t->options.progress(t->options.context, &p) != 0;
+    *end = '\n';
+}
+
 static nicest_status prepare_training(trainer *t, const nicest_data *train,
                                       const nicest_data *valid)
 {
@@ -291,6 +307,7 @@ static nicest_status prepare_training(trainer *t, const nicest_data *train,
     shape.context = t->entry.context;
     shape.classes = classes;
     TRY(recipe_choose(&t->recipe, &t->options, &shape, &t->said));
+    tell_choices(t);
     t->shift = (shift){t->recipe.shift, height, width, channels, t->options.seed};
     if (t->options.init) {
         /* As it was, its centres too; mean and deviation are those of the rows at hand. */
