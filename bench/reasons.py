@@ -1,15 +1,23 @@
 #!/usr/bin/env python3
-"""Which columns were shifted: reasons of the model beside per-column scores, on held-out rows.
+"""Which columns were changed: reasons of the model beside per-column scores, on held-out rows.
 
     NICEST_LIBRARY=build/release/libnicest.so PYTHONPATH=build/release/python \\
-        python3 bench/reasons.py FOLDER [--time 20s] > reasons.txt
+        python3 bench/reasons.py FOLDER [--time 20s] [--swaps] [--spec TEXT] [--only NAME] > reasons.txt
 
 FOLDER has skillcraft.data.csv.gz, winequality-red.csv, ... Of each held-out row 1, 2 or 3 columns move up
-or down by 4 conditional deviations (of the residual of the linear regression on the others). Each method
+or down by 4 conditional deviations (of the residual of the linear regression on the others); with --swaps
+they take instead the values that other rows have there, each of another row, and never the same value. Each method
 is told how many; the figure is the mean Jaccard index of its columns and the true ones. Beside the model:
-distance from the mean in deviations, the smaller empirical tail (as ECOD has it, column by column),
-the residual of that regression, and the best set of so many columns under the Gaussian of the training
-rows, of all sets: what nobody beats where rows are Gaussian. Seconds are of one processor, all threads together."""
+
+z-score            distance from the mean in deviations
+ECOD, COPOD        the empirical tails of the column, as these detectors of PyOD put them together
+neighbours         how much the mean distance to the 5 nearest training rows falls, in standardised columns, when
+                   that column is left out
+residual           of that regression, in its deviations
+best Gaussian set  of all sets of so many columns the best one under the Gaussian of the training rows: what
+                   nobody beats where rows are Gaussian
+
+Seconds are of one processor, all threads together."""
 import argparse
 import gzip
 import itertools
@@ -47,12 +55,43 @@ def jaccard(scores, truth):
     return np.mean(hits / (2 * k - hits))
 
 
-def ecod(train, rows):
-    """-log of the smaller empirical tail, column by column."""
+def tails(train, rows):
+    """-log of both empirical tails, column by column."""
     ordered, n = np.sort(train, 0), len(train)
     below = np.stack([np.searchsorted(ordered[:, j], rows[:, j], "right") for j in range(rows.shape[1])], 1)
     above = n - np.stack([np.searchsorted(ordered[:, j], rows[:, j], "left") for j in range(rows.shape[1])], 1)
-    return -np.log((1 + np.minimum(below, above)) / (n + 1))
+    return -np.log((1 + below) / (n + 1)), -np.log((1 + above) / (n + 1))
+
+
+def ecod(train, rows):
+    """The smaller tail."""
+    return np.maximum(*tails(train, rows))
+
+
+def copod(train, rows):
+    """The tail on the side of the skewness, or the mean of both where that is larger."""
+    left, right = tails(train, rows)
+    skewness = ((train - train.mean(0)) ** 3).mean(0)
+    return np.maximum(np.where(skewness < 0, left, right), (left + right) / 2)
+
+
+def neighbours(train, rows, k=5):
+    """How much nearer the training rows come without the column; both standardised."""
+    found = np.zeros(rows.shape)
+    near = lambda square: np.sqrt(np.partition(square, k - 1, axis=0)[:k]).mean(0)
+    for i, row in enumerate(rows):
+        square = (train - row) ** 2
+        whole = square.sum(1, keepdims=True)
+        found[i] = near(whole) - near(np.maximum(whole - square, 0))
+    return found
+
+
+def swap(held, train, truth, rng):
+    """Each true cell becomes another value of its column."""
+    bad = held.copy()
+    for i, j in zip(*np.nonzero(truth)):
+        bad[i, j] = rng.choice(train[train[:, j] != held[i, j], j])
+    return bad
 
 
 def best_sets(precision, z, count):
@@ -68,14 +107,15 @@ def best_sets(precision, z, count):
 
 
 def main():
-    options = argparse.ArgumentParser()
+    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("folder")
     options.add_argument("--time", default="20s")
     options.add_argument("--spec")
     options.add_argument("--only")
+    options.add_argument("--swaps", action="store_true")
     given = options.parse_args()
-    print("| table | columns | shifted | nicest | z-score | ECOD | residual | best Gaussian set | "
-          "processor seconds for 1000 rows |\n|---|---|---|---|---|---|---|---|---|")
+    print(f"| table | columns | {'swapped' if given.swaps else 'shifted'} | nicest | z-score | ECOD | COPOD | neighbours | residual | "
+          "best Gaussian set | processor seconds for 1000 rows |\n" + "|---" * 11 + "|")
     for name, rows in tables(given.folder):
         if given.only and given.only not in name:
             continue
@@ -97,7 +137,10 @@ def main():
             truth = np.zeros(held.shape, bool)
             for i in range(len(held)):
                 truth[i, rng.choice(d, count, replace=False)] = True
-            bad = held + truth * rng.choice([-4, 4], held.shape) * deviation
+            if given.swaps:
+                bad = swap(held, train, truth, rng)
+            else:
+                bad = held + truth * rng.choice([-4, 4], held.shape) * deviation
             started = time.process_time()
             found = model.explain(bad, most=count, enough=2)
             seconds = time.process_time() - started
@@ -109,9 +152,11 @@ def main():
             z = (bad - mean) / scale
             linear = np.abs(z @ precision) / np.sqrt(np.diag(precision))
             print(f"| {name} | {d} | {count} | {jaccard(ours, truth):.3f} | {jaccard(np.abs(z), truth):.3f} | "
-                  f"{jaccard(ecod(train, bad), truth):.3f} | {jaccard(linear, truth):.3f} | "
+                  f"{jaccard(ecod(train, bad), truth):.3f} | {jaccard(copod(train, bad), truth):.3f} | "
+                  f"{jaccard(neighbours((train - mean) / scale, z), truth):.3f} | {jaccard(linear, truth):.3f} | "
                   f"{jaccard(best_sets(precision, z, count), truth):.3f} | "
                   f"{seconds / len(bad) * 1000:.1f} |", flush=True)
 
 
-main()
+if __name__ == "__main__":
+    main()

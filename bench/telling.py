@@ -1,20 +1,28 @@
 #!/usr/bin/env python3
 """Telling samples from data: the AUC of gradient boosting (scikit-learn), five folds; 0.5 is perfect.
 
-    PATH=build/release:$PATH python3 bench/telling.py FOLDER [--time 30s] [--seeds 1] [--look] [NAME ...]
+    PATH=build/release:$PATH python3 bench/telling.py FOLDER [--time 30s] [--seeds 1] [--look] [--beside SDV] [NAME ...]
 
 FOLDER has adult.csv.gz, titanic.csv, penguins.csv, mpg.csv, diamonds.csv.gz; any other CSV given as NAME=PATH
 is told likewise. All rows train, and as many samples (5000 at most) stand beside them; with --half half of the
 rows train, and samples stand beside the others. Words are ordinal numbers of
-both tables together, dates are seconds, missing cells stay missing. --look prints what the classifier sees: the
+both tables together, dates are seconds, missing cells stay missing.
+
+--beside GaussianCopula,CTGAN,TVAE has SDV's synthesizers of these names learn the same rows (pip install sdv), on one thread. Numbers are
+numerical, true and false boolean, all else categorical, with a word for empty cells; nothing else is set. CTGAN and TVAE get as many epochs as fit into the processor seconds
+that nicest took, or into --time where that is longer; two short runs say what an epoch takes.
+
+--look prints what the classifier sees: the
 columns by permutation, then the AUC of each column alone and of the worst pairs."""
 import argparse
 import itertools
 import json
 import os
 import re
+import resource
 import subprocess
 import tempfile
+import time
 
 import numpy as np
 import pandas as pd
@@ -26,7 +34,7 @@ from sklearn.model_selection import StratifiedKFold, cross_val_predict
 SETS = {"adult": "adult.csv.gz", "titanic": "titanic.csv", "penguins": "penguins.csv", "mpg": "mpg.csv",
         "diamonds": "diamonds.csv.gz"}
 DROP = {"mpg": ["name"]}
-MOST = 5000
+MOST, EMPTY = 5000, "(empty)"
 
 
 def run(*words):
@@ -39,6 +47,35 @@ def run(*words):
 def read(path):
     table = pd.read_csv(path, skipinitialspace=True, na_values=["?"], keep_default_na=True)
     return table.rename(columns=str.strip)
+
+
+def sdv_samples(name, rows, count, seconds, seed):
+    """Samples of one of SDV's synthesizers, the processor seconds it took, and its epochs."""
+    import torch
+    from sdv import single_table
+    from sdv.metadata import Metadata
+    kind = lambda c: "boolean" if pd.api.types.is_bool_dtype(c) else "numerical" if pd.api.types.is_numeric_dtype(c) else "categorical"
+    columns = {c: {"sdtype": kind(rows[c])} for c in rows.columns}
+    words = [c for c in rows.columns if columns[c]["sdtype"] == "categorical"]
+    rows = rows.assign(**{c: rows[c].astype(object).fillna(EMPTY) for c in words})
+    metadata = Metadata.load_from_dict({"tables": {"rows": {"columns": columns}}})
+    torch.set_num_threads(1)
+
+    def fit(**settings):
+        torch.manual_seed(seed)
+        np.random.seed(seed)
+        began = time.process_time()
+        made = getattr(single_table, name + "Synthesizer")(metadata, **settings)
+        made.fit({"rows": rows})
+        return made, time.process_time() - began
+
+    epochs, cuda = 0, {} if name == "GaussianCopula" else {"enable_gpu": False}
+    if cuda:
+        _, one, three = (fit(epochs=n, **cuda)[1] for n in (1, 1, 3))  # the very first warms up
+        epochs = max(1, round(1 + (seconds - one) / max((three - one) / 2, 1e-3)))
+    made, took = fit(**({"epochs": epochs, **cuda} if cuda else {}))
+    fake = made.sample(num_rows=count)["rows"]
+    return fake.mask(fake == EMPTY), took, epochs
 
 
 def encode(real, fake):
@@ -81,6 +118,27 @@ def look(x, y, names):
           ", ".join(f"{names[pairs[k][0]]} x {names[pairs[k][1]]} {together[k]:.3f}" for k in order[:8]))
 
 
+def samples(rows, count, seed, others, given):
+    """Of each method in turn: its name, its samples, the processor seconds of training, and epochs."""
+    with tempfile.TemporaryDirectory() as work:
+        file, model, new = (os.path.join(work, f) for f in ("train.csv", "m.safetensors", "new.csv"))
+        rows.to_csv(file, index=False)
+        limit = ["--time", given.time] if given.time else []
+        used = lambda: sum(resource.getrusage(resource.RUSAGE_CHILDREN)[:2])
+        began = used()
+        done = run("train", file, "-o", model, "--seed", str(seed), *limit, *given.option, "--json")
+        took = used() - began
+        if given.look:
+            print("\n".join("  " + line for line in re.split("[\r\n]+", done.stderr) if ":" in line))
+        run("sample", model, "-n", str(count), "--seed", str(seed), "-o", new)
+        yield "nicest", read(new), took, json.loads(done.stdout.splitlines()[-1])["epochs"]
+        for name in others:
+            seconds = max(took, pd.Timedelta(given.time or "0s").total_seconds())
+            fake, took_too, epochs = sdv_samples(name, rows, count, seconds, seed)
+            fake.to_csv(new, index=False)
+            yield name, read(new), took_too, epochs
+
+
 def main():
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("folder")
@@ -89,33 +147,29 @@ def main():
     options.add_argument("--seeds", type=int, default=1)
     options.add_argument("--half", action="store_true")
     options.add_argument("--look", action="store_true")
+    options.add_argument("--beside", default="", help="synthesizers of SDV, as GaussianCopula,CTGAN,TVAE")
     options.add_argument("--option", action="append", default=[], help="of nicest train, as --option=--coupling=affine")
     given = options.parse_intermixed_args()
-    print("| table | rows | columns | AUC of telling samples from data | +- | seconds |\n|---|---|---|---|---|---|")
+    others = [name for name in given.beside.split(",") if name]
+    print("| table | rows | columns | method | AUC of telling samples from data | +- | processor seconds | epochs |\n|"
+          + "---|" * 8)
     for item in given.names or SETS:
         name, _, path = item.partition("=")
         table = read(path or os.path.join(given.folder, SETS[name])).drop(columns=DROP.get(name, []))
-        found, seconds = [], 0.0
+        found = {}
         for seed in range(1, given.seeds + 1):
             order = np.random.default_rng(seed).permutation(len(table))
             half = order[:len(table) // 2] if given.half else order
             real = table.iloc[order[::-1]][:len(table) // 2 if given.half else MOST][:MOST]
-            with tempfile.TemporaryDirectory() as work:
-                rows, model, new = (os.path.join(work, f) for f in ("train.csv", "m.safetensors", "new.csv"))
-                table.iloc[half].to_csv(rows, index=False)
-                time = ["--time", given.time] if given.time else []
-                done = run("train", rows, "-o", model, "--seed", str(seed), *time, *given.option, "--json")
-                seconds += json.loads(done.stdout.splitlines()[-1])["seconds"]
+            for method, fake, took, epochs in samples(table.iloc[half], len(real), seed, others, given):
+                x, y = encode(real, fake)
+                found.setdefault(method, []).append((auc(x, y, seed), took, epochs))
                 if given.look:
-                    print("\n".join("  " + line for line in re.split("[\r\n]+", done.stderr) if ":" in line))
-                run("sample", model, "-n", str(len(real)), "--seed", str(seed), "-o", new)
-                fake = read(new)
-            x, y = encode(real, fake)
-            found.append(auc(x, y, seed))
-            if given.look:
-                look(x, y, list(real.columns))
-        print(f"| {name} | {len(table)} | {table.shape[1]} | {np.mean(found):.3f} | {np.std(found):.3f} | "
-              f"{seconds / given.seeds:.0f} |", flush=True)
+                    look(x, y, list(real.columns))
+        for method, figures in found.items():
+            areas, took, epochs = np.transpose(figures)
+            print(f"| {name} | {len(table)} | {table.shape[1]} | {method} | {np.mean(areas):.3f} | {np.std(areas):.3f} | "
+                  f"{np.mean(took):.0f} | {np.mean(epochs):.0f} |", flush=True)
 
 
 if __name__ == "__main__":
