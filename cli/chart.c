@@ -153,7 +153,8 @@ static double place(const axis *a, double value)
     return (bent(a, value) - low) / (high - low);
 }
 
-int axis_digits(double low, double high, int least)
+/* Digits that tell numbers of a range apart, at least `least`. */
+static int axis_digits(double low, double high, int least)
 {
     double wanted = ceil(log10(fmax(fabs(low), fabs(high)) / (high - low))) + 2;
     return wanted > 15 ? 15 : wanted > least ? (int)wanted : least;
@@ -1024,7 +1025,7 @@ static const char *ink_at(const char *text, const unsigned *theme, size_t *lengt
 }
 
 /* Names of things inside are made the chart's own, and inks those of the page. */
-void page_svg(page *p, const chart *ch, double width)
+static void page_svg(page *p, const chart *ch, double width)
 {
     static const char *const keys[] = {" id=\"", "url(#", "xlink:href=\"#"};
     static unsigned number;
@@ -1145,7 +1146,7 @@ series *panel_line(panel *p, const char *name, int ink, const double *x, const d
     return panel_add(p, (series){SERIES_LINE, ink, name, x, y, .n = n});
 }
 
-double cell_middle(const double *range, size_t i, size_t n)
+static double cell_middle(const double *range, size_t i, size_t n)
 {
     return range[0] + (range[1] - range[0]) * ((double)i + 0.5) / (double)n;
 }

@@ -82,8 +82,6 @@ series *panel_line(panel *p, const char *name, int ink, const double *x, const d
  * by block_free. */
 double *panel_density(panel *p, const double *logp, size_t width, size_t height, const double *box,
                       bool logs);
-/* Of cell i of n in a range. */
-double cell_middle(const double *range, size_t i, size_t n);
 
 /* Ends the program with 2 where path, the value of `what`, is none, and with 1 where it cannot be
  * written. NULL: nothing. */
@@ -99,12 +97,8 @@ void chart_save(const chart *c, const shared_settings *shared, const char *path)
 /* Adds it to a page as <figure> with a caption (may be NULL): drawn for a wide and for a narrow
  * screen, in the colours of the page's style. */
 void page_chart(page *p, const chart *c, const char *caption);
-/* As one <svg> of a page, `width` points wide. */
-void page_svg(page *p, const chart *c, double width);
 
 /* 0: dark violet ... 1: yellow, as three bytes. */
 void viridis(double share, unsigned char *rgb);
-/* Digits that tell numbers of a range apart, at least `least`. */
-int axis_digits(double low, double high, int least);
 
 #endif

@@ -42,7 +42,8 @@ static void evaluate(fill *f, size_t count, const double *rows, double *logp, do
                  &(flow_job){FLOW_CONTINUOUS, count, rows, .logp = logp, .gradient = gradient});
 }
 
-void fill_score(fill *f)
+/* log p of x into f->logp. */
+static void fill_score(fill *f)
 {
     evaluate(f, f->rows, f->x, f->logp, NULL);
 }

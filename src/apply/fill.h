@@ -87,7 +87,4 @@ nicest_status fill_ascend(fill *f, size_t steps, double tolerance);
  * the first half goes on from there. */
 nicest_status fill_langevin(fill *f, size_t steps);
 
-/* log p of x into f->logp. */
-void fill_score(fill *f);
-
 #endif
