@@ -136,7 +136,8 @@ static nicest_train_options quick(void)
     o.couplings = 2;
     o.hidden = "32";
     o.batch = 100;
-    o.epochs = 12; /* of four batches */
+    o.epochs = 10; /* of five batches */
+    o.calibration_share = 0;
     o.threads = 1;
     o.shift = 1;
     return o;
@@ -207,7 +208,7 @@ static void test_the_start_knows_the_moves(void **state)
     nicest_train_options o = quick();
     nicest_train_result start, result;
     nicest_model *model = NULL;
-    o.epochs = 30;
+    o.epochs = 24;
     assert_int_equal(nicest_train(&model, data, NULL, &o, &result), NICEST_OK);
     nicest_model_free(model);
     o.epochs = 1;

@@ -309,7 +309,7 @@ static void test_absurd_rates_recover(void **state)
         nicest_train_options options = quick();
         stopper watch = {0};
         options.learning_rate = rate;
-        options.epochs = 40;
+        options.epochs = 12;
         options.progress = stop_at;
         options.context = &watch;
         nicest_train_result result = train_to(NULL, data, &options);
