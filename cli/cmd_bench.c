@@ -187,14 +187,14 @@ const command BENCH_COMMAND = {
     .summary = "speed of this machine on the standard models",
     .synopsis = "[--seconds T] [--threads N] [--models NAMES]",
     .description =
-        "Measures this machine's peaks (multiply-adds in f32 and, where there is one, in bf16; "
-        "reading memory) and what is reached of them by eight models: the paper's at batches of "
-        "256 and 1024, a table of 8 columns, a toy of 2; and of such a table affine and spline "
-        "couplings with nets of 2 x 128 and (wide) 2 x 256. Of each the training step, also with one "
-        "thread and in bf16, its parts, scoring, inverse, sampling, the gradient that inpainting climbs, and "
-        "one row alone; and how long the program takes to start. Figures are medians; spread is the distance of "
-        "the 5th and 95th percentile as a share of the median; a share counts useful operations "
-        "only. -o FILE.json keeps the figures.",
+        "Measures the peaks of this machine (multiply-adds in f32 and, if it has them, in bf16; reading "
+        "memory), and how much of them eight models reach: the paper's at batches of 256 and 1024, a "
+        "table of 8 columns, a toy of 2, and for such a table affine and spline couplings with nets of 2 "
+        "x 128 or (wide) 2 x 256. For each it times the training step (also with one thread, in bf16, and "
+        "by its parts), scoring, the inverse, sampling, the gradient that inpainting climbs, and one row "
+        "alone. It also times the start of the program.\n\n"
+        "Figures are medians. spread is the distance of the 5th and 95th percentile as a share of the "
+        "median. A share counts useful operations only. -o FILE.json keeps the figures.",
     .examples = "  nicest bench\n  nicest bench --threads 1 --json\n"
                 "  nicest bench --models table,toy --seconds 5\n",
     .tables = {BENCH_OPTIONS, OUTPUT_OPTIONS, COMMON_OPTIONS},

@@ -17,7 +17,7 @@ static const option CORRUPT_OPTIONS[] = {
     {OPTION(ARGUMENT, "DATA", NULL, data), .required = true, .help = "rows to corrupt"},
     {.group = "Corruption", OPTION(TEXT, "with", "KIND=LEVELS", with), .values = nicest_corruption_names,
      .help = "noise, rotate, shear, contrast, contrast-black, brightness, blur, occlusion, salt-and-pepper, or "
-             "morph=LEVEL@DATA; levels are one, a list a,b,c or a range FROM:TO:STEP"},
+             "morph=LEVEL@DATA. LEVELS is one level, a list a,b,c or a range FROM:TO:STEP"},
     {0},
 };
 /* clang-format on */
@@ -58,7 +58,7 @@ static int corrupt_run(void *settings)
                CORRUPT_COMMAND.synopsis);
     corruption_parse(c, "--with", s->with);
     if (!s->shared.output && c->count > 1)
-        refuse(STATUS_USAGE, "corrupt: %zu levels need -o OUT", c->count);
+        refuse(STATUS_USAGE, "corrupt: %zu levels need -o FILE", c->count);
     check_picture_options(&s->shared, &s->shared.output, 1);
     /* No level writes over what is read, nor over what another has written. */
     for (size_t i = 0; i < c->count && s->shared.output; i++) {
@@ -98,10 +98,10 @@ const command CORRUPT_COMMAND = {
     .summary = "make data atypical on purpose",
     .synopsis = "DATA --with KIND=LEVELS [-o FILE]",
     .description =
-        "Changes every row by a known amount; level 0 changes nothing, and quantised data stays "
-        "quantised. noise: standard deviation in full scale (of tables: in column deviations); "
-        "rotate: degrees, counter-clockwise; contrast c: mid-grey + (1-c)(x - mid-grey). "
-        "docs/corruptions.md defines all.\n\n"
+        "Changes every row by a known amount. Level 0 changes nothing, and quantised data stays "
+        "quantised. A level of noise is a standard deviation, in full scale (tables: in column "
+        "deviations); one of rotate is in degrees, counter-clockwise; contrast c gives mid-grey + "
+        "(1-c)(x - mid-grey). docs/corruptions.md defines all.\n\n"
         "Several levels make several files: FILE-<level>.ext, or the level in place of a % in "
         "FILE.",
     .examples = "  nicest corrupt t10k-images-idx3-ubyte.gz --with rotate=0:90:10 -o rotated.npy\n"

@@ -20,15 +20,15 @@ typedef struct density_settings {
 /* clang-format off */
 static const option DENSITY_OPTIONS[] = {
     {OPTION(ARGUMENT, "MODEL", NULL, model), .required = true, .help = "a model file"},
-    {.group = "Grid", OPTION(TEXT, "columns", "A[,B]", columns), .unset = "all, of a model of one or two",
-     .help = "of these columns, all others summed or integrated out"},
+    {.group = "Grid", OPTION(TEXT, "columns", "A[,B]", columns), .unset = "all columns of a model of one or two",
+     .help = "draw the density of these columns; all others are summed or integrated out"},
     {OPTION(TEXT, "box", "LOW,HIGH[,LOW,HIGH]", box), .unset = "the middle of the model's own samples",
      .help = "range of each column"},
     {OPTION(SIZE, "grid", "HxW", grid), .unset = "400x400 in a picture, else 100x100",
-     .help = "cells; 1xW for one column"},
+     .help = "number of cells; 1xW for one column"},
     {OPTION(TEXT, "given", "COLUMN=VALUE,...", given), .help = "the density of other columns given these "
-             "values; exact where the model was trained --given these columns, or is a closed form"},
-    {OPTION(FLAG, "log", NULL, log), .help = "of a picture: the log density, down to 12 nats below the peak"},
+             "values; exact if the model was trained --given these columns, or is a closed form"},
+    {OPTION(FLAG, "log", NULL, log), .help = "draw the log density, down to 12 nats below the peak"},
     {0},
 };
 /* clang-format on */
@@ -61,7 +61,7 @@ static void choose_axes(const density_settings *s, const nicest_model *model,
         }
     o->count = all;
     if (!text && (all < 1 || all > 2))
-        refuse(STATUS_USAGE, "density: %s has %zu columns; --columns A or A,B says of which",
+        refuse(STATUS_USAGE, "density: %s has %zu columns; choose one or two: --columns A or A,B",
                s->model, all);
     if (!text)
         return;
@@ -248,9 +248,9 @@ static void say_how(const density_settings *s, const nicest_model *model,
             say(&s->shared, "column %s: %.3g %% of rows stand at a mass point or are missing",
                 nicest_model_column_name(model, o->column[k]), 100 * m->beside[k]);
     if (m->how == NICEST_MARGINAL_MASKS)
-        say(&s->shared, "by the masks of the model: what a row with only these columns would have");
+        say(&s->shared, "the other columns are hidden by the masks that the model has learnt");
     if (m->how == NICEST_MARGINAL_SAMPLES)
-        say(&s->shared, "by a smooth table of the model's own samples");
+        say(&s->shared, "the other columns are averaged over samples of the model, smoothed");
 }
 
 static int density_run(void *settings)
@@ -265,9 +265,10 @@ static int density_run(void *settings)
     OWNED_BLOCK double *given = read_given(model, s->given, "density");
     for (size_t j = 0; !given && j < nicest_model_columns(model); j++)
         if (nicest_model_given(model, j))
-            refuse(STATUS_USAGE,
-                   "density: %s was trained with given columns; --given says their values",
-                   s->model);
+            refuse(
+                STATUS_USAGE,
+                "density: %s was trained with given columns; say their values with --given COLUMN=VALUE",
+                s->model);
     progress bar = progress_start(&s->shared, "integrating", "");
     nicest_marginal_options o = {.given = given,
                                  .seed = s->shared.seed,
@@ -305,12 +306,13 @@ const command DENSITY_COMMAND = {
     .summary = "density of one or two columns as a grid or a picture",
     .synopsis = "MODEL [-o FILE]",
     .description =
-        "Evaluates the density of one or two columns at the midpoints of a grid, or at the words of a "
-        "category. Other columns of the model are integrated out: exactly where it is a closed form, by "
-        "its masks where it learnt from a table with holes, else by means of samples. .png, .svg and .pdf give a picture, with "
-        "lines around 50, 90 and 99 % of the mass; .csv, .tsv and .json a line for each cell (coordinates and logp). .npy and .npz hold the same lines for "
-        "one column; for two, the log densities as an array whose first row is the top. The total "
-        "mass is measured over the whole of the model, not over the box.",
+        "Computes the density of one or two columns at the midpoints of a grid, or at the words of a "
+        "category. Other columns of the model are integrated out: exactly if it is a closed form, by its "
+        "masks if it learnt from a table with missing values, otherwise by samples. The total mass is "
+        "that of the whole model, not of the box.\n\n"
+        "As .png, .svg or .pdf it is drawn, with lines around 50, 90 and 99 % of the mass. As .csv, .tsv or "
+        ".json it has a line for each cell: coordinates and logp. As .npy or .npz it has the same lines "
+        "for one column; for two, the log densities as an array whose first row is the top.",
     .examples =
         "  nicest density parabola.safetensors -o parabola.png\n"
         "  nicest density parabola.safetensors --box -5,40,-15,15 --grid 200x300 -o d.npy\n",

@@ -24,14 +24,14 @@ static const option INPAINT_OPTIONS[] = {
      .help = "top, bottom, left, right, even, odd, middle-rows, middle-columns, random:SHARE, FILE.png, or "
              "nan: what is missing"},
     {.group = "Filling", OPTION(CHOICE, "recipe", "NAME", options.recipe), .choices = "default|paper|released",
-     .help = "ours, the paper's formula, or the authors' script"},
+     .help = "default: ours; paper: the formula of the NICE paper; released: its authors' script"},
     {OPTION(CHOICE, "method", "NAME", options.method), .choices = "map|mean|langevin",
      .unset = "mean; map for pictures without a marginal",
-     .help = "the likeliest fill, the mean of what the model holds possible, or samples of it"},
+     .help = "map: the likeliest values; mean: the mean of the possible values; langevin: random draws of them"},
     {OPTION(COUNT, "steps", "N", options.steps), .low = 1, .high = 1e9, .unset = "by recipe",
-     .help = "of the ascent, or of each chain"},
+     .help = "steps of the ascent, or of each chain"},
     {OPTION(COUNT, "samples", "N", options.samples), .low = 1, .high = 100000,
-     .help = "fills of each row (method langevin)"},
+     .help = "fills of each row, with --method langevin"},
     {.group = "Pictures", OPTION(TEXT, "picture", "FILE", picture), .written = true,
      .help = "original, masked and filled side by side, as .png, .svg or .pdf; so does -o FILE.png"},
     {OPTION(COUNT, "show", "N", show), .low = 1, .high = 1000, .help = "rows in the picture"},
@@ -256,10 +256,9 @@ static void check_inpaint(const inpaint_settings *s)
     check_data_path(s->shared.output);
     check_data_path(s->spread);
     if (s->spread && idx_axes(s->spread))
-        refuse(
-            STATUS_USAGE,
-            "%s: --spread %s: IDX holds bytes, which deviations are not; name a .csv, .npy or so",
-            s->verb, s->spread);
+        refuse(STATUS_USAGE,
+               "%s: --spread %s: IDX holds bytes, and deviations are not; name a .csv or .npy file",
+               s->verb, s->spread);
     snprintf(what, sizeof what, "%s: --picture", s->verb);
     check_picture(what, s->picture);
     check_picture_options(&s->shared,
@@ -342,10 +341,10 @@ const command INPAINT_COMMAND = {
     .summary = "fill hidden pixels or missing values",
     .synopsis = "MODEL DATA --mask MASK [-o FILE]",
     .description =
-        "Fills what the mask hides so that the row becomes likely, given what is seen; observed "
-        "values are copied from the source. Where the truth is known the error on hidden values is "
-        "measured, beside that of the mean fill. With several samples FILE holds all rows of the "
-        "first, then all rows of the second, and so on.",
+        "Fills what the mask hides, so that the row becomes likely given what is seen. Values that are "
+        "seen are copied. If DATA has values under the mask, the error of the fill is measured, beside "
+        "that of the column means. With several samples FILE holds all rows of the first sample, then "
+        "all rows of the second, and so on.",
     .examples = "  nicest inpaint mnist.safetensors 't10k-images-idx3-ubyte.gz[0:100]' --mask top "
                 "-o filled.png\n"
                 "  nicest inpaint wine.safetensors holes.csv --mask nan -o whole.csv\n",
@@ -360,8 +359,9 @@ const command IMPUTE_COMMAND = {
     .summary = "fill missing values of a table",
     .synopsis = "MODEL DATA [-o FILE]",
     .description =
-        "Fills what is missing with the mean of what the model holds possible, given what the row "
-        "has; values that are there are copied. The same as inpaint --mask nan.",
+        "Fills each missing number with the mean of the values that the model thinks possible, given the "
+        "rest of the row, and each missing word with the likeliest. All other values are copied. The "
+        "same as inpaint --mask nan.",
     .examples = "  nicest impute wine.safetensors holes.csv -o whole.csv\n",
     .tables = {INPAINT_OPTIONS, PICTURE_OPTIONS, DATA_OPTIONS, OUTPUT_OPTIONS, COMMON_OPTIONS},
     .size = sizeof(inpaint_settings),

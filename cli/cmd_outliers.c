@@ -17,32 +17,32 @@ static const option OUTLIERS_OPTIONS[] = {
     {OPTION(ARGUMENT, "DATA", NULL, data), .required = true,
      .help = "rows to judge; with --label, 0 (or the word normal) is normal and all else an outlier"},
     {.group = "Truth", OPTION(TEXT, "against", "DATA", against),
-     .help = "rows that are outliers; those of DATA are then normal. --where is not for them"},
+     .help = "rows that are outliers; those of DATA are then normal. --where does not apply to them"},
     {OPTION(TEXT, "corrupt", "KIND=LEVELS", corrupt), .values = nicest_corruption_names,
-     .help = "the outliers are DATA, corrupted: a line for each level"},
+     .help = "the outliers are corrupted copies of DATA: one line for each level"},
     {.group = "Decision", OPTION(TEXT, "score", "NAME", score), .values = nicest_score_names,
-     .unset = "views of tables, combined of pictures",
+     .unset = "views for tables, combined for pictures",
      .help = "logp, typicality, complexity, gradient, latent, combined or views (docs/outliers.md)"},
     {OPTION(REAL, "false-alarms", "SHARE", rate), .low = 0, .high = 1, .above = true,
      .help = "share of normal rows that may be flagged"},
     {OPTION(REAL, "threshold", "SCORE", threshold), .unset = "from --false-alarms",
      .help = "flag rows whose score is below this"},
-    {OPTION(FLAG, "best-f1", NULL, best_f1), .help = "use the threshold of the best F1, which needs the truth"},
+    {OPTION(FLAG, "best-f1", NULL, best_f1), .help = "use the threshold with the best F1; needs the truth"},
     {OPTION(COUNT, "group", "M", group), .low = 1, .high = 1e6, .help = "judge rows in groups of M, in order"},
     {OPTION(CHOICE, "neighbours", "ANSWER", neighbours), .choices = "yes|no", .unset = "yes",
-     .help = "no: neither look at training rows that the model keeps nor save them again"},
+     .help = "no: ignore the training rows that the model keeps, and do not save them again"},
     {OPTION(INTEGER, "explain", "K", explain), .low = 0, .high = 1000,
-     .unset = "3 of tables, 0 of pictures and groups",
-     .help = "the column `why` names up to K columns that made a flagged row unlikely; 0: none"},
+     .unset = "3 for tables, 0 for pictures and groups",
+     .help = "name up to K columns that made a flagged row unlikely, in the column `why`; 0: none"},
     {.group = "Calibration", OPTION(TEXT, "calibrate", "DATA", calibrate),
      .help = "calibrate anew on these normal rows, which training has not seen"},
-    {OPTION(TEXT, "save", "MODEL", save), .written = true, .help = "and write the model with that calibration"},
+    {OPTION(TEXT, "save", "MODEL", save), .written = true, .help = "write the model with this calibration"},
+    {.group = "Columns", OPTION(TEXT, "keep", "COLUMNS", keep),
+     .help = "put these columns of DATA (or all) in front of the results, as they are"},
     {.group = "Pictures", OPTION(TEXT, "picture", "FILE", picture), .written = true,
      .help = "histogram of the scores, or their course over the levels, as .png, .svg or .pdf"},
     {OPTION(TEXT, "roc", "FILE", roc), .written = true, .help = "ROC curve"},
     {OPTION(TEXT, "pr", "FILE", pr), .written = true, .help = "precision-recall curve"},
-    {.group = "Columns", OPTION(TEXT, "keep", "COLUMNS", keep),
-     .help = "put these columns of DATA (or all) in front of the results, as they are"},
     {0},
 };
 /* clang-format on */
@@ -266,7 +266,7 @@ static int outliers_run(void *settings)
                "outliers: -o %s: -o takes the table; pictures are --picture, --roc and --pr",
                s->shared.output);
     if (s->keep && (s->against || s->corrupt))
-        refuse(STATUS_USAGE, "outliers: --keep has the rows of DATA alone: leave --against and "
+        refuse(STATUS_USAGE, "outliers: --keep copies columns of DATA: leave --against and "
                              "--corrupt out");
     if (s->against && s->corrupt)
         refuse(STATUS_USAGE, "outliers: --against and --corrupt exclude each other");

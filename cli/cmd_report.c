@@ -27,11 +27,11 @@ static const option REPORT_OPTIONS[] = {
      .help = "include the figures of nicest verify (--no-verify is quicker)"},
     {OPTION(FLAG, "uses", NULL, uses),
      .help = "include hidden values filled, corrupted rows and outliers (--no-uses is quicker)"},
-    {OPTION(TEXT, "against", "DATA", against), .unset = "the same with noise",
-     .help = "rows that the model should find atypical; --where is not for them"},
+    {OPTION(TEXT, "against", "DATA", against), .unset = "DATA with noise",
+     .help = "rows that the model should find atypical; --where does not apply to them"},
     {OPTION(TEXT, "train", "DATA", train),
-     .help = "rows it has learnt from, for their likelihoods beside those of DATA"},
-    {OPTION(TEXT, "valid", "DATA", valid), .help = "rows that have stopped it, likewise"},
+     .help = "rows that the model has learnt from: their likelihoods are shown beside those of DATA"},
+    {OPTION(TEXT, "valid", "DATA", valid), .help = "rows that decided when training stopped, likewise"},
     {0},
 };
 /* clang-format on */

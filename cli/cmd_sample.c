@@ -24,11 +24,11 @@ static const option SAMPLE_OPTIONS[] = {
     {OPTION(ARGUMENT, "MODEL", NULL, model), .required = true, .help = "a model file"},
     {.group = "Sampling", OPTION(COUNT, "rows", "N", rows), .letter = 'n', .low = 1, .high = 1e12,
      .unset = "100, or one for each row of --given DATA", .help = "rows to draw"},
-    {OPTION(TEXT, "given", "COLUMN=VALUE,...|DATA", given), .help = "draw the others given these values, or "
-             "given what stands in the rows of DATA, in turn; exact where the model was trained --given these "
-             "columns, else by the chain of impute"},
+    {OPTION(TEXT, "given", "COLUMN=VALUE,...|DATA", given), .help = "draw the other columns given these "
+             "values, or given the rows of DATA, one after another. Exact if the model was trained --given these "
+             "columns; otherwise approximate, by the chain of impute"},
     {OPTION(REAL, "temperature", "T", temperature), .low = 0, .high = 1000,
-     .help = "scale of the latent; 1 is the model, less is more typical"},
+     .help = "scale of the latent: 1 is the model, less gives more typical rows"},
     {0},
 };
 /* clang-format on */
@@ -123,8 +123,7 @@ static void read_known(sample_settings *s, const nicest_model *model)
                    nicest_model_column_name(model, i % d));
     if (s->chains && s->temperature != 1)
         refuse(STATUS_USAGE,
-               "sample: --temperature: only where the model was trained --given what is "
-               "given");
+               "sample: --temperature needs a model that was trained --given these columns");
     if (s->chains)
         say(&s->shared,
             "approximate: the model was not trained --given all of this, so the rest is drawn by "
@@ -234,9 +233,9 @@ const command SAMPLE_COMMAND = {
     .summary = "draw new rows",
     .synopsis = "MODEL -n N [-o FILE]",
     .description =
-        "Draws rows from the model. Sample number i depends on the seed and on i alone. "
-        "With -o FILE.png (or .svg, .pdf) a model of pictures gives a grid of them, a model of two columns "
-        "a scatter plot, one of one column a histogram.",
+        "Draws rows from the model. Row number i depends on the seed and on i alone. "
+        "-o FILE.png (or .svg, .pdf) draws them: pictures as a grid, two columns as a scatter plot, one "
+        "column as a histogram.",
     .examples = "  nicest sample wine.safetensors -n 1000 -o new-wine.csv\n"
                 "  nicest sample digits.safetensors -n 100 -o digits.png\n",
     .tables = {SAMPLE_OPTIONS, PICTURE_OPTIONS, OUTPUT_OPTIONS, COMMON_OPTIONS},

@@ -21,10 +21,10 @@ static const option SCORE_OPTIONS[] = {
     {OPTION(ARGUMENT, "DATA", NULL, data), .required = true,
      .help = "rows to score; - reads CSV from standard input as it comes"},
     {.group = "Scoring", OPTION(TEXT, "score", "NAME", score), .values = nicest_score_names,
-     .unset = "as of outliers: views of tables, combined of pictures",
-     .help = "the score that p is of; logp is the quickest"},
+     .unset = "as outliers: views for tables, combined for pictures",
+     .help = "the score that p is computed from; logp is the quickest"},
     {OPTION(FLAG, "skip-bad", NULL, skip_bad),
-     .help = "where DATA is -, leave out lines that are no rows, and say how many"},
+     .help = "if DATA is -: leave out lines that are not rows, and say how many"},
     {.group = "Columns", OPTION(TEXT, "keep", "COLUMNS", keep),
      .help = "put these columns of DATA (or all) in front of the results, as they are"},
     {0},
@@ -239,12 +239,12 @@ const command SCORE_COMMAND = {
     .summary = "log-likelihood of each row",
     .synopsis = "MODEL DATA [-o FILE]",
     .description =
-        "Writes logp, the log-likelihood of each row in nats, and where the model is calibrated "
-        "p, the conformal p-value: the share of typical rows that are at least as unlikely (by the "
-        "score that --score names). A row with missing values has the log-likelihood of what is seen, "
-        "where the model has learnt from such rows; else nan.\n\n"
-        "Without -o the figures go to standard output as CSV. With --json the summary is the line "
-        "after them.",
+        "Writes logp, the log-likelihood of each row in nats. If the model is calibrated, p follows, the "
+        "conformal p-value: the share of ordinary rows that are at least as odd, by the score that "
+        "--score names. A row with missing values gets the log-likelihood of what is seen, if the "
+        "model has learnt from such rows; otherwise nan.\n\n"
+        "Without -o the results go to standard output as CSV. With --json one more line holds the "
+        "summary.",
     .examples = "  nicest score wine.safetensors wine.csv -o logp.csv\n"
                 "  zcat rows.csv.gz | nicest score model.safetensors - | head\n",
     .tables = {SCORE_OPTIONS, DATA_OPTIONS, OUTPUT_OPTIONS, COMMON_OPTIONS},

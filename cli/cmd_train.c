@@ -30,15 +30,15 @@ static const option TRAIN_OPTIONS[] = {
     {OPTION(ARGUMENT, "DATA", NULL, data), .required = true,
      .help = "what to learn from: toy:NAME, a CSV, NPY, NPZ or IDX file, a folder of PNGs, or -"},
     {.group = "Rows", OPTION(TEXT, "valid", "DATA|SHARE", valid), .unset = "a share chosen from the rows",
-     .help = "rows for early stopping, or the share of DATA to hold out for them"},
+     .help = "rows that decide when to stop, or the share of DATA to hold out for this"},
     {OPTION(REAL, "calibration", "SHARE", options.calibration_share), .low = 0, .high = 0.9,
      .unset = "chosen from the rows", .help = "share of DATA held out to calibrate outlier decisions; 0: none"},
     {OPTION(TEXT, "test", "DATA", test),
      .unset = "toys: 100,000 fresh rows; else those held out for calibration",
      .help = "measure the model on these rows at the end"},
     {.group = "Model", OPTION(CHOICE, "preset", "NAME", options.preset), .choices = "auto|nice|nicest",
-     .help = "the starting values of all settings: nice is the paper's model, nicest the default (auto is "
-             "nicest)"},
+     .help = "starting values of all settings: nice is the paper's model, nicest the default, and auto means "
+             "nicest"},
     {OPTION(CHOICE, "coupling", "KIND", options.coupling), .choices = "additive|affine|spline|autoregressive",
      .unset = "the winner of the race", .help = "how a coupling moves a column, given others; this and the "
              "next six options switch the race of stacks off"},
@@ -55,21 +55,21 @@ static const option TRAIN_OPTIONS[] = {
     {OPTION(CHOICE, "activation", "NAME", options.activation), .choices = "relu|tanh|silu",
      .unset = "by preset", .help = "activation of the nets"},
     {OPTION(CHOICE, "linear", "KIND", options.linear), .choices = "no|lu|cholesky", .unset = "by preset",
-     .help = "a layer behind the couplings that mixes columns; it starts as their whitening"},
+     .help = "a layer behind the couplings that mixes all columns; it starts by removing their correlations"},
     {OPTION(TEXT, "prior", "NAME", options.prior), .unset = "by preset",
      .help = "density of the latent: logistic, normal, mixture:K, mixture:K:diagonal"},
     {OPTION(CHOICE, "preprocess", "NAME", options.preprocess),
      .choices = "standardise|centre|marginal|logit|none", .unset = "by preset",
      .help = "first, fixed layer; its log-determinant counts"},
     {OPTION(TEXT, "given", "COLUMNS", options.given),
-     .help = "a,b: learn the density of the other columns given these"},
+     .help = "learn the density of the other columns given these, such as a,b"},
     {OPTION(CHOICE, "absence", "NAME", options.absence), .choices = "ignore|model",
      .unset = "of categories, as one more class",
-     .help = "model: learn too which values are missing; ignore: log p is given which are seen"},
+     .help = "model: also learn which values are missing; ignore: take that as given"},
     {OPTION(TEXT, "spec", "FILE", spec_file),
      .help = "the whole stack of layers as text, instead of a preset (docs/spec.md)"},
     {OPTION(TEXT, "init", "MODEL", init),
-     .help = "go on from this model, with its stack and preprocessing, on more rows"},
+     .help = "go on from this model: its stack, preprocessing and weights"},
     {.group = "Learning", OPTION(COUNT, "epochs", "N", options.epochs), .low = 1, .high = 1e9,
      .unset = "from the number of rows", .help = "passes over the rows"},
     {OPTION(SECONDS, "time", "T", options.seconds), .unset = "by epochs",
@@ -108,8 +108,8 @@ static const option TRAIN_OPTIONS[] = {
     {OPTION(FLAG, "recompute", NULL, recompute), .help = "compute activations twice instead of keeping them: "
              "less memory, a third more time, the same model"},
     {.group = "Watching", OPTION(TEXT, "watch", "FILE.html", watch), .bare = WATCH_TERMINAL, .written = true,
-     .help = "draw curves and the density (pictures: samples) as they are learnt: in the terminal, or as a "
-             "page that loads itself again"},
+     .help = "draw curves and the density (pictures: samples) while they are learnt: in the terminal, or as a "
+             "page that refreshes itself"},
     {.group = "Long runs", OPTION(TEXT, "checkpoint", "FILE", options.checkpoint), .written = true,
      .help = "save the state of training here"},
     {OPTION(EVERY, "every", "N|Nsteps|TIME", every), .unset = "every epoch",
@@ -175,7 +175,7 @@ static void check_train(const train_settings *s)
          s->options.preprocess || s->options.coupling || s->options.bins || s->options.blocks ||
          !isnan(s->options.dropout) || s->options.linear))
         refuse(STATUS_USAGE,
-               "train: --%s says the whole stack; leave --coupling, --couplings, --hidden, "
+               "train: --%s sets the whole stack; leave --coupling, --couplings, --hidden, "
                "--bins, --blocks, --dropout, --activation, --linear, --prior and --preprocess out",
                s->init ? "init" : "spec");
     check_model_path(s->shared.output);
@@ -513,11 +513,10 @@ const command TRAIN_COMMAND = {
         "Learns the density of the rows of DATA and writes it as one safetensors file. Options you "
         "omit are chosen from the data and printed. Some rows are held out: to stop early, and to "
         "calibrate outlier decisions.\n\n"
-        "Of tables and small pictures, simple models (closed forms) are fitted first. Then five stacks of couplings race for a while, "
-        "and the best one trains on. It stays only where it beats the simple models on rows that it has "
-        "not learnt from (docs/training.md).\n\n"
-        "--drop, --label and --where hold for --valid and --test too, where "
-        "these have such a column.\n\n"
+        "For tables and small pictures, simple models (closed forms) are fitted first. Then five stacks of "
+        "couplings race for a while, and the best one trains on. It stays only if it beats the simple "
+        "models on rows that it has not learnt from (docs/training.md).\n\n"
+        "--drop, --label and --where also apply to --valid and --test, if these have such a column.\n\n"
         "The figures are mean log-likelihoods in nats; higher is better. Those of test rows are what "
         "`nicest score` gives with the same seed. Press Ctrl-C once to stop: the best weights so far are "
         "saved, and the exit status is 130.",

@@ -14,7 +14,7 @@ typedef struct verify_settings {
 /* clang-format off */
 static const option VERIFY_OPTIONS[] = {
     {OPTION(ARGUMENT, "MODEL", NULL, model), .required = true, .help = "a model file"},
-    {OPTION(ARGUMENT, "DATA", NULL, data), .help = "rows to verify on; without them the model's own samples"},
+    {OPTION(ARGUMENT, "DATA", NULL, data), .help = "rows to verify on; without it, samples of the model"},
     {0},
 };
 /* clang-format on */
@@ -79,13 +79,13 @@ const command VERIFY_COMMAND = {
     .summary = "prove that the model is a density: inverse, log-determinant, total mass",
     .synopsis = "MODEL [DATA]",
     .description =
-        "Proves on rows of DATA (without it: on samples) that the model is a density. The inverse "
-        "must return the input, in both directions. Log-determinants and gradients must agree with "
-        "numerical ones in double precision. The density of 1-D and 2-D models must add up to one. "
-        "Two figures have no bound. Of models that learnt from missing values: how far the density of "
-        "what is seen is from the integral of the whole row's. With DATA: how much wider or narrower "
-        "samples are than the data. "
-        "The exit status is 1 when a bound is missed. -o FILE.json keeps the figures.",
+        "Measures, on rows of DATA or on samples, that the model is a density. The inverse must return the "
+        "input, in both directions. Log-determinants and gradients must agree with numerical ones in "
+        "double precision. The density of models of one or two columns must add up to one. The exit "
+        "status is 1 if a bound is missed.\n\n"
+        "Two more figures have no bound. For models that learnt from missing values: how far the density "
+        "of what is seen is from the integral of the whole row's. With DATA: how much wider or narrower "
+        "samples are than the data. -o FILE.json keeps the figures.",
     .examples = "  nicest verify parabola.safetensors\n  nicest verify wine.safetensors wine.csv\n",
     .tables = {VERIFY_OPTIONS, DATA_OPTIONS, OUTPUT_OPTIONS, COMMON_OPTIONS},
     .size = sizeof(verify_settings),

@@ -294,7 +294,7 @@ void say_unpromised(const shared_settings *shared, size_t rows)
     if (rows)
         say(shared,
             "%zu row%s missing values in columns that no calibration row lacks together: p promises "
-            "nothing there",
+            "nothing for such a row",
             rows, rows == 1 ? " has" : "s have");
 }
 

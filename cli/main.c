@@ -60,8 +60,8 @@ int main(int argc, char **argv)
     }
     const command *c = command_find(name);
     if (!c && *name == '-')
-        refuse(STATUS_USAGE, "option %s before a command; `nicest --help` lists the commands",
-               name);
+        refuse(STATUS_USAGE,
+               "option %s stands before the command; `nicest --help` lists the commands", name);
     if (!c)
         refuse_command(name);
     return end_program(run_command(c, argc - 2, argv + 2));

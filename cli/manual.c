@@ -44,10 +44,14 @@ static void print_program_page(const command *const *all, FILE *out)
         print_roff(out, (*c)->summary);
         fputc('\n', out);
     }
-    fputs(".SH DATA\nOne argument: toy:NAME[,n=10000][,seed=1], FILE.csv or FILE.tsv (also .gz), "
-          "FILE.npy, FILE.npz[:ARRAY], *\\-idx?\\-ubyte[.gz], a folder of PNGs, or \\- (CSV on "
-          "standard input). A slice [0:1000] may follow.\n",
-          out);
+    fputs(
+        ".SH DATA\nOne argument: a table as text (FILE.csv, .tsv, .txt, .data, each also .gz), an "
+        "array (FILE.npy, FILE.npz[:ARRAY]), pictures (*\\-idx?\\-ubyte[.gz], a folder of PNGs), "
+        "toy:NAME[,n=10000][,seed=1], or \\- (CSV on standard input). A slice such as \\(aq[0:1000]\\(aq "
+        "may follow.\n.SH DOCUMENTATION\nFor analysts: docs/analyst.md. For students: "
+        "docs/student.md. For C and C++: docs/engineer.md. For Python: docs/python.md. Words: "
+        "docs/glossary.md.\n",
+        out);
     print_status_section(out);
 }
 

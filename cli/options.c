@@ -14,11 +14,11 @@
 
 /* clang-format off */
 const option COMMON_OPTIONS[] = {
-    {.group = "Common options", OPTION(SEED, "seed", "N", seed), .help = "everything random follows from it"},
+    {.group = "Common options", OPTION(SEED, "seed", "N", seed), .help = "all random numbers follow from it"},
     {OPTION(INTEGER, "threads", "N", threads), .low = 0, .high = 1024, .unset = "all processors",
-     .help = "threads to use, 0: all; results do not depend on it"},
+     .help = "threads to use; 0: all. Results do not depend on it"},
     {OPTION(CHOICE, "precision", "TYPE", precision), .choices = "f32|bf16",
-     .help = "numbers of matrix products in training; all else is f32"},
+     .help = "type of numbers in the matrix products of training; all else is f32"},
     {.group = "Common options", OPTION(FLAG, "json", NULL, json),
      .help = "the last line on standard output is one JSON object"},
     {OPTION(FLAG, "quiet", NULL, quiet), .letter = 'q',
@@ -35,26 +35,25 @@ const option OUTPUT_OPTIONS[] = {
 
 const option DATA_OPTIONS[] = {
     {.group = "Reading DATA", OPTION(TEXT, "columns", "LIST", columns),
-     .help = "keep these columns: names or numbers from 1, a,b,3-7"},
+     .help = "keep only these columns: names, or numbers from 1, such as a,b,3-7"},
     {OPTION(TEXT, "drop", "LIST", drop), .help = "leave these columns out"},
     {OPTION(TEXT, "label", "COLUMN", label), .help = "this column is a label, not data"},
     {OPTION(TEXT, "weights", "COLUMN", weights),
-     .help = "this column says how often a row counts, in training, figures and calibration; neighbours count a "
-             "row once"},
-    {OPTION(TEXT, "where", "COLUMN=VALUE", where), .help = "keep only these rows"},
+     .help = "this column says how often a row counts: in training, means and calibration, not among neighbours"},
+    {OPTION(TEXT, "where", "COLUMN=VALUE", where), .help = "keep only the rows with this value"},
     {OPTION(SIZE, "image", "HxW[xC]", image),
      .help = "the columns are a picture (IDX and PNG know their size)"},
     {OPTION(CHOICE, "header", "ANSWER", header), .choices = "yes|no", .unset = "told by the file",
-     .help = "does a text begin with a row of names? This, and how the text is written, is found in its first "
-             "lines, and printed where it is unusual"},
+     .help = "yes: text begins with a row of names. This and the next three are found in the first lines of the "
+             "text, and printed if they are unusual"},
     {OPTION(TEXT, "separator", "SIGN", separator), .unset = "told by the file",
-     .help = "between columns of text: a sign, tab, or space (runs of blanks)"},
+     .help = "what separates columns of text: a sign, tab, or space (runs of blanks)"},
     {OPTION(CHOICE, "decimal", "SIGN", decimal), .choices = ".|,", .unset = "told by the file",
      .help = "decimal sign of numbers in text"},
     {OPTION(TEXT, "comment", "SIGN", comment), .unset = "# where it begins lines that are no rows, % where it begins the first",
      .help = "lines of text that begin with this sign are left out; none: no line is"},
-    {OPTION(TEXT, "missing", "WORDS", missing), .help = "these words or numbers in text, between commas, are "
-             "missing values too, beside NA, N/A, NaN, null, None, <NA>, NaT, ?, . and -"},
+    {OPTION(TEXT, "missing", "WORDS", missing), .help = "words or numbers, separated by commas, that mean a "
+             "missing value in text, beside NA, N/A, NaN, null, None, <NA>, NaT, ?, . and -"},
     {0},
 };
 
@@ -191,7 +190,7 @@ void options_numbers(const char *what, const char *text, double *numbers, size_t
         numbers[i] = strtod(at, &end);
         if (end == at || !isfinite(numbers[i]) || *end != (i + 1 < count ? ',' : 0))
             refuse(STATUS_USAGE, "%s: '%s' is not %zu number%s%s", what, text, count,
-                   count > 1 ? "s" : "", count > 1 ? " divided by commas" : "");
+                   count > 1 ? "s" : "", count > 1 ? " separated by commas" : "");
         at = end + 1;
     }
 }

@@ -57,7 +57,7 @@ static void check_classes(const outliers_settings *s, const nicest_data *data)
     if (classes > 2)
         say(&s->shared,
             "--label %s: %zu different numbers look like classes, not like outliers: 0 is taken for "
-            "normal and all else for an outlier; rows of one class: --where '%s=3'",
+            "normal and all else for an outlier; to take one class: --where '%s=3'",
             s->shared.label, classes, s->shared.label);
 }
 
@@ -84,7 +84,7 @@ void check_labels(const outliers_settings *s, const nicest_data *data)
             s->shared.label);
     if (count[UNKNOWN])
         say(&s->shared,
-            "%zu row%s no label, and no part in precision, recall and other figures "
+            "%zu row%s no label: not counted in precision, recall and other figures "
             "of the truth",
             count[UNKNOWN], count[UNKNOWN] == 1 ? " has" : "s have");
 }
@@ -184,7 +184,7 @@ void check_model_has(const judge *j, const nicest_data *data)
                                                  s->shared.threads, NULL, NULL, &score);
     if (status == NICEST_E_DATA)
         refuse(STATUS_FAILED,
-               "%s: %s, which needs rows of its training: train it with --calibration above 0, or "
+               "%s: %s, which needs training rows: train with --calibration above 0, or "
                "take --score logp",
                s->model, nicest_error());
     need(status);
@@ -209,8 +209,8 @@ void say_calibration(const judge *j)
             j->calibration_rows, what, s->rate, least);
     else
         say(&s->shared,
-            "a share of %g or more of the calibration %s is impossible to the model: nothing is "
-            "less likely, and no row is flagged",
+            "the model holds a share of %g or more of the calibration %s for impossible: nothing "
+            "is less likely, and no row is flagged",
             s->rate, what);
 }
 
@@ -411,7 +411,7 @@ void say_holes(const judge *j, const verdict *v)
     double low, high;
     if (promised(j, &low, &high) && j->bin_count == 1 && j->bins->most > j->bins->least)
         say(shared,
-            "too few calibration rows have missing values: such rows are judged beside all %zu",
+            "too few calibration rows have missing values: all %zu judge rows with holes, too",
             j->calibration_rows);
     for (size_t b = 0; promised(j, &low, &high) && j->bin_count > 1 && b < j->bin_count; b++) {
         const nicest_hole_bin *k = &j->bins[b];
