@@ -196,7 +196,8 @@ def write(options, results):
     text = (
         "# Corrupted pictures\n\n"
         "Written by `bench/corruptions.py MODEL`, which repeats every figure and draws every picture. The model is one of "
-        "MNIST, trained\nwithout options but a time:\n\n    nicest train mnist/train-images-idx3-ubyte.gz --time 15m -o "
+        "MNIST, trained\nwithout options but a time"
+        f"{f' ({options.note})' if options.note else ''}:\n\n    nicest train mnist/train-images-idx3-ubyte.gz --time 15m -o "
         f"MODEL\n\nThe first {MORE} test pictures (mean log p {at_level(any_kind, 'noise', 0)['mean']:.1f} nats) are the "
         "normal rows, the same pictures corrupted are the\noutliers: a prevalence of 0.5. The threshold on log p is "
         f"{any_kind['threshold']:.1f} nats, from {any_kind['calibration_rows']} calibration rows and 5 % promised\nfalse "
@@ -224,6 +225,7 @@ def main():
     parser.add_argument("--data", default=os.environ.get("MNIST", f"{shared}/data/mnist"))
     parser.add_argument("--other", default=os.environ.get("FASHION", "/usr/share/datasets/fashion-mnist"))
     parser.add_argument("--out", default="docs/results")
+    parser.add_argument("--note", help="when the model was trained, and what it is")
     parser.add_argument("--results", help="keep figures in this file, and take those that are there")
     options = parser.parse_args()
     options.test = f"{options.data}/t10k-images-idx3-ubyte.gz"
