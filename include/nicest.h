@@ -17,9 +17,9 @@
 extern "C" {
 #endif
 
-/* A function that the long-running verbs call now and then, from the calling thread, with what is
- * done and what there is to do; a result other than 0 ends them with NICEST_E_INTERRUPTED. NULL:
- * none. What runs on a workspace has no tick: cut its rows, or its samples by their number. */
+/* A function that long calls call now and then, from the calling thread, with the work done and the
+ * work in all. A result other than 0 ends them with NICEST_E_INTERRUPTED. NULL: none. Calls on a
+ * workspace have no tick: call them with fewer rows at a time. */
 typedef int (*nicest_tick)(void *context, double done, double total);
 
 /* ---------------------------------------------------------------- data */
@@ -86,7 +86,7 @@ NICEST_API void nicest_data_free(nicest_data *data);
 
 /* Of data == NULL these questions have the answers 0 and NULL. */
 NICEST_API size_t nicest_data_rows(const nicest_data *data);
-/* Of data; a label is none of them. */
+/* A label is not one of them. */
 NICEST_API size_t nicest_data_columns(const nicest_data *data);
 /* "x1", or the name in the file; owned by data. */
 NICEST_API const char *nicest_data_column_name(const nicest_data *data, size_t column);
@@ -565,8 +565,8 @@ NICEST_API const char *const *nicest_score_names(void);
 NICEST_API const char *nicest_default_score(const nicest_model *model);
 /* Training rows that the model keeps for "views" and "knn"; 0 of NULL. */
 NICEST_API size_t nicest_model_neighbours(const nicest_model *model);
-/* One score a row; a row with a missing value has NaN, one beyond the numbers of the model
- * -infinity. Scores other than logp and complexity need a calibrated model (NICEST_E_DATA);
+/* One score a row; a row with a missing value has NaN, one that overflows -infinity.
+ * Scores other than logp and complexity need a calibrated model (NICEST_E_DATA);
  * complexity needs quantised columns (NICEST_E_UNSUPPORTED). group M > 1: rows are taken M at a
  * time, in order, and share one score (the last group is the last M rows, so it may overlap the one
  * before); 0 and 1: single rows. */

@@ -106,7 +106,7 @@ NICEST_API nicest_status nicest_model_save_bytes(const nicest_model *model, unsi
 /* No workspace of the model may be in use. NULL is accepted. */
 NICEST_API void nicest_model_free(nicest_model *model);
 
-/* Of model == NULL all questions have the answers 0, NULL and NaN. */
+/* Where model is NULL, these questions have the answers 0, NULL and NaN. */
 NICEST_API size_t nicest_model_columns(const nicest_model *model);
 /* Numbers that training moves. */
 NICEST_API size_t nicest_model_parameters(const nicest_model *model);
@@ -136,9 +136,9 @@ NICEST_API nicest_column_kind nicest_model_column_kind(const nicest_model *model
 /* The same list of words, by which the model has its codes. */
 NICEST_API const char *const *nicest_model_column_words(const nicest_model *model, size_t column,
                                                         size_t *count);
-/* Of times; else NULL. */
+/* How its times are written, or the sign of its numbers; else NULL. */
 NICEST_API const char *nicest_model_column_format(const nicest_model *model, size_t column);
-/* Of numbers; -1: not known. */
+/* The most decimals of its numbers; -1: not known. */
 NICEST_API int nicest_model_column_decimals(const nicest_model *model, size_t column);
 /* Picture size; all 0 where the columns are not a picture. Any of the three may be NULL. */
 NICEST_API void nicest_model_image(const nicest_model *model, unsigned *height, unsigned *width,
@@ -159,29 +159,29 @@ NICEST_API void nicest_free(void *block);
 
 /* ---------------------------------------------------------------- likelihood and its neighbours */
 
-/* What a caller needs to run a model: activations and scratch, threads. Borrowed: `model` must
+/* What a caller needs to run a model: activations, scratch, threads. It borrows `model`, which must
  * outlive it. `rows` is the most rows that it takes in one internal pass (0: a sensible number);
  * the functions below accept any n. One row at a time is quickest with rows = 1, threads = 1. */
 typedef struct nicest_workspace nicest_workspace;
 /* threads: 0 (all processors) to 1024. */
 NICEST_API nicest_status nicest_workspace_new(nicest_workspace **workspace,
                                               const nicest_model *model, size_t rows, int threads);
-/* Before the model is. NULL is accepted. */
+/* Must come before nicest_model_free. NULL is accepted. */
 NICEST_API void nicest_workspace_free(nicest_workspace *workspace);
 
 /* Log-likelihood of stored rows[n, d]. Dequantisation noise follows from the seed and from what the
  * row says (levels of quantised columns, the others as floats), so equal rows have equal log p, in
- * any order, batch and type of file. NaN in a row gives NaN; a row beyond the numbers of the model
- * gives -infinity, and its gradient is NaN.
- * Results may take the place of what they are made from. None of these allocates but
- * nicest_encode, and the first in a process that wants threads. */
+ * any order, batch and type of file. NaN in a row gives NaN; a row that overflows gives -infinity,
+ * and its gradient is NaN.
+ * The arrays of results and of arguments may be the same. Only nicest_encode allocates, and the
+ * first call in a process that uses threads. */
 NICEST_API nicest_status nicest_score(nicest_workspace *workspace, const double *rows, size_t n,
                                       uint64_t seed, double *logp);
 /* The same of continuous rows. */
 NICEST_API nicest_status nicest_log_prob(nicest_workspace *workspace, const double *rows, size_t n,
                                          double *logp);
-/* log p (may be NULL) and its gradient d log p / d x [n, d] for continuous rows. The first call
- * makes room for the way back; it alone allocates. */
+/* log p (may be NULL) and its gradient d log p / d x [n, d] for continuous rows. Only a workspace's
+ * first call allocates: room for the backward pass. */
 NICEST_API nicest_status nicest_log_prob_gradient(nicest_workspace *workspace, const double *rows,
                                                   size_t n, double *logp, double *gradient);
 /* Continuous rows -> latent [n, d] and log |det dh/dx| [n] (either may be NULL). */
