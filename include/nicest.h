@@ -284,15 +284,17 @@ typedef struct nicest_train_options {
     const nicest_model *init; /* go on from this model, with its stack and its preprocessing; NULL:
                                  from the start. For an honest calibration it has not learnt from
                                  these rows, or from the same rows with the same seed and shares */
-    const char *coupling;     /* "additive", "affine", "spline", "autoregressive" (spline); NULL: by
-                                 preset. Any option of the couplings switches off the trial of stacks */
+    const char *coupling;     /* "additive", "affine", "spline", "autoregressive" (spline),
+                                 "convolution" (of pictures); NULL: by preset. Any option of the
+                                 couplings switches off the trial of stacks */
     int couplings;            /* 0: by preset */
     int bins;                 /* of a spline; 0: 8 */
     int blocks;               /* residual blocks of a conditioner of one width; 0: none */
     double dropout;           /* of hidden units while training; NaN: by preset */
     const char *linear;     /* "no", "lu" (from the identity), "cholesky" (a triangle that starts by
                                whitening); NULL: by preset */
-    const char *hidden;     /* "1000x5", "256,128"; NULL: by preset */
+    const char *hidden;     /* "1000x5", "256,128"; of convolutions channels and residual blocks,
+                               "32x2"; NULL: by preset */
     const char *activation; /* "relu", "tanh", "silu"; NULL: by preset */
     const char *prior; /* "logistic", "normal", "mixture:K", "mixture:K:diagonal"; NULL: preset's */
     const char

@@ -59,10 +59,15 @@ static const preset NICE_IMAGE = {
 static const preset NICE_TABLE = {
     "nice", "standardise\n", "scale\nprior normal\n", PAPERS_STACK, PAPERS_STEP, .steps = 8000,
     .epsilon = 1e-4, .weight_decay = 1, .warmup = 0.01, .final_rate = 0.01};
-static const preset NICEST_IMAGE = {
+static const preset NICEST_DENSE = {
     "nicest", STACK_MARGINAL, STACK_WHITEN "prior normal\n",
     {.rule = "affine", .couplings = 6, .hidden = "700x2", .activation = "silu"}, PAPERS_STEP,
     .steps = 12000, .epsilon = 1e-6, .weight_decay = 0.3, .warmup = 0.02, .final_rate = 0.01};
+static const preset NICEST_CONVOLUTION = {
+    "nicest", STACK_MARGINAL, STACK_WHITEN "prior normal\n",
+    {.rule = "affine", .couplings = 8, .hidden = "32x2"},
+    .batch = 128, .rate = 1e-3, .beta1 = 0.9, .beta2 = 0.99, .average = 0.999,
+    .steps = 8000, .epsilon = 1e-6, .weight_decay = 0.3, .warmup = 0.02, .final_rate = 0.01};
 static const preset NICEST_TABLE = {
     "nicest", NULL, NULL,
     {.rule = "spline", .couplings = 5, .hidden = "128x2", .activation = "silu", .bins = 8},
@@ -70,12 +75,30 @@ static const preset NICEST_TABLE = {
     .steps = 8000, .epsilon = 1e-8, .weight_decay = 0.01, .warmup = 0.02, .final_rate = 0};
 /* clang-format on */
 
-static const preset *find_preset(const char *name, const recipe_data *data)
+static bool can_convolve(const recipe_data *data)
 {
+    return !data->context && !data->masked && stack_convolves(data->height, data->width) &&
+           data->columns % ((size_t)data->height * data->width) == 0;
+}
+
+static bool wants_convolutions(const nicest_train_options *o)
+{
+    return o->coupling && !strcmp(o->coupling, "convolution");
+}
+
+static const preset *find_preset(const nicest_train_options *o, const recipe_data *data)
+{
+    const char *name = o->preset;
     bool picture = data->height > 0;
-    if (!name || !strcmp(name, "auto") || !strcmp(name, "nicest"))
-        return picture && data->columns >= 256 ? &NICEST_IMAGE : &NICEST_TABLE;
-    return strcmp(name, "nice") ? NULL : picture ? &NICE_IMAGE : &NICE_TABLE;
+    bool dense = o->coupling || o->hidden || o->activation || o->bins || o->blocks ||
+                 !isnan(o->dropout) || !can_convolve(data);
+    if (name && strcmp(name, "auto") != 0 && strcmp(name, "nicest") != 0)
+        return strcmp(name, "nice") ? NULL : picture ? &NICE_IMAGE : &NICE_TABLE;
+    if (wants_convolutions(o))
+        return &NICEST_CONVOLUTION;
+    return !picture || data->columns < 256 ? &NICEST_TABLE
+           : dense                         ? &NICEST_DENSE
+                                           : &NICEST_CONVOLUTION;
 }
 
 void recipe_shares(size_t rows, bool has_valid, double *valid, double *calibration)
@@ -138,6 +161,32 @@ static bool among(const char *text, const char *const *names)
     return false;
 }
 
+static nicest_status choose_convolutions(recipe *r, const nicest_train_options *o,
+                                         const recipe_data *data)
+{
+    enum { MOST_CHANNELS = 512, MOST_BLOCKS = 16 };
+    unsigned channels = 1, blocks = 1;
+    char rest;
+    if (!can_convolve(data))
+        return fail(NICEST_E_ARGUMENT, "coupling convolution: the rows are no pictures whose "
+                                       "sides have a common divisor between 2 and 8");
+    if (o->activation || o->bins || o->blocks || !isnan(o->dropout))
+        return fail(NICEST_E_ARGUMENT, "coupling convolution: activation, bins, blocks and "
+                                       "dropout are of other couplings");
+    bool read = !o->hidden || sscanf(o->hidden, "%ux%u%c", &channels, &blocks, &rest) == 2;
+    if (!read || channels < 1 || channels > MOST_CHANNELS || blocks < 1 || blocks > MOST_BLOCKS)
+        return fail(NICEST_E_ARGUMENT,
+                    "hidden '%.30s': of convolutions channels (1 to %d) and residual blocks (1 to "
+                    "%d), as 32x2",
+                    o->hidden, MOST_CHANNELS, MOST_BLOCKS);
+    r->stack = NICEST_CONVOLUTION.stack;
+    r->stack.height = data->height;
+    r->stack.width = data->width;
+    r->stack.couplings = o->couplings ? o->couplings : r->stack.couplings;
+    r->stack.hidden = o->hidden ? o->hidden : r->stack.hidden;
+    return NICEST_OK;
+}
+
 /* The couplings: those of the preset, with what the options say. */
 static nicest_status choose_stack(recipe *r, const nicest_train_options *o, const preset *p,
                                   const recipe_data *data)
@@ -147,6 +196,8 @@ static nicest_status choose_stack(recipe *r, const nicest_train_options *o, cons
     bool given = o->coupling || o->couplings || o->hidden || o->activation || o->bins ||
                  o->blocks || !isnan(o->dropout);
     mlp_spec checked;
+    if (p == &NICEST_CONVOLUTION || wants_convolutions(o))
+        return choose_convolutions(r, o, data);
     r->stack = p->stack;
     if ((data->context || data->masked) && strcmp(p->name, "nice") && !o->coupling)
         r->stack = (stack){.rule = "spline", /* each value given those before it and the context */
@@ -158,7 +209,8 @@ static nicest_status choose_stack(recipe *r, const nicest_train_options *o, cons
     r->race = !given && !p->first && !o->epochs && data->rows >= 16;
     if (o->coupling && !among(o->coupling, kinds))
         return fail(NICEST_E_ARGUMENT,
-                    "coupling '%.30s': expected additive, affine, spline or autoregressive",
+                    "coupling '%.30s': expected additive, affine, spline, autoregressive or "
+                    "convolution",
                     o->coupling);
     if (o->activation && !among(o->activation, activations))
         return fail(NICEST_E_ARGUMENT, "activation '%.30s': expected relu, tanh or silu",
@@ -242,7 +294,8 @@ static nicest_status choose_last(recipe *r, const nicest_train_options *o, const
     if (prior)
         TRY(check_prior(prior, data->columns));
     if (!linear && !prior) {
-        bool outgrown = p == &NICEST_IMAGE && outgrows_triangle(o, data);
+        bool outgrown =
+            (p == &NICEST_DENSE || p == &NICEST_CONVOLUTION) && outgrows_triangle(o, data);
         const char *last = outgrown ? "prior normal\n" : p->last;
         r->last = last ? memory_text(last) : NULL;
         return check_memory(r->last || !last);
@@ -379,7 +432,7 @@ static void choose_optimizer(recipe *r, const nicest_train_options *o, const pre
 nicest_status recipe_choose(recipe *r, const nicest_train_options *options, const recipe_data *data,
                             words *said)
 {
-    const preset *p = find_preset(options->preset, data);
+    const preset *p = find_preset(options, data);
     OWNED_BY(recipe_close) recipe made = {0};
     if (!p)
         return fail(NICEST_E_ARGUMENT, "preset '%.30s': expected auto, nice or nicest",

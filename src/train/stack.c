@@ -1,8 +1,8 @@
 /* stack.c - see stack.h. */
 #include "train/stack.h"
 
-#include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/memory.h"
@@ -76,22 +76,63 @@ static void append_coupling(char **spec, const stack *s, size_t columns, bool gi
     append(spec, line);
 }
 
+/* The least side above `above` that cells of such pictures can have; 0: none. */
+static unsigned cell_side(unsigned above, unsigned height, unsigned width)
+{
+    enum { MOST_SIDE = 8 };
+    for (unsigned side = above + 1; side <= MOST_SIDE; side++)
+        if (height % side == 0 && width % side == 0)
+            return side;
+    return 0;
+}
+
+bool stack_convolves(unsigned height, unsigned width)
+{
+    return height && width && cell_side(1, height, width);
+}
+
+/* Of eight couplings six on a fine grid, whose nets see what is near, and two on a coarse one with
+ * twice the channels; each pattern both ways. */
+static void append_convolution(char **spec, const stack *s, size_t columns, int number)
+{
+    static const char *const fine_patterns[] = {"checkerboard", "checkerboard", "rows"};
+    unsigned fine = cell_side(1, s->height, s->width), coarse = cell_side(2, s->height, s->width);
+    int pair = number / 2 % 4;
+    char line[256], *blocks;
+    unsigned long width = strtoul(s->hidden, &blocks, 10) * (pair == 3 ? 2 : 1);
+    snprintf(line, sizeof line,
+             "convolution size=%ux%u channels=%zu cell=%u keep=%s:%d hidden=%lu%s rule=%s\n",
+             s->height, s->width, columns / s->height / s->width,
+             pair == 3 && coarse ? coarse : fine,
+             pair < 3 ? fine_patterns[pair]
+             : coarse ? "blocks"
+                      : "columns",
+             number % 2, width, blocks, s->rule);
+    append(spec, line);
+}
+
 char *stack_spec(size_t columns, const char *head, const char *first, const stack *s,
                  const char *last)
 {
     char *spec = memory_format("nicest 1\ncolumns %zu\n%s%s", columns, head, first);
     int couplings = s && columns ? s->couplings : 0;
-    if (couplings && columns > 2 && !s->autoregressive)
+    if (couplings && columns > 2 && !s->autoregressive && !s->height)
         append(&spec, "permute odd-even\n");
     for (int i = 0; i < couplings; i++)
-        append_coupling(&spec, s, columns, strstr(head, "context ") != NULL, i);
+        if (s->height)
+            append_convolution(&spec, s, columns, i);
+        else
+            append_coupling(&spec, s, columns, strstr(head, "context ") != NULL, i);
     append(&spec, last);
     return spec;
 }
 
 void stack_name(const stack *s, char *name, size_t size)
 {
-    int used = snprintf(name, size, "%s%s %d x (%s)", s->autoregressive ? "autoregressive " : "",
+    int used = snprintf(name, size, "%s%s %d x (%s)",
+                        s->autoregressive ? "autoregressive "
+                        : s->height       ? "convolution "
+                                          : "",
                         s->rule, s->couplings, s->hidden);
     if (s->bins && !strcmp(s->rule, "spline"))
         used += snprintf(name + used, size - (size_t)used, ", %d bins", s->bins);

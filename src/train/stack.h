@@ -8,6 +8,7 @@
 #ifndef NICEST_TRAIN_STACK_H
 #define NICEST_TRAIN_STACK_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "nicest.h"
@@ -16,11 +17,12 @@
 #define STACK_MARGINAL "marginal levels=256 knots=32\n"
 /* The same with room for five hundred values that come back. */
 #define STACK_MARGINAL_OF_TIES "marginal levels=2048 knots=32\n"
-#define STACK_REGRESSION "regression\n"
-#define STACK_WHITEN   "linear form=triangular start=whiten\n"
+#define STACK_REGRESSION       "regression\n"
+#define STACK_WHITEN           "linear form=triangular start=whiten\n"
 
 typedef struct stack {
-    const char *rule; /* additive, affine, spline */
+    const char *rule;       /* additive, affine, spline */
+    unsigned height, width; /* of pictures whose couplings are convolutions; 0: they are dense */
     int autoregressive;
     int couplings; /* 0: none */
     const char *hidden, *activation;
@@ -38,6 +40,8 @@ extern const stack STACK_RACE[STACK_CANDIDATES];
  * lines ended by '\n', or ""; s may be NULL. Released by memory_free; NULL when memory runs out. */
 char *stack_spec(size_t columns, const char *head, const char *first, const stack *s,
                  const char *last);
+/* Whether such pictures can be cut in cells, as convolutions need it. */
+bool stack_convolves(unsigned height, unsigned width);
 /* "spline 5 x (128x2), 8 bins" */
 void stack_name(const stack *s, char *name, size_t size);
 
