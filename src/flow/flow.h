@@ -59,8 +59,9 @@ void flow_trace(const flow *f, uint32_t *place);
 
 /* ------------------------------------------------------------------ workspace */
 
-/* Most rows of a tile: of flows that fit in a core's caches, and of others. */
-enum { FLOW_TILE = 64, FLOW_LONG_TILE = 128 };
+/* Most rows of a tile: where threads would have none otherwise, of flows that fit in a core's caches,
+ * and of others. */
+enum { FLOW_SHORT_TILE = 32, FLOW_TILE = 64, FLOW_LONG_TILE = 128 };
 
 typedef enum flow_use {
     FLOW_SCORE,       /* forward and inverse */

@@ -67,7 +67,7 @@ static size_t choose_tile(const flow *f, size_t rows, int threads)
 {
     size_t most = f->tensors.trainable <= CACHED_PARAMETERS ? FLOW_TILE : FLOW_LONG_TILE;
     size_t size = tile_padded(rows < most ? rows : most);
-    while (size > FLOW_TILE && tiles_of(rows, size) < (size_t)threads)
+    while (size > FLOW_SHORT_TILE && tiles_of(rows, size) < (size_t)threads)
         size /= 2;
     return size;
 }
