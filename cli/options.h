@@ -35,7 +35,7 @@ void options_text(const option *o, const void *settings, char *text, size_t size
 /* "0.5", "0,10,20" or "0:90:10" (both ends belong to it) -> levels; ends the program with 2 when
  * the text is none of these. `what` names it. Returns their number, at most `most`. */
 size_t options_levels(const char *what, const char *text, double *levels, size_t most);
-/* count numbers divided by commas; ends the program with 2 otherwise. */
+/* count numbers separated by commas; ends the program with 2 otherwise. */
 void options_numbers(const char *what, const char *text, double *numbers, size_t count);
 /* A whole text as a finite number. */
 bool options_number(const char *text, double *number);

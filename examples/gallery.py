@@ -164,7 +164,7 @@ def page(function, folder):
     with contextlib.redirect_stdout(printed):
         figure = function()
     print(f"{function.__name__}: {time.perf_counter() - began:.0f} s\n{printed.getvalue()}", flush=True)
-    figure.savefig(folder / f"{function.__name__}.png", dpi=80, bbox_inches="tight", metadata={"Software": None})
+    figure.savefig(folder / f"{function.__name__}.png", dpi=130, bbox_inches="tight", metadata={"Software": None})
     plt.close("all")
     head, words = inspect.cleandoc(function.__doc__).split("\n", 1)
     source = inspect.getsource(function)
