@@ -3,8 +3,8 @@
 
     PATH=build/release:$PATH python3 bench/gaps.py FOLDER-OF-MIXED FOLDER-OF-NUMBERS [--time 20s] [--seed 1] [NAME ...]
 
-Mixed tables are taken as they are (titanic, penguins, mpg, adult, diamonds); of airfoil, winequality-red and skillcraft one cell in five is hidden
-at random. Each table trains twice: as it comes, and by the same spec without its couplings, for one epoch at a rate
+Mixed tables are taken as they are (titanic, penguins, mpg, adult, diamonds); of airfoil, winequality-red, skillcraft, parkinsons and concrete one cell in
+five is hidden at random. Each table trains twice: as it comes, and by the same spec without its couplings, for one epoch at a rate
 that changes nothing, which is the closed form. The gap is the mean over ten random patterns of one or two seen columns of |log p of what is
 seen - log of the integral of the whole row's density|, in nats; null where a model is not masked."""
 import argparse
@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 MIXED = {"titanic": [], "penguins": [], "mpg": ["name"], "adult": [], "diamonds": []}
-NUMBERS = ["airfoil", "winequality-red", "skillcraft"]
+NUMBERS = ["airfoil", "winequality-red", "skillcraft", "parkinsons", "concrete"]
 COUPLINGS = ("coupling", "autoregressive", "permute", "elementwise")
 
 
@@ -35,7 +35,7 @@ def table(name, given):
     if name in MIXED:
         found = pd.read_csv(path, dtype=str, keep_default_na=False, skipinitialspace=True)
         return found.drop(columns=MIXED[name])
-    rows = pd.read_csv(path, header=None if "data" in path else 0, sep=None, engine="python").to_numpy(float)
+    rows = pd.read_csv(path, header=None, sep=None, engine="python").to_numpy(float)
     rows = rows[:, rows.std(0) > 0]
     hidden = np.random.default_rng(given.seed).random(rows.shape) < 0.2
     return pd.DataFrame(np.where(hidden, np.nan, rows), columns=[f"c{j}" for j in range(rows.shape[1])])
