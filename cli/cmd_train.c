@@ -40,14 +40,14 @@ static const option TRAIN_OPTIONS[] = {
      .help = "starting values of all settings: nice is the paper's model, nicest the default, and auto means "
              "nicest"},
     {OPTION(CHOICE, "coupling", "KIND", options.coupling), .choices = "additive|affine|spline|autoregressive|convolution",
-     .unset = "the winner of the race; of pictures from 256 pixels convolution",
+     .unset = "the winner of the race; convolution for pictures of 256 values or more",
      .help = "how a coupling moves a column, given others; this and the next six options switch the race of "
              "stacks off"},
     {OPTION(INTEGER, "couplings", "N", options.couplings), .low = 1, .high = 512, .unset = "by preset",
      .help = "number of coupling layers"},
     {OPTION(TEXT, "hidden", "WIDTHS", options.hidden), .unset = "by preset",
-     .help = "hidden layers of the net inside each coupling: 1000x5 or 256,128; of convolutions channels and "
-             "residual blocks: 32x2"},
+     .help = "hidden layers of the net inside each coupling: 1000x5 or 256,128. For convolutions: "
+             "channels and residual blocks, 32x2"},
     {OPTION(INTEGER, "bins", "N", options.bins), .low = 2, .high = 32, .unset = "8",
      .help = "pieces of a spline"},
     {OPTION(INTEGER, "blocks", "N", options.blocks), .low = 0, .high = 16,
