@@ -301,9 +301,15 @@ static nicest_status choose_last(recipe *r, const nicest_train_options *o, const
         return check_memory(r->last || !last);
     }
     bool mixture = prior && !strncmp(prior, "mixture:", 8);
+    if (data->masked && linear && strcmp(linear, "no") != 0)
+        return fail(NICEST_E_ARGUMENT,
+                    "linear %s mixes columns, which missing values and mass points forbid: leave "
+                    "it out",
+                    linear);
+    bool apart = data->masked || (linear && !strcmp(linear, "no"));
     const char *line = !linear && !strcmp(p->name, "nice") ? "scale\n"
+                       : apart                             ? mixture ? "" : "scale\n"
                        : !linear                           ? mixture ? "" : STACK_WHITEN
-                       : !strcmp(linear, "no")             ? mixture ? "" : "scale\n"
                        : !strcmp(linear, "lu")             ? "linear form=lu start=whiten\n"
                                                            : STACK_WHITEN;
     const char *usual = p->last && strstr(p->last, "logistic") ? "logistic" : "normal";
