@@ -95,8 +95,8 @@ static void describe_values(nicest_column_facts *f, const column_kind *kind, dou
         f->median = f->mean = f->deviation = NAN;
         f->what = text ? "text" : f->levels == 1 ? "constant" : "words";
         f->advice = !text                     ? NULL
-                    : look_like_numbers(kind) ? "it has nearly as many words as rows, though they "
-                                                "begin as 12.5, 12.5%, $3 or 2024-05-31 do"
+                    : look_like_numbers(kind) ? "it has nearly as many words as rows (numbers are "
+                                                "read as 12.5, 12.5% or $3, dates as 2024-05-31)"
                                               : "it has nearly as many words as rows";
     } else if (counts || (n >= FEW_ROWS && (rises || falls) && steady)) {
         f->what = "count";
