@@ -12,7 +12,9 @@
 
 #include <cmocka.h>
 
+#include "apply/family.h"
 #include "apply/outlier.h"
+#include "apply/statistics.h"
 #include "base/memory.h"
 #include "base/random.h"
 #include "nicest.h"
@@ -745,6 +747,73 @@ static void without_calibration_there_is_a_gaussian(void **state)
     nicest_data_free(rows);
 }
 
+/* ------------------------------------------------------------------ combined */
+
+/* -log of the share of sorted[n] that is x or more; behind nine tenths exponential. */
+static double expected_surprisal(const double *sorted, size_t n, double x)
+{
+    size_t bend = n * 9 / 10, beyond = 0;
+    double excess = 0;
+    for (size_t i = bend; i < n; i++)
+        excess += (sorted[i] - sorted[bend]) / (double)(n - bend);
+    excess = fmax(excess, (sorted[bend] - sorted[n / 2]) / 8);
+    if (x > sorted[bend])
+        return log(10) + (x - sorted[bend]) / excess;
+    for (size_t i = 0; i < n; i++)
+        beyond += sorted[i] >= x;
+    return fmin(log((double)n / (double)beyond), log(10));
+}
+
+static void combined_is_the_mean_surprisal(void **state)
+{
+    (void)state;
+    enum { N = 20, SIDES = 5 };
+    nicest_model *model = picture_model();
+    nicest_data *data = samples(model, N, 1);
+    double scores[SIDES][N], combined[N];
+    size_t count = 0;
+    calibrate(model, 600, 100, 50);
+    const double *ranks = model_array(model, "statistics.combined", &count);
+    assert_true(ranks && ranks[0] == SIDES && ranks[1] == 200 && count == 2 + SIDES * 200);
+    static const char *const names[] = {"logp", "logp", "complexity", "gradient", "latent"};
+    for (size_t k = 0; k < SIDES; k++)
+        score(model, data, names[k], scores[k]);
+    score(model, data, "combined", combined);
+    for (size_t i = 0; i < N; i++) {
+        double side[SIDES];
+        for (size_t k = 0; k < SIDES; k++)
+            side[k] =
+                expected_surprisal(ranks + 2 + k * 200, 200, k == 1 ? scores[k][i] : -scores[k][i]);
+        double sum = fmax(side[0], side[1]) - log(2) + side[2] + side[3] + side[4];
+        assert_true(fabs(combined[i] + sum / 4) < 1e-9 * fmax(1, sum));
+    }
+    nicest_data_free(data);
+    nicest_model_free(model);
+}
+
+/* A file of an earlier version has a density of all numbers. */
+static void an_older_combined_is_read(void **state)
+{
+    (void)state;
+    enum { N = 20 };
+    nicest_model *model = picture_model();
+    nicest_data *data = samples(model, N, 1), *usual = samples(model, 200, 50);
+    size_t width = statistics_of(model).all.count, count = 0;
+    double *of = memory_new(200, width * sizeof *of), *family = NULL, expected[N], combined[N];
+    assert_int_equal(statistics_measure(model, usual, 3, 1, NULL, of), NICEST_OK);
+    assert_int_equal(family_fit(of, 200, width, 1, 1, &family, &count), NICEST_OK);
+    assert_int_equal(model_set_array(model, "statistics.combined", family, count), NICEST_OK);
+    assert_int_equal(statistics_measure(model, data, 9, 1, NULL, of), NICEST_OK);
+    assert_int_equal(family_log_density(family, of, width, N, 1, expected), NICEST_OK);
+    score(model, data, "combined", combined);
+    assert_memory_equal(combined, expected, sizeof expected);
+    memory_free(family);
+    memory_free(of);
+    nicest_data_free(usual);
+    nicest_data_free(data);
+    nicest_model_free(model);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -769,6 +838,8 @@ int main(void)
         cmocka_unit_test(cross_calibration_uses_every_row),
         cmocka_unit_test(cross_calibration_passes_failures_on),
         cmocka_unit_test(training_calibrates),
+        cmocka_unit_test(combined_is_the_mean_surprisal),
+        cmocka_unit_test(an_older_combined_is_read),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

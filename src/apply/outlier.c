@@ -5,10 +5,11 @@
  *     complexity  bits of the compressed row - bits of the row under the model
  *     gradient    log density of the norms of d log p / d theta
  *     latent      log density of the latent's figures
- *     combined    log density of all of these at once, and of the compressed length
+ *     combined    minus the mean surprisal of log p (both tails), complexity, gradient and latent
  *     views       minus the mean surprisal of log p, columns and neighbours (views.c)
  *
- * Densities of statistics are mixtures fitted on training rows. No score has ever seen an outlier.
+ * Densities of statistics are mixtures fitted on some rows, surprisals ranks among others. No score
+ * has ever seen an outlier.
  */
 #include "apply/outlier.h"
 
@@ -33,9 +34,9 @@
 #include "train/split.h"
 
 /* Most rows that statistics are fitted on: calibration should take less time than training, whose
- * steps are long where there are many parameters. And most rows that calibrate. */
+ * steps are long of pictures and where there are many parameters. And most rows that calibrate. */
 enum { FEW_FITTED = 1000, MOST_FITTED = 5000, MANY_PARAMETERS = 1 << 19, MOST_CALIBRATION = 9999 };
-enum { FEWEST_UNSEEN = 1000 };
+enum { FEWEST_UNSEEN = 1000, FEWEST_APART = 300 };
 
 enum { SUBSAMPLE_FIT = 0xf17, SUBSAMPLE_CALIBRATION, SUBSAMPLE_FOLDS };
 
@@ -148,9 +149,31 @@ int nicest_calibrated(const nicest_model *model)
 
 /* ------------------------------------------------------------------ scores from statistics */
 
+/* Of `combined` all, as it was in files before 28 November 2026. */
 static statistics_run run_of(const statistics_layout *l, score which)
 {
     return which == GRADIENT ? l->gradient : which == LATENT ? l->latent : l->all;
+}
+
+/* What `combined` ranks: two sides of log p, then one of each other score. As stored,
+ * "statistics.combined" has their number, how many rows of each, and those sorted. */
+static size_t sides_of(const statistics_layout *l, score which[5])
+{
+    size_t count = 0;
+    which[count++] = LOGP;
+    which[count++] = LOGP;
+    if (l->length.count)
+        which[count++] = COMPLEXITY;
+    if (l->gradient.count)
+        which[count++] = GRADIENT;
+    which[count++] = LATENT;
+    return count;
+}
+
+static bool ranks_valid(const double *ranks, size_t count, size_t sides)
+{
+    return ranks && count > 2 && ranks[0] == (double)sides && ranks[1] >= 1 &&
+           ranks[1] <= MOST_FITTED && count == 2 + sides * (size_t)ranks[1];
 }
 
 /* Bits by which the compressor needs more than the model: (log p + log of a level's width)/ln 2 is
@@ -158,6 +181,57 @@ static statistics_run run_of(const statistics_layout *l, score which)
 static double complexity_of(const nicest_model *model, double logp, double bits)
 {
     return (logp + entry_log_units(&model_flow_const(model)->entry)) / log(2) + bits;
+}
+
+static nicest_status scores_from(const nicest_model *model, score which, const double *statistics,
+                                 size_t n, int threads, double *out);
+
+/* out[sides, n], larger where a row is less usual. */
+static nicest_status measure_sides(const nicest_model *model, const double *statistics, size_t n,
+                                   int threads, double *out)
+{
+    statistics_layout l = statistics_of(model);
+    score which[5];
+    for (size_t k = 0, sides = sides_of(&l, which); k < sides; k++) {
+        TRY(scores_from(model, which[k], statistics, n, threads, out + k * n));
+        for (size_t i = 0; k != 1 && i < n; i++)
+            out[k * n + i] *= -1;
+    }
+    return NICEST_OK;
+}
+
+static nicest_status combine(const nicest_model *model, const double *ranks,
+                             const double *statistics, size_t n, int threads, double *out)
+{
+    size_t sides = (size_t)ranks[0], m = (size_t)ranks[1];
+    OWNED_ROWS(double *, seen, sides, n);
+    TRY(measure_sides(model, statistics, n, threads, seen));
+    for (size_t i = 0; i < n; i++) {
+        double sum = 0;
+        for (size_t k = 0; k < sides; k++) {
+            double value = seen[k * n + i];
+            double surprisal = isnan(value) ? NAN : values_surprisal(ranks + 2 + k * m, m, value);
+            sum = k == 1 ? fmax(sum, surprisal) - log(2) : sum + surprisal;
+        }
+        out[i] = isnan(seen[i]) ? NAN : -sum / (double)(sides - 1);
+    }
+    return NICEST_OK;
+}
+
+/* Ranks of n rows that no family was fitted to. */
+static nicest_status keep_ranks(nicest_model *model, const double *statistics, size_t n,
+                                int threads)
+{
+    statistics_layout l = statistics_of(model);
+    score which[5];
+    size_t sides = sides_of(&l, which);
+    OWNED_NEW(double *, ranks, 2 + sides * n);
+    ranks[0] = (double)sides;
+    ranks[1] = (double)n;
+    TRY(measure_sides(model, statistics, n, threads, ranks + 2));
+    for (size_t k = 0; k < sides; k++)
+        values_sort(ranks + 2 + k * n, n);
+    return model_set_array(model, array_named("statistics", COMBINED).text, ranks, 2 + sides * n);
 }
 
 /* Any score but typicality, of single rows, from their statistics. */
@@ -170,6 +244,9 @@ static nicest_status scores_from(const nicest_model *model, score which, const d
         statistics_run run = run_of(&l, which);
         size_t count = 0;
         const double *family = model_array(model, array_named("statistics", which).text, &count);
+        score sides[5];
+        if (which == COMBINED && ranks_valid(family, count, sides_of(&l, sides)))
+            return combine(model, family, statistics, n, threads, out);
         if (!family_valid(family, count, run.count))
             return not_calibrated(which);
         return family_log_density(family, statistics + run.first, l.all.count, n, threads, out);
@@ -321,25 +398,31 @@ static nicest_status fit_families(nicest_model *model, double *statistics, size_
     for (size_t i = 0; i < n; i++)
         usual += statistics[i * l.all.count + l.logp.first] / (double)n;
     TRY(model_set_array(model, "calibration.typical", &usual, 1));
-    OWNED_ROWS(double *, part, n, l.all.count);
-    for (int which = GRADIENT; which <= COMBINED; which++) {
+    /* Families say more of rows that they were fitted to than of others. */
+    size_t apart = n < FEWEST_APART ? 0 : n / 3, fitted = n - apart;
+    OWNED_ROWS(double *, part, fitted, l.all.count);
+    for (int which = GRADIENT; which <= LATENT; which++) {
         statistics_run run = run_of(&l, (score)which);
         OWNED double *family = NULL;
-        for (size_t i = 0; i < n; i++)
+        for (size_t i = 0; i < fitted; i++)
             memcpy(part + i * run.count, statistics + i * l.all.count + run.first,
                    run.count * sizeof *part);
         if (!run.count)
             continue;
-        TRY(family_fit(part, n, run.count, seed, threads, &family, &count));
+        TRY(family_fit(part, fitted, run.count, seed, threads, &family, &count));
         TRY(model_set_array(model, array_named("statistics", (score)which).text, family, count));
     }
-    return NICEST_OK;
+    return keep_ranks(model, statistics + (apart ? fitted : 0) * l.all.count, apart ? apart : n,
+                      threads);
 }
 
 /* Rows that statistics are fitted on, of so many. */
 static size_t rows_to_fit(const nicest_model *model, size_t n)
 {
-    size_t most = nicest_model_parameters(model) < MANY_PARAMETERS ? FEW_FITTED : MOST_FITTED;
+    unsigned height;
+    nicest_model_image(model, &height, NULL, NULL);
+    bool quick = nicest_model_parameters(model) < MANY_PARAMETERS && !height;
+    size_t most = quick ? FEW_FITTED : MOST_FITTED;
     return n < most ? n : most;
 }
 
@@ -421,7 +504,10 @@ static bool available(const nicest_model *model, score which)
     if (which == VIEWS)
         return views_rows(model) > 0;
     const double *family = model_array(model, array_named("statistics", which).text, &count);
-    return which >= GRADIENT && family_valid(family, count, run_of(&l, which).count);
+    score sides[5];
+    return which >= GRADIENT &&
+           (family_valid(family, count, run_of(&l, which).count) ||
+            (which == COMBINED && ranks_valid(family, count, sides_of(&l, sides))));
 }
 
 /* Of each row, how many cells are empty, and a number that tells which: 0 of none. */

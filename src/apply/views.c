@@ -257,25 +257,6 @@ static nicest_status look_at_all(sight *s, const nicest_model *model, const nice
     return NICEST_OK;
 }
 
-/* ------------------------------------------------------------------ ranks */
-
-/* -log of the share of sorted[n] that is at least `value`; beyond nine tenths, that of the
- * exponential distribution of as far a mean. Where many tie there, that is told from what lies
- * below: of an exponential, the median is 1.6 such means away. */
-static double surprisal(const double *sorted, size_t n, double value)
-{
-    size_t ninth = n * 9 / 10, beyond = 0;
-    double bend = sorted[ninth], excess = 0;
-    for (size_t i = ninth; i < n && sorted[i] < 1e300; i++, beyond++)
-        excess += sorted[i] - bend;
-    excess = fmax(excess / (double)(beyond ? beyond : 1), (bend - sorted[n / 2]) / 8);
-    excess = fmax(excess, 1e-9 * fmax(fabs(bend), 1e-9));
-    if (value > bend)
-        return log(10) + (value - bend) / excess;
-    size_t below = values_count(sorted, n, value, false);
-    return fmin(-log((double)(n - below) / (double)n), log(10));
-}
-
 /* ------------------------------------------------------------------ keeping */
 
 /* Mean and deviation of each column of numbers over the n kept rows, as an array of the model. */
@@ -419,7 +400,7 @@ nicest_status views_score(const nicest_model *model, const nicest_data *data, in
         double sum = isnan(scores[i]) || isnan(views[VIEW_COLUMNS * n + i]) ? NAN : 0;
         views[i] = -scores[i];
         for (size_t v = 0; v < views_count; v++)
-            sum += WEIGHT[v] / weights * surprisal(ranks + v * m, m, views[v * n + i]);
+            sum += WEIGHT[v] / weights * values_surprisal(ranks + v * m, m, views[v * n + i]);
         scores[i] = -sum;
     }
     return NICEST_OK;

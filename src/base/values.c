@@ -72,3 +72,19 @@ double log_add(double a, double b)
     double high = fmax(a, b), low = fmin(a, b);
     return low > -HUGE_VAL ? high + log1p(exp(low - high)) : high;
 }
+
+/* Where many tie beyond nine tenths, the mean is told from what lies below: of an exponential
+ * distribution, the median is 1.6 such means away. */
+double values_surprisal(const double *sorted, size_t n, double value)
+{
+    size_t ninth = n * 9 / 10, beyond = 0;
+    double bend = sorted[ninth], excess = 0;
+    for (size_t i = ninth; i < n && sorted[i] < 1e300; i++, beyond++)
+        excess += sorted[i] - bend;
+    excess = fmax(excess / (double)(beyond ? beyond : 1), (bend - sorted[n / 2]) / 8);
+    excess = fmax(excess, 1e-9 * fmax(fabs(bend), 1e-9));
+    if (value > bend)
+        return log(10) + (value - bend) / excess;
+    size_t below = values_count(sorted, n, value, false);
+    return fmin(-log((double)(n - below) / (double)n), log(10));
+}

@@ -8,6 +8,9 @@
 bool values_finite(const double *values, size_t count);
 /* Upwards; no value is NaN. count may be 0, and values then NULL. */
 void values_sort(double *values, size_t count);
+/* -log of the share of sorted[n] that is at least `value`; beyond nine tenths, that of the
+ * exponential distribution of as far a mean, so that far values do not tie. n is 1 or more. */
+double values_surprisal(const double *sorted, size_t n, double value);
 /* How many of sorted[n] are below x; with `equal`, at most x. NaN may stand behind them. */
 size_t values_count(const double *sorted, size_t n, double x, bool equal);
 /* Mean and deviation (of n, not n - 1) of the values that are there, `stride` apart; 0 of none. */
