@@ -67,7 +67,10 @@ static size_t choose_tile(const flow *f, size_t rows, int threads)
 {
     size_t most = f->tensors.trainable <= CACHED_PARAMETERS ? FLOW_TILE : FLOW_LONG_TILE;
     size_t size = tile_padded(rows < most ? rows : most);
-    while (size > FLOW_SHORT_TILE && tiles_of(rows, size) < (size_t)threads)
+    const layer *last = f->spec.count ? f->spec.layers[f->spec.count - 1] : NULL;
+    /* a mixture sums so many rows at once */
+    size_t least = last && last->class->remember ? FLOW_TILE : FLOW_SHORT_TILE;
+    while (size > least && tiles_of(rows, size) < (size_t)threads)
         size /= 2;
     return size;
 }
