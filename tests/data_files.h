@@ -39,6 +39,7 @@ static inline int remove_scratch(void **state)
 /* A path in the scratch folder; valid for the next seven calls. */
 static inline const char *in_scratch(const char *name)
 {
+    assert_true(*scratch); /* make_scratch is the setup of the group */
     static char paths[8][512];
     static int next;
     char *path = paths[next++ % 8];

@@ -163,5 +163,5 @@ int main(void)
         cmocka_unit_test(test_nothing_to_learn_stays_closed),
         cmocka_unit_test(test_many_pictures_need_no_triangle),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, make_scratch, remove_scratch);
 }
