@@ -98,15 +98,15 @@ static void take_tile(const flow_workspace *w, size_t padded, arena *a, tile *t,
     *noise = arena_take(a, e->columns, sizeof(float));
 }
 
-/* Measures the scratch of tiles of at most w->tile rows. */
-static nicest_status prepare_worker(flow_workspace *w, worker *k)
+/* The scratch of a tile of so many rows. */
+static size_t measure_tile(const flow_workspace *w, size_t rows)
 {
     arena counting = {0};
     tile unused = {0};
     double *values;
     float *noise;
-    take_tile(w, w->tile, &counting, &unused, &values, &noise);
-    layer_needs needs = {.rows = w->tile,
+    take_tile(w, rows, &counting, &unused, &values, &noise);
+    layer_needs needs = {.rows = rows,
                          .backward = w->use != FLOW_SCORE,
                          .bf16 = w->bf16,
                          .masked = w->flow->spec.masked,
@@ -116,11 +116,21 @@ static nicest_status prepare_worker(flow_workspace *w, worker *k)
             flow_class(w->flow, i)->prepare(w->flow->spec.layers[i], &needs);
         counting.used = used;
     }
-    arena_take(&counting, w->tile, sizeof(real)); /* finish_forward */
-    arena_take(&counting, w->tile, sizeof(double));
+    arena_take(&counting, rows, sizeof(real)); /* finish_forward */
+    arena_take(&counting, rows, sizeof(double));
+    return counting.peak;
+}
+
+static nicest_status prepare_worker(flow_workspace *w, worker *k)
+{
+    size_t peak = 0; /* a shorter tile may want more, of columns that it takes more at once */
+    for (size_t rows = w->tile; rows >= GEMM_COLUMNS; rows /= 2) {
+        size_t size = measure_tile(w, rows);
+        peak = size > peak ? size : peak;
+    }
     k->block = memory_new(w->use >= FLOW_LEARN ? flow_largest_block(w->flow) : 1, sizeof(real));
     k->pairs = memory_new(w->bf16 ? BLOCK_ROWS * w->capacity / 2 : 1, sizeof(real));
-    TRY(check_memory(k->block && k->pairs && arena_open(&k->arena, counting.peak)));
+    TRY(check_memory(k->block && k->pairs && arena_open(&k->arena, peak)));
     const layer *last = w->flow->spec.count ? w->flow->spec.layers[w->flow->spec.count - 1] : NULL;
     bool remembers = last && last->class->remember;
     return remembers ? last->class->remember(last, w->use >= FLOW_LEARN, &k->memo) : NICEST_OK;
