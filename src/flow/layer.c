@@ -42,10 +42,10 @@ void block_add(block_list *list, const block *item)
 size_t tile_padded(size_t rows)
 {
     assert(rows <= 2 * GEMM_PANEL);
-    return rows <= GEMM_COLUMNS     ? GEMM_COLUMNS
-           : rows <= GEMM_PANEL / 2 ? GEMM_PANEL / 2
-           : rows <= GEMM_PANEL     ? GEMM_PANEL
-                                    : 2 * GEMM_PANEL;
+    size_t padded = GEMM_COLUMNS;
+    while (padded < rows)
+        padded *= 2;
+    return padded;
 }
 
 size_t batch_padded(const batch *b, size_t number)

@@ -63,13 +63,18 @@ static size_t tiles_of(size_t rows, size_t size)
  * fewer and longer tiles then, as long as there is one for every thread. */
 enum { CACHED_PARAMETERS = 1 << 18 };
 
+/* A layer at the end that keeps something between tiles: a mixture; or NULL. */
+static const layer *remembering(const flow *f)
+{
+    const layer *last = f->spec.count ? f->spec.layers[f->spec.count - 1] : NULL;
+    return last && last->class->remember ? last : NULL;
+}
+
 static size_t choose_tile(const flow *f, size_t rows, int threads)
 {
     size_t most = f->tensors.trainable <= CACHED_PARAMETERS ? FLOW_TILE : FLOW_LONG_TILE;
     size_t size = tile_padded(rows < most ? rows : most);
-    const layer *last = f->spec.count ? f->spec.layers[f->spec.count - 1] : NULL;
-    /* a mixture sums so many rows at once */
-    size_t least = last && last->class->remember ? FLOW_TILE : FLOW_SHORT_TILE;
+    size_t least = remembering(f) ? FLOW_TILE : FLOW_SHORT_TILE; /* it sums so many rows at once */
     while (size > least && tiles_of(rows, size) < (size_t)threads)
         size /= 2;
     return size;
@@ -121,19 +126,25 @@ static size_t measure_tile(const flow_workspace *w, size_t rows)
     return counting.peak;
 }
 
-static nicest_status prepare_worker(flow_workspace *w, worker *k)
+/* Of tiles of at most w->tile rows. A shorter one may want more, of columns that it takes more at
+ * once. */
+static size_t measure_scratch(const flow_workspace *w)
 {
-    size_t peak = 0; /* a shorter tile may want more, of columns that it takes more at once */
+    size_t peak = 0;
     for (size_t rows = w->tile; rows >= GEMM_COLUMNS; rows /= 2) {
         size_t size = measure_tile(w, rows);
         peak = size > peak ? size : peak;
     }
+    return peak;
+}
+
+static nicest_status prepare_worker(flow_workspace *w, worker *k, size_t scratch)
+{
     k->block = memory_new(w->use >= FLOW_LEARN ? flow_largest_block(w->flow) : 1, sizeof(real));
     k->pairs = memory_new(w->bf16 ? BLOCK_ROWS * w->capacity / 2 : 1, sizeof(real));
-    TRY(check_memory(k->block && k->pairs && arena_open(&k->arena, peak)));
-    const layer *last = w->flow->spec.count ? w->flow->spec.layers[w->flow->spec.count - 1] : NULL;
-    bool remembers = last && last->class->remember;
-    return remembers ? last->class->remember(last, w->use >= FLOW_LEARN, &k->memo) : NICEST_OK;
+    TRY(check_memory(k->block && k->pairs && arena_open(&k->arena, scratch)));
+    const layer *last = remembering(w->flow);
+    return last ? last->class->remember(last, w->use >= FLOW_LEARN, &k->memo) : NICEST_OK;
 }
 
 /* The number of layers before `end` that tape. */
@@ -247,8 +258,9 @@ nicest_status flow_workspace_new(flow_workspace **out, const flow *f, flow_use u
         TRY(lay_tapes(w));
     if (use == FLOW_GRADIENT || w->forms.columns)
         transpose_all(w);
+    size_t scratch = measure_scratch(w);
     for (int i = 0; i < w->threads; i++)
-        TRY(prepare_worker(w, &w->workers[i]));
+        TRY(prepare_worker(w, &w->workers[i], scratch));
     *out = memory_take(&w);
     return NICEST_OK;
 }

@@ -463,8 +463,7 @@ static char *without_couplings(const char *spec)
         size_t length = strcspn(line, "\n");
         next = line + length + (line[length] != 0);
         if (!strncmp(line, "coupling ", 9) || !strncmp(line, "permute ", 8) ||
-            !strncmp(line, "autoregressive ", 15) || !strncmp(line, "elementwise ", 12) ||
-            !strncmp(line, "convolution ", 12))
+            !strncmp(line, "autoregressive ", 15) || !strncmp(line, "elementwise ", 12))
             continue;
         memcpy(to, line, (size_t)(next - line));
         to += next - line;

@@ -7,6 +7,7 @@
 
 #include "base/memory.h"
 #include "base/status.h"
+#include "flow/grammar.h"
 #include "flow/mlp.h"
 #include "flow/spec.h"
 
@@ -165,16 +166,15 @@ static nicest_status choose_convolutions(recipe *r, const nicest_train_options *
                                          const recipe_data *data)
 {
     enum { MOST_CHANNELS = 512, MOST_BLOCKS = 16 };
-    unsigned channels = 1, blocks = 1;
-    char rest;
+    size_t channels, blocks;
     if (!can_convolve(data))
         return fail(NICEST_E_ARGUMENT, "coupling convolution: the rows are no pictures whose "
                                        "sides have a common divisor between 2 and 8");
     if (o->activation || o->bins || o->blocks || !isnan(o->dropout))
         return fail(NICEST_E_ARGUMENT, "coupling convolution: activation, bins, blocks and "
                                        "dropout are of other couplings");
-    bool read = !o->hidden || sscanf(o->hidden, "%ux%u%c", &channels, &blocks, &rest) == 2;
-    if (!read || channels < 1 || channels > MOST_CHANNELS || blocks < 1 || blocks > MOST_BLOCKS)
+    if (o->hidden && (!strchr(o->hidden, 'x') ||
+                      !spec_times(o->hidden, MOST_CHANNELS, MOST_BLOCKS, &channels, &blocks)))
         return fail(NICEST_E_ARGUMENT,
                     "hidden '%.30s': of convolutions channels (1 to %d) and residual blocks (1 to "
                     "%d), as 32x2",
@@ -294,8 +294,7 @@ static nicest_status choose_last(recipe *r, const nicest_train_options *o, const
     if (prior)
         TRY(check_prior(prior, data->columns));
     if (!linear && !prior) {
-        bool outgrown =
-            (p == &NICEST_DENSE || p == &NICEST_CONVOLUTION) && outgrows_triangle(o, data);
+        bool outgrown = p == &NICEST_DENSE && outgrows_triangle(o, data);
         const char *last = outgrown ? "prior normal\n" : p->last;
         r->last = last ? memory_text(last) : NULL;
         return check_memory(r->last || !last);

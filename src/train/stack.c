@@ -129,10 +129,7 @@ char *stack_spec(size_t columns, const char *head, const char *first, const stac
 
 void stack_name(const stack *s, char *name, size_t size)
 {
-    int used = snprintf(name, size, "%s%s %d x (%s)",
-                        s->autoregressive ? "autoregressive "
-                        : s->height       ? "convolution "
-                                          : "",
+    int used = snprintf(name, size, "%s%s %d x (%s)", s->autoregressive ? "autoregressive " : "",
                         s->rule, s->couplings, s->hidden);
     if (s->bins && !strcmp(s->rule, "spline"))
         used += snprintf(name + used, size - (size_t)used, ", %d bins", s->bins);
