@@ -4,8 +4,7 @@
  * Lengths are points: pixels of CSS, of which a PNG has `--scale` (2) each way. Axes fit what is
  * drawn; far values that would flatten the rest are left out, and the panel says how many. Colours
  * can be told apart by people who see fewer of them (Okabe and Ito; viridis). */
-#ifndef NICEST_CLI_CHART_H
-#define NICEST_CLI_CHART_H
+#pragma once
 
 #include "page.h"
 
@@ -100,5 +99,3 @@ void page_chart(page *p, const chart *c, const char *caption);
 
 /* 0: dark violet ... 1: yellow, as three bytes. */
 void viridis(double share, unsigned char *rgb);
-
-#endif

@@ -3,8 +3,7 @@
  * A command is data: a name, words about it, tables of options, and two functions. Parsing,
  * checking, help, man pages and completion are made from the tables (options.c, manual.c). How a
  * command ends in failure is in end.c, so every error is printed there, once. */
-#ifndef NICEST_CLI_COMMAND_H
-#define NICEST_CLI_COMMAND_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -149,5 +148,3 @@ void polite_end(void);
 bool interrupted(void);
 /* Ends the program with 130 when it was interrupted. */
 void stop_if_interrupted(void);
-
-#endif

@@ -1,6 +1,5 @@
 /* common.h - what several commands do: opening data and models, and scoring rows. */
-#ifndef NICEST_CLI_COMMON_H
-#define NICEST_CLI_COMMON_H
+#pragma once
 
 #include "command.h"
 #include "output.h"
@@ -109,5 +108,3 @@ void rows_text(size_t known, size_t all, char *text, size_t size);
 double quantile(const double *sorted, size_t count, double share);
 /* A sorted copy without NaN; *count becomes its length. */
 double *sorted_copy(const double *values, size_t *count);
-
-#endif

@@ -1,6 +1,5 @@
 /* options.h - from words on the command line to settings, and from the same tables to help. */
-#ifndef NICEST_CLI_OPTIONS_H
-#define NICEST_CLI_OPTIONS_H
+#pragma once
 
 #include <stdio.h>
 
@@ -52,5 +51,3 @@ void manual_print_page(const command *const *all, const command *c, FILE *out);
 void manual_print_candidates(const command *const *all, char *const *words, int count, FILE *out);
 /* The script that asks for these; shell: "bash", "zsh" or "fish". */
 void manual_print_completion(const char *shell, FILE *out);
-
-#endif

@@ -2,8 +2,7 @@
  *
  * Data goes to standard output or a file, words and progress to standard error. Nothing here fails
  * quietly: what cannot be written ends the program. */
-#ifndef NICEST_CLI_OUTPUT_H
-#define NICEST_CLI_OUTPUT_H
+#pragma once
 
 #include <jansson.h>
 
@@ -109,5 +108,3 @@ unsigned idx_axes(const char *path);
 void save_data(const nicest_data *data, const char *path);
 void save_model(const nicest_model *model, const char *path);
 void save_text(const char *text, const char *path);
-
-#endif

@@ -1,7 +1,6 @@
 /* page.h - growing texts, and an HTML page that stands alone: it needs no network, follows the
  * reader's choice of dark or light, and fits a phone. */
-#ifndef NICEST_CLI_PAGE_H
-#define NICEST_CLI_PAGE_H
+#pragma once
 
 #include "output.h"
 
@@ -25,5 +24,3 @@ void page_close(page *p, const char *path);
 void heading(page *p, const char *text);
 /* A path without its folders: pages may be shown to others. */
 const char *name_of(const char *path);
-
-#endif

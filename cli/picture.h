@@ -1,6 +1,5 @@
 /* picture.h - rows that are pictures: grids of them. */
-#ifndef NICEST_CLI_PICTURE_H
-#define NICEST_CLI_PICTURE_H
+#pragma once
 
 #include "chart.h"
 #include "common.h"
@@ -29,5 +28,3 @@ void pictures_save(const shared_settings *shared, const picture_format *format, 
 void save_output(const shared_settings *shared, const nicest_data *data, const char *path,
                  json_t *outputs, const char *what);
 void print_outputs(const shared_settings *shared, const nicest_data *data, json_t *outputs);
-
-#endif

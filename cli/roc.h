@@ -1,7 +1,6 @@
 /* roc.h - what is found, and what is flagged in vain, as the threshold on a score rises; the
  * panels that show it; and the words of a reason. */
-#ifndef NICEST_CLI_ROC_H
-#define NICEST_CLI_ROC_H
+#pragma once
 
 #include "chart.h"
 
@@ -41,5 +40,3 @@ void rounded_text(const nicest_data *data, size_t column, double value, char *te
 /* Adds "x3=17.2 (expected 1.1 to 4 given the others; 7.3 nats)", behind "; " where something
  * stands. */
 void add_reason(page *out, const nicest_data *data, const nicest_reason *r);
-
-#endif

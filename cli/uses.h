@@ -1,6 +1,5 @@
 /* uses.h - sections of the report about what a model is for: holes, corruptions, outliers. */
-#ifndef NICEST_CLI_USES_H
-#define NICEST_CLI_USES_H
+#pragma once
 
 #include "picture.h"
 
@@ -29,5 +28,3 @@ void report_corrupted(page *p, const material *r);
 /* Receiver operating characteristic, precision and recall against the rows of `against`, a DATA
  * argument; NULL: against corrupted rows. */
 void report_detection(page *p, const material *r, const char *against);
-
-#endif

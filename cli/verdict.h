@@ -1,7 +1,6 @@
 /* verdict.h - rows judged by a score: what is known of them, the threshold, what is flagged, and
  * the figures and words about it. For `nicest outliers`. */
-#ifndef NICEST_CLI_VERDICT_H
-#define NICEST_CLI_VERDICT_H
+#pragma once
 
 #include "common.h"
 
@@ -80,5 +79,3 @@ void score_label(const judge *j, char *text, size_t size);
 
 /* sweep.c: DATA against the same corrupted ever more, a line for each level. */
 void judge_sweep(judge *j, const nicest_data *data);
-
-#endif

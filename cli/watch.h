@@ -1,7 +1,6 @@
 /* watch.h - training as it goes: curves, and the density or samples of the model so far, in the
  * terminal or as a page that loads itself again. */
-#ifndef NICEST_CLI_WATCH_H
-#define NICEST_CLI_WATCH_H
+#pragma once
 
 #include "picture.h"
 
@@ -21,5 +20,3 @@ watch *watch_open(const shared_settings *shared, const char *path, const nicest_
 void watch_show(watch *w, nicest_trainer *trainer, const nicest_progress *now, bool said,
                 bool ended);
 void watch_close(watch *w);
-
-#endif

@@ -3,8 +3,7 @@
  * A target is the function LLVMFuzzerTestOneInput of libFuzzer. It gives bytes to one reader and
  * asserts what must hold for any bytes: a status that may come from a file, nothing written into
  * the result on failure, no block left over, and no more memory than the file's size justifies. */
-#ifndef NICEST_FUZZ_FUZZ_H
-#define NICEST_FUZZ_FUZZ_H
+#pragma once
 
 #include <stddef.h>
 #include <stdint.h>
@@ -38,5 +37,3 @@ char *fuzz_text(const uint8_t *bytes, size_t size);
  * FUZZ_BASE + factor * size bytes. Nothing is left over. */
 enum { FUZZ_BASE = 8 << 20 };
 void fuzz_data(const char *text, const nicest_data_options *options, size_t size, size_t factor);
-
-#endif

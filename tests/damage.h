@@ -1,7 +1,6 @@
 /* damage.h - safetensors files, damaged in the ways that readers fall over: bits, lengths, numbers,
  * keys, positions, cut and grown files. The same ones in every run. For tests only. */
-#ifndef NICEST_TESTS_DAMAGE_H
-#define NICEST_TESTS_DAMAGE_H
+#pragma once
 
 #include "model_fixture.h"
 
@@ -184,5 +183,3 @@ static bytes damaged(const bytes *original)
     assert_true(b.size <= original->size + GROWTH);
     return b;
 }
-
-#endif

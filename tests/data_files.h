@@ -1,6 +1,5 @@
 /* data_files.h - what the tests of src/data share: scratch files, opened data, random numbers. */
-#ifndef NICEST_TESTS_DATA_FILES_H
-#define NICEST_TESTS_DATA_FILES_H
+#pragma once
 
 #include <math.h>
 #include <setjmp.h>
@@ -187,5 +186,3 @@ static inline const char *shared_file(const char *name)
     snprintf(path, sizeof path, "%s/%s", place ? place : "../shared", name);
     return access(path, R_OK) == 0 ? path : NULL;
 }
-
-#endif

@@ -1,7 +1,6 @@
 /* decimal_comma.h - a locale whose decimal point is a comma, as a program with words in German has
  * one. For tests only. */
-#ifndef NICEST_TESTS_DECIMAL_COMMA_H
-#define NICEST_TESTS_DECIMAL_COMMA_H
+#pragma once
 
 #include <locale.h>
 #include <stdbool.h>
@@ -34,5 +33,3 @@ static inline bool decimal_comma(void)
     printf("no locale with a decimal comma is installed\n");
     return false;
 }
-
-#endif

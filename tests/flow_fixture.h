@@ -1,8 +1,7 @@
 /* flow_fixture.h - flows with random weights, in all shapes, for the tests of src/flow.
  *
  * Serves both twins: include it after NICEST_DOUBLE is or is not defined. For tests only. */
-#ifndef NICEST_TESTS_FLOW_FIXTURE_H
-#define NICEST_TESTS_FLOW_FIXTURE_H
+#pragma once
 
 #include <math.h>
 #include <setjmp.h>
@@ -235,5 +234,3 @@ static inline void for_every_shape(void (*check)(const shape *s, const char *tex
                 }
     for_every_layer(check);
 }
-
-#endif

@@ -1,8 +1,7 @@
 /* guard_pages.h - blocks that end where the mapped memory ends.
  *
  * A read or write one byte past such a block ends the test program. For tests only. */
-#ifndef NICEST_TESTS_GUARD_PAGES_H
-#define NICEST_TESTS_GUARD_PAGES_H
+#pragma once
 
 #include <stddef.h>
 #include <stdint.h>
@@ -34,5 +33,3 @@ static inline void guard_free(guarded *block)
         munmap(block->map, block->mapped);
     *block = (guarded){NULL, NULL, 0};
 }
-
-#endif

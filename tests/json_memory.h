@@ -5,8 +5,7 @@
  * first, before any JSON is made. jansson 2.14's reader ends the process by an assertion of its own
  * when a token's buffer cannot grow (load.c, lex_scan_string), so while JSON is read only what is
  * ours may fail. */
-#ifndef NICEST_TESTS_JSON_MEMORY_H
-#define NICEST_TESTS_JSON_MEMORY_H
+#pragma once
 
 #include <jansson.h>
 #include <stdlib.h>
@@ -38,5 +37,3 @@ static inline void json_on_counted_memory(void)
 {
     json_set_alloc_funcs(json_take, json_give);
 }
-
-#endif

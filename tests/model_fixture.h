@@ -1,6 +1,5 @@
 /* model_fixture.h - models, files and bytes for the tests of src/model. For tests only. */
-#ifndef NICEST_TESTS_MODEL_FIXTURE_H
-#define NICEST_TESTS_MODEL_FIXTURE_H
+#pragma once
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -98,5 +97,3 @@ static inline void quantise(nicest_model *model, double levels, double unit)
         e->column[j] = (entry_column){.step = 1, .levels = levels, .unit = unit};
     assert_status(entry_set(e), NICEST_OK);
 }
-
-#endif

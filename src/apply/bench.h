@@ -3,8 +3,7 @@
  * speed.
  *
  * bench.c measures models; the parts that they consist of are measured by bench/parts.c. */
-#ifndef NICEST_APPLY_BENCH_H
-#define NICEST_APPLY_BENCH_H
+#pragma once
 
 #include "base/status.h"
 
@@ -24,5 +23,3 @@ double peak_bf16(int threads);
 /* GB/s of reading a block far larger than most caches, by `threads` into *all and by one into *one;
  * NaN when memory runs out. */
 void peak_bandwidth(int threads, double *all, double *one);
-
-#endif

@@ -8,8 +8,7 @@
  *
  * Where a fill starts, and the shape of its steps. Knows nothing of the flow. A model that holds no
  * covariance has C = I: then the hidden values are the means, and F = I. */
-#ifndef NICEST_APPLY_CONDITIONAL_H
-#define NICEST_APPLY_CONDITIONAL_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -65,5 +64,3 @@ const size_t *conditional_order(const conditional *c, size_t row);
 /* out = D F z; and v = F' D v, in place: for the hidden values, in that order. */
 void conditional_step(const conditional *c, size_t row, const double *z, double *out);
 void conditional_pull(const conditional *c, size_t row, double *v);
-
-#endif

@@ -4,8 +4,7 @@
  * rank of the new one is equally likely. So p = rank/(n+1) is at most `rate` with a chance of at
  * most `rate`, and of exactly that where rate (n+1) is whole and no scores tie: ties count in full.
  * Plain sorted arrays; knows no model. */
-#ifndef NICEST_APPLY_CONFORMAL_H
-#define NICEST_APPLY_CONFORMAL_H
+#pragma once
 
 #include <stddef.h>
 
@@ -43,5 +42,3 @@ nicest_status conformal_weigh(conformal_row *rows, size_t *n);
 nicest_status conformal_bins(const double *holes, size_t n, nicest_hole_bin *bins, size_t *count);
 /* Where a row with so many holes belongs; those of no bin to the nearest. */
 size_t conformal_bin(const nicest_hole_bin *bins, size_t count, size_t holes);
-
-#endif

@@ -3,8 +3,7 @@
  * There the density of a value is flat inside its level and none outside the levels: nothing that
  * follows gradients, or draws a ball around a row, comes anywhere. In y = marginal(x) every column
  * is about standard normal, and the rest of the flow is smooth. Borrows nothing of the flow. */
-#ifndef NICEST_APPLY_CUT_H
-#define NICEST_APPLY_CUT_H
+#pragma once
 
 #include <stdbool.h>
 
@@ -25,5 +24,3 @@ void cut_close(cut *s);
  * the y of the nearest that has one. Not from two threads at once. */
 void cut_forward(const cut *s, size_t rows, const double *from, double *to);
 void cut_inverse(const cut *s, size_t rows, const double *from, double *to);
-
-#endif

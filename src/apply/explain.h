@@ -3,8 +3,7 @@
  * Gibbs sampling with the slices of reasons: of a value the density over points where its mass is,
  * of a category all its states. The density is that of the whole row, so every fill fits the rest
  * of it. */
-#ifndef NICEST_APPLY_EXPLAIN_H
-#define NICEST_APPLY_EXPLAIN_H
+#pragma once
 
 #include <stdint.h>
 
@@ -29,5 +28,3 @@ typedef struct explain_fill_job {
  * sample. */
 nicest_status explain_fill(const nicest_model *model, const explain_fill_job *job, double *filled,
                            double *logp);
-
-#endif

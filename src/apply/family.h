@@ -3,8 +3,7 @@
  *
  * Fitted on standardised values; each part's covariance is drawn towards that of all rows, so that
  * few rows suffice. One flat array of doubles holds it all, and is what a model file stores. */
-#ifndef NICEST_APPLY_FAMILY_H
-#define NICEST_APPLY_FAMILY_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -21,5 +20,3 @@ bool family_valid(const double *values, size_t count, size_t d);
  * infinite values -infinity. */
 nicest_status family_log_density(const double *values, const double *rows, size_t stride, size_t n,
                                  int threads, double *out);
-
-#endif

@@ -4,8 +4,7 @@
  * NICE paper, our ascent, and Langevin sampling. What is hidden, where the bounds are and what the
  * result means is said by inpaint.c. Random numbers depend on seed, sample, row and step only; no
  * row knows of its neighbours. */
-#ifndef NICEST_APPLY_FILL_H
-#define NICEST_APPLY_FILL_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -86,5 +85,3 @@ nicest_status fill_ascend(fill *f, size_t steps, double tolerance);
  * With `peak` (a maximum of each row, and its log p), a chain that has not come anywhere near it in
  * the first half goes on from there. */
 nicest_status fill_langevin(fill *f, size_t steps);
-
-#endif

@@ -3,8 +3,7 @@
  * A masked flow has the density of whatever is seen. A closed form has a twin with masks, whose
  * densities are exactly its marginals: the same layers, and a Gaussian as a mixture of one part.
  * Couplings without masks have no such twin. */
-#ifndef NICEST_APPLY_MARGIN_H
-#define NICEST_APPLY_MARGIN_H
+#pragma once
 
 #include <stdbool.h>
 
@@ -39,5 +38,3 @@ nicest_status margin_axis_open(margin_axis *a, const margin *m, size_t column, s
 void margin_axis_close(margin_axis *a);
 /* y [rows, columns] of continuous rows, and log |dy/dx| over what each row sees (may be NULL). */
 void margin_y(const margin *m, size_t rows, const double *x, double *y, double *logdet);
-
-#endif

@@ -4,8 +4,7 @@
  * calibration rows), "calibration.typical" (mean log p), "statistics.FAMILY" (a mixture),
  * "baseline.*". The entry MODEL_CALIBRATION says in words what was done; nothing is read back from
  * it. */
-#ifndef NICEST_APPLY_OUTLIER_H
-#define NICEST_APPLY_OUTLIER_H
+#pragma once
 
 #include "model/model.h"
 #include "nicest.h"
@@ -64,5 +63,3 @@ void baselines_forget(nicest_model *model);
 /* The baseline mean, gaussian or compressed of every row. */
 nicest_status baselines_score(const nicest_model *model, const nicest_data *data,
                               const char *baseline, int threads, double *scores);
-
-#endif

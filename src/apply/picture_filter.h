@@ -1,8 +1,7 @@
 /* picture_filter.h - the five filters of PNG, chosen row by row as its specification advises.
  *
  * Deflate alone does not see that neighbours are alike in two dimensions; after these it does. */
-#ifndef NICEST_APPLY_PICTURE_FILTER_H
-#define NICEST_APPLY_PICTURE_FILTER_H
+#pragma once
 
 #include <stddef.h>
 
@@ -12,5 +11,3 @@ size_t picture_filter_size(size_t height, size_t size);
  * Returns the bytes written. */
 size_t picture_filter(const unsigned char *pixels, size_t height, size_t line, size_t channels,
                       unsigned char *out);
-
-#endif

@@ -3,8 +3,7 @@
  * One pass of the flow gives log p, the latent, and the norms of each row's gradient by the parts
  * of theta; the stored values give a compressed length. Owns what each number is; what is made of
  * them is in outlier.c. */
-#ifndef NICEST_APPLY_STATISTICS_H
-#define NICEST_APPLY_STATISTICS_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -45,5 +44,3 @@ nicest_status statistics_measure(const nicest_model *model, const nicest_data *d
 nicest_status statistics_lengths(const nicest_model *model, const nicest_data *data, int threads,
                                  double *out);
 bool statistics_compressible(const nicest_model *model);
-
-#endif

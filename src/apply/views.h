@@ -10,8 +10,7 @@
  * rule. Where the model takes rows with missing values, such a
  * value lies in the middle of its column, else the row has no distance (NaN). Two words that differ
  * are as far from each other as two numbers are on average. */
-#ifndef NICEST_APPLY_VIEWS_H
-#define NICEST_APPLY_VIEWS_H
+#pragma once
 
 #include "model/model.h"
 
@@ -44,5 +43,3 @@ nicest_status views_neighbours(const nicest_model *model, const nicest_data *dat
  * exponential tail beyond nine tenths of them, so that far rows do not tie. */
 nicest_status views_score(const nicest_model *model, const nicest_data *data, int threads,
                           double *scores);
-
-#endif

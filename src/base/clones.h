@@ -3,8 +3,7 @@
  *
  * The psABI levels and not names of processors: `arch=haswell` is taken on Intel's Haswell alone,
  * and any AMD processor would run the slowest clone. */
-#ifndef NICEST_BASE_CLONES_H
-#define NICEST_BASE_CLONES_H
+#pragma once
 
 /* Put before the definition of a hot loop. */
 #if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && !defined(NICEST_PORTABLE)
@@ -19,6 +18,4 @@
 #endif
 #ifndef VECTOR_CLONES
 #define VECTOR_CLONES
-#endif
-
 #endif

@@ -2,8 +2,7 @@
  *
  * Readers see plain bytes whether the file was gzipped or not. Outputs appear whole or not at all.
  */
-#ifndef NICEST_BASE_FILE_H
-#define NICEST_BASE_FILE_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -68,5 +67,3 @@ bool file_is_directory(const char *path);
 bool file_exists(const char *path);
 /* Does the name end so, in any case? X.CSV ends with ".csv". */
 bool file_has_ending(const char *path, const char *ending);
-
-#endif

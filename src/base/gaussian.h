@@ -3,8 +3,7 @@
  * A covariance or its Cholesky factor is a lower triangle packed by columns, [d (d+1) / 2]: column
  * j is contiguous, so that the loops over it are plain vector code. Knows neither models nor data.
  */
-#ifndef NICEST_BASE_GAUSSIAN_H
-#define NICEST_BASE_GAUSSIAN_H
+#pragma once
 
 #include <stddef.h>
 
@@ -56,5 +55,3 @@ void gaussian_add_sums(const double *x, const double *y, size_t count, size_t n,
 /* log N(row; mean, L L'); scratch[d]. */
 double gaussian_log_density(const double *row, const double *mean, const double *factor, size_t d,
                             double *scratch);
-
-#endif

@@ -3,8 +3,7 @@
  * Owns malloc and free. Blocks are 64-byte aligned, so vector code may count on it. Calls are
  * counted (the law "no allocation between the first batch and the last" is tested with them) and
  * can be made to fail on demand. */
-#ifndef NICEST_BASE_MEMORY_H
-#define NICEST_BASE_MEMORY_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -108,5 +107,3 @@ void arena_close(arena *space);
 /* 64-byte aligned, not zeroed. Running past the end of a real arena is a broken promise (assert).
  */
 void *arena_take(arena *space, size_t count, size_t size);
-
-#endif

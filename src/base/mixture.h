@@ -6,8 +6,7 @@
  * parts: exactly the integral of the whole row's density. In double throughout; knows neither
  * models nor data. Columns should be of like scale (standardised), as starts are found by
  * distances. */
-#ifndef NICEST_BASE_MIXTURE_H
-#define NICEST_BASE_MIXTURE_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -114,5 +113,3 @@ void mixture_block_gradient(mixture_view *v, const double *x, size_t n, double *
  * part. */
 void mixture_block_sums(mixture_view *v, size_t k, const double *x, const double *share, size_t n,
                         bool squares, double *sums);
-
-#endif

@@ -3,8 +3,7 @@
  * Relative errors are below 1e-14 (quantiles near 0: absolute ones below 1e-15), down to the
  * smallest numbers there are. A probability near 1 keeps nothing of its tail: ask for the other
  * tail then. All functions answer NaN with NaN. */
-#ifndef NICEST_BASE_NORMAL_H
-#define NICEST_BASE_NORMAL_H
+#pragma once
 
 /* -x^2/2 - log(2 pi)/2 */
 double normal_log_density(double x);
@@ -17,5 +16,3 @@ double normal_log_cdf(double x);
 double normal_quantile(double p);
 /* x <= 0 with log P(Z <= x) = log_p, for log_p <= log(1/2); the tail may be far below 1e-300. */
 double normal_quantile_of_log(double log_p);
-
-#endif

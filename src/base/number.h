@@ -2,8 +2,7 @@
  *
  * Owns the two conversions that every text format shares. Knows nothing of fields and separators.
  */
-#ifndef NICEST_BASE_NUMBER_H
-#define NICEST_BASE_NUMBER_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -28,5 +27,3 @@ enum { NUMBER_SIZE = 32 };
 /* The shortest decimal that number_scan reads back as `value` ("nan", "inf", "-inf"; whole numbers
  * without a point); ended by NUL. Returns its length. */
 size_t number_write(double value, char text[NUMBER_SIZE]);
-
-#endif

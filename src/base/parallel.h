@@ -2,8 +2,7 @@
  *
  * Work is cut into items by the caller, in a way that does not depend on the number of threads, so
  * results do not either. Inside a body a nested parallel_for runs single-threaded. */
-#ifndef NICEST_BASE_PARALLEL_H
-#define NICEST_BASE_PARALLEL_H
+#pragma once
 
 #include <stddef.h>
 
@@ -19,5 +18,3 @@ void parallel_for(int threads, size_t items, parallel_body body, void *context);
 
 /* Seconds of a monotonic clock. */
 double parallel_clock(void);
-
-#endif

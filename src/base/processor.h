@@ -1,6 +1,5 @@
 /* processor.h - which sets of instructions this processor, and the system on it, have. */
-#ifndef NICEST_BASE_PROCESSOR_H
-#define NICEST_BASE_PROCESSOR_H
+#pragma once
 
 #include <stdbool.h>
 
@@ -9,5 +8,3 @@
 bool processor_has_avx2(void);
 bool processor_has_avx512(void);
 bool processor_has_avx512_bf16(void);
-
-#endif

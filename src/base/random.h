@@ -2,8 +2,7 @@
  *
  * Counter-based (Random123's Philox4x32-10): a number is a function of (seed, purpose, draw, row,
  * column) and of nothing else, so it depends neither on threads nor on tiles nor on order. */
-#ifndef NICEST_BASE_RANDOM_H
-#define NICEST_BASE_RANDOM_H
+#pragma once
 
 #include <math.h>
 #include <stddef.h>
@@ -59,5 +58,3 @@ static inline uint64_t random_fold(uint64_t key, double value)
 void random_permutation(random_stream stream, uint32_t *order, size_t n);
 /* NICEST_E_UNSUPPORTED where n rows are more. */
 nicest_status random_check_rows(size_t n);
-
-#endif

@@ -3,8 +3,7 @@
  * Everything that can fail returns a nicest_status. The words are written once, where the fact is
  * known, into a text of the calling thread (nicest_error() reads it); callers above only pass the
  * status on with TRY, or add the place with fail_in(). */
-#ifndef NICEST_BASE_STATUS_H
-#define NICEST_BASE_STATUS_H
+#pragma once
 
 #include <stdbool.h>
 
@@ -44,5 +43,3 @@ nicest_status require(bool condition, const char *sentence);
         if (status != NICEST_OK)                                                                   \
             goto done;                                                                             \
     } while (0)
-
-#endif

@@ -1,6 +1,5 @@
 /* values.h - numbers in a row: whether all are finite, in order, and sums of logarithms. */
-#ifndef NICEST_BASE_VALUES_H
-#define NICEST_BASE_VALUES_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -27,5 +26,3 @@ double values_worth(const double *weights, size_t n, size_t stride);
 size_t values_weighted_row(const double *sums, size_t rows, size_t i, size_t n);
 /* log(exp(a) + exp(b)), also of -infinity. */
 double log_add(double a, double b);
-
-#endif

@@ -3,8 +3,7 @@
  * Separator, header, comments, decimal commas, quotes, line ends, a byte order mark, blank lines and
  * missing fields are recognised, or said by the options (data/dialect.h, data/field.h). Columns are chosen while they are read:
  * what was dropped may be anything. */
-#ifndef NICEST_DATA_CSV_H
-#define NICEST_DATA_CSV_H
+#pragma once
 
 #include "data/select.h"
 #include "data/source.h"
@@ -36,5 +35,3 @@ bool csv_would_wait(const csv_stream *stream);
 /* A whole file as nicest_data. */
 nicest_status csv_load(nicest_data **data, const char *path, slice part,
                        const nicest_data_options *options);
-
-#endif

@@ -3,8 +3,7 @@
  *
  * Only as many lines are asked for as the answer needs: rows that come through a pipe must not wait
  * for each other. */
-#ifndef NICEST_DATA_DIALECT_H
-#define NICEST_DATA_DIALECT_H
+#pragma once
 
 #include "data/field.h"
 
@@ -31,5 +30,3 @@ nicest_status dialect_find_header(const dialect *d, const first_lines *lines,
                                   dialect_header *header);
 /* Are the fields of a comment line, without its sign, names for `count` columns? */
 nicest_status dialect_comment_names(const dialect *d, const char *text, size_t count, bool *names);
-
-#endif

@@ -2,8 +2,7 @@
  *
  * Owns quotes, runs of blanks, decimal commas and the words that stand for a missing value. Knows
  * nothing of files and columns. */
-#ifndef NICEST_DATA_FIELD_H
-#define NICEST_DATA_FIELD_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -62,5 +61,3 @@ typedef enum field_kind { FIELD_NUMBER, FIELD_MISSING, FIELD_TEXT } field_kind;
  * sign is not known, so is "0,5". */
 field_kind field_kind_of(const dialect *d, const char *text, size_t size, double *value,
                          int *places);
-
-#endif

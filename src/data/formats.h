@@ -1,8 +1,7 @@
 /* formats.h - the readers of whole files: each fills a source_table that owns what it needs.
  *
  * The table is empty before; also on failure the caller closes it. Errors name the file. */
-#ifndef NICEST_DATA_FORMATS_H
-#define NICEST_DATA_FORMATS_H
+#pragma once
 
 #include "data/source.h"
 
@@ -26,5 +25,3 @@ nicest_status png_load(source_table *table, const char *path);
  * NAME[,n=10000][,seed=1][,stream=0][,noise=...]. A row is a function of (seed, stream, row number)
  * alone, so "n=100" is the start of "n=1000". docs/toys.md has the formulas. */
 nicest_status toy_load(source_table *table, const char *text);
-
-#endif

@@ -1,6 +1,5 @@
 /* match.h - columns of one thing in another; the rest of match.c is in nicest.h. */
-#ifndef NICEST_DATA_MATCH_H
-#define NICEST_DATA_MATCH_H
+#pragma once
 
 #include "nicest.h"
 
@@ -12,5 +11,3 @@ nicest_status match_reader(const nicest_model *model, const nicest_data *header,
 /* Of the validation and the training data: as many columns, the same names where both have some,
  * pictures of one size where both are some. NICEST_E_MISMATCH otherwise. */
 nicest_status match_alike(const nicest_data *train, const nicest_data *valid);
-
-#endif

@@ -2,8 +2,7 @@
  *
  * A date is days since 1970-01-01, a time of day seconds, both together seconds since
  * 1970-01-01T00:00:00 of the clock that the text names. */
-#ifndef NICEST_DATA_MOMENT_H
-#define NICEST_DATA_MOMENT_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -30,5 +29,3 @@ size_t moment_write(double value, const moment_format *format, char text[MOMENT_
 /* The format as text, and back. */
 void moment_format_write(const moment_format *format, char text[MOMENT_SIZE]);
 bool moment_format_read(const char *text, moment_format *format);
-
-#endif

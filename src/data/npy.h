@@ -1,8 +1,7 @@
 /* npy.h - writing NumPy's files, and the zip that libzip knows.
  *
  * Reading is in formats.h. Owns libzip. */
-#ifndef NICEST_DATA_NPY_H
-#define NICEST_DATA_NPY_H
+#pragma once
 
 #include "data/source.h"
 
@@ -26,5 +25,3 @@ typedef struct zip_member {
     const byte_buffer *bytes;
 } zip_member;
 nicest_status zip_pack(byte_buffer *out, const zip_member *members, size_t count);
-
-#endif

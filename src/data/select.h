@@ -2,8 +2,7 @@
  *
  * Owns the words of --columns, --drop, --label, --where, --image and of slices. Works on names
  * alone; the readers of formats apply what was chosen. */
-#ifndef NICEST_DATA_SELECT_H
-#define NICEST_DATA_SELECT_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -59,5 +58,3 @@ typedef struct slice {
 slice slice_take(const char *text, size_t *length);
 /* The rows of a source that has `rows`; NICEST_E_DATA when there are none. */
 nicest_status slice_apply(slice s, const char *place, size_t rows, size_t *first, size_t *count);
-
-#endif

@@ -2,8 +2,7 @@
  *
  * Shared by NPY and IDX: what a file claims is checked against the bytes that are there before
  * anything is believed. */
-#ifndef NICEST_DATA_SHAPE_H
-#define NICEST_DATA_SHAPE_H
+#pragma once
 
 #include "data/source.h"
 
@@ -25,5 +24,3 @@ nicest_status shape_table(source_table *table, const shape *s, value_type type, 
 /* count values of `size` bytes with their bytes reversed. */
 void shape_swap(unsigned char *values, size_t count, size_t size);
 bool shape_big_endian_machine(void);
-
-#endif

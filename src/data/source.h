@@ -3,8 +3,7 @@
  * Values stay in their own type where they are: in the loaded file, an inflated block, any order of
  * strides. Slices, selections and shuffles are row numbers over shared values; choosing columns is
  * a list of offsets. Does not know any file format: those hand over a source_table. */
-#ifndef NICEST_DATA_SOURCE_H
-#define NICEST_DATA_SOURCE_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -129,5 +128,3 @@ void row_walk_close(row_walk *w);
 
 /* For OWNED_BY. */
 DEFINE_DROP(data_drop, nicest_data, nicest_data_free)
-
-#endif

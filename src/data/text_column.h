@@ -3,8 +3,7 @@
  * What a column holds is only known at its end. Until then a word is a NaN that carries its number
  * in the column's list (a "boxed" word), beside plain numbers or times; text_column_settle decides.
  * Lists of words are hashed: a column of a million words is read in linear time. */
-#ifndef NICEST_DATA_TEXT_COLUMN_H
-#define NICEST_DATA_TEXT_COLUMN_H
+#pragma once
 
 #include "data/field.h"
 #include "data/moment.h"
@@ -60,5 +59,3 @@ bool text_column_is_word(double value, size_t *number);
  * and `name` say where. */
 nicest_status text_column_settle(text_column *c, double *values, size_t stride, size_t rows,
                                  const char *place, const char *name, column_kind *kind);
-
-#endif

@@ -9,8 +9,7 @@
  * u is that of a row's number in a random stream. Of RANDOM_SCORE that number is made from what the
  * row says, so a score is a function of the row and the seed, wherever the row stands and whatever
  * type of file it comes from. */
-#ifndef NICEST_FLOW_ENTRY_H
-#define NICEST_FLOW_ENTRY_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -135,5 +134,3 @@ size_t entry_value(const entry *e, size_t value);
 size_t entry_hides(const entry *e, size_t category);
 /* Sum of log unit where every column is quantised, else NaN. */
 double entry_log_units(const entry *e);
-
-#endif

@@ -6,8 +6,7 @@
  * arena and the scratch of its matrix products, and the tape of a batch. Rows are cut into tiles;
  * one thread takes a tile through the whole flow. Bits depend on neither the number of threads nor
  * the tiles: a row is computed alike in each, and blocks of parameters are fixed. */
-#ifndef NICEST_FLOW_FLOW_H
-#define NICEST_FLOW_FLOW_H
+#pragma once
 
 #include "base/memory.h"
 #include "flow/entry.h"
@@ -154,5 +153,3 @@ real *flow_block_scratch(flow_workspace *w, int thread);
 int flow_threads(const flow_workspace *w);
 /* Largest block.count of the flow. */
 size_t flow_largest_block(const flow *f);
-
-#endif

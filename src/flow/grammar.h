@@ -2,8 +2,7 @@
  *
  * Every layer's own file parses its line with these and writes the canonical text, in which all
  * options stand. */
-#ifndef NICEST_FLOW_GRAMMAR_H
-#define NICEST_FLOW_GRAMMAR_H
+#pragma once
 
 #include "flow/layer.h"
 #include "nicest.h"
@@ -72,5 +71,3 @@ bool spec_number_option(const spec_line *l, const char *key, double least, doubl
 #define SPEC_DECLARE(name) spec_parser name##_parse;
 SPEC_LAYERS(SPEC_DECLARE)
 #undef SPEC_DECLARE
-
-#endif

@@ -4,8 +4,7 @@
  * memory and knows no neighbour: its tensors lie in the flow's vectors, its activations in the
  * batch's tape, its scratch in the thread's arena. A new kind of layer is a struct that begins with
  * `layer`, a layer_class, and a line in spec.c. */
-#ifndef NICEST_FLOW_LAYER_H
-#define NICEST_FLOW_LAYER_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -235,5 +234,3 @@ void layer_vector_blocks(const layer *self, size_t index, const tensor_list *lis
                          block_list *blocks);
 void layer_vector_gradient(const layer *self, const batch *b, const block *which, real *g);
 size_t layer_vector_norms(const layer *self, const tile *t, double *norms, size_t stride);
-
-#endif

@@ -4,8 +4,7 @@
  * What conditioners and linear layers are made of. Owns the choice of blocks of a weight matrix and
  * the shapes of the three products; not a layer: who owns one gives it its input, its place on the
  * tape and its delta (the gradient by y). */
-#ifndef NICEST_FLOW_MAP_H
-#define NICEST_FLOW_MAP_H
+#pragma once
 
 #include "flow/layer.h"
 
@@ -54,5 +53,3 @@ void map_norms(const map *m, const tile *t, const real *panels, const real *delt
 real *tile_taped(const tile *t, size_t i);
 /* Notes the largest |activation| (which = 0) or |delta| (1) of x[width, padded]. */
 void tile_note(tile *t, int which, const real *x, size_t width);
-
-#endif

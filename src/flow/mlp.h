@@ -11,8 +11,7 @@
  * et al., 2015, MADE): hidden units are sorted by degree, so that each row of a weight matrix reads
  * a run of inputs from the first on. It is not a layer: a layer owns one and gives it its columns.
  */
-#ifndef NICEST_FLOW_MLP_H
-#define NICEST_FLOW_MLP_H
+#pragma once
 
 #include "flow/grammar.h"
 #include "flow/map.h"
@@ -89,5 +88,3 @@ void mlp_transpose(const mlp *m, const block *which, const real *theta, weight_f
 void mlp_gradient(const mlp *m, const batch *b, const block *which, real *g);
 /* Norms of each row's gradient by each map, see layer_class. */
 size_t mlp_norms(const mlp *m, const tile *t, double *norms, size_t stride);
-
-#endif

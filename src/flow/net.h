@@ -2,8 +2,7 @@
  * rule.
  *
  * A layer's struct begins with a net_layer; its class names the functions below, or calls them. */
-#ifndef NICEST_FLOW_NET_H
-#define NICEST_FLOW_NET_H
+#pragma once
 
 #include <assert.h>
 
@@ -125,5 +124,3 @@ static inline void net_move_backward(const net_layer *c, tile *t, real *dinput)
     c->rule.class->backward(&c->rule, &job);
     mlp_backward(&c->net, t, dinput);
 }
-
-#endif

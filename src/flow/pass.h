@@ -1,6 +1,5 @@
 /* pass.h - tiles of a job, for the files of src/flow that take them through layers themselves. */
-#ifndef NICEST_FLOW_PASS_H
-#define NICEST_FLOW_PASS_H
+#pragma once
 
 #include "base/parallel.h"
 #include "flow/flow.h"
@@ -28,5 +27,3 @@ size_t flow_open_tile(flow_workspace *w, int thread, size_t number, tile *t, dou
 /* Fills x, mask, categories and context of a tile whose rows begin at `first` of the job; zeros
  * where there is no row. values and noise are those of flow_open_tile. */
 void flow_load_tile(const flow_workspace *w, tile *t, size_t first, double *values, float *noise);
-
-#endif

@@ -1,8 +1,7 @@
 /* prior.h - the density of the latent: independent standard logistic or standard normal columns.
  *
  * (paper, section 3.4). Owns their log density, gradient, samples and standard deviation. */
-#ifndef NICEST_FLOW_PRIOR_H
-#define NICEST_FLOW_PRIOR_H
+#pragma once
 
 #include "flow/grammar.h"
 
@@ -26,5 +25,3 @@ nicest_status prior_mixture_parse(const spec_line *l, const spec_shape *shape, c
  * is the thread's (layer.h, remember). */
 void prior_mixture_sample(const layer *self, void *memo, random_stream stream, uint64_t row,
                           double temperature, double *h);
-
-#endif

@@ -2,8 +2,7 @@
  *
  * The bridge from the float library to its double twin: one function, plain types. It is compiled
  * with the twin only (real = double). */
-#ifndef NICEST_FLOW_PROOF_H
-#define NICEST_FLOW_PROOF_H
+#pragma once
 
 #include <stddef.h>
 #include <stdint.h>
@@ -26,5 +25,3 @@ typedef struct proof {
 
 /* Either error is NaN where likelihood or a derivative is not finite. */
 nicest_status proof_run(const proof_subject *subject, uint64_t seed, int threads, proof *out);
-
-#endif

@@ -4,8 +4,7 @@
  * transform of a value is a rule. A rule has P parameters for each value, which lie as rows jP ..
  * jP+P-1 for column j, so that every loop runs along the rows of a tile. All of them being zero is
  * the identity. A new rule is a file with these functions, and a line in RULES. */
-#ifndef NICEST_FLOW_RULE_H
-#define NICEST_FLOW_RULE_H
+#pragma once
 
 #include "flow/grammar.h"
 
@@ -64,5 +63,3 @@ nicest_status rule_parse(const spec_line *l, rule *self, const char *otherwise,
 /* Most columns of a chunk, so that its parameters stay in a core's cache; whole tiles of products.
  */
 size_t rule_chunk(const rule *self, size_t padded);
-
-#endif

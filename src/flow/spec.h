@@ -10,8 +10,7 @@
  *
  * 'context N' and 'masked' may follow 'columns'. '#' begins a comment. docs/spec.md has all layers;
  * each is parsed by its own file (grammar.h). Knows no numbers of a trained model. */
-#ifndef NICEST_FLOW_SPEC_H
-#define NICEST_FLOW_SPEC_H
+#pragma once
 
 #include "flow/grammar.h"
 #include "flow/prior.h"
@@ -30,5 +29,3 @@ typedef struct flow_spec {
 /* Errors say "spec line N: ...". `spec` is untouched on failure. */
 nicest_status spec_parse(flow_spec *spec, const char *text);
 void spec_close(flow_spec *spec);
-
-#endif

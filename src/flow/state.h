@@ -6,8 +6,7 @@
  * products over hidden units.
  *
  * The state of a tile is [columns, padded]: a run of columns is one run of memory. */
-#ifndef NICEST_FLOW_STATE_H
-#define NICEST_FLOW_STATE_H
+#pragma once
 
 #include <stddef.h>
 
@@ -27,5 +26,3 @@ void state_affine(double *x, double factor, double shift, size_t n);
  * columns), to rows first .. first+count-1 of the state. */
 void state_put_rows(double *x, size_t padded, size_t first, const double *rows, size_t count,
                     size_t columns, size_t width);
-
-#endif

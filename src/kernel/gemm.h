@@ -8,8 +8,7 @@
  *
  * The columns of B and C are the rows of a tile (flow/layer.h), so weights are read as they are
  * stored, each a broadcast to many rows: nothing is packed on the way. */
-#ifndef NICEST_KERNEL_GEMM_H
-#define NICEST_KERNEL_GEMM_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -105,6 +104,4 @@ void gemm_pair_rows(float *pairs, const float *x, size_t rows, size_t columns, s
  * `rows` unless they end with x. */
 void gemm_to_pair_tiles(float *tiles, const float *x, size_t first, size_t rows, size_t k,
                         size_t m);
-#endif
-
 #endif

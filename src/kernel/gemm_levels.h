@@ -1,6 +1,5 @@
 /* gemm_levels.h - the tiles of each instruction set, for gemm.c only. */
-#ifndef NICEST_KERNEL_GEMM_LEVELS_H
-#define NICEST_KERNEL_GEMM_LEVELS_H
+#pragma once
 
 #include "kernel/gemm.h"
 
@@ -37,5 +36,3 @@ typedef struct gemm_tiles {
 const gemm_tiles *gemm_tiles_of(gemm_level level, bool bf16);
 /* With the processor's own products of bf16, or NULL. */
 const gemm_tiles *gemm_tiles_native_bf16(void);
-
-#endif

@@ -1,7 +1,6 @@
 /* transpose.h - eight rows of eight become eight columns, in registers; for the files of gemm only.
  */
-#ifndef NICEST_KERNEL_TRANSPOSE_H
-#define NICEST_KERNEL_TRANSPOSE_H
+#pragma once
 
 #include <stddef.h>
 #include <stdint.h>
@@ -48,5 +47,3 @@ TRANSPOSE_INLINE void transposed_columns(eight *column, const real *x, size_t ld
                 CHOOSE(pairs[i + j], pairs[i + j + 2], 2, 3, 10, 11, 6, 7, 14, 15);
         }
 }
-
-#endif

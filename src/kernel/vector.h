@@ -3,8 +3,7 @@
  * Plain C loops that the compiler vectorises, cloned per instruction set (VECTOR_CLONES of
  * base/clones.h). Sums that
  * become likelihoods are accumulated in double. Nothing here reads past its run. */
-#ifndef NICEST_KERNEL_VECTOR_H
-#define NICEST_KERNEL_VECTOR_H
+#pragma once
 
 #include <stddef.h>
 #include <stdint.h>
@@ -57,5 +56,3 @@ void vector_dropout(real *x, real *slope, size_t n, uint32_t key, uint32_t first
 void vector_logistic(const real *h, real *dh, double *logp, size_t n);
 /* The same for the standard normal, -h^2/2 - log(2 pi)/2; dh = -h. */
 void vector_normal(const real *h, real *dh, double *logp, size_t n);
-
-#endif

@@ -1,6 +1,5 @@
 /* handle.h - what a nicest_model is made of; for the files of src/model only. */
-#ifndef NICEST_MODEL_HANDLE_H
-#define NICEST_MODEL_HANDLE_H
+#pragma once
 
 #include "model/kinds.h"
 #include "model/model.h"
@@ -44,5 +43,3 @@ char *schema_write(size_t columns, const char *const *names, unsigned height, un
                    unsigned channels, const char *stored_type);
 nicest_status schema_add(char **out, const char *schema, size_t columns, const column_kind *kinds,
                          const char *const *left, size_t left_count);
-
-#endif

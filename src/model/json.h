@@ -3,8 +3,7 @@
  * jansson 2.14 does not notice everywhere that its memory ran out while it reads: it may lose
  * characters of a text, or read behind one. So nothing is read unless as much memory as it could
  * need is there. */
-#ifndef NICEST_MODEL_JSON_H
-#define NICEST_MODEL_JSON_H
+#pragma once
 
 #include <jansson.h>
 
@@ -16,5 +15,3 @@ nicest_status json_read(json_t **value, const char *text, size_t size);
 /* A value as a text of our own, released by memory_free, with json_dumps' flags; NULL where there
  * is none, or when memory runs out. */
 char *json_text(const json_t *value, size_t style);
-
-#endif

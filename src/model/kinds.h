@@ -1,7 +1,6 @@
 /* kinds.h - what the columns of rows are: numbers, categories, times. Data has such a list, and so
  * has the schema of a model. */
-#ifndef NICEST_MODEL_KINDS_H
-#define NICEST_MODEL_KINDS_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -26,5 +25,3 @@ nicest_status kinds_copy_one(column_kind *copy, const column_kind *kind);
 void kinds_free(column_kind *kinds, size_t count);
 /* Nothing is known of them but that they are numbers; of NULL too. */
 bool kinds_are_plain(const column_kind *kinds, size_t count);
-
-#endif

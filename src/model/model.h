@@ -2,8 +2,7 @@
  *
  * Owns the handle nicest_model and its workspaces. What a higher floor wants to keep in a model
  * (data schema, training record, calibration) is an opaque entry here: a name and a text. */
-#ifndef NICEST_MODEL_MODEL_H
-#define NICEST_MODEL_MODEL_H
+#pragma once
 
 #include "base/memory.h"
 #include "flow/flow.h"
@@ -79,5 +78,3 @@ const char *model_said(const nicest_model *model);
 /* NICEST_E_ARGUMENT unless 0 <= threads <= MODEL_MOST_THREADS. */
 nicest_status model_check_threads(int threads);
 DEFINE_DROP(model_drop, nicest_model, nicest_model_free)
-
-#endif

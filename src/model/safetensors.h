@@ -3,8 +3,7 @@
  * 8 bytes little-endian header length, a JSON header {name: {dtype, shape, data_offsets},
  * __metadata__: {name: text}}, then the bytes. Owns reading and writing it, and every check: sizes,
  * offsets, overlap, overflow, duplicate keys, depth. Knows nothing of flows. */
-#ifndef NICEST_MODEL_SAFETENSORS_H
-#define NICEST_MODEL_SAFETENSORS_H
+#pragma once
 
 #include <stddef.h>
 
@@ -61,5 +60,3 @@ const char *safetensors_find_text(const safetensors *file, const char *name); /*
 /* "F32", "[3, 4]": for messages. `text` holds at least 48 bytes; returns it. */
 const char *safetensors_type_name(safetensors_type type);
 const char *safetensors_shape_text(const safetensors_tensor *tensor, char *text);
-
-#endif

@@ -2,8 +2,7 @@
  *
  * One safetensors file: weights, best weights, average, moments, and the counters as JSON; and the
  * run's identity, so that a checkpoint of another run is refused with the difference named. */
-#ifndef NICEST_TRAIN_CHECKPOINT_H
-#define NICEST_TRAIN_CHECKPOINT_H
+#pragma once
 
 #include "train/record.h"
 #include "train/train_state.h"
@@ -25,5 +24,3 @@ nicest_status checkpoint_write_race(const char *path);
  * race was not over. */
 nicest_status checkpoint_spec(const char *path, char **spec, char **chosen, char *start,
                               size_t size, double *rate);
-
-#endif

@@ -3,8 +3,7 @@
  *
  * A column whose values repeat has no density: a flow would answer with an unbounded likelihood. So
  * repeating columns are recognised and dequantised with their own step, and that is said. */
-#ifndef NICEST_TRAIN_COLUMNS_H
-#define NICEST_TRAIN_COLUMNS_H
+#pragma once
 
 #include "flow/entry.h"
 #include "nicest.h"
@@ -27,5 +26,3 @@ nicest_status columns_measure(entry *e, const nicest_data *data, bool centred, d
  * squared). */
 nicest_status columns_gaussian(const entry *e, const nicest_data *train, const nicest_data *test,
                                uint64_t seed, double *mean_logp);
-
-#endif

@@ -8,8 +8,7 @@
  * Weight decay is decoupled (AdamW: theta -= rate decay theta) and touches weight matrices only.
  * The gradient g is of the mean negative log-likelihood. A block is updated while it is in cache.
  */
-#ifndef NICEST_TRAIN_OPTIMIZER_H
-#define NICEST_TRAIN_OPTIMIZER_H
+#pragma once
 
 #include <stddef.h>
 #include <stdint.h>
@@ -53,5 +52,3 @@ gemm_prefetch optimizer_reads(const optimizer *o, const float *theta, size_t off
  * Blocks of one step may be updated from several threads at once. */
 void optimizer_update(const optimizer *o, const optimizer_step *step, float *theta, const float *g,
                       size_t offset, size_t count, size_t decays);
-
-#endif

@@ -6,8 +6,7 @@
  * for a while; the weaker half is dropped, the rest trains on, the best goes through the whole
  * schedule. Couplings replace the closed form only where their paired gain on validation rows is
  * more than one standard error of it, and their inverse keeps its bound. */
-#ifndef NICEST_TRAIN_RACE_H
-#define NICEST_TRAIN_RACE_H
+#pragma once
 
 #include "train/run.h"
 
@@ -21,5 +20,3 @@ nicest_status race_run(trainer *t);
 nicest_status race_resume(trainer *t);
 /* After the last step: puts the closed form back where the couplings do not beat it. */
 nicest_status race_end(trainer *t);
-
-#endif

@@ -2,8 +2,7 @@
  *
  * Owns every default of training, in one place and with its reason. Nothing is hidden: what was
  * chosen is said, and stored in the model. */
-#ifndef NICEST_TRAIN_RECIPE_H
-#define NICEST_TRAIN_RECIPE_H
+#pragma once
 
 #include <stdbool.h>
 
@@ -47,5 +46,3 @@ void recipe_shares(size_t rows, bool has_valid, double *valid, double *calibrati
 nicest_status recipe_choose(recipe *r, const nicest_train_options *options, const recipe_data *data,
                             words *said);
 void recipe_close(recipe *r);
-
-#endif

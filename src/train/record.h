@@ -1,6 +1,5 @@
 /* record.h - what a run writes down: its log lines, its record in the model, its identity. */
-#ifndef NICEST_TRAIN_RECORD_H
-#define NICEST_TRAIN_RECORD_H
+#pragma once
 
 #include "train/recipe.h"
 #include "train/train_state.h"
@@ -35,5 +34,3 @@ nicest_status record_read_counters(const char *text, train_state *s);
 nicest_status record_log_begin(const char *path, train_state *s, bool resumed);
 nicest_status record_log(const char *path, train_state *s, const curve_point *point);
 nicest_status record_log_sync(const char *path);
-
-#endif

@@ -1,7 +1,6 @@
 /* roles.h - what each column of a table is for the model: a value, a category, a constant,
  * something that follows from another column (entry.h). How values are quantised is columns.h. */
-#ifndef NICEST_TRAIN_ROLES_H
-#define NICEST_TRAIN_ROLES_H
+#pragma once
 
 #include "flow/entry.h"
 #include "nicest.h"
@@ -17,5 +16,3 @@ nicest_status roles_choose(entry *e, const nicest_data *train, const nicest_data
                            roles_absence absence, words *said);
 /* Whether some value can be hidden: by a mass point, or because it is missing in `all`. */
 nicest_status roles_need_masks(const entry *e, const nicest_data *all, bool *need);
-
-#endif

@@ -1,7 +1,6 @@
 /* run.h - one run of training: its parts, its steps, its checkpoints; for trainer.c, which prepares
  * the rows, and race.c, which chooses what runs. */
-#ifndef NICEST_TRAIN_RUN_H
-#define NICEST_TRAIN_RUN_H
+#pragma once
 
 #include "train/recipe.h"
 #include "train/shift.h"
@@ -81,5 +80,3 @@ double run_mean_logp(trainer *t, flow_rows rows, size_t most);
 double run_judge(trainer *t);
 /* Exchanges two vectors of weights. */
 void run_swap(float *a, float *b, size_t n);
-
-#endif

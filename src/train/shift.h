@@ -4,8 +4,7 @@
  * A picture that stands a pixel further is as good a picture, so a conditioner has less to learn by
  * heart. But moved pictures are no rows of the data, so towards the end of a run ever fewer move.
  * Validation, calibration and test rows are never moved. */
-#ifndef NICEST_TRAIN_SHIFT_H
-#define NICEST_TRAIN_SHIFT_H
+#pragma once
 
 #include <stddef.h>
 #include <stdint.h>
@@ -27,5 +26,3 @@ double shift_share(double done);
  * may move different rows. */
 void shift_pictures(const shift *s, double share, uint32_t draw, size_t first, size_t count,
                     double *pictures);
-
-#endif

@@ -4,8 +4,7 @@
  * as it occurs. But rows of a table of flags, or of one rounded column, repeat by nature. Repeats
  * count as copies only where, once they are removed, some column is at least half distinct, and
  * where rows coincide more than twice as often as the values of independent columns would. */
-#ifndef NICEST_TRAIN_SPLIT_H
-#define NICEST_TRAIN_SPLIT_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -32,5 +31,3 @@ nicest_status split_take(nicest_data **out, const split *s, const nicest_data *d
 /* All groups but these. */
 nicest_status split_leave(nicest_data **out, const split *s, const nicest_data *data, size_t first,
                           size_t count);
-
-#endif

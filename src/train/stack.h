@@ -5,8 +5,7 @@
  * layer or a scaling, and the prior. First and last alone are a closed form: a Gaussian, a Gaussian
  * copula, a mixture. Couplings between them start as the identity, so that training starts from it.
  */
-#ifndef NICEST_TRAIN_STACK_H
-#define NICEST_TRAIN_STACK_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -44,5 +43,3 @@ char *stack_spec(size_t columns, const char *head, const char *first, const stac
 bool stack_convolves(unsigned height, unsigned width);
 /* "spline 5 x (128x2), 8 bins" */
 void stack_name(const stack *s, char *name, size_t size);
-
-#endif

@@ -3,8 +3,7 @@
  * After flow_learn said that the step is sound. Where the workspace does not keep the whole
  * gradient, that of a block is used while it is in cache and never travels to memory; clipping by
  * the global norm and accumulation want the whole first. */
-#ifndef NICEST_TRAIN_STEP_H
-#define NICEST_TRAIN_STEP_H
+#pragma once
 
 #include "flow/flow.h"
 #include "train/optimizer.h"
@@ -22,5 +21,3 @@ nicest_status stepper_open(stepper *s, flow *f, flow_workspace *w, optimizer *o,
 void stepper_close(stepper *s);
 /* Moves the parameters by the gradient of the last flow_learn of the workspace. */
 void stepper_apply(stepper *s, double rate);
-
-#endif

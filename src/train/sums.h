@@ -2,8 +2,7 @@
  *
  * Their density stays what training makes of it, sharp. But a sample that misses the total by a
  * thousandth is no row of such a table, so samples and fills keep them (model_keep_sums). */
-#ifndef NICEST_TRAIN_SUMS_H
-#define NICEST_TRAIN_SUMS_H
+#pragma once
 
 #include "flow/entry.h"
 #include "nicest.h"
@@ -13,5 +12,3 @@
  * the caller's, as model_keep_sums wants it, [*count]; says what was found. */
 nicest_status sums_find(const entry *e, const nicest_data *train, double **sums, size_t *count,
                         words *said);
-
-#endif

@@ -1,6 +1,5 @@
 /* train_state.h - everything that changes while a model learns: what a checkpoint holds. */
-#ifndef NICEST_TRAIN_TRAIN_STATE_H
-#define NICEST_TRAIN_TRAIN_STATE_H
+#pragma once
 
 #include <stddef.h>
 #include <stdint.h>
@@ -42,5 +41,3 @@ typedef struct train_state {
     float *best; /* [parameters] */
     optimizer optimizer;
 } train_state;
-
-#endif

@@ -3,8 +3,7 @@
  * Owns the loop, the split of rows, early stopping, best weights, recovery from divergence and the
  * schedule. What a step computes is in flow/, how weights move in optimizer, what was chosen in
  * recipe. Calibration belongs to apply/: the held-out rows are handed up. */
-#ifndef NICEST_TRAIN_TRAINER_H
-#define NICEST_TRAIN_TRAINER_H
+#pragma once
 
 #include "base/memory.h"
 #include "nicest.h"
@@ -25,5 +24,3 @@ nicest_status trainer_model(nicest_trainer *t, nicest_model **model, nicest_trai
 DEFINE_DROP(trainer_drop, nicest_trainer, nicest_trainer_free)
 /* Owned by the trainer. */
 const trainer_rows *trainer_parts(const nicest_trainer *t, const nicest_train_options **options);
-
-#endif

@@ -1,6 +1,5 @@
 /* words.h - the sentences that training says about its choices, gathered into one text. */
-#ifndef NICEST_TRAIN_WORDS_H
-#define NICEST_TRAIN_WORDS_H
+#pragma once
 
 #include <stdbool.h>
 
@@ -12,5 +11,3 @@ typedef struct words {
 } words;
 
 void words_add(words *w, const char *format, ...) PRINTF_LIKE(2, 3);
-
-#endif

@@ -1,7 +1,6 @@
 /* model_v1.h - what the models tests/fixtures/v1*.safetensors must say. Written by
  * make_model_v1.py; noise is that of GOLDEN_SEED. */
-#ifndef NICEST_TESTS_MODEL_V1_H
-#define NICEST_TESTS_MODEL_V1_H
+#pragma once
 
 /* clang-format off */
 #define GOLDEN_SEED 12345678901234567ULL
@@ -278,5 +277,3 @@ static const double PICTURE_LOGP[9] = {
     -0x1.7cfe778885cb8p-1,
     -0x1.6b00d224e4ef6p+3};
 /* clang-format on */
-
-#endif
