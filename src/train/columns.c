@@ -202,51 +202,50 @@ nicest_status columns_recognise(entry *e, const nicest_data *data, bool *ties, w
 
 /* ------------------------------------------------------------------ passes over all rows */
 
-/* Calls visit(context, continuous row, what it counts) for every row, dequantised with `stream`. */
-typedef struct row_pass {
+/* Continuous rows one after another, dequantised with `stream`:
+ *
+ *     OWNED_BY(noisy_close) noisy_rows r = {0};
+ *     TRY(noisy_open(&r, e, data, stream));
+ *     while (noisy_next(&r)) ... */
+typedef struct noisy_rows {
     const entry *e;
-    const nicest_data *data;
     random_stream stream;
-    void (*visit)(void *context, const double *row, double weight);
-    void *context;
-} row_pass;
+    const double *weights;
+    row_walk walk;
+    size_t at;           /* in the walk */
+    double *row, weight; /* [columns] of the row at hand, and what it counts */
+    float *u;
+} noisy_rows;
 
-static nicest_status run_row_pass(const row_pass *p)
+static void noisy_close(noisy_rows *r)
 {
-    size_t d = p->e->columns;
-    const double *weights = nicest_data_weights(p->data);
-    OWNED_BY(row_walk_close) row_walk w = {0};
-    TRY(row_walk_begin(&w, p->data, CHUNK));
-    OWNED_NEW(double *, row, d);
-    OWNED_NEW(float *, u, d);
-    while (row_walk_next(&w))
-        for (size_t i = 0; i < w.count; i++) {
-            entry_dequantise_row(p->e, w.rows + i * d, p->stream, w.first + i, u, row);
-            p->visit(p->context, row, values_weight(weights, w.first + i));
-        }
+    row_walk_close(&r->walk);
+    memory_free(r->row);
+    memory_free(r->u);
+}
+
+static nicest_status noisy_open(noisy_rows *r, const entry *e, const nicest_data *data,
+                                random_stream stream)
+{
+    *r = (noisy_rows){.e = e, .stream = stream, .weights = nicest_data_weights(data)};
+    TRY(row_walk_begin(&r->walk, data, CHUNK));
+    TRY_NEW(r->row, e->columns);
+    TRY_NEW(r->u, e->columns);
     return NICEST_OK;
 }
 
-/* Sums round a pivot (the first row), so that a large offset costs no digits. */
-typedef struct moments {
-    const entry *e;
-    size_t d;
-    double *pivot, *sum, *square, *n;
-} moments;
-
-static void add_row(void *context, const double *row, double weight)
+static bool noisy_next(noisy_rows *r)
 {
-    moments *m = context;
-    for (size_t j = 0; j < m->d; j++) {
-        if (!entry_is_value(m->e, j, row[j]))
-            continue;
-        if (m->n[j] == 0)
-            m->pivot[j] = row[j];
-        double x = row[j] - m->pivot[j];
-        m->n[j] += weight;
-        m->sum[j] += weight * x;
-        m->square[j] += weight * x * x;
+    row_walk *w = &r->walk;
+    if (++r->at >= w->count) {
+        r->at = 0;
+        if (!row_walk_next(w))
+            return false;
     }
+    entry_dequantise_row(r->e, w->rows + r->at * w->columns, r->stream, w->first + r->at, r->u,
+                         r->row);
+    r->weight = values_weight(r->weights, w->first + r->at);
+    return true;
 }
 
 nicest_status columns_measure(entry *e, const nicest_data *data, bool centred, double *mean,
@@ -254,16 +253,29 @@ nicest_status columns_measure(entry *e, const nicest_data *data, bool centred, d
 {
     assert(e->columns == nicest_data_columns(data));
     size_t d = e->columns;
-    OWNED_NEW(double *, block, 4 * d);
-    moments m = {e, d, block, block + d, block + 2 * d, block + 3 * d};
-    TRY(run_row_pass(&(row_pass){e, data, {1, RANDOM_INIT, UINT32_MAX - 2}, add_row, &m}));
+    OWNED_BY(noisy_close) noisy_rows r = {0};
+    OWNED_NEW(double *, pivot, 4 * d);
+    double *sum = pivot + d, *square = sum + d, *n = square + d;
+    TRY(noisy_open(&r, e, data, (random_stream){1, RANDOM_INIT, UINT32_MAX - 2}));
+    /* Sums round a pivot (the first value), so that a large offset costs no digits. */
+    while (noisy_next(&r))
+        for (size_t j = 0; j < d; j++) {
+            if (!entry_is_value(e, j, r.row[j]))
+                continue;
+            if (n[j] == 0)
+                pivot[j] = r.row[j];
+            double x = r.row[j] - pivot[j];
+            n[j] += r.weight;
+            sum[j] += r.weight * x;
+            square[j] += r.weight * x * x;
+        }
     for (size_t j = 0; j < d; j++) {
         mean[j] = 0;
         deviation[j] = 1;
         if (e->column[j].role != ENTRY_VALUE)
             continue;
-        double centre = m.sum[j] / m.n[j], variance = m.square[j] / m.n[j] - centre * centre;
-        mean[j] = m.pivot[j] + centre;
+        double centre = sum[j] / n[j], variance = square[j] / n[j] - centre * centre;
+        mean[j] = pivot[j] + centre;
         deviation[j] = variance < 0 ? 0 : sqrt(variance); /* NaN stays: squares may overflow */
         /* A column that no arithmetic of ours can hold is refused by its name. */
         const char *name = nicest_data_column_name(data, j);
@@ -288,44 +300,16 @@ nicest_status columns_measure(entry *e, const nicest_data *data, bool centred, d
 
 /* ------------------------------------------------------------------ the Gaussian to beat */
 
-typedef struct rival {
-    size_t d;
-    double *mean, *scale, *row, *work, *zero; /* [d] each */
-    double *factor;                           /* packed */
-    double n, sum, log_scale;                 /* n: weight of the rows */
-} rival;
-
-/* Standardised first, so that columns of very different scales do not spoil the factorisation;
- * false where something is missing. */
-static bool standardise_row(rival *g, const double *row)
+/* So that columns of very different scales do not spoil the factorisation; false where something is
+ * missing. */
+static bool standardise_row(double *row, const double *mean, const double *scale, size_t d)
 {
-    for (size_t j = 0; j < g->d; j++) {
+    for (size_t j = 0; j < d; j++) {
         if (isnan(row[j]))
             return false;
-        g->row[j] = (row[j] - g->mean[j]) / g->scale[j];
+        row[j] = (row[j] - mean[j]) / scale[j];
     }
     return true;
-}
-
-static void add_covariance(void *context, const double *row, double weight)
-{
-    rival *g = context;
-    if (!standardise_row(g, row))
-        return;
-    for (size_t j = 0; j < g->d; j++)
-        g->row[j] *= sqrt(weight);
-    gaussian_add(g->row, g->d, g->factor);
-    g->n += weight;
-}
-
-static void add_log_density(void *context, const double *row, double weight)
-{
-    rival *g = context;
-    if (!standardise_row(g, row))
-        return;
-    double logp = gaussian_log_density(g->row, g->zero, g->factor, g->d, g->work) - g->log_scale;
-    g->sum += weight * logp;
-    g->n += weight;
 }
 
 /* Rows times columns squared, and columns, whose cube a factor takes: beyond these the comparison
@@ -343,32 +327,41 @@ nicest_status columns_gaussian(const entry *e, const nicest_data *train, const n
     *mean_logp = NAN;
     if (e->mixed || !nicest_data_rows(test) || d > MOST_COLUMNS || work > MOST_WORK)
         return NICEST_OK;
-    OWNED_NEW(double *, block, gaussian_packed(d) + 5 * d);
     OWNED_BY(entry_close) entry copy = {0};
+    OWNED_BY(noisy_close) noisy_rows learnt = {0}, judged = {0};
+    OWNED_NEW(double *, mean, gaussian_packed(d) + 4 * d);
+    double *scale = mean + d, *spare = scale + d, *zero = spare + d, *factor = zero + d;
+    double log_scale = 0, sum = 0, weight = 0;
     TRY(check_memory(entry_copy(&copy, e)));
-    rival g = {.d = d,
-               .mean = block,
-               .scale = block + d,
-               .row = block + 2 * d,
-               .work = block + 3 * d,
-               .zero = block + 4 * d,
-               .factor = block + 5 * d};
-    TRY(columns_measure(&copy, train, true, g.mean, g.scale));
+    TRY(columns_measure(&copy, train, true, mean, scale));
     for (size_t j = 0; j < d; j++) {
-        g.scale[j] = g.scale[j] > 0 ? g.scale[j] : 1;
-        g.log_scale += log(g.scale[j]);
+        scale[j] = scale[j] > 0 ? scale[j] : 1;
+        log_scale += log(scale[j]);
     }
-    random_stream noise = {seed, RANDOM_INIT, UINT32_MAX - 2};
-    TRY(run_row_pass(&(row_pass){&copy, train, noise, add_covariance, &g}));
+    TRY(noisy_open(&learnt, &copy, train, (random_stream){seed, RANDOM_INIT, UINT32_MAX - 2}));
+    while (noisy_next(&learnt)) {
+        if (!standardise_row(learnt.row, mean, scale, d))
+            continue;
+        for (size_t j = 0; j < d; j++)
+            learnt.row[j] *= sqrt(learnt.weight);
+        gaussian_add(learnt.row, d, factor);
+        weight += learnt.weight;
+    }
     /* A small ridge (1e-6 of the unit variance) keeps singular covariances usable. */
     for (size_t i = 0; i < gaussian_packed(d); i++)
-        g.factor[i] /= g.n;
+        factor[i] /= weight;
     for (size_t j = 0; j < d; j++)
-        g.factor[gaussian_column(d, j)] += 1e-6;
-    gaussian_factor(g.factor, d, 1e-6);
-    g.n = 0;
-    noise = (random_stream){seed, RANDOM_SCORE, 0};
-    TRY(run_row_pass(&(row_pass){&copy, test, noise, add_log_density, &g}));
-    *mean_logp = g.sum / g.n;
+        factor[gaussian_column(d, j)] += 1e-6;
+    gaussian_factor(factor, d, 1e-6);
+    weight = 0;
+    TRY(noisy_open(&judged, &copy, test, (random_stream){seed, RANDOM_SCORE, 0}));
+    while (noisy_next(&judged)) {
+        if (!standardise_row(judged.row, mean, scale, d))
+            continue;
+        double logp = gaussian_log_density(judged.row, zero, factor, d, spare) - log_scale;
+        sum += judged.weight * logp;
+        weight += judged.weight;
+    }
+    *mean_logp = sum / weight;
     return NICEST_OK;
 }
