@@ -108,20 +108,23 @@ static void draw_text(const canvas *c, double x, double y, double size, anchor a
     cairo_new_path(c->cr);
 }
 
-/* Text of anybody's files that fits `room`: UTF-8, ending in an ellipsis where it is cut. The
- * result is `out`. */
-enum { FITTED = 512 };
-static const char *fitted(const canvas *c, double size, double room, const char *text, char *out)
+/* Text of anybody's files that fits `room`: UTF-8, ending in an ellipsis where it is cut. */
+typedef struct fitted_text {
+    char text[512];
+} fitted_text;
+
+static fitted_text fitted(const canvas *c, double size, double room, const char *text)
 {
     static const char more[] = "\xe2\x80\xa6";
+    fitted_text out;
     size_t used = 0;
-    while (*text && used < FITTED - 8)
-        used += next_letter(&text, out + used);
-    strcpy(out + used, *text ? more : "");
-    while (used && text_width(c, size, out) > room) {
-        while (used && ((unsigned char)out[--used] & 0xc0) == 0x80)
+    while (*text && used < sizeof out.text - 8)
+        used += next_letter(&text, out.text + used);
+    strcpy(out.text + used, *text ? more : "");
+    while (used && text_width(c, size, out.text) > room) {
+        while (used && ((unsigned char)out.text[--used] & 0xc0) == 0x80)
             continue;
-        strcpy(out + used, more);
+        strcpy(out.text + used, more);
     }
     return out;
 }
@@ -153,13 +156,6 @@ static double place(const axis *a, double value)
     return (bent(a, value) - low) / (high - low);
 }
 
-/* Digits that tell numbers of a range apart, at least `least`. */
-static int axis_digits(double low, double high, int least)
-{
-    double wanted = ceil(log10(fmax(fabs(low), fabs(high)) / (high - low))) + 2;
-    return wanted > 15 ? 15 : wanted > least ? (int)wanted : least;
-}
-
 enum { TICKS = 12 };
 
 typedef struct ticks {
@@ -183,10 +179,10 @@ static void tick_text(const axis *a, double value, char *out, size_t size)
     else if (fabs(magnitude - rint(magnitude)) < 1e-9 * span && magnitude < 1e7)
         snprintf(out, size, "%s%.0f", minus, magnitude);
     else {
-        char digits[32], number[36];
-        snprintf(digits, sizeof digits, "%.*g", axis_digits(a->low, a->high, 5), magnitude);
-        number_text(strtod(digits, NULL), number, sizeof number); /* 0.00005, not 5e-05 */
-        snprintf(out, size, "%s%s", minus, number);
+        /* as many digits as tell numbers of the range apart; 0.00005, not 5e-05 */
+        double digits = ceil(log10(fmax(fabs(a->low), fabs(a->high)) / span)) + 2;
+        short_text rounded = short_format("%.*g", (int)fmin(fmax(digits, 5), 15), magnitude);
+        snprintf(out, size, "%s%.36s", minus, number_text(strtod(rounded.text, NULL)).text);
     }
 }
 
@@ -194,13 +190,12 @@ static void tick_text(const axis *a, double value, char *out, size_t size)
 static ticks word_ticks(const canvas *c, const axis *a, double length)
 {
     ticks t = {0};
-    char text[FITTED];
     size_t step = (a->word_count + TICKS - 1) / TICKS;
     double room = length * (double)step / (double)a->word_count - 4;
     for (size_t i = 0; i < a->word_count; i += step) {
         t.at[t.n] = (double)i;
         snprintf(t.text[t.n++], sizeof t.text[0], "%.39s",
-                 fitted(c, SMALL, room, a->words[i], text));
+                 fitted(c, SMALL, room, a->words[i]).text);
     }
     return t;
 }
@@ -319,8 +314,7 @@ static double bend_of(const double *sorted, size_t n, bool histogram)
     return small > 0 && large > (histogram ? 99 : 999) * small ? small : 0;
 }
 
-/* Whole range, unless a few far values would flatten the rest; nothing where both ends were given.
- */
+/* Whole range, unless a few far values would flatten the rest; nothing where both are given. */
 static void fit_axis(axis *a, const panel *p, bool upright, bool histogram)
 {
     if (a->high > a->low)
@@ -686,18 +680,17 @@ static double legend(const canvas *c, const panel *p, double left, double y, dou
                      bool draw)
 {
     flow f = {left, width, left, y};
-    char text[FITTED];
     bool any = false;
     for (size_t k = 0; k < p->count; k++) {
         const series *s = &p->series[k];
         if (!s->name)
             continue;
-        fitted(c, LABEL, width - 24, s->name, text);
-        double x = flow_next(&f, 24 + text_width(c, LABEL, text));
+        const fitted_text name = fitted(c, LABEL, width - 24, s->name);
+        double x = flow_next(&f, 24 + text_width(c, LABEL, name.text));
         any = true;
         if (draw) {
             draw_swatch(c, s, x, f.y + 12);
-            draw_text(c, x + 24, f.y + 12, LABEL, START, TEXT, text);
+            draw_text(c, x + 24, f.y + 12, LABEL, START, TEXT, name.text);
         }
     }
     return any ? f.y + 20 : y;
@@ -765,11 +758,11 @@ static double panel_words(const area *a, double left, double y, double width, bo
 {
     const canvas *c = a->c;
     const panel *p = a->p;
-    char text[FITTED], beyond[120];
+    char beyond[120];
     const char *label =
         a->histogram && a->x.bend > 0 && p->y.label ? "share of rows in a bar" : p->y.label;
     if (p->title && draw)
-        draw_text(c, left, y + 14, TITLE, START, TEXT, fitted(c, TITLE, width, p->title, text));
+        draw_text(c, left, y + 14, TITLE, START, TEXT, fitted(c, TITLE, width, p->title).text);
     y = legend(c, p, left, y + (p->title ? 22 : 0), width, draw);
     /* "off the axes: ← 12, ↑ 3"; "" where all is shown. */
     size_t size = sizeof beyond;
@@ -784,7 +777,7 @@ static double panel_words(const area *a, double left, double y, double width, bo
     const char *right = p->map && p->map_label ? p->map_label : beyond;
     double room = width - (*right ? text_width(c, SMALL, right) + 12 : 0);
     if (draw && label)
-        draw_text(c, left, y + 12, SMALL, START, MUTED, fitted(c, SMALL, room, label, text));
+        draw_text(c, left, y + 12, SMALL, START, MUTED, fitted(c, SMALL, room, label).text);
     if (draw)
         draw_text(c, left + width, y + 12, SMALL, END, MUTED, right);
     return y + (label || *right ? 20 : 4);
@@ -793,7 +786,6 @@ static double panel_words(const area *a, double left, double y, double width, bo
 static void draw_area(const area *a, const ticks *up, const ticks *across)
 {
     const canvas *c = a->c;
-    char text[FITTED];
     draw_grid(a, up, true);
     draw_grid(a, across, false);
     cairo_save(c->cr);
@@ -842,7 +834,7 @@ static void draw_area(const area *a, const ticks *up, const ticks *across)
     }
     if (a->p->x.label)
         draw_text(c, a->left + a->width / 2, a->top + a->height + (a->p->x.bare ? 15 : 31), SMALL,
-                  MIDDLE, MUTED, fitted(c, SMALL, a->width, a->p->x.label, text));
+                  MIDDLE, MUTED, fitted(c, SMALL, a->width, a->p->x.label).text);
 }
 
 /* Draws a panel of axes at (left, top), `width` wide, and returns its height; where draw is false
@@ -900,11 +892,10 @@ static double axes_panel(const canvas *c, const panel *p, double left, double to
 static double image_panel(const canvas *c, const panel *p, double left, double top, double width,
                           bool draw)
 {
-    char text[FITTED];
     double y = top, x = left;
     const nicest_image *image = p->image;
     if (p->title && draw)
-        draw_text(c, left, y + 14, TITLE, START, TEXT, fitted(c, TITLE, width, p->title, text));
+        draw_text(c, left, y + 14, TITLE, START, TEXT, fitted(c, TITLE, width, p->title).text);
     y += p->title ? 24 : 0;
     for (size_t i = 0; i < p->heading_count && p->headings_left; i++)
         x = fmax(x, left + 8 + text_width(c, SMALL, p->headings[i]));
@@ -917,7 +908,7 @@ static double image_panel(const canvas *c, const panel *p, double left, double t
             draw_text(c, left, y + middle + 4, SMALL, START, MUTED, p->headings[i]);
         else
             draw_text(c, x + middle, y - 5, SMALL, MIDDLE, MUTED,
-                      fitted(c, SMALL, cell - 4, p->headings[i], text));
+                      fitted(c, SMALL, cell - 4, p->headings[i]).text);
     }
     if (draw)
         draw_surface(c, surface_of(image->pixels, image->width, image->height, image->channels), x,
@@ -1146,11 +1137,6 @@ series *panel_line(panel *p, const char *name, int ink, const double *x, const d
     return panel_add(p, (series){SERIES_LINE, ink, name, x, y, .n = n});
 }
 
-static double cell_middle(const double *range, size_t i, size_t n)
-{
-    return range[0] + (range[1] - range[0]) * ((double)i + 0.5) / (double)n;
-}
-
 double *panel_density(panel *p, const double *logp, size_t width, size_t height, const double *box,
                       bool logs)
 {
@@ -1177,8 +1163,8 @@ double *panel_density(panel *p, const double *logp, size_t width, size_t height,
         p->map_logs = logs;
         return values;
     }
-    for (size_t i = 0; i < width; i++)
-        values[n + i] = cell_middle(box, i, width);
+    for (size_t i = 0; i < width; i++) /* the middles of the cells */
+        values[n + i] = box[0] + (box[1] - box[0]) * ((double)i + 0.5) / (double)width;
     p->y = (axis){.label = logs ? "log p, nats" : "p, per unit",
                   .low = low,
                   .high = logs ? high + 0.5 : 1.05 * high};

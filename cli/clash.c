@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 
 #include "options.h"
+#include "output.h"
 
 enum { MOST_FILES = 16, PATH = 4096 };
 
@@ -123,45 +124,37 @@ static bool is(const named_file *f, const char *name)
 }
 
 /* "DATA", "-o", "--log" */
-static const char *spoken(const option *o, char *text, size_t size)
+static short_text spoken(const option *o)
 {
-    if (o->type == OPTION_ARGUMENT)
-        return o->name;
-    if (o->letter)
-        snprintf(text, size, "-%c", o->letter);
-    else
-        snprintf(text, size, "--%s", o->name);
-    return text;
+    return o->letter ? short_format("-%c", o->letter)
+                     : short_format("%s%s", o->type == OPTION_ARGUMENT ? "" : "--", o->name);
 }
 
 static void refuse_clash(const command *c, const named_file *written, const named_file *other)
 {
-    char ours[64], theirs[64];
     if (same(written, other) &&
         !((is(written, "checkpoint") && is(other, "resume")) ||
           (is(written, "save") && is(other, "MODEL")) ||
           (!strcmp(c->name, "convert") && other->option->type == OPTION_ARGUMENT)))
         refuse(STATUS_USAGE, "%s: %s %s would overwrite %s; name another file", c->name,
-               spoken(written->option, ours, sizeof ours), written->text,
-               spoken(other->option, theirs, sizeof theirs));
+               spoken(written->option).text, written->text, spoken(other->option).text);
     if (!other->option->written && joins(written, other))
         refuse(STATUS_USAGE,
                "%s: %s %s would be one of the pictures in %s, the folder of %s; name another file",
-               c->name, spoken(written->option, ours, sizeof ours), written->text, other->path,
-               spoken(other->option, theirs, sizeof theirs));
+               c->name, spoken(written->option).text, written->text, other->path,
+               spoken(other->option).text);
 }
 
 void refuse_clashes(const command *c, const void *settings)
 {
     named_file files[MOST_FILES];
     /* Data may go to standard output: -o of the commands that say it, and one table beside it. */
-    char shown[64];
-    for (const option *const *table = c->tables; *table; table++)
-        for (const option *o = *table; o->name; o++) {
+    for (const option *const *options = c->tables; *options; options++)
+        for (const option *o = *options; o->name; o++) {
             const char *text = o->written && o != OUTPUT_OPTIONS ? file_of(o, settings) : NULL;
             if (text && !strcmp(text, "-") && strcmp(o->name, "spread"))
                 refuse(STATUS_USAGE, "%s: %s -: cannot go to standard output; name a file", c->name,
-                       spoken(o, shown, sizeof shown));
+                       spoken(o).text);
         }
     size_t count = collect_files(c, settings, files);
     for (size_t i = 0; i < count; i++)

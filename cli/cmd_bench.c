@@ -111,11 +111,10 @@ static void print_standard(const nicest_bench_result *r, size_t i)
 static void set_figure(json_t *object, const char *key, const char *part, const char *model,
                        double value)
 {
-    char name[64];
-    snprintf(name, sizeof name, "%s_%s", key, part);
-    json_t *models = json_object_get(object, name);
+    const short_text name = short_format("%s_%s", key, part);
+    json_t *models = json_object_get(object, name.text);
     if (!models)
-        json_object_set_new(object, name, models = json_object());
+        json_object_set_new(object, name.text, models = json_object());
     json_object_set_new(models, model, json_figure(value));
 }
 
@@ -155,10 +154,8 @@ static int bench_run(void *settings)
     OWNED_BLOCK double *sorted = sorted_copy(times, &count);
     double startup = quantile(sorted, count, 0.5);
     progress bar = progress_start(&s->shared, "measuring", NULL);
-    nicest_status status =
-        nicest_bench(s->models, s->shared.threads, s->seconds, progress_tick, &bar, &result);
+    need(nicest_bench(s->models, s->shared.threads, s->seconds, progress_tick, &bar, &result));
     progress_end(&bar);
-    need(status);
     if (!s->shared.quiet) {
         printf("%-20s %12s %12s\n", "peaks", "1 thread", "all threads");
         printf("  %-18s %12.1f %12.1f GFLOP/s\n", "f32", result.one_peak_f32, result.peak_f32);

@@ -36,15 +36,13 @@ static size_t stem_length(const char *path)
 static void level_path(const corrupt_settings *s, const corruption *c, size_t level, char *out,
                        size_t size)
 {
-    char number[40];
     const char *path = s->shared.output ? s->shared.output : "-", *percent = strchr(path, '%');
-    number_text(c->levels[level], number, sizeof number);
     size_t length = percent ? (size_t)(percent - path) : stem_length(path);
     if (c->count == 1 && !percent)
         snprintf(out, size, "%s", path);
     else
-        snprintf(out, size, "%.*s%s%s%s", (int)length, path, percent ? "" : "-", number,
-                 path + length + (percent != NULL));
+        snprintf(out, size, "%.*s%s%s%s", (int)length, path, percent ? "" : "-",
+                 number_text(c->levels[level]).text, path + length + (percent != NULL));
 }
 
 static int corrupt_run(void *settings)

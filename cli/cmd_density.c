@@ -154,7 +154,7 @@ static void draw_density(const density_settings *s, const nicest_model *model,
                          const nicest_marginal_options *o, const nicest_marginal *m)
 {
     bool map = o->count == 2, cells = !m->widths[0] || (map && !m->widths[1]);
-    char unit[160];
+    short_text unit;
     panel p = {.title = map && !cells
                             ? "Density of the model; lines around 50, 90 and 99 % of its mass"
                             : "Density of the model",
@@ -168,9 +168,9 @@ static void draw_density(const density_settings *s, const nicest_model *model,
     const char **label = map ? &p.map_label : &p.y.label;
     bool numbers[2] = {m->widths[0] > 0, map && m->widths[1] > 0};
     if (!s->log && numbers[0] != numbers[1]) {
-        snprintf(unit, sizeof unit, "p, per unit of %s",
-                 nicest_model_column_name(model, o->column[numbers[1]]));
-        *label = unit;
+        unit = short_format("p, per unit of %s",
+                            nicest_model_column_name(model, o->column[numbers[1]]));
+        *label = unit.text;
     } else if (!s->log && !numbers[0])
         *label = "probability";
     for (size_t i = 0; !map && !m->widths[0] && i < p.count; i++) { /* words, a mark for each */
@@ -207,7 +207,7 @@ static void write_cells(const density_settings *s, const nicest_model *model,
         at[i * (d + 1) + d] = m->logp[i];
     }
     if (numbers) {
-        table out = table_open(s->shared.output, names, d + 1);
+        table out = table_open((table){s->shared.output, names, .columns = d + 1});
         table_add(&out, at, n);
         table_close(&out);
     } else {
@@ -219,7 +219,7 @@ static void write_cells(const density_settings *s, const nicest_model *model,
         OWNED_DATA nicest_data *whole = model_data(model, rows, n);
         nicest_data *kept;
         need(nicest_data_take(&kept, whole, o->column, d));
-        table out = table_beside(s->shared.output, names + d, 1, kept, NULL, NULL);
+        table out = table_open((table){s->shared.output, names + d, 1, .kept = kept});
         table_add(&out, m->logp, n);
         table_close(&out);
     }

@@ -23,7 +23,8 @@ const command *command_find(const char *name)
 
 void print_overview(FILE *out)
 {
-    fprintf(out, "nicest %s - exact densities of tables and pictures\n\nUsage: nicest COMMAND ...\n\n",
+    fprintf(out,
+            "nicest %s - exact densities of tables and pictures\n\nUsage: nicest COMMAND ...\n\n",
             nicest_version());
     for (const command *const *c = COMMANDS; *c; c++)
         fprintf(out, "  %-9s %s\n", (*c)->name, (*c)->summary);
@@ -71,18 +72,13 @@ static const command *named_command(const char *name)
            nearest ? "; did you mean " : "", nearest ? nearest : "", nearest ? "?" : "");
 }
 
-static json_t *commands_json(void)
-{
-    json_t *names = json_array();
-    for (const command *const *c = COMMANDS; *c; c++)
-        json_array_append_new(names, json_string((*c)->name));
-    return names;
-}
-
 static int help_run(void *settings)
 {
     const help_settings *s = settings;
     const command *c = named_command(s->command);
+    json_t *names = json_array();
+    for (const char *const *name = help_names(); *name; name++)
+        json_array_append_new(names, json_string(*name));
     if (s->completion)
         manual_print_completion(s->completion, stdout);
     else if (s->man)
@@ -91,7 +87,7 @@ static int help_run(void *settings)
         options_print_help(c, stdout);
     else
         print_overview(stdout);
-    print_json(&s->shared, json_pack("{s:o}", "commands", commands_json()));
+    print_json(&s->shared, json_pack("{s:o}", "commands", names));
     return STATUS_DONE;
 }
 

@@ -75,12 +75,10 @@ static void print_indented(const char *text)
 
 static void print_model(const info_settings *s, const nicest_model *model, const json_t *object)
 {
-    char parameters[40];
     unsigned height, width, channels;
     nicest_model_image(model, &height, &width, &channels);
-    count_text(nicest_model_parameters(model), parameters, sizeof parameters);
     printf("model        %s\ncolumns      %zu\nparameters   %s\n", s->file,
-           nicest_model_columns(model), parameters);
+           nicest_model_columns(model), count_text(nicest_model_parameters(model)).text);
     if (height)
         printf("picture      %u x %u x %u\n", height, width, channels);
     printf("quantised    %lld columns\ncalibrated   %s\n",
@@ -121,15 +119,13 @@ static void print_model(const info_settings *s, const nicest_model *model, const
 static json_t *column_json(const nicest_data *data, size_t j, const nicest_column_facts *f)
 {
     bool words = nicest_data_column_kind(data, j) == NICEST_CATEGORY;
-    char least[200], most[200];
-    nicest_data_value_text(data, j, f->least, least, sizeof least);
-    nicest_data_value_text(data, j, f->most, most, sizeof most);
     return json_pack(
         "{s:o, s:s, s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:s, s:o}", "name",
         json_words(nicest_data_column_name(data, j)), "type", f->what, "missing",
         (json_int_t)f->missing, "levels", (json_int_t)f->levels, "distinct", (json_int_t)f->levels,
-        "least", words ? json_words(least) : json_figure(f->least), "median",
-        json_figure(f->median), "most", words ? json_words(most) : json_figure(f->most), "min",
+        "least", words ? json_words(value_text(data, j, f->least).text) : json_figure(f->least),
+        "median", json_figure(f->median), "most",
+        words ? json_words(value_text(data, j, f->most).text) : json_figure(f->most), "min",
         words ? json_null() : json_figure(f->least), "max",
         words ? json_null() : json_figure(f->most), "mean", json_figure(f->mean), "std",
         json_figure(f->deviation), "advice", f->advice ? json_string(f->advice) : json_null(),

@@ -122,11 +122,10 @@ static void fill_rows(filling *w)
     options.context = w;
     w->bar = progress_start(&w->s->shared, "filling", NULL);
     polite_begin();
-    nicest_status status = nicest_inpaint(w->model, w->stored, w->n, w->hidden, &options, w->filled,
-                                          w->spread, &w->result);
+    need(nicest_inpaint(w->model, w->stored, w->n, w->hidden, &options, w->filled, w->spread,
+                        &w->result));
     progress_end(&w->bar);
     polite_end();
-    need(status);
     size_t infinite = w->result.infinite;
     if (infinite)
         say(&w->s->shared, "%zu infinite value%s: kept, and the rest filled as if %s missing",
@@ -155,15 +154,14 @@ static void save_spread(const filling *w)
         return;
     if (is_picture(w->s->spread)) {
         /* As a picture from black, which is none, to white, the largest there is. */
-        char title[80];
         picture_format format = picture_format_of(w->model, w->spread, w->n * w->d);
         format.black = format.white = 0;
         for (size_t i = 0; i < w->n * w->d; i++)
             format.white = fmax(format.white, w->spread[i]);
-        snprintf(title, sizeof title, "Standard deviation; white is %.4g", format.white);
+        short_text title = short_format("Standard deviation; white is %.4g", format.white);
         say(&w->s->shared, "%s: white is a standard deviation of %.4g", w->s->spread, format.white);
         format.white = format.white > 0 ? format.white : 1;
-        pictures_save(&w->s->shared, &format, w->spread, w->n, 0, &(panel){.title = title},
+        pictures_save(&w->s->shared, &format, w->spread, w->n, 0, &(panel){.title = title.text},
                       w->s->spread);
         return;
     }
@@ -186,16 +184,13 @@ static void draw_fills(const filling *w, const char *path)
     size_t rows = w->film.rows, d = w->d, frames = w->film.count;
     size_t fills = w->s->options.samples < 8 ? w->s->options.samples : 8;
     size_t across = 2 + frames + fills;
-    char words[FRAMES + 8][32];
+    short_text words[FRAMES + 8];
     const char *headings[2 + FRAMES + 8] = {"original", "seen"};
     for (size_t k = 0; k < frames + fills; k++) {
-        headings[2 + k] = words[k];
-        if (k < frames)
-            snprintf(words[k], sizeof *words, "step %zu", w->film.step[k]);
-        else if (fills == 1)
-            snprintf(words[k], sizeof *words, "filled");
-        else
-            snprintf(words[k], sizeof *words, "fill %zu", k - frames + 1);
+        words[k] = k < frames   ? short_format("step %zu", w->film.step[k])
+                   : fills == 1 ? short_format("filled")
+                                : short_format("fill %zu", k - frames + 1);
+        headings[2 + k] = words[k].text;
     }
     OWNED_BLOCK double *tiles = block_new(rows * across * d, sizeof *tiles);
     for (size_t i = 0; i < rows; i++) {
@@ -215,10 +210,8 @@ static void say_filling(const filling *w)
 {
     const shared_settings *shared = &w->s->shared;
     const nicest_inpaint_result *r = &w->result;
-    char duration[32];
-    duration_text(r->seconds, duration, sizeof duration);
     say(shared, "%zu row%s, %zu value%s filled in %zu steps, %s", r->rows, r->rows == 1 ? "" : "s",
-        r->hidden, r->hidden == 1 ? "" : "s", r->steps, duration);
+        r->hidden, r->hidden == 1 ? "" : "s", r->steps, duration_text(r->seconds).text);
     if (isfinite(r->logp_before))
         say(shared, "  log-likelihood before %.6g, after %.6g", r->logp_before, r->logp_after);
     if (isfinite(r->psnr))
@@ -238,7 +231,6 @@ static const char *picture_path(const inpaint_settings *s)
 
 static void check_inpaint(const inpaint_settings *s)
 {
-    char what[40];
     if (!s->mask)
         refuse(STATUS_USAGE, "inpaint: --mask MASK is missing: nicest inpaint %s",
                INPAINT_COMMAND.synopsis);
@@ -259,8 +251,7 @@ static void check_inpaint(const inpaint_settings *s)
         refuse(STATUS_USAGE,
                "%s: --spread %s: IDX holds bytes, and deviations are not; name a .csv or .npy file",
                s->verb, s->spread);
-    snprintf(what, sizeof what, "%s: --picture", s->verb);
-    check_picture(what, s->picture);
+    check_picture(short_format("%s: --picture", s->verb).text, s->picture);
     check_picture_options(&s->shared,
                           (const char *const[]){s->shared.output, s->picture, s->spread}, 3);
 }

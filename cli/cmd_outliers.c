@@ -69,11 +69,11 @@ static size_t scores_of(const verdict *v, unsigned char truth, double *out)
 
 static void draw_histograms(const judge *j, const verdict *v, double threshold)
 {
-    double *normal = block_new(2 * v->n, sizeof *normal), *outliers = normal + v->n;
-    char label[80];
-    score_label(j, label, sizeof label);
+    OWNED_BLOCK double *normal = block_new(2 * v->n, sizeof *normal);
+    double *outliers = normal + v->n;
+    short_text label = score_label(j);
     panel p = {.title = "Scores",
-               .x = {.label = label, .may_bend = true},
+               .x = {.label = label.text, .may_bend = true},
                .y.label = strcmp(j->s->score, "logp") ? "share of rows per unit"
                                                       : "share of rows per nat"};
     panel_add(&p, (series){SERIES_HISTOGRAM, 0, j->has_truth ? "normal" : "rows", normal,
@@ -86,7 +86,6 @@ static void draw_histograms(const judge *j, const verdict *v, double threshold)
                                .at = {threshold}});
     chart c = {.panels = &p, .count = 1};
     chart_save(&c, &j->s->shared, j->s->picture);
-    block_free(normal);
 }
 
 static void draw_curves(const judge *j, const verdict *v, const nicest_detection *found)
@@ -115,14 +114,13 @@ static void draw_curves(const judge *j, const verdict *v, const nicest_detection
 
 static json_t *reason_json(const nicest_data *data, const nicest_reason *r)
 {
-    char value[80], expected[80];
     bool number = nicest_data_column_kind(data, r->column) == NICEST_NUMBER;
-    nicest_data_value_text(data, r->column, r->value, value, sizeof value);
-    rounded_text(data, r->column, r->expected, expected, sizeof expected);
+    short_text value = value_text(data, r->column, r->value);
+    short_text expected = rounded_text(data, r->column, r->expected);
     return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o}", "column",
                      json_words(nicest_data_column_name(data, r->column)), "value",
-                     number ? json_figure(r->value) : json_words(value), "expected",
-                     number ? json_figure(r->expected) : json_words(expected), "low",
+                     number ? json_figure(r->value) : json_words(value.text), "expected",
+                     number ? json_figure(r->expected) : json_words(expected.text), "low",
                      json_figure(r->low), "high", json_figure(r->high), "surprise",
                      json_figure(r->surprise));
 }
@@ -156,12 +154,10 @@ static const char **explain_rows(const judge *j, const nicest_data *data,
                                : nicest_data_read(against, row[i] - v->first, 1, stored + i * d));
     progress bar = progress_start(&s->shared, "explaining", NULL);
     polite_begin();
-    nicest_status status =
-        nicest_explain(j->model, stored, m, most, fmax(s->rate, 0.05), s->shared.seed,
-                       s->shared.threads, progress_tick, &bar, reasons, counts);
+    need(nicest_explain(j->model, stored, m, most, fmax(s->rate, 0.05), s->shared.seed,
+                        s->shared.threads, progress_tick, &bar, reasons, counts));
     progress_end(&bar);
     polite_end();
-    need(status);
     for (size_t i = 0; i < m; i++) {
         const nicest_data *from = row[i] < v->first ? data : against;
         json_t *columns = json_array();
@@ -198,8 +194,9 @@ static void judge_once(judge *j, const nicest_data *data)
     json_t *reasons = json_array();
     const char **why = explain_rows(j, data, against, &v, reasons);
     static const char *const names[] = {"logp", "score", "p", "outlier"};
-    table out = table_beside(j->s->shared.output, names, 4,
-                             open_kept(&j->s->shared, j->s->keep, j->s->data), "why", why);
+    table out = table_open((table){s->shared.output, names, 4,
+                                   .kept = open_kept(&s->shared, s->keep, s->data),
+                                   .words_name = "why", .words = why});
     for (size_t i = 0; i < v.n; i++) {
         double decision = isnan(v.score[i]) || isnan(v.limit[i]) ? NAN : flagged(&v, i);
         double row[] = {v.logp[i], v.score[i], v.p[i], decision};
@@ -211,15 +208,14 @@ static void judge_once(judge *j, const nicest_data *data)
             block_free((void *)why[i]);
     block_free(why);
     const shared_settings *shared = &j->s->shared;
-    char rows[64], asked[ASKED_SIZE];
-    rows_text(summary_of(v.score, v.n).rows, v.n, rows, sizeof rows);
+    short_text rows = rows_text(summary_of(v.score, v.n).rows, v.n);
     if (isnan(found.threshold))
-        say(shared, "%s: there is no threshold of %s, so none is flagged", rows, j->s->score);
+        say(shared, "%s: there is no threshold of %s, so none is flagged", rows.text, j->s->score);
     else
-        say(shared, "%s: %.2f %%%s flagged, below %.6g of the score %s%s", rows,
+        say(shared, "%s: %.2f %%%s flagged, below %.6g of the score %s%s", rows.text,
             100 * flagged_share(&v, j->s->group), j->s->group > 1 ? " of the groups" : "",
             found.threshold, j->s->score,
-            j->has_truth || !isfinite(found.threshold) ? "" : asked_text(j, asked));
+            j->has_truth || !isfinite(found.threshold) ? "" : asked_text(j).text);
     say_holes(j, &v);
     if (j->has_truth)
         say_truth(j, &found);
@@ -244,11 +240,11 @@ static void calibrate_anew(const judge *j)
         return;
     OWNED_DATA nicest_data *rows = open_rows(&s->shared, j->model, s->calibrate, MORE_DATA);
     progress bar = progress_start(&s->shared, "calibrating", NULL);
-    nicest_status status = nicest_calibrate(j->model, NULL, rows, s->shared.seed, s->shared.threads,
-                                            progress_tick, &bar);
+    need(nicest_calibrate(j->model, NULL, rows, s->shared.seed, s->shared.threads, progress_tick,
+                          &bar));
     progress_end(&bar);
-    need(status);
-    say_more(&s->shared, "calibrated on %zu rows", nicest_data_rows(rows));
+    if (s->shared.verbose)
+        say(&s->shared, "calibrated on %zu rows", nicest_data_rows(rows));
     if (s->save)
         save_model(j->model, s->save);
 }
@@ -282,12 +278,13 @@ static int outliers_run(void *settings)
         refuse(STATUS_USAGE, "outliers: --save needs --calibrate");
     if (s->save)
         check_model_path(s->save);
-    table_check_path(s->shared.output);
+    check_output_path(s->shared.output, false);
     check_picture("outliers: --picture", s->picture);
     check_picture("outliers: --roc", s->roc);
     check_picture("outliers: --pr", s->pr);
     check_picture_options(&s->shared, paths, sizeof paths / sizeof *paths);
-    judge j = {.s = s, .model = open_model(s->model)};
+    OWNED_MODEL nicest_model *model = open_model(s->model);
+    judge j = {.s = s, .model = model};
     OWNED_DATA nicest_data *data = open_rows(&s->shared, j.model, s->data, THE_DATA);
     check_labels(s, data);
     if (s->neighbours && !strcmp(s->neighbours, "no"))
@@ -301,7 +298,6 @@ static int outliers_run(void *settings)
         judge_sweep(&j, data);
     else
         judge_once(&j, data);
-    nicest_model_free(j.model);
     return STATUS_DONE;
 }
 

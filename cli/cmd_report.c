@@ -280,31 +280,26 @@ static void say_careful(page *p, const material *m)
 
 static void add_summary(page *p, const material *m, const report_settings *s)
 {
-    char columns[40], parameters[40], rows[40];
     double learnt = record_number(m, "rows"), epochs = record_number(m, "epochs");
     double bits = nicest_model_bits_per_dim(m->model, m->sum.mean);
     page_words(p, "<h1>%s</h1>\n", name_of(s->model));
     page_words(p, "<p>Figures and pictures are of the rows in %s.</p>\n", name_of(s->data));
-    count_text(m->d, columns, sizeof columns);
-    count_text(nicest_model_parameters(m->model), parameters, sizeof parameters);
-    page_add(p, "<p>The model is a density of %s %s", columns,
+    page_add(p, "<p>The model is a density of %s %s", count_text(m->d).text,
              m->height   ? "pixels"
              : m->d == 1 ? "column"
                          : "columns");
     for (size_t j = 0; j < m->d && !m->height && m->d <= 12; j++)
         page_words(p, j ? j + 1 == m->d ? " and %s" : ", %s" : " (%s", name_of_column(m, j));
-    page_add(p, "%s, with %s parameters", !m->height && m->d <= 12 ? ")" : "", parameters);
-    if (learnt > 0) {
-        count_text((size_t)learnt, rows, sizeof rows);
-        page_add(p, ". It was learnt from %s rows in %g epoch%s", rows, epochs,
-                 epochs == 1 ? "" : "s");
-    }
+    page_add(p, "%s, with %s parameters", !m->height && m->d <= 12 ? ")" : "",
+             count_text(nicest_model_parameters(m->model)).text);
+    if (learnt > 0)
+        page_add(p, ". It was learnt from %s rows in %g epoch%s", count_text((size_t)learnt).text,
+                 epochs, epochs == 1 ? "" : "s");
     page_add(p, ".</p>\n");
     say_beside(p, m);
     say_careful(p, m);
     page_add(p, "<div class=\"cards\">\n");
-    count_text(m->n, rows, sizeof rows);
-    card(p, "rows of this page", "%s", rows);
+    card(p, "rows of this page", "%s", count_text(m->n).text);
     if (m->ordered > 1 && isfinite(m->sum.mean)) /* one row has no standard error */
         card(p, "mean log-likelihood, nats", "%.5g &plusmn; %.2g", m->sum.mean,
              standard_error(m->logp, NULL, m->n));
@@ -342,10 +337,11 @@ static void add_training(page *p, const material *m)
     heading(p, "Training");
     if (json_array_size(curve)) {
         size_t most = json_array_size(curve);
-        double *x = block_new(4 * most, sizeof *x), *y = x + most, *vx = y + most, *vy = vx + most;
+        OWNED_BLOCK double *x = block_new(4 * most, sizeof *x);
+        double *y = x + most, *vx = y + most, *vy = vx + most;
         size_t n = curve_column(curve, 2, x, y), v = curve_column(curve, 3, vx, vy);
         const json_t *kept = kept_point(m);
-        char name[80];
+        short_text name;
         panel c = {.x.label = "epoch", .y.label = "mean log p, nats"};
         panel_line(&c, "training rows", 0, x, y, n);
         if (v)
@@ -353,14 +349,13 @@ static void add_training(page *p, const material *m)
         if (kept) {
             double epoch = json_number_value(json_array_get(kept, 1));
             const json_t *valid = json_array_get(kept, 3);
-            snprintf(name, sizeof name, "kept: epoch %.4g", epoch);
-            panel_add(&c, (series){SERIES_MARK, 1, name,
+            name = short_format("kept: epoch %.4g", epoch);
+            panel_add(&c, (series){SERIES_MARK, 1, name.text,
                                    .at = {epoch,
                                           json_is_number(valid) ? json_number_value(valid) : NAN}});
         }
         page_chart(p, &(chart){.panels = &c, .count = 1, .aspect = 0.5},
                    "Mean log-likelihood while the model learned.");
-        block_free(x);
     } else
         page_add(p, "<p>The model file has no training curve.</p>\n");
     if (json_is_string(chosen))
@@ -447,7 +442,6 @@ static void add_pairs(page *p, const material *m)
     size_t d = m->d < LOOKED_AT ? m->d : LOOKED_AT, count = 0;
     OWNED_BLOCK pair *pairs = block_new(d * d, sizeof *pairs);
     panel panels[PAIRS];
-    char caption[200], all[40];
     for (size_t x = 0; x < d; x++)
         for (size_t y = x + 1; y < d && !nicest_model_column_words(m->model, x, NULL); y++)
             if (!nicest_model_column_words(m->model, y, NULL))
@@ -462,15 +456,13 @@ static void add_pairs(page *p, const material *m)
         panel_add(&panels[i], (series){SERIES_DOTS, 1, "samples", m->samples + x, m->samples + y,
                                        .n = SHOWN, .stride = m->d});
     }
-    count_text(m->n, all, sizeof all);
-    snprintf(caption, sizeof caption, "%s: %zu of %s rows, and samples.",
-             count > shown ? "The pairs of columns with the strongest correlation"
-                           : "Pairs of columns",
-             m->shown, all);
+    const char *what =
+        count > shown ? "The pairs of columns with the strongest correlation" : "Pairs of columns";
     if (shown)
         page_chart(
             p, &(chart){.panels = panels, .count = shown, .across = 3, .least = 160, .aspect = 0.9},
-            caption);
+            short_format("%s: %zu of %s rows, and samples.", what, m->shown, count_text(m->n).text)
+                .text);
 }
 
 /* Two columns: data, samples and the density itself, all over the same ranges. */
@@ -479,7 +471,6 @@ static void add_plane(page *p, const material *m)
     enum { SIDE = 200 };
     OWNED_BLOCK double *logp = block_new(SIDE * SIDE, sizeof *logp);
     double box[4];
-    char caption[200], all[40];
     for (size_t k = 0; k < 2; k++)
         middle_range(m->rows, m->n, 2, k, 0.005, 0.12, box + 2 * k);
     need(nicest_density_grid(m->model, box, SIDE, SIDE, m->shared->threads, logp));
@@ -493,26 +484,22 @@ static void add_plane(page *p, const material *m)
               (series){SERIES_DOTS, 0, .x = m->some, .y = m->some + 1, .n = m->shown, .stride = 2});
     panel_add(&panels[1], (series){SERIES_DOTS, 1, .x = m->samples, .y = m->samples + 1, .n = SHOWN,
                                    .stride = 2});
-    count_text(m->n, all, sizeof all);
-    snprintf(
-        caption, sizeof caption,
+    short_text caption = short_format(
         "%zu of %s rows, as many samples, and the model's density, with lines around 50, 90 and "
         "99 %% of its mass.",
-        m->shown, all);
+        m->shown, count_text(m->n).text);
     page_chart(p, &(chart){.panels = panels, .count = 2, .across = 2, .aspect = 0.9}, NULL);
-    page_chart(p, &(chart){.panels = panels + 2, .count = 1, .aspect = 0.6}, caption);
+    page_chart(p, &(chart){.panels = panels + 2, .count = 1, .aspect = 0.6}, caption.text);
 }
 
 static void add_samples(page *p, const material *m)
 {
     heading(p, "Samples beside data");
     if (m->height) {
-        char left[96], all[40];
         size_t n = m->n < 64 ? m->n : 64;
         OWNED_BLOCK double *rows = spread_rows(m->rows, m->n, m->d, n);
-        count_text(m->n, all, sizeof all);
-        snprintf(left, sizeof left, "Data: %zu of %s rows", n, all);
-        add_picture_pair(p, m, (const double *[]){rows, m->samples}, n, left,
+        add_picture_pair(p, m, (const double *[]){rows, m->samples}, n,
+                         short_format("Data: %zu of %s rows", n, count_text(m->n).text).text,
                          "Samples of the model");
         return;
     }
@@ -592,7 +579,6 @@ static void add_likelihoods(page *p, const material *m, const report_settings *s
 static void add_table_row(page *p, const material *m, size_t row, size_t columns,
                           const nicest_reason *reasons, size_t count)
 {
-    char text[80];
     page why = {0};
     for (size_t k = 0; k < count; k++)
         add_reason(&why, m->data, &reasons[k]);
@@ -601,9 +587,8 @@ static void add_table_row(page *p, const material *m, size_t row, size_t columns
     block_free(why.text);
     for (size_t j = 0; j < columns; j++) {
         double value = m->rows[row * m->d + j];
-        nicest_data_value_text(m->data, j, value, text, sizeof text);
         page_words(p, j ? ", %s=" : "%s=", name_of_column(m, j));
-        page_words(p, "%s", isnan(value) ? "\xe2\x80\x93" : text);
+        page_words(p, "%s", isnan(value) ? "\xe2\x80\x93" : value_text(m->data, j, value).text);
     }
     page_add(p, "</span></td></tr>\n");
 }
@@ -615,7 +600,8 @@ static void add_extremes(page *p, const material *m)
     if (!count)
         page_add(p, "<p>There are fewer than two rows with a log-likelihood.</p>\n");
     else if (m->height) {
-        double *rows = block_new(2 * count * m->d, sizeof *rows), *low = rows + count * m->d;
+        OWNED_BLOCK double *rows = block_new(2 * count * m->d, sizeof *rows);
+        double *low = rows + count * m->d;
         for (size_t i = 0; i < count; i++) {
             memcpy(rows + i * m->d, m->rows + m->order[m->ordered - 1 - i] * m->d,
                    m->d * sizeof *rows);
@@ -623,14 +609,13 @@ static void add_extremes(page *p, const material *m)
         }
         add_picture_pair(p, m, (const double *[]){rows, low}, count, "The most likely rows",
                          "The least likely rows");
-        block_free(rows);
     } else {
         /* The likeliest rows, and the least likely ones with reasons. */
         enum { REASONS = 3, SHOWN_COLUMNS = 40 };
         size_t columns = m->d < SHOWN_COLUMNS ? m->d : SHOWN_COLUMNS,
                most = m->d < REASONS ? m->d : REASONS;
         size_t counts[EXTREMES], partial = 0;
-        double *rows = block_new(count, m->d * sizeof *rows);
+        OWNED_BLOCK double *rows = block_new(count, m->d * sizeof *rows);
         OWNED_BLOCK nicest_reason *reasons = block_new(count, most * sizeof *reasons);
         for (size_t i = 0; i < count; i++)
             memcpy(rows + i * m->d, m->rows + m->order[i] * m->d, m->d * sizeof *rows);
@@ -655,7 +640,6 @@ static void add_extremes(page *p, const material *m)
                  partial ? " Where values are missing, log p is that of what is seen, "
                            "and so higher."
                          : "");
-        block_free(rows);
     }
 }
 
@@ -665,8 +649,9 @@ static void draw_calibration(page *p, const material *m)
 {
     enum { POINTS = 201 };
     double x[POINTS], y[POINTS], low[POINTS], high[POINTS], ends[] = {0, 1};
-    double threshold, *values = block_new(m->n, sizeof *values);
+    double threshold;
     size_t calibrated = 0;
+    OWNED_BLOCK double *values = block_new(m->n, sizeof *values);
     need(nicest_threshold(m->model, "logp", 0.05, &threshold, &calibrated));
     need(nicest_conformal_rows(m->model, "logp", m->data, m->logp, values, NULL, NULL));
     size_t count = m->n, below = 0;
@@ -690,15 +675,13 @@ static void draw_calibration(page *p, const material *m)
                "Rows like those of the training keep the curve in the band, which is as wide as so "
                "few rows make it. Data with outliers lies above it; rows that the model has learnt "
                "from lie below.");
-    block_free(values);
 }
 
 static void proof_row(page *p, const char *name, double figure, bool ok, const char *bound)
 {
-    char text[32];
-    snprintf(text, sizeof text, figure < 0.1 ? "%.3g" : "%.6f", figure); /* a mass is near 1 */
-    page_add(p, "<tr><td>%s</td><td>%s</td><td>%s</td><td class=\"%s\">%s</td></tr>\n", name, text,
-             bound, ok ? "good" : "bad", ok ? "ok" : "missed");
+    short_text text = short_format(figure < 0.1 ? "%.3g" : "%.6f", figure); /* a mass is near 1 */
+    page_add(p, "<tr><td>%s</td><td>%s</td><td>%s</td><td class=\"%s\">%s</td></tr>\n", name,
+             text.text, bound, ok ? "good" : "bad", ok ? "ok" : "missed");
 }
 
 static void add_proof(page *p, const material *m, const report_settings *s)

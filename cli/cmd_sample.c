@@ -41,20 +41,18 @@ static void sample_defaults(void *settings)
 
 /* ------------------------------------------------------------------ pictures */
 
-static void draw_samples(const sample_settings *s, const nicest_model *model, const double *rows,
-                         const char *path)
+static void draw_samples(const sample_settings *s, const nicest_model *model, const double *rows)
 {
-    char title[64], count[40];
+    const char *path = s->shared.output;
     size_t n = s->rows, d = nicest_model_columns(model);
     picture_format format = picture_format_of(model, rows, n * d);
-    count_text(n, count, sizeof count);
-    snprintf(title, sizeof title, "%s sample%s", count, n == 1 ? "" : "s");
-    panel p = {.title = title,
+    short_text title = short_format("%s sample%s", count_text(n).text, n == 1 ? "" : "s");
+    panel p = {.title = title.text,
                .x.label = nicest_model_column_name(model, 0),
                .y.label = d == 2 ? nicest_model_column_name(model, 1) : "share per unit"};
     chart c = {.panels = &p, .count = 1};
     if (format.height) {
-        pictures_save(&s->shared, &format, rows, n, 0, &(panel){.title = title}, path);
+        pictures_save(&s->shared, &format, rows, n, 0, &(panel){.title = title.text}, path);
         return;
     }
     if (d == 2)
@@ -176,7 +174,7 @@ static double write_table(const sample_settings *s, const nicest_model *model)
     need(nicest_workspace_new(&workspace, model, 0, s->shared.threads));
     for (size_t j = 0; j < d; j++)
         names[j] = nicest_model_column_name(model, j);
-    table out = table_of_model(s->shared.output, names, model);
+    table out = table_open((table){s->shared.output, names, d, .model = model});
     for (size_t first = 0; first < s->rows; first += chunk) {
         size_t count = s->rows - first < chunk ? s->rows - first : chunk;
         double started = clock_seconds();
@@ -197,7 +195,7 @@ static double write_picture(const sample_settings *s, const nicest_model *model)
     need(nicest_workspace_new(&workspace, model, 0, s->shared.threads));
     write_samples(s, model, workspace, 0, s->rows, rows);
     double seconds = clock_seconds() - started;
-    draw_samples(s, model, rows, s->shared.output);
+    draw_samples(s, model, rows);
     return seconds;
 }
 

@@ -91,8 +91,8 @@ static void score_chunk(scoring *w, size_t count, double started)
 static void begin_output(scoring *w)
 {
     static const char *const names[] = {"logp", "p"};
-    w->out = table_beside(w->s->shared.output, names, w->calibrated ? 2 : 1,
-                          open_kept(&w->s->shared, w->s->keep, w->s->data), NULL, NULL);
+    w->out = table_open((table){w->s->shared.output, names, w->calibrated ? 2 : 1,
+                                .kept = open_kept(&w->s->shared, w->s->keep, w->s->data)});
 }
 
 /* A few rows are one tile's work: one thread, and products of no more rows than there are. */
@@ -175,13 +175,13 @@ static void say_summary(const scoring *w, double bits)
             w->sum.missing == 1 ? " has" : "s have");
     if (!w->sum.rows)
         return;
-    char rows[64], sem[48] = "", density[48] = "";
+    char sem[48] = "", density[48] = "";
     if (w->sum.rows > 1 && isfinite(w->sum.mean))
         snprintf(sem, sizeof sem, " +- %.3g", error_of_mean(w));
     if (isfinite(bits))
         snprintf(density, sizeof density, ", %.4f bits/dim", bits);
-    rows_text(w->sum.rows, w->row, rows, sizeof rows);
-    say(shared, "%s: mean log-likelihood %.6g nats%s%s", rows, w->sum.mean, sem, density);
+    say(shared, "%s: mean log-likelihood %.6g nats%s%s", rows_text(w->sum.rows, w->row).text,
+        w->sum.mean, sem, density);
     if (w->calibrated)
         say(shared, "p is of the score %s", w->score);
     say_unpromised(shared, w->unpromised);
@@ -196,7 +196,7 @@ static int score_run(void *settings)
     check_score("score", s->score);
     if (pipe && s->shared.weights)
         refuse(STATUS_USAGE, "score: --weights is for rows of a file, not for standard input (-)");
-    table_check_path(s->shared.output);
+    check_output_path(s->shared.output, false);
     OWNED_MODEL nicest_model *model = open_model(s->model);
     scoring w = {.s = s, .model = model, .sum = summary_new()};
     w.score = s->score ? s->score : nicest_default_score(model);

@@ -312,16 +312,14 @@ static void say_trained(const train_settings *s, const nicest_train_result *r, c
                         bool given, double bits)
 {
     const shared_settings *shared = &s->shared;
-    char parameters[40], duration[32], after[32], calibrated[64] = "";
-    count_text(r->parameters, parameters, sizeof parameters);
-    duration_text(r->seconds, duration, sizeof duration);
-    duration_text(r->calibration_seconds, after, sizeof after);
+    short_text calibrated = {""};
     if (r->test_rows)
-        snprintf(calibrated, sizeof calibrated, ", calibrated in %s", after);
+        calibrated = short_format(", calibrated in %s", duration_text(r->calibration_seconds).text);
     say(shared, "%s: %zu column%s, %s parameter%s; %zu rows, %zu epoch%s, %zu steps in %s%s%s",
-        s->shared.output, r->columns, r->columns > 1 ? "s" : "", parameters,
+        s->shared.output, r->columns, r->columns > 1 ? "s" : "", count_text(r->parameters).text,
         r->parameters > 1 ? "s" : "", r->rows, r->epochs, r->epochs == 1 ? "" : "s", r->steps,
-        duration, calibrated, r->interrupted ? " (interrupted: the best so far is saved)" : "");
+        duration_text(r->seconds).text, calibrated.text,
+        r->interrupted ? " (interrupted: the best so far is saved)" : "");
     say(shared, "  training rows        %12.4f nats", r->train_logp);
     if (isfinite(r->valid_logp))
         say(shared, "  validation rows      %12.4f nats", r->valid_logp);
@@ -382,8 +380,7 @@ static json_t *result_json(const train_settings *s, const nicest_train_result *r
         "kept_epoch", (json_int_t)r->kept_epoch);
 }
 
-/* Rows that cannot be learnt: the sentence begins with their file, which the library does not know.
- */
+/* Rows that cannot be learnt: the sentence begins with their file, unknown to the library. */
 static void need_rows(const train_settings *s, nicest_status status)
 {
     const char *error = nicest_error();
@@ -455,9 +452,7 @@ static int train_run(void *settings)
     nicest_train_result result = {0};
     char test_text[600];
     check_train(s);
-    /* A command that is given again without --resume begins anew: nobody shall learn that at the
-     * end.
-     */
+    /* A command that is given again without --resume begins anew: nobody shall learn it late. */
     const char *path = s->options.checkpoint;
     struct stat facts;
     if (path && !s->options.resume && !stat(path, &facts) && S_ISREG(facts.st_mode) &&

@@ -1,5 +1,4 @@
-/* cmd_verify.c - `nicest verify`: prints the proof that a model is a density, against its bounds.
- */
+/* cmd_verify.c - `nicest verify`: prints the proof that a model is a density, and its bounds. */
 #include <math.h>
 
 #include "common.h"
@@ -33,10 +32,9 @@ static int verify_run(void *settings)
     OWNED_MODEL nicest_model *model = open_model(s->model);
     OWNED_DATA nicest_data *data = s->data ? open_rows(&s->shared, model, s->data, THE_DATA) : NULL;
     progress bar = progress_start(&s->shared, "verifying", NULL);
-    nicest_status status =
-        nicest_verify(model, data, s->shared.seed, s->shared.threads, progress_tick, &bar, &result);
+    need(nicest_verify(model, data, s->shared.seed, s->shared.threads, progress_tick, &bar,
+                       &result));
     progress_end(&bar);
-    need(status);
     say_figure(&s->shared, "inverse(forward(x)) - x, relative", result.inverse_max, 1e-5);
     say_figure(&s->shared, "forward(inverse(h)) - h, in prior std", result.latent_max, 1e-4);
     say_figure(&s->shared, "log-determinant against a Jacobian", result.logdet_max_error, 1e-6);

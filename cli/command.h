@@ -117,7 +117,7 @@ _Noreturn void refuse(int status, const char *format, ...) PRINTF_LIKE(2, 3);
 /* The end after a write to standard output has just failed: quiet when nobody reads on. */
 _Noreturn void refuse_stdout(void);
 /* Goes on when `status` is NICEST_OK; otherwise prints the library's sentence and ends the program:
- * 2 for a wrong argument, 130 when interrupted, 1 for everything else. */
+ * 2 for a wrong argument, 130 when interrupted, 1 for everything else. A progress bar is wiped. */
 void need(nicest_status status);
 /* Zeroed memory for count things of `size` bytes; ends the program when there is none. */
 void *block_new(size_t count, size_t size);

@@ -48,22 +48,20 @@ static bool alike(const nicest_column_facts *a, const nicest_column_facts *b)
 
 void print_facts(const nicest_data *data, const nicest_column_facts *facts)
 {
-    enum { TEXT = 24 };
     size_t d = nicest_data_columns(data);
     printf("  %-20s %-13s %8s %8s  %-16s %-16s %-16s %s\n", "column", "type", "missing", "levels",
            "least", "median", "most", "taken for");
     for (size_t j = 0; j < d; j++) {
         const nicest_column_facts *f = &facts[j];
-        char least[TEXT], median[TEXT] = "", most[TEXT];
-        nicest_data_value_text(data, j, f->least, least, sizeof least);
-        nicest_data_value_text(data, j, f->most, most, sizeof most);
+        short_text median = {""};
         if (nicest_data_column_kind(data, j) == NICEST_TIME)
-            nicest_data_value_text(data, j, f->median, median, sizeof median);
+            median = value_text(data, j, f->median);
         else if (nicest_data_column_kind(data, j) == NICEST_NUMBER)
-            snprintf(median, sizeof median, "%.6g", f->median);
+            median = short_format("%.6g", f->median);
         printf("  %-20.20s %-13s %8zu %8zu  %-16.16s %-16.16s %-16.16s %s%s%s\n",
-               nicest_data_column_name(data, j), f->what, f->missing, f->levels, least, median,
-               most, f->taken, f->advice ? ": --drop it, " : "", f->advice ? f->advice : "");
+               nicest_data_column_name(data, j), f->what, f->missing, f->levels,
+               value_text(data, j, f->least).text, median.text, value_text(data, j, f->most).text,
+               f->taken, f->advice ? ": --drop it, " : "", f->advice ? f->advice : "");
     }
 }
 
@@ -212,7 +210,8 @@ double *score_rows(const shared_settings *shared, const nicest_model *model,
                    const nicest_data *data)
 {
     size_t n = nicest_data_rows(data), d = nicest_data_columns(data), chunk = chunk_rows(d);
-    double *logp = block_new(n, sizeof *logp), *rows = block_new(chunk * d, sizeof *rows);
+    double *logp = block_new(n, sizeof *logp);
+    OWNED_BLOCK double *rows = block_new(chunk * d, sizeof *rows);
     progress bar = progress_start(shared, "scoring", "rows/s");
     OWNED_WORKSPACE nicest_workspace *workspace = NULL;
     need(nicest_workspace_new(&workspace, model, 0, shared->threads));
@@ -225,7 +224,6 @@ double *score_rows(const shared_settings *shared, const nicest_model *model,
         stop_if_interrupted();
     }
     progress_end(&bar);
-    block_free(rows);
     return logp;
 }
 
@@ -259,7 +257,8 @@ double *read_given(const nicest_model *model, const char *given, const char *who
     if (!given)
         return NULL;
     double *row = block_new(d, sizeof *row);
-    char *text = block_new(strlen(given) + 1, 1), *next = text;
+    OWNED_BLOCK char *text = block_new(strlen(given) + 1, 1);
+    char *next = text;
     OWNED_DATA nicest_data *columns = model_data(model, NULL, 0);
     strcpy(text, given);
     for (size_t j = 0; j < d; j++)
@@ -278,7 +277,6 @@ double *read_given(const nicest_model *model, const char *given, const char *who
         if (nicest_data_text_value(columns, j, equals + 1, &row[j]) != NICEST_OK)
             refuse(STATUS_USAGE, "%s: --given: %s", who, nicest_error());
     }
-    block_free(text);
     return row;
 }
 
@@ -437,12 +435,10 @@ void check_score(const char *verb, const char *name)
         refuse(STATUS_USAGE, "%s: unknown score '%s': there are %s", verb, name, list);
 }
 
-void rows_text(size_t known, size_t all, char *text, size_t size)
+short_text rows_text(size_t known, size_t all)
 {
-    if (known == all)
-        snprintf(text, size, "%zu row%s", all, all == 1 ? "" : "s");
-    else
-        snprintf(text, size, "%zu of %zu rows", known, all);
+    return known == all ? short_format("%zu row%s", all, all == 1 ? "" : "s")
+                        : short_format("%zu of %zu rows", known, all);
 }
 
 void middle_range(const double *rows, size_t n, size_t d, size_t column, double tail, double room,

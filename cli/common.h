@@ -69,8 +69,7 @@ typedef struct corruption {
 void corruption_parse(corruption *c, const char *what, const char *text);
 /* Ends the program when data cannot be corrupted so, before anything of it is written. */
 void corruption_check(const corruption *c, const nicest_data *data, const nicest_data *other);
-/* Rows of a chunk of `columns` numbers that is large enough to be quick and small enough to hold.
- */
+/* Rows of a chunk of `columns` numbers that is large enough to be quick, and small enough. */
 size_t chunk_rows(size_t columns);
 
 /* `shown` of n rows, spread over all of them; what is sorted must not show its beginning only. */
@@ -103,7 +102,7 @@ summary summary_of(const double *values, size_t count);
 /* Sorted, without NaN and infinities; *count becomes their number. */
 double *sorted_finite(const double *values, size_t *count);
 /* "400 rows", or "287 of 400 rows" where the others have no figure. */
-void rows_text(size_t known, size_t all, char *text, size_t size);
+short_text rows_text(size_t known, size_t all);
 /* The value below which `share` of sorted[count] lie. */
 double quantile(const double *sorted, size_t count, double share);
 /* A sorted copy without NaN; *count becomes its length. */

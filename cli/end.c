@@ -1,7 +1,6 @@
 /* end.c - how the program ends: errors, exit status, signals, and memory that is not there.
  *
- * A pipe that its reader closes early (`nicest score ... | head`) ends the program quietly with 1.
- */
+ * A pipe that its reader closes early (`nicest score ... | head`) ends the program with 1. */
 #include <errno.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -74,11 +73,18 @@ void stop_if_interrupted(void)
 
 /* ------------------------------------------------------------------ errors */
 
+/* A progress bar may stand on the line. */
+static void wipe_line(void)
+{
+    if (isatty(STDERR_FILENO))
+        fputs("\r\033[K", stderr);
+}
+
 _Noreturn void refuse(int status, const char *format, ...)
 {
     va_list arguments;
-    /* A progress bar may stand on the line. */
-    fputs(isatty(STDERR_FILENO) ? "\r\033[Knicest: " : "nicest: ", stderr);
+    wipe_line();
+    fputs("nicest: ", stderr);
     va_start(arguments, format);
     vfprintf(stderr, format, arguments);
     va_end(arguments);
@@ -97,8 +103,10 @@ void need(nicest_status status)
 {
     if (status == NICEST_OK)
         return;
-    if (status == NICEST_E_INTERRUPTED)
+    if (status == NICEST_E_INTERRUPTED) {
+        wipe_line();
         exit(STATUS_INTERRUPTED);
+    }
     if (status == NICEST_E_IO && (strstr(nicest_error(), strerror(EPIPE)) != NULL))
         exit(STATUS_FAILED);
     refuse(status == NICEST_E_ARGUMENT ? STATUS_USAGE : STATUS_FAILED, "%s",

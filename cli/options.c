@@ -529,46 +529,42 @@ void options_defaults(const command *c, void *settings)
 
 /* ------------------------------------------------------------------ help */
 
-static void number_text(const option *o, double value, char *text, size_t size)
-{
-    if (isnan(value) || (o->unset && (value == 0 || value < o->low)))
-        snprintf(text, size, "%s", o->unset ? o->unset : "");
-    else
-        snprintf(text, size, "%.10g", value);
-}
-
+/* The value that stands in the settings; where none does, `unset`. */
 static void default_text(const option *o, const void *settings, char *text, size_t size)
 {
     const void *at = (const unsigned char *)settings + o->offset;
-    const char *word = NULL;
-    *text = 0;
+    const char *word = o->unset ? o->unset : "";
+    double number = NAN;
     switch (o->type) {
     case OPTION_TEXT:
     case OPTION_CHOICE:
-        word = *(const char *const *)at;
-        snprintf(text, size, "%s", word ? word : o->unset ? o->unset : "");
+        word = *(const char *const *)at ? *(const char *const *)at : word;
         break;
     case OPTION_INTEGER:
-        number_text(o, *(const int *)at, text, size);
+        number = *(const int *)at;
         break;
     case OPTION_COUNT:
-        number_text(o, (double)*(const size_t *)at, text, size);
+        number = (double)*(const size_t *)at;
         break;
     case OPTION_SEED:
         snprintf(text, size, "%" PRIu64, *(const uint64_t *)at);
-        break;
+        return;
     case OPTION_REAL:
     case OPTION_SECONDS:
-        number_text(o, *(const double *)at, text, size);
-        break;
-    case OPTION_EVERY:
-    case OPTION_SIZE:
-        snprintf(text, size, "%s", o->unset ? o->unset : "");
+        number = *(const double *)at;
         break;
     case OPTION_FLAG:
     case OPTION_ARGUMENT:
+        word = "";
+        break;
+    case OPTION_EVERY:
+    case OPTION_SIZE:
         break;
     }
+    if (!isnan(number) && !(o->unset && (number == 0 || number < o->low)))
+        snprintf(text, size, "%.10g", number);
+    else
+        snprintf(text, size, "%s", word);
 }
 
 void options_names(const option *o, char *text, size_t size)

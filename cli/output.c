@@ -15,30 +15,15 @@
 
 /* ------------------------------------------------------------------ words */
 
-PRINTF_LIKE(1, 0) static void say_line(const char *format, va_list arguments)
-{
-    vfprintf(stderr, format, arguments);
-    fputc('\n', stderr);
-}
-
 void say(const shared_settings *shared, const char *format, ...)
 {
     va_list arguments;
     if (shared->quiet)
         return;
     va_start(arguments, format);
-    say_line(format, arguments);
+    vfprintf(stderr, format, arguments);
     va_end(arguments);
-}
-
-void say_more(const shared_settings *shared, const char *format, ...)
-{
-    va_list arguments;
-    if (shared->quiet || !shared->verbose)
-        return;
-    va_start(arguments, format);
-    say_line(format, arguments);
-    va_end(arguments);
+    fputc('\n', stderr);
 }
 
 double clock_seconds(void)
@@ -48,36 +33,52 @@ double clock_seconds(void)
     return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
 }
 
-void duration_text(double seconds, char *text, size_t size)
+short_text short_format(const char *format, ...)
+{
+    short_text made;
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(made.text, sizeof made.text, format, arguments);
+    va_end(arguments);
+    return made;
+}
+
+short_text duration_text(double seconds)
 {
     double whole = seconds < 0 ? 0 : floor(seconds + 0.5);
     if (!isfinite(seconds))
-        snprintf(text, size, "?");
-    else if (whole >= 3600)
-        snprintf(text, size, "%.0fh%02.0fm", floor(whole / 3600), floor(fmod(whole, 3600) / 60));
-    else if (whole >= 60)
-        snprintf(text, size, "%.0fm%02.0fs", floor(whole / 60), fmod(whole, 60));
-    else if (seconds < 10)
-        snprintf(text, size, "%.2g s", seconds);
-    else
-        snprintf(text, size, "%.0f s", whole);
+        return short_format("?");
+    if (whole >= 3600)
+        return short_format("%.0fh%02.0fm", floor(whole / 3600), floor(fmod(whole, 3600) / 60));
+    if (whole >= 60)
+        return short_format("%.0fm%02.0fs", floor(whole / 60), fmod(whole, 60));
+    return seconds < 10 ? short_format("%.2g s", seconds) : short_format("%.0f s", whole);
 }
 
-void number_text(double value, char *text, size_t size)
+short_text value_text(const nicest_data *data, size_t column, double value)
 {
-    nicest_data_value_text(NULL, 0, value, text, size); /* of no column: as a file has it */
+    short_text made;
+    nicest_data_value_text(data, column, value, made.text, sizeof made.text);
+    return made;
 }
 
-void count_text(size_t count, char *text, size_t size)
+short_text number_text(double value)
 {
-    char digits[32];
-    size_t length = (size_t)snprintf(digits, sizeof digits, "%zu", count), used = 0;
-    for (size_t i = 0; i < length && used + 2 < size; i++) {
+    return value_text(NULL, 0, value); /* as a file has it */
+}
+
+short_text count_text(size_t count)
+{
+    const short_text digits = short_format("%zu", count);
+    short_text made;
+    size_t length = strlen(digits.text), used = 0;
+    for (size_t i = 0; i < length; i++) {
         if (i && (length - i) % 3 == 0)
-            text[used++] = ',';
-        text[used++] = digits[i];
+            made.text[used++] = ',';
+        made.text[used++] = digits.text[i];
     }
-    text[used] = 0;
+    made.text[used] = 0;
+    return made;
 }
 
 static size_t letter_bytes(const char *text)
@@ -117,17 +118,14 @@ progress progress_start(const shared_settings *shared, const char *verb, const c
                       .bar = !shared->quiet && isatty(STDERR_FILENO)};
 }
 
-static void rate_text(const progress *p, double rate, char *text, size_t size)
+static short_text rate_text(const progress *p, double rate)
 {
-    *text = 0;
     if (!p->unit || !isfinite(rate) || rate <= 0)
-        return;
+        return short_format("%s", "");
     if (rate >= 1e6)
-        snprintf(text, size, "  %.3gM %s", rate / 1e6, p->unit);
-    else if (rate >= 1e4)
-        snprintf(text, size, "  %.0fk %s", rate / 1e3, p->unit);
-    else
-        snprintf(text, size, "  %.3g %s", rate, p->unit);
+        return short_format("  %.3gM %s", rate / 1e6, p->unit);
+    return rate >= 1e4 ? short_format("  %.0fk %s", rate / 1e3, p->unit)
+                       : short_format("  %.3g %s", rate, p->unit);
 }
 
 /* A line that is wider would not be wiped by the next one. */
@@ -146,12 +144,12 @@ void progress_show(progress *p, double share, double left, double rate, const ch
     if (now - p->shown < between)
         return;
     p->shown = now;
-    char rate_words[48], left_words[32];
     share = share < 0 ? 0 : share > 1 ? 1 : share;
     if (isnan(left))
         left = share > 0 ? (now - p->started) * (1 - share) / share : NAN;
-    rate_text(p, rate, rate_words, sizeof rate_words);
-    duration_text(left, left_words, sizeof left_words);
+    const short_text rest =
+        short_format("%s  %s left%s%s", rate_text(p, rate).text, duration_text(left).text,
+                     words && *words ? "  " : "", words ? words : "");
     if (p->bar) {
         enum { WIDTH = 20 };
         char bar[WIDTH + 1], line[512];
@@ -159,14 +157,12 @@ void progress_show(progress *p, double share, double left, double rate, const ch
         for (int i = 0; i < WIDTH; i++)
             bar[i] = i < full ? '#' : '.';
         bar[WIDTH] = 0;
-        snprintf(line, sizeof line, "%s [%s] %3.0f %%%s  %s left%s%s", p->verb, bar, 100 * share,
-                 rate_words, left_words, words && *words ? "  " : "", words ? words : "");
+        snprintf(line, sizeof line, "%s [%s] %3.0f %%%s", p->verb, bar, 100 * share, rest.text);
         fprintf(stderr, "\r\033[K%.*s", terminal_width() - 1, line);
         fflush(stderr);
         p->drawn = true;
     } else
-        fprintf(stderr, "%s: %.0f %%%s  %s left%s%s\n", p->verb, 100 * share, rate_words,
-                left_words, words && *words ? "  " : "", words ? words : "");
+        fprintf(stderr, "%s: %.0f %%%s\n", p->verb, 100 * share, rest.text);
 }
 
 void progress_end(progress *p)
@@ -268,11 +264,6 @@ static bool is_table(const char *path)
         if (has_extension(path, known[i]))
             return true;
     return false;
-}
-
-void table_check_path(const char *path)
-{
-    check_output_path(path, false);
 }
 
 void check_output_path(const char *path, bool picture)
@@ -410,35 +401,27 @@ static void abandon_open_file(void)
     nicest_writer_abandon(open_file);
 }
 
-static table begin_table(const char *path, const char *const *names, size_t columns,
-                         nicest_data *kept, const char *words_name, const char *const *words,
-                         const nicest_model *model)
+table table_open(table t)
 {
-    bool json = path && has_extension(path, ".json"), screen = !path || !strcmp(path, "-");
-    if (kept && json)
-        refuse(STATUS_USAGE, "%s: --keep: expected a table: .csv, .tsv, .npy or .npz", path);
-    if (path && (has_extension(path, ".npy") || has_extension(path, ".npz")))
-        words = NULL;
-    table t = {.path = screen ? "-" : path,
-               .names = names,
-               .columns = columns,
-               .kept = kept,
-               .words_name = words_name,
-               .words = words,
-               .model = model};
+    bool json = has_extension(t.path, ".json"), screen = !t.path || !strcmp(t.path, "-");
+    if (t.kept && json)
+        refuse(STATUS_USAGE, "%s: --keep: expected a table: .csv, .tsv, .npy or .npz", t.path);
+    if (has_extension(t.path, ".npy") || has_extension(t.path, ".npz"))
+        t.words = NULL;
+    t.path = screen ? "-" : t.path;
     bool terminal = screen && isatty(STDOUT_FILENO), numbers = true;
-    for (size_t j = 0; model && j < columns; j++) /* words and times need what knows them */
-        numbers = numbers && nicest_model_column_kind(model, j) == NICEST_NUMBER;
-    if (screen && !kept && numbers && (terminal || !words)) { /* row by row, as they come */
+    for (size_t j = 0; t.model && j < t.columns; j++) /* words and times need what knows them */
+        numbers = numbers && nicest_model_column_kind(t.model, j) == NICEST_NUMBER;
+    if (screen && !t.kept && numbers && (terminal || !t.words)) { /* row by row, as they come */
         t.path = NULL;
         t.aligned = terminal;
         print_names(&t);
     } else if (json) {
         t.lists = json_array();
-        for (size_t j = 0; j < columns + (words != NULL); j++)
+        for (size_t j = 0; j < t.columns + (t.words != NULL); j++)
             json_array_append_new(t.lists, json_array());
     } else {
-        t.values = block_new(TABLE_BATCH * columns, sizeof *t.values);
+        t.values = block_new(TABLE_BATCH * t.columns, sizeof *t.values);
         t.like = batch_data(&t, 0, 0);
         static bool watched;
         polite_begin();
@@ -451,22 +434,6 @@ static table begin_table(const char *path, const char *const *names, size_t colu
         open_file = t.writer;
     }
     return t;
-}
-
-table table_open(const char *path, const char *const *names, size_t columns)
-{
-    return begin_table(path, names, columns, NULL, NULL, NULL, NULL);
-}
-
-table table_of_model(const char *path, const char *const *names, const nicest_model *model)
-{
-    return begin_table(path, names, nicest_model_columns(model), NULL, NULL, NULL, model);
-}
-
-table table_beside(const char *path, const char *const *names, size_t columns, nicest_data *kept,
-                   const char *words_name, const char *const *words)
-{
-    return begin_table(path, names, columns, kept, words_name, words, NULL);
 }
 
 static void write_batch(table *t)
@@ -483,14 +450,11 @@ void table_add(table *t, const double *rows, size_t count)
     if (!t->path) {
         for (size_t i = 0; i < count; i++) {
             const double *row = rows + i * t->columns;
-            char text[40];
             for (size_t j = 0; j < t->columns; j++)
-                if (t->aligned) {
+                if (t->aligned)
                     printf("%s%14.8g", j ? " " : "", row[j]);
-                } else {
-                    number_text(row[j], text, sizeof text);
-                    printf("%s%s", j ? "," : "", text);
-                }
+                else
+                    printf("%s%s", j ? "," : "", number_text(row[j]).text);
             if (t->words)
                 printf("  %s", t->words[t->rows - count + i]);
             if (putchar('\n') == EOF || ferror(stdout))

@@ -8,18 +8,26 @@
 
 #include "command.h"
 
-/* A line of words on standard error: always but with -q; only with -v. */
+/* A line of words on standard error, but with -q. */
 void say(const shared_settings *shared, const char *format, ...) PRINTF_LIKE(2, 3);
-void say_more(const shared_settings *shared, const char *format, ...) PRINTF_LIKE(2, 3);
 
 double clock_seconds(void);
 
+/* A short text by value: in say(shared, "%s", count_text(n).text) it lives as long as the call. */
+typedef struct short_text {
+    char text[200];
+} short_text;
+
+/* Cut where it is longer than that. */
+short_text short_format(const char *format, ...) PRINTF_LIKE(1, 2);
 /* "1h02m", "3m20s", "12 s" */
-void duration_text(double seconds, char *text, size_t size);
-/* The shortest text that reads back as the same number; "nan", "inf". At least 32 bytes. */
-void number_text(double value, char *text, size_t size);
+short_text duration_text(double seconds);
+/* The shortest text that reads back as the same number; "nan", "inf". */
+short_text number_text(double value);
 /* 19158352 -> "19,158,352" */
-void count_text(size_t count, char *text, size_t size);
+short_text count_text(size_t count);
+/* nicest_data_value_text; data == NULL: of no column. */
+short_text value_text(const nicest_data *data, size_t column, double value);
 /* Moves past the UTF-8 character that *text begins with, or a byte that begins none, which becomes
  * U+FFFD: into out[4], and its bytes. */
 size_t next_letter(const char **text, char *out);
@@ -61,32 +69,29 @@ void save_and_print_json(const shared_settings *shared, json_t *object);
 
 enum { TABLE_BATCH = 4096 };
 typedef struct table {
+    /* what it is made of; the first three at least */
     const char *path;         /* NULL: standard output */
     const char *const *names; /* [columns] */
-    size_t columns, rows, written, waiting;
-    double *values;            /* [waiting, columns], of the next batch */
-    nicest_writer *writer;     /* of a file, or NULL, */
-    nicest_data *like;         /* and its columns */
-    json_t *lists;             /* of a .json file: a list a column */
-    bool aligned;              /* on a terminal */
-    nicest_data *kept;         /* columns that stand in front of the rows, or NULL; owned */
-    const nicest_model *model; /* whose rows they are, with words, dates and type, or NULL */
-    const char *words_name;    /* of a last column of words, or NULL: */
-    const char *const *words;  /* [rows], "" where there is none */
+    size_t columns;           /* of numbers */
+    const nicest_model
+        *model;               /* whose stored rows they are: a file has its words, dates and type */
+    nicest_data *kept;        /* columns in front, a row of theirs to each; becomes the table's */
+    const char *words_name;   /* of a column of words behind, which .npy and .npz leave out */
+    const char *const *words; /* [rows] of it, "" where there is none */
+    /* its own */
+    size_t rows, written, waiting;
+    double *values;        /* [waiting, columns], of the next batch */
+    nicest_writer *writer; /* of a file, or NULL, */
+    nicest_data *like;     /* and its columns */
+    json_t *lists;         /* of a .json file: a list a column */
+    bool aligned;          /* on a terminal */
 } table;
 
-/* Refuses a path whose format is none of .csv .tsv (.gz) .npy .npz .json, with 2. */
-void table_check_path(const char *path);
-/* The same where a picture may stand instead (.png .svg .pdf): `picture` says whether. */
+/* Refuses a path whose format is none of .csv .tsv (.gz) .npy .npz .json, with 2; `picture`: nor of
+ * .png .svg .pdf. */
 void check_output_path(const char *path, bool picture);
-table table_open(const char *path, const char *const *names, size_t columns);
-/* Of rows as the model stores them: a file has its words, dates and type. */
-table table_of_model(const char *path, const char *const *names, const nicest_model *model);
-/* The same, with columns of `kept` in front, one row of theirs to each (NULL: none; becomes the
- * table's), and a column of words behind (words[rows] NULL: none), which .npy and .npz leave out. A
- * file is written in batches and appears when the table is closed; Ctrl-C waits until then. */
-table table_beside(const char *path, const char *const *names, size_t columns, nicest_data *kept,
-                   const char *words_name, const char *const *words);
+/* A file is written in batches and appears when the table is closed; Ctrl-C waits until then. */
+table table_open(table t);
 void table_add(table *t, const double *rows, size_t count);
 void table_close(table *t); /* writes the file */
 
@@ -103,8 +108,7 @@ void check_data_path(const char *path);
 void check_model_path(const char *path);
 /* The axes that a name asks for, 3 of "x-idx3-ubyte.gz"; 0 where it is not of IDX. */
 unsigned idx_axes(const char *path);
-/* nicest_data_save and nicest_model_save; Ctrl-C waits until the file is whole.
- */
+/* nicest_data_save and nicest_model_save; Ctrl-C waits until the file is whole. */
 void save_data(const nicest_data *data, const char *path);
 void save_model(const nicest_model *model, const char *path);
 void save_text(const char *text, const char *path);

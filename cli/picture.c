@@ -32,12 +32,6 @@ picture_format picture_format_of(const nicest_model *model, const double *values
     return f;
 }
 
-static unsigned char shade(const picture_format *f, double value)
-{
-    double share = (value - f->black) / (f->white - f->black);
-    return (unsigned char)(255 * (share > 0 ? share < 1 ? share : 1 : 0) + 0.5);
-}
-
 static bool any_missing(const double *values, size_t count)
 {
     for (size_t i = 0; i < count; i++)
@@ -84,7 +78,9 @@ nicest_image picture_grid(const picture_format *f, const double *rows, size_t n,
                 const double *pixel = row + ((y / scale) * f->width + (x / scale)) * f->channels;
                 for (unsigned k = 0; k < image.channels; k++) {
                     double value = pixel[k < f->channels ? k : 0];
-                    out[k] = isnan(value) ? MISSING[k] : shade(f, value);
+                    double share = (value - f->black) / (f->white - f->black);
+                    double level = 255 * fmin(fmax(share, 0), 1) + 0.5;
+                    out[k] = isnan(value) ? MISSING[k] : (unsigned char)level;
                 }
             }
     }
@@ -111,7 +107,6 @@ void pictures_save(const shared_settings *shared, const picture_format *f, const
 static void save_rows(const shared_settings *shared, const nicest_data *data, const char *path,
                       const char *what)
 {
-    char title[128], count_words[40];
     size_t n = nicest_data_rows(data), count = n * nicest_data_columns(data);
     picture_format f = {.white = -INFINITY, .black = INFINITY};
     if (!is_picture(path) || (n == 1 && has_extension(path, ".png"))) {
@@ -133,10 +128,9 @@ static void save_rows(const shared_settings *shared, const nicest_data *data, co
         f.white = 255;
     }
     f.white = f.white > f.black ? f.white : f.black + 1;
-    count_text(n, count_words, sizeof count_words);
-    snprintf(title, sizeof title, "%s%s row%s", what, count_words, n == 1 ? "" : "s");
+    short_text title = short_format("%s%s row%s", what, count_text(n).text, n == 1 ? "" : "s");
     bool titled = n > 1 || *what;
-    pictures_save(shared, &f, rows, n, 0, &(panel){.title = titled ? title : NULL}, path);
+    pictures_save(shared, &f, rows, n, 0, &(panel){.title = titled ? title.text : NULL}, path);
 }
 
 void save_output(const shared_settings *shared, const nicest_data *data, const char *path,

@@ -42,19 +42,18 @@ void detection_add(panel p[2], const detection_curve *k, const nicest_detection 
         recall = k->recall[at];
         precision = at ? k->precision[at] : NAN;
     }
-    snprintf(words->text[0], sizeof *words->text, "%.40s: area %.4f", score, found->auroc);
-    snprintf(words->text[1], sizeof *words->text, "%.40s: average precision %.4f", score,
-             found->auprc);
-    snprintf(words->text[2], sizeof *words->text, "%s: %.3g %% false alarms, %.1f %% found",
-             isnan(rate) ? "threshold" : score, 100 * alarms, 100 * recall);
-    snprintf(words->text[3], sizeof *words->text, "%s: precision %.3f, recall %.3f",
-             isnan(rate) ? "threshold" : score, precision, recall);
-    panel_line(&p[0], words->text[0], ink, k->alarms, k->recall, k->n);
-    panel_line(&p[1], words->text[1], ink, k->recall + 1, k->precision + 1, k->n - 1);
+    const char *ring = isnan(rate) ? "threshold" : score;
+    words->of[0] = short_format("%.40s: area %.4f", score, found->auroc);
+    words->of[1] = short_format("%.40s: average precision %.4f", score, found->auprc);
+    words->of[2] =
+        short_format("%s: %.3g %% false alarms, %.1f %% found", ring, 100 * alarms, 100 * recall);
+    words->of[3] = short_format("%s: precision %.3f, recall %.3f", ring, precision, recall);
+    panel_line(&p[0], words->of[0].text, ink, k->alarms, k->recall, k->n);
+    panel_line(&p[1], words->of[1].text, ink, k->recall + 1, k->precision + 1, k->n - 1);
     if (isfinite(alarms))
-        panel_add(&p[0], (series){SERIES_MARK, ink, words->text[2], .at = {alarms, recall}});
+        panel_add(&p[0], (series){SERIES_MARK, ink, words->of[2].text, .at = {alarms, recall}});
     if (isfinite(precision))
-        panel_add(&p[1], (series){SERIES_MARK, ink, words->text[3], .at = {recall, precision}});
+        panel_add(&p[1], (series){SERIES_MARK, ink, words->of[3].text, .at = {recall, precision}});
 }
 
 /* What a level of each kind is counted in. */
@@ -102,38 +101,35 @@ void sweep_panels(panel p[2], const sweep_curve *w, bool picture, double thresho
 
 /* ------------------------------------------------------------------ reasons */
 
-void rounded_text(const nicest_data *data, size_t column, double value, char *text, size_t size)
+short_text rounded_text(const nicest_data *data, size_t column, double value)
 {
-    if (isinf(value) && nicest_data_column_kind(data, column) == NICEST_CATEGORY)
-        snprintf(text, size, "a rare word");
-    else if (isnan(value))
-        snprintf(text, size, "missing");
-    else if (nicest_data_column_kind(data, column) != NICEST_NUMBER)
-        nicest_data_value_text(data, column, rint(value), text, size);
-    else { /* three digits, or whole, with the sign of the column */
-        char digits[40];
-        snprintf(digits, sizeof digits, fabs(value) < 1000 || fabs(value) > 1e15 ? "%.3g" : "%.0f",
-                 value);
-        nicest_data_value_text(data, column, strtod(digits, NULL), text, size);
-    }
+    nicest_column_kind kind = nicest_data_column_kind(data, column);
+    if (isinf(value) && kind == NICEST_CATEGORY)
+        return short_format("a rare word");
+    if (isnan(value))
+        return short_format("missing");
+    if (kind != NICEST_NUMBER)
+        return value_text(data, column, rint(value));
+    /* three digits, or whole, with the sign of the column */
+    bool three = fabs(value) < 1000 || fabs(value) > 1e15;
+    short_text digits = short_format(three ? "%.3g" : "%.0f", value);
+    return value_text(data, column, strtod(digits.text, NULL));
 }
 
 void add_reason(page *out, const nicest_data *data, const nicest_reason *r)
 {
-    char value[80], low[80], high[80], nats[32] = "impossible";
+    short_text value = value_text(data, r->column, r->value), nats = {"impossible"};
+    short_text low = rounded_text(data, r->column, r->low);
+    short_text high = rounded_text(data, r->column, r->high);
+    bool one = !strcmp(low.text, high.text);
     size_t words;
-    *value = 0;
-    if (!isnan(r->value))
-        nicest_data_value_text(data, r->column, r->value, value, sizeof value);
     if (nicest_data_column_words(data, r->column, &words) && r->value >= (double)words)
-        snprintf(value, sizeof value, "(a new word)");
-    rounded_text(data, r->column, r->low, low, sizeof low);
-    rounded_text(data, r->column, r->high, high, sizeof high);
+        value = short_format("(a new word)");
     if (isfinite(r->surprise))
-        snprintf(nats, sizeof nats, r->surprise < 1e4 ? "%.1f nats" : "%.3g nats", r->surprise);
-    bool one = !strcmp(low, high);
-    page_add(out, "%s%s=%s (expected %s%s%s%s; %s)", out->used ? "; " : "",
-             nicest_data_column_name(data, r->column), *value ? value : "missing", low,
-             one ? "" : " to ", one ? "" : high,
-             nicest_data_columns(data) > 1 ? " given the others" : "", nats);
+        nats = short_format(r->surprise < 1e4 ? "%.1f nats" : "%.3g nats", r->surprise);
+    page_add(out, "%s%s=%.79s (expected %.79s%s%.79s%s; %s)", out->used ? "; " : "",
+             nicest_data_column_name(data, r->column),
+             isnan(r->value) || !*value.text ? "missing" : value.text, low.text, one ? "" : " to ",
+             one ? "" : high.text, nicest_data_columns(data) > 1 ? " given the others" : "",
+             nats.text);
 }

@@ -19,7 +19,7 @@ void detection_panels(panel p[2], double prevalence);
 /* Adds the curve of a score to both, and a ring where the share of false alarms is at most `rate`
  * (NaN: at the threshold of `found`). Its words live in `words`. */
 typedef struct detection_words {
-    char text[4][96];
+    short_text of[4];
 } detection_words;
 void detection_add(panel p[2], const detection_curve *k, const nicest_detection *found,
                    const char *score, int ink, double rate, detection_words *words);
@@ -31,12 +31,11 @@ typedef struct sweep_curve {
     const double *levels, *mean, *low, *high, *auroc, *flagged; /* [n] each */
 } sweep_curve;
 
-/* The scores, and the AUROC and share flagged, over the levels. threshold: NaN where there is none.
- */
+/* The scores, and the AUROC and share flagged, over the levels. threshold: NaN where is none. */
 void sweep_panels(panel p[2], const sweep_curve *w, bool picture, double threshold);
 
 /* A value that need not be one of the file's, in three digits. */
-void rounded_text(const nicest_data *data, size_t column, double value, char *text, size_t size);
+short_text rounded_text(const nicest_data *data, size_t column, double value);
 /* Adds "x3=17.2 (expected 1.1 to 4 given the others; 7.3 nats)", behind "; " where something
  * stands. */
 void add_reason(page *out, const nicest_data *data, const nicest_reason *r);

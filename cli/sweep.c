@@ -18,11 +18,10 @@ static void draw_sweep(const judge *j, const corruption *k, const level_facts *f
 {
     size_t n = k->count;
     unsigned height;
-    char label[80];
-    score_label(j, label, sizeof label);
+    short_text label = score_label(j);
     OWNED_BLOCK double *values = block_new(7 * n, sizeof *values);
     const double *level = values, *precision = values + 6 * n;
-    const sweep_curve w = {k->kind,       label,         n,
+    const sweep_curve w = {k->kind,       label.text,    n,
                            level,         level + n,     level + 2 * n,
                            level + 3 * n, level + 4 * n, level + 5 * n};
     for (size_t i = 0; i < n; i++) {
@@ -47,15 +46,14 @@ static void say_sweep(const judge *j, const corruption *k, const level_facts *fa
 {
     const shared_settings *shared = &j->s->shared;
     const nicest_detection *first = &facts[0].found;
-    char alarms[ALARMS_SIZE], rows[64], threshold[96] = "";
+    short_text threshold = {""};
     if (!shared->output || !strcmp(shared->output, "-"))
         return;
     if (!isnan(first->threshold))
-        snprintf(threshold, sizeof threshold, "; threshold %.6g of %.40s", first->threshold,
-                 j->s->score);
-    rows_text(summary_of(v->score, normal).rows, normal, rows, sizeof rows);
-    say(shared, "%s and the same corrupted (prevalence 0.5)%s%s", rows, threshold,
-        alarms_text(j, first, alarms));
+        threshold = short_format("; threshold %.6g of %.40s", first->threshold, j->s->score);
+    say(shared, "%s and the same corrupted (prevalence 0.5)%s%s",
+        rows_text(summary_of(v->score, normal).rows, normal).text, threshold.text,
+        alarms_text(j, first).text);
     for (size_t i = 0; i < k->count; i++) {
         char line[96] = "";
         add_figure(line, sizeof line, "precision", 3, facts[i].found.precision);
@@ -88,7 +86,7 @@ void judge_sweep(judge *j, const nicest_data *data)
     j->has_truth = true;
     corruption_check(k, data, other);
     judge_data(j, data, &v, 0, false);
-    table out = table_open(s->shared.output, LEVEL_NAMES, LEVEL_FIGURES);
+    table out = table_open((table){s->shared.output, LEVEL_NAMES, .columns = LEVEL_FIGURES});
     for (size_t i = 0; i < k->count; i++) {
         /* Normal rows are judged once; the corrupted ones take their place behind them. */
         size_t known = n;

@@ -49,7 +49,7 @@ static nicest_inpaint_result fill_some(const material *r, const double *rows, si
 /* Truth, what is left of it, and the fill, below one another. */
 typedef struct strip {
     nicest_image image;
-    char title[120];
+    short_text title;
 } strip;
 
 static strip strip_of(const material *r, const char *mask)
@@ -69,8 +69,8 @@ static strip strip_of(const material *r, const char *mask)
         tiles[cells + i] = hidden[i] ? NAN : rows[i];
     picture_format format = picture_format_of(r->model, r->rows, r->n * r->d);
     strip s = {.image = picture_grid(&format, tiles, 3 * n, n, 300)};
-    snprintf(s.title, sizeof s.title, "%s: %.1f dB, mean fill %.1f dB", name, found.psnr,
-             found.psnr_mean_fill);
+    s.title =
+        short_format("%s: %.1f dB, mean fill %.1f dB", name, found.psnr, found.psnr_mean_fill);
     return s;
 }
 
@@ -126,7 +126,7 @@ void report_filled(page *p, const material *r)
         size_t first = line ? 3 : 0;
         for (size_t i = first; i < 4; i++) {
             strips[i] = strip_of(r, masks[i]);
-            panels[i] = (panel){.title = strips[i].title,
+            panels[i] = (panel){.title = strips[i].title.text,
                                 .image = &strips[i].image,
                                 .headings = headings,
                                 .heading_count = 3,
@@ -309,10 +309,8 @@ void report_corrupted(page *p, const material *r)
 static void say_detection(page *p, const material *r, const char *against, double level,
                           const char *score)
 {
-    char rows[64];
     size_t known = count_known(r->logp, r->n);
-    rows_text(known, r->n, rows, sizeof rows);
-    page_add(p, "<p>%s of the data%s against ", rows,
+    page_add(p, "<p>%s of the data%s against ", rows_text(known, r->n).text,
              known < r->n ? " (the others have missing values)" : "");
     if (against)
         page_text(p, name_of(against));

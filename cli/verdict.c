@@ -99,11 +99,9 @@ void judge_data(const judge *j, const nicest_data *data, verdict *v, size_t at, 
         memcpy(v->score + at, v->logp + at, n * sizeof *logp);
     } else {
         progress bar = progress_start(&s->shared, "judging", NULL);
-        nicest_status status =
-            nicest_outlier_scores(j->model, data, s->score, s->group, s->shared.seed,
-                                  s->shared.threads, progress_tick, &bar, v->score + at);
+        need(nicest_outlier_scores(j->model, data, s->score, s->group, s->shared.seed,
+                                   s->shared.threads, progress_tick, &bar, v->score + at));
         progress_end(&bar);
-        need(status);
     }
     for (size_t i = 0; i < n; i++) {
         v->p[at + i] = NAN;
@@ -214,11 +212,10 @@ void say_calibration(const judge *j)
             s->rate, what);
 }
 
-void score_label(const judge *j, char *text, size_t size)
+short_text score_label(const judge *j)
 {
-    snprintf(text, size,
-             strcmp(j->s->score, "logp") ? "%.40s (higher: more typical)" : "log p, nats",
-             j->s->score);
+    return strcmp(j->s->score, "logp") ? short_format("%.40s (higher: more typical)", j->s->score)
+                                       : short_format("log p, nats");
 }
 
 /* ------------------------------------------------------------------ decisions and their figures */
@@ -254,8 +251,8 @@ static void add_baseline(const judge *j, const char *name, const nicest_data *da
     nicest_detection found = {.auroc = NAN, .auprc = NAN};
     if (status == NICEST_OK)
         found = detect(j, v, scores, NAN);
-    else
-        say_more(&j->s->shared, "baseline %s: %s", name, nicest_error());
+    else if (j->s->shared.verbose)
+        say(&j->s->shared, "baseline %s: %s", name, nicest_error());
     if (isfinite(found.auroc))
         say(&j->s->shared, "  without a model (%s): AUROC %.4f, AUPRC %.4f", name, found.auroc,
             found.auprc);
@@ -315,27 +312,23 @@ json_t *detection_json(const judge *j, const nicest_detection *d, const verdict 
 
 enum { FEW_CALIBRATION = 1000 };
 
-const char *asked_text(const judge *j, char text[ASKED_SIZE])
+short_text asked_text(const judge *j)
 {
     double low, high;
-    char allow[80] = "";
+    short_text allow = {""};
     if (!promised(j, &low, &high))
-        return "";
+        return allow;
     if (j->calibration_rows < FEW_CALIBRATION && high > low)
-        snprintf(allow, sizeof allow, "; %zu calibration %s allow %.1f to %.1f %%",
-                 j->calibration_rows, j->s->group > 1 ? "groups" : "rows", 100 * low, 100 * high);
-    snprintf(text, ASKED_SIZE, " (asked: at most %.3g %%%s)", 100 * j->s->rate, allow);
-    return text;
+        allow = short_format("; %zu calibration %s allow %.1f to %.1f %%", j->calibration_rows,
+                             j->s->group > 1 ? "groups" : "rows", 100 * low, 100 * high);
+    return short_format(" (asked: at most %.3g %%%s)", 100 * j->s->rate, allow.text);
 }
 
-const char *alarms_text(const judge *j, const nicest_detection *d, char text[ALARMS_SIZE])
+short_text alarms_text(const judge *j, const nicest_detection *d)
 {
-    char asked[ASKED_SIZE];
     if (isnan(d->false_alarms) || isnan(d->threshold))
-        return "";
-    snprintf(text, ALARMS_SIZE, "; false alarms %.2f %%%s", 100 * d->false_alarms,
-             asked_text(j, asked));
-    return text;
+        return (short_text){""};
+    return short_format("; false alarms %.2f %%%s", 100 * d->false_alarms, asked_text(j).text);
 }
 
 void add_figure(char *line, size_t size, const char *name, int digits, double value)
@@ -355,9 +348,9 @@ const char *one_kind(const nicest_detection *d)
 void say_truth(const judge *j, const nicest_detection *d)
 {
     const shared_settings *shared = &j->s->shared;
-    char alarms[ALARMS_SIZE], line[96] = "";
+    char line[96] = "";
     say(shared, "  %.2f %% of the %s are outliers%s", 100 * d->prevalence,
-        j->s->group > 1 ? "groups" : "rows", alarms_text(j, d, alarms));
+        j->s->group > 1 ? "groups" : "rows", alarms_text(j, d).text);
     if (d->prevalence > 0) {
         add_figure(line, sizeof line, "precision", 4, d->precision);
         add_figure(line, sizeof line, "recall", 4, d->recall);
@@ -373,19 +366,6 @@ void say_truth(const judge *j, const nicest_detection *d)
             d->auroc_low, d->auroc_high, d->auprc, d->auprc_low, d->auprc_high);
 }
 
-/* Where bins have thresholds of their own, what is flagged is no question of one. */
-static void measure_flags(const judge *j, const verdict *v, nicest_detection *found)
-{
-    OWNED_BLOCK double *side = block_new(v->n, sizeof *side);
-    for (size_t i = 0; i < v->n; i++)
-        side[i] = isnan(v->score[i]) ? NAN : flagged(v, i) ? -1 : 1;
-    nicest_detection sides = detect(j, v, side, 0);
-    found->precision = sides.precision;
-    found->recall = sides.recall;
-    found->f1 = sides.f1;
-    found->false_alarms = sides.false_alarms;
-}
-
 nicest_detection decide(const judge *j, verdict *v)
 {
     double low, high;
@@ -398,8 +378,16 @@ nicest_detection decide(const judge *j, verdict *v)
         found.threshold = found.precision = found.recall = found.f1 = found.false_alarms = NAN;
     for (size_t i = 0; i < v->n; i++)
         v->limit[i] = binned ? j->bins[v->bin[i]].threshold : found.threshold;
-    if (binned)
-        measure_flags(j, v, &found);
+    if (binned) { /* what is flagged is no question of one threshold */
+        OWNED_BLOCK double *side = block_new(v->n, sizeof *side);
+        for (size_t i = 0; i < v->n; i++)
+            side[i] = isnan(v->score[i]) ? NAN : flagged(v, i) ? -1 : 1;
+        nicest_detection sides = detect(j, v, side, 0);
+        found.precision = sides.precision;
+        found.recall = sides.recall;
+        found.f1 = sides.f1;
+        found.false_alarms = sides.false_alarms;
+    }
     if (!j->has_truth)
         found.precision = found.f1 = NAN;
     return found;
@@ -415,13 +403,10 @@ void say_holes(const judge *j, const verdict *v)
             j->calibration_rows);
     for (size_t b = 0; promised(j, &low, &high) && j->bin_count > 1 && b < j->bin_count; b++) {
         const nicest_hole_bin *k = &j->bins[b];
-        char many[64];
-        if (k->least == k->most)
-            snprintf(many, sizeof many, "%zu", k->least);
-        else
-            snprintf(many, sizeof many, "%zu to %zu", k->least, k->most);
+        short_text many = k->least == k->most ? short_format("%zu", k->least)
+                                              : short_format("%zu to %zu", k->least, k->most);
         say(shared, "  rows with %s missing values: flagged below %.6g (%zu calibration rows)",
-            many, k->threshold, k->rows);
+            many.text, k->threshold, k->rows);
     }
     say_unpromised(shared, v->unpromised);
 }

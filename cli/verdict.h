@@ -37,8 +37,6 @@ typedef struct judge {
     bool has_truth;
 } judge;
 
-enum { ASKED_SIZE = 128, ALARMS_SIZE = 192 };
-
 verdict verdict_new(size_t n, size_t first);
 void verdict_free(verdict *v);
 bool by_label(const outliers_settings *s);
@@ -63,9 +61,9 @@ json_t *baselines_json(const judge *j, const nicest_data *data, const nicest_dat
 json_t *detection_json(const judge *j, const nicest_detection *d, const verdict *v);
 /* " (asked: at most 5 %; 59 calibration rows allow 1.1 to 11.9 %)" where the threshold follows from
  * that; many rows leave nothing to say. */
-const char *asked_text(const judge *j, char text[ASKED_SIZE]);
+short_text asked_text(const judge *j);
 /* "; false alarms 4.00 % (asked: at most 5 %)"; empty where there are none to speak of. */
-const char *alarms_text(const judge *j, const nicest_detection *d, char text[ALARMS_SIZE]);
+short_text alarms_text(const judge *j, const nicest_detection *d);
 /* "  recall 0.1234" behind the line, where it is a number. */
 void add_figure(char *line, size_t size, const char *name, int digits, double value);
 /* Why there is no curve where all rows are of one kind; else NULL. */
@@ -75,7 +73,7 @@ void say_truth(const judge *j, const nicest_detection *d);
 /* Sets the limits of the verdict too. */
 nicest_detection decide(const judge *j, verdict *v);
 /* "log p, nats", or the name of the score. */
-void score_label(const judge *j, char *text, size_t size);
+short_text score_label(const judge *j);
 
 /* sweep.c: DATA against the same corrupted ever more, a line for each level. */
 void judge_sweep(judge *j, const nicest_data *data);

@@ -201,8 +201,7 @@ static void draw_model(const watch *w, blocks *b, size_t side)
         }
 }
 
-/* plane 38: of letters, 48: behind them. In 216 colours where the terminal does not promise more.
- */
+/* plane 38: of letters, 48: behind them. In 216 colours where the terminal promises no more. */
 static void add_colour(page *p, int plane, const unsigned char *rgb)
 {
     const char *promise = getenv("COLORTERM");
@@ -303,16 +302,15 @@ void watch_show(watch *w, nicest_trainer *trainer, const nicest_progress *now, b
         draw_terminal(w);
     else {
         static const char again[] = "<meta http-equiv=\"refresh\" content=\"2\">\n";
-        char duration[32];
         page p = page_open("training", ended ? "" : again);
-        duration_text(now->seconds, duration, sizeof duration);
         page_add(&p, "<h1>%s</h1>\n<p>",
                  ended           ? "Trained"
                  : trainer       ? "Training"
                  : w->tried.used ? "Trying stacks of layers"
                                  : "Fitting simple models");
         if (now->step)
-            page_add(&p, "Epoch %zu, step %zu, after %s", now->epoch, now->step, duration);
+            page_add(&p, "Epoch %zu, step %zu, after %s", now->epoch, now->step,
+                     duration_text(now->seconds).text);
         if (now->step && !ended && now->done > 0)
             page_add(&p, "; %.0f %% of the run is done", 100 * now->done);
         page_add(&p, "%s", now->step ? "." : "");

@@ -61,24 +61,6 @@ nicest_status conformal_weigh(conformal_row *rows, size_t *n)
 
 enum { FEWEST_IN_BIN = 99 };
 
-/* A bin joins the smaller of its neighbours. */
-static void join_smaller(nicest_hole_bin *bins, size_t count, size_t which)
-{
-    bool down = which + 1 == count || (which && bins[which - 1].rows < bins[which + 1].rows);
-    nicest_hole_bin *to = bins + which - down;
-    to[0].most = to[1].most;
-    to[0].rows += to[1].rows;
-    memmove(to + 1, to + 2, (size_t)(bins + count - (to + 2)) * sizeof *bins);
-}
-
-static size_t smallest_bin(const nicest_hole_bin *bins, size_t count)
-{
-    size_t least = 0;
-    for (size_t b = 1; b < count; b++)
-        least = bins[b].rows < bins[least].rows ? b : least;
-    return least;
-}
-
 nicest_status conformal_bins(const double *holes, size_t n, nicest_hole_bin *bins, size_t *count)
 {
     OWNED double *sorted = memory_copy(holes, n, sizeof *sorted);
@@ -92,11 +74,17 @@ nicest_status conformal_bins(const double *holes, size_t n, nicest_hole_bin *bin
             all[k++] = (nicest_hole_bin){.least = here, .most = here};
         all[k - 1].rows++;
     }
-    while (k > 1) {
-        size_t least = smallest_bin(all, k);
-        if (k <= NICEST_HOLE_BINS && all[least].rows >= FEWEST_IN_BIN)
+    for (; k > 1; k--) { /* the smallest bin joins the smaller of its neighbours */
+        size_t b = 0;
+        for (size_t i = 1; i < k; i++)
+            b = all[i].rows < all[b].rows ? i : b;
+        if (k <= NICEST_HOLE_BINS && all[b].rows >= FEWEST_IN_BIN)
             break;
-        join_smaller(all, k--, least);
+        bool down = b + 1 == k || (b && all[b - 1].rows < all[b + 1].rows);
+        nicest_hole_bin *to = all + b - down;
+        to[0].most = to[1].most;
+        to[0].rows += to[1].rows;
+        memmove(to + 1, to + 2, (size_t)(all + k - (to + 2)) * sizeof *all);
     }
     memcpy(bins, all, k * sizeof *bins);
     *count = k;

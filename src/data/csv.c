@@ -511,9 +511,7 @@ static nicest_status show_line(void *context, size_t i, record *line, bool *ther
     return NICEST_OK;
 }
 
-static void add_note(char *note, size_t size, const char *format, ...) PRINTF_LIKE(3, 4);
-
-static void add_note(char *note, size_t size, const char *format, ...)
+PRINTF_LIKE(3, 4) static void add_note(char *note, size_t size, const char *format, ...)
 {
     size_t used = strlen(note);
     va_list arguments;

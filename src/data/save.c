@@ -533,30 +533,26 @@ nicest_status nicest_writer_add(nicest_writer *writer, const nicest_data *data)
     return writer->broken;
 }
 
-/* What came, as data like that of the columns. */
-static nicest_status save_at_the_end(nicest_writer *w)
-{
-    OWNED_BY(data_drop) nicest_data *data = NULL;
-    size_t d = nicest_data_columns(w->like), size = value_size(source_type(w->like));
-    nicest_view view = {.rows = w->rows,
-                        .columns = d,
-                        .type = value_name(source_type(w->like)),
-                        .values = w->bytes.data,
-                        .row_stride = d * size,
-                        .column_stride = size};
-    nicest_data_image(w->like, &view.height, &view.width, &view.channels);
-    TRY(nicest_data_view(&data, &view));
-    return nicest_data_save(data, w->path);
-}
-
 nicest_status nicest_writer_close(nicest_writer *writer)
 {
     OWNED_BY(writer_drop) nicest_writer *w = writer;
     TRY(require(w != NULL, "a writer is needed"));
     if (w->broken != NICEST_OK)
         return fail(w->broken, "an earlier write failed: the file is as it was");
-    if (w->way == AT_THE_END)
-        return save_at_the_end(w);
+    if (w->way == AT_THE_END) {
+        /* What came, as data like that of the columns. */
+        OWNED_BY(data_drop) nicest_data *data = NULL;
+        size_t d = nicest_data_columns(w->like), size = value_size(source_type(w->like));
+        nicest_view view = {.rows = w->rows,
+                            .columns = d,
+                            .type = value_name(source_type(w->like)),
+                            .values = w->bytes.data,
+                            .row_stride = d * size,
+                            .column_stride = size};
+        nicest_data_image(w->like, &view.height, &view.width, &view.channels);
+        TRY(nicest_data_view(&data, &view));
+        return nicest_data_save(data, w->path);
+    }
     if (w->way == AS_NPY && w->rows != w->said) {
         TRY(put_npy_header(&w->bytes, w->like, w->rows));
         TRY(file_writer_begin_again(w->file, w->bytes.data, w->bytes.size));

@@ -1,6 +1,4 @@
-/* race.c - see race.h. Everything is decided by data, options and seed; with a time also by the
- * clock.
- */
+/* race.c - see race.h. Data, options and seed decide everything; with a time also the clock. */
 #include "train/race.h"
 
 #include <math.h>
@@ -152,8 +150,7 @@ static nicest_status choose_parts(const trainer *t, const nicest_data *data, con
     return status == NICEST_E_DATA ? NICEST_OK : status;
 }
 
-/* Fits a closed form to some rows; its mean log p of others. One that fails is merely not chosen.
- */
+/* Fits a closed form to some rows; its mean log p of others. One that fails is not chosen. */
 static nicest_status fit_closed(const trainer *t, nicest_data *train, nicest_data *valid,
                                 const closed_form *c, trainer **fitted, double *logp)
 {
@@ -333,7 +330,7 @@ static int pass_on(void *context, const nicest_progress *own)
 static nicest_status run_heats(trainer *t, const closed_form *c, trainer **contest,
                                const stack **name, size_t *count, char ahead[160])
 {
-    char event[288], stack_text[80];
+    char event[288];
     *ahead = 0;
     for (int heat = 0; heat < HEATS && !t->stopped; heat++) {
         size_t from = heat ? *count : STACK_CANDIDATES;
@@ -356,19 +353,19 @@ static nicest_status run_heats(trainer *t, const closed_form *c, trainer **conte
                 status = run_validate(contest[i]);
             if (status != NICEST_OK && status != NICEST_E_DIVERGED) /* that one is out */
                 return status;
-            stack_name(name[i], stack_text, sizeof stack_text);
             snprintf(event, sizeof event,
-                     "race: %-47s %.5g nats on validation rows after %zu steps", stack_text,
-                     contest[i]->state.best_logp, (size_t)contest[i]->state.step);
+                     "race: %-47s %.5g nats on validation rows after %zu steps",
+                     stack_name(name[i]).text, contest[i]->state.best_logp,
+                     (size_t)contest[i]->state.step);
             run_tell(t, event);
         }
         sort_contest(contest, name, *count);
         if (heat && *count > 1) {
-            stack_name(name[1], stack_text, sizeof stack_text);
             snprintf(ahead, 160, ", %.2g nats ahead of %s",
-                     contest[0]->state.best_logp - contest[1]->state.best_logp, stack_text);
-            stack_name(name[0], stack_text, sizeof stack_text);
-            snprintf(event, sizeof event, "race: %s wins%s, and trains on", stack_text, ahead);
+                     contest[0]->state.best_logp - contest[1]->state.best_logp,
+                     stack_name(name[1]).text);
+            snprintf(event, sizeof event, "race: %s wins%s, and trains on",
+                     stack_name(name[0]).text, ahead);
             run_tell(t, event);
         }
         for (size_t keep = heat ? 1 : 2; *count > keep; contest[*count] = NULL)
@@ -410,16 +407,15 @@ static nicest_status race_stacks(trainer *t, const closed_form *c)
     const stack *name[STACK_CANDIDATES];
     const nicest_data *parts[] = {t->rows.train, t->rows.valid, t->rows.held_out};
     size_t count = 0, most = 0;
-    char text[80], ahead[160];
+    char ahead[160];
     nicest_status status = run_heats(t, c, all.run, name, &count, ahead);
     t->cut = t->stopped;
     if (status != NICEST_OK || count == 0)
         return status;
     sort_contest(all.run, name, count);
-    stack_name(name[0], text, sizeof text);
     adopt(t, memory_take(&all.run[0]));
-    words_add(&t->said, "couplings: %s, learning rate %g: the best of %d tried%s", text,
-              t->recipe.rate, STACK_CANDIDATES, ahead);
+    words_add(&t->said, "couplings: %s, learning rate %g: the best of %d tried%s",
+              stack_name(name[0]).text, t->recipe.rate, STACK_CANDIDATES, ahead);
     /* It scores held-out rows at once, too, which a contestant has not. */
     for (int i = 0; i < 3; i++)
         most = parts[i] && nicest_data_rows(parts[i]) > most ? nicest_data_rows(parts[i]) : most;

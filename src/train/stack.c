@@ -127,12 +127,16 @@ char *stack_spec(size_t columns, const char *head, const char *first, const stac
     return spec;
 }
 
-void stack_name(const stack *s, char *name, size_t size)
+stack_text stack_name(const stack *s)
 {
-    int used = snprintf(name, size, "%s%s %d x (%s)", s->autoregressive ? "autoregressive " : "",
-                        s->rule, s->couplings, s->hidden);
+    stack_text name;
+    char bins[20] = "", dropout[28] = "";
     if (s->bins && !strcmp(s->rule, "spline"))
-        used += snprintf(name + used, size - (size_t)used, ", %d bins", s->bins);
+        snprintf(bins, sizeof bins, ", %d bins", s->bins);
     if (s->dropout > 0)
-        snprintf(name + used, size - (size_t)used, ", dropout %g", s->dropout);
+        snprintf(dropout, sizeof dropout, ", dropout %g", s->dropout);
+    snprintf(name.text, sizeof name.text, "%s%s %d x (%s)%s%s",
+             s->autoregressive ? "autoregressive " : "", s->rule, s->couplings, s->hidden, bins,
+             dropout);
+    return name;
 }

@@ -42,4 +42,7 @@ char *stack_spec(size_t columns, const char *head, const char *first, const stac
 /* Whether such pictures can be cut in cells, as convolutions need it. */
 bool stack_convolves(unsigned height, unsigned width);
 /* "spline 5 x (128x2), 8 bins" */
-void stack_name(const stack *s, char *name, size_t size);
+typedef struct stack_text {
+    char text[80];
+} stack_text;
+stack_text stack_name(const stack *s);
