@@ -17,8 +17,7 @@ size_t conformal_rows(size_t held);
 /* (1 + #not above) / (n+1), for scores sorted upwards. NaN gives NaN. */
 double conformal_p(const double *sorted, size_t n, double score);
 
-/* Rows that score below this, and no others, have p <= rate; -infinity where n is too small for it.
- */
+/* Rows that score below this, and no others, have p <= rate; -infinity where n is too small. */
 double conformal_threshold(const double *sorted, size_t n, double rate);
 
 /* A calibration set of single rows, sorted, into one of groups of `size`: dealt at random, without

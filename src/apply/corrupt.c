@@ -143,8 +143,7 @@ static void brightness(const corruption *c, const one_row *r)
         r->y[j] = r->x[j] + c->level * (c->white - c->black);
 }
 
-/* One direction of the blur: `count` pixels that lie `stride` values apart; the edge is repeated.
- */
+/* One direction of the blur: `count` pixels, `stride` values apart; the edge is repeated. */
 static void blur_line(const corruption *c, const double *x, double *y, size_t count, size_t stride)
 {
     assert(c->kernel && count > 0);

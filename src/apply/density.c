@@ -199,8 +199,7 @@ nicest_status nicest_density_integral_given(const nicest_model *model, const dou
     OWNED_BY(cut_close) cut behind = {0};
     TRY(flow_workspace_new(&w, model_flow_const(model), FLOW_SCORE, 0, threads, false));
     TRY(cut_open(&behind, model_flow_const(model), threads));
-    /* The box of own samples, widened by half of its size on each side; and that of their scores.
-     */
+    /* The box of own samples, widened by half of its size on each side; and of their scores. */
     for (size_t j = 0; j < 2 * d; j++) {
         measured[2 * j] = INFINITY;
         measured[2 * j + 1] = -INFINITY;

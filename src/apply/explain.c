@@ -305,9 +305,7 @@ static void refine_one(void *context, int thread, size_t i)
     refine_slice(&e->slices[i], e->fine ? NEWLY : SEARCH_NEWLY, around);
 }
 
-/* A draw, its mean, and of a category the chance of each state. A slice without mass stays as it
- * is.
- */
+/* A draw, its mean, and of a category the chance of each state. One without mass stays as it is. */
 static void fill_slice(const explainer *e, slice *s)
 {
     const entry_column *c = &e->entry->column[s->column];

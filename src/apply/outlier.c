@@ -740,9 +740,7 @@ nicest_status outlier_cross_calibrate(nicest_model *model, const nicest_data *ro
     for (size_t k = 0, n = c.split.groups; k < folds; k++)
         TRY_TO(cross_fold(&c, n * k / folds, n * (k + 1) / folds - n * k / folds));
     TRY_TO(fit_statistics(model, rows, NULL, keep, seed, c.threads, NULL));
-    /* The pool is in the order of folds, so what conformal_rows leaves out must be drawn, not the
-     * tail.
-     */
+    /* The pool is in the order of folds, so what conformal_rows leaves out must be drawn. */
     for (int i = 0; i < SCORES; i++)
         for (size_t j = c.pool.count[i]; j > 1; j--) {
             double u;
@@ -784,8 +782,7 @@ static nicest_status calibration_scores(const nicest_model *model, const char *n
         TRY(usual_logp(model, &usual));
     *owned = memory_new(2, rows * sizeof **owned);
     TRY(check_memory(*owned));
-    /* What a file holds is finite: the least of all stands for -infinity, which new rows may have.
-     */
+    /* What a file holds is finite: the least of all stands for -infinity, as new rows have it. */
     for (size_t i = 0; i < rows; i++)
         (*owned)[i] = stored[i] > -DBL_MAX ? stored[i] : -HUGE_VAL;
     *sorted = single ? *owned : *owned + rows;

@@ -21,8 +21,7 @@ static unsigned char filtered(int filter, int here, int left, int up, int corner
     return (unsigned char)(here - guess[filter]);
 }
 
-/* One line through one filter; returns the sum of the differences' sizes, the measure to minimise.
- */
+/* One line through one filter; returns the sum of the differences' sizes, to be minimised. */
 static size_t filter_line(int filter, const unsigned char *here, const unsigned char *up,
                           size_t line, size_t channels, unsigned char *out)
 {

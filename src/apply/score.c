@@ -1,7 +1,6 @@
 /* score.c - how likely each row of a whole data set is.
  *
- * Rows are read tile by tile, by the thread that scores them. Owns no arithmetic: that is pass.c.
- */
+ * Rows are read tile by tile, by the thread that scores them. Owns no arithmetic (pass.c). */
 #include <math.h>
 #include <stdatomic.h>
 
@@ -14,8 +13,7 @@ typedef struct reader {
     atomic_int *status; /* of the last read that failed */
 } reader;
 
-/* Open data can be read; should it fail all the same, the rows become NaN and the whole an error.
- */
+/* Open data can be read; should it fail all the same, the rows become NaN, the whole an error. */
 static void fetch(const void *context, size_t first, size_t count, double *stored)
 {
     const reader *r = context;

@@ -140,8 +140,7 @@ static void sight_close(sight *s)
     memory_leave(&s->memory);
 }
 
-/* Squared distances of x to n values join `square`; how many more of them are below x than above.
- */
+/* Squared distances of x to n values join `square`; how many more are below x than above. */
 VECTOR_CLONES
 static double look(const double *value, size_t n, double x, double *square)
 {

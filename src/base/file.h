@@ -1,7 +1,6 @@
 /* file.h - bytes in and bytes out; owns zlib, mmap, fsync and rename.
  *
- * Readers see plain bytes whether the file was gzipped or not. Outputs appear whole or not at all.
- */
+ * Readers see plain bytes whether a file was gzipped or not. Outputs appear whole or not at all. */
 #pragma once
 
 #include <stdbool.h>
@@ -35,8 +34,7 @@ nicest_status file_reader_open(file_reader **reader, const char *path);
 nicest_status file_reader_read(file_reader *reader, void *buffer, size_t size, size_t *got);
 /* Nothing is there yet, and a read would wait for whoever writes: a pipe that is empty and open. */
 bool file_reader_would_wait(const file_reader *reader);
-/* gzip that inflates to more bytes than that is refused from then on; there is no limit at first.
- */
+/* gzip that inflates to more bytes than that is refused from then on; there is no limit yet. */
 void file_reader_limit(file_reader *reader, uint64_t most);
 /* NULL is accepted. */
 void file_reader_close(file_reader *reader);

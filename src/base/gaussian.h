@@ -1,8 +1,7 @@
 /* gaussian.h - the algebra of Gaussians with a whole covariance, in double.
  *
  * A covariance or its Cholesky factor is a lower triangle packed by columns, [d (d+1) / 2]: column
- * j is contiguous, so that the loops over it are plain vector code. Knows neither models nor data.
- */
+ * j is contiguous, so that the loops over it are plain vector code. Knows no models, no data. */
 #pragma once
 
 #include <stddef.h>
@@ -23,8 +22,7 @@ void gaussian_add(const double *row, size_t d, double *covariance);
  * with that mean and covariance; and the mix, in place. */
 double gaussian_shrink(const double *rows, size_t n, size_t d, const double *mean,
                        double *covariance);
-/* Covariance -> lower Cholesky factor, in place; pivots that are not above `least` are set to it.
- */
+/* Covariance -> lower Cholesky factor, in place; pivots not above `least` are set to it. */
 void gaussian_factor(double *packed, size_t d, double least);
 /* The first `count` columns of that factor; the others are left alone. */
 void gaussian_factor_first(double *packed, size_t d, size_t count, double least);

@@ -83,8 +83,7 @@ bool memory_available(size_t bytes);
 #define TRY_COPY(pointer, block, count)                                                            \
     TRY(check_memory(((pointer) = memory_copy(block, count, sizeof *(pointer))) || !(block)))
 
-/* For tests: allocations so far and blocks alive; fail the n-th call from now (n >= 1; 0 = never).
- */
+/* For tests: allocations so far and blocks alive; fail the n-th call from now (0: never). */
 size_t memory_calls(void);
 size_t memory_live(void);
 void memory_fail_at(size_t call);
@@ -94,8 +93,7 @@ size_t memory_peak(void);
 void memory_peak_restart(void);
 
 /* An arena: one block that is taken from front to back and released by mark. With base == NULL it
- * only counts ("dry run"): arena_take returns NULL and `peak` grows to the size a real one needs.
- */
+ * only counts ("dry run"): arena_take returns NULL, `peak` becomes the size a real one needs. */
 typedef struct arena {
     unsigned char *base;
     size_t size, used, peak;
@@ -104,6 +102,5 @@ typedef struct arena {
 /* One block of `size` bytes, usually the peak that a dry run found; false when memory runs out. */
 bool arena_open(arena *space, size_t size);
 void arena_close(arena *space);
-/* 64-byte aligned, not zeroed. Running past the end of a real arena is a broken promise (assert).
- */
+/* 64-byte aligned, not zeroed. Running past the end of a real one is a broken promise (assert). */
 void *arena_take(arena *space, size_t count, size_t size);

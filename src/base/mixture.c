@@ -166,8 +166,7 @@ static const double *factor_of(mixture_view *v, size_t k)
     if (v->known[k] & PATTERN_KNOWN)
         return factor;
     if (holes) {
-        /* The covariance of part k in the view's order, and its factor as far as columns are seen.
-         */
+        /* The covariance of part k in the view's order, factored as far as columns are seen. */
         size_t packed = gaussian_packed(d);
         double *covariance = v->covariance + k * packed, *to = v->conditional + k * packed;
         if (v->own && !(v->known[k] & COVARIANCE_KNOWN))

@@ -1,7 +1,6 @@
 /* number.h - decimal text to double and back, exactly, whatever the locale.
  *
- * Owns the two conversions that every text format shares. Knows nothing of fields and separators.
- */
+ * Owns the two conversions that every text format shares. Knows no fields, no separators. */
 #pragma once
 
 #include <stdbool.h>

@@ -54,8 +54,7 @@ double parallel_clock(void)
     return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
 }
 
-/* The share of one thread: items until none is left. Nothing here depends on how many others came.
- */
+/* The share of one thread: items until none is left. It does not matter how many others came. */
 static void work(team_job *job, int thread)
 {
     size_t item;

@@ -189,8 +189,7 @@ static nicest_status read_below(start *s, bool *more)
     return NICEST_OK;
 }
 
-/* Whole numbers in steps of one length: 0, 1, 2 or 2010, 2015, 2020; *first and *stride of them.
- */
+/* Whole numbers in steps of one length: 0, 1, 2 or 2010, 2015, 2020; their *first and *stride. */
 static bool numbers_count_on(const start *s, double *first, double *stride)
 {
     size_t numbers = 0;

@@ -12,8 +12,7 @@ enum { DIALECT_LINES = 100 }; /* more are never asked for */
 /* The lines of a text that are no comments, from its first. */
 typedef struct first_lines {
     void *context;
-    /* Line i; *there is false behind the last. Earlier lines may move, and must be asked for anew.
-     */
+    /* Line i; *there is false behind the last. Earlier lines may move: ask anew. */
     nicest_status (*at)(void *context, size_t i, record *line, bool *there);
 } first_lines;
 

@@ -5,8 +5,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* Numbers that repeat by nature: two levels, or up to ten with ten rows each; `seen` rows in all.
- */
+/* Numbers that repeat by nature: two levels, or up to ten with ten rows each; of `seen` rows. */
 bool facts_are_category(size_t levels, size_t seen);
 /* Whether the most frequent of `levels` values is a mass point: it has `most` of `rows` rows, the
  * next one `next`; `seen` rows in all, of which these may be a sample. */

@@ -107,8 +107,7 @@ static size_t take_name(name_index *x, const char *name)
     return j;
 }
 
-/* A name that could be a value gets an x where it is written (data/save.c): 2019 and x2019 are one.
- */
+/* A name that could be a value gets an x where it is written (save.c): 2019 and x2019 are one. */
 static bool could_be_value(const char *name)
 {
     static const dialect plain = {.separator = ','};

@@ -284,8 +284,7 @@ static void squared_distances(const double *restrict centre_x, const double *res
     }
 }
 
-/* Log of the sum of weighted Gaussians; centres that are out of sight of the nearest are left out.
- */
+/* Log of the sum of weighted Gaussians; centres out of sight of the nearest are left out. */
 static double mixture_log_density(mixture *m, double x, double y)
 {
     enum { OUT_OF_SIGHT = 50 }; /* exp(-50) is 2e-22 */

@@ -3,8 +3,7 @@
  *
  *     y = x exp(s) + m,  s = B tanh(r / B),  log|det| = s
  *
- * for parameters m, r; a scale is between exp(-B) and exp(B), B = 2 unless the spec says another.
- */
+ * for parameters m, r; a scale is between exp(-B) and exp(B), B = 2 unless the spec differs. */
 #include <stdio.h>
 
 #include "base/number.h"

@@ -348,9 +348,7 @@ static void add_deltas(const conv_group *g, size_t l, size_t y, const real *x)
 
 /* ------------------------------------------------------------------ forward */
 
-/* active = silu(h) in line y; with `slopes` h becomes the derivative. Behind the last line:
- * nothing.
- */
+/* active = silu(h) in line y; with `slopes` h becomes the derivative. Behind the last: none. */
 static void activate_line(const conv_group *g, real *h, size_t y, bool slopes)
 {
     const convolution *c = g->c;
@@ -372,8 +370,7 @@ static void open_gate(real *h, const real *v, real *gate, size_t n)
         h[i] += v[i] * gate[i];
 }
 
-/* v and sigmoid(g) of a place, of what both are made of; slope (NULL: not wanted) receives silu'.
- */
+/* v and sigmoid(g) of a place, of what both are made of; slope (NULL: not wanted) becomes silu'. */
 static void run_gate(const conv_group *g, size_t b, const real *inner, real *slope, real *h)
 {
     size_t cells = g->c->width * g->n;
@@ -429,8 +426,7 @@ static size_t column_of(const conv_group *g, size_t p, size_t i)
     return c->column[p * (c->kept + c->moved) + i] * g->t->padded + g->first;
 }
 
-/* Of each value x itself, and how far it is above its threshold t: f = 1 / (1 + exp(-4 (x - t))).
- */
+/* Of each value x itself, and how far it is above a threshold t: f = 1 / (1 + exp(-4 (x - t))). */
 static void read_cells(const conv_group *g)
 {
     const convolution *c = g->c;

@@ -313,8 +313,7 @@ static void sum_products(whitening *w)
     }
 }
 
-/* Correlations, shrunk to the identity by Ledoit and Wolf's share, factored and inverted; packed.
- */
+/* Correlations, shrunk by Ledoit and Wolf's share to the identity, factored, inverted; packed. */
 static void invert_factor(whitening *w, double *packed)
 {
     double n = (double)w->start->n, norm = 0, trace = 0;

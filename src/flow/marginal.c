@@ -139,8 +139,7 @@ static double tail_inverse(const pareto *p, double y, bool is_upper, curve_point
 
 /* ------------------------------------------------------------------ histograms */
 
-/* Below and above level k, and in it. An edge's sign says which tail it is, but the ends may be 0.
- */
+/* Below and above level k, and in it. An edge's sign says which tail it is; the ends may be 0. */
 static void level_masses(const curve *c, size_t k, double *below, double *above, double *mass)
 {
     double low = edge_at(c, k), high = edge_at(c, k + 1);

@@ -9,8 +9,7 @@
  *
  * With degrees it is masked so that outputs of column j depend on the inputs before j only (Germain
  * et al., 2015, MADE): hidden units are sorted by degree, so that each row of a weight matrix reads
- * a run of inputs from the first on. It is not a layer: a layer owns one and gives it its columns.
- */
+ * a run of inputs from the first on. It is no layer: a layer owns one and gives it its columns. */
 #pragma once
 
 #include "flow/grammar.h"

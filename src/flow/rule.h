@@ -60,6 +60,5 @@ enum { RULE_KEYS = 16 };
 nicest_status rule_parse(const spec_line *l, rule *self, const char *otherwise,
                          const char *const *keys, const char *usage, char *text, size_t size);
 
-/* Most columns of a chunk, so that its parameters stay in a core's cache; whole tiles of products.
- */
+/* Most columns of a chunk, so that parameters stay in a core's cache; whole tiles of products. */
 size_t rule_chunk(const rule *self, size_t padded);

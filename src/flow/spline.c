@@ -233,8 +233,7 @@ typedef struct spline_delta {
     real corner[2][LONGEST], size[2][LONGEST], slope[2][LONGEST];
 } spline_delta;
 
-/* With L = log dy/dx: G_v = dy dy/dv + weight dL/dv for v = xi, s, d_k, d_k+1; then by the chain.
- */
+/* With L = log dy/dx: G_v = dy dy/dv + weight dL/dv for v = xi, s, d_k, d_k+1; then the chain. */
 VECTOR_CLONES
 static void differentiate(const spline_place *p, const real *x, const real *weight,
                           const real *mask, size_t n, real *dx, spline_delta *d)
@@ -266,8 +265,7 @@ static void differentiate(const spline_place *p, const real *x, const real *weig
     }
 }
 
-/* Logits of widths (axis 0) or heights (1): those before the bin move its corner, its own its size.
- */
+/* Logits of widths (axis 0) or heights (1): those before the bin move its corner, its own it. */
 VECTOR_CLONES
 static void give_shares(const rule *self, const spline_place *p, const spline_delta *d, int axis,
                         size_t n, real *logit)

@@ -239,8 +239,7 @@ void gemm_run(const gemm_shape *s, const real *a, const real *b, const real *bia
         run_by_columns(&p);
 }
 
-/* ------------------------------------------------------------------ tiles and panels of operands
- */
+/* ------------------------------------------------------------------ tiles, panels */
 
 INLINE void transpose_eight(real *out, size_t ldo, const real *x, size_t ldx)
 {

@@ -84,8 +84,7 @@ typedef enum gemm_level { GEMM_PLAIN_C, GEMM_AVX2, GEMM_AVX512, GEMM_LEVELS } ge
 /* The best that the processor and the build have; name for `nicest version`. */
 gemm_level gemm_best_level(void);
 const char *gemm_level_name(gemm_level level);
-/* For tests: products of this process run at `level` from now on, which must not be above the best.
- */
+/* For tests: products of this process run at `level` from now on, which is at most the best. */
 void gemm_set_level(gemm_level level);
 
 /* ------------------------------------------------------------------ bf16 */

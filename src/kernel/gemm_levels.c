@@ -47,8 +47,7 @@
 #define TILE_VECTORS 2
 #include "kernel/gemm_tile.h"
 
-/* The address sanitizer of GCC puts 64-byte vectors into frames that are aligned to 32: bug 110027.
- */
+/* GCC's address sanitizer puts 64-byte vectors into frames that are aligned to 32: bug 110027. */
 #ifndef __SANITIZE_ADDRESS__
 #define WITH_AVX512  1
 #define TILE(name)   avx512_##name

@@ -24,8 +24,7 @@ typedef struct gemm_column {
     size_t rows, a_row, b_step, k;
 } gemm_column;
 
-/* Tiles of one instruction set: at [vectors - 1][rows - 1] that of `rows` by `vectors` x `lanes`.
- */
+/* Tiles of an instruction set: at [vectors - 1][rows - 1] that of `rows` by `vectors` x `lanes`. */
 typedef struct gemm_tiles {
     size_t lanes, vectors;
     void (*run[TILE_MOST_VECTORS][TILE_TALL_ROWS])(const gemm_tile *t);

@@ -1,5 +1,4 @@
-/* transpose.h - eight rows of eight become eight columns, in registers; for the files of gemm only.
- */
+/* transpose.h - eight rows of eight become eight columns, in registers; for gemm's files only. */
 #pragma once
 
 #include <stddef.h>

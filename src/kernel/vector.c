@@ -12,8 +12,7 @@
 #include <string.h>
 
 #if defined(__GNUC__) && !defined(__clang__)
-/* Contract to FMA, which ISO mode would forbid; and leave selections whole, for they become blends.
- */
+/* Contract to FMA, which ISO mode would forbid; and leave selections whole: they become blends. */
 #pragma GCC optimize("O3", "fp-contract=fast", "no-trapping-math", "no-math-errno",                \
                      "no-thread-jumps")
 #elif defined(__clang__)

@@ -162,8 +162,7 @@ void model_keep_sums(const nicest_model *model, size_t n, const unsigned char *h
         keep_sums_of_row(e, sum, count, hidden ? hidden + i * d : NULL, stored + i * d);
 }
 
-/* Decimals and bounds of the training data: what leaves the bounds is drawn again, at last clamped.
- */
+/* Decimals and bounds of the training data: what leaves these is drawn again, at last clamped. */
 static void finish_samples(nicest_workspace *w, flow_job job)
 {
     enum { TRIES = 64 };

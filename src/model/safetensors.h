@@ -46,8 +46,7 @@ void safetensors_close(safetensors *file);
 DEFINE_DROP(safetensors_drop, safetensors, safetensors_close)
 size_t safetensors_size(const safetensors *file); /* in bytes, as inflated */
 size_t safetensors_count(const safetensors *file);
-/* Tensor i in the order of the bytes; pointers are owned by the file. data is aligned for its type.
- */
+/* Tensor i in the order of the bytes; pointers are owned by the file. data is aligned. */
 safetensors_tensor safetensors_get(const safetensors *file, size_t i);
 /* Number of the tensor of that name; SIZE_MAX where there is none. */
 size_t safetensors_place(const safetensors *file, const char *name);

@@ -6,8 +6,7 @@
  *     SGD       m = b1 m + g;  theta -= rate m
  *
  * Weight decay is decoupled (AdamW: theta -= rate decay theta) and touches weight matrices only.
- * The gradient g is of the mean negative log-likelihood. A block is updated while it is in cache.
- */
+ * The gradient g is of the mean negative log-likelihood. Blocks are updated while in cache. */
 #pragma once
 
 #include <stddef.h>

@@ -92,8 +92,7 @@ static const char *role_name(const chooser *c, size_t j)
     return nicest_data_column_name(c->train, j);
 }
 
-/* Where the most frequent value is of a column of numbers with many others, from a sorted sample.
- */
+/* Where the most frequent value is of a column of numbers with many others, of a sorted sample. */
 static bool find_point(const look *l, const double *sorted, size_t n, double *point)
 {
     size_t best = 0, next = 0, distinct = 0;
@@ -216,8 +215,7 @@ static nicest_status choose_all(chooser *c)
 
 /* ------------------------------------------------------------------ what follows from another */
 
-/* Whether column `target` is a function of the category `source`: value[state], NaN while unknown.
- */
+/* Whether column `target` is a function of category `source`: value[state], NaN while unknown. */
 typedef struct pair {
     size_t source, target;
     double *value;

@@ -73,8 +73,7 @@ nicest_progress run_progress(trainer *t);
 /* Progress, with `event` where it is not NULL; notes whether the caller wants the end. */
 void run_tell(trainer *t, const char *event);
 flow_rows run_rows(const nicest_data *data);
-/* Mean log p of the first rows, `most` and as many as valid_logp holds, always with the same noise.
- */
+/* Mean log p of the first rows, `most` and as many as valid_logp holds, with the same noise. */
 double run_mean_logp(trainer *t, flow_rows rows, size_t most);
 /* What the kept weights are judged by: validation rows, or training rows where there are none. */
 double run_judge(trainer *t);

@@ -32,8 +32,7 @@ static void survey_close(row_survey *s)
     memory_free(s->index);
 }
 
-/* Of rows whose weight is not 0: all without infinities and NaN, or with `holes` with some value.
- */
+/* Of rows whose weight is not 0: all without infinities and NaN; with `holes`, with some value. */
 static nicest_status survey_rows(const nicest_data *data, bool holes, row_survey *s)
 {
     size_t d = nicest_data_columns(data);
