@@ -201,7 +201,7 @@ json_t *json_from_text(const char *text)
     return json_loads(text, JSON_DECODE_ANY | JSON_REJECT_DUPLICATES, NULL);
 }
 
-static char *json_text(const json_t *object)
+static char *dump_text(const json_t *object)
 {
     char *text = json_dumps(object, JSON_COMPACT | JSON_REAL_PRECISION(17));
     if (!text)
@@ -212,7 +212,7 @@ static char *json_text(const json_t *object)
 void print_json(const shared_settings *shared, json_t *object)
 {
     if (shared->json) {
-        char *text = json_text(object);
+        char *text = dump_text(object);
         puts(text);
         free(text);
     }
@@ -237,7 +237,7 @@ void save_and_print_json(const shared_settings *shared, json_t *object)
         print_json(&once, object);
         return;
     }
-    char *text = json_text(object);
+    char *text = dump_text(object);
     save_text(text, shared->output);
     free(text);
     print_json(shared, object);
@@ -487,7 +487,7 @@ void table_close(table *t)
         for (size_t j = 0; j < json_array_size(t->lists); j++)
             json_object_set(object, j < t->columns ? t->names[j] : t->words_name,
                             json_array_get(t->lists, j));
-        char *text = json_text(object);
+        char *text = dump_text(object);
         json_decref(object);
         json_decref(t->lists);
         save_text(text, t->path);

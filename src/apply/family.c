@@ -44,7 +44,7 @@ typedef struct family_pass {
     double *out;
 } family_pass;
 
-static void score_rows(void *context, int thread, size_t item)
+static void family_rows(void *context, int thread, size_t item)
 {
     const family_pass *p = context;
     size_t d = (size_t)p->values[0], first = item * ROWS_OF_FAMILY;
@@ -85,7 +85,7 @@ nicest_status family_log_density(const double *values, const double *rows, size_
     for (int i = 0; status == NICEST_OK && i < threads; i++)
         status = mixture_view_new(&view[i], &m, false);
     if (status == NICEST_OK)
-        parallel_for(threads, (n + ROWS_OF_FAMILY - 1) / ROWS_OF_FAMILY, score_rows, &p);
+        parallel_for(threads, (n + ROWS_OF_FAMILY - 1) / ROWS_OF_FAMILY, family_rows, &p);
     for (int i = 0; i < threads; i++)
         mixture_view_free(view[i]);
     return status;

@@ -262,7 +262,7 @@ static nicest_status save_npz(const nicest_data *data, const char *path)
 /* ---------------------------------------------------------------- IDX */
 
 /* The digit in "-idx3-ubyte", or 0. */
-static unsigned idx_axes(const char *path)
+static unsigned axes_of_idx(const char *path)
 {
     for (unsigned axes = 1; axes <= 4; axes++) {
         char plain[16] = "idx0-ubyte", packed[16] = "idx0-ubyte.gz";
@@ -297,7 +297,7 @@ static nicest_status find_labels_file(char **beside, double **numbers, const nic
     OWNED double *labels = NULL;
     *beside = NULL;
     *numbers = NULL;
-    if (idx_axes(path) == 0)
+    if (axes_of_idx(path) == 0)
         return NICEST_OK;
     bool bytes = nicest_data_labels(data) != NULL;
     if (bytes)
@@ -468,7 +468,7 @@ static nicest_status choose_way(nicest_writer *w, const char *path)
     w->separator = comma ? ',' : '\t';
     w->way = comma || tab ? AS_TEXT : file_has_ending(path, ".npy") ? AS_NPY : AT_THE_END;
     if (w->way != AT_THE_END || file_has_ending(path, ".npz") || file_has_ending(path, ".png") ||
-        idx_axes(path) > 0)
+        axes_of_idx(path) > 0)
         return NICEST_OK;
     return fail(NICEST_E_ARGUMENT,
                 "%s: the name says no format: expected .csv, .tsv (also .gz), .npy, .npz, .png or "
@@ -566,7 +566,7 @@ nicest_status nicest_data_save(const nicest_data *data, const char *path)
 {
     OWNED_BY(writer_drop) nicest_writer *writer = NULL;
     TRY(require(data && path, "data and a path to write it to are needed"));
-    unsigned axes = idx_axes(path);
+    unsigned axes = axes_of_idx(path);
     if (axes > 0)
         return save_idx(data, path, axes);
     if (file_has_ending(path, ".npz"))

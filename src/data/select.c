@@ -16,7 +16,7 @@
 /* ---------------------------------------------------------------- names */
 
 /* Name of a column, written to `made` when the source has none. */
-static const char *name_of(const column_list *list, size_t column, char made[32])
+static const char *listed_name(const column_list *list, size_t column, char made[32])
 {
     if (list->names != NULL && list->names[column] != NULL)
         return list->names[column];
@@ -32,7 +32,7 @@ static nicest_status fail_unknown(const column_list *list, const char *option, c
     size_t used = 0, shown = 0;
     for (char made[32]; shown < list->count && used < sizeof names - 80; shown++)
         used += (size_t)snprintf(names + used, sizeof names - used, "%s%s", used > 0 ? ", " : "",
-                                 name_of(list, shown, made));
+                                 listed_name(list, shown, made));
     return fail(NICEST_E_ARGUMENT, "%s: no column '%.*s' in %s, which has %zu: %s%s", option,
                 (int)length, text, list->place, list->count, names,
                 shown < list->count || used >= sizeof names ? ", ..." : "");
@@ -55,7 +55,7 @@ static nicest_status find_column(const column_list *list, const char *option, co
     *found = NO_COLUMN;
     for (size_t j = 0; j < list->count; j++) {
         char made[32];
-        const char *name = name_of(list, j, made);
+        const char *name = listed_name(list, j, made);
         if (strlen(name) != length || memcmp(name, text, length) != 0)
             continue;
         if (*found != NO_COLUMN)
@@ -217,7 +217,7 @@ nicest_status selection_left(char ***left, size_t *count, const selection *s,
         taken[s->columns[i]] = 1;
     for (size_t j = 0; j < list->data; j++)
         if (!taken[j])
-            TRY(check_memory(((*left)[(*count)++] = memory_text(name_of(list, j, made))) != NULL));
+            TRY(check_memory(((*left)[(*count)++] = memory_text(listed_name(list, j, made))) != NULL));
     return NICEST_OK;
 }
 

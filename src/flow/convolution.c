@@ -420,7 +420,7 @@ static real *run_hidden(const conv_group *g)
 /* ------------------------------------------------------------------ columns of a tile */
 
 /* Column i of place p's cell, its rows of the group. */
-static size_t column_of(const conv_group *g, size_t p, size_t i)
+static size_t cell_column(const conv_group *g, size_t p, size_t i)
 {
     const convolution *c = g->c;
     return c->column[p * (c->kept + c->moved) + i] * g->t->padded + g->first;
@@ -435,7 +435,7 @@ static void read_cells(const conv_group *g)
     for (size_t p = 0; p < places_of(c); p++) {
         real *x = g->input + inside_of(c, p) * 2 * run, *f = x + run;
         for (size_t i = 0; i < c->kept; i++) {
-            state_narrow(x + i * n, g->t->x + column_of(g, p, i), n);
+            state_narrow(x + i * n, g->t->x + cell_column(g, p, i), n);
             for (size_t r = 0; r < n; r++)
                 f[i * n + r] = -4 * (x[i * n + r] - c->threshold[p * c->kept + i]);
         }
@@ -467,10 +467,10 @@ static void move_place(const conv_group *g, size_t p, bool inverse)
     run_map(g, l, g->active + window_of(c, p) * c->width * n, parameters);
     note_group(g, 0, parameters, c->map[l].out);
     for (size_t i = 0; i < c->moved; i++)
-        memcpy(g->moved + i * n, g->t->x + column_of(g, p, c->kept + i), n * sizeof *g->moved);
+        memcpy(g->moved + i * n, g->t->x + cell_column(g, p, c->kept + i), n * sizeof *g->moved);
     c->rule.class->move(&c->rule, &job);
     for (size_t i = 0; i < c->moved; i++)
-        memcpy(g->t->x + column_of(g, p, c->kept + i), g->moved + i * n, n * sizeof *g->moved);
+        memcpy(g->t->x + cell_column(g, p, c->kept + i), g->moved + i * n, n * sizeof *g->moved);
 }
 
 /* x_keep is the same in both directions. */
@@ -513,10 +513,10 @@ static void back_rule(const conv_group *g)
         rule_job job = moved_job(g, p, parameters);
         job.dx = dx;
         for (size_t i = 0; i < c->moved; i++)
-            memcpy(dx + i * n, g->t->dx + column_of(g, p, c->kept + i), n * sizeof *dx);
+            memcpy(dx + i * n, g->t->dx + cell_column(g, p, c->kept + i), n * sizeof *dx);
         c->rule.class->backward(&c->rule, &job);
         for (size_t i = 0; i < c->moved; i++)
-            memcpy(g->t->dx + column_of(g, p, c->kept + i), dx + i * n, n * sizeof *dx);
+            memcpy(g->t->dx + cell_column(g, p, c->kept + i), dx + i * n, n * sizeof *dx);
     }
     note_group(g, 1, g->parameters, places_of(c) * out);
 }
@@ -602,7 +602,7 @@ static void back_cell(const conv_group *g, size_t p, real *by_input)
     size_t n = g->n, count = parameters_of(c);
     const real *f = g->input + (inside_of(c, p) * 2 + 1) * c->kept * n;
     for (size_t i = 0; i < c->kept; i++, f += n) {
-        real *df = by_input + (c->kept + i) * n, *dx = g->t->dx + column_of(g, p, i);
+        real *df = by_input + (c->kept + i) * n, *dx = g->t->dx + cell_column(g, p, i);
         size_t at = g->gradient ? offset_of(c, c->threshold) + p * c->kept + i : 0;
         for (size_t r = 0; r < n; r++) {
             df[r] *= 4 * f[r] * (1 - f[r]);

@@ -26,11 +26,6 @@ enum { BLOCK = 128, LANES = 8 };
 
 static const double LOG_2_PI = 1.8378770664093454835606594728112;
 
-INLINE size_t smaller(size_t a, size_t b)
-{
-    return a < b ? a : b;
-}
-
 /* ---------------------------------------------------------------- one element */
 
 #ifdef NICEST_DOUBLE
@@ -456,7 +451,7 @@ void vector_logistic(const real *h, real *dh, double *logp, size_t n)
 {
     real density[BLOCK];
     for (size_t at = 0; at < n; at += BLOCK) {
-        size_t count = smaller(BLOCK, n - at);
+        size_t count = n - at < BLOCK ? n - at : BLOCK;
         if (dh != NULL)
             logistic_block(h + at, density, dh + at, count);
         else

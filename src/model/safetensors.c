@@ -85,7 +85,7 @@ const char *safetensors_shape_text(const safetensors_tensor *tensor, char *text)
 
 /* ------------------------------------------------------------------ reading: one tensor */
 
-static nicest_status refuse(const char *name, const char *sentence)
+static nicest_status refuse_file(const char *name, const char *sentence)
 {
     return fail(NICEST_E_FORMAT, "tensor '%.80s': %s", name, sentence);
 }
@@ -104,28 +104,28 @@ static nicest_status read_tensor(const json_t *item, const body *b, safetensors_
     const json_t *shape = json_object_get(item, "shape");
     const json_t *offsets = json_object_get(item, "data_offsets");
     if (json_object_size(item) != 3 || !json_object_get(item, "dtype") || !shape || !offsets)
-        return refuse(t->name, "expected dtype, shape and data_offsets, and nothing else");
+        return refuse_file(t->name, "expected dtype, shape and data_offsets, and nothing else");
     const char *type = json_string_value(json_object_get(item, "dtype"));
     int kind = 0;
     while (kind < TYPE_COUNT && (!type || strcmp(type, TYPES[kind].name)))
         kind++;
     if (kind == TYPE_COUNT)
-        return refuse(t->name, "its type is none of F32, F64, U8, I64");
+        return refuse_file(t->name, "its type is none of F32, F64, U8, I64");
     t->type = (safetensors_type)kind;
     t->rank = (int)json_array_size(shape); /* 0 where it is no array */
     if (t->rank < 1 || t->rank > MOST_RANK)
-        return refuse(t->name, "its shape is not a list of one or two sizes");
+        return refuse_file(t->name, "its shape is not a list of one or two sizes");
     for (int i = 0; i < t->rank; i++)
         if (!read_size(shape, (size_t)i, &t->shape[i]))
-            return refuse(t->name, "its shape is not made of whole numbers");
+            return refuse_file(t->name, "its shape is not made of whole numbers");
     size_t begin, end;
     if (json_array_size(offsets) != 2 || !read_size(offsets, 0, &begin) ||
         !read_size(offsets, 1, &end) || begin > end)
-        return refuse(t->name, "its data_offsets are not a begin and an end");
+        return refuse_file(t->name, "its data_offsets are not a begin and an end");
     if (end > b->size)
-        return refuse(t->name, "its data ends behind the end of the file");
+        return refuse_file(t->name, "its data ends behind the end of the file");
     if (tensor_bytes(t) != end - begin)
-        return refuse(t->name, "its shape and its data_offsets do not agree");
+        return refuse_file(t->name, "its shape and its data_offsets do not agree");
     t->data = b->data + begin;
     return NICEST_OK;
 }
@@ -154,7 +154,7 @@ static nicest_status check_cover(const safetensors *s, const body *b)
     const unsigned char *expected = b->data;
     for (size_t i = 0; i < s->count; i++) {
         if ((const unsigned char *)s->tensors[i].data != expected)
-            return refuse(s->tensors[i].name, "there is a gap or an overlap in front of its data");
+            return refuse_file(s->tensors[i].name, "there is a gap or an overlap in front of its data");
         expected += tensor_bytes(&s->tensors[i]);
     }
     if (expected != b->data + b->size)

@@ -122,7 +122,7 @@ static double recognise(const value_set *s, const char **kind)
 }
 
 /* The rows that recognition looks at: all, or evenly chosen ones; rows[*n, d]. */
-static nicest_status sample_rows(const nicest_data *data, double **rows, size_t *n)
+static nicest_status take_sample(const nicest_data *data, double **rows, size_t *n)
 {
     size_t d = nicest_data_columns(data), all = nicest_data_rows(data);
     size_t most = SAMPLE_VALUES / d > 64 ? SAMPLE_VALUES / d : 64;
@@ -166,13 +166,13 @@ nicest_status columns_recognise(entry *e, const nicest_data *data, bool *ties, w
     size_t n = 0;
     unsigned height, width, channels;
     nicest_data_image(data, &height, &width, &channels);
-    TRY(sample_rows(data, &rows, &n));
+    TRY(take_sample(data, &rows, &n));
     *ties = false;
     if (height) {
         if (recognise_picture(e, data, rows, n, said))
             return entry_set(e);
         memory_drop(&rows);
-        TRY(sample_rows(data, &rows, &n)); /* the first sample was sorted */
+        TRY(take_sample(data, &rows, &n)); /* the first sample was sorted */
     }
     OWNED_NEW(double *, column, n);
     /* Each column of a table on its own. */
