@@ -54,13 +54,8 @@ struct corruption {
     double *kernel; /* [radius + 1], blur */
     size_t radius;
     double *scratch; /* [threads, 2 d] */
-    memory_group memory;
+    memory_group *memory;
 };
-
-static void corruption_close(corruption *c)
-{
-    memory_leave(&c->memory);
-}
 
 enum { ROWS_PER_ITEM = 64, COLUMNS_PER_ITEM = 64, BLUR_MOST = 1000 };
 
@@ -305,7 +300,7 @@ static nicest_status read_values(corruption *c, const nicest_data *data, double 
 {
     size_t n = nicest_data_rows(data), d = nicest_data_columns(data);
     TRY(check_memory(d == 0 || n <= SIZE_MAX / d));
-    *values = memory_join(&c->memory, n * d, sizeof **values);
+    *values = memory_join(c->memory, n * d, sizeof **values);
     TRY(check_memory(*values));
     return nicest_data_read(data, 0, n, *values);
 }
@@ -314,9 +309,9 @@ static nicest_status corruption_open(corruption *c, const nicest_data *data,
                                      const nicest_data *other, int threads)
 {
     threads = threads < 1 ? parallel_available() : threads;
-    c->columns = memory_join(&c->memory, c->d, sizeof *c->columns);
-    c->scratch = memory_join(&c->memory, (size_t)threads * 2, c->d * sizeof *c->scratch);
-    TRY(check_memory(!c->memory.lacking));
+    c->columns = memory_join(c->memory, c->d, sizeof *c->columns);
+    c->scratch = memory_join(c->memory, (size_t)threads * 2, c->d * sizeof *c->scratch);
+    TRY(check_memory(!c->memory->lacking));
     TRY(read_values(c, data, &c->values));
     if (c->kind->apply == morph)
         TRY(read_values(c, other, &c->other));
@@ -324,7 +319,7 @@ static nicest_status corruption_open(corruption *c, const nicest_data *data,
         /* Weights of a Gaussian out to four deviations; the two sides of each distance share one
          * number. */
         c->radius = (size_t)ceil(4 * c->level);
-        c->kernel = memory_join(&c->memory, c->radius + 1, sizeof *c->kernel);
+        c->kernel = memory_join(c->memory, c->radius + 1, sizeof *c->kernel);
         TRY(check_memory(c->kernel));
         double sum = 0;
         for (size_t r = 0; r <= c->radius; r++) {
@@ -413,8 +408,9 @@ nicest_status nicest_corrupt(nicest_data **out, const nicest_data *data, const c
     TRY(require(out && data && kind, "corrupt: data, a kind and a place for the result needed"));
     unsigned size[3] = {0};
     nicest_data_image(data, &size[0], &size[1], &size[2]);
-    OWNED_BY(corruption_close)
+    OWNED_BY(memory_leave) memory_group memory = {0};
     corruption c = {.kind = kinds,
+                    .memory = &memory,
                     .level = level,
                     .n = nicest_data_rows(data),
                     .d = nicest_data_columns(data),

@@ -30,13 +30,8 @@ typedef struct curve {
     size_t *run_of; /* [rows] */
     size_t count;
     double outliers, normals;
-    memory_group memory;
+    memory_group *memory;
 } curve;
-
-static void curve_close(curve *c)
-{
-    memory_leave(&c->memory);
-}
 
 /* ------------------------------------------------------------------ rows into runs */
 
@@ -58,9 +53,9 @@ static nicest_status curve_open(curve *c, const double *scores, const unsigned c
     for (size_t i = 0; i < n; i++)
         if (isnan(scores[i]))
             return fail(NICEST_E_DATA, "row %zu has no score (NaN)", i + 1);
-    c->runs = memory_join(&c->memory, n, sizeof *c->runs);
-    c->run_of = memory_join(&c->memory, n, sizeof *c->run_of);
-    TRY(check_memory(!c->memory.lacking));
+    c->runs = memory_join(c->memory, n, sizeof *c->runs);
+    c->run_of = memory_join(c->memory, n, sizeof *c->run_of);
+    TRY(check_memory(!c->memory->lacking));
     OWNED_NEW(row *, rows, n);
     for (size_t i = 0; i < n; i++)
         rows[i] = (row){scores[i], i};
@@ -221,7 +216,8 @@ nicest_status nicest_detection_curve(const double *scores, const unsigned char *
                                      double *recall, double *alarms, double *precision,
                                      size_t *count)
 {
-    OWNED_BY(curve_close) curve c = {0};
+    OWNED_BY(memory_leave) memory_group memory = {0};
+    curve c = {.memory = &memory};
     TRY(curve_open(&c, scores, outlier, n, recall && alarms && precision ? count : NULL));
     double found = 0, false_alarms = 0;
     for (size_t k = 0; k <= c.count; k++) {
@@ -238,7 +234,8 @@ nicest_status nicest_detection_curve(const double *scores, const unsigned char *
 nicest_status nicest_detect(const double *scores, const unsigned char *outlier, size_t n,
                             double threshold, uint64_t seed, nicest_detection *result)
 {
-    OWNED_BY(curve_close) curve c = {0};
+    OWNED_BY(memory_leave) memory_group memory = {0};
+    curve c = {.memory = &memory};
     TRY(curve_open(&c, scores, outlier, n, result));
     nicest_detection d = {.auroc = area_roc(&c),
                           .auprc = average_precision(&c),

@@ -68,13 +68,8 @@ typedef struct pass {
     size_t scratch_size;
     unsigned char *scratch; /* [threads, scratch_size] */
     row_ticker *ticker;
-    memory_group memory;
+    memory_group *memory;
 } pass;
-
-static void pass_close(pass *p)
-{
-    memory_leave(&p->memory);
-}
 
 static nicest_status pass_open(pass *p, const nicest_model *model, int threads)
 {
@@ -85,14 +80,14 @@ static nicest_status pass_open(pass *p, const nicest_model *model, int threads)
     nicest_model_image(model, &p->height, NULL, &p->channels);
     p->scratch_size = p->d * 4 * sizeof(double) + picture_filter_size(p->height, p->d);
     p->scratch_size = (p->scratch_size + 63) / 64 * 64; /* each thread's part begins aligned */
-    p->place = memory_join(&p->memory, 2 * p->d, sizeof *p->place);
-    p->signs = memory_join(&p->memory, p->d, PROJECTIONS * sizeof *p->signs);
-    p->stored = memory_join(&p->memory, BATCH, p->d * sizeof(double));
-    p->latent = memory_join(&p->memory, BATCH, p->d * sizeof(double));
-    p->logp = memory_join(&p->memory, BATCH, sizeof(double));
-    p->norms = memory_join(&p->memory, BATCH, (p->layout.gradient.count + 1) * sizeof(double));
-    p->scratch = memory_join(&p->memory, (size_t)p->threads, p->scratch_size);
-    TRY(check_memory(!p->memory.lacking));
+    p->place = memory_join(p->memory, 2 * p->d, sizeof *p->place);
+    p->signs = memory_join(p->memory, p->d, PROJECTIONS * sizeof *p->signs);
+    p->stored = memory_join(p->memory, BATCH, p->d * sizeof(double));
+    p->latent = memory_join(p->memory, BATCH, p->d * sizeof(double));
+    p->logp = memory_join(p->memory, BATCH, sizeof(double));
+    p->norms = memory_join(p->memory, BATCH, (p->layout.gradient.count + 1) * sizeof(double));
+    p->scratch = memory_join(p->memory, (size_t)p->threads, p->scratch_size);
+    TRY(check_memory(!p->memory->lacking));
     for (size_t k = 0; k < PROJECTIONS; k++) {
         float *sign = p->signs + k * p->d;
         random_uniform((random_stream){0, RANDOM_SPLIT, 0x51f}, k, sign, p->d);
@@ -299,7 +294,8 @@ static nicest_status each_data_row(pass *p, const nicest_data *data, flow_worksp
 nicest_status statistics_measure(const nicest_model *model, const nicest_data *data, uint64_t seed,
                                  int threads, row_ticker *ticker, double *out)
 {
-    OWNED_BY(pass_close) pass p = {.out = out, .ticker = ticker};
+    OWNED_BY(memory_leave) memory_group memory = {0};
+    pass p = {.out = out, .ticker = ticker, .memory = &memory};
     OWNED_BY(flow_workspace_drop) flow_workspace *w = NULL;
     TRY(nicest_model_fits(model, data));
     TRY(pass_open(&p, model, threads));
@@ -318,7 +314,8 @@ static void measure_length(void *context, int thread, size_t i)
 nicest_status statistics_lengths(const nicest_model *model, const nicest_data *data, int threads,
                                  double *out)
 {
-    OWNED_BY(pass_close) pass p = {.out = out};
+    OWNED_BY(memory_leave) memory_group memory = {0};
+    pass p = {.out = out, .memory = &memory};
     TRY(nicest_model_fits(model, data));
     if (!statistics_compressible(model))
         return fail(NICEST_E_UNSUPPORTED, "a compressed length needs columns with levels, as a "

@@ -134,12 +134,6 @@ static nicest_status measure_moments(probe *p, size_t total)
 
 /* ------------------------------------------------------------------ inverses */
 
-/* The larger of two errors; NaN, once there, stays. */
-static double worse_error(double a, double b)
-{
-    return isnan(a) || isnan(b) ? NAN : fmax(a, b);
-}
-
 /* Whether v of column j has a density: what is hidden, and no value, is no matter of the layers. */
 static bool is_value(const probe *p, size_t j, double v)
 {
@@ -167,7 +161,7 @@ static nicest_status measure_latent(const probe *p, double *most)
     TRY(nicest_forward(p->workspace, p->other, p->rows, p->other, NULL));
     for (size_t i = 0; i < p->rows * p->d; i++)
         if (is_value(p, i % p->d, p->x[i]))
-            *most = worse_error(*most, fabs(h[i] - p->other[i]) / prior_deviation(prior));
+            *most = values_worse(*most, fabs(h[i] - p->other[i]) / prior_deviation(prior));
     return NICEST_OK;
 }
 
@@ -574,7 +568,7 @@ static nicest_status measure(probe *p, int threads, nicest_verification *v)
     for (size_t i = 0; i < p->rows * p->d; i++) {
         double size = fmax(p->deviation[i % p->d], fabs(p->x[i] - p->mean[i % p->d]));
         if (is_value(p, i % p->d, p->x[i]))
-            v->inverse_max = worse_error(v->inverse_max, fabs(p->x[i] - p->other[i]) / size);
+            v->inverse_max = values_worse(v->inverse_max, fabs(p->x[i] - p->other[i]) / size);
     }
     TRY(tell_stage(p, 1));
     TRY(measure_latent(p, &v->latent_max));

@@ -67,6 +67,11 @@ size_t values_weighted_row(const double *sums, size_t rows, size_t i, size_t n)
     return values_count(sums, rows - 1, ((double)i + 0.5) / (double)n * sums[rows - 1], false);
 }
 
+double values_worse(double a, double b)
+{
+    return isnan(a) || isnan(b) ? NAN : fmax(a, b);
+}
+
 double log_add(double a, double b)
 {
     double high = fmax(a, b), low = fmin(a, b);

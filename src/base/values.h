@@ -24,5 +24,7 @@ double values_worth(const double *weights, size_t n, size_t stride);
 /* Of rows whose weights have these running sums the one that stands for number i of n equally
  * weighted ones. */
 size_t values_weighted_row(const double *sums, size_t rows, size_t i, size_t n);
+/* The larger of two errors; NaN, once there, stays. */
+double values_worse(double a, double b);
 /* log(exp(a) + exp(b)), also of -infinity. */
 double log_add(double a, double b);

@@ -375,8 +375,8 @@ static nicest_status read_names(csv_stream *s, const record *r)
     TRY_NEW(s->names, s->fields);
     for (size_t j = 0; j < s->fields; j++, p++) {
         TRY(field_take(&s->how, &s->room, &p, r->end, &text, &size));
-        s->names[j] =
-            size > 0 ? memory_format("%.*s", (int)size, text) : memory_format("x%zu", j + 1);
+        s->names[j] = size > 0 ? memory_format("%.*s", (int)size, text)
+                               : memory_text(kinds_made_name(j).text);
         TRY(check_memory(s->names[j]));
     }
     return NICEST_OK;
@@ -753,8 +753,8 @@ nicest_status csv_column_names(char ***names, const csv_stream *stream)
     TRY_NEW(*names, count);
     for (size_t j = 0; j < count; j++) {
         size_t field = stream->chosen.columns[j];
-        (*names)[j] = stream->names != NULL ? memory_text(stream->names[field])
-                                            : memory_format("x%zu", field + 1);
+        (*names)[j] =
+            memory_text(stream->names != NULL ? stream->names[field] : kinds_made_name(field).text);
         TRY(check_memory((*names)[j]));
     }
     return NICEST_OK;
@@ -925,11 +925,10 @@ static nicest_status make_data(nicest_data **data, gathered *g, csv_stream *s,
     }
     TRY_NEW(table.kinds, table.columns);
     for (size_t j = 0; j < table.columns; j++) {
-        char made[32];
         const char *name = field_name(s, s->chosen.columns[j]);
-        snprintf(made, sizeof made, "x%zu", s->chosen.columns[j] + 1);
+        const made_name made = kinds_made_name(s->chosen.columns[j]);
         TRY(text_column_settle(&s->column[j], (double *)table.block + j, table.columns, table.rows,
-                               s->place, name != NULL ? name : made, &table.kinds[j]));
+                               s->place, name != NULL ? name : made.text, &table.kinds[j]));
     }
     column_kind label = COLUMN_OF_NUMBERS;
     if (table.labels != NULL)

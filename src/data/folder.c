@@ -106,35 +106,11 @@ static nicest_status find_pictures(picture_list *p, const char *path)
 
 /* ---------------------------------------------------------------- rows */
 
-/* The byte behind width and height says how many bits a sample has: 16 are more than our pictures
- * hold. What is no PNG is refused by its reader. */
-static nicest_status check_depth(const char *path)
-{
-    enum { DEPTH_AT = 24 };
-    unsigned char head[DEPTH_AT + 1];
-    file_reader *file;
-    size_t got = 0, some = 1;
-    TRY(file_reader_open(&file, path));
-    nicest_status status = NICEST_OK;
-    while (status == NICEST_OK && some > 0 && got < sizeof head) {
-        status = file_reader_read(file, head + got, sizeof head - got, &some);
-        got += some;
-    }
-    file_reader_close(file);
-    if (status == NICEST_OK && got == sizeof head && head[DEPTH_AT] == 16)
-        return fail(NICEST_E_UNSUPPORTED,
-                    "%s: has 16 bits a sample, and pictures from PNG have 8: as NPY (uint16) no "
-                    "level is lost",
-                    path);
-    return status;
-}
-
 static nicest_status add_picture(source_table *t, const picture_list *p, size_t row)
 {
     OWNED_BY(nicest_image_free) nicest_image image = {0};
     const char *path = p->paths.items[row];
-    TRY(check_depth(path));
-    TRY(nicest_image_read(&image, path));
+    TRY(image_read(&image, path, true)); /* of 16 bits a sample our pictures would lose half */
     /* RGBA on black becomes RGB, in place. */
     size_t count = (size_t)image.width * image.height;
     if (image.channels == 4) {

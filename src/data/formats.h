@@ -18,6 +18,8 @@ nicest_status idx_load(source_table *table, const char *path);
 nicest_status idx_labels_path(char **labels, const char *path);
 /* The labels that idx_load reads beside pictures of that name, gzipped or not; NULL: none. */
 nicest_status idx_find_labels(char **labels, const char *path);
+/* nicest_image_read; `shallow`: NICEST_E_UNSUPPORTED of 16 bits a sample. */
+nicest_status image_read(nicest_image *image, const char *path, bool shallow);
 /* One PNG as one row, or all of a folder in order of their names; sub-folders are labels. */
 nicest_status png_load(source_table *table, const char *path);
 

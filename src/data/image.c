@@ -14,7 +14,7 @@
 #include "base/file.h"
 #include "base/memory.h"
 #include "base/status.h"
-#include "nicest.h"
+#include "data/formats.h"
 
 enum {
     MOST_SIDE = 1 << 16,
@@ -70,6 +70,7 @@ typedef struct png_work {
     unsigned char *out; /* when writing */
     size_t out_size, out_capacity;
     char text[120];
+    bool shallow; /* 16 bits a sample are refused */
     nicest_status status;
 } png_work;
 
@@ -167,6 +168,10 @@ static bool decode_steps(png_work *w)
     png_set_keep_unknown_chunks(w->png, PNG_HANDLE_CHUNK_NEVER, NULL, -1);
     png_set_read_fn(w->png, w, read_bytes);
     png_read_info(w->png, w->info);
+    if (w->shallow && png_get_bit_depth(w->png, w->info) == 16) {
+        w->status = NICEST_E_UNSUPPORTED;
+        return false;
+    }
     /* Refuses what the bytes of the file cannot inflate to. An interlaced picture needs no less. */
     size_t row = png_get_rowbytes(w->png, w->info), height = png_get_image_height(w->png, w->info);
     if (row + 1 > w->in_size * MOST_RATIO / height)
@@ -187,12 +192,11 @@ static bool decode_steps(png_work *w)
     return true;
 }
 
-nicest_status nicest_image_read(nicest_image *image, const char *path)
+nicest_status image_read(nicest_image *image, const char *path, bool shallow)
 {
     OWNED_BY(file_release) file_bytes bytes = {0};
-    TRY(require(image && path, "a path and a place for the picture are needed"));
     TRY(file_load(&bytes, path, 0));
-    png_work w = {.in = bytes.data, .in_size = bytes.size};
+    png_work w = {.in = bytes.data, .in_size = bytes.size, .shallow = shallow};
     if (bytes.size < 8 || png_sig_cmp(bytes.data, 0, 8) != 0)
         return fail(NICEST_E_FORMAT, "%s: is not a PNG file", path);
     w.png = png_create_read_struct_2(PNG_LIBPNG_VER_STRING, &w, on_error, on_warning, &w,
@@ -212,6 +216,11 @@ nicest_status nicest_image_read(nicest_image *image, const char *path)
         nicest_image_free(&w.image);
         if (!made || w.status == NICEST_E_MEMORY)
             return fail_memory();
+        if (w.status == NICEST_E_UNSUPPORTED)
+            return fail(w.status,
+                        "%s: has 16 bits a sample, and pictures from PNG have 8: as NPY (uint16) "
+                        "no level is lost",
+                        path);
         return fail(NICEST_E_FORMAT, "%s: damaged PNG file (%s)", path, w.text);
     }
     *image = w.image;
@@ -272,9 +281,10 @@ static nicest_status fail_without_png(void)
     return fail(NICEST_E_UNSUPPORTED, "this build was made without libpng (NICEST_PNG=OFF)");
 }
 
-nicest_status nicest_image_read(nicest_image *image, const char *path)
+nicest_status image_read(nicest_image *image, const char *path, bool shallow)
 {
-    TRY(require(image && path, "a path and a place for the picture are needed"));
+    (void)image;
+    (void)shallow;
     return fail_in(fail_without_png(), "%s", path);
 }
 
@@ -286,6 +296,12 @@ nicest_status nicest_image_encode(const nicest_image *image, unsigned char **byt
 }
 
 #endif
+
+nicest_status nicest_image_read(nicest_image *image, const char *path)
+{
+    TRY(require(image && path, "a path and a place for the picture are needed"));
+    return image_read(image, path, false);
+}
 
 nicest_status nicest_image_write(const nicest_image *image, const char *path)
 {

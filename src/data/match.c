@@ -167,10 +167,9 @@ static nicest_status find_places(const wanted *w, const nicest_data *data, size_
     for (size_t i = 0; i < count; i++) /* training left these columns out too */
         TRY(find_name(&x, left[i], &gone));
     for (size_t j = 0; j < n; j++) { /* x3 beside x1 and x2 is no other column, but one too many */
-        char made[32];
-        snprintf(made, sizeof made, "x%zu", j + 1);
+        bool made = strcmp(nicest_data_column_name(data, j), kinds_made_name(j).text) == 0;
         surplus += !x.taken[j];
-        nameless += !x.taken[j] && strcmp(nicest_data_column_name(data, j), made) == 0;
+        nameless += !x.taken[j] && made;
     }
     bool bare = !x.named || !wanted_named;
     if (lost == NO_PLACE && (nameless == 0 || !bare)) {
@@ -386,12 +385,9 @@ nicest_status nicest_data_align(nicest_data **out, const nicest_data *like, cons
 /* Columns that are called x1, x2, ... in order have none. */
 static bool has_names(const wanted *w)
 {
-    char made[32];
-    for (size_t j = 0; j < w->columns; j++) {
-        snprintf(made, sizeof made, "x%zu", j + 1);
-        if (wanted_name(w, j) && strcmp(wanted_name(w, j), made) != 0)
+    for (size_t j = 0; j < w->columns; j++)
+        if (wanted_name(w, j) && strcmp(wanted_name(w, j), kinds_made_name(j).text) != 0)
             return true;
-    }
     return false;
 }
 

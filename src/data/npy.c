@@ -258,9 +258,7 @@ static nicest_status read_words_of(source_table *t, const npy_array *a, const un
             size_t size = read_word(a, from + at * a->file_value, text);
             TRY(text_column_take(&c, &plain, text, size, i + 1, &values[i * d + j], &good));
         }
-        char name[32];
-        snprintf(name, sizeof name, "x%zu", j + 1);
-        TRY(text_column_settle(&c, values + j, d, n, place, name, &t->kinds[j]));
+        TRY(text_column_settle(&c, values + j, d, n, place, kinds_made_name(j).text, &t->kinds[j]));
     }
     return NICEST_OK;
 }

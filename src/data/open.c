@@ -97,7 +97,7 @@ static nicest_status take_columns(choice *c)
         bool own = j < t->columns;
         char *const *words = words_of(t, j, &count);
         const char *name = !own ? t->extras[j - t->columns].name : t->names ? t->names[j] : NULL;
-        made.names[i] = name != NULL ? memory_text(name) : memory_format("x%zu", j + 1);
+        made.names[i] = memory_text(name != NULL ? name : kinds_made_name(j).text);
         TRY(check_memory(made.names[i]));
         column_kind kind = own && t->kinds != NULL ? t->kinds[j] : COLUMN_OF_NUMBERS;
         if (words != NULL)

@@ -12,16 +12,15 @@
 #include "base/memory.h"
 #include "base/number.h"
 #include "base/status.h"
+#include "model/kinds.h"
 
 /* ---------------------------------------------------------------- names */
 
-/* Name of a column, written to `made` when the source has none. */
-static const char *listed_name(const column_list *list, size_t column, char made[32])
+/* Name of a column, which is in `made` where the source has none. */
+static const char *listed_name(const column_list *list, size_t column, made_name *made)
 {
-    if (list->names != NULL && list->names[column] != NULL)
-        return list->names[column];
-    snprintf(made, 32, "x%zu", column + 1);
-    return made;
+    *made = kinds_made_name(column);
+    return list->names != NULL && list->names[column] != NULL ? list->names[column] : made->text;
 }
 
 /* "has 12 columns: a, b, ..." as far as a line has room. */
@@ -30,9 +29,9 @@ static nicest_status fail_unknown(const column_list *list, const char *option, c
 {
     char names[400] = "";
     size_t used = 0, shown = 0;
-    for (char made[32]; shown < list->count && used < sizeof names - 80; shown++)
+    for (made_name made; shown < list->count && used < sizeof names - 80; shown++)
         used += (size_t)snprintf(names + used, sizeof names - used, "%s%s", used > 0 ? ", " : "",
-                                 listed_name(list, shown, made));
+                                 listed_name(list, shown, &made));
     return fail(NICEST_E_ARGUMENT, "%s: no column '%.*s' in %s, which has %zu: %s%s", option,
                 (int)length, text, list->place, list->count, names,
                 shown < list->count || used >= sizeof names ? ", ..." : "");
@@ -54,8 +53,8 @@ static nicest_status find_column(const column_list *list, const char *option, co
     size_t number;
     *found = NO_COLUMN;
     for (size_t j = 0; j < list->count; j++) {
-        char made[32];
-        const char *name = listed_name(list, j, made);
+        made_name made;
+        const char *name = listed_name(list, j, &made);
         if (strlen(name) != length || memcmp(name, text, length) != 0)
             continue;
         if (*found != NO_COLUMN)
@@ -206,7 +205,7 @@ nicest_status selection_left(char ***left, size_t *count, const selection *s,
 {
     enum { MOST_LEFT = 1000 };
     size_t others = list->data;
-    char made[32];
+    made_name made;
     for (size_t i = 0; i < s->count; i++)
         others -= s->columns[i] < list->data;
     if (others == 0 || others > MOST_LEFT)
@@ -217,7 +216,8 @@ nicest_status selection_left(char ***left, size_t *count, const selection *s,
         taken[s->columns[i]] = 1;
     for (size_t j = 0; j < list->data; j++)
         if (!taken[j])
-            TRY(check_memory(((*left)[(*count)++] = memory_text(listed_name(list, j, made))) != NULL));
+            TRY(check_memory(((*left)[(*count)++] = memory_text(listed_name(list, j, &made))) !=
+                             NULL));
     return NICEST_OK;
 }
 

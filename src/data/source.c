@@ -212,7 +212,7 @@ nicest_status source_from_table(nicest_data **out, source_table *table)
     if (t.names == NULL)
         TRY_NEW(t.names, t.columns);
     for (size_t j = 0; j < t.columns; j++) { /* names for columns that have none */
-        t.names[j] = t.names[j] != NULL ? t.names[j] : memory_format("x%zu", j + 1);
+        t.names[j] = t.names[j] != NULL ? t.names[j] : memory_text(kinds_made_name(j).text);
         TRY(check_memory(t.names[j]));
     }
     data->labels = memory_take(&t.labels);

@@ -11,6 +11,7 @@
 
 #include "base/memory.h"
 #include "base/status.h"
+#include "base/values.h"
 #include "flow/flow.h"
 
 typedef struct prover {
@@ -20,12 +21,6 @@ typedef struct prover {
     uint64_t seed;
     size_t d, width; /* values, numbers of a row */
 } prover;
-
-/* The larger of two errors; NaN, once there, stays. */
-static double keep_larger(double a, double b)
-{
-    return isnan(a) || isnan(b) ? NAN : fmax(a, b);
-}
 
 /* ------------------------------------------------------------------ log-determinant */
 
@@ -45,13 +40,7 @@ typedef struct jacobian {
     double *near, *far; /* [2 COLUMNS_AT_ONCE, width] perturbed rows, and their latents */
     double *latent;     /* [width] of the row itself; NaN: hidden */
     size_t *columns;    /* [d] those to take (again) */
-    memory_group memory;
 } jacobian;
-
-static void jacobian_close(jacobian *j)
-{
-    memory_leave(&j->memory);
-}
 
 /* Keeps the derivatives by one column if they agree better with those of the last step than those
  * that are there did with theirs. The error of a central difference falls with the square of its
@@ -152,17 +141,17 @@ static double log_abs_det(double *a, size_t d)
 
 static nicest_status prove_logdet(const prover *p, double *error)
 {
-    OWNED_BY(jacobian_close) jacobian j = {0};
+    OWNED_BY(memory_leave) memory_group memory = {0};
+    jacobian j;
     double most = 0;
     size_t pairs = 2 * COLUMNS_AT_ONCE * p->width;
-    memory_group *memory = &j.memory;
-    j.matrix = memory_join(memory, 3 * p->d + 2, p->d * sizeof(double));
-    j.taken = memory_join(memory, p->d, sizeof(int));
-    j.near = memory_join(memory, pairs, sizeof(double));
-    j.far = memory_join(memory, pairs, sizeof(double));
-    j.latent = memory_join(memory, p->width, sizeof(double));
-    j.columns = memory_join(memory, p->d, sizeof(size_t));
-    TRY(check_memory(!memory->lacking));
+    j.matrix = memory_join(&memory, 3 * p->d + 2, p->d * sizeof(double));
+    j.taken = memory_join(&memory, p->d, sizeof(int));
+    j.near = memory_join(&memory, pairs, sizeof(double));
+    j.far = memory_join(&memory, pairs, sizeof(double));
+    j.latent = memory_join(&memory, p->width, sizeof(double));
+    j.columns = memory_join(&memory, p->d, sizeof(size_t));
+    TRY(check_memory(!memory.lacking));
     j.last = j.matrix + p->d * p->d;
     j.plain = j.last + p->d * p->d;
     j.doubt = j.plain + p->d * p->d;
@@ -173,7 +162,7 @@ static nicest_status prove_logdet(const prover *p, double *error)
         flow_forward(p->score, x, 1, j.latent, &analytic);
         fill_jacobian(p, &j, x);
         double numerical = log_abs_det(j.matrix, p->d);
-        most = keep_larger(most, fabs(numerical - analytic) / fmax(1, fabs(analytic)));
+        most = values_worse(most, fabs(numerical - analytic) / fmax(1, fabs(analytic)));
     }
     *error = most;
     return NICEST_OK;
@@ -250,7 +239,7 @@ static double prove_by_x(const prover *p, double *space)
         vector_multiply(gradient, p->subject->deviation, d);
         for (int i = 0; i < DIRECTIONS; i++) {
             choose_direction(p, i, gradient, d, direction);
-            most = keep_larger(most, slope_error(&l, vector_dot(gradient, direction, d)));
+            most = values_worse(most, slope_error(&l, vector_dot(gradient, direction, d)));
         }
     }
     return most;
@@ -292,7 +281,7 @@ static double prove_by_theta(const prover *p, double *space, double *logp)
     for (int i = 0; i < DIRECTIONS; i++) {
         choose_direction(p, i, gradient, count, direction);
         flow_confine(p->f, direction);
-        most = keep_larger(most, slope_error(&l, vector_dot(gradient, direction, count)));
+        most = values_worse(most, slope_error(&l, vector_dot(gradient, direction, count)));
     }
     memcpy(p->f->theta, start, count * sizeof *start);
     return most;
@@ -326,7 +315,7 @@ nicest_status proof_run(const proof_subject *s, uint64_t seed, int threads, proo
     OWNED_NEW(double *, logp, s->n);
     found.gradient_error = prove_by_x(&p, space);
     if (count)
-        found.gradient_error = keep_larger(found.gradient_error, prove_by_theta(&p, space, logp));
+        found.gradient_error = values_worse(found.gradient_error, prove_by_theta(&p, space, logp));
     *out = found;
     return NICEST_OK;
 }

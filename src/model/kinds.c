@@ -2,10 +2,18 @@
 #include "model/kinds.h"
 
 #include <assert.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/memory.h"
 #include "base/status.h"
+
+made_name kinds_made_name(size_t column)
+{
+    made_name made;
+    snprintf(made.text, sizeof made.text, "x%zu", column + 1);
+    return made;
+}
 
 char **kinds_words(const char *const *texts, size_t count)
 {

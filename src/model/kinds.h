@@ -17,6 +17,12 @@ typedef struct column_kind {
 
 #define COLUMN_OF_NUMBERS ((column_kind){NICEST_NUMBER, -1, NULL, NULL, 0})
 
+/* What a column is called that has no name: "x1" is the first. */
+typedef struct made_name {
+    char text[24];
+} made_name;
+made_name kinds_made_name(size_t column);
+
 /* Words as column_kind has them, from count texts; NULL when memory runs out. */
 char **kinds_words(const char *const *texts, size_t count);
 /* A copy; *copy is untouched on failure. */

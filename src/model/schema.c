@@ -9,7 +9,6 @@
  *
  * Owns that JSON both ways. Keys that it does not know are left alone. */
 #include <stdint.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "base/memory.h"
@@ -18,23 +17,18 @@
 #include "model/json.h"
 #include "model/utf8.h"
 
-enum { DEFAULT_NAME = 24, MOST_SIDE = 65535, MOST_DECIMALS = 20 };
-
-/* What a column is called that has no name: "x1". */
-static const char *default_name(size_t column, char *text)
-{
-    snprintf(text, DEFAULT_NAME, "x%zu", column + 1);
-    return text;
-}
+enum { MOST_SIDE = 65535, MOST_DECIMALS = 20 };
 
 /* ------------------------------------------------------------------ reading */
 
 static nicest_status default_names(size_t columns, char ***out)
 {
-    OWNED_NEW(char *, text, columns *DEFAULT_NAME);
+    OWNED_NEW(made_name *, made, columns);
     OWNED_NEW(const char **, names, columns);
-    for (size_t j = 0; j < columns; j++)
-        names[j] = default_name(j, text + j * DEFAULT_NAME);
+    for (size_t j = 0; j < columns; j++) {
+        made[j] = kinds_made_name(j);
+        names[j] = made[j].text;
+    }
     *out = kinds_words(names, columns);
     return check_memory(*out);
 }
@@ -152,8 +146,7 @@ static json_t *texts_json(const char *const *texts, size_t count)
 {
     json_t *array = json_array();
     for (size_t i = 0; array && i < count; i++) {
-        char made[DEFAULT_NAME];
-        OWNED char *text = utf8_repaired(texts[i] ? texts[i] : default_name(i, made));
+        OWNED char *text = utf8_repaired(texts[i] ? texts[i] : kinds_made_name(i).text);
         if (!text || json_array_append_new(array, json_string(text)) != 0) {
             json_decref(array);
             return NULL;
@@ -166,10 +159,8 @@ char *schema_write(size_t columns, const char *const *names, unsigned height, un
                    unsigned channels, const char *stored_type)
 {
     bool named = false;
-    for (size_t j = 0; names && j < columns; j++) {
-        char made[DEFAULT_NAME];
-        named = named || (names[j] && strcmp(names[j], default_name(j, made)));
-    }
+    for (size_t j = 0; names && j < columns; j++)
+        named = named || (names[j] && strcmp(names[j], kinds_made_name(j).text));
     json_t *list = named ? texts_json(names, columns) : json_null();
     json_t *image =
         height ? json_pack("[I, I, I]", (json_int_t)height, (json_int_t)width, (json_int_t)channels)

@@ -21,13 +21,7 @@ typedef struct finder {
     double *q, *r;       /* [basis, n] orthonormal; [basis, m] what each was made from */
     double *mean, *size; /* [d] of centred columns */
     double tolerance;
-    memory_group memory;
 } finder;
-
-static void finder_close(finder *f)
-{
-    memory_leave(&f->memory);
-}
 
 /* What the sum makes of a row, and whether the row has just this, as far as its digits go. */
 static bool keeps_sum(const finder *f, const double *sum, const double *row)
@@ -214,7 +208,8 @@ nicest_status sums_find(const entry *e, const nicest_data *train, double **sums,
                         words *said)
 {
     size_t d = e->columns, m = 0, width = 2 + d;
-    OWNED_BY(finder_close) finder f = {.e = e, .d = d};
+    OWNED_BY(memory_leave) memory_group memory = {0};
+    finder f = {.e = e, .d = d};
     OWNED_NEW(bool *, wanted, d);
     for (size_t j = 0; j < d; j++)
         m += wanted[j] = e->column[j].role == ENTRY_VALUE;
@@ -222,13 +217,13 @@ nicest_status sums_find(const entry *e, const nicest_data *train, double **sums,
     *count = 0;
     if (m < 2 || m > SUM_COLUMNS || nicest_data_rows(train) < 2 * m + SPARE_ROWS)
         return NICEST_OK;
-    f.column = memory_join(&f.memory, m, sizeof *f.column);
-    f.row = memory_join(&f.memory, SUM_ROWS, d * sizeof *f.row);
-    f.q = memory_join(&f.memory, m, SUM_ROWS * sizeof *f.q);
-    f.r = memory_join(&f.memory, m, SUM_COLUMNS * sizeof *f.r);
-    f.mean = memory_join(&f.memory, d, 2 * sizeof *f.mean);
-    double *found = memory_join(&f.memory, m, width * sizeof *found);
-    TRY(check_memory(!f.memory.lacking));
+    f.column = memory_join(&memory, m, sizeof *f.column);
+    f.row = memory_join(&memory, SUM_ROWS, d * sizeof *f.row);
+    f.q = memory_join(&memory, m, SUM_ROWS * sizeof *f.q);
+    f.r = memory_join(&memory, m, SUM_COLUMNS * sizeof *f.r);
+    f.mean = memory_join(&memory, d, 2 * sizeof *f.mean);
+    double *found = memory_join(&memory, m, width * sizeof *found);
+    TRY(check_memory(!memory.lacking));
     f.size = f.mean + d;
     f.tolerance = strcmp(nicest_data_type(train), "float32") ? 1e-11 : 3e-7;
     TRY(read_sum_rows(&f, train, wanted));
