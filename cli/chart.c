@@ -635,22 +635,6 @@ static double bar_room(const canvas *c, const panel *p)
 
 /* ------------------------------------------------------------------ a panel */
 
-/* A line of words that wraps: where the next goes. */
-typedef struct flow {
-    double left, width, x, y;
-} flow;
-
-static double flow_next(flow *f, double width)
-{
-    if (f->x > f->left && f->x + width > f->left + f->width) {
-        f->x = f->left;
-        f->y += 17;
-    }
-    double at = f->x;
-    f->x += width + 16;
-    return at;
-}
-
 static void draw_swatch(const canvas *c, const series *s, double x, double y)
 {
     bool box = s->kind == SERIES_HISTOGRAM || s->kind == SERIES_BAND;
@@ -679,21 +663,25 @@ static void draw_swatch(const canvas *c, const series *s, double x, double y)
 static double legend(const canvas *c, const panel *p, double left, double y, double width,
                      bool draw)
 {
-    flow f = {left, width, left, y};
-    bool any = false;
+    double x = left, bottom = y;
     for (size_t k = 0; k < p->count; k++) {
         const series *s = &p->series[k];
         if (!s->name)
             continue;
         const fitted_text name = fitted(c, LABEL, width - 24, s->name);
-        double x = flow_next(&f, 24 + text_width(c, LABEL, name.text));
-        any = true;
-        if (draw) {
-            draw_swatch(c, s, x, f.y + 12);
-            draw_text(c, x + 24, f.y + 12, LABEL, START, TEXT, name.text);
+        double wide = 24 + text_width(c, LABEL, name.text);
+        if (x > left && x + wide > left + width) {
+            x = left;
+            y += 17;
         }
+        if (draw) {
+            draw_swatch(c, s, x, y + 12);
+            draw_text(c, x + 24, y + 12, LABEL, START, TEXT, name.text);
+        }
+        x += wide + 16;
+        bottom = y + 20;
     }
-    return any ? f.y + 20 : y;
+    return bottom;
 }
 
 /* Counts what lies outside the axes. */

@@ -116,22 +116,6 @@ static void print_model(const info_settings *s, const nicest_model *model, const
 
 /* ------------------------------------------------------------------ data */
 
-static json_t *column_json(const nicest_data *data, size_t j, const nicest_column_facts *f)
-{
-    bool words = nicest_data_column_kind(data, j) == NICEST_CATEGORY;
-    return json_pack(
-        "{s:o, s:s, s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:s, s:o}", "name",
-        json_words(nicest_data_column_name(data, j)), "type", f->what, "missing",
-        (json_int_t)f->missing, "levels", (json_int_t)f->levels, "distinct", (json_int_t)f->levels,
-        "least", words ? json_words(value_text(data, j, f->least).text) : json_figure(f->least),
-        "median", json_figure(f->median), "most",
-        words ? json_words(value_text(data, j, f->most).text) : json_figure(f->most), "min",
-        words ? json_null() : json_figure(f->least), "max",
-        words ? json_null() : json_figure(f->most), "mean", json_figure(f->mean), "std",
-        json_figure(f->deviation), "advice", f->advice ? json_string(f->advice) : json_null(),
-        "taken_for", f->taken, "mass_point", json_figure(f->point));
-}
-
 /* A line a column. */
 static json_t *columns_json(const nicest_data *data, bool print)
 {
@@ -141,8 +125,23 @@ static json_t *columns_json(const nicest_data *data, bool print)
     need(nicest_data_facts(data, facts));
     if (print)
         print_facts(data, facts);
-    for (size_t j = 0; j < d; j++)
-        json_array_append_new(columns, column_json(data, j, &facts[j]));
+    for (size_t j = 0; j < d; j++) {
+        const nicest_column_facts *f = &facts[j];
+        bool words = nicest_data_column_kind(data, j) == NICEST_CATEGORY;
+        json_t *column = json_pack(
+            "{s:o, s:s, s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:s, s:o}", "name",
+            json_words(nicest_data_column_name(data, j)), "type", f->what, "missing",
+            (json_int_t)f->missing, "levels", (json_int_t)f->levels, "distinct",
+            (json_int_t)f->levels, "least",
+            words ? json_words(value_text(data, j, f->least).text) : json_figure(f->least),
+            "median", json_figure(f->median), "most",
+            words ? json_words(value_text(data, j, f->most).text) : json_figure(f->most), "min",
+            words ? json_null() : json_figure(f->least), "max",
+            words ? json_null() : json_figure(f->most), "mean", json_figure(f->mean), "std",
+            json_figure(f->deviation), "advice", f->advice ? json_string(f->advice) : json_null(),
+            "taken_for", f->taken, "mass_point", json_figure(f->point));
+        json_array_append_new(columns, column);
+    }
     return columns;
 }
 

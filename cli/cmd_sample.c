@@ -39,31 +39,7 @@ static void sample_defaults(void *settings)
     s->temperature = 1;
 }
 
-/* ------------------------------------------------------------------ pictures */
-
-static void draw_samples(const sample_settings *s, const nicest_model *model, const double *rows)
-{
-    const char *path = s->shared.output;
-    size_t n = s->rows, d = nicest_model_columns(model);
-    picture_format format = picture_format_of(model, rows, n * d);
-    short_text title = short_format("%s sample%s", count_text(n).text, n == 1 ? "" : "s");
-    panel p = {.title = title.text,
-               .x.label = nicest_model_column_name(model, 0),
-               .y.label = d == 2 ? nicest_model_column_name(model, 1) : "share per unit"};
-    chart c = {.panels = &p, .count = 1};
-    if (format.height) {
-        pictures_save(&s->shared, &format, rows, n, 0, &(panel){.title = title.text}, path);
-        return;
-    }
-    if (d == 2)
-        panel_add(&p, (series){SERIES_DOTS, .x = rows, .y = rows + 1, .n = n, .stride = 2});
-    else
-        panel_add(&p, (series){SERIES_HISTOGRAM, .x = rows, .n = n});
-    c.aspect = d == 2 ? 0.9 : 0;
-    chart_save(&c, &s->shared, path);
-}
-
-/* ------------------------------------------------------------------ the command */
+/* ------------------------------------------------------------------ what is given */
 
 /* DATA of --given with empty columns for those of the model that it lacks. */
 static nicest_data *open_known(const sample_settings *s, const nicest_model *model)
@@ -128,13 +104,23 @@ static void read_known(sample_settings *s, const nicest_model *model)
             "the chain of impute");
 }
 
-/* Rows given more than the density is: fills of rows that lack the rest. */
-static void write_chains(const sample_settings *s, const nicest_model *model, double *known,
-                         size_t first, size_t n, double *rows)
+/* ------------------------------------------------------------------ drawing */
+
+/* Rows first .. first+n-1. Where more is given than the density is, they are fills of rows that
+ * lack the rest. */
+static void draw_rows(const sample_settings *s, const nicest_model *model,
+                      nicest_workspace *workspace, size_t first, size_t n, double *rows)
 {
     enum { MOST = 1 << 16 };
-    nicest_inpaint_options o;
     size_t d = nicest_model_columns(model);
+    OWNED_BLOCK double *known = s->known ? block_new(n * d, sizeof *known) : NULL;
+    for (size_t i = 0; known && i < n; i++)
+        memcpy(known + i * d, s->known + (first + i) % s->known_rows * d, d * sizeof *known);
+    if (!s->chains) {
+        need(nicest_sample_given(workspace, known, n, s->shared.seed, first, s->temperature, rows));
+        return;
+    }
+    nicest_inpaint_options o;
     OWNED_BLOCK unsigned char *hidden = block_new(n * d, 1);
     for (size_t i = 0; i < n * d; i++)
         hidden[i] = (unsigned char)(isnan(known[i]) != 0);
@@ -147,20 +133,6 @@ static void write_chains(const sample_settings *s, const nicest_model *model, do
         need(nicest_inpaint(model, known + done * d, count, hidden + done * d, &o, rows + done * d,
                             NULL, NULL));
     }
-}
-
-/* Rows first .. first+n-1. */
-static void write_samples(const sample_settings *s, const nicest_model *model,
-                          nicest_workspace *workspace, size_t first, size_t n, double *rows)
-{
-    size_t d = nicest_model_columns(model);
-    OWNED_BLOCK double *all = s->known ? block_new(n * d, sizeof *all) : NULL;
-    for (size_t i = 0; all && i < n; i++)
-        memcpy(all + i * d, s->known + (first + i) % s->known_rows * d, d * sizeof *all);
-    if (s->chains)
-        write_chains(s, model, all, first, n, rows);
-    else
-        need(nicest_sample_given(workspace, all, n, s->shared.seed, first, s->temperature, rows));
 }
 
 /* Sample number i is the same however many are drawn, and in chunks. */
@@ -178,7 +150,7 @@ static double write_table(const sample_settings *s, const nicest_model *model)
     for (size_t first = 0; first < s->rows; first += chunk) {
         size_t count = s->rows - first < chunk ? s->rows - first : chunk;
         double started = clock_seconds();
-        write_samples(s, model, workspace, first, count, rows);
+        draw_rows(s, model, workspace, first, count, rows);
         seconds += clock_seconds() - started;
         table_add(&out, rows, count);
         stop_if_interrupted();
@@ -189,15 +161,30 @@ static double write_table(const sample_settings *s, const nicest_model *model)
 
 static double write_picture(const sample_settings *s, const nicest_model *model)
 {
+    const char *path = s->shared.output;
+    size_t n = s->rows, d = nicest_model_columns(model);
     double started = clock_seconds();
-    OWNED_BLOCK double *rows = block_new(s->rows * nicest_model_columns(model), sizeof *rows);
+    OWNED_BLOCK double *rows = block_new(n * d, sizeof *rows);
     OWNED_WORKSPACE nicest_workspace *workspace = NULL;
     need(nicest_workspace_new(&workspace, model, 0, s->shared.threads));
-    write_samples(s, model, workspace, 0, s->rows, rows);
+    draw_rows(s, model, workspace, 0, n, rows);
     double seconds = clock_seconds() - started;
-    draw_samples(s, model, rows);
+    picture_format format = picture_format_of(model, rows, n * d);
+    short_text title = short_format("%s sample%s", count_text(n).text, n == 1 ? "" : "s");
+    panel p = {.title = title.text};
+    if (format.height) {
+        pictures_save(&s->shared, &format, rows, n, 0, &p, path);
+        return seconds;
+    }
+    p.x.label = nicest_model_column_name(model, 0);
+    p.y.label = d == 2 ? nicest_model_column_name(model, 1) : "share per unit";
+    panel_add(&p, d == 2 ? (series){SERIES_DOTS, .x = rows, .y = rows + 1, .n = n, .stride = 2}
+                         : (series){SERIES_HISTOGRAM, .x = rows, .n = n});
+    chart_save(&(chart){.panels = &p, .count = 1, .aspect = d == 2 ? 0.9 : 0}, &s->shared, path);
     return seconds;
 }
+
+/* ------------------------------------------------------------------ the command */
 
 static int sample_run(void *settings)
 {

@@ -268,25 +268,6 @@ typedef struct test_result {
     size_t rows, missing;
 } test_result;
 
-/* True minus model, row by row, where the truth is known. */
-static void compare_with_truth(const nicest_data *test, const char *text, const double *logp,
-                               test_result *r)
-{
-    size_t n = nicest_data_rows(test), length = strcspn(text, "[");
-    char name[512];
-    if (strcmp(nicest_data_kind(test), "toy") || nicest_data_columns(test) != 2 || length < 5)
-        return;
-    snprintf(name, sizeof name, "%.*s", (int)(length - 4 < 500 ? length - 4 : 500), text + 4);
-    OWNED_BLOCK double *rows = read_rows(test), *truth = block_new(n, sizeof *truth);
-    if (nicest_toy_log_density(name, rows, n, truth) == NICEST_OK) {
-        r->true_logp = summary_of(truth, n).mean;
-        for (size_t i = 0; i < n; i++)
-            truth[i] -= logp[i];
-        r->gap = summary_of(truth, n).mean;
-        r->gap_sem = standard_error(truth, NULL, n);
-    }
-}
-
 static test_result measure_test(const train_settings *s, const nicest_model *model,
                                 const nicest_data *test, const char *text)
 {
@@ -301,8 +282,21 @@ static test_result measure_test(const train_settings *s, const nicest_model *mod
     r.sem = standard_error(logp, nicest_data_weights(test), nicest_data_rows(test));
     r.rows = all.rows;
     r.missing = all.missing;
-    if (!s->shared.columns && !s->shared.drop)
-        compare_with_truth(test, text, logp, &r);
+    /* True minus model, row by row, where the truth is known. */
+    size_t n = nicest_data_rows(test), length = strcspn(text, "[");
+    if (s->shared.columns || s->shared.drop || strcmp(nicest_data_kind(test), "toy") ||
+        nicest_data_columns(test) != 2 || length < 5)
+        return r;
+    char name[512];
+    snprintf(name, sizeof name, "%.*s", (int)(length - 4 < 500 ? length - 4 : 500), text + 4);
+    OWNED_BLOCK double *rows = read_rows(test), *truth = block_new(n, sizeof *truth);
+    if (nicest_toy_log_density(name, rows, n, truth) != NICEST_OK)
+        return r;
+    r.true_logp = summary_of(truth, n).mean;
+    for (size_t i = 0; i < n; i++)
+        truth[i] -= logp[i];
+    r.gap = summary_of(truth, n).mean;
+    r.gap_sem = standard_error(truth, NULL, n);
     return r;
 }
 

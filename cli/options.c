@@ -614,20 +614,6 @@ static void print_wrapped(FILE *out, const char *text, int indent)
     fputc('\n', out);
 }
 
-static void print_option(FILE *out, const option *o, const void *settings)
-{
-    enum { LEFT = 28 };
-    char names[96], text[512];
-    options_names(o, names, sizeof names);
-    options_text(o, settings, text, sizeof text);
-    int at = fprintf(out, "  %s", names);
-    if (at >= LEFT)
-        fprintf(out, "\n%*s", LEFT, "");
-    else
-        fprintf(out, "%*s", LEFT - at, "");
-    print_wrapped(out, text, LEFT);
-}
-
 void options_print_help(const command *c, FILE *out)
 {
     max_align_t settings[SETTINGS_BYTES / sizeof(max_align_t)];
@@ -645,15 +631,21 @@ void options_print_help(const command *c, FILE *out)
         fputc('\n', out);
         text += length + (end ? 2 : 0);
     }
+    enum { LEFT = 28 };
     const char *heading = "";
     FOR_OPTIONS(c, o)
     {
+        char names[96], help[512];
         const char *group = o->type == OPTION_ARGUMENT ? "Arguments" : o->group;
         if (group && strcmp(group, heading)) {
             fprintf(out, "%s%s\n", *heading ? "\n" : "", group);
             heading = group;
         }
-        print_option(out, o, settings);
+        options_names(o, names, sizeof names);
+        options_text(o, settings, help, sizeof help);
+        int at = fprintf(out, "  %s", names);
+        fprintf(out, at >= LEFT ? "\n%*s" : "%*s", at >= LEFT ? LEFT : LEFT - at, "");
+        print_wrapped(out, help, LEFT);
     }
     if (c->examples)
         fprintf(out, "\nExamples\n%s", c->examples);

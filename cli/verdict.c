@@ -237,36 +237,31 @@ double flagged_share(const verdict *v, size_t group)
 }
 
 /* A baseline that this model or data cannot have is null. */
-static void add_baseline(const judge *j, const char *name, const nicest_data *data,
-                         const nicest_data *against, const verdict *v, json_t *object)
-{
-    size_t n = nicest_data_rows(data);
-    OWNED_BLOCK double *scores = block_new(v->n, sizeof *scores);
-    size_t group = j->s->group;
-    nicest_status status =
-        nicest_baseline_scores(j->model, data, name, group, j->s->shared.threads, scores);
-    if (status == NICEST_OK && against)
-        status = nicest_baseline_scores(j->model, against, name, group, j->s->shared.threads,
-                                        scores + n);
-    nicest_detection found = {.auroc = NAN, .auprc = NAN};
-    if (status == NICEST_OK)
-        found = detect(j, v, scores, NAN);
-    else if (j->s->shared.verbose)
-        say(&j->s->shared, "baseline %s: %s", name, nicest_error());
-    if (isfinite(found.auroc))
-        say(&j->s->shared, "  without a model (%s): AUROC %.4f, AUPRC %.4f", name, found.auroc,
-            found.auprc);
-    json_object_set_new(object, name,
-                        json_pack("{s:o, s:o}", "auroc", json_figure(found.auroc), "auprc",
-                                  json_figure(found.auprc)));
-}
-
 json_t *baselines_json(const judge *j, const nicest_data *data, const nicest_data *against,
                        const verdict *v)
 {
+    const shared_settings *shared = &j->s->shared;
+    size_t n = nicest_data_rows(data), group = j->s->group;
+    OWNED_BLOCK double *scores = block_new(v->n, sizeof *scores);
     json_t *object = json_object();
-    for (const char *const *name = nicest_baseline_names(); *name; name++)
-        add_baseline(j, *name, data, against, v, object);
+    for (const char *const *name = nicest_baseline_names(); *name; name++) {
+        nicest_detection found = {.auroc = NAN, .auprc = NAN};
+        nicest_status status =
+            nicest_baseline_scores(j->model, data, *name, group, shared->threads, scores);
+        if (status == NICEST_OK && against)
+            status = nicest_baseline_scores(j->model, against, *name, group, shared->threads,
+                                            scores + n);
+        if (status == NICEST_OK)
+            found = detect(j, v, scores, NAN);
+        else if (shared->verbose)
+            say(shared, "baseline %s: %s", *name, nicest_error());
+        if (isfinite(found.auroc))
+            say(shared, "  without a model (%s): AUROC %.4f, AUPRC %.4f", *name, found.auroc,
+                found.auprc);
+        json_object_set_new(object, *name,
+                            json_pack("{s:o, s:o}", "auroc", json_figure(found.auroc), "auprc",
+                                      json_figure(found.auprc)));
+    }
     return object;
 }
 

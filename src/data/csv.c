@@ -297,17 +297,17 @@ static nicest_status read_fields(csv_stream *s, const record *r, row_state *stat
     return column + 1 == fields ? NICEST_OK : fail_fields(s, r, column + 1);
 }
 
-/* Whether a line that begins with # is no row: it has another number of fields, or but one. */
-static nicest_status is_remark(csv_stream *s, const record *r, bool *remark)
+static nicest_status count_fields(csv_stream *s, const dialect *how, const record *r, size_t *count)
 {
-    const char *p = r->begin, *text;
-    size_t size, fields = 0;
-    do {
-        TRY(field_take(&s->how, &s->room, &p, r->end, &text, &size));
-        fields++;
-    } while (p++ < r->end);
-    *remark = fields != s->fields || fields == 1;
-    return NICEST_OK;
+    const char *text;
+    size_t size;
+    *count = 0;
+    for (const char *p = r->begin;; p++) {
+        TRY(field_take(how, &s->room, &p, r->end, &text, &size));
+        ++*count;
+        if (p == r->end)
+            return NICEST_OK;
+    }
 }
 
 static const char *field_name(const csv_stream *s, size_t column)
@@ -326,12 +326,13 @@ static nicest_status next_row(csv_stream *s, double *row, double *label, bool *g
         if (!*got)
             return NICEST_OK;
         row_state state = {row, NAN, true, NO_COLUMN, ""};
-        bool remark = false;
-        if (s->hash && *r.begin == '#')
-            TRY(is_remark(s, &r, &remark));
-        if (remark) {
-            s->comments++;
-            continue;
+        if (s->hash && *r.begin == '#') {
+            size_t fields;
+            TRY(count_fields(s, &s->how, &r, &fields));
+            if (fields != s->fields || fields == 1) { /* it is no row */
+                s->comments++;
+                continue;
+            }
         }
         s->rows++;
         TRY(read_fields(s, &r, &state));
@@ -552,21 +553,6 @@ static nicest_status note_choices(csv_stream *s, const nicest_data_options *o, b
     return *note != '\0' && s->note == NULL ? fail_memory() : NICEST_OK;
 }
 
-static nicest_status count_fields(csv_stream *s, const record *r)
-{
-    const char *text;
-    size_t size;
-    s->fields = 0;
-    for (const char *p = r->begin;; p++) {
-        TRY(field_take(&s->how, &s->room, &p, r->end, &text, &size));
-        if (++s->fields > MOST_FIELDS)
-            return fail(NICEST_E_DATA, "%s:%zu: more than %d columns", s->place, r->line,
-                        MOST_FIELDS);
-        if (p == r->end)
-            return NICEST_OK;
-    }
-}
-
 /* Other kinds of files that people hand over: how they begin, and what makes a table of them. */
 static nicest_status check_text(const csv_stream *s)
 {
@@ -624,12 +610,9 @@ static nicest_status check_title(csv_stream *s, const first_lines *lines, bool t
         bool alike = true;
         for (size_t i = 0; i < 4 && alike; i++) {
             TRY(lines->at(lines->context, i, &r, &there));
-            const char *p = r.begin, *text;
-            size_t size, count = 0;
-            do {
-                TRY(field_take(&how, &s->room, &p, r.end, &text, &size));
-                count++;
-            } while (there && p++ < r.end);
+            size_t count = 0;
+            if (there)
+                TRY(count_fields(s, &how, &r, &count));
             line = i == 1 ? r.line : line;
             first = i == 0 ? count : first;
             fields = i == 1 ? count : fields;
@@ -688,7 +671,10 @@ static nicest_status read_start(csv_stream *s, const char *path, const nicest_da
     if (said == 0)
         TRY(dialect_find_header(&s->how, &lines, &header));
     TRY(show_line(s, 0, &first, &there));
-    TRY(count_fields(s, &first));
+    TRY(count_fields(s, &s->how, &first, &s->fields));
+    if (s->fields > MOST_FIELDS)
+        return fail(NICEST_E_DATA, "%s:%zu: more than %d columns", s->place, first.line,
+                    MOST_FIELDS);
     if (s->remark != NULL && said == 0 && !header.given)
         TRY(dialect_comment_names(&s->how, s->remark, s->fields, &from_comment));
     const char *end = s->remark != NULL ? s->remark + strlen(s->remark) : NULL;

@@ -68,6 +68,15 @@ static nicest_status find_column(const column_list *list, const char *option, co
     return NICEST_OK;
 }
 
+/* A column must be there, unless only that beside others is asked for. */
+static nicest_status need_column(const column_list *list, const char *option, const char *text,
+                                 bool beside, size_t *found)
+{
+    size_t length = strlen(text);
+    TRY(find_column(list, option, text, length, found));
+    return *found == NO_COLUMN && !beside ? fail_unknown(list, option, text, length) : NICEST_OK;
+}
+
 /* ---------------------------------------------------------------- lists of columns */
 
 typedef struct chooser {
@@ -133,14 +142,10 @@ static nicest_status choose_columns(chooser *c, const column_list *list,
     if (c->s->label != NO_COLUMN)
         choose_column(c, c->s->label, true);
     size_t weights = NO_COLUMN;
-    if (o != NULL && o->weights != NULL) {
-        size_t length = strlen(o->weights);
-        TRY(find_column(list, "--weights", o->weights, length, &weights));
-        if (weights == NO_COLUMN && !o->beside)
-            return fail_unknown(list, "--weights", o->weights, length);
-        if (weights != NO_COLUMN)
-            choose_column(c, weights, true);
-    }
+    if (o != NULL && o->weights != NULL)
+        TRY(need_column(list, "--weights", o->weights, o->beside != 0, &weights));
+    if (weights != NO_COLUMN)
+        choose_column(c, weights, true);
     size_t kept = 0;
     for (size_t i = 0; i < c->s->count; i++) {
         if (c->taken[c->s->columns[i]] != 2)
@@ -167,12 +172,8 @@ nicest_status selection_make(selection *s, const column_list *list,
     *s = made;
     OWNED_NEW(unsigned char *, taken, list->count);
     TRY_NEW(made.columns, list->count);
-    if (options != NULL && options->label != NULL) {
-        size_t length = strlen(options->label);
-        TRY(find_column(list, "--label", options->label, length, &made.label));
-        if (made.label == NO_COLUMN && !options->beside)
-            return fail_unknown(list, "--label", options->label, length);
-    }
+    if (options != NULL && options->label != NULL)
+        TRY(need_column(list, "--label", options->label, options->beside != 0, &made.label));
     if (options != NULL && options->where != NULL) {
         const char *where = options->where, *first = strchr(where, '=');
         if (first == NULL)

@@ -270,17 +270,13 @@ static nicest_status model_of_file(const safetensors *file, nicest_model **out)
 
 static nicest_status read_model(const safetensors *file, nicest_model **out)
 {
-    reading r = {.file = file};
-    nicest_status status = model_of_file(file, &r.model);
-    if (status != NICEST_OK)
-        return status;
-    r.used = memory_new(safetensors_count(file), sizeof *r.used);
-    status = r.used ? read_parts(&r) : fail_memory();
-    memory_free(r.used);
-    if (status != NICEST_OK)
-        nicest_model_free(r.model);
-    else
-        *out = r.model;
+    OWNED_BY(model_drop) nicest_model *model = NULL;
+    OWNED_NEW(bool *, used, safetensors_count(file));
+    nicest_status status = model_of_file(file, &model);
+    if (status == NICEST_OK)
+        status = read_parts(&(reading){file, model, used});
+    if (status == NICEST_OK)
+        *out = memory_take(&model);
     /* what is wrong here is wrong in the file, not in an argument */
     return status == NICEST_E_ARGUMENT ? NICEST_E_FORMAT : status;
 }
