@@ -108,8 +108,8 @@ static void read_known(sample_settings *s, const nicest_model *model)
 
 /* Rows first .. first+n-1. Where more is given than the density is, they are fills of rows that
  * lack the rest. */
-static void draw_rows(const sample_settings *s, const nicest_model *model,
-                      nicest_workspace *workspace, size_t first, size_t n, double *rows)
+static void write_samples(const sample_settings *s, const nicest_model *model,
+                          nicest_workspace *workspace, size_t first, size_t n, double *rows)
 {
     enum { MOST = 1 << 16 };
     size_t d = nicest_model_columns(model);
@@ -150,7 +150,7 @@ static double write_table(const sample_settings *s, const nicest_model *model)
     for (size_t first = 0; first < s->rows; first += chunk) {
         size_t count = s->rows - first < chunk ? s->rows - first : chunk;
         double started = clock_seconds();
-        draw_rows(s, model, workspace, first, count, rows);
+        write_samples(s, model, workspace, first, count, rows);
         seconds += clock_seconds() - started;
         table_add(&out, rows, count);
         stop_if_interrupted();
@@ -167,7 +167,7 @@ static double write_picture(const sample_settings *s, const nicest_model *model)
     OWNED_BLOCK double *rows = block_new(n * d, sizeof *rows);
     OWNED_WORKSPACE nicest_workspace *workspace = NULL;
     need(nicest_workspace_new(&workspace, model, 0, s->shared.threads));
-    draw_rows(s, model, workspace, 0, n, rows);
+    write_samples(s, model, workspace, 0, n, rows);
     double seconds = clock_seconds() - started;
     picture_format format = picture_format_of(model, rows, n * d);
     short_text title = short_format("%s sample%s", count_text(n).text, n == 1 ? "" : "s");
