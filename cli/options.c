@@ -274,14 +274,6 @@ static const option *find_long(const command *c, const char *name, size_t length
     return NULL;
 }
 
-static const option *find_letter(const command *c, char letter)
-{
-    FOR_OPTIONS(c, o)
-    if (letter && o->letter == letter)
-        return o;
-    return NULL;
-}
-
 static const option *find_argument(const command *c, size_t number)
 {
     FOR_OPTIONS(c, o)
@@ -467,7 +459,10 @@ static void take_letters(parser *p, int count, char **words, int *i)
 {
     for (const char *letter = words[*i] + 1; *letter; letter++) {
         snprintf(p->shown, sizeof p->shown, "-%c", *letter);
-        p->option = find_letter(p->command, *letter);
+        p->option = NULL;
+        FOR_OPTIONS(p->command, o)
+        if (o->letter == *letter)
+            p->option = o;
         if (!p->option)
             refuse_unknown(p, words[*i]);
         if (p->option->type == OPTION_FLAG) {

@@ -182,16 +182,14 @@ typedef struct whole_rows {
 static nicest_data *corrupted(const material *r, const whole_rows *some, const sweep *s,
                               double level)
 {
-    OWNED_DATA nicest_data *all = NULL;
-    nicest_data *worse;
-    if (r->height) {
-        need(nicest_corrupt(&worse, some->data, s->kind, level, NULL, r->shared->seed,
-                            r->shared->threads));
+    nicest_data *worse, *few;
+    need(nicest_corrupt(&worse, r->height ? some->data : r->data, s->kind, level, NULL,
+                        r->shared->seed, r->shared->threads));
+    if (r->height)
         return worse;
-    }
-    need(nicest_corrupt(&all, r->data, s->kind, level, NULL, r->shared->seed, r->shared->threads));
-    need(nicest_data_select(&worse, all, some->index, some->n));
-    return worse;
+    OWNED_DATA nicest_data *all = worse;
+    need(nicest_data_select(&few, all, some->index, some->n));
+    return few;
 }
 
 /* How well one score tells normal rows from others. */

@@ -583,14 +583,6 @@ static nicest_status describe_calibration(nicest_model *model, const char *metho
     return model_set_entry(model, MODEL_CALIBRATION, text);
 }
 
-static bool has_holes(const conformal_row *rows, size_t n)
-{
-    for (size_t i = 0; i < n; i++)
-        if (rows[i].holes > 0)
-            return true;
-    return false;
-}
-
 /* The different ones among the patterns of calibration rows. */
 static nicest_status store_patterns(nicest_model *model, double *patterns, size_t n)
 {
@@ -612,16 +604,18 @@ static nicest_status pool_store(pool *p, nicest_model *model, const char *method
     for (int i = 0; i < SCORES; i++) {
         size_t n = p->count[i];
         conformal_row *rows = p->rows[i];
+        bool holes = false;
         if (i == TYPICALITY)
             continue;
         TRY(conformal_weigh(rows, &n));
         for (size_t k = 0; k < n; k++)
             values[k] = rows[k].score;
         TRY(model_set_array(model, array_named("calibration", (score)i).text, values, n));
-        for (size_t k = 0; k < n; k++)
+        for (size_t k = 0; k < n; k++) {
             values[k] = rows[k].holes;
-        TRY(model_set_array(model, array_named("holes", (score)i).text, values,
-                            has_holes(rows, n) ? n : 0));
+            holes = holes || rows[k].holes > 0;
+        }
+        TRY(model_set_array(model, array_named("holes", (score)i).text, values, holes ? n : 0));
     }
     return describe_calibration(model, method, p->count[LOGP]);
 }

@@ -817,15 +817,13 @@ static nicest_status convolution_start(layer *self, const layer_start *s)
 {
     convolution *c = (convolution *)self;
     size_t n = s->n < SEEN_ROWS ? s->n : SEEN_ROWS;
-    seen_pair *pair;
-    TRY_NEW(pair, n);
+    OWNED_NEW(seen_pair *, pair, n);
     for (size_t p = 0; p < places_of(c); p++)
         for (size_t i = 0; i < c->kept; i++) {
             read_pairs(c, s, c->column[p * (c->kept + c->moved) + i], pair, n);
             qsort(pair, n, sizeof *pair, seen_order);
             c->threshold[p * c->kept + i] = (real)best_cut(pair, n);
         }
-    memory_free(pair);
     return NICEST_OK;
 }
 

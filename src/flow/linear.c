@@ -363,8 +363,7 @@ static nicest_status linear_start(layer *self, const layer_start *s)
     size_t d = self->columns, packed = gaussian_packed(d);
     if (!c->whitens)
         return NICEST_OK;
-    double *space;
-    TRY_NEW(space, 2 * packed + 2 * d + d * START_ROWS);
+    OWNED_NEW(double *, space, 2 * packed + 2 * d + d * START_ROWS);
     whitening w = {.start = s, .d = d, .sums = space, .mean = space + 2 * packed};
     w.deviation = w.mean + d;
     w.z = w.deviation + d;
@@ -375,7 +374,6 @@ static nicest_status linear_start(layer *self, const layer_start *s)
     sum_products(&w);
     invert_factor(&w, space + packed);
     put_whitening(c, &w, space + packed);
-    memory_free(space);
     return NICEST_OK;
 }
 

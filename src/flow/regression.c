@@ -115,13 +115,6 @@ typedef struct fitting {
     double *rest; /* [columns, n] what is not explained yet */
 } fitting;
 
-static void fitting_close(fitting *f)
-{
-    memory_free(f->begin);
-    memory_free(f->row);
-    memory_free(f->rest);
-}
-
 /* One coefficient after the other takes what the others leave; several times over. Infinite values
  * explain nothing. */
 static void fit_regression(void *context, int thread, size_t j)
@@ -155,16 +148,16 @@ static void fit_regression(void *context, int thread, size_t j)
 static nicest_status regression_start(layer *self, const layer_start *s)
 {
     size_t wide = ((const regression *)self)->map.in, count = 0;
-    OWNED_BY(fitting_close)
+    OWNED_BY(memory_leave) memory_group memory = {0};
     fitting f = {
         .g = (const regression *)self, .start = s, .n = s->n < FITTED_ROWS ? s->n : FITTED_ROWS};
     for (size_t i = 0; i < wide; i++)
         for (size_t r = 0; r < f.n; r++)
             count += s->context[i * s->n + r] != 0;
-    f.begin = memory_new(wide + 1, sizeof *f.begin);
-    f.row = memory_new(count, sizeof *f.row);
-    f.rest = memory_new(f.n, self->columns * sizeof *f.rest);
-    TRY(check_memory(f.begin && f.row && f.rest));
+    f.begin = memory_join(&memory, wide + 1, sizeof *f.begin);
+    f.row = memory_join(&memory, count, sizeof *f.row);
+    f.rest = memory_join(&memory, f.n, self->columns * sizeof *f.rest);
+    TRY(check_memory(!memory.lacking));
     count = 0;
     for (size_t i = 0; i < wide; i++) {
         for (size_t r = 0; r < f.n; r++)
