@@ -3,9 +3,11 @@
  *     p(x_c | rest) = p(x) / (integral of p(x_c', rest) over x_c')
  *
  * One density, one integral a column: over quantiles of the model's own samples, the row's value,
- * and points where the first ones found the mass. Between two points log p is taken for linear.
- * Levels and classes are summed. The surprise of a value is -log of the probability of all values
- * that are at most as likely given the rest: 3 nats are one in twenty, whatever the column's shape.
+ * and points where the first ones found the mass. Where the flow begins with a marginal, the points
+ * lie behind it: there a value that comes back is no spike a millionth wide, which no grid would
+ * meet. Between two points log p is taken for linear. Levels and classes are summed. The surprise
+ * of a value is -log of the probability of all values that are at most as likely given the rest: 3
+ * nats are one in twenty, whatever the column's shape.
  *
  * A bad column smears over the good ones that depend on it. So columns are hidden one more in each
  * round, always the most surprising ones given what is left, each replaced by its median given all
@@ -23,6 +25,7 @@
 #include "base/parallel.h"
 #include "base/status.h"
 #include "base/values.h"
+#include "flow/marginal.h"
 #include "model/model.h"
 
 /* What is reported has all points, the search for it half of the first and fewer new ones. */
@@ -30,14 +33,18 @@ enum { SAMPLES = 2048, GRID = 41, BEYOND = 5, NEWLY = 24, AROUND = 8, ROUNDS = 3
 enum { SEARCH_NEWLY = 12, SEARCH_AROUND = 4, SEARCH_ROUNDS = 2, MOST_LEVELS = 256 };
 enum { POINTS = GRID + 2 * BEYOND + 1 + ROUNDS * NEWLY, SLICES = 2048, BATCH_ROWS = 8192 };
 enum { CANDIDATES = 5 }; /* columns that are tried in each round */
+/* Behind a marginal no point but the row's own lies farther out: in a long tail x would be endless.
+ */
+static const double MOST_PLACE = 7;
 
 /* log p of a row as its column takes other values: atoms (levels, classes, mass points), then
- * points of a density, both upwards. */
+ * points of a density, both upwards. A point lies at y = marginal(x), and its log p is that of y.
+ */
 typedef struct slice {
     size_t row, column, atoms, points;
     bool own_atom;
-    double own, own_logp;
-    double *x, *logp; /* [room] atoms, then points */
+    double own, own_at, own_logp;
+    double *at, *value, *logp, *stretch; /* [room] each: atoms, then points; stretch: log dx/dy */
     double surprise, median, low, high;
     double excess;      /* log p at the median above its mean over the slice */
     double total;       /* log of its mass */
@@ -47,15 +54,17 @@ typedef struct slice {
 typedef struct explainer {
     const nicest_model *model;
     const entry *entry;
+    const layer *marginal; /* or NULL */
     flow_workspace *work;
     int threads;
     size_t d, room, most, rows;
     double enough;
     binned usual;                  /* log p of calibration rows; no bins: the model has none */
     bool fine, last;               /* what is made now is reported; its last points */
+    bool counts;                   /* what is drawn now is part of a mean */
     const explain_fill_job *fills; /* hidden cells are filled; NULL: reasons are asked for */
     size_t first, draw;            /* of a fill: the number of its first row, and of the draw */
-    double *grid;                  /* [d, GRID + 2 BEYOND] */
+    double *grid;                  /* [d, GRID + 2 BEYOND] at */
     double *typical;               /* [d] the likeliest sample */
     double *continuous, *clean;    /* [cases, d] as it is, and with hidden columns replaced */
     unsigned char *hidden;         /* [cases, d] */
@@ -66,7 +75,7 @@ typedef struct explainer {
     size_t *newest, *origin, *added; /* [cases] */
     slice *slices;
     size_t count;
-    double *points;       /* [slices, 2 room] */
+    double *points;       /* [slices, 4 room] */
     double *batch, *logp; /* [BATCH_ROWS, d], [BATCH_ROWS] */
     double **place;       /* [BATCH_ROWS] where a result goes */
     slice *found;         /* [cases, d] the last slice of each column */
@@ -81,27 +90,46 @@ static bool is_level_column(const entry_column *c)
     return c->role == ENTRY_VALUE && c->step > 0 && c->levels > 0 && c->levels <= MOST_LEVELS;
 }
 
-/* A new point, whose log p is not yet known (NaN), where it belongs. */
-static void slice_point(slice *s, double x)
+/* Where a continuous value of a column lies, and what value lies there. */
+static double place_of(const explainer *e, size_t column, double value)
 {
-    double *at = s->x + s->atoms, *value = s->logp + s->atoms;
-    size_t i = s->points;
-    if (!isfinite(x))
+    double x = value - e->entry->column[column].centre;
+    return e->marginal ? marginal_place(e->marginal, e->entry->place[column].value, x) : x;
+}
+
+static double value_at(const explainer *e, size_t column, double at, double *stretch)
+{
+    double slope = 0, x = at;
+    if (e->marginal)
+        x = marginal_value(e->marginal, e->entry->place[column].value, at, &slope);
+    *stretch = -slope;
+    return x + e->entry->column[column].centre;
+}
+
+/* A new point, whose log p is not yet known (NaN), where it belongs. */
+static void slice_point(const explainer *e, slice *s, double at)
+{
+    double *all[] = {s->at, s->value, s->logp, s->stretch};
+    size_t i = s->atoms + s->points;
+    if (!isfinite(at))
         return;
-    while (i > 0 && at[i - 1] > x)
+    while (i > s->atoms && s->at[i - 1] > at)
         i--;
-    if (i > 0 && at[i - 1] == x)
+    if (i > s->atoms && s->at[i - 1] == at)
         return;
-    memmove(at + i + 1, at + i, (s->points - i) * sizeof *at);
-    memmove(value + i + 1, value + i, (s->points - i) * sizeof *value);
-    at[i] = x;
-    value[i] = NAN;
+    for (size_t k = 0; k < 4; k++)
+        memmove(all[k] + i + 1, all[k] + i, (s->atoms + s->points - i) * sizeof(double));
+    s->at[i] = at;
+    s->value[i] = value_at(e, s->column, at, &s->stretch[i]);
+    s->logp[i] = NAN;
     s->points++;
 }
 
-static void slice_atom(slice *s, double x)
+static void slice_atom(slice *s, double at, double value)
 {
-    s->x[s->atoms] = x;
+    s->at[s->atoms] = at;
+    s->value[s->atoms] = value;
+    s->stretch[s->atoms] = 0;
     s->logp[s->atoms++] = NAN;
 }
 
@@ -141,46 +169,54 @@ static double cell_mean(double a, double b)
     return fabs(rise) < 1e-4 ? 0.5 + rise / 12 : 1 / -expm1(-rise) - 1 / rise;
 }
 
-/* The value below which `share` of the mass lies: atoms count where they stand. */
-static double slice_quantile(const slice *s, double log_total, double share)
+/* Where, and by which value, the share of the mass is reached: atoms count where they stand. */
+static double slice_quantile(const explainer *e, const slice *s, double log_total, double share,
+                             double *value)
 {
-    const double *x = s->x + s->atoms, *logp = s->logp + s->atoms;
-    double sum = 0;
+    const double *at = s->at + s->atoms, *logp = s->logp + s->atoms;
+    double sum = 0, found = s->points ? at[s->points - 1] : 0, stretch;
     size_t k = 0;
     for (size_t i = 0; i + 1 < s->points || k < s->atoms; i++) {
         bool cells = i + 1 < s->points;
-        for (; k < s->atoms && (!cells || s->x[k] <= x[i]); k++) {
+        for (; k < s->atoms && (!cells || s->at[k] <= at[i]); k++) {
             sum += exp(s->logp[k] - log_total);
-            if (sum >= share)
-                return s->x[k];
+            if (sum >= share || (!s->points && k + 1 == s->atoms)) {
+                *value = s->value[k];
+                return s->at[k];
+            }
         }
         if (!cells)
             break;
-        double mass = exp(log_cell(x[i + 1] - x[i], logp[i], logp[i + 1]) - log_total);
-        if (sum + mass >= share)
-            return x[i] +
-                   (x[i + 1] - x[i]) * cell_quantile(logp[i], logp[i + 1], (share - sum) / mass);
+        double mass = exp(log_cell(at[i + 1] - at[i], logp[i], logp[i + 1]) - log_total);
+        if (sum + mass >= share) {
+            double part = cell_quantile(logp[i], logp[i + 1], (share - sum) / mass);
+            found = at[i] + (at[i + 1] - at[i]) * part;
+            break;
+        }
         sum += mass;
     }
-    return s->points ? x[s->points - 1] : s->x[s->atoms - 1];
+    *value = value_at(e, s->column, found, &stretch);
+    return found;
 }
 
-/* How much likelier a row becomes when a typical value of the column makes way for the median: half
- * a nat of a Gaussian, more where the density has a peak. */
-static double slice_excess(const slice *s, double total)
+/* How much likelier a row becomes when a typical value of the column makes way for the median, at
+ * `middle`: half a nat of a Gaussian, more where the density of x has a peak. */
+static double slice_excess(const slice *s, double middle)
 {
-    const double *x = s->x + s->atoms, *logp = s->logp + s->atoms;
+    const double *at = s->at + s->atoms, *logp = s->logp + s->atoms,
+                 *stretch = s->stretch + s->atoms;
     double mean = 0, median = -HUGE_VAL;
     for (size_t k = 0; k < s->atoms; k++) {
-        mean += s->logp[k] > -HUGE_VAL ? exp(s->logp[k] - total) * s->logp[k] : 0;
-        median = s->x[k] == s->median ? s->logp[k] : median;
+        mean += s->logp[k] > -HUGE_VAL ? exp(s->logp[k] - s->total) * s->logp[k] : 0;
+        median = s->value[k] == s->median ? s->logp[k] : median;
     }
     for (size_t i = 0; i + 1 < s->points; i++) {
-        double mass = exp(log_cell(x[i + 1] - x[i], logp[i], logp[i + 1]) - total);
-        double part = (s->median - x[i]) / (x[i + 1] - x[i]);
-        mean += mass > 1e-12 ? mass * (logp[i] + logp[i + 1]) / 2 : 0;
+        double mass = exp(log_cell(at[i + 1] - at[i], logp[i], logp[i + 1]) - s->total);
+        double part = (middle - at[i]) / (at[i + 1] - at[i]);
+        double low = logp[i] - stretch[i], high = logp[i + 1] - stretch[i + 1];
+        mean += mass > 1e-12 ? mass * (low + high) / 2 : 0;
         if (part >= 0 && part <= 1 && median == -HUGE_VAL)
-            median = logp[i] + part * (logp[i + 1] - logp[i]);
+            median = low + part * (high - low);
     }
     return isfinite(median - mean) ? median - mean : 0;
 }
@@ -189,8 +225,9 @@ static double slice_excess(const slice *s, double total)
  * rounding not decide on a plateau. */
 static void finish_slice(const explainer *e, slice *s)
 {
-    const double HAIR = 1e-3, *x = s->x + s->atoms, *logp = s->logp + s->atoms;
+    const double HAIR = 1e-3, *at = s->at + s->atoms, *logp = s->logp + s->atoms;
     double total = -HUGE_VAL, below = -HUGE_VAL, best = -HUGE_VAL, level = s->own_logp + HAIR;
+    double middle = NAN;
     s->median = s->low = s->high = s->own;
     for (size_t k = 0; k < s->atoms; k++) {
         total = log_add(total, s->logp[k]);
@@ -198,11 +235,11 @@ static void finish_slice(const explainer *e, slice *s)
             below = log_add(below, s->logp[k]);
         if (s->logp[k] > best) {
             best = s->logp[k];
-            s->median = s->x[k];
+            s->median = s->value[k];
         }
     }
     for (size_t i = 0; i + 1 < s->points; i++) {
-        double length = x[i + 1] - x[i];
+        double length = at[i + 1] - at[i];
         total = log_add(total, log_cell(length, logp[i], logp[i + 1]));
         if (!s->own_atom)
             below = log_add(below, log_cell_below(length, logp[i], logp[i + 1], level));
@@ -212,27 +249,29 @@ static void finish_slice(const explainer *e, slice *s)
     if (e->entry->column[s->column].role != ENTRY_VALUE) {
         s->low = s->high = s->median;
     } else if (total > -HUGE_VAL) {
+        double *all[] = {s->at, s->value, s->logp};
         for (size_t k = 1; k < s->atoms; k++)
-            for (size_t i = k; i > 0 && !(s->x[i - 1] <= s->x[i] || isnan(s->x[i])); i--) {
-                double at = s->x[i], value = s->logp[i];
-                s->x[i] = s->x[i - 1], s->logp[i] = s->logp[i - 1];
-                s->x[i - 1] = at, s->logp[i - 1] = value;
-            }
-        s->median = slice_quantile(s, total, 0.5);
-        s->low = slice_quantile(s, total, 0.05);
-        s->high = slice_quantile(s, total, 0.95);
+            for (size_t i = k; i > 0 && !(s->at[i - 1] <= s->at[i]); i--)
+                for (size_t a = 0; a < 3; a++) {
+                    double kept = all[a][i];
+                    all[a][i] = all[a][i - 1];
+                    all[a][i - 1] = kept;
+                }
+        middle = slice_quantile(e, s, total, 0.5, &s->median);
+        slice_quantile(e, s, total, 0.05, &s->low);
+        slice_quantile(e, s, total, 0.95, &s->high);
     }
-    s->excess = total > -HUGE_VAL ? slice_excess(s, total) : 0;
+    s->excess = total > -HUGE_VAL ? slice_excess(s, middle) : 0;
 }
 
 /* New points where the mass is: in each cell as many as its largest possible share of all, a
  * quarter of that for its neighbours; and around the row's own value, whose tail is asked for. */
-static void refine_slice(slice *s, size_t newly, size_t around)
+static void refine_slice(const explainer *e, slice *s, size_t newly, size_t around)
 {
     assert(newly <= NEWLY && around <= newly && around <= AROUND);
     double made[NEWLY], weight[POINTS], sum = 0, before = 0, high = -HUGE_VAL;
     size_t cells = s->points > 0 ? s->points - 1 : 0, count = 0, some = newly - around;
-    const double *x = s->x + s->atoms, *logp = s->logp + s->atoms;
+    const double *x = s->at + s->atoms, *logp = s->logp + s->atoms;
     for (size_t i = 0; i < cells; i++) {
         weight[i] = log(x[i + 1] - x[i]) + fmax(logp[i], logp[i + 1]);
         high = fmax(high, weight[i]);
@@ -254,17 +293,18 @@ static void refine_slice(slice *s, size_t newly, size_t around)
     }
     if (around && !s->own_atom) {
         static const double off[AROUND / 2] = {0.1, 0.4, 0.03, 1};
-        double total = -HUGE_VAL;
+        double total = -HUGE_VAL, value;
         for (size_t i = 0; i < cells; i++)
             total = log_add(total, log_cell(x[i + 1] - x[i], logp[i], logp[i + 1]));
-        double width = (slice_quantile(s, total, 0.84) - slice_quantile(s, total, 0.16)) / 2;
+        double width = slice_quantile(e, s, total, 0.84, &value);
+        width = (width - slice_quantile(e, s, total, 0.16, &value)) / 2;
         for (size_t k = 0; k < around / 2; k++) {
-            made[count++] = s->own - off[k] * width;
-            made[count++] = s->own + off[k] * width;
+            made[count++] = s->own_at - off[k] * width;
+            made[count++] = s->own_at + off[k] * width;
         }
     }
     for (size_t k = 0; k < count; k++)
-        slice_point(s, made[k]);
+        slice_point(e, s, made[k]);
 }
 
 static void flush_batch(explainer *e, size_t count)
@@ -273,7 +313,7 @@ static void flush_batch(explainer *e, size_t count)
     if (count)
         flow_log_density(e->work, e->batch, count, e->logp);
     for (size_t i = 0; i < count; i++)
-        *e->place[i] = isnan(e->logp[i]) ? -HUGE_VAL : e->logp[i];
+        *e->place[i] = isnan(e->logp[i]) ? -HUGE_VAL : e->logp[i] + e->place[i][e->room];
 }
 
 /* log p of all points that have none yet, of all slices in few large batches. */
@@ -286,7 +326,7 @@ static void evaluate_slices(explainer *e)
             if (!isnan(s->logp[k]))
                 continue;
             memcpy(e->batch + count * d, e->clean + s->row * d, d * sizeof *e->batch);
-            e->batch[count * d + s->column] = s->x[k];
+            e->batch[count * d + s->column] = s->value[k];
             e->place[count++] = &s->logp[k];
             if (count == BATCH_ROWS) {
                 flush_batch(e, count);
@@ -302,14 +342,14 @@ static void refine_one(void *context, int thread, size_t i)
     const explainer *e = context;
     size_t around = e->last ? e->fine ? AROUND : SEARCH_AROUND : 0;
     (void)thread;
-    refine_slice(&e->slices[i], e->fine ? NEWLY : SEARCH_NEWLY, around);
+    refine_slice(e, &e->slices[i], e->fine ? NEWLY : SEARCH_NEWLY, around);
 }
 
 /* A draw, its mean, and of a category the chance of each state. One without mass stays as it is. */
 static void fill_slice(const explainer *e, slice *s)
 {
     const entry_column *c = &e->entry->column[s->column];
-    const double *x = s->x + s->atoms, *logp = s->logp + s->atoms;
+    const double *at = s->at + s->atoms, *logp = s->logp + s->atoms, *value = s->value + s->atoms;
     double u, sum = 0;
     random_stream stream = {e->fills->seed, RANDOM_INPAINT, (uint32_t)e->draw};
     random_uniform_double(stream, (e->first + s->row) * e->d + s->column, &u, 1);
@@ -317,11 +357,11 @@ static void fill_slice(const explainer *e, slice *s)
     if (!(s->total > -HUGE_VAL))
         return;
     if (c->role != ENTRY_VALUE) {
-        double *chance = e->chance ? e->chance[s->row * e->d + s->column] : NULL;
+        double *chance = e->counts ? e->chance[s->row * e->d + s->column] : NULL;
         const double *table = e->entry->table + e->entry->place[s->column].table;
         for (size_t k = 0, state = 0; k < s->atoms; k++) {
             double share = exp(s->logp[k] - s->total);
-            s->drawn = sum <= u ? s->x[k] : s->drawn;
+            s->drawn = sum <= u ? s->value[k] : s->drawn;
             sum += share;
             while (state < (size_t)c->states && isnan(table[state]))
                 state++; /* is no atom */
@@ -331,13 +371,13 @@ static void fill_slice(const explainer *e, slice *s)
         s->mean = s->median;
         return;
     }
-    s->drawn = slice_quantile(s, s->total, u);
+    slice_quantile(e, s, s->total, u, &s->drawn);
     s->mean = 0;
     for (size_t k = 0; k < s->atoms; k++)
-        s->mean += exp(s->logp[k] - s->total) * s->x[k];
+        s->mean += exp(s->logp[k] - s->total) * s->value[k];
     for (size_t i = 0; i + 1 < s->points; i++) {
-        double length = x[i + 1] - x[i], part = cell_mean(logp[i], logp[i + 1]);
-        s->mean += exp(log_cell(length, logp[i], logp[i + 1]) - s->total) * (x[i] + part * length);
+        double mass = exp(log_cell(at[i + 1] - at[i], logp[i], logp[i + 1]) - s->total);
+        s->mean += mass * (value[i] + cell_mean(logp[i], logp[i + 1]) * (value[i + 1] - value[i]));
     }
 }
 
@@ -347,8 +387,9 @@ static void finish_one(void *context, int thread, size_t i)
     slice *s = &e->slices[i];
     (void)thread;
     for (size_t k = 0; k < s->atoms + s->points; k++) {
-        bool atom = k < s->atoms;
-        if (atom == s->own_atom && (s->x[k] == s->own || (isnan(s->x[k]) && isnan(s->own))))
+        bool same = k < s->atoms ? s->value[k] == s->own || (isnan(s->value[k]) && isnan(s->own))
+                                 : s->at[k] == s->own_at;
+        if ((k < s->atoms) == s->own_atom && same)
             s->own_logp = s->logp[k];
     }
     finish_slice(e, s);
@@ -374,18 +415,28 @@ static void ask_slice(explainer *e, size_t row, size_t column)
     assert(e->count < SLICES && column < e->d);
     /* Classes and mass points, then levels at the noise that the row has. */
     slice *s = &e->slices[e->count];
-    double *room = e->points + e->count * 2 * e->room;
+    double *room = e->points + e->count * 4 * e->room;
     const entry_column *c = &e->entry->column[column];
     const double *table = e->entry->table + e->entry->place[column].table;
     double own = e->continuous[row * e->d + column];
-    *s = (slice){.row = row, .column = column, .own = own, .x = room, .logp = room + e->room};
-    s->own_atom =
-        c->role != ENTRY_VALUE || !entry_is_value(e->entry, column, own) || is_level_column(c);
-    for (size_t k = 0; k < (size_t)c->states; k++)
+    *s = (slice){.row = row,
+                 .column = column,
+                 .own = own,
+                 .at = room,
+                 .value = room + e->room,
+                 .logp = room + 2 * e->room,
+                 .stretch = room + 3 * e->room};
+    bool curve = c->role == ENTRY_VALUE && !is_level_column(c);
+    s->own_atom = !curve || !entry_is_value(e->entry, column, own);
+    s->own_at = s->own_atom ? own : place_of(e, column, own);
+    for (size_t k = 0; k < (size_t)c->states; k++) {
+        double middle = e->entry->gain[column] * table[k] + e->entry->shift[column] + c->centre +
+                        e->entry->noise[column] / 2; /* of the level that the mass point is */
         if (!e->fills || !isnan(table[k]))
-            slice_atom(s, table[k]);
+            slice_atom(s, curve ? place_of(e, column, middle) : table[k], table[k]);
+    }
     if (c->role == ENTRY_CATEGORY && c->other > 0 && !e->fills)
-        slice_atom(s, HUGE_VAL);
+        slice_atom(s, HUGE_VAL, HUGE_VAL);
     if (is_level_column(c)) {
         bool value = entry_is_value(e->entry, column, own);
         double part = value ? (own - c->offset) / c->unit : 0.5;
@@ -394,24 +445,24 @@ static void ask_slice(explainer *e, size_t row, size_t column)
             double x = c->offset + c->unit * ((double)k + part), level[1];
             *level = c->origin + c->step * (double)k;
             if (c->states == 0 || entry_is_value(e->entry, column, *level))
-                slice_atom(s, value && fabs(x - own) < 0.5 * c->unit ? own : x);
+                slice_atom(s, x, value && fabs(x - own) < 0.5 * c->unit ? own : x);
         }
     }
     bool there = !s->own_atom;
     for (size_t k = 0; k < s->atoms; k++)
-        there = there || s->x[k] == own || (isnan(own) && isnan(s->x[k]));
+        there = there || s->value[k] == own || (isnan(own) && isnan(s->value[k]));
     if (!there)
-        slice_atom(s, own);
-    if (c->role == ENTRY_VALUE && !is_level_column(c)) {
+        slice_atom(s, own, own);
+    if (curve) {
         const double *grid = e->grid + column * (GRID + 2 * BEYOND);
         for (size_t k = 0; k < GRID; k += e->fine ? 1 : 2)
-            slice_point(s, grid[k]);
+            slice_point(e, s, grid[k]);
         for (size_t k = 0; k < BEYOND; k += e->fine ? 1 : 2) {
-            slice_point(s, grid[GRID + 2 * k]);
-            slice_point(s, grid[GRID + 2 * k + 1]);
+            slice_point(e, s, grid[GRID + 2 * k]);
+            slice_point(e, s, grid[GRID + 2 * k + 1]);
         }
-        if (!s->own_atom)
-            slice_point(s, own);
+        if (!s->own_atom && !e->fills)
+            slice_point(e, s, s->own_at);
     }
     e->count++;
     if (e->count == SLICES)
@@ -612,6 +663,7 @@ static nicest_status make_grid(explainer *e)
     static const double beyond[BEYOND] = {0.05, 0.2, 0.6, 2, 6};
     OWNED_ROWS(double *, samples, SAMPLES, e->d + 2);
     double *logp = samples + SAMPLES * e->d, *sorted = logp + SAMPLES;
+    double most = e->marginal ? MOST_PLACE : HUGE_VAL;
     size_t best = 0;
     flow_sample(e->work, (random_stream){1, RANDOM_SAMPLE, 0}, 0, NULL, SAMPLES, samples);
     flow_log_density(e->work, samples, SAMPLES, logp);
@@ -623,14 +675,14 @@ static nicest_status make_grid(explainer *e)
         size_t n = 0;
         for (size_t i = 0; i < SAMPLES; i++)
             if (entry_is_value(e->entry, j, samples[i * e->d + j]))
-                sorted[n++] = samples[i * e->d + j];
+                sorted[n++] = place_of(e, j, samples[i * e->d + j]);
         values_sort(sorted, n);
         double least = n ? sorted[0] : 0, range = n ? sorted[n - 1] - least : 0;
         for (size_t k = 0; k < GRID; k++)
             grid[k] = n ? sorted[k * (n - 1) / (GRID - 1)] : 0;
         for (size_t k = 0; k < BEYOND; k++) {
-            grid[GRID + 2 * k] = least - beyond[k] * range;
-            grid[GRID + 2 * k + 1] = least + (1 + beyond[k]) * range;
+            grid[GRID + 2 * k] = fmax(least - beyond[k] * range, -most);
+            grid[GRID + 2 * k + 1] = fmin(least + (1 + beyond[k]) * range, most);
         }
     }
     return NICEST_OK;
@@ -650,6 +702,7 @@ static nicest_status explainer_open(explainer *e, const nicest_model *model, int
     size_t d = e->d, atoms = 1;
     e->model = model;
     e->entry = &model_flow_const(model)->entry;
+    e->marginal = flow_marginal(model_flow_const(model));
     e->threads = threads < 1 ? parallel_available() : threads;
     for (size_t j = 0; j < d; j++) {
         const entry_column *c = &e->entry->column[j];
@@ -666,7 +719,7 @@ static nicest_status explainer_open(explainer *e, const nicest_model *model, int
     e->done = memory_join(&e->memory, cases + d, sizeof *e->done);
     e->newest = memory_join(&e->memory, 3 * cases, sizeof *e->newest);
     e->slices = memory_join(&e->memory, SLICES, sizeof *e->slices);
-    e->points = memory_join(&e->memory, SLICES, 2 * e->room * sizeof *e->points);
+    e->points = memory_join(&e->memory, SLICES, 4 * e->room * sizeof *e->points);
     e->batch = memory_join(&e->memory, BATCH_ROWS, (d + 1) * sizeof *e->batch);
     e->place = memory_join(&e->memory, BATCH_ROWS, sizeof *e->place);
     e->found = memory_join(&e->memory, cases, d * sizeof *e->found);
@@ -729,7 +782,8 @@ nicest_status nicest_explain(const nicest_model *model, const double *stored, si
 
 /* ------------------------------------------------------------------ filling */
 
-enum { FILL_ROWS = 256, SWEEPS_AWAY = 4 };
+/* A chain is short and begins anew: one that is long stays near the sample that it began as. */
+enum { FILL_ROWS = 256, SWEEPS_AWAY = 4, CHAIN_SWEEPS = 16 };
 
 /* Hidden cells begin as those of a sample, so that they fit each other. */
 static nicest_status begin_fill(explainer *e, size_t sample)
@@ -750,12 +804,13 @@ static nicest_status begin_fill(explainer *e, size_t sample)
     return NICEST_OK;
 }
 
-/* Every hidden cell anew, given all others of its row, column after column. */
-static void sweep_fill(explainer *e, bool mode)
+/* Every hidden cell anew, given all others of its row, column after column; one that is alone in
+ * its row only where `alone`: its slice is always the same. */
+static void sweep_fill(explainer *e, bool mode, bool alone)
 {
     for (size_t j = 0; j < e->d; j++) {
         for (size_t i = 0; i < e->rows; i++)
-            if (e->hidden[i * e->d + j])
+            if (e->hidden[i * e->d + j] && (alone || count_cells(e, i) > 1))
                 ask_slice(e, i, j);
         run_slices(e);
         for (size_t i = j; i < e->rows * e->d; i += e->d)
@@ -798,25 +853,33 @@ static size_t best_state(const entry_column *c, const double *table, const doubl
     return best;
 }
 
-/* The mean of each value over the later sweeps, and the best state of each category. */
+/* The mean of each value over the later sweeps of every chain, and the best state of each category.
+ */
 static nicest_status mean_fill(explainer *e, size_t sweeps, double *sum)
 {
     OWNED double *chances = NULL;
-    size_t cells = e->rows * e->d, away = sweeps > 2 * SWEEPS_AWAY ? SWEEPS_AWAY : sweeps / 2;
+    size_t cells = e->rows * e->d, counted = 0;
+    size_t length = sweeps < CHAIN_SWEEPS ? sweeps : CHAIN_SWEEPS;
+    size_t away = length > 2 * SWEEPS_AWAY ? SWEEPS_AWAY : length / 2;
     memset(sum, 0, cells * sizeof *sum);
     for (size_t t = 0; t < sweeps; t++) {
+        if (t > 0 && t % length == 0)
+            TRY(begin_fill(e, t / length));
         if (t == away)
             TRY(open_chances(e, &chances));
-        sweep_fill(e, false);
-        for (size_t i = 0; t >= away && i < cells; i++)
-            sum[i] += e->hidden[i] ? e->found[i].mean / (double)(sweeps - away) : 0;
+        e->counts = t % length >= away;
+        sweep_fill(e, false, t == away);
+        counted += e->counts;
+        for (size_t i = 0; e->counts && i < cells; i++)
+            sum[i] += e->hidden[i] ? e->found[i].mean : 0;
     }
+    e->counts = false;
     for (size_t i = 0; i < cells; i++) {
         const entry_column *c = &e->entry->column[i % e->d];
         const double *chance = e->chance[i], *table = e->entry->table;
         table += e->entry->place[i % e->d].table;
         if (e->hidden[i])
-            e->clean[i] = chance ? table[best_state(c, table, chance)] : sum[i];
+            e->clean[i] = chance ? table[best_state(c, table, chance)] : sum[i] / (double)counted;
         e->chance[i] = NULL;
     }
     return NICEST_OK;
@@ -843,7 +906,7 @@ nicest_status explain_fill(const nicest_model *model, const explain_fill_job *jo
             if (job->kind == FILL_MEANT)
                 TRY(mean_fill(&e, sweeps, sum));
             for (size_t t = 0; job->kind != FILL_MEANT && t < sweeps; t++)
-                sweep_fill(&e, job->kind == FILL_LIKELIEST);
+                sweep_fill(&e, job->kind == FILL_LIKELIEST, t == 0);
             double *row = e.batch, *out = filled + (s * n + e.first) * d;
             for (size_t i = 0; i < e.rows; i++) {
                 entry_quantise_row(e.entry, e.clean + i * d, row);

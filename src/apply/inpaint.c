@@ -98,7 +98,7 @@ enum {
     PICTURE_CHAINS = 4,
     MEAN_STEPS = 100,
     SAMPLE_STEPS = 200,
-    SWEEPS_MEANT = 16, /* of mixed rows */
+    SWEEPS_MEANT = 64, /* of mixed rows */
     SWEEPS_DRAWN = 8
 };
 

@@ -26,6 +26,7 @@
 #include "base/values.h"
 #include "flow/entry.h"
 #include "flow/grammar.h"
+#include "flow/marginal.h"
 
 enum { ORIGIN = 0, UNIT = 2, COUNT = 4, LOWER_TAIL = 5, UPPER_TAIL = 7, FRAME = 9 };
 enum { MOST_LEVELS = 4096, MOST_KNOTS = 64, UNEVEN = 65536 };
@@ -784,6 +785,30 @@ static const layer_class marginal_class = {
     .inverse = marginal_inverse,
     .backward = marginal_backward,
 };
+
+const layer *flow_marginal(const flow *f)
+{
+    size_t first = f->spec.categories != NULL; /* these leave the values as they are */
+    const layer *l = f->spec.count > first ? f->spec.layers[first] : NULL;
+    return l && l->class == &marginal_class ? l : NULL;
+}
+
+double marginal_place(const layer *marginal_layer, size_t j, double x)
+{
+    const curve c = curve_of((const marginal *)marginal_layer, j);
+    curve_point at;
+    curve_forward(&c, (x - c.origin) / c.unit, &at);
+    return at.y;
+}
+
+double marginal_value(const layer *marginal_layer, size_t j, double y, double *log_slope)
+{
+    const curve c = curve_of((const marginal *)marginal_layer, j);
+    curve_point at;
+    double x = c.origin + c.unit * curve_inverse(&c, y, &at);
+    *log_slope = at.log_slope - log(c.unit);
+    return x;
+}
 
 nicest_status marginal_parse(const spec_line *l, const spec_shape *shape, char *canonical,
                              layer **out)
