@@ -25,9 +25,10 @@ NAMES = ["airfoil", "concrete", "winequality-red", "skillcraft", "parkinsons", "
 
 def load(folder, name):
     path = os.path.join(folder, f"{name}.data.csv.gz")
-    if os.path.exists(path):
-        return pd.read_csv(path, header=None).to_numpy(float)
-    return pd.read_csv(os.path.join(folder, f"{name}.csv"), sep=None, engine="python").to_numpy(float)
+    path = path if os.path.exists(path) else os.path.join(folder, f"{name}.csv")
+    cells = pd.read_csv(path, header=None, sep=None, engine="python")
+    first = pd.to_numeric(cells.iloc[0], errors="coerce")  # NaN: a row of names, which wine's file has in some copies
+    return cells.iloc[int(first.isna().any()):].to_numpy(float)
 
 
 def ours(holes, seconds):

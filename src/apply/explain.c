@@ -91,7 +91,7 @@ static bool is_level_column(const entry_column *c)
 }
 
 /* Where a continuous value of a column lies, and what value lies there. */
-static double place_of(const explainer *e, size_t column, double value)
+static double spot_of(const explainer *e, size_t column, double value)
 {
     double x = value - e->entry->column[column].centre;
     return e->marginal ? marginal_place(e->marginal, e->entry->place[column].value, x) : x;
@@ -428,12 +428,12 @@ static void ask_slice(explainer *e, size_t row, size_t column)
                  .stretch = room + 3 * e->room};
     bool curve = c->role == ENTRY_VALUE && !is_level_column(c);
     s->own_atom = !curve || !entry_is_value(e->entry, column, own);
-    s->own_at = s->own_atom ? own : place_of(e, column, own);
+    s->own_at = s->own_atom ? own : spot_of(e, column, own);
     for (size_t k = 0; k < (size_t)c->states; k++) {
         double middle = e->entry->gain[column] * table[k] + e->entry->shift[column] + c->centre +
                         e->entry->noise[column] / 2; /* of the level that the mass point is */
         if (!e->fills || !isnan(table[k]))
-            slice_atom(s, curve ? place_of(e, column, middle) : table[k], table[k]);
+            slice_atom(s, curve ? spot_of(e, column, middle) : table[k], table[k]);
     }
     if (c->role == ENTRY_CATEGORY && c->other > 0 && !e->fills)
         slice_atom(s, HUGE_VAL, HUGE_VAL);
@@ -675,7 +675,7 @@ static nicest_status make_grid(explainer *e)
         size_t n = 0;
         for (size_t i = 0; i < SAMPLES; i++)
             if (entry_is_value(e->entry, j, samples[i * e->d + j]))
-                sorted[n++] = place_of(e, j, samples[i * e->d + j]);
+                sorted[n++] = spot_of(e, j, samples[i * e->d + j]);
         values_sort(sorted, n);
         double least = n ? sorted[0] : 0, range = n ? sorted[n - 1] - least : 0;
         for (size_t k = 0; k < GRID; k++)
