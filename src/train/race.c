@@ -54,7 +54,7 @@ static nicest_status contest_open(trainer **out, const trainer *parent, nicest_d
     t->options.checkpoint = t->options.resume = t->options.log = NULL;
     t->options.progress = NULL;
     t->borrowed = true;
-    t->rows = (trainer_rows){.train = train, .valid = valid};
+    t->rows = (trainer_rows){.train = train, .valid = valid, .held_out = parent->rows.held_out};
     t->recipe = parent->recipe;
     t->recipe.head = t->recipe.first = t->recipe.last = NULL;
     t->recipe.spec = memory_take(&owned);
@@ -74,15 +74,20 @@ static nicest_status contest_open(trainer **out, const trainer *parent, nicest_d
     return NICEST_OK;
 }
 
-/* Runs that are released together. */
+typedef struct contestant {
+    trainer *run;
+    const stack *stack; /* its couplings; NULL: a closed form */
+} contestant;
+
+/* They are released together. */
 typedef struct contestants {
-    trainer *run[STACK_CANDIDATES];
+    contestant one[STACK_CANDIDATES];
 } contestants;
 
 static void contestants_close(contestants *c)
 {
     for (size_t i = 0; i < STACK_CANDIDATES; i++)
-        nicest_trainer_free(c->run[i]);
+        nicest_trainer_free(c->one[i].run);
 }
 
 /* log p, or latent rows, under the weights of a contestant that are in place. */
@@ -225,7 +230,7 @@ static nicest_status add_closed(const trainer *t, nicest_data *rows, int which, 
 }
 
 /* Held-out figures of the closed forms, for the result: of a Gaussian, a copula, a mixture. */
-static nicest_status refer(trainer *t, const closed_form *c, trainer *const *fitted, size_t count)
+static nicest_status refer(trainer *t, const closed_form *c, const contestants *fit, size_t count)
 {
     nicest_data *rows = t->rows.held_out ? t->rows.held_out : t->rows.valid;
     size_t n = rows ? nicest_data_rows(rows) : 0;
@@ -234,9 +239,9 @@ static nicest_status refer(trainer *t, const closed_form *c, trainer *const *fit
     for (size_t i = 0; n && i < count; i++) {
         bool marginal = !strcmp(c[i].first_name, "marginal"), mixed = strstr(c[i].name, "mixture");
         double sum = 0, *figure = mixed ? &t->state.mixture_logp : &t->state.copula_logp;
-        if (marginal == mixed || !fitted[i])
+        if (marginal == mixed || !fit->one[i].run)
             continue;
-        run_all(fitted[i], rows, logp, NULL);
+        run_all(fit->one[i].run, rows, logp, NULL);
         for (size_t r = 0; r < n; r++)
             sum += values_weight(nicest_data_weights(rows), r) * logp[r] / weight;
         *figure = isfinite(sum) ? sum : NAN;
@@ -266,7 +271,7 @@ static void say_closed(trainer *t, const closed_form *c, size_t count, size_t ch
 static nicest_status choose_closed(trainer *t, closed_form *best, trainer **fitted)
 {
     closed_form c[4] = {0};
-    OWNED_BY(contestants_close) contestants fit = {{NULL}};
+    OWNED_BY(contestants_close) contestants fit = {0};
     size_t count = 0, chosen = 0;
     nicest_data *rows = t->rows.both ? t->rows.both : t->rows.train;
     double d = (double)t->recipe.values, work = d * d * d;
@@ -281,15 +286,15 @@ static nicest_status choose_closed(trainer *t, closed_form *best, trainer **fitt
         TRY(cross_validate(t, c, count));
     for (size_t i = 0; i < count; i++) {
         double logp;
-        TRY(fit_closed(t, t->rows.train, t->rows.valid, &c[i], &fit.run[i], &logp));
-        if (!folds || count == 1 || !fit.run[i])
+        TRY(fit_closed(t, t->rows.train, t->rows.valid, &c[i], &fit.one[i].run, &logp));
+        if (!folds || count == 1 || !fit.one[i].run)
             c[i].logp = logp;
         chosen = c[i].logp > c[chosen].logp ? i : chosen;
     }
-    TRY(refer(t, c, fit.run, count));
+    TRY(refer(t, c, &fit, count));
     say_closed(t, c, count, chosen, folds);
     *best = c[chosen];
-    *fitted = memory_take(&fit.run[chosen]);
+    *fitted = memory_take(&fit.one[chosen].run);
     if (*fitted)
         return NICEST_OK;
     return fail(NICEST_E_DATA, "no closed form has a finite log-likelihood on these rows: %s",
@@ -298,17 +303,14 @@ static nicest_status choose_closed(trainer *t, closed_form *best, trainer **fitt
 
 /* ------------------------------------------------------------------ heats */
 
-static void sort_contest(trainer **contest, const stack **name, size_t count)
+static void sort_contest(contestant *c, size_t count)
 {
     for (size_t i = 1; i < count; i++)
-        for (size_t k = i; k > 0 && contest[k]->state.best_logp > contest[k - 1]->state.best_logp;
+        for (size_t k = i; k > 0 && c[k].run->state.best_logp > c[k - 1].run->state.best_logp;
              k--) {
-            trainer *other = contest[k];
-            const stack *other_name = name[k];
-            contest[k] = contest[k - 1];
-            contest[k - 1] = other;
-            name[k] = name[k - 1];
-            name[k - 1] = other_name;
+            contestant other = c[k];
+            c[k] = c[k - 1];
+            c[k - 1] = other;
         }
 }
 
@@ -327,8 +329,8 @@ static int pass_on(void *context, const nicest_progress *own)
 
 /* Every stack behind the closed form, sorted by what it reached; the two best in the second heat.
  * `ahead` says how far the winner is from the other one. */
-static nicest_status run_heats(trainer *t, const closed_form *c, trainer **contest,
-                               const stack **name, size_t *count, char ahead[160])
+static nicest_status run_heats(trainer *t, const closed_form *c, contestant *all, size_t *count,
+                               char ahead[160])
 {
     char event[288];
     *ahead = 0;
@@ -337,39 +339,38 @@ static nicest_status run_heats(trainer *t, const closed_form *c, trainer **conte
         double seconds = t->recipe.seconds > 0 ? HEAT_SHARE * t->recipe.seconds / (double)from : 0;
         for (size_t i = 0; i < from && !t->stopped; i++) {
             if (!heat) {
-                const stack *s = &STACK_RACE[i];
-                TRY(contest_open(&contest[i], t, t->rows.train, t->rows.valid,
+                const stack *s = all[i].stack = &STACK_RACE[i];
+                TRY(contest_open(&all[i].run, t, t->rows.train, t->rows.valid,
                                  stack_spec(t->recipe.values, t->recipe.head, c->first, s, c->last),
                                  t->closed->flow));
-                name[i] = s;
                 *count = i + 1;
-                contest[i]->options.progress = t->options.progress ? pass_on : NULL;
-                contest[i]->options.context = t;
+                all[i].run->options.progress = t->options.progress ? pass_on : NULL;
+                all[i].run->options.context = t;
                 if (s->rate > 0 && !(t->options.learning_rate > 0))
-                    contest[i]->recipe.rate *= s->rate;
+                    all[i].run->recipe.rate *= s->rate;
             }
-            nicest_status status = run_steps(contest[i], seconds > 0 ? 0 : HEAT_STEPS, seconds);
-            if (status == NICEST_OK && contest[i]->state.step % contest[i]->valid_every)
-                status = run_validate(contest[i]);
+            trainer *run = all[i].run;
+            nicest_status status = run_steps(run, seconds > 0 ? 0 : HEAT_STEPS, seconds);
+            if (status == NICEST_OK && run->state.step % run->valid_every)
+                status = run_validate(run);
             if (status != NICEST_OK && status != NICEST_E_DIVERGED) /* that one is out */
                 return status;
             snprintf(event, sizeof event,
                      "race: %-47s %.5g nats on validation rows after %zu steps",
-                     stack_name(name[i]).text, contest[i]->state.best_logp,
-                     (size_t)contest[i]->state.step);
+                     stack_name(all[i].stack).text, run->state.best_logp, (size_t)run->state.step);
             run_tell(t, event);
         }
-        sort_contest(contest, name, *count);
+        sort_contest(all, *count);
         if (heat && *count > 1) {
             snprintf(ahead, 160, ", %.2g nats ahead of %s",
-                     contest[0]->state.best_logp - contest[1]->state.best_logp,
-                     stack_name(name[1]).text);
+                     all[0].run->state.best_logp - all[1].run->state.best_logp,
+                     stack_name(all[1].stack).text);
             snprintf(event, sizeof event, "race: %s wins%s, and trains on",
-                     stack_name(name[0]).text, ahead);
+                     stack_name(all[0].stack).text, ahead);
             run_tell(t, event);
         }
-        for (size_t keep = heat ? 1 : 2; *count > keep; contest[*count] = NULL)
-            nicest_trainer_free(contest[--*count]);
+        for (size_t keep = heat ? 1 : 2; *count > keep; all[*count].run = NULL)
+            nicest_trainer_free(all[--*count].run);
     }
     return NICEST_OK;
 }
@@ -388,6 +389,7 @@ static void adopt(trainer *t, trainer *winner)
     t->shuffle = memory_take(&winner->shuffle);
     t->order = memory_take(&winner->order);
     t->weight = memory_take(&winner->weight);
+    t->valid_logp = memory_take(&winner->valid_logp);
     t->mean_weight = winner->mean_weight;
     t->batches = winner->batches;
     t->valid_every = winner->valid_every;
@@ -403,23 +405,17 @@ static void adopt(trainer *t, trainer *winner)
 
 static nicest_status race_stacks(trainer *t, const closed_form *c)
 {
-    OWNED_BY(contestants_close) contestants all = {{NULL}};
-    const stack *name[STACK_CANDIDATES];
-    const nicest_data *parts[] = {t->rows.train, t->rows.valid, t->rows.held_out};
-    size_t count = 0, most = 0;
+    OWNED_BY(contestants_close) contestants all = {0};
+    size_t count = 0;
     char ahead[160];
-    nicest_status status = run_heats(t, c, all.run, name, &count, ahead);
+    nicest_status status = run_heats(t, c, all.one, &count, ahead);
     t->cut = t->stopped;
     if (status != NICEST_OK || count == 0)
         return status;
-    sort_contest(all.run, name, count);
-    adopt(t, memory_take(&all.run[0]));
+    sort_contest(all.one, count);
+    adopt(t, memory_take(&all.one[0].run));
     words_add(&t->said, "couplings: %s, learning rate %g: the best of %d tried%s",
-              stack_name(name[0]).text, t->recipe.rate, STACK_CANDIDATES, ahead);
-    /* It scores held-out rows at once, too, which a contestant has not. */
-    for (int i = 0; i < 3; i++)
-        most = parts[i] && nicest_data_rows(parts[i]) > most ? nicest_data_rows(parts[i]) : most;
-    TRY_NEW(t->valid_logp, most);
+              stack_name(all.one[0].stack).text, t->recipe.rate, STACK_CANDIDATES, ahead);
     return NICEST_OK;
 }
 
@@ -502,6 +498,7 @@ static nicest_status is_sound(const trainer *t, bool *sound)
     const flow *f = t->flow;
     size_t d = nicest_data_columns(data), n = nicest_data_rows(data);
     n = n < ROWS ? n : ROWS;
+    *sound = true;
     if (f->entry.mixed || f->spec.masked)
         return NICEST_OK; /* rows of such tables have no plain latent to come back from */
     OWNED double *x = memory_new(4 * n, d * sizeof *x);
@@ -615,7 +612,6 @@ nicest_status race_end(trainer *t)
     /* of few rows it is fitted to those that served to stop as well */
     TRY(fall_back(t, t->rows.both ? t->rows.both : t->rows.train,
                   memory_text(t->closed->recipe.spec), t->closed->state.best_logp));
-    sound = true;
     TRY(is_sound(t, &sound));
     /* What takes the place of a closed form that is not proven, one after the other. */
     const struct {
@@ -633,7 +629,6 @@ nicest_status race_end(trainer *t)
         if (status != NICEST_OK) /* it cannot be fitted to these rows */
             continue;
         words_add(&t->said, "the closed form is not proven on these rows: %s", plainer[i].name);
-        sound = true;
         TRY(is_sound(t, &sound));
     }
     return status;

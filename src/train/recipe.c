@@ -245,11 +245,9 @@ static nicest_status check_prior(const char *prior, size_t columns)
 {
     OWNED char *text =
         memory_format("nicest 1\ncolumns %zu\nprior %s\n", columns ? columns : 1, prior);
-    flow_spec probe;
+    OWNED_BY(spec_close) flow_spec probe = {0};
     TRY(check_memory(text));
     nicest_status status = spec_parse(&probe, text);
-    if (status == NICEST_OK)
-        spec_close(&probe);
     return status == NICEST_E_FORMAT ? fail_in(NICEST_E_ARGUMENT, "prior '%.30s'", prior) : status;
 }
 
@@ -356,19 +354,17 @@ static nicest_status write_spec(recipe *r, const nicest_train_options *o, const 
 
 static nicest_status take_spec(recipe *r, const nicest_train_options *o, const recipe_data *data)
 {
-    flow_spec parsed;
+    OWNED_BY(spec_close) flow_spec parsed = {0};
     if (o->init &&
         (o->spec || o->couplings || o->hidden || o->activation || o->prior || o->preprocess))
         return fail(NICEST_E_ARGUMENT, "the model to go on from has its stack: leave spec, "
                                        "couplings, hidden, activation, prior and preprocess out");
     TRY(spec_parse(&parsed, o->init ? nicest_model_spec(o->init) : o->spec));
-    size_t columns = parsed.columns;
     r->spec = memory_text(parsed.text); /* without comments, and as a checkpoint knows it */
-    spec_close(&parsed);
     TRY(check_memory(r->spec));
-    if (columns != data->columns)
-        return fail(NICEST_E_MISMATCH, "the spec is of %zu columns, the data has %zu", columns,
-                    data->columns);
+    if (parsed.columns != data->columns)
+        return fail(NICEST_E_MISMATCH, "the spec is of %zu columns, the data has %zu",
+                    parsed.columns, data->columns);
     r->centred = !strstr(r->spec, "logit");
     return NICEST_OK;
 }

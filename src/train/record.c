@@ -86,7 +86,7 @@ static json_t *recipe_json(const recipe *r, const nicest_train_options *o)
 /* The lines of a text, as far as they are UTF-8. */
 static json_t *lines_json(const char *text)
 {
-    char *clean = utf8_repaired(text ? text : "");
+    OWNED char *clean = utf8_repaired(text ? text : "");
     json_t *lines = clean ? json_array() : NULL;
     for (const char *at = clean; lines && *at;) {
         size_t length = strcspn(at, "\n");
@@ -96,7 +96,6 @@ static json_t *lines_json(const char *text)
         }
         at += length + (at[length] == '\n');
     }
-    memory_free(clean);
     return lines;
 }
 
@@ -411,7 +410,7 @@ nicest_status record_log_sync(const char *path)
 
 nicest_status record_log(const char *path, train_state *s, const curve_point *p)
 {
-    char *line = dump_json(json_pack(
+    OWNED char *line = dump_json(json_pack(
         "{s:I, s:f, s:o, s:o, s:o, s:f, s:f, s:i}", "step", (json_int_t)p->step, "epoch", p->epoch,
         "train_logp", number(p->train_logp), "valid_logp", number(p->valid_logp), "best_logp",
         number(s->best_logp), "rate", p->rate, "seconds", s->seconds, "retries", (int)s->retries));
@@ -424,6 +423,5 @@ nicest_status record_log(const char *path, train_state *s, const curve_point *p)
         s->log_checksum = file_crc32((uint32_t)s->log_checksum, line, strlen(line));
         s->log_checksum = file_crc32((uint32_t)s->log_checksum, "\n", 1);
     }
-    memory_free(line);
     return good ? NICEST_OK : fail_log(path);
 }

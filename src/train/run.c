@@ -385,7 +385,6 @@ void run_tell(trainer *t, const char *event)
 static nicest_status recover(trainer *t, const char *what)
 {
     train_state *s = &t->state;
-    char *event;
     if (++s->retries > MOST_RETRIES)
         return fail(NICEST_E_DIVERGED, "training diverged %d times, last at step %zu: %s",
                     MOST_RETRIES + 1, (size_t)s->step, what);
@@ -396,11 +395,11 @@ static nicest_status recover(trainer *t, const char *what)
     s->above = 0;
     s->sum = 0;
     s->summed = 0;
-    event = memory_format("diverged at step %zu (%s): back to the best weights, learning rate now "
-                          "%.3g",
-                          (size_t)s->step, what, t->recipe.rate * s->rate_factor);
+    OWNED char *event =
+        memory_format("diverged at step %zu (%s): back to the best weights, learning rate now "
+                      "%.3g",
+                      (size_t)s->step, what, t->recipe.rate * s->rate_factor);
     run_tell(t, event);
-    memory_free(event);
     return NICEST_OK;
 }
 

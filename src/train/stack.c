@@ -13,28 +13,13 @@
  * s of one core), spirals (0.017 to 0.020) and magic (-3.95 to -4.05 test nats); eight
  * autoregressive ones of 64x2 than three of 128x2 (magic -3.56 to -3.83, both at three times the
  * rate). */
+#define SPLINE_OF(count) .rule = "spline", .activation = "silu", .bins = (count)
 const stack STACK_RACE[STACK_CANDIDATES] = {
-    {.rule = "spline",
-     .couplings = 3,
-     .hidden = "64",
-     .activation = "silu",
-     .bins = 4,
-     .dropout = 0.1},
+    {SPLINE_OF(4), .couplings = 3, .hidden = "64", .dropout = 0.1},
     {.rule = "additive", .couplings = 8, .hidden = "128x2", .activation = "silu"},
     {.rule = "affine", .couplings = 5, .hidden = "128x2", .activation = "silu"},
-    {.rule = "spline",
-     .couplings = 10,
-     .hidden = "64x2",
-     .activation = "silu",
-     .bins = 8,
-     .rate = 3},
-    {.rule = "spline",
-     .autoregressive = 1,
-     .couplings = 8,
-     .hidden = "64x2",
-     .activation = "silu",
-     .bins = 8,
-     .rate = 3},
+    {SPLINE_OF(8), .couplings = 10, .hidden = "64x2", .rate = 3},
+    {SPLINE_OF(8), .autoregressive = 1, .couplings = 8, .hidden = "64x2", .rate = 3},
 };
 
 /* Appends a line; *spec becomes NULL when memory runs out. */

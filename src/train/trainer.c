@@ -22,15 +22,10 @@
 
 /* What rows can serve. */
 typedef struct row_survey {
-    size_t *index;       /* in order, [rows] */
+    size_t *index;       /* borrowed: in order, [rows] */
     size_t count, holed; /* how many; and of these have a missing value */
     size_t empty;        /* the first column without a finite value in any row; columns: none */
 } row_survey;
-
-static void survey_close(row_survey *s)
-{
-    memory_free(s->index);
-}
 
 /* Of rows whose weight is not 0: all without infinities and NaN; with `holes`, with some value. */
 static nicest_status survey_rows(const nicest_data *data, bool holes, row_survey *s)
@@ -40,7 +35,6 @@ static nicest_status survey_rows(const nicest_data *data, bool holes, row_survey
     OWNED_BY(row_walk_close) row_walk w = {0};
     TRY(row_walk_begin(&w, data, 64));
     OWNED_NEW(bool *, seen, d);
-    TRY_NEW(s->index, nicest_data_rows(data));
     while (row_walk_next(&w))
         for (size_t i = 0; i < w.count; i++) {
             size_t missing = 0, infinite = 0;
@@ -98,7 +92,8 @@ static nicest_status split_training(trainer *t, const nicest_data *data, bool ha
                                     double valid, double calibration)
 {
     OWNED_BY(split_close) split s = {0};
-    OWNED_BY(survey_close) row_survey rows = {0};
+    OWNED_NEW(size_t *, index, nicest_data_rows(data));
+    row_survey rows = {.index = index};
     random_stream stream = {t->options.seed, RANDOM_SPLIT, 0};
     TRY(keep_finite(t, data, &rows));
     TRY(split_open(&s, data, rows.index, rows.count, stream));
@@ -128,7 +123,8 @@ static nicest_status split_training(trainer *t, const nicest_data *data, bool ha
 static nicest_status split_valid(trainer *t, const nicest_data *data, bool calibrate)
 {
     OWNED_BY(split_close) split s = {0};
-    OWNED_BY(survey_close) row_survey rows = {0};
+    OWNED_NEW(size_t *, index, nicest_data_rows(data));
+    row_survey rows = {.index = index};
     random_stream stream = {t->options.seed, RANDOM_SPLIT, 0};
     TRY(survey_rows(data, t->holes, &rows));
     if (!rows.count)
@@ -272,17 +268,15 @@ static nicest_status prepare_training(trainer *t, const nicest_data *train,
 {
     unsigned height, width, channels;
     size_t d = nicest_data_columns(train);
-    bool masked, plain;
+    bool masked = false, plain = false;
     nicest_data_image(train, &height, &width, &channels);
     /* Whether the spec that is given, or the model, has hidden values and categories. */
-    flow_spec parsed;
-    masked = plain = false;
+    OWNED_BY(spec_close) flow_spec parsed = {0};
     if (t->options.spec || t->options.init) {
         TRY(spec_parse(&parsed,
                        t->options.init ? nicest_model_spec(t->options.init) : t->options.spec));
         masked = parsed.masked;
         plain = !parsed.categories && !parsed.context;
-        spec_close(&parsed);
     }
     t->holes = !height && (masked || (!t->options.spec && !t->options.init));
     const nicest_train_options *o = &t->options;
