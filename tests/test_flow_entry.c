@@ -199,6 +199,43 @@ static void noise_of_scores_is_uniform_over_rows(void **state)
     entry_close(&e);
 }
 
+/* Counts: OTHER is what the table lacks on its grid, and all of that together is one. */
+static void counts_never_seen_share_what_is_kept_for_them(void **state)
+{
+    static const double table[] = {2, 3, 7, NAN};
+    (void)state;
+    for (int bounded = 0; bounded < 2; bounded++)
+        for (int absent = 0; absent < 2; absent++) {
+            entry e;
+            assert_true(entry_open(&e, 1) && entry_table(&e, 3 + (size_t)absent));
+            memcpy(e.table, table, e.table_count * sizeof *table);
+            *e.column = (entry_column){.role = ENTRY_CATEGORY,
+                                       .states = 3 + absent,
+                                       .other = 0.1,
+                                       .step = 1,
+                                       .most = bounded ? HUGE_VAL : 0};
+            assert_int_equal(entry_set(&e), NICEST_OK);
+            double sum = 0, of[121], encoded[16];
+            float u;
+            for (int v = -60; v <= 60; v++) {
+                double stored = v;
+                bool seen = v == 2 || v == 3 || v == 7;
+                entry_encode_row(&e, &stored, NOISE, 0, &u, encoded);
+                of[v + 60] = exp(encoded[e.width - 1]);
+                sum += seen ? 0 : of[v + 60];
+                assert_true(!seen || of[v + 60] == 1);
+                assert_int_equal(entry_impossible(&e, &stored), bounded && v < 0 ? 0 : 1);
+            }
+            assert_true(fabs(sum - 1) < 1e-12);
+            assert_true(fabs(of[60 + 8] / of[60 + 9] - 2) < 1e-12 && of[60 + 8] == of[60 + 5]);
+            assert_true(fabs(of[60 + 1] - of[60 + 8]) < 1e-15);
+            const double between = 2.5, below = -1;
+            assert_int_equal(entry_impossible(&e, &between), 0);
+            assert_int_equal(entry_impossible(&e, &below), bounded ? 0 : 1);
+            entry_close(&e);
+        }
+}
+
 static void unsound_columns_are_refused(void **state)
 {
     static const entry_column bad[] = {
@@ -227,6 +264,7 @@ int main(void)
         cmocka_unit_test(both_ways_through_the_door_agree),
         cmocka_unit_test(noise_of_a_score_follows_from_the_row),
         cmocka_unit_test(noise_of_scores_is_uniform_over_rows),
+        cmocka_unit_test(counts_never_seen_share_what_is_kept_for_them),
         cmocka_unit_test(unsound_columns_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

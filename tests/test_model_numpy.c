@@ -126,8 +126,9 @@ static const char MIXED[] =
     "nicest 1\ncolumns 2\ncontext 9\ncategories classes=4,2 hidden=12 activation=silu\n"
     "regression\nautoregressive hidden=12 rule=affine\nprior normal\n";
 
-/* Words of three classes and OTHER, a value, a flag, a value, a number that is given. */
-static void categories_agree(void)
+/* Words of three classes and OTHER, or counts (with a step), a value, a flag, a value, a number
+ * that is given. */
+static void categories_agree(double step)
 {
     static const double table[] = {2, 5, 7, 0, 1}, other = 0.05;
     flow *f = NULL;
@@ -136,7 +137,8 @@ static void categories_agree(void)
     randomise(f, 4);
     assert_true(entry_open(&e, 5) && entry_table(&e, 5));
     memcpy(e.table, table, sizeof table);
-    e.column[0] = (entry_column){.role = ENTRY_CATEGORY, .states = 3, .other = other};
+    e.column[0] = (entry_column){
+        .role = ENTRY_CATEGORY, .states = 3, .other = other, .step = step, .most = step};
     e.column[1] = (entry_column){.centre = -0.25};
     e.column[2] = (entry_column){.role = ENTRY_CATEGORY, .states = 2};
     e.column[4] = (entry_column){.given = 1, .centre = 3, .factor = 0.5};
@@ -151,7 +153,7 @@ static void categories_agree(void)
     double rows[ROWS * 5], logp[ROWS];
     for (int r = 0; r < ROWS; r++) {
         const double row[] = {r % 5 == 4   ? NAN
-                              : r % 5 == 3 ? 6
+                              : r % 5 == 3 ? (step > 0 ? r % 12 : 6)
                                            : table[r % 5],
                               sin(r), r % 7 == 6 ? (double)NAN : r % 2, cos(3 * r), 3 + sin(2 * r)};
         memcpy(rows + r * 5, row, sizeof row);
@@ -177,7 +179,8 @@ static void numpy_agrees(void **state)
     check_model(MASKED, "pass");
     check_model(CONDITIONAL, "pass");
     check_model(CONVOLUTIONS, "pass");
-    categories_agree();
+    categories_agree(0);
+    categories_agree(1);
     check_model("nicest 1\ncolumns 4\nstandardise\nprior mixture:3\n", "pass");
     check_model("nicest 1\ncolumns 4\nscale\nprior mixture:2:diagonal\n", "pass");
 }

@@ -74,23 +74,31 @@ def marginal(frame, table, x):
 
 
 def entry(tensors, rows):
-    """Values [n, d] without their centres; one-hot vectors of categories, a last place for unknown;
-    and what the density is given, in the same forms."""
+    """Values [n, d] without their centres; one-hot vectors of categories, a last place for unknown; what the
+    density is given, in the same forms; and the log of the share of OTHER that counts never seen have."""
     get = lambda name: tensors.get(f"entry.{name}", np.zeros(rows.shape[1]))
     tables = np.split(tensors.get("entry.table", np.zeros(0)), np.cumsum(get("states")).astype(int))
-    values, categories, given = [], [], []
+    values, categories, given, shares = [], [], [], np.zeros(len(rows))
     for j, x in enumerate(rows.T):
         here = given if get("given")[j] else None
         if get("role")[j] == 1:
             classes = len(tables[j]) + (get("other")[j] > 0)
             k = np.where((x[:, None] == tables[j]).any(1), (x[:, None] == tables[j]).argmax(1), len(tables[j]))
             k = np.where(np.isnan(x), classes, k)
+            if get("step")[j] > 0 and here is None:
+                step, levels, bounds = get("step")[j], tables[j][~np.isnan(tables[j])], (get("least")[j], get("most")[j])
+                at, span = np.rint((x - levels[0]) / step), np.rint((levels[-1] - levels[0]) / step)
+                room = np.floor((levels[0] - bounds[0]) / step + 0.5) if bounds[0] < bounds[1] else np.inf
+                share = 0.5 ** np.where(at < 0, -at, np.where(at > span, at - span, 1))
+                share = np.where((abs((x - levels[0]) / step - at) < 1e-3) & (at >= -room), share, 0)
+                every = (span + 1 - len(levels)) / 2 + 1 + 1 - 0.5 ** room
+                shares += np.where(k == len(tables[j]), np.log(share / every), 0)
             (categories if here is None else here).append(np.eye(classes + 1)[k])
         else:
             factor = get("factor")[j] or 1 if here is not None else 1
             (values if here is None else here).append((x - get("centre")[j])[:, None] * factor)
     join = lambda parts: np.concatenate([np.zeros((len(rows), 0)), *parts], 1)
-    return join(values), categories, join(given)
+    return join(values), categories, join(given), shares
 
 
 def categories_log_prob(logits, categories, other):
@@ -192,8 +200,8 @@ def mixture(x, logit, part, start):
 def log_prob(path, rows):
     tensors, metadata = load(path)
     tensor = lambda name: tensors[name].astype(float)
-    x, categories, given = entry(tensors, rows)
-    logdet, d, context = np.zeros(len(x)), x.shape[1], np.concatenate([*categories, given], 1)
+    x, categories, given, shares = entry(tensors, rows)
+    logdet, d, context = shares, x.shape[1], np.concatenate([*categories, given], 1)
     *layers, prior = metadata["nicest.spec"].splitlines()[2:]
     masked, layers = "masked" in layers[:2], [l for l in layers if l.split()[0] not in ("context", "masked")]
     for i, line in enumerate(layers):

@@ -848,7 +848,8 @@ static size_t best_state(const entry_column *c, const double *table, const doubl
         all += chance[k];
         best = chance[k] > chance[best] ? k : best;
     }
-    for (size_t k = 0; c->role == ENTRY_CATEGORY && c->other == 0 && all > 0 && k < states; k++)
+    for (size_t k = 0;
+         c->role == ENTRY_CATEGORY && (c->other == 0 || c->step > 0) && all > 0 && k < states; k++)
         best = fabs(table[k] - sum / all) < fabs(table[best] - sum / all) ? k : best;
     return best;
 }

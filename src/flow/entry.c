@@ -82,7 +82,8 @@ static bool sound(const entry_column *c)
 {
     return isfinite(c->step) && isfinite(c->origin) && isfinite(c->levels) && isfinite(c->offset) &&
            isfinite(c->unit) && isfinite(c->centre) && c->step >= 0 && c->unit >= 0 &&
-           c->levels >= 0 && (c->step > 0) == (c->unit > 0);
+           c->levels >= 0 &&
+           (c->role == ENTRY_VALUE ? (c->step > 0) == (c->unit > 0) : c->unit == 0);
 }
 
 static bool is_whole(double value, double most)
@@ -103,10 +104,12 @@ static bool role_sound(const entry *e, const entry_column *c, const double *tabl
         return false;
     if (value)
         return c->source == 0 && c->other == 0;
-    if (c->step > 0 || c->centre != 0 || c->states < 1)
+    if (c->centre != 0 || c->states < 1)
         return false;
     if (category)
-        return c->source == 0;
+        return c->source == 0 && (c->step == 0 || (c->other > 0 && isfinite(table[0])));
+    if (c->step > 0)
+        return false;
     if (c->given != 0 || !is_whole(c->source, (double)e->columns))
         return false;
     const entry_column *source = c->source > 0 ? &e->column[(size_t)c->source - 1] : NULL;
@@ -133,10 +136,10 @@ nicest_status entry_set(entry *e)
     e->quantised = e->mixed = e->finished = false;
     for (size_t j = 0; j < e->columns; j++) {
         const entry_column *c = &e->column[j];
-        e->gain[j] = c->step > 0 ? c->unit / c->step : 1;
-        e->shift[j] = (c->step > 0 ? c->offset - e->gain[j] * c->origin : 0) - c->centre;
+        e->gain[j] = c->unit > 0 ? c->unit / c->step : 1;
+        e->shift[j] = (c->unit > 0 ? c->offset - e->gain[j] * c->origin : 0) - c->centre;
         e->noise[j] = c->unit;
-        e->quantised = e->quantised || c->step > 0;
+        e->quantised = e->quantised || c->unit > 0;
         e->finished = e->finished || c->decimals > 0 || c->least != c->most;
     }
     /* Own categories come first in the context, in the order of the columns. */
@@ -200,6 +203,22 @@ static size_t find_state(const entry *e, size_t j, double v)
     return found ? low : count;
 }
 
+/* log of the share of OTHER that v has; -infinity where it is not on the grid. */
+static double log_share(const entry *e, size_t j, double v)
+{
+    const entry_column *c = &e->column[j];
+    const double *table = e->table + e->place[j].table, first = table[0];
+    size_t count = (size_t)c->states - isnan(table[(size_t)c->states - 1]);
+    if (c->step == 0 || v == HUGE_VAL)
+        return 0;
+    double span = rint((table[count - 1] - first) / c->step), at = rint((v - first) / c->step);
+    double lowest = c->least < c->most ? -floor((first - c->least) / c->step + 0.5) : -HUGE_VAL;
+    double gaps = span + 1 - (double)count, beyond = at < 0 ? -at : at > span ? at - span : 1;
+    if (!(fabs((v - first) / c->step - at) < 1e-3) || at < lowest)
+        return -HUGE_VAL;
+    return -log(2) * beyond - log(gaps / 2 + 1 + (1 - exp2(lowest)));
+}
+
 /* NaN: unknown. */
 static double class_of_value(const entry *e, size_t j, double v)
 {
@@ -209,7 +228,8 @@ static double class_of_value(const entry *e, size_t j, double v)
         return NAN;
     if (c->role == ENTRY_VALUE)
         return state < states ? (double)state + 1 : 0;
-    return state < states || c->other > 0 ? (double)state : IMPOSSIBLE;
+    return state < states || (c->other > 0 && log_share(e, j, v) > -HUGE_VAL) ? (double)state
+                                                                              : IMPOSSIBLE;
 }
 
 /* Whether a value stands at a number of its table. */
@@ -262,7 +282,7 @@ static const float *draw_noise(const entry *e, const double *stored, random_stre
         row = 0;
         for (size_t j = 0; j < e->columns; j++) {
             const entry_column *c = &e->column[j];
-            double value = c->step > 0 ? (stored[j] - c->origin) / c->step + 0x1.8p52
+            double value = c->unit > 0 ? (stored[j] - c->origin) / c->step + 0x1.8p52
                                        : (double)(float)stored[j];
             row = random_fold(row, value);
         }
@@ -312,10 +332,10 @@ void entry_quantise_row(const entry *e, const double *continuous, double *stored
 {
     for (size_t j = 0; j < e->columns; j++) {
         const entry_column *c = &e->column[j];
-        double x = continuous[j], level = c->step > 0 ? floor((x - c->offset) / c->unit) : 0;
+        double x = continuous[j], level = c->unit > 0 ? floor((x - c->offset) / c->unit) : 0;
         if (c->levels > 0 && !isnan(level)) /* NaN stays: a missing value is not level 0 */
             level = fmin(fmax(level, 0), c->levels - 1);
-        if (!(c->step > 0) || (e->mixed && is_special(e, j, x)))
+        if (!(c->unit > 0) || (e->mixed && is_special(e, j, x)))
             stored[j] = x;
         else
             stored[j] = e->mixed ? off_the_point(e, j, level, x) : stored_value(c, level);
@@ -374,6 +394,9 @@ static void encode_classes(const entry *e, const double *row, double *encoded)
         double class = class_of_value(e, j, row[j]);
         if (class == IMPOSSIBLE)
             *logp = -HUGE_VAL;
+        else if (class == e->column[j].states && e->place[j].category != SIZE_MAX &&
+                 e->column[j].role == ENTRY_CATEGORY)
+            *logp += log_share(e, j, row[j]);
         put_class(e, j, class, encoded);
     }
 }

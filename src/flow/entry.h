@@ -25,9 +25,12 @@
  * absence is modelled) it has none, and is hidden. Where the table is not empty a category says
  *                which: class 0 is any other value, class i + 1 the table's number i
  *     category   class i is the table's number i; what is not in the table is the last class,
- * OTHER, where `other` is above 0, and impossible where it is 0. NaN: unknown follows    the
- * table's number i where the category of column `source` has class i (a constant: no source, a
- * table of one); anything else has the probability `other`
+ *                OTHER, where `other` is above 0, and impossible where it is 0. NaN: unknown.
+ *                With a step (counts) OTHER is the numbers of that grid which the table lacks, and
+ *                its probability is spread over them: half as much with each step beyond the
+ *                table's ends, in a gap as much as one step beyond. Infinity: any of them
+ *     follows    the table's number i where the category of column `source` has class i (a
+ *                constant: no source, a table of one); anything else has the probability `other`
  *
  * Values and categories may be given: the density is of the other columns given these. What the
  * layers get of a row is its encoded row, one after the other:
@@ -54,7 +57,7 @@ typedef struct entry_column {
     double other;       /* probability kept for what the table lacks */
     double source;      /* 1 + the column that this one follows; 0: none */
     double factor;      /* of a given number, behind the centre; 0 is 1 */
-    double least, most; /* of samples; equal: no bounds */
+    double least, most; /* of samples, and of such a grid; equal: no bounds */
     double decimals;    /* 1 + decimals of samples; 0: any */
 } entry_column;
 

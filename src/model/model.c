@@ -281,7 +281,7 @@ int nicest_model_quantised(const nicest_model *model, size_t column, double *lev
     if (column >= nicest_model_columns(model))
         return 0;
     const entry_column *c = &model->flow->entry.column[column];
-    if (!(c->step > 0))
+    if (!(c->unit > 0))
         return 0;
     if (levels)
         *levels = c->levels;

@@ -123,6 +123,21 @@ static bool is_absence_modelled(const chooser *c, const look *l, bool category)
                : c->absence == ROLES_ABSENT_CATEGORIES && category && l->missing >= RARE_WORD;
 }
 
+/* The step of levels that count; 0 where there is none. Two levels are a flag: nothing is beyond.
+ */
+static double step_of_levels(const look *l)
+{
+    double step = HUGE_VAL;
+    for (size_t i = 1; i < l->levels; i++)
+        step = fmin(step, l->level[i] - l->level[i - 1]);
+    for (size_t i = 1; i < l->levels; i++) {
+        double steps = (l->level[i] - l->level[0]) / step;
+        if (fabs(steps - rint(steps)) > 1e-6)
+            return 0;
+    }
+    return !l->words && l->levels > 2 ? step : 0;
+}
+
 static void choose_words(chooser *c, size_t j, const look *l)
 {
     entry_column *column = &c->e->column[j];
@@ -139,13 +154,19 @@ static void choose_words(chooser *c, size_t j, const look *l)
         c->table[c->used++] = l->level[0];
     }
     size_t kept = c->used - first;
-    bool absent = is_absence_modelled(c, l, true);
+    bool absent = is_absence_modelled(c, l, true), amounts = l->least >= 0;
+    double step = step_of_levels(l);
     if (absent)
         c->table[c->used++] = NAN;
     *column = (entry_column){.role = ENTRY_CATEGORY,
                              .states = (double)(c->used - first),
-                             .other = l->words ? c->unseen : 0};
-    char others[80] = "";
+                             .step = step,
+                             .most = step > 0 && amounts ? HUGE_VAL : 0,
+                             .other = l->words || step > 0 ? c->unseen : 0};
+    char others[128] = "";
+    if (step > 0)
+        snprintf(others, sizeof others, "; others in steps of %.6g share the probability %.2g",
+                 step, c->unseen);
     if (rare)
         snprintf(others, sizeof others, "; others, in %zu rows, share one probability", rare);
     words_add(c->said, "column %s: %zu %s%s%s", role_name(c, j), kept,
