@@ -275,65 +275,27 @@ static nicest_status convert_column(const wanted *w, size_t j, const column_kind
                 w->whose, HOLDS[to->kind]);
 }
 
-/* A table in the making; names and kinds are borrowed ones. */
-typedef struct draft {
-    size_t rows, columns;
-    double *cells; /* [rows, columns] */
-    const char **names;
-    column_kind *kinds;
-} draft;
-
-static void draft_close(draft *t)
-{
-    memory_free(t->cells);
-    memory_free(t->names);
-    memory_free(t->kinds);
-}
-
-static nicest_status draft_begin(draft *t, size_t rows, size_t columns)
-{
-    *t = (draft){rows, columns, NULL, NULL, NULL};
-    if (columns > 0 && rows <= (size_t)-1 / sizeof *t->cells / columns)
-        t->cells = memory_new(rows * columns, sizeof *t->cells);
-    t->names = memory_new(columns, sizeof *t->names);
-    t->kinds = memory_new(columns, sizeof *t->kinds);
-    return check_memory(t->cells && t->names && t->kinds);
-}
-
-/* Makes the data, with labels and weights like those of `like` (or NULL). */
-static nicest_status draft_end(draft *t, const unsigned *image, const nicest_data *like,
-                               nicest_data **out)
-{
-    source_made made = {.rows = t->rows,
-                        .columns = t->columns,
-                        .block = memory_take(&t->cells),
-                        .names = t->names,
-                        .kinds = t->kinds,
-                        .like = like};
-    if (image)
-        memcpy(made.image, image, sizeof made.image);
-    return source_make(out, &made);
-}
-
 /* Data of columns place[d] with the names and kinds of whoever asks (w == NULL: their own). */
 static nicest_status build_table(nicest_data **out, const nicest_data *data, const size_t *place,
                                  size_t d, const wanted *w)
 {
-    OWNED_BY(draft_close) draft t = {0};
     size_t n = nicest_data_rows(data);
     OWNED_BY(row_walk_close) row_walk all = {0};
-    TRY(draft_begin(&t, n, d));
+    OWNED_ROWS(double *, cells, n, d);
+    OWNED_NEW(const char **, names, d);
+    OWNED_NEW(column_kind *, kinds, d); /* borrowed ones */
     TRY(row_walk_begin(&all, data, 1));
     while (row_walk_next(&all))
         for (size_t j = 0; j < d; j++)
-            t.cells[all.first * d + j] = all.rows[place[j]];
+            cells[all.first * d + j] = all.rows[place[j]];
     for (size_t j = 0; j < d; j++) {
-        t.names[j] = w ? wanted_name(w, j) : nicest_data_column_name(data, place[j]);
-        t.kinds[j] = *(w ? wanted_kind(w, j) : source_kind(data, place[j]));
+        names[j] = w ? wanted_name(w, j) : nicest_data_column_name(data, place[j]);
+        kinds[j] = *(w ? wanted_kind(w, j) : source_kind(data, place[j]));
         if (w)
-            TRY(convert_column(w, j, source_kind(data, place[j]), t.cells + j, n));
+            TRY(convert_column(w, j, source_kind(data, place[j]), cells + j, n));
     }
-    return draft_end(&t, w ? w->image : NULL, data, out);
+    return source_make(
+        out, &(source_made){n, d, memory_take(&cells), names, kinds, w ? w->image : NULL, data});
 }
 
 /* ---------------------------------------------------------------- matching */
@@ -461,17 +423,19 @@ nicest_status nicest_data_beside(nicest_data **out, const nicest_data *left,
     if (nicest_data_rows(right) != n)
         return fail(NICEST_E_ARGUMENT, "%zu rows cannot stand beside %zu", n,
                     nicest_data_rows(right));
-    OWNED_BY(draft_close) draft t = {0};
-    TRY(draft_begin(&t, n, d));
+    OWNED_ROWS(double *, cells, n, d);
+    OWNED_NEW(const char **, names, d);
+    OWNED_NEW(column_kind *, kinds, d); /* borrowed ones */
     for (size_t i = 0; i < n; i++) {
-        source_read(left, i, 1, t.cells + i * d);
-        source_read(right, i, 1, t.cells + i * d + a);
+        source_read(left, i, 1, cells + i * d);
+        source_read(right, i, 1, cells + i * d + a);
     }
     for (size_t j = 0; j < d; j++) {
-        t.names[j] = nicest_data_column_name(j < a ? left : right, j < a ? j : j - a);
-        t.kinds[j] = *source_kind(j < a ? left : right, j < a ? j : j - a);
+        names[j] = nicest_data_column_name(j < a ? left : right, j < a ? j : j - a);
+        kinds[j] = *source_kind(j < a ? left : right, j < a ? j : j - a);
     }
-    return draft_end(&t, NULL, left, out);
+    return source_make(out, &(source_made){n, d, memory_take(&cells), .names = names,
+                                           .kinds = kinds, .like = left});
 }
 
 nicest_status nicest_data_of_model(nicest_data **out, const nicest_model *model, const double *rows,
@@ -479,14 +443,16 @@ nicest_status nicest_data_of_model(nicest_data **out, const nicest_model *model,
 {
     TRY(require(out && model && (rows || n == 0),
                 "a model, rows and a place for the result are needed"));
-    OWNED_BY(draft_close) draft t = {0};
     size_t d = nicest_model_columns(model);
-    TRY(draft_begin(&t, n, d));
+    OWNED_ROWS(double *, cells, n, d);
+    OWNED_NEW(const char **, names, d);
+    OWNED_NEW(column_kind *, kinds, d); /* borrowed ones */
     for (size_t j = 0; j < d; j++) {
-        t.names[j] = nicest_model_column_name(model, j);
-        t.kinds[j] = *model_kind(model, j);
+        names[j] = nicest_model_column_name(model, j);
+        kinds[j] = *model_kind(model, j);
     }
     if (n > 0)
-        memcpy(t.cells, rows, n * d * sizeof *rows);
-    return draft_end(&t, NULL, NULL, out);
+        memcpy(cells, rows, n * d * sizeof *rows);
+    return source_make(out,
+                       &(source_made){n, d, memory_take(&cells), .names = names, .kinds = kinds});
 }

@@ -17,12 +17,8 @@
 #include "data/npy.h"
 #include "data/source.h"
 
-enum {
-    CHUNK = 1 << 20, /* bytes of text between two writes */
-
-    MOST_SIDE = 1 << 15,
-    GAP = 1 /* pixels between pictures */
-};
+enum { CHUNK = 1 << 20 };              /* bytes of text between two writes */
+enum { MOST_SIDE = 1 << 15, GAP = 1 }; /* pixels of a grid, and between its pictures */
 
 /* Whoever opens it must commit or abandon it; bytes are gzipped if the name says so. */
 static nicest_status open_output(file_writer **writer, const char *path)

@@ -680,12 +680,13 @@ nicest_status source_make(nicest_data **out, const source_made *made)
     assert(made->block != NULL);
     size_t n = made->rows, d = made->columns;
     const nicest_data *like = made->like;
+    const unsigned *image = made->image != NULL ? made->image : (const unsigned[3]){0};
     OWNED_BY(source_table_close)
     source_table t = {.kind = like != NULL ? like->body->table.kind : "memory",
                       .block = made->block,
-                      .height = made->image[0],
-                      .width = made->image[1],
-                      .channels = made->image[2]};
+                      .height = image[0],
+                      .width = image[1],
+                      .channels = image[2]};
     OWNED double *weights = NULL;
     TRY(check_size(n, d, sizeof *made->block));
     shape_block(&t, VALUE_F64, n, d);

@@ -86,8 +86,8 @@ typedef struct source_made {
     double *block;            /* [rows, columns]; the data takes it, also on failure */
     const char *const *names; /* or NULL */
     const column_kind *kinds; /* or NULL */
-    unsigned image[3];
-    const nicest_data *like; /* whose labels its rows have (as many rows), or NULL */
+    const unsigned *image;    /* [3] or NULL */
+    const nicest_data *like;  /* whose labels its rows have (as many rows), or NULL */
 } source_made;
 nicest_status source_make(nicest_data **out, const source_made *made);
 /* The same rows and values in another handle, as a picture of that size (0: none). */

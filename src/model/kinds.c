@@ -33,17 +33,12 @@ char **kinds_words(const char *const *texts, size_t count)
 
 nicest_status kinds_copy_one(column_kind *copy, const column_kind *kind)
 {
-    column_kind made = {kind->kind, kind->decimals, memory_text(kind->format), NULL, 0};
-    if (kind->words) {
-        made.words = kinds_words((const char *const *)kind->words, kind->word_count);
-        made.word_count = kind->word_count;
-    }
-    if ((kind->format && !made.format) || (kind->words && !made.words)) {
-        memory_free(made.format);
-        memory_free(made.words);
-        return fail_memory();
-    }
-    *copy = made;
+    size_t count = kind->words ? kind->word_count : 0;
+    OWNED char *format = memory_text(kind->format);
+    OWNED char **words = kind->words ? kinds_words((const char *const *)kind->words, count) : NULL;
+    TRY(check_memory((format || !kind->format) && (words || !kind->words)));
+    *copy =
+        (column_kind){kind->kind, kind->decimals, memory_take(&format), memory_take(&words), count};
     return NICEST_OK;
 }
 
