@@ -40,6 +40,10 @@ static void finite_or_not(void **state)
     assert_true(values_finite(values + 3, 1));
     assert_false(values_finite(values + 3, 2));
     assert_true(values_finite(NULL, 0));
+    assert_false(values_missing(values, 2));
+    assert_true(values_missing(values, 3));
+    assert_false(values_missing(values + 3, 2));
+    assert_false(values_missing(NULL, 0));
 }
 
 static void logarithms_add_up(void **state)

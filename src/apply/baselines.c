@@ -149,10 +149,7 @@ static void judge_row(void *context, int thread, size_t i)
     const double *row = g->rows + i * g->d;
     double score = g->scratch ? judge_gaussian(g, row, g->scratch + (size_t)thread * 2 * g->d)
                               : judge_mean(g, row);
-    bool missing = false;
-    for (size_t j = 0; j < g->d; j++)
-        missing = missing || isnan(row[j]);
-    g->scores[i] = missing ? NAN : isnan(score) ? -HUGE_VAL : score;
+    g->scores[i] = values_missing(row, g->d) ? NAN : isnan(score) ? -HUGE_VAL : score;
 }
 
 nicest_status baselines_score(const nicest_model *model, const nicest_data *data,

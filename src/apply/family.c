@@ -64,9 +64,7 @@ static void family_rows(void *context, int thread, size_t item)
         }
     mixture_evaluate(p->view[thread], z, n, p->out + first, NULL);
     for (size_t i = 0; i < n; i++) {
-        bool known = sound;
-        for (size_t j = 0; j < d; j++)
-            known = known && !isnan(rows[(first + i) * p->stride + j]);
+        bool known = sound && !values_missing(rows + (first + i) * p->stride, d);
         p->out[first + i] = known ? p->out[first + i] + jacobian : NAN;
     }
 }

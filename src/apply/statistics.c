@@ -126,14 +126,6 @@ static double compressed_bits(const pass *p, const double *stored, unsigned char
     return best ? 8 * (double)best : NAN;
 }
 
-static bool has_missing(const double *row, size_t d)
-{
-    for (size_t j = 0; j < d; j++)
-        if (isnan(row[j]))
-            return true;
-    return false;
-}
-
 /* ------------------------------------------------------------------ the latent as a sample */
 
 /* log(1 + x) for x >= 0, and for overflow a large number instead of infinity. */
@@ -233,7 +225,7 @@ static void describe_row(void *context, int thread, size_t i)
     const double *stored = p->stored + i * p->d, *latent = p->latent + i * p->d;
     double *out = p->out + i * l->all.count;
     unsigned char *scratch = p->scratch + (size_t)thread * p->scratch_size;
-    if (isnan(p->logp[i]) && has_missing(stored, p->d)) {
+    if (isnan(p->logp[i]) && values_missing(stored, p->d)) {
         fill_with(out, l->all.count, NAN);
         return;
     }
@@ -308,7 +300,7 @@ static void measure_length(void *context, int thread, size_t i)
     const pass *p = context;
     const double *stored = p->stored + i * p->d;
     unsigned char *scratch = p->scratch + (size_t)thread * p->scratch_size;
-    p->out[i] = has_missing(stored, p->d) ? NAN : compressed_bits(p, stored, scratch);
+    p->out[i] = values_missing(stored, p->d) ? NAN : compressed_bits(p, stored, scratch);
 }
 
 nicest_status statistics_lengths(const nicest_model *model, const nicest_data *data, int threads,

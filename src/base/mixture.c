@@ -768,10 +768,7 @@ static double hole_work(const em *e)
     for (size_t b = 0; b < e->blocks && e->block[b].pattern; b++) {
         const patterned now = {e->block[b].pattern, 0, d};
         const patterned before = {b ? e->block[b - 1].pattern : now.row, 0, d};
-        bool holes = false;
-        for (size_t j = 0; j < d; j++)
-            holes = holes || isnan(now.row[j]);
-        patterns += holes && (b == 0 || compare_patterns(&before, &now) != 0);
+        patterns += values_missing(now.row, d) && (b == 0 || compare_patterns(&before, &now) != 0);
     }
     return (double)patterns * (double)d * (double)d * (double)d / 3;
 }

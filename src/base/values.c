@@ -12,6 +12,14 @@ bool values_finite(const double *values, size_t count)
     return true;
 }
 
+bool values_missing(const double *values, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (isnan(values[i]))
+            return true;
+    return false;
+}
+
 static int by_value(const void *a, const void *b)
 {
     double x = *(const double *)a, y = *(const double *)b;

@@ -1,10 +1,12 @@
-/* values.h - numbers in a row: whether all are finite, in order, and sums of logarithms. */
+/* values.h - numbers in a row: whether all are finite or there, in order, sums of logarithms. */
 #pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
 
 bool values_finite(const double *values, size_t count);
+/* Whether some is NaN. */
+bool values_missing(const double *values, size_t count);
 /* Upwards; no value is NaN. count may be 0, and values then NULL. */
 void values_sort(double *values, size_t count);
 /* -log of the share of sorted[n] that is at least `value`; beyond nine tenths, that of the
