@@ -118,13 +118,11 @@ static nicest_status make_mask(const char *name, const frame *f, bool picture, c
     if (what == MASKS)
         return hide_by_picture(f, name, n, hidden);
     if (what == AT_RANDOM) {
-        double share = 0;
         const char *text = name + strlen(NAMES[what]);
-        double value;
-        if (!number_read(text, strlen(text), &value) || !(value >= 0 && value <= 1))
+        double share;
+        if (!number_read(text, strlen(text), &share) || !(share >= 0 && share <= 1))
             return fail(NICEST_E_ARGUMENT, "mask 'random:%s': a share from 0 to 1 should follow",
                         text);
-        share = value;
         /* Each pixel of each row with probability `share`; a larger share hides a superset. */
         size_t pixels = f->height * f->width;
         OWNED_NEW(double *, u, pixels);

@@ -67,18 +67,15 @@ static const char *find_key(const char *header, const char *key)
     return NULL;
 }
 
-typedef struct type_code {
-    char kind;
-    char size;
-    value_type type;
-} type_code;
-
 static bool find_npy_type(char kind, char size, value_type *type)
 {
-    static const type_code CODES[] = {
-        {'u', '1', VALUE_U8},  {'b', '1', VALUE_U8},  {'i', '1', VALUE_I8},  {'u', '2', VALUE_U16},
-        {'i', '2', VALUE_I16}, {'u', '4', VALUE_U32}, {'i', '4', VALUE_I32}, {'u', '8', VALUE_U64},
-        {'i', '8', VALUE_I64}, {'f', '2', VALUE_F32}, {'f', '4', VALUE_F32}, {'f', '8', VALUE_F64}};
+    static const struct {
+        char kind, size;
+        value_type type;
+    } CODES[] = {{'u', '1', VALUE_U8},  {'b', '1', VALUE_U8},  {'i', '1', VALUE_I8},
+                 {'u', '2', VALUE_U16}, {'i', '2', VALUE_I16}, {'u', '4', VALUE_U32},
+                 {'i', '4', VALUE_I32}, {'u', '8', VALUE_U64}, {'i', '8', VALUE_I64},
+                 {'f', '2', VALUE_F32}, {'f', '4', VALUE_F32}, {'f', '8', VALUE_F64}};
     for (size_t i = 0; i < sizeof CODES / sizeof *CODES; i++) {
         if (CODES[i].kind == kind && CODES[i].size == size) {
             *type = CODES[i].type;
