@@ -283,8 +283,10 @@ static nicest_status read_fields(csv_stream *s, const record *r, row_state *stat
         if (quick && s->role[column] == ROLE_DATA &&
             (stop = number_scan(p, &state->row[s->target[column]], &places)) != NULL &&
             (*stop == separator || stop == end)) {
-            int *most = &s->column[s->target[column]].decimals;
-            *most = places > *most ? places : *most;
+            text_column *c = &s->column[s->target[column]];
+            c->decimals = places > c->decimals ? places : c->decimals;
+            if (c->width >= 0)
+                text_column_width(c, p, (size_t)(stop - p));
             p = stop;
         } else {
             TRY(field_take(&s->how, &s->room, &p, end, &text, &size));

@@ -262,6 +262,20 @@ static nicest_status convert_column(const wanted *w, size_t j, const column_kind
             values[i * stride] *= factor;
         return NICEST_OK;
     }
+    if (to->kind == NICEST_NUMBER && from->kind == NICEST_CATEGORY && !to->format) {
+        /* Codes such as 02134, where whoever asks has met none with a 0 in front. */
+        OWNED_NEW(double *, number, from->word_count);
+        size_t numbers = 0;
+        while (numbers < from->word_count &&
+               number_read(from->words[numbers], strlen(from->words[numbers]), &number[numbers]))
+            numbers++;
+        for (size_t i = 0; numbers == from->word_count && i < rows; i++)
+            values[i * stride] = values[i * stride] >= 0 && values[i * stride] < (double)numbers
+                                     ? number[(size_t)values[i * stride]]
+                                     : (double)NAN;
+        if (numbers == from->word_count)
+            return NICEST_OK;
+    }
     static const char *const HOLDS[] = {"numbers", "words", "times"};
     if (to->kind == from->kind)
         return NICEST_OK;

@@ -4,8 +4,10 @@
 #include <assert.h>
 #include <math.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/memory.h"
 #include "base/number.h"
@@ -13,6 +15,7 @@
 
 enum {
     MOST_LABEL_NUMBERS = 10000, /* beyond them a label is measured, not counted */
+    MOST_WIDTH = 16,            /* digits that a double has */
     MOST_DECIMALS = 20,         /* 1e-300 has more than a text can show */
     FEW_NUMBERS = 20 /* distinct ones that a column may have beside words without further ado */
 };
@@ -55,6 +58,24 @@ static size_t slot_of(const word_list *list, const char *word, size_t size)
     return at;
 }
 
+/* `true` and `false` in any case. */
+static bool is_truth(const char *word, size_t size)
+{
+    return (size == 4 && strncasecmp(word, "true", 4) == 0) ||
+           (size == 5 && strncasecmp(word, "false", 5) == 0);
+}
+
+/* The slot of the word, or of one that says the same truth; else the free one. */
+static size_t slot_alike(const word_list *list, const char *word, size_t size)
+{
+    size_t at = slot_of(list, word, size);
+    for (size_t i = 0; list->slot[at] == 0 && i < list->count && is_truth(word, size); i++)
+        if (strlen(word_list_text(list, i)) == size &&
+            strncasecmp(word_list_text(list, i), word, size) == 0)
+            return slot_of(list, word_list_text(list, i), size);
+    return at;
+}
+
 static nicest_status grow_slots(word_list *list)
 {
     size_t slots = list->slots > 0 ? 2 * list->slots : 64, *made;
@@ -76,7 +97,7 @@ nicest_status word_list_add(word_list *list, const char *word, size_t size, size
     const char *nul = memchr(word, '\0', size); /* a text of ours ends there */
     size = nul != NULL ? (size_t)(nul - word) : size;
     TRY(check_memory(memory_grow(&list->text, list->used + size + 1, &list->room, 1)));
-    size_t at = slot_of(list, word, size);
+    size_t at = slot_alike(list, word, size);
     if (list->slot[at] == 0) {
         TRY(check_memory(
             memory_grow(&list->start, list->count + 1, &list->capacity, sizeof *list->start)));
@@ -94,7 +115,7 @@ bool word_list_find(const word_list *list, const char *word, size_t size, size_t
 {
     if (list->count == 0 || memchr(word, '\0', size) != NULL)
         return false;
-    size_t slot = list->slot[slot_of(list, word, size)];
+    size_t slot = list->slot[slot_alike(list, word, size)];
     *number = slot - 1;
     return slot != 0;
 }
@@ -128,6 +149,22 @@ static nicest_status take_word(text_column *c, const char *text, size_t size, do
     return NICEST_OK;
 }
 
+void text_column_width(text_column *c, const char *text, size_t size)
+{
+    size_t digits = 0;
+    while (digits < size && text[digits] >= '0' && text[digits] <= '9')
+        digits++;
+    bool alike = digits == size && size < MOST_WIDTH && (c->width == 0 || c->width == (int)size);
+    c->width = alike ? (int)size : -1;
+    c->padded = c->padded || (size > 1 && *text == '0');
+}
+
+/* Digits that are no number, such as zip codes. */
+static bool is_padded(const text_column *c)
+{
+    return c->padded && c->width > 0 && !c->closed && !c->label;
+}
+
 /* "%" and " %" are one. */
 static bool same_sign(const char *a, const char *b)
 {
@@ -153,6 +190,8 @@ nicest_status text_column_take(text_column *c, const dialect *d, const char *tex
     if (expected || field_is_number(d, text, size, &number, &places)) {
         char canonical[NUMBER_SIZE];
         size_t at;
+        if (c->width >= 0)
+            text_column_width(c, text, size);
         places = places < MOST_DECIMALS ? places : MOST_DECIMALS;
         c->decimals = places > c->decimals ? places : c->decimals;
         c->content = c->content == HOLDS_NOTHING ? HOLDS_NUMBERS : c->content;
@@ -205,7 +244,9 @@ static nicest_status spell_values(text_column *c, double *values, size_t stride,
         if (isnan(*value))
             continue;
         size_t size = c->content == HOLDS_TIMES ? moment_write(*value, &c->format, text)
-                                                : number_write(*value + 0.0, text);
+                      : is_padded(c)
+                          ? (size_t)snprintf(text, sizeof text, "%0*.0f", c->width, *value)
+                          : number_write(*value + 0.0, text);
         TRY(word_list_add(&c->words, text, size, &number));
         *value = (double)number;
     }
@@ -313,17 +354,18 @@ nicest_status text_column_settle(text_column *c, double *values, size_t stride, 
 {
     *kind = COLUMN_OF_NUMBERS;
     kind->decimals = c->decimals;
-    bool words = c->label && c->texts > 0;
+    bool padded = is_padded(c) && c->content != HOLDS_TIMES;
+    bool words = padded || (c->label && c->texts > 0);
     for (size_t i = 0, number; i < rows && !words && c->words.count > 0 && !c->label; i++)
         words = text_column_is_word(values[i * stride], &number);
     bool settled = false;
-    if (words && !c->label && c->content != HOLDS_TIMES)
+    if (words && !padded && !c->label && c->content != HOLDS_TIMES)
         TRY(settle_numbers(c, values, stride, rows, kind, &settled));
     if (settled)
         return NICEST_OK;
     if (words) {
         TRY(spell_values(c, values, stride, rows));
-        if (!c->label)
+        if (!c->label && !padded)
             TRY(check_mixture(c, place, name));
         return order_words(c, values, stride, rows, kind);
     }

@@ -9,7 +9,8 @@
 #include "data/moment.h"
 #include "model/kinds.h"
 
-/* Distinct words in order of appearance. */
+/* Distinct words in order of appearance; `true`, `True` and `TRUE` are one, as the first is spelt.
+ */
 typedef struct word_list {
     char *text; /* the words, each ended by NUL */
     size_t used, room;
@@ -39,6 +40,9 @@ typedef struct text_column {
     bool closed;            /* words beyond the list are all of the number `known` */
     char decimal;           /* the sign, as the dialect had it at the last field */
     int decimals;           /* at most, of numbers; -1: none so far */
+    int width;   /* digits of every number; 0: none so far; -1: they differ, or are not digits alone
+                  */
+    bool padded; /* a number begins with 0, as zip codes do */
     moment_format format;
     const char *sign; /* of numbers that are expected: what field_is_signed says; or NULL */
     word_list words;
@@ -48,6 +52,9 @@ typedef struct text_column {
 } text_column;
 
 void text_column_close(text_column *c);
+/* A number's text is noted, unless it is known that they differ. Columns of digits alone, all of
+ * one length, some with a 0 in front, hold words: such digits are codes. */
+void text_column_width(text_column *c, const char *text, size_t size);
 /* A field into *value; *good is false where a strict column cannot take it. */
 nicest_status text_column_take(text_column *c, const dialect *d, const char *text, size_t size,
                                size_t line, double *value, bool *good);
