@@ -9,6 +9,7 @@ part of its 111,895 steps, which the table states. Wants NumPy, matplotlib, and 
 ../shared/data/mnist (NICEST_SHARED moves it).
 """
 import argparse
+import gzip
 import json
 import os
 import pathlib
@@ -33,13 +34,13 @@ def run(options, mask, out, *words):
     return json.loads(done.stdout.strip().splitlines()[-1]), np.load(out).reshape(-1, 784)
 
 
-def measure(options, folder):
+def measure(options, folder, truth):
     words = {"mean": ("--method", "mean", "--steps", options.mean),
              "map": ("--method", "map", "--steps", options.map),
              "langevin": ("--method", "langevin", "--steps", options.langevin),
              "paper": ("--recipe", "paper", "--steps", options.paper),
              "released": ("--recipe", "released", "--steps", options.released)}
-    figures, fills = {}, {}
+    figures, fills, masks = {}, {}, {}
     for mask in MASKS:
         for recipe in RECIPES:
             key = recipe, mask
@@ -47,20 +48,48 @@ def measure(options, folder):
             print(json.dumps({"recipe": recipe, "mask": mask, "figures": figures[key]}), flush=True)
         # almost only noise, and so almost nowhere the truth: it shows what the mask hides
         fills["noise", mask] = run(options, mask, folder / "fill.npy", "--recipe", "released", "--steps", 1)[1]
-    return figures, fills
+        masks[mask] = np.any([fills[name, mask] != truth for name in RECIPES + ["noise"]], axis=0)
+        if not mask.startswith("random"):  # the others hide alike in all
+            masks[mask][:] = masks[mask].any(0)
+    return figures, fills, masks
 
 
-def rows_of(figures, name, digits, first=None):
+def baselines(options, truth, masks):
+    """PSNR of what all training digits say without a flow: least squares (a ridge of 1e-3) of the hidden pixels on the
+    seen ones, and the mean of the ten digits that are nearest in the seen ones."""
+    path = options.data.parent / "train-images-idx3-ubyte.gz"
+    with gzip.open(path) as file:
+        rows = np.frombuffer(file.read()[16:], np.uint8).reshape(-1, 784).astype(np.float32) / 255
+    truth = truth / 255.0
+    mean, covariance = rows.mean(0), np.cov(rows.T) + 1e-3 * np.eye(784)
+    figures = {}
+    for mask, hidden in masks.items():
+        fills = {"linear": truth.copy(), "10 nearest": truth.copy()}
+        for i, (row, h) in enumerate(zip(truth, hidden)):
+            if i == 0 or not np.array_equal(h, hidden[i - 1]):
+                weights = np.linalg.solve(covariance[np.ix_(~h, ~h)], covariance[np.ix_(~h, h)])
+            fills["linear"][i, h] = np.clip(mean[h] + (row[~h] - mean[~h]) @ weights, 0, 1)
+            near = np.argsort(((rows[:, ~h] - row[~h].astype(np.float32)) ** 2).sum(1))[:10]
+            fills["10 nearest"][i, h] = rows[near][:, h].mean(0)
+        for name, fill in fills.items():
+            figures[name, mask] = -10 * np.log10(((fill - truth)[hidden] ** 2).mean())
+    return figures
+
+
+def rows_of(figures, name, digits, first=None, plain=None):
     """A table with a line for each mask and a column for each recipe."""
-    heads = ["mask"] + ([first[0]] if first else []) + RECIPES
+    plain = plain or {}
+    others = list(dict.fromkeys(name for name, _ in plain))
+    heads = ["mask"] + ([first[0]] if first else []) + others + RECIPES
     yield "| " + " | ".join(heads) + " |"
     yield "|" + "---|" * len(heads)
     for mask in MASKS:
         start = [f"{figures[RECIPES[0], mask][first[1]]:.{digits}f}"] if first else []
+        start += [f"{plain[other, mask]:.{digits}f}" for other in others]
         yield "| " + " | ".join([mask] + start + [f"{figures[r, mask][name]:.{digits}f}" for r in RECIPES]) + " |"
 
 
-def table(figures, options):
+def table(figures, options, plain):
     yield f"# Inpainting of {options.images} MNIST test digits\n"
     yield f"The first {options.images} digits of the test set, under the ten masks of the paper. Nothing was chosen by looking at them."
     if options.about:
@@ -68,23 +97,27 @@ def table(figures, options):
     yield "\n![two digits under each mask](inpainting-mnist.png)\n"
     yield "*Two digits under each mask. What is hidden is blue.*\n"
     steps = {r: figures[r, "top"]["steps"] for r in RECIPES}
-    yield (f"- `mean`: the mean of 4 chains of {steps['mean']} steps. `map`: the likeliest fill, at most {options.map} steps. "
+    yield (f"- `mean`: of 8 chains of {steps['mean']} steps, and of the linear conditional in the model file. `map`: the likeliest fill, at most {options.map} steps. "
            f"`langevin`: one draw, {steps['langevin']} steps.")
     yield (f"- `paper`: the recipe of the paper, {steps['paper']} steps. `released`: that of the authors' script, {steps['released']} of its "
            "111,895 steps.")
     yield "- [How each of them works](../inpainting.md)\n"
-    yield "**Distance from the truth.** PSNR of hidden pixels, dB; higher is better. *Mean picture* needs no model.\n"
-    yield from rows_of(figures, "psnr", 2, ("mean picture", "psnr_mean_fill"))
-    gains = [figures["mean", m]["psnr"] - figures["mean", m]["psnr_mean_fill"] for m in MASKS]
-    yield (f"\n`mean` is nearer to the truth than the mean picture under {sum(g > 0 for g in gains)} of {len(MASKS)} masks; "
-           f"the difference is {min(gains):.2f} to {max(gains):.2f} dB.\n")
+    yield ("**Distance from the truth.** PSNR of hidden pixels, dB; higher is better. *Mean picture*, *linear* (least squares on the seen pixels) and\n"
+           "*10 nearest* (their mean) are what all 60,000 training digits say without a flow.\n")
+    yield from rows_of(figures, "psnr", 2, ("mean picture", "psnr_mean_fill"), plain)
+    yield ""
+    for name in dict.fromkeys(name for name, _ in plain):
+        gains = [figures["mean", m]["psnr"] - plain[name, m] for m in MASKS]
+        yield (f"`mean` is nearer to the truth than *{name}* under {sum(g > 0 for g in gains)} of {len(MASKS)} masks; "
+               f"the difference is {min(gains):.2f} to {max(gains):.2f} dB.")
+    yield ""
     yield "**Likelihood.** Mean log p of the filled digits, nats.\n"
     yield from rows_of(figures, "logp_after", 0, ("mean picture", "logp_before"))
     yield "\n**Seconds** for all digits under one mask.\n"
     yield from rows_of(figures, "seconds", 1)
 
 
-def picture(fills, truth, path):
+def picture(fills, truth, masks, path):
     import matplotlib
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
@@ -98,16 +131,14 @@ def picture(fills, truth, path):
         axes[y, 0].text(-0.25, 0.5, mask, ha="right", va="center", fontsize=9, transform=axes[y, 0].transAxes)
         for digit in range(2):
             own = [fills[r, mask][digit] for r in RECIPES]
-            rows = [digit] if mask.startswith("random") else slice(None)  # the others hide alike in all
-            hidden = np.any([fills[r, mask][rows] != truth[rows] for r in RECIPES + ["noise"]], axis=(0, 1))
-            for x, pixels in enumerate([truth[digit], np.where(hidden, 96, truth[digit])] + own):
+            for x, pixels in enumerate([truth[digit], np.where(masks[mask][digit], 96, truth[digit])] + own):
                 ax = axes[y, x + digit * (len(names) + 1)]
                 ax.imshow(pixels.reshape(28, 28), cmap="gray", vmin=0, vmax=255, interpolation="nearest")
                 if y == 0:
                     ax.set_title(names[x], fontsize=8, pad=3)
                 if x == 1:  # what is hidden is blue
                     colours = np.repeat(pixels.reshape(28, 28, 1), 3, axis=2).astype(np.uint8)
-                    colours[hidden.reshape(28, 28)] = (40, 70, 130)
+                    colours[masks[mask][digit].reshape(28, 28)] = (40, 70, 130)
                     ax.imshow(colours, interpolation="nearest")
     figure.savefig(path)
 
@@ -117,7 +148,7 @@ def main():
     parser.add_argument("nicest")
     parser.add_argument("model")
     parser.add_argument("--images", type=int, default=100)
-    parser.add_argument("--mean", type=int, default=100, help="steps of each chain")
+    parser.add_argument("--mean", type=int, default=50, help="steps of each chain")
     parser.add_argument("--map", type=int, default=200)
     parser.add_argument("--langevin", type=int, default=200)
     parser.add_argument("--paper", type=int, default=1000)
@@ -134,11 +165,12 @@ def main():
         subprocess.run([options.nicest, "convert", f"{options.data}[0:{options.images}]", "-q", "-o",
                         folder / "truth.npy"], check=True)
         truth = np.load(folder / "truth.npy").reshape(-1, 784)
-        figures, fills = measure(options, folder)
+        figures, fills, masks = measure(options, folder, truth)
+    plain = baselines(options, truth, masks)
     lines = [{"recipe": r, "mask": m, "figures": figures[r, m]} for m in MASKS for r in RECIPES]
     (out / "inpainting-mnist.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
-    (out / "inpainting-mnist.md").write_text("\n".join(table(figures, options)) + "\n")
-    picture(fills, truth, out / "inpainting-mnist.png")
+    (out / "inpainting-mnist.md").write_text("\n".join(table(figures, options, plain)) + "\n")
+    picture(fills, truth, masks, out / "inpainting-mnist.png")
     print(out / "inpainting-mnist.md")
 
 

@@ -69,8 +69,7 @@ nicest_status conditional_open(conditional *c, const nicest_model *model,
      * a correlation times a foreign deviation. */
     c->deviation_of = c->mean_of + d;
     for (size_t j = 0; j < d; j++) {
-        double middle = own ? e->shift[j] + e->column[j].centre + e->noise[j] / 2 : 0;
-        c->mean_of[j] = own ? e->gain[j] * own[j] + middle : c->column[j].mean;
+        c->mean_of[j] = own ? entry_middle(e, j, own[j]) : c->column[j].mean;
         c->deviation_of[j] = own ? e->gain[j] * own[d + j] : c->column[j].deviation;
     }
     return NICEST_OK;
@@ -199,4 +198,17 @@ void conditional_pull(const conditional *c, size_t row, double *v)
         v[a] *= c->deviation_of[order[a]];
     if (c->covariance)
         gaussian_multiply_transposed(c->factor[row], count, v);
+}
+
+double conditional_variance(const conditional *c, size_t row)
+{
+    size_t count = conditional_count(c, row);
+    const size_t *order = conditional_order(c, row);
+    double sum = 0;
+    for (size_t b = 0; b < count; b++) {
+        const double *column = c->factor[row] + gaussian_column(count, b);
+        for (size_t a = b; a < count; a++)
+            sum += pow(c->deviation_of[order[a]] * column[a - b], 2);
+    }
+    return sum;
 }

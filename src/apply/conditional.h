@@ -64,3 +64,5 @@ const size_t *conditional_order(const conditional *c, size_t row);
 /* out = D F z; and v = F' D v, in place: for the hidden values, in that order. */
 void conditional_step(const conditional *c, size_t row, const double *z, double *out);
 void conditional_pull(const conditional *c, size_t row, double *v);
+/* Sum of the variances of a row's hidden values; with `steps` only. */
+double conditional_variance(const conditional *c, size_t row);

@@ -87,10 +87,21 @@ static random_stream stream_of(const fill *f, uint64_t draw)
     return (random_stream){.seed = f->seed, .purpose = RANDOM_INPAINT, .draw = (uint32_t)draw};
 }
 
+/* The row of the mask and of `given` that a row of x is a fill of. */
+static size_t source_of(const fill *f, size_t row)
+{
+    return row / f->each;
+}
+
+static const unsigned char *hidden_of(const fill *f, size_t row)
+{
+    return f->hidden + source_of(f, row) * f->columns;
+}
+
 /* The number that a row's random numbers are keyed by. */
 static uint64_t key_of(const fill *f, size_t row)
 {
-    return (f->first + row) | (uint64_t)f->sample << SAMPLE_SHIFT;
+    return (f->first + source_of(f, row)) | (uint64_t)(f->sample + row % f->each) << SAMPLE_SHIFT;
 }
 
 static nicest_status tell(fill *f, size_t step)
@@ -117,7 +128,7 @@ static void start_row(fill *f, size_t row)
         double half = sqrt(3.0) * c->deviation;
         double low = c->bounded ? c->low : c->mean - half;
         double high = c->bounded ? c->high : c->mean + half;
-        if (f->hidden[row * f->columns + j])
+        if (hidden_of(f, row)[j])
             x[j] = low + (high - low) * u[j];
     }
 }
@@ -127,7 +138,7 @@ static void walk_row(fill *f, size_t row)
     size_t d = f->columns;
     double *x = f->x + row * d, *noise = f->spare[1] + row * d;
     const double *gradient = f->spare[0] + row * d;
-    const unsigned char *hidden = f->hidden + row * d;
+    const unsigned char *hidden = hidden_of(f, row);
     random_normal(stream_of(f, DRAW_STEPS + 2 * (uint64_t)f->step.number), key_of(f, row), noise,
                   d);
     for (size_t j = 0; j < d; j++) {
@@ -174,7 +185,7 @@ static void begin_ascent(fill *f, size_t row)
     own[IDLE] = own[AGE] = own[HIDDEN] = 0;
     own[SPEED] = RATE;
     for (size_t j = 0; j < d; j++)
-        own[HIDDEN] += f->hidden[row * d + j] != 0;
+        own[HIDDEN] += hidden_of(f, row)[j] != 0;
     memset(f->spare[FIRST] + row * d, 0, d * sizeof(double));
     memset(f->spare[SECOND] + row * d, 0, d * sizeof(double));
     memcpy(f->spare[TRIAL] + row * d, f->x + row * d, d * sizeof(double));
@@ -224,7 +235,7 @@ static void ascend_row(fill *f, size_t i)
     for (size_t j = 0; j < d; j++) {
         const fill_column *c = &f->column[j];
         double g = f->spare[1][i * d + j] * c->deviation;
-        if (!f->hidden[row * d + j] || !isfinite(g))
+        if (!hidden_of(f, row)[j] || !isfinite(g))
             continue;
         first[j] = KEEP1 * first[j] + (1 - KEEP1) * g;
         second[j] = KEEP2 * second[j] + (1 - KEEP2) * g * g;
@@ -276,9 +287,14 @@ nicest_status fill_ascend(fill *f, size_t steps, double tolerance)
 
        pi_t(z) ~ p(m + S z)^t N(z; 0, I)^(1-t),
 
-   t from 0 to 1, by proposals y = z + e^2/2 grad log pi_t(z) + e w with w standard normal,
-   accepted as Metropolis and Hastings say. At t = 1 this is the model's conditional density, on
-   unbounded values (those without levels kept in reach). */
+   t from 0 to 1. A step has a velocity v that lasts for about one deviation (Horowitz, 1991),
+
+       v = k v + sqrt(1 - k^2) w,    w standard normal, k = exp(-e),
+       y = z + e (v + e/2 grad log pi_t(z)),
+
+   and is accepted as Metropolis and Hastings say; v turns round where it is not. At t = 1 this is
+   the model's conditional density, on unbounded values (those without levels kept in reach). Chains
+   that are told where to start have t = 1 from the first step, and start in m's place. */
 
 static const double FIRST_LENGTH = 0.5, ACCEPTED = 0.574, TUNING = 0.3;
 
@@ -286,8 +302,8 @@ static const double FIRST_LENGTH = 0.5, ACCEPTED = 0.574, TUNING = 0.3;
  * each hidden value: that much wider another part of the density would have to be to matter. */
 static const double NATS_NEAR = 10;
 
-/* Spare matrices: position and S' d log p/dx, by hidden values; the proposal's, and its row. */
-enum { POSITION, SLOPE, PROPOSED, PROPOSED_SLOPE, PROPOSED_ROW };
+/* Spare matrices: position and S' d log p/dx, by hidden values; the proposal's, and its row; v. */
+enum { POSITION, SLOPE, PROPOSED, PROPOSED_SLOPE, PROPOSED_ROW, VELOCITY };
 
 static double *spare_row(const fill *f, int which, size_t row)
 {
@@ -298,31 +314,41 @@ static double *spare_row(const fill *f, int which, size_t row)
 static void place_row(const fill *f, size_t row, const double *z, double *scratch, double *x)
 {
     const conditional *g = f->given;
-    const size_t *order = conditional_order(g, row);
+    size_t source = source_of(f, row), d = f->columns;
+    const size_t *order = conditional_order(g, source);
     /* A chain that was lost stands at the peak. */
-    const double *from = f->number[row * FILL_NUMBERS + LOST] != 0 ? f->peak : g->mean;
-    memcpy(x, from + row * f->columns, f->columns * sizeof *x);
-    conditional_step(g, row, z, scratch);
-    for (size_t a = 0; a < conditional_count(g, row); a++)
+    bool lost = f->number[row * FILL_NUMBERS + LOST] != 0;
+    const double *from = f->start ? f->start + row * d : (lost ? f->peak : g->mean) + source * d;
+    memcpy(x, from, d * sizeof *x);
+    conditional_step(g, source, z, scratch);
+    for (size_t a = 0; a < conditional_count(g, source); a++)
         x[order[a]] += scratch[a];
+}
+
+static size_t hidden_count(const fill *f, size_t row)
+{
+    return conditional_count(f->given, source_of(f, row));
 }
 
 /* Gradient by columns -> S' gradient by hidden values, in place: those come in the same order. */
 static void pull_row(const fill *f, size_t row, double *slope)
 {
-    const conditional *g = f->given;
-    const size_t *order = conditional_order(g, row);
-    for (size_t a = 0; a < conditional_count(g, row); a++)
+    const size_t *order = conditional_order(f->given, source_of(f, row));
+    for (size_t a = 0; a < hidden_count(f, row); a++)
         slope[a] = isfinite(slope[order[a]]) ? slope[order[a]] : 0;
-    conditional_pull(g, row, slope);
+    conditional_pull(f->given, source_of(f, row), slope);
 }
 
 static void draw_row(fill *f, size_t row)
 {
     double *z = spare_row(f, POSITION, row);
+    size_t bytes = f->columns * sizeof *z;
     numbers(f, row)[SPEED] = FIRST_LENGTH;
     numbers(f, row)[LOST] = 0;
-    random_normal(stream_of(f, DRAW_START), key_of(f, row), z, conditional_count(f->given, row));
+    memset(spare_row(f, VELOCITY, row), 0, bytes);
+    memset(z, 0, bytes);
+    if (!f->start)
+        random_normal(stream_of(f, DRAW_START), key_of(f, row), z, hidden_count(f, row));
     place_row(f, row, z, spare_row(f, PROPOSED, row), f->x + row * f->columns);
 }
 
@@ -330,24 +356,25 @@ static void draw_row(fill *f, size_t row)
 static void correct_row(fill *f, size_t row)
 {
     size_t bytes = f->columns * sizeof(double);
-    if (isfinite(f->logp[row]))
+    if (isfinite(f->logp[row]) || f->start)
         return;
     memset(spare_row(f, POSITION, row), 0, bytes);
-    memcpy(f->x + row * f->columns, f->given->mean + row * f->columns, bytes);
+    memcpy(f->x + row * f->columns, f->given->mean + source_of(f, row) * f->columns, bytes);
 }
 
 /* The Gaussian may be far too wide: one wild training row makes it so, or codes for what is
  * missing. Then half a chain is too short to arrive, and what it has seen is nothing. */
 static void rejoin_row(fill *f, size_t row)
 {
-    size_t bytes = f->columns * sizeof(double);
+    size_t bytes = f->columns * sizeof(double), source = source_of(f, row);
     double *own = numbers(f, row);
-    double near = NATS_NEAR * (1 + (double)conditional_count(f->given, row));
-    if (!(own[NOW] < f->peak_logp[row] - near))
+    double near = NATS_NEAR * (1 + (double)hidden_count(f, row));
+    if (!(own[NOW] < f->peak_logp[source] - near))
         return;
     own[LOST] = 1;
     memset(spare_row(f, POSITION, row), 0, bytes);
-    memcpy(f->x + row * f->columns, f->peak + row * f->columns, bytes);
+    memset(spare_row(f, VELOCITY, row), 0, bytes);
+    memcpy(f->x + row * f->columns, f->peak + source * f->columns, bytes);
 }
 
 static void begin_chain(fill *f, size_t row)
@@ -365,20 +392,23 @@ static double drift(double share, double slope, double z)
 static void propose_row(fill *f, size_t row)
 {
     const double *z = spare_row(f, POSITION, row), *slope = spare_row(f, SLOPE, row);
-    double *y = spare_row(f, PROPOSED, row), e = numbers(f, row)[SPEED];
-    size_t count = conditional_count(f->given, row);
+    double *y = spare_row(f, PROPOSED, row), *v = spare_row(f, VELOCITY, row);
+    double e = numbers(f, row)[SPEED], keep = exp(-e), fresh = sqrt(1 - keep * keep);
+    size_t count = hidden_count(f, row);
     random_normal(stream_of(f, DRAW_STEPS + 2 * (uint64_t)f->step.number), key_of(f, row), y,
                   count);
-    for (size_t a = 0; a < count; a++)
-        y[a] = z[a] + e * (e * drift(f->step.share, slope[a], z[a]) / 2 + y[a]);
+    for (size_t a = 0; a < count; a++) {
+        v[a] = keep * v[a] + fresh * y[a];
+        y[a] = z[a] + e * (e * drift(f->step.share, slope[a], z[a]) / 2 + v[a]);
+    }
     place_row(f, row, y, spare_row(f, PROPOSED_SLOPE, row), spare_row(f, PROPOSED_ROW, row));
 }
 
 static bool in_reach(const fill *f, size_t row)
 {
     const double *x = spare_row(f, PROPOSED_ROW, row);
-    const size_t *order = conditional_order(f->given, row);
-    for (size_t a = 0; a < conditional_count(f->given, row); a++) {
+    const size_t *order = conditional_order(f->given, source_of(f, row));
+    for (size_t a = 0; a < hidden_count(f, row); a++) {
         const fill_column *c = &f->column[order[a]];
         if (!c->bounded && !(x[order[a]] >= c->low && x[order[a]] <= c->high))
             return false;
@@ -392,15 +422,16 @@ static void accept_row(fill *f, size_t row)
     size_t d = f->columns, bytes = d * sizeof(double);
     double *own = numbers(f, row), u;
     pull_row(f, row, spare_row(f, PROPOSED_SLOPE, row));
-    /* log of pi_t(y) q(z|y) / pi_t(z) q(y|z). */
+    /* v becomes the velocity at y; sum is the log of pi_t(y) N(v) now over before. */
     const double *z = spare_row(f, POSITION, row), *slope = spare_row(f, SLOPE, row);
     const double *y = spare_row(f, PROPOSED, row), *y_slope = spare_row(f, PROPOSED_SLOPE, row);
-    double e = own[SPEED], sum = f->step.share * (f->logp[row] - own[NOW]);
-    for (size_t a = 0; a < conditional_count(f->given, row); a++) {
-        double there = (y[a] - z[a]) / e - e * drift(f->step.share, slope[a], z[a]) / 2;
-        double back = (z[a] - y[a]) / e - e * drift(f->step.share, y_slope[a], y[a]) / 2;
-        sum += (1 - f->step.share) * (z[a] * z[a] - y[a] * y[a]) / 2 +
-               (there * there - back * back) / 2;
+    double *v = spare_row(f, VELOCITY, row);
+    double e = own[SPEED], share = f->step.share, sum = share * (f->logp[row] - own[NOW]);
+    size_t count = hidden_count(f, row);
+    for (size_t a = 0; a < count; a++) {
+        double before = v[a];
+        v[a] += e * (drift(share, slope[a], z[a]) + drift(share, y_slope[a], y[a])) / 2;
+        sum += (1 - share) * (z[a] * z[a] - y[a] * y[a]) / 2 + (before * before - v[a] * v[a]) / 2;
     }
     double chance = sum >= 0 ? 1 : exp(sum);
     if (isnan(chance) || !in_reach(f, row)) /* or it left what the density can be computed of */
@@ -409,10 +440,12 @@ static void accept_row(fill *f, size_t row)
                           key_of(f, row), &u, 1);
     if (u < chance) {
         own[NOW] = f->logp[row];
-        memcpy(spare_row(f, POSITION, row), spare_row(f, PROPOSED, row), bytes);
-        memcpy(spare_row(f, SLOPE, row), spare_row(f, PROPOSED_SLOPE, row), bytes);
+        memcpy(spare_row(f, POSITION, row), y, bytes);
+        memcpy(spare_row(f, SLOPE, row), y_slope, bytes);
         memcpy(f->x + row * d, spare_row(f, PROPOSED_ROW, row), bytes);
-    }
+    } else
+        for (size_t a = 0; a < count; a++) /* as it was, turned round */
+            v[a] = e * (drift(share, slope[a], z[a]) + drift(share, y_slope[a], y[a])) / 2 - v[a];
     if (f->step.number < f->step.tuning)
         own[SPEED] *= exp(TUNING * (chance - ACCEPTED) / sqrt(1 + (double)f->step.number / 20));
 }
@@ -420,8 +453,10 @@ static void accept_row(fill *f, size_t row)
 static void add_state(fill *f, size_t row)
 {
     const double *x = f->cut->front ? spare_row(f, PROPOSED_ROW, row) : f->x + row * f->columns;
-    for (size_t j = 0; j < f->columns; j++)
+    for (size_t j = 0; j < f->columns; j++) {
         f->mean[row * f->columns + j] += x[j] / f->step.count;
+        f->square[row] += x[j] * x[j] / f->step.count;
+    }
 }
 
 static void begin_chains(fill *f)
@@ -432,18 +467,18 @@ static void begin_chains(fill *f)
 
 nicest_status fill_langevin(fill *f, size_t steps)
 {
-    assert(f->x && f->hidden && f->given && (!f->peak || f->peak_logp));
+    assert(f->x && f->hidden && f->given && f->each && (!f->peak || f->peak_logp));
     size_t tuning = steps / 2;
     each_filled_row(f, f->rows, draw_row);
     fill_score(f);
     each_filled_row(f, f->rows, correct_row);
     begin_chains(f);
     for (size_t i = 0; i < steps; i++) {
-        if (f->peak && i == tuning) {
+        if (f->peak && !f->start && i == tuning) {
             each_filled_row(f, f->rows, rejoin_row);
             begin_chains(f);
         }
-        double way = i < tuning ? (double)(i + 1) / (double)tuning : 1;
+        double way = i < tuning && !f->start ? (double)(i + 1) / (double)tuning : 1;
         f->step = (fill_step){
             .number = i, .tuning = tuning, .share = way * way, .count = (double)(steps - tuning)};
         each_filled_row(f, f->rows, propose_row);

@@ -37,7 +37,7 @@ typedef struct fill_step {
 /* Called after each step; a result other than 0 ends the run with NICEST_E_INTERRUPTED. */
 typedef int (*fill_watch)(void *context, const fill *f, size_t step);
 
-enum { FILL_SPARES = 5, FILL_NUMBERS = 8 };
+enum { FILL_SPARES = 6, FILL_NUMBERS = 8 };
 
 struct fill {
     int threads;
@@ -49,16 +49,19 @@ struct fill {
     fill_watch watch; /* or NULL */
     void *context;    /* for watch */
     /* the rows at hand; set before each run */
-    size_t rows;                 /* at most the `most` of fill_open */
+    size_t rows;                 /* of x; at most the `most` of fill_open */
+    size_t each;                 /* neighbouring rows of x that are fills of one and the same row */
     uint64_t first;              /* number of row 0 in the whole */
-    uint32_t sample;             /* which fill of the row this is */
-    const unsigned char *hidden; /* [rows, columns] */
+    uint32_t sample;             /* which fill of its row the first of these is */
+    const unsigned char *hidden; /* [rows / each, columns] */
     double *x;    /* [rows, columns] continuous, in and out; observed values are never touched */
     double *logp; /* [rows] of x, out */
     size_t steps; /* out: steps that the slowest row took */
-    double *
-        mean; /* [rows, columns] or NULL: fill_langevin adds the mean of each chain's second half */
-    const double *peak, *peak_logp; /* [rows, columns], [rows], or NULL: see fill_langevin */
+    /* [rows, columns] and [rows], or NULL: fill_langevin adds the mean of each chain's second half,
+     * and that of its squared length */
+    double *mean, *square;
+    const double *start;            /* [rows, columns] or NULL: see fill_langevin */
+    const double *peak, *peak_logp; /* [rows / each, columns], [rows / each], or NULL: also there */
     /* inside */
     fill_step step;
     flow_workspace *workspace;
@@ -82,6 +85,6 @@ nicest_status fill_ascend(fill *f, size_t steps, double tolerance);
 /* Metropolis-adjusted Langevin sampling of the hidden values given the others; x holds the mean of
  * `given`. The chain starts at a draw of that Gaussian and is led from it to the model's density in
  * the first half of the steps, which also tunes each row's step length; the second half samples.
- * With `peak` (a maximum of each row, and its log p), a chain that has not come anywhere near it in
- * the first half goes on from there. */
+ * With `start` it begins there and is not led. With `peak` (a maximum of each row, and its log p),
+ * a chain that has not come anywhere near it in the first half goes on from there. */
 nicest_status fill_langevin(fill *f, size_t steps);

@@ -11,6 +11,7 @@
 
 #include "apply/explain.h"
 #include "apply/fill.h"
+#include "apply/views.h"
 #include "base/gaussian.h"
 #include "base/memory.h"
 #include "base/parallel.h"
@@ -20,8 +21,6 @@
 #include "model/model.h"
 
 enum {
-    BATCH = 256,
-    CHAINS_AT_ONCE = 128,
     OWN_SAMPLES = 4096,
     STEPS_MOST = 1 << 30,
     SAMPLES_MOST = 1 << 19,
@@ -40,6 +39,7 @@ typedef struct plan {
     size_t ascent;        /* most steps of one */
     size_t steps, chains; /* of walks and chains: of each, for every row */
     size_t samples;       /* fills of a row that are handed out */
+    size_t each;          /* fills of a row that run beside each other */
 } plan;
 
 typedef struct inpainting {
@@ -49,24 +49,36 @@ typedef struct inpainting {
     const unsigned char *hidden;
     size_t infinite;
     size_t n, d, batch;
+    bool picture;
     const nicest_inpaint_options *options;
     plan plan;
     cut cut;               /* of the flow; its front is NULL where it is not split */
     flow_workspace *whole; /* to score by */
     fill fill;
     conditional given;
+    conditional linear;  /* of the training rows, x given x: beside the chains of a picture */
     fill_column *column; /* [d] */
     fill_column *moved;  /* [d] the same of what the fill moves, where the flow is split */
     double *peak;        /* [d] full scale of a picture's column, stored; 0 for a table */
     double *mean_fill;   /* [d] stored */
-    double *start, *x;   /* [batch, d] where every sample starts, and is: continuous, or y */
+    double *start, *one; /* [batch, d] where every sample starts, one of each: continuous, or y */
     double *decoded;     /* [batch, d] such rows, continuous */
-    double *mean, *top;  /* [batch, d] of the chains, a maximum of each row; METHOD_MEAN only */
+    double *x;           /* [batch * each, d] fills that run */
+    double *mean;        /* [batch * each, d] of chains, METHOD_MEAN only; and their squares */
+    double *square;      /* [batch * each] */
+    double *top;         /* [batch, d] a maximum of each row, METHOD_MEAN only */
     double *top_logp;    /* [batch] of it */
+    double *straight;    /* [batch, d] the linear conditional mean */
+    const double *kept;  /* [.., d] training rows in whose hidden part chains begin, or NULL */
+    size_t *nearest;     /* [batch, chains] numbers of such rows, the nearest first */
+    double *distance;    /* [batch, chains] of these */
+    double *led;         /* [batch * each, d] where these chains begin */
     double *logp;        /* [batch] */
+    double *fills_logp;  /* [batch * each] */
     double *filled;      /* [samples, n, d] */
     double *frame;       /* [n, d], or NULL */
     double *row;         /* [d] */
+    size_t rows;         /* of the batch */
     size_t done, offset; /* rows, and steps of the present batch, that are behind us */
     double error[2], deviations[2], pixels, values; /* sums: model, mean fill */
     double before, after;
@@ -80,6 +92,7 @@ static void inpainting_close(inpainting *p)
     flow_workspace_free(p->whole);
     cut_close(&p->cut);
     conditional_close(&p->given);
+    conditional_close(&p->linear);
     memory_leave(&p->memory);
 }
 
@@ -95,8 +108,9 @@ void nicest_inpaint_defaults(nicest_inpaint_options *options)
 enum {
     ASCENT_STEPS = 200,
     MEAN_CHAINS = 16,
-    PICTURE_CHAINS = 4,
     MEAN_STEPS = 100,
+    PICTURE_CHAINS = 8,
+    PICTURE_STEPS = 50,
     SAMPLE_STEPS = 200,
     SWEEPS_MEANT = 64, /* of mixed rows */
     SWEEPS_DRAWN = 8
@@ -246,14 +260,14 @@ static const double *continuous_of(const inpainting *p, const double *x)
 {
     if (!p->cut.front)
         return x;
-    cut_inverse(&p->cut, p->fill.rows, x, p->decoded);
+    cut_inverse(&p->cut, p->rows, x, p->decoded);
     return p->decoded;
 }
 
 /* Continuous rows as stored values: observed ones are the source's. */
 static void decode_rows(inpainting *p, const double *x, double *out)
 {
-    for (size_t i = 0; i < p->fill.rows; i++) {
+    for (size_t i = 0; i < p->rows; i++) {
         size_t at = (p->done + i) * p->d;
         entry_quantise_row(p->entry, x + i * p->d, p->row);
         for (size_t j = 0; j < p->d; j++)
@@ -264,7 +278,7 @@ static void decode_rows(inpainting *p, const double *x, double *out)
 static void add_errors(inpainting *p, const double *filled)
 {
     size_t begin = p->done * p->d;
-    for (size_t i = begin; i < begin + p->fill.rows * p->d; i++) {
+    for (size_t i = begin; i < begin + p->rows * p->d; i++) {
         size_t j = i % p->d;
         if (!p->hidden[i] || !isfinite(p->stored[i]) || p->entry->column[j].role != ENTRY_VALUE)
             continue;
@@ -279,23 +293,32 @@ static void add_errors(inpainting *p, const double *filled)
     }
 }
 
+/* Fill `which` of every row of the batch, out of those that run. */
+static const double *pick(const inpainting *p, size_t which)
+{
+    const fill *f = &p->fill;
+    for (size_t i = 0; i < p->rows; i++)
+        memcpy(p->one + i * p->d, f->x + (i * f->each + which) * p->d, p->d * sizeof *p->one);
+    return continuous_of(p, p->one);
+}
+
 /* Progress and frames, after every step of a fill. */
 static int watch(void *context, const fill *f, size_t step)
 {
     inpainting *p = context;
     const nicest_inpaint_options *o = p->options;
     double units = (double)p->plan.ascent + (double)p->plan.steps * (double)p->plan.chains;
-    size_t at = p->offset + step;
+    size_t at = p->offset + f->each * step;
     bool ahead = p->plan.method == METHOD_MEAN && !f->mean; /* not of the fill itself */
     if (p->frame && f->sample == 0 && !ahead && at % o->frame_every == 0) {
-        decode_rows(p, continuous_of(p, f->x), p->frame);
+        decode_rows(p, pick(p, 0), p->frame);
         o->frame(o->context, at, p->frame);
     }
     if (!o->tick)
         return 0;
     if (f->mean)
         at += p->plan.ascent;
-    return o->tick(o->context, (double)p->done * units + (double)f->rows * (double)at,
+    return o->tick(o->context, (double)p->done * units + (double)p->rows * (double)at,
                    (double)p->n * units);
 }
 
@@ -305,23 +328,49 @@ static int watch(void *context, const fill *f, size_t step)
 static double score_batch(inpainting *p, const double *x)
 {
     double sum = 0;
-    flow_log_density(p->whole, x, p->fill.rows, p->logp);
-    for (size_t i = 0; i < p->fill.rows; i++)
+    flow_log_density(p->whole, x, p->rows, p->logp);
+    for (size_t i = 0; i < p->rows; i++)
         sum += p->logp[i];
     return sum;
 }
 
-/* Walk or chain number k of each row, from the start. */
-static nicest_status run_chain(inpainting *p, size_t k)
+/* The rows at hand whose hidden part chains k.. of each row begin with. */
+static void lead_chains(inpainting *p, size_t k)
+{
+    fill *f = &p->fill;
+    size_t d = p->d;
+    for (size_t i = 0; i < f->rows; i++) {
+        size_t row = i / f->each, number = k + i % f->each;
+        const double *kept = p->kept + p->nearest[row * p->plan.chains + number] * d;
+        for (size_t j = 0; j < d; j++)
+            p->led[i * d + j] = f->hidden[row * d + j] ? entry_middle(p->entry, j, kept[j])
+                                                       : p->stored[(p->done + row) * d + j];
+    }
+    if (p->cut.front)
+        cut_forward(&p->cut, f->rows, p->led, p->led);
+    for (size_t i = 0; i < f->rows * d; i++) {
+        size_t at = i / d / f->each * d + i % d;
+        p->led[i] = f->hidden[at] ? p->led[i] : p->start[at];
+    }
+    f->start = p->led;
+}
+
+/* Walks or chains k, k + 1, ... of each row, from the start. */
+static nicest_status run_chains(inpainting *p, size_t k)
 {
     assert(k < p->plan.chains);
     fill *f = &p->fill;
-    memcpy(p->x, p->start, f->rows * p->d * sizeof *p->x);
-    f->x = p->x;
+    f->each = p->plan.chains - k < p->plan.each ? p->plan.chains - k : p->plan.each;
+    f->rows = p->rows * f->each;
     f->sample = (uint32_t)k;
+    f->x = p->x;
+    for (size_t i = 0; i < f->rows; i++)
+        memcpy(p->x + i * p->d, p->start + i / f->each * p->d, p->d * sizeof *p->x);
+    if (p->kept)
+        lead_chains(p, k);
     TRY(p->plan.method == METHOD_WALK ? fill_walk(f, &p->plan.rule, p->plan.steps)
                                       : fill_langevin(f, p->plan.steps));
-    p->offset += p->plan.steps;
+    p->offset += p->plan.steps * f->each;
     p->steps = p->plan.steps;
     return NICEST_OK;
 }
@@ -336,27 +385,90 @@ static void give_sample(inpainting *p, const double *x, size_t k)
     add_errors(p, filled);
 }
 
-static nicest_status run_mean(inpainting *p)
+/* Where chains that do not arrive begin again. */
+static nicest_status find_maxima(inpainting *p)
 {
     fill *f = &p->fill;
-    size_t count = f->rows * p->d;
-    /* Where chains that do not arrive begin again. */
-    memcpy(p->top, p->start, f->rows * p->d * sizeof *p->top);
+    memcpy(p->top, p->start, p->rows * p->d * sizeof *p->top);
     f->mean = NULL;
     f->x = p->top;
     TRY(fill_ascend(f, p->plan.ascent, TOLERANCE));
-    memcpy(p->top_logp, f->logp, f->rows * sizeof *p->top_logp);
+    memcpy(p->top_logp, f->logp, p->rows * sizeof *p->top_logp);
     f->peak = p->top;
     f->peak_logp = p->top_logp;
-    f->mean = p->mean;
-    memset(p->mean, 0, count * sizeof *p->mean);
-    for (size_t k = 0; k < p->plan.chains; k++)
-        TRY(run_chain(p, k));
-    const double *seen = continuous_of(p, p->start);
-    for (size_t i = 0; i < count; i++)
-        p->x[i] = f->hidden[i] ? p->mean[i] / (double)p->plan.chains : seen[i];
-    give_sample(p, p->x, 0);
     return NICEST_OK;
+}
+
+/* The mean of a row's chains goes to `mean`. Chains of pictures are short and few: how far their
+ * states spread is how far their mean may be off, as the variance that the linear conditional says
+ * of itself is of its own mean. Each counts by the inverse of its own. */
+static void meet_chains(const inpainting *p, size_t row, double *mean)
+{
+    size_t d = p->d, chains = p->fill.each;
+    const unsigned char *hidden = p->fill.hidden + row * d;
+    double spread = 0;
+    memset(mean, 0, d * sizeof *mean);
+    for (size_t i = row * chains; i < (row + 1) * chains; i++) {
+        spread += p->square[i] / (double)chains;
+        for (size_t j = 0; j < d; j++)
+            mean[j] += p->mean[i * d + j] / (double)chains;
+    }
+    for (size_t j = 0; j < d; j++)
+        spread -= mean[j] * mean[j];
+    if (!p->straight)
+        return;
+    double linear = conditional_variance(&p->linear, row);
+    double share = linear / (linear + fmax(spread, 0) * (1 + 1 / (double)chains));
+    for (size_t j = 0; j < d && linear > 0; j++)
+        if (hidden[j])
+            mean[j] += (1 - share) * (p->straight[row * d + j] - mean[j]);
+}
+
+static nicest_status run_mean(inpainting *p)
+{
+    fill *f = &p->fill;
+    if (!p->kept)
+        TRY(find_maxima(p));
+    f->mean = p->mean;
+    f->square = p->square;
+    memset(p->mean, 0, p->rows * p->plan.chains * p->d * sizeof *p->mean);
+    memset(p->square, 0, p->rows * p->plan.chains * sizeof *p->square);
+    TRY(run_chains(p, 0));
+    const double *seen = continuous_of(p, p->start);
+    for (size_t i = 0; i < p->rows; i++) {
+        meet_chains(p, i, p->row);
+        for (size_t at = i * p->d, j = 0; j < p->d; j++)
+            p->one[at + j] = f->hidden[at + j] ? p->row[j] : seen[at + j];
+    }
+    give_sample(p, p->one, 0);
+    return NICEST_OK;
+}
+
+/* Of every row of the batch the kept rows that are nearest in what is seen. */
+static void find_nearest(void *context, int thread, size_t row)
+{
+    inpainting *p = context;
+    size_t d = p->d, chains = p->plan.chains, found = 0;
+    size_t *nearest = p->nearest + row * chains, rows = views_rows(p->model);
+    double *distance = p->distance + row * chains;
+    (void)thread;
+    for (size_t r = 0; r < rows; r++) {
+        double sum = 0;
+        for (size_t j = 0, at = (p->done + row) * d; j < d; j++)
+            if (!p->hidden[at + j])
+                sum += pow(p->kept[r * d + j] - p->stored[at + j], 2);
+        if (found == chains && sum >= distance[found - 1])
+            continue;
+        size_t k = found < chains ? found++ : found - 1;
+        for (; k > 0 && distance[k - 1] > sum; k--) {
+            distance[k] = distance[k - 1];
+            nearest[k] = nearest[k - 1];
+        }
+        distance[k] = sum;
+        nearest[k] = r;
+    }
+    for (size_t k = found; k < chains; k++) /* more chains than rows */
+        nearest[k] = nearest[k % found];
 }
 
 /* Every fill of the batch at hand. */
@@ -366,21 +478,28 @@ static nicest_status run_batch(inpainting *p)
     /* Starting rows of the batch: observed values in the middle of their level, hidden ones at the
      * column's mean. */
     const entry *e = p->entry;
-    for (size_t i = 0; i < p->fill.rows * p->d; i++) {
+    for (size_t i = 0; i < p->rows * p->d; i++) {
         size_t j = i % p->d, at = p->done * p->d + i;
-        double middle = e->shift[j] + e->column[j].centre + e->noise[j] / 2;
-        p->start[i] = p->hidden[at] ? p->column[j].mean : e->gain[j] * p->stored[at] + middle;
+        p->start[i] = p->hidden[at] ? p->column[j].mean : entry_middle(e, j, p->stored[at]);
     }
-    if (p->cut.front)
-        cut_forward(&p->cut, p->fill.rows, p->start, p->start);
     f->first = p->done;
     f->hidden = p->hidden + p->done * p->d;
+    f->rows = p->rows;
+    f->each = 1;
     f->sample = 0;
     f->x = p->start;
+    if (p->straight) {
+        memcpy(p->straight, p->start, p->rows * p->d * sizeof *p->straight);
+        conditional_take(&p->linear, p->straight, f->hidden, p->rows, p->straight);
+    }
+    if (p->kept)
+        parallel_for(f->threads, p->rows, find_nearest, p);
+    if (p->cut.front)
+        cut_forward(&p->cut, p->rows, p->start, p->start);
     p->offset = 0;
     p->before += score_batch(p, continuous_of(p, p->start));
     if (p->plan.method != METHOD_WALK)
-        conditional_take(&p->given, p->start, f->hidden, f->rows, p->start);
+        conditional_take(&p->given, p->start, f->hidden, p->rows, p->start);
     if (p->plan.method == METHOD_MAP) {
         TRY(fill_ascend(f, p->plan.ascent, TOLERANCE));
         p->steps = f->steps > p->steps ? f->steps : p->steps;
@@ -389,9 +508,10 @@ static nicest_status run_batch(inpainting *p)
     }
     if (p->plan.method == METHOD_MEAN)
         return run_mean(p);
-    for (size_t k = 0; k < p->plan.samples; k++) {
-        TRY(run_chain(p, k));
-        give_sample(p, continuous_of(p, f->x), k);
+    for (size_t k = 0; k < p->plan.samples; k += f->each) {
+        TRY(run_chains(p, k));
+        for (size_t c = 0; c < f->each; c++)
+            give_sample(p, pick(p, c), k + c);
     }
     return NICEST_OK;
 }
@@ -399,13 +519,28 @@ static nicest_status run_batch(inpainting *p)
 static nicest_status prepare_fill(inpainting *p)
 {
     size_t d = p->d;
+    size_t fills = p->batch * p->plan.each;
     bool frames = p->options->frame && p->options->frame_every;
+    bool means = p->plan.method == METHOD_MEAN, chains = means || p->plan.method == METHOD_LANGEVIN;
+    p->kept = chains && p->picture ? views_kept(p->model) : NULL;
+    p->plan.ascent = p->kept ? 0 : p->plan.ascent;
+    bool meets =
+        means && p->picture && model_gaussian_columns(p->model) && model_gaussian_factor(p->model);
+    p->straight = meets ? memory_join(&p->memory, p->batch, d * sizeof *p->straight) : NULL;
+    p->fills_logp = memory_join(&p->memory, fills, sizeof *p->fills_logp);
     p->moved = memory_join(&p->memory, d, sizeof *p->moved);
     p->decoded = memory_join(&p->memory, p->batch, d * sizeof *p->decoded);
     p->start = memory_join(&p->memory, p->batch, d * sizeof *p->start);
-    p->x = memory_join(&p->memory, p->batch, d * sizeof *p->x);
+    p->one = memory_join(&p->memory, p->batch, d * sizeof *p->one);
+    p->x = memory_join(&p->memory, fills, d * sizeof *p->x);
+    if (p->kept) {
+        p->nearest = memory_join(&p->memory, p->batch, p->plan.chains * sizeof *p->nearest);
+        p->distance = memory_join(&p->memory, p->batch, p->plan.chains * sizeof *p->distance);
+        p->led = memory_join(&p->memory, fills, d * sizeof *p->led);
+    }
     if (p->plan.method == METHOD_MEAN) {
-        p->mean = memory_join(&p->memory, p->batch, d * sizeof *p->mean);
+        p->mean = memory_join(&p->memory, fills, d * sizeof *p->mean);
+        p->square = memory_join(&p->memory, fills, sizeof *p->square);
         p->top = memory_join(&p->memory, p->batch, d * sizeof *p->top);
         p->top_logp = memory_join(&p->memory, p->batch, sizeof *p->top_logp);
     }
@@ -419,13 +554,16 @@ static nicest_status prepare_fill(inpainting *p)
     if (p->plan.method != METHOD_WALK)
         TRY(conditional_open(&p->given, p->cut.front ? NULL : p->model, p->hidden, p->n, p->batch,
                              p->plan.method != METHOD_MAP));
+    p->linear.column = p->column;
+    if (meets)
+        TRY(conditional_open(&p->linear, p->model, p->hidden, p->n, p->batch, true));
     p->fill.given = &p->given;
     p->fill.cut = &p->cut;
-    p->fill.logp = p->logp;
+    p->fill.logp = p->fills_logp;
     p->fill.watch = watch;
     p->fill.context = p;
     TRY(flow_workspace_new(&p->whole, f, FLOW_SCORE, p->batch, p->fill.threads, false));
-    return fill_open(&p->fill, p->cut.front ? p->cut.rest : f, p->batch);
+    return fill_open(&p->fill, p->cut.front ? p->cut.rest : f, fills);
 }
 
 /* Mixed rows: cell after cell, since words have no gradient to go along. */
@@ -452,21 +590,32 @@ static nicest_status run_mixed(inpainting *p)
     p->steps = job.sweeps;
     for (size_t i = 0; i < n; i++)
         p->after += p->logp[i] * (double)samples;
-    p->fill.rows = n;
+    p->rows = n;
     for (size_t k = 0; k < samples; k++)
         add_errors(p, p->filled + k * n * d);
     p->done = n;
     return NICEST_OK;
 }
 
+/* Rows at a time, and how many fills of each run beside each other: more fill the lanes of a vector
+ * and the caches better, fewer answer sooner. */
+static void choose_batch(inpainting *p)
+{
+    enum { FEWEST = 128, MOST = 2048, NUMBERS = 1 << 17 };
+    bool frames = p->options->frame && p->options->frame_every;
+    size_t fills = NUMBERS / p->d < FEWEST ? FEWEST : NUMBERS / p->d > MOST ? MOST : NUMBERS / p->d;
+    size_t chains = p->plan.chains;
+    p->plan.each = chains < FEWEST ? chains : FEWEST;
+    size_t most = fills / p->plan.each;
+    p->batch = frames || p->n < most || p->entry->mixed ? p->n : most;
+}
+
 static nicest_status run(inpainting *p)
 {
     size_t d = p->d, n = p->n, samples = p->plan.samples;
-    bool frames = p->options->frame && p->options->frame_every;
-    size_t most = p->plan.method == METHOD_MAP ? BATCH : CHAINS_AT_ONCE;
     if (n > SIZE_MAX / sizeof(double) / d / samples)
         return fail_memory();
-    p->batch = frames || n < most || p->entry->mixed ? n : most;
+    choose_batch(p);
     p->column = memory_join(&p->memory, d, sizeof *p->column);
     p->peak = memory_join(&p->memory, d, sizeof *p->peak);
     p->mean_fill = memory_join(&p->memory, d, sizeof *p->mean_fill);
@@ -479,9 +628,9 @@ static nicest_status run(inpainting *p)
         return run_mixed(p);
     TRY(prepare_fill(p));
     while (p->done < p->n) {
-        p->fill.rows = p->n - p->done < p->batch ? p->n - p->done : p->batch;
+        p->rows = p->n - p->done < p->batch ? p->n - p->done : p->batch;
         TRY(run_batch(p));
-        p->done += p->fill.rows;
+        p->done += p->rows;
     }
     return NICEST_OK;
 }
@@ -573,12 +722,15 @@ nicest_status nicest_inpaint(const nicest_model *model, const double *stored, si
     nicest_model_image(model, &size[0], &size[1], &size[2]);
     bool ascends = size[0] > 0 && !cut_fits(model_flow_const(model));
     TRY(choose_plan(&p.plan, p.options, ascends ? "map" : "mean"));
-    if (size[0] && p.plan.method == METHOD_MEAN)
+    p.picture = size[0] > 0;
+    if (p.picture && p.plan.method == METHOD_MEAN) {
         p.plan.chains = PICTURE_CHAINS;
+        p.plan.steps = p.options->steps ? p.plan.steps : PICTURE_STEPS;
+    }
     TRY(hide_infinities(&p));
     p.fill.threads = p.options->threads > 0 ? p.options->threads : parallel_available();
-    p.fill.columns = p.given.columns = p.d;
-    p.given.threads = p.fill.threads;
+    p.fill.columns = p.given.columns = p.linear.columns = p.d;
+    p.given.threads = p.linear.threads = p.fill.threads;
     p.fill.seed = p.options->seed;
     TRY(run(&p));
     give_fills(&p, stored, hidden, filled);

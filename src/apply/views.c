@@ -43,6 +43,11 @@ size_t views_rows(const nicest_model *model)
                : 0;
 }
 
+const double *views_kept(const nicest_model *model)
+{
+    return views_rows(model) ? model_array(model, ARRAY_ROWS, &(size_t){0}) : NULL;
+}
+
 void views_forget(nicest_model *model)
 {
     model_set_array(model, ARRAY_ROWS, NULL, 0);

@@ -33,6 +33,8 @@ nicest_status views_fit(nicest_model *model, const nicest_data *train, uint64_t 
 void views_forget(nicest_model *model);
 /* Kept rows; 0 where there are none. */
 size_t views_rows(const nicest_model *model);
+/* They, [views_rows, columns] of stored values; NULL: none. */
+const double *views_kept(const nicest_model *model);
 
 /* scores[n] become minus the neighbour distances of data's rows.
  * NICEST_E_DATA where the model keeps no rows. */

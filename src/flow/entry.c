@@ -328,6 +328,11 @@ static double off_the_point(const entry *e, size_t j, double level, double x)
     return stored_value(c, level + (first || level + side < 0 ? 1 : side));
 }
 
+double entry_middle(const entry *e, size_t j, double stored)
+{
+    return e->gain[j] * stored + e->shift[j] + e->column[j].centre + e->noise[j] / 2;
+}
+
 void entry_quantise_row(const entry *e, const double *continuous, double *stored)
 {
     for (size_t j = 0; j < e->columns; j++) {

@@ -103,6 +103,8 @@ nicest_status entry_set(entry *e);
  * alone); `u` is scratch of d floats. Only values change, off their tables. */
 void entry_dequantise_row(const entry *e, const double *stored, random_stream stream, uint64_t row,
                           float *u, double *continuous);
+/* A stored number as a continuous one, in the middle of its level. */
+double entry_middle(const entry *e, size_t column, double stored);
 /* Continuous -> stored: level floor((x - offset)/unit), clamped to the levels; beside a mass point,
  * not on it. */
 void entry_quantise_row(const entry *e, const double *continuous, double *stored);
