@@ -93,7 +93,7 @@ static size_t source_of(const fill *f, size_t row)
     return row / f->each;
 }
 
-static const unsigned char *hidden_of(const fill *f, size_t row)
+static const unsigned char *mask_of(const fill *f, size_t row)
 {
     return f->hidden + source_of(f, row) * f->columns;
 }
@@ -128,7 +128,7 @@ static void start_row(fill *f, size_t row)
         double half = sqrt(3.0) * c->deviation;
         double low = c->bounded ? c->low : c->mean - half;
         double high = c->bounded ? c->high : c->mean + half;
-        if (hidden_of(f, row)[j])
+        if (mask_of(f, row)[j])
             x[j] = low + (high - low) * u[j];
     }
 }
@@ -138,7 +138,7 @@ static void walk_row(fill *f, size_t row)
     size_t d = f->columns;
     double *x = f->x + row * d, *noise = f->spare[1] + row * d;
     const double *gradient = f->spare[0] + row * d;
-    const unsigned char *hidden = hidden_of(f, row);
+    const unsigned char *hidden = mask_of(f, row);
     random_normal(stream_of(f, DRAW_STEPS + 2 * (uint64_t)f->step.number), key_of(f, row), noise,
                   d);
     for (size_t j = 0; j < d; j++) {
@@ -185,7 +185,7 @@ static void begin_ascent(fill *f, size_t row)
     own[IDLE] = own[AGE] = own[HIDDEN] = 0;
     own[SPEED] = RATE;
     for (size_t j = 0; j < d; j++)
-        own[HIDDEN] += hidden_of(f, row)[j] != 0;
+        own[HIDDEN] += mask_of(f, row)[j] != 0;
     memset(f->spare[FIRST] + row * d, 0, d * sizeof(double));
     memset(f->spare[SECOND] + row * d, 0, d * sizeof(double));
     memcpy(f->spare[TRIAL] + row * d, f->x + row * d, d * sizeof(double));
@@ -235,7 +235,7 @@ static void ascend_row(fill *f, size_t i)
     for (size_t j = 0; j < d; j++) {
         const fill_column *c = &f->column[j];
         double g = f->spare[1][i * d + j] * c->deviation;
-        if (!hidden_of(f, row)[j] || !isfinite(g))
+        if (!mask_of(f, row)[j] || !isfinite(g))
             continue;
         first[j] = KEEP1 * first[j] + (1 - KEEP1) * g;
         second[j] = KEEP2 * second[j] + (1 - KEEP2) * g * g;

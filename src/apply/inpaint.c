@@ -356,7 +356,7 @@ static void lead_chains(inpainting *p, size_t k)
 }
 
 /* Walks or chains k, k + 1, ... of each row, from the start. */
-static nicest_status run_chains(inpainting *p, size_t k)
+static nicest_status run_fills(inpainting *p, size_t k)
 {
     assert(k < p->plan.chains);
     fill *f = &p->fill;
@@ -433,7 +433,7 @@ static nicest_status run_mean(inpainting *p)
     f->square = p->square;
     memset(p->mean, 0, p->rows * p->plan.chains * p->d * sizeof *p->mean);
     memset(p->square, 0, p->rows * p->plan.chains * sizeof *p->square);
-    TRY(run_chains(p, 0));
+    TRY(run_fills(p, 0));
     const double *seen = continuous_of(p, p->start);
     for (size_t i = 0; i < p->rows; i++) {
         meet_chains(p, i, p->row);
@@ -509,7 +509,7 @@ static nicest_status run_batch(inpainting *p)
     if (p->plan.method == METHOD_MEAN)
         return run_mean(p);
     for (size_t k = 0; k < p->plan.samples; k += f->each) {
-        TRY(run_chains(p, k));
+        TRY(run_fills(p, k));
         for (size_t c = 0; c < f->each; c++)
             give_sample(p, pick(p, c), k + c);
     }
