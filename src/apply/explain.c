@@ -127,7 +127,7 @@ static void slice_point(const explainer *e, slice *s, double at)
 
 static void slice_atom(slice *s, double at, double value)
 {
-    s->at[s->atoms] = at;
+    s->at[s->atoms] = isnan(at) ? HUGE_VAL : at; /* what is missing comes last */
     s->value[s->atoms] = value;
     s->stretch[s->atoms] = 0;
     s->logp[s->atoms++] = NAN;
