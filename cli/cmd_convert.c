@@ -33,10 +33,12 @@ const command CONVERT_COMMAND = {
     .summary = "data from one format to another",
     .synopsis = "DATA [-o FILE]",
     .description =
-        "Writes the rows of DATA in the format that the extension of FILE says: .csv, .tsv "
-        "(and .gz of these), .npy, .npz, -idx?-ubyte, .png, .svg or .pdf (one grid of pictures, enlarged; a "
-        "single row as .png is that picture, pixel by pixel). Labels become a column, or x-labels-idx1-ubyte beside x-images-idx3-ubyte. Without -o: CSV on "
-        "standard output. Whole numbers beyond 2^53 are rounded to doubles.",
+        "Writes the rows of DATA in the format that the extension of FILE says. Without -o: CSV on "
+        "standard output. Whole numbers beyond 2^53 are rounded to doubles.\n\n"
+        ".csv and .tsv (and .gz of these) are tables. .npy and .npz are arrays; x-images-idx3-ubyte "
+        "is a file of pictures. Labels become a column, or x-labels-idx1-ubyte beside the pictures. "
+        ".png, .svg and .pdf hold one grid of pictures, enlarged; a single row as .png is that "
+        "picture, pixel by pixel.",
     .examples = "  nicest convert wine.csv --drop quality -o wine.npy\n"
                 "  nicest convert 'train-images-idx3-ubyte.gz[0:100]' -o first.png\n",
     .tables = {CONVERT_OPTIONS, PICTURE_OPTIONS, DATA_OPTIONS, OUTPUT_OPTIONS, COMMON_OPTIONS},

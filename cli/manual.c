@@ -8,9 +8,10 @@
 /* Text in which roff sees no requests and no escapes. */
 static void print_roff(FILE *out, const char *text)
 {
-    if (*text == '.' || *text == '\'')
-        fputs("\\&", out);
-    for (; *text; text++) {
+    for (bool first = true; *text; text++) {
+        if (first && (*text == '.' || *text == '\''))
+            fputs("\\&", out);
+        first = *text == '\n';
         if (*text == '\\')
             fputs("\\e", out);
         else if (*text == '-')
@@ -88,16 +89,8 @@ void manual_print_page(const command *const *all, const command *c, FILE *out)
     }
     print_status_section(out);
     if (c->examples) {
-        const char *text = c->examples;
         fputs(".SH EXAMPLES\n.nf\n", out);
-        while (*text) {
-            size_t length = strcspn(text, "\n");
-            char line[256];
-            snprintf(line, sizeof line, "%.*s", (int)length, text);
-            print_roff(out, line);
-            fputc('\n', out);
-            text += length + (text[length] == '\n');
-        }
+        print_roff(out, c->examples);
         fputs(".fi\n", out);
     }
     fputs(".SH SEE ALSO\n.BR nicest (1)\n", out);
