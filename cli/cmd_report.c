@@ -152,14 +152,17 @@ static void say_beside(page *p, const material *m)
     page_add(
         p,
         "<p>Rows that were held out of training have a mean log-likelihood of %.5g nats (higher is "
-        "better)",
+        "better; one nat more is 2.7 times as likely)",
         own);
     for (size_t i = 0; i < 3; i++) {
         double value = json_is_number(values[i]) ? json_number_value(values[i]) : NAN;
         if (isnan(value))
             continue;
         page_add(p, "%s%s %.5g",
-                 count++ ? ", " : ". Simple models, fitted to the same rows: ", names[i], value);
+                 count++
+                     ? ", "
+                     : ". Simple models, fitted to the same rows and judged by those held out: ",
+                 names[i], value);
         if (value > best) {
             best = value;
             highest = i;
@@ -169,10 +172,11 @@ static void say_beside(page *p, const material *m)
         page_add(p,
                  ". No simple model was fitted beside it, so nothing says how good that is.</p>\n");
     else if (own > best + 5e-4)
-        page_add(p, ". It is <b>%.3g nats a row better</b> than the best of these.</p>\n",
+        page_add(p, ". So the model is <b>%.3g nats a row better</b> than the best of these.</p>\n",
                  own - best);
     else
-        page_add(p, ". That is <b>no better</b> than %s, which has no neural network.</p>\n",
+        page_add(p,
+                 ". So the model is <b>no better</b> than %s, which has no neural network.</p>\n",
                  names[highest]);
 }
 
@@ -231,9 +235,15 @@ static void say_careful(page *p, const material *m)
              m->n);
     if (train - held > 0.05 * (double)m->d + 0.1)
         care(p, &count,
-             "Rows that it has learnt from are %.3g nats likelier than rows that it has not seen: "
-             "some of them it knows by heart.",
+             "Rows that the model has learnt from are %.3g nats likelier than rows that it has not "
+             "seen: it knows some of them by heart.",
              train - held);
+    if (isfinite(sem) && m->sum.mean - 5 * sem > held)
+        care(
+            p, &count,
+            "The rows of this page (mean %.5g) are likelier than held-out rows (%.5g). If the model "
+            "has learnt from them, new rows will be less likely than these.",
+            m->sum.mean, held);
     const json_t *curve = json_object_get(m->training, "curve"), *kept = kept_point(m);
     size_t points = json_array_size(curve);
     if (kept && points > 2 && kept == json_array_get(curve, points - 1))
@@ -250,11 +260,11 @@ static void say_careful(page *p, const material *m)
         beyond += m->apart[j] > noise;
     }
     if (beyond)
-        care(
-            p, &count,
-            "Samples differ from the data in %zu of %zu columns, most in %.80s: their "
-            "distributions are %.2g apart (0: alike, 1: without overlap; chance alone gives %.2g).",
-            beyond, m->d, name_of_column(m, worst), m->apart[worst], noise);
+        care(p, &count,
+             "Samples differ from the data in %zu of %zu columns, most in %.80s: their "
+             "distributions are %.3g apart (0: alike, 1: without overlap; chance alone gives up to "
+             "%.3g).",
+             beyond, m->d, name_of_column(m, worst), m->apart[worst], noise);
     if (!nicest_calibrated(m->model)) {
         care(p, &count, "The model is not calibrated: it gives no p-values, and flags no row.");
     } else if (m->ordered) {
@@ -283,7 +293,6 @@ static void add_summary(page *p, const material *m, const report_settings *s)
     double learnt = record_number(m, "rows"), epochs = record_number(m, "epochs");
     double bits = nicest_model_bits_per_dim(m->model, m->sum.mean);
     page_words(p, "<h1>%s</h1>\n", name_of(s->model));
-    page_words(p, "<p>Figures and pictures are of the rows in %s.</p>\n", name_of(s->data));
     page_add(p, "<p>The model is a density of %s %s", count_text(m->d).text,
              m->height   ? "pixels"
              : m->d == 1 ? "column"
@@ -297,6 +306,7 @@ static void add_summary(page *p, const material *m, const report_settings *s)
                  epochs, epochs == 1 ? "" : "s");
     page_add(p, ".</p>\n");
     say_beside(p, m);
+    page_words(p, "<p>All that follows is of the rows in %s.</p>\n", name_of(s->data));
     say_careful(p, m);
     page_add(p, "<div class=\"cards\">\n");
     card(p, "rows of this page", "%s", count_text(m->n).text);
