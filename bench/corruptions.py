@@ -174,6 +174,8 @@ def reasons(results):
     changed = [(line["auroc"], kind, line["level"]) for kind in KINDS
                for line in results[kind]["combined"]["sweep"] if line["auroc"] != 0.5]  # 0.5: nothing changed
     least = min(changed)
+    shears = [at_level(results["shear"][score], "shear", 0.1)["auroc"] for score in ("logp", "combined")]
+    better = "log p" if shears[0] > shears[1] else "`combined`"
     return (
         "**Why.** A density rewards what is simple. Most pixels of a digit are black, so the all-black picture is the "
         f"likeliest of all: it\nhas {black['mean']:.0f} nats, and 95 % of the digits have less than {high:.0f}. A much "
@@ -186,7 +188,7 @@ def reasons(results):
         "**What finds the rest.** `combined` looks at the latent, the gradient and the compressed length as well: "
         f"{area('contrast-black', 1, 'combined')} for the black\npicture, {area('salt-and-pepper', 0.02, 'combined')} for "
         f"salt and pepper. Its lowest AUROC wherever a pixel changed is {least[0]:.2f} ({least[1]} {number(least[2])}). "
-        f"Of\nslight shears log p is the better one (0.1: {area('shear', 0.1)} and {area('shear', 0.1, 'combined')}).\n\n"
+        f"Of\nslight shears {better} is the better one (0.1: log p {shears[0]:.2f}, `combined` {shears[1]:.2f}).\n\n"
         "**What nobody finds.** `contrast` below 0.004 and `blur` 0.25 are less than half a level and round to the same "
         "picture.\n")
 

@@ -92,7 +92,8 @@ def section(data, runs):
     for run in runs:
         text += [f"**{run['label']}**: `{run['command']}`", "", run["about"], ""]
         if os.path.exists(os.path.join(RESULTS, run["name"] + "-samples.png")):
-            text += [f"![samples of {run['label']}]({run['name']}-samples.png)", ""]
+            text += [f"![samples of {run['label']}]({run['name']}-samples.png)", "",
+                     f"*Samples of this run, {run['label']}: additive couplings only, not the default of today.*", ""]
     return text
 
 
