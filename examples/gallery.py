@@ -47,7 +47,8 @@ def reasons():
 
     54,000 diamonds with words and numbers. Some were typed wrongly (sides of 0 mm, and one of 58.9 mm), and nobody says
     which. Here are the eight least typical rows, and for each the column to blame, with the value expected there given the
-    rest of the row. A table of 95 and sides of 31.8 (twice) and 58.9 mm are surely wrong; the others are merely odd."""
+    rest of the row. A table of 95 and sides of 31.8 (twice) and 58.9 mm are surely wrong; the others are odd at least. Where
+    rows are few, as of stones of 5 carat, what is expected is a rough guess."""
     diamonds = pd.read_csv(DATA / "mixed/diamonds.csv.gz")
     found = nicest.FlowOutlierDetector(time="60s", random_state=0, rank_by="logp").fit(diamonds)
     worst = found.score_samples(diamonds).sort_values().index[:8]
@@ -81,7 +82,7 @@ def missing():
     figure, axes = plt.subplots(figsize=(4.6, 4))
     axes.errorbar(truth, filled["body_mass_g"], yerr=spread, fmt="o", ms=3, lw=0.7)
     axes.plot([2700, 6300], [2700, 6300], color="black", lw=0.7)
-    axes.set(xlabel="body mass (g)", ylabel="filled (g)")
+    axes.set(xlabel="true body mass (g)", ylabel="filled body mass (g)")
     return figure
 
 
@@ -113,7 +114,7 @@ def mnist():
     """## Pictures
 
     A small model learns a quarter of MNIST, read as the bytes of its file, for a minute and a half. Then we hide the lower
-    half of ten test digits, and the model fills in the likeliest pixels. How well a longer training fills:
+    half of ten test digits, and the model fills in the mean of what is possible. How well a longer training fills:
     [results](results/inpainting-mnist.md)."""
     digits = nicest.open(f"{DATA}/mnist/train-images-idx3-ubyte.gz[0:15000]")
     model = nicest.train(digits, time="90s", couplings=4, hidden="400x2")
