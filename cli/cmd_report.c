@@ -302,8 +302,9 @@ static void add_summary(page *p, const material *m, const report_settings *s)
     page_add(p, "%s, with %s parameters", !m->height && m->d <= 12 ? ")" : "",
              count_text(nicest_model_parameters(m->model)).text);
     if (learnt > 0)
-        page_add(p, ". It was learnt from %s rows in %g epoch%s", count_text((size_t)learnt).text,
-                 epochs, epochs == 1 ? "" : "s");
+        page_add(p, ". It was learnt from %s rows", count_text((size_t)learnt).text);
+    if (learnt > 0 && epochs > 0) /* a model that was continued may end before its first */
+        page_add(p, " in %g epoch%s", epochs, epochs == 1 ? "" : "s");
     page_add(p, ".</p>\n");
     say_beside(p, m);
     page_words(p, "<p>All that follows is of the rows in %s.</p>\n", name_of(s->data));
