@@ -22,6 +22,17 @@ static bool same_mask(const conditional *c, const unsigned char *hidden, size_t 
            memcmp(hidden + row * c->columns, hidden + (row - 1) * c->columns, c->columns) == 0;
 }
 
+static size_t each_of(const conditional *c)
+{
+    return c->each ? c->each : 1;
+}
+
+/* The same of rows of x. */
+static bool shares_mask(const conditional *c, size_t row)
+{
+    return row % each_of(c) || same_mask(c, c->hidden, row / each_of(c));
+}
+
 /* Numbers that the factors of the fullest batch take. */
 static size_t room_for(const conditional *c, const unsigned char *hidden, size_t n, size_t most)
 {
@@ -50,9 +61,10 @@ nicest_status conditional_open(conditional *c, const nicest_model *model,
     bool whole = factor || c->covariance;
     c->steps = steps;
     c->mean_of = memory_join(&c->memory, 2 * d, sizeof *c->mean_of);
-    c->order = memory_join(&c->memory, most, d * sizeof *c->order);
-    c->observed = memory_join(&c->memory, most, sizeof *c->observed);
-    c->factor = memory_join(&c->memory, most, sizeof *c->factor);
+    size_t rows = most * each_of(c);
+    c->order = memory_join(&c->memory, rows, d * sizeof *c->order);
+    c->observed = memory_join(&c->memory, rows, sizeof *c->observed);
+    c->factor = memory_join(&c->memory, rows, sizeof *c->factor);
     if (whole) {
         size_t room = steps ? room_for(c, hidden, n, most) : 0;
         c->covariance = factor ? memory_new(packed, sizeof *c->covariance) : c->covariance;
@@ -88,7 +100,7 @@ void conditional_close(conditional *c)
 static double *arrange(conditional *c, size_t row, double *room)
 {
     size_t d = c->columns, *order = c->order + row * d, front = 0;
-    const unsigned char *hidden = c->hidden + row * d;
+    const unsigned char *hidden = c->hidden + row / each_of(c) * d;
     for (size_t j = 0; j < d; j++)
         if (!hidden[j])
             order[front++] = j;
@@ -98,7 +110,7 @@ static double *arrange(conditional *c, size_t row, double *room)
             order[back++] = j;
     if (!c->steps || !c->covariance)
         return room;
-    bool shared = same_mask(c, c->hidden, row);
+    bool shared = shares_mask(c, row);
     c->factor[row] = shared ? c->factor[row - 1] : room;
     return shared ? room : room + gaussian_packed(d - front);
 }
@@ -109,7 +121,7 @@ static void take_mask(void *context, int thread, size_t row)
     conditional *c = context;
     size_t d = c->columns, room = gaussian_packed(d);
     double *packed = c->scratch + (size_t)thread * (room + d);
-    if (same_mask(c, c->hidden, row))
+    if (shares_mask(c, row))
         return;
     /* C in the row's order, and its factor: only the observed columns, unless F is wanted too. */
     size_t front = c->observed[row];
@@ -143,7 +155,7 @@ static void take_mask(void *context, int thread, size_t row)
             double m = c->mean_of[order[a]] - c->deviation_of[order[a]] * z[a];
             mean[order[a]] = fmin(fmax(m, k->low), k->high);
         }
-    } while (++row < c->rows && same_mask(c, c->hidden, row));
+    } while (++row < c->rows && shares_mask(c, row));
 }
 
 void conditional_take(conditional *c, const double *x, const unsigned char *hidden, size_t rows,
@@ -161,7 +173,7 @@ void conditional_take(conditional *c, const double *x, const unsigned char *hidd
         parallel_for(c->threads, rows, take_mask, c);
     for (size_t i = 0; !c->covariance && i < rows; i++)
         for (size_t j = 0; j < c->columns; j++)
-            if (hidden[i * c->columns + j])
+            if (hidden[i / each_of(c) * c->columns + j])
                 mean[i * c->columns + j] = c->mean_of[j];
 }
 

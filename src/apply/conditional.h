@@ -25,6 +25,7 @@ typedef struct fill_column {
 
 typedef struct conditional {
     size_t columns;
+    size_t each;               /* neighbouring rows of x that have a row of `hidden`; 0: one */
     const fill_column *column; /* [columns] */
     int threads;
     /* inside */
@@ -45,16 +46,16 @@ typedef struct conditional {
     double *mean;
 } conditional;
 
-/* Memory for up to `most` rows at a time out of n, hidden[n, columns], `most` by `most`; factors
- * only when `steps`. Mean, deviations and C are the model's, or, without one, those of the columns
- * and c->covariance, which may be given (and goes over). All else of `c` is zero but columns,
- * column and threads. */
+/* Memory for up to `most` rows of hidden at a time out of n, hidden[n, columns], `most` by `most`,
+ * and `each` rows of x for each; factors only when `steps`. Mean, deviations and C are the model's,
+ * or, without one, those of the columns and c->covariance, which may be given (and goes over). All
+ * else of `c` is zero but columns, column and threads. */
 nicest_status conditional_open(conditional *c, const nicest_model *model,
                                const unsigned char *hidden, size_t n, size_t most, bool steps);
 void conditional_close(conditional *c);
 
-/* The rows at hand, x[rows, columns] continuous: writes the mean of the hidden values, kept inside
- * low and high, to mean (which may be x), and makes the factors. */
+/* The rows at hand, x[rows, columns] continuous, hidden[rows / each, columns]: writes the mean of
+ * the hidden values, kept inside low and high, to mean (which may be x), and makes the factors. */
 void conditional_take(conditional *c, const double *x, const unsigned char *hidden, size_t rows,
                       double *mean);
 

@@ -56,30 +56,31 @@ typedef struct inpainting {
     flow_workspace *whole; /* to score by */
     fill fill;
     conditional given;
-    conditional linear;  /* of the training rows, x given x: beside the chains of a picture */
-    fill_column *column; /* [d] */
-    fill_column *moved;  /* [d] the same of what the fill moves, where the flow is split */
-    double *peak;        /* [d] full scale of a picture's column, stored; 0 for a table */
-    double *mean_fill;   /* [d] stored */
-    double *start, *one; /* [batch, d] where every sample starts, one of each: continuous, or y */
-    double *decoded;     /* [batch, d] such rows, continuous */
-    double *x;           /* [batch * each, d] fills that run */
-    double *mean;        /* [batch * each, d] of chains, METHOD_MEAN only; and their squares */
-    double *square;      /* [batch * each] */
-    double *top;         /* [batch, d] a maximum of each row, METHOD_MEAN only */
-    double *top_logp;    /* [batch] of it */
-    double *straight;    /* [batch, d] the linear conditional mean */
-    const double *kept;  /* [.., d] training rows in whose hidden part chains begin, or NULL */
-    size_t *nearest;     /* [batch, chains] numbers of such rows, the nearest first */
-    double *distance;    /* [batch, chains] of these */
-    double *led;         /* [batch * each, d] where these chains begin */
-    double *logp;        /* [batch] */
-    double *fills_logp;  /* [batch * each] */
-    double *filled;      /* [samples, n, d] */
-    double *frame;       /* [n, d], or NULL */
-    double *row;         /* [d] */
-    size_t rows;         /* of the batch */
-    size_t done, offset; /* rows, and steps of the present batch, that are behind us */
+    conditional linear; /* of the training rows, x given x: beside the chains of a picture; or .. */
+    bool is_linear;     /* .. false */
+    fill_column *column;  /* [d] */
+    fill_column *moved;   /* [d] the same of what the fill moves, where the flow is split */
+    double *peak;         /* [d] full scale of a picture's column, stored; 0 for a table */
+    double *mean_fill;    /* [d] stored */
+    double *start, *one;  /* [batch, d] where every sample starts, one of each: continuous, or y */
+    double *decoded;      /* [batch, d] such rows, continuous */
+    double *x;            /* [batch * each, d] fills that run */
+    double *mean;         /* [batch * each, d] of chains, METHOD_MEAN only; and their squares */
+    double *square;       /* [batch * each] */
+    double *top;          /* [batch, d] a maximum of each row, METHOD_MEAN only */
+    double *top_logp;     /* [batch] of it */
+    double *straight;     /* [batch, d] the linear conditional mean */
+    const double *kept;   /* [.., d] training rows in whose hidden part chains begin, or NULL */
+    size_t *nearest;      /* [batch, chains] numbers of such rows, the nearest first */
+    double *distance;     /* [batch, chains] of these */
+    double *led, *fitted; /* [batch * each, d] where these chains begin; what is linear of it */
+    double *logp;         /* [batch] */
+    double *fills_logp;   /* [batch * each] */
+    double *filled;       /* [samples, n, d] */
+    double *frame;        /* [n, d], or NULL */
+    double *row;          /* [d] */
+    size_t rows;          /* of the batch */
+    size_t done, offset;  /* rows, and steps of the present batch, that are behind us */
     double error[2], deviations[2], pixels, values; /* sums: model, mean fill */
     double before, after;
     size_t steps;
@@ -334,7 +335,32 @@ static double score_batch(inpainting *p, const double *x)
     return sum;
 }
 
-/* The rows at hand whose hidden part chains k.. of each row begin with. */
+/* Whether the linear conditional leaves less than half of the variance of a row's hidden values. */
+static bool line_says_most(const inpainting *p, size_t row, size_t number)
+{
+    double variance = 0;
+    for (size_t j = 0; j < p->d; j++)
+        variance += p->fill.hidden[row * p->d + j] ? pow(p->column[j].deviation, 2) : 0;
+    return conditional_variance(&p->linear, number) < variance / 2;
+}
+
+/* Fill `number` of the batch begins as its kept row, moved by as much as the linear
+ * conditional moves from what is seen of that row to what is seen here. */
+static void move_start(inpainting *p, size_t number)
+{
+    size_t d = p->d, row = number / p->fill.each;
+    if (!line_says_most(p, row, number))
+        return;
+    for (size_t j = 0; j < d; j++) {
+        double *x = &p->led[number * d + j], half = p->entry->column[j].unit / 2;
+        if (p->fill.hidden[row * d + j]) /* black is the middle of its level */
+            *x = fmin(fmax(*x + p->straight[row * d + j] - p->fitted[number * d + j],
+                           p->column[j].low + half),
+                      p->column[j].high - half);
+    }
+}
+
+/* Chains k.. of each row begin in the hidden part of a row that was kept. */
 static void lead_chains(inpainting *p, size_t k)
 {
     fill *f = &p->fill;
@@ -343,8 +369,14 @@ static void lead_chains(inpainting *p, size_t k)
         size_t row = i / f->each, number = k + i % f->each;
         const double *kept = p->kept + p->nearest[row * p->plan.chains + number] * d;
         for (size_t j = 0; j < d; j++)
-            p->led[i * d + j] = f->hidden[row * d + j] ? entry_middle(p->entry, j, kept[j])
-                                                       : p->stored[(p->done + row) * d + j];
+            p->led[i * d + j] = entry_middle(p->entry, j, kept[j]);
+    }
+    if (p->is_linear) {
+        memcpy(p->fitted, p->led, f->rows * d * sizeof *p->fitted);
+        p->linear.each = f->each;
+        conditional_take(&p->linear, p->fitted, f->hidden, f->rows, p->fitted);
+        for (size_t i = 0; i < f->rows; i++)
+            move_start(p, i);
     }
     if (p->cut.front)
         cut_forward(&p->cut, f->rows, p->led, p->led);
@@ -415,9 +447,9 @@ static void meet_chains(const inpainting *p, size_t row, double *mean)
     }
     for (size_t j = 0; j < d; j++)
         spread -= mean[j] * mean[j];
-    if (!p->straight)
+    if (!p->is_linear)
         return;
-    double linear = conditional_variance(&p->linear, row);
+    double linear = conditional_variance(&p->linear, p->kept ? row * chains : row);
     double share = linear / (linear + fmax(spread, 0) * (1 + 1 / (double)chains));
     for (size_t j = 0; j < d && linear > 0; j++)
         if (hidden[j])
@@ -488,8 +520,9 @@ static nicest_status run_batch(inpainting *p)
     f->each = 1;
     f->sample = 0;
     f->x = p->start;
-    if (p->straight) {
+    if (p->is_linear) {
         memcpy(p->straight, p->start, p->rows * p->d * sizeof *p->straight);
+        p->linear.each = 1;
         conditional_take(&p->linear, p->straight, f->hidden, p->rows, p->straight);
     }
     if (p->kept)
@@ -524,9 +557,9 @@ static nicest_status prepare_fill(inpainting *p)
     bool means = p->plan.method == METHOD_MEAN, chains = means || p->plan.method == METHOD_LANGEVIN;
     p->kept = chains && p->picture ? views_kept(p->model) : NULL;
     p->plan.ascent = p->kept ? 0 : p->plan.ascent;
-    bool meets =
-        means && p->picture && model_gaussian_columns(p->model) && model_gaussian_factor(p->model);
-    p->straight = meets ? memory_join(&p->memory, p->batch, d * sizeof *p->straight) : NULL;
+    p->is_linear = (means || p->kept) && p->picture && model_gaussian_columns(p->model) &&
+                   model_gaussian_factor(p->model);
+    p->straight = memory_join(&p->memory, p->batch, d * sizeof *p->straight);
     p->fills_logp = memory_join(&p->memory, fills, sizeof *p->fills_logp);
     p->moved = memory_join(&p->memory, d, sizeof *p->moved);
     p->decoded = memory_join(&p->memory, p->batch, d * sizeof *p->decoded);
@@ -537,6 +570,7 @@ static nicest_status prepare_fill(inpainting *p)
         p->nearest = memory_join(&p->memory, p->batch, p->plan.chains * sizeof *p->nearest);
         p->distance = memory_join(&p->memory, p->batch, p->plan.chains * sizeof *p->distance);
         p->led = memory_join(&p->memory, fills, d * sizeof *p->led);
+        p->fitted = memory_join(&p->memory, fills, d * sizeof *p->fitted);
     }
     if (p->plan.method == METHOD_MEAN) {
         p->mean = memory_join(&p->memory, fills, d * sizeof *p->mean);
@@ -555,7 +589,8 @@ static nicest_status prepare_fill(inpainting *p)
         TRY(conditional_open(&p->given, p->cut.front ? NULL : p->model, p->hidden, p->n, p->batch,
                              p->plan.method != METHOD_MAP));
     p->linear.column = p->column;
-    if (meets)
+    p->linear.each = p->plan.each;
+    if (p->is_linear)
         TRY(conditional_open(&p->linear, p->model, p->hidden, p->n, p->batch, true));
     p->fill.given = &p->given;
     p->fill.cut = &p->cut;
