@@ -530,8 +530,8 @@ NICEST_API void nicest_inpaint_defaults(nicest_inpaint_options *options);
 /* stored[n, d] with hidden[n, d] = 1 where a value is to be filled (its stored value, where it is
  * not NaN, is the truth that psnr is measured against, and is never used to fill). filled[samples,
  * n, d]: observed values are copied bit for bit; an infinite one, which is impossible to the model,
- * stays, and the rest of its row is filled as if it were missing. spread[n, d] (may be NULL): standard deviation
- * over samples. options (all defaults) and result may be NULL. */
+ * stays, and the rest of its row is filled as if it were missing. spread[n, d] (may be NULL):
+ * standard deviation over samples. options (all defaults) and result may be NULL. */
 NICEST_API nicest_status nicest_inpaint(const nicest_model *model, const double *stored, size_t n,
                                         const unsigned char *hidden,
                                         const nicest_inpaint_options *options, double *filled,

@@ -56,8 +56,8 @@ typedef struct inpainting {
     flow_workspace *whole; /* to score by */
     fill fill;
     conditional given;
-    conditional linear; /* of the training rows, x given x: beside the chains of a picture; or .. */
-    bool is_linear;     /* .. false */
+    conditional linear;   /* of the training rows, x given x: beside the chains of a picture, */
+    bool is_linear;       /* where there is one */
     fill_column *column;  /* [d] */
     fill_column *moved;   /* [d] the same of what the fill moves, where the flow is split */
     double *peak;         /* [d] full scale of a picture's column, stored; 0 for a table */
@@ -349,8 +349,6 @@ static bool line_says_most(const inpainting *p, size_t row, size_t number)
 static void move_start(inpainting *p, size_t number)
 {
     size_t d = p->d, row = number / p->fill.each;
-    if (!line_says_most(p, row, number))
-        return;
     for (size_t j = 0; j < d; j++) {
         double *x = &p->led[number * d + j], half = p->entry->column[j].unit / 2;
         if (p->fill.hidden[row * d + j]) /* black is the middle of its level */
@@ -375,8 +373,12 @@ static void lead_chains(inpainting *p, size_t k)
         memcpy(p->fitted, p->led, f->rows * d * sizeof *p->fitted);
         p->linear.each = f->each;
         conditional_take(&p->linear, p->fitted, f->hidden, f->rows, p->fitted);
-        for (size_t i = 0; i < f->rows; i++)
-            move_start(p, i);
+        bool moves = false;
+        for (size_t i = 0; i < f->rows; i++) {
+            moves = i % f->each ? moves : line_says_most(p, i / f->each, i);
+            if (moves)
+                move_start(p, i);
+        }
     }
     if (p->cut.front)
         cut_forward(&p->cut, f->rows, p->led, p->led);
@@ -559,7 +561,8 @@ static nicest_status prepare_fill(inpainting *p)
     p->plan.ascent = p->kept ? 0 : p->plan.ascent;
     p->is_linear = (means || p->kept) && p->picture && model_gaussian_columns(p->model) &&
                    model_gaussian_factor(p->model);
-    p->straight = memory_join(&p->memory, p->batch, d * sizeof *p->straight);
+    if (p->is_linear)
+        p->straight = memory_join(&p->memory, p->batch, d * sizeof *p->straight);
     p->fills_logp = memory_join(&p->memory, fills, sizeof *p->fills_logp);
     p->moved = memory_join(&p->memory, d, sizeof *p->moved);
     p->decoded = memory_join(&p->memory, p->batch, d * sizeof *p->decoded);
@@ -570,11 +573,13 @@ static nicest_status prepare_fill(inpainting *p)
         p->nearest = memory_join(&p->memory, p->batch, p->plan.chains * sizeof *p->nearest);
         p->distance = memory_join(&p->memory, p->batch, p->plan.chains * sizeof *p->distance);
         p->led = memory_join(&p->memory, fills, d * sizeof *p->led);
-        p->fitted = memory_join(&p->memory, fills, d * sizeof *p->fitted);
+        p->fitted = p->is_linear ? memory_join(&p->memory, fills, d * sizeof *p->fitted) : NULL;
     }
-    if (p->plan.method == METHOD_MEAN) {
+    if (means) {
         p->mean = memory_join(&p->memory, fills, d * sizeof *p->mean);
         p->square = memory_join(&p->memory, fills, sizeof *p->square);
+    }
+    if (means && !p->kept) {
         p->top = memory_join(&p->memory, p->batch, d * sizeof *p->top);
         p->top_logp = memory_join(&p->memory, p->batch, sizeof *p->top_logp);
     }
