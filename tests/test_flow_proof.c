@@ -58,6 +58,40 @@ static void sizes_of_columns_do_not_matter(void **state)
     flow_free(f);
 }
 
+/* A normal column, one of which a third is a spike a millionth as wide, one of five spikes alone.
+ */
+static void fetch_spikes(const void *context, size_t first, size_t count, double *x)
+{
+    (void)context;
+    random_normal((random_stream){45, RANDOM_USER, 0}, 3 * first, x, 3 * count);
+    for (size_t i = 0; i < count; i++, x += 3) {
+        double noise = 1e-7 * x[2];
+        x[1] = (first + i) % 3 ? x[1] : 0.57 + noise;
+        x[2] = (double)((first + i) % 5) + noise;
+    }
+}
+
+/* Rows in spikes and beside them: steps of the columns differ by a factor of a million. */
+static void spikes_are_proven(void **state)
+{
+    enum { LEARNT = 900, PROVEN = 12 };
+    (void)state;
+    flow *f = flow_of_text("nicest 1\ncolumns 3\nmarginal\ncoupling move=first hidden=8\n"
+                           "coupling move=second hidden=8\nprior normal\n",
+                           46);
+    flow_rows source = {fetch_spikes, NULL, LEARNT};
+    assert_int_equal(flow_init(f, &source, 3, 1), NICEST_OK);
+    for (size_t first = LEARNT; first < LEARNT + PROVEN; first += ROWS) {
+        double x[3 * ROWS], deviation[] = {1, 1, 1};
+        fetch_spikes(NULL, first, ROWS, x);
+        proof p = prove(f, x, deviation);
+        if (!(p.logdet_error < 1e-6 && p.gradient_error < 1e-6))
+            print_error("log-determinant %g, gradient %g\n", p.logdet_error, p.gradient_error);
+        assert_true(p.logdet_error < 1e-6 && p.gradient_error < 1e-6);
+    }
+    flow_free(f);
+}
+
 static void what_is_not_finite_is_not_proven(void **state)
 {
     (void)state;
@@ -108,6 +142,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_flow_is_proven),
         cmocka_unit_test(sizes_of_columns_do_not_matter),
+        cmocka_unit_test(spikes_are_proven),
         cmocka_unit_test(what_is_not_finite_is_not_proven),
         cmocka_unit_test(a_wrong_spec_is_an_error),
         cmocka_unit_test(memory_that_runs_out_is_said_and_nothing_leaks),

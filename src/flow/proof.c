@@ -35,7 +35,8 @@ typedef struct jacobian {
     double *last;       /* [d, d] the same, of the last step */
     double *plain;      /* [d, d] the differences that those come from */
     double *doubt;      /* [d] by how much two steps disagreed, of the row that is kept */
-    double *step;       /* [d] */
+    double *step;       /* [d] the next one */
+    double *kept;       /* [d] that of the row that is kept */
     int *taken;         /* [d] steps that were short enough */
     double *near, *far; /* [2 COLUMNS_AT_ONCE, width] perturbed rows, and their latents */
     double *latent;     /* [width] of the row itself; NaN: hidden */
@@ -67,6 +68,7 @@ static void keep_surer(const prover *p, jacobian *j, size_t column, const double
     if (doubt < j->doubt[column] || isinf(j->doubt[column])) { /* also NaN: it must be seen */
         memcpy(j->matrix + column * d, last, d * sizeof *last);
         j->doubt[column] = doubt;
+        j->kept[column] = j->step[column];
     }
     j->step[column] /= STEP_RATIO;
 }
@@ -139,13 +141,14 @@ static double log_abs_det(double *a, size_t d)
     return sum;
 }
 
-static nicest_status prove_logdet(const prover *p, double *error)
+/* *error, and the steps[n, d] by which the flow is smooth. */
+static nicest_status prove_logdet(const prover *p, double *steps, double *error)
 {
     OWNED_BY(memory_leave) memory_group memory = {0};
     jacobian j;
     double most = 0;
     size_t pairs = 2 * COLUMNS_AT_ONCE * p->width;
-    j.matrix = memory_join(&memory, 3 * p->d + 2, p->d * sizeof(double));
+    j.matrix = memory_join(&memory, 3 * p->d + 3, p->d * sizeof(double));
     j.taken = memory_join(&memory, p->d, sizeof(int));
     j.near = memory_join(&memory, pairs, sizeof(double));
     j.far = memory_join(&memory, pairs, sizeof(double));
@@ -156,11 +159,13 @@ static nicest_status prove_logdet(const prover *p, double *error)
     j.plain = j.last + p->d * p->d;
     j.doubt = j.plain + p->d * p->d;
     j.step = j.doubt + p->d;
+    j.kept = j.step + p->d;
     for (size_t r = 0; r < p->subject->n; r++) {
         const double *x = p->subject->rows + r * p->width;
         double analytic;
         flow_forward(p->score, x, 1, j.latent, &analytic);
         fill_jacobian(p, &j, x);
+        memcpy(steps + r * p->d, j.kept, p->d * sizeof *steps);
         double numerical = log_abs_det(j.matrix, p->d);
         most = values_worse(most, fabs(numerical - analytic) / fmax(1, fabs(analytic)));
     }
@@ -172,28 +177,44 @@ static nicest_status prove_logdet(const prover *p, double *error)
 
 enum { DIRECTIONS = 4 };
 
-/* A function along a line, t -> value. */
+/* A function along a line, and its gradient at the start. */
 typedef struct line {
-    double (*value)(const struct line *l, double t);
+    double (*value)(const struct line *l); /* where `moved` is */
     const prover *p;
-    const double *direction, *start; /* [size] */
-    double *moved;                   /* [size] */
+    double *gradient, *direction, *moved; /* [size] */
+    const double *start;                  /* [size] */
     size_t size;
     double *logp; /* [n], of the rows */
 } line;
 
-/* Relative error of the slope at 0 against central differences of fourth order: the best of several
- * steps, since rounding wants them large, and curvature and kinks small. A wrong slope has no good
- * step. Near a top the slope is next to nothing beside its rounding: there the error is relative to
- * what it is a natural length away, the root of the curvature. */
-static double slope_error(const line *l, double slope)
+/* The value at start + t direction. *slope gains `factor` times what the gradient says of the step
+ * that rounding made of that: next to a value that repeats it is not the step that was asked for.
+ */
+static double value_at(const line *l, double t, double factor, double *slope)
 {
-    double best = NAN, scale = fmax(fabs(slope), 1e-9), here = l->value(l, 0);
+    for (size_t i = 0; i < l->size; i++) {
+        l->moved[i] = l->start[i] + t * l->direction[i];
+        if (l->gradient[i] != 0) /* NaN: a hidden value, with no gradient */
+            *slope += factor * l->gradient[i] * (l->moved[i] - l->start[i]);
+    }
+    return l->value(l);
+}
+
+/* Relative error of the gradient along the line against central differences of fourth order: the
+ * best of several steps, since rounding wants them large, and curvature and kinks small. A wrong
+ * gradient has no good step. Near a top the slope is next to nothing beside its rounding: there the
+ * error is relative to what it is a natural length away, the root of the curvature. */
+static double slope_error(const line *l)
+{
+    double best = NAN, none = 0, here = value_at(l, 0, 0, &none);
+    double scale = fmax(fabs(vector_dot(l->gradient, l->direction, l->size)), 1e-9);
     for (double change = 1e-2; change > 5e-8; change /= 4) {
-        double t = fmin(change / scale, 10 * change);
-        double above = l->value(l, t), below = l->value(l, -t);
-        double near = above - below, far = l->value(l, 2 * t) - l->value(l, -2 * t);
-        double numerical = (8 * near - far) / (12 * t);
+        double t = fmin(change / scale, 10 * change), slope = 0;
+        double above = value_at(l, t, 8 / (12 * t), &slope);
+        double below = value_at(l, -t, -8 / (12 * t), &slope);
+        double far = value_at(l, 2 * t, -1 / (12 * t), &slope);
+        far -= value_at(l, -2 * t, 1 / (12 * t), &slope);
+        double numerical = (8 * (above - below) - far) / (12 * t);
         double curvature = fabs(above - here + (below - here)) / (t * t);
         double size = fmax(fmax(fabs(slope), fabs(numerical)), fmax(sqrt(curvature), 1e-9));
         best = fmin(best, fabs(numerical - slope) / size); /* fmin passes over NaN */
@@ -216,42 +237,47 @@ static void choose_direction(const prover *p, int number, const double *gradient
         v[i] = number ? gradient[i] / length * (1 + v[i]) + share * v[i] : gradient[i] / length;
 }
 
-/* log p of one row, moved in units of the columns' deviations. */
-static double value_by_x(const line *l, double t)
+/* log p of one row. */
+static double value_by_x(const line *l)
 {
     double logp;
-    memcpy(l->moved, l->start, l->p->width * sizeof *l->moved);
-    for (size_t i = 0; i < l->size; i++)
-        l->moved[i] = l->start[i] + t * l->direction[i] * l->p->subject->deviation[i];
+    memcpy(l->moved + l->size, l->start + l->size, (l->p->width - l->size) * sizeof *l->moved);
     flow_log_density(l->p->score, l->moved, 1, &logp);
     return logp;
 }
 
-static double prove_by_x(const prover *p, double *space)
+/* Each column moves by its own steps[n, d], or as many as LONGER says: one may lie in a spike of
+ * its density, or next to one, a millionth of a millionth as wide as the bulk of another. */
+static double prove_by_x(const prover *p, const double *steps, double *space)
 {
+    enum { LONGER = 100 };
     size_t d = p->d, w = p->width;
     double most = 0, *gradient = space, *direction = space + w;
-    for (size_t r = 0; d && r < p->subject->n; r++) {
-        line l = {value_by_x, p, direction, p->subject->rows + r * w, space + 2 * w, d, NULL};
+    for (size_t r = 0; d && r < p->subject->n; r++, steps += d) {
+        line l = {value_by_x, p,   gradient, direction, space + 2 * w, p->subject->rows + r * w,
+                  d,          NULL};
         flow_run(p->learn,
                  &(flow_job){
                      .input = FLOW_CONTINUOUS, .rows = 1, .values = l.start, .gradient = gradient});
-        vector_multiply(gradient, p->subject->deviation, d);
         for (int i = 0; i < DIRECTIONS; i++) {
+            for (size_t c = 0; c < d; c++)
+                gradient[c] *= LONGER * steps[c];
             choose_direction(p, i, gradient, d, direction);
-            most = values_worse(most, slope_error(&l, vector_dot(gradient, direction, d)));
+            for (size_t c = 0; c < d; c++) {
+                gradient[c] /= LONGER * steps[c];
+                direction[c] *= LONGER * steps[c];
+            }
+            most = values_worse(most, slope_error(&l));
         }
     }
     return most;
 }
 
 /* Mean log p of the rows, all parameters moved. */
-static double value_by_theta(const line *l, double t)
+static double value_by_theta(const line *l)
 {
     const proof_subject *s = l->p->subject;
     double sum = 0;
-    for (size_t i = 0; i < l->size; i++)
-        l->moved[i] = l->start[i] + t * l->direction[i];
     flow_log_density(l->p->score, s->rows, s->n, l->logp);
     for (size_t i = 0; i < s->n; i++)
         sum += l->logp[i];
@@ -262,7 +288,7 @@ static double prove_by_theta(const prover *p, double *space, double *logp)
 {
     size_t count = p->f->tensors.trainable;
     double most = 0, *gradient = space, *direction = space + count, *start = space + 2 * count;
-    line l = {value_by_theta, p, direction, start, p->f->theta, count, logp};
+    line l = {value_by_theta, p, gradient, direction, p->f->theta, start, count, logp};
     memcpy(start, p->f->theta, count * sizeof *start);
     /* d mean log p / d theta, row by row through the workspace of one row. */
     size_t n = p->subject->n;
@@ -281,7 +307,7 @@ static double prove_by_theta(const prover *p, double *space, double *logp)
     for (int i = 0; i < DIRECTIONS; i++) {
         choose_direction(p, i, gradient, count, direction);
         flow_confine(p->f, direction);
-        most = values_worse(most, slope_error(&l, vector_dot(gradient, direction, count)));
+        most = values_worse(most, slope_error(&l));
     }
     memcpy(p->f->theta, start, count * sizeof *start);
     return most;
@@ -309,11 +335,12 @@ nicest_status proof_run(const proof_subject *s, uint64_t seed, int threads, proo
     p.width = p.f->entry.columns;
     TRY(flow_workspace_new(&p.score, p.f, FLOW_SCORE, 0, threads, false));
     TRY(flow_workspace_new(&p.learn, p.f, FLOW_LEARN, 1, 1, false));
-    TRY(prove_logdet(&p, &found.logdet_error));
+    OWNED_ROWS(double *, steps, s->n, p.d);
+    TRY(prove_logdet(&p, steps, &found.logdet_error));
     size_t count = p.f->tensors.trainable, most = count > p.width ? count : p.width;
     OWNED_NEW(double *, space, 3 * most);
     OWNED_NEW(double *, logp, s->n);
-    found.gradient_error = prove_by_x(&p, space);
+    found.gradient_error = prove_by_x(&p, steps, space);
     if (count)
         found.gradient_error = values_worse(found.gradient_error, prove_by_theta(&p, space, logp));
     *out = found;
