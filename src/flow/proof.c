@@ -208,7 +208,7 @@ static double slope_error(const line *l)
 {
     double best = NAN, none = 0, here = value_at(l, 0, 0, &none);
     double scale = fmax(fabs(vector_dot(l->gradient, l->direction, l->size)), 1e-9);
-    for (double change = 1e-2; change > 5e-8; change /= 4) {
+    for (double change = 1e-2; change > 5e-8 && !(best <= SURE); change /= 2) {
         double t = fmin(change / scale, 10 * change), slope = 0;
         double above = value_at(l, t, 8 / (12 * t), &slope);
         double below = value_at(l, -t, -8 / (12 * t), &slope);
@@ -250,7 +250,7 @@ static double value_by_x(const line *l)
  * its density, or next to one, a millionth of a millionth as wide as the bulk of another. */
 static double prove_by_x(const prover *p, const double *steps, double *space)
 {
-    enum { LONGER = 100 };
+    enum { LONGER = 1000 };
     size_t d = p->d, w = p->width;
     double most = 0, *gradient = space, *direction = space + w;
     for (size_t r = 0; d && r < p->subject->n; r++, steps += d) {
