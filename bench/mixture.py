@@ -73,7 +73,7 @@ def main():
                 ours = fit_ours(options.nicest, folder, x[:n], x[n:], parts)
             began = time.time()
             # the same number of starts
-            m = GaussianMixture(parts, reg_covar=1e-6, n_init=3, random_state=0, max_iter=200, tol=1e-4).fit(x[:n])
+            m = GaussianMixture(parts, reg_covar=1e-8, n_init=3, random_state=0, max_iter=200, tol=1e-4).fit(x[:n])
             seconds = time.time() - began
             theirs = m.score(x[:n]), m.score(x[n:])
             print(f"{name:16} {len(x):>6} x {x.shape[1]:>3} {parts:>3} | {ours[0]:9.4f} {ours[1]:9.4f} {ours[2]:6.2f} | "

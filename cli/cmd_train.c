@@ -59,7 +59,8 @@ static const option TRAIN_OPTIONS[] = {
     {OPTION(CHOICE, "linear", "KIND", options.linear), .choices = "no|lu|cholesky", .unset = "by preset",
      .help = "a layer behind the couplings that mixes all columns; it starts by removing their correlations"},
     {OPTION(TEXT, "prior", "NAME", options.prior), .unset = "by preset",
-     .help = "density of the latent: logistic, normal, mixture:K, mixture:K:diagonal"},
+     .help = "density of the latent: logistic, normal, mixture:K, mixture:K:diagonal, "
+             "mixture:K:background"},
     {OPTION(CHOICE, "preprocess", "NAME", options.preprocess),
      .choices = "standardise|centre|marginal|logit|none", .unset = "by preset",
      .help = "first, fixed layer; its log-determinant counts"},

@@ -296,7 +296,8 @@ typedef struct nicest_train_options {
     const char *hidden;     /* "1000x5", "256,128"; of convolutions channels and residual blocks,
                                "32x2"; NULL: by preset */
     const char *activation; /* "relu", "tanh", "silu"; NULL: by preset */
-    const char *prior; /* "logistic", "normal", "mixture:K", "mixture:K:diagonal"; NULL: preset's */
+    const char
+        *prior; /* "logistic", "normal", "mixture:K[:diagonal|:background]"; NULL: preset's */
     const char
         *absence;      /* "model": which values are missing is learnt too, as categories; "ignore":
                           log p is given which are seen; NULL: categories only, as one more class */
@@ -520,8 +521,8 @@ typedef struct nicest_inpaint_options {
 
 typedef struct nicest_inpaint_result {
     size_t rows, hidden, infinite, steps; /* infinite: values that stay, see nicest_inpaint */
-    double psnr, psnr_mean_fill; /* NaN where the truth is not known */
-    double rmse, rmse_mean_fill; /* in standard deviations of the column; NaN likewise */
+    double psnr, psnr_mean_fill;          /* NaN where the truth is not known */
+    double rmse, rmse_mean_fill;          /* in standard deviations of the column; NaN likewise */
     double logp_before, logp_after, seconds;
 } nicest_inpaint_result;
 

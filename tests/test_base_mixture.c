@@ -297,6 +297,46 @@ static void draws_have_the_right_moments(void **state)
     }
 }
 
+/* Values that each column has, in a row that no part has: as unlikely as one row among all, with
+ * independent columns. The parts are what they are without a background, and weights add up. */
+static void a_background_bounds_what_a_row_alone_costs(void **state)
+{
+    (void)state;
+    for (int diagonal = 0; diagonal < 2; diagonal++) {
+        double rows[N * D], logp[2], weights = 0;
+        for (size_t i = 0; i < N; i++) { /* the last column is the first, but for a little */
+            memcpy(rows + i * D, all_rows + i * D, D * sizeof *rows);
+            rows[i * D + D - 1] = rows[i * D] + 1e-3 * all_rows[i * D + D - 1];
+        }
+        mixture_options o = {.parts = 2, .diagonal = diagonal, .seed = 1};
+        mixture *plain = fit(rows, N, D, &o, NULL);
+        o.background = true;
+        mixture *m = fit(rows, N, D, &o, NULL);
+        assert_int_equal(m->parts, 3);
+        size_t size = mixture_part_size(D, diagonal);
+        for (size_t k = 0; k < 3; k++)
+            weights += exp(m->part[k * size]);
+        assert_near(weights, 1, 1e-12);
+        assert_near(m->part[2 * size], -log(N + 1.0), 1e-12);
+        for (size_t i = 1; i < 2 * size && !diagonal; i++) /* but of weights */
+            assert_true(i == size || fabs(m->part[i] - plain->part[i]) < 0.05);
+        double broken[2 * D];
+        memcpy(broken, rows, sizeof broken);
+        broken[D - 1] += 3;
+        mixture_view *v = view(m), *other = view(plain);
+        mixture_evaluate(v, broken, 2, logp, NULL);
+        assert_true(logp[0] > -log(N + 1.0) - 20);
+        assert_true(diagonal || density(other, broken) < -1e4);
+        assert_near(logp[1], density(other, broken + D), 0.1); /* as before */
+        broken[1] = NAN;                                       /* what is seen is judged alike */
+        assert_true(density(v, broken) > -log(N + 1.0) - 20);
+        mixture_view_free(v);
+        mixture_view_free(other);
+        mixture_free(plain);
+        mixture_free(m);
+    }
+}
+
 static void the_number_of_groups_is_found(void **state)
 {
     (void)state;
@@ -445,6 +485,7 @@ int main(void)
         cmocka_unit_test(a_weight_is_a_number_of_copies),
         cmocka_unit_test(bits_stay),
         cmocka_unit_test(draws_have_the_right_moments),
+        cmocka_unit_test(a_background_bounds_what_a_row_alone_costs),
         cmocka_unit_test(the_number_of_groups_is_found),
         cmocka_unit_test(a_cross_fit_leaves_each_row_out),
         cmocka_unit_test(degenerate_rows_are_survived),

@@ -293,6 +293,32 @@ static void beside_a_spike_is_not_the_end(void **state)
     flow_free(f);
 }
 
+static void fetch_column(const void *context, size_t first, size_t count, double *stored)
+{
+    memcpy(stored, (const double *)context + first, count * sizeof *stored);
+}
+
+/* Of a column whose rows are all within a hundred millionth, a value that is not costs hundreds of
+ * nats, and not a thousand million: no tail is exponential. */
+static void no_value_costs_without_end(void **state)
+{
+    (void)state;
+    enum { ROWS = 300 };
+    double rows[ROWS], far[] = {1, -1e3, 1e6}, logp[3];
+    flow *f = NULL;
+    for (size_t i = 0; i < ROWS; i++)
+        rows[i] = 1e-8 * (double)(i * 37 % ROWS) / ROWS;
+    assert_int_equal(flow_new(&f, "nicest 1\ncolumns 1\nmarginal\nprior normal\n", 0), NICEST_OK);
+    flow_rows source = {fetch_column, rows, ROWS};
+    assert_int_equal(flow_init(f, &source, 3, 1), NICEST_OK);
+    flow_workspace *w = workspace_of(f, FLOW_SCORE, 0, 1);
+    flow_run(w, &(flow_job){.input = FLOW_CONTINUOUS, .rows = 3, .values = far, .logp = logp});
+    for (int i = 0; i < 3; i++)
+        assert_true(logp[i] < -100 && logp[i] > -1500);
+    flow_workspace_free(w);
+    flow_free(f);
+}
+
 /* ------------------------------------------------------------------ the density */
 
 /* One column with the constants of the golden model's column j. */
@@ -477,6 +503,7 @@ int main(void)
         cmocka_unit_test(any_column_becomes_a_normal_score),
         cmocka_unit_test(far_values_stay_far),
         cmocka_unit_test(beside_a_spike_is_not_the_end),
+        cmocka_unit_test(no_value_costs_without_end),
         cmocka_unit_test(total_mass_is_one),
         cmocka_unit_test(values_that_come_back_have_levels),
         cmocka_unit_test(beyond_the_levels_there_is_nothing),

@@ -158,8 +158,11 @@ static double learn_batch(const flow *f, flow_use use, const double *x, size_t n
     return pass.mean_logp;
 }
 
-static const char *const KINDS[] = {HEAD "prior mixture:3\n", HEAD "prior mixture:2:diagonal\n",
+static const char *const KINDS[] = {HEAD "prior mixture:3\n",
+                                    HEAD "prior mixture:2:diagonal\n",
                                     HEAD "masked\nprior mixture:3\n",
+                                    HEAD "prior mixture:2:background\n",
+                                    HEAD "masked\nprior mixture:2:background\n",
                                     HEAD "masked\nstandardise\nprior mixture:2:diagonal\n"};
 
 static void bits_depend_on_nothing(void **state)
@@ -328,9 +331,9 @@ static void samples_come_from_it(void **state)
 
 static void bad_lines_and_tensors_are_refused(void **state)
 {
-    static const char *const bad[] = {"mixture",      "mixture:",   "mixture:0",
-                                      "mixture:1025", "mixture:2:", "mixture:2:full",
-                                      "mixture:x",    "mixtures:2", "mixture:2:diagonal:"};
+    static const char *const bad[] = {
+        "mixture",        "mixture:",  "mixture:0",  "mixture:1025",        "mixture:2:",
+        "mixture:2:full", "mixture:x", "mixtures:2", "mixture:2:diagonal:", "mixture::background"};
     char text[200];
     flow *f = NULL;
     (void)state;
@@ -342,6 +345,10 @@ static void bad_lines_and_tensors_are_refused(void **state)
     assert_int_equal(flow_new(&f, "nicest 1\ncolumns 1025\nprior mixture:1\n", 0), NICEST_E_FORMAT);
     assert_int_equal(flow_new(&f, "nicest 1\ncolumns 0\nprior mixture:1\n", 0), NICEST_E_FORMAT);
     assert_int_equal(flow_new(&f, HEAD "prior mixture:1000\n", 5000), NICEST_E_FORMAT);
+    f = flow_of_text(HEAD "prior mixture:2:background\n", 1); /* one more */
+    assert_string_equal(f->spec.text, HEAD "prior mixture:2:background\n");
+    assert_int_equal(f->tensors.items[0].shape[0], 3);
+    flow_free(f);
     f = flow_of_text(HEAD "prior mixture:02:diagonal # two\n", 1);
     assert_string_equal(f->spec.text, HEAD "prior mixture:2:diagonal\n");
     assert_int_equal(flow_check(f), NICEST_OK);

@@ -183,6 +183,7 @@ static void numpy_agrees(void **state)
     categories_agree(1);
     check_model("nicest 1\ncolumns 4\nstandardise\nprior mixture:3\n", "pass");
     check_model("nicest 1\ncolumns 4\nscale\nprior mixture:2:diagonal\n", "pass");
+    check_model("nicest 1\ncolumns 4\nscale\nprior mixture:2:background\n", "pass");
 }
 
 static void numpy_agrees_without_the_safetensors_package(void **state)

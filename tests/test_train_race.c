@@ -69,7 +69,7 @@ static void test_the_race_is_the_same_bytes(void **state)
     const char *whole = in_scratch("whole.safetensors"), *other = in_scratch("other.safetensors");
     const char *checkpoint = in_scratch("race.checkpoint");
     nicest_train_result expected = train_to(whole, data, &options);
-    assert_non_null(strstr(expected.start, "marginal"));
+    assert_non_null(strstr(expected.start, "mixture")); /* its parts find the peaks */
     assert_true(expected.valid_logp >= expected.copula_logp - 0.5);
     assert_true(expected.valid_logp > expected.gaussian_logp + 2);
 

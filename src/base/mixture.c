@@ -370,6 +370,7 @@ typedef struct em {
     const mixture_options *o;
     mixture *m;
     size_t d, parts, size, padded; /* size: numbers of a covariance; padded: rows of all blocks */
+    size_t learned;                /* parts, but for the background */
     em_block *block;
     size_t blocks;
     double *x;       /* blocks [d, padded rows], holes filled with the column's mean */
@@ -387,6 +388,8 @@ typedef struct em {
     em_kind kind;
 } em;
 
+/* Deviations of the background, in those of the columns. */
+static const double BACKGROUND_SPREAD = 2;
 enum { MOST_CHUNKS = 32, CHUNK_NUMBERS = 1 << 23, SHORT_RUN = 10, LLOYD_ROUNDS = 12 };
 
 static double *sums_at(const em *e, size_t chunk, size_t k)
@@ -399,7 +402,7 @@ static double *sums_at(const em *e, size_t chunk, size_t k)
 static void nearest_of_block(const em *e, mixture_view *v, const double *x, size_t n)
 {
     memset(v->share, 0, e->parts * n * sizeof *v->share);
-    for (size_t k = 0; k < e->parts; k++) {
+    for (size_t k = 0; k < e->learned; k++) {
         const double *mean = part_at(e->m, k) + 1;
         double *square = v->part;
         memset(square, 0, n * sizeof *square);
@@ -438,7 +441,7 @@ static void pass_chunk(void *context, int thread, size_t chunk)
         }
         for (size_t r = 0; r < b->rows; r++)
             score += weight[r] * v->logp[r];
-        for (size_t k = 0; k < e->parts; k++) {
+        for (size_t k = 0; k < e->learned; k++) {
             for (size_t r = 0; r < n; r++)
                 v->part[r] = weight[r] * v->share[k * n + r];
             mixture_block_sums(v, k, x, v->part, n, e->kind != EM_NEAREST, sums_at(e, chunk, k));
@@ -460,7 +463,7 @@ static double expect(em *e, em_kind kind)
 
 static double ridge_of(const em *e, size_t j)
 {
-    return e->o->ridge ? e->o->ridge[j] : 1e-6;
+    return e->o->ridge ? e->o->ridge[j] : 1e-8;
 }
 
 /* New values of part k. One without rows keeps its shape. */
@@ -503,7 +506,37 @@ static void maximise_part(void *context, int thread, size_t k)
 
 static void maximise(em *e)
 {
-    parallel_for(e->threads, e->parts, maximise_part, e);
+    double sum = 0;
+    parallel_for(e->threads, e->learned, maximise_part, e);
+    for (size_t k = 0; k < e->learned; k++)
+        sum += exp(part_at(e->m, k)[0]);
+    for (size_t k = 0; e->learned < e->parts && k < e->learned;
+         k++) /* what the background leaves */
+        part_at(e->m, k)[0] += log(e->total / (e->total + 1) / sum);
+}
+
+/* The last part: every column by itself, at the mean of its values. */
+static void set_background(em *e)
+{
+    double *part = part_at(e->m, e->learned);
+    part[0] = -log(e->total + 1);
+    for (size_t j = 0; j < e->d; j++) {
+        double count = 0, sum = 0, square = 0;
+        for (size_t i = 0; i < e->rows->n; i++) {
+            double value = e->rows->x[i * e->d + j], weight = values_weight(e->rows->weight, i);
+            if (isnan(value))
+                continue;
+            count += weight;
+            sum += weight * value;
+            square += weight * value * value;
+        }
+        double mean = sum / count, variance = fmax(square / count - mean * mean, ridge_of(e, j));
+        size_t at = e->m->diagonal ? j : gaussian_column(e->d, j);
+        variance *= BACKGROUND_SPREAD * BACKGROUND_SPREAD;
+        part[1 + j] = mean;
+        part[1 + e->d + at] = sqrt(variance);
+        e->covariance[e->learned * e->size + at] = variance;
+    }
 }
 
 /* ------------------------------------------------------------------ rows into blocks */
@@ -644,7 +677,7 @@ static void draw_seed(em *e, double u, bool first)
 static void choose_seed(em *e, random_stream stream, size_t k)
 {
     double u[8], *mean = part_at(e->m, k) + 1, least = HUGE_VAL;
-    size_t trials = k == 0 ? 1 : 2 + (size_t)log((double)e->parts);
+    size_t trials = k == 0 ? 1 : 2 + (size_t)log((double)e->learned);
     trials = trials < 8 ? trials : 8;
     random_uniform_double(stream, k, u, trials);
     for (size_t t = 0; t < trials; t++) {
@@ -669,7 +702,7 @@ static void start(em *e, uint32_t number)
     random_stream stream = {e->o->seed, RANDOM_SPLIT, 0x317c0000u + number};
     for (size_t i = 0; i < e->padded; i++)
         e->nearest[i] = HUGE_VAL;
-    for (size_t k = 0; k < e->parts; k++) {
+    for (size_t k = 0; k < e->learned; k++) {
         double *part = part_at(e->m, k);
         memset(part, 0, mixture_part_size(e->d, e->m->diagonal) * sizeof *part);
         choose_seed(e, stream, k);
@@ -679,7 +712,7 @@ static void start(em *e, uint32_t number)
         }
     }
     double before = -HUGE_VAL;
-    for (int i = 0; e->parts > 1 && i < LLOYD_ROUNDS; i++) {
+    for (int i = 0; e->learned > 1 && i < LLOYD_ROUNDS; i++) {
         double now = expect(e, EM_NEAREST);
         maximise(e);
         if (now - before <= 1e-4 * fabs(now))
@@ -710,9 +743,9 @@ static nicest_status em_open(em *e)
     if (rows->n < 1 || rows->d < 1)
         return fail(NICEST_E_DATA, "a mixture cannot be fitted to %zu rows of %zu columns", rows->n,
                     rows->d);
-    if (e->parts > rows->n)
+    if (e->learned > rows->n)
         return fail(NICEST_E_DATA, "a mixture of %zu parts wants as many rows; there are %zu",
-                    e->parts, rows->n);
+                    e->learned, rows->n);
     TRY(place_rows(e));
     size_t numbers = e->parts * (1 + e->d + e->size), most = CHUNK_NUMBERS / numbers;
     most = most < 1 ? 1 : most < MOST_CHUNKS ? most : MOST_CHUNKS;
@@ -723,6 +756,8 @@ static nicest_status em_open(em *e)
     e->view = memory_join(&e->memory, (size_t)e->threads, sizeof(mixture_view *));
     TRY(check_memory(!e->memory.lacking));
     TRY(mixture_new(&e->m, e->d, e->parts, e->o->diagonal));
+    if (e->learned < e->parts)
+        set_background(e);
     for (int i = 0; i < e->threads; i++)
         TRY(view_open(&e->view[i], e->m, e->block[0].pattern != NULL, e->covariance));
     return NICEST_OK;
@@ -780,13 +815,14 @@ nicest_status mixture_fit(mixture **out, const mixture_rows *rows, const mixture
     em e = {.rows = rows,
             .o = o,
             .d = rows->d,
-            .parts = o->parts ? o->parts : 1,
+            .learned = o->parts ? o->parts : 1,
             .size = factor_size(rows->d, o->diagonal),
             .threads = o->threads < 1 ? parallel_available() : o->threads};
+    e.parts = e.learned + o->background;
     TRY(em_open(&e));
     double *best = memory_join(&e.memory, e.parts, (1 + e.d + 2 * e.size) * sizeof *best);
     TRY(check_memory(best));
-    int restarts = e.parts == 1 ? 1 : o->restarts ? o->restarts : 3;
+    int restarts = e.learned == 1 ? 1 : o->restarts ? o->restarts : 3;
     int iterations = o->iterations ? o->iterations : 200;
     double most = HOLE_WORK / fmax(hole_work(&e) * (double)e.parts, 1);
     if (!o->iterations && most < iterations) {
@@ -877,7 +913,7 @@ nicest_status mixture_cross_fit(mixture **out, const mixture_rows *rows, const m
                                 double *logp)
 {
     size_t d = rows->d, size = mixture_part_size(d, o->diagonal), count = 0;
-    size_t parts = o->parts ? o->parts : 1;
+    size_t parts = (o->parts ? o->parts : 1) + o->background;
     OWNED_BY(fold_close) fold_fit f = {0};
     OWNED_BY(mixture_drop) mixture *all = NULL;
     TRY(fold_open(&f, rows));

@@ -44,12 +44,16 @@ typedef struct mixture_options {
     bool diagonal;
     const double
         *ridge;           /* [d] added to the variances of every part, as scikit-learn adds its
-                             reg_covar; NULL: 1e-6. No variance in any direction is below the least */
+                             reg_covar; NULL: 1e-8. No variance in any direction is below the least */
     const double *common; /* packed covariance of which each part counts `common_rows` rows beside
                              its own (not of diagonal ones); NULL: none */
     double common_rows;
     const double *noise; /* [d]: variances that noise alone has. A part of few rows would learn
                             theirs by heart: d + 1 over its rows times them are added; NULL: none */
+    bool background;     /* one more part, the last, which is not fitted: every column by itself, at
+                            its mean, twice as wide as its values, with the weight of one row. A row
+                            unlike all others is unlikely, and not impossible: the noise component
+                            of Banfield and Raftery (1993), as a Gaussian */
     uint64_t seed;
     int restarts;     /* 3: k-means++ starts; the likeliest after a few iterations goes on */
     int iterations;   /* 200; fewer, from 10 on, where patterns d^3 parts of holes are many */

@@ -438,7 +438,7 @@ static void put_tail(real *tail, double scale, double shape)
 static const double LEVEL_PRIOR = 0.05;
 /* The shape of a tail of which nothing is known, and the most of one; in units of the spline the
  * scale below which a tail is that of one value, and says nothing of how far others lie. */
-static const double USUAL_SHAPE = 0.1, MOST_SHAPE = 0.5, NARROW_SCALE = 1e-3;
+static const double USUAL_SHAPE = 0.1, LEAST_SHAPE = 0.05, MOST_SHAPE = 0.5, NARROW_SCALE = 1e-3;
 
 /* A histogram in the making: level k has mass[k] rows, and where start is not NULL begins at
  * start[k]. */
@@ -541,7 +541,7 @@ static real fit_tail(real *tail, const double *v, size_t n, bool is_upper, doubl
     double shape = mean > 2 * weighted ? 2 - mean / (mean - 2 * weighted) : 0;
     shape = (weight * fmin(fmax(shape, -0.5), 1) + shape_weight * USUAL_SHAPE) /
             (weight + shape_weight);
-    shape = fmin(fmax(shape, 0), MOST_SHAPE);
+    shape = fmin(fmax(shape, LEAST_SHAPE), MOST_SHAPE);
     double ratio = exp(normal_log_cdf(-fabs(y)) - normal_log_density(y)); /* mass over density */
     double scale = mean * (1 - shape) + shape * fabs(x - threshold);
     scale = (weight * scale + scale_weight * ratio / secant) / (weight + scale_weight);

@@ -17,8 +17,8 @@ void prior_sample(prior_kind p, random_stream stream, uint64_t row, double tempe
                   size_t columns);
 
 /* prior_mixture.c: a mixture of Gaussians as a last layer, whose forward adds the log density of
- * the latent and whose inverse leaves it as it is. Of the line 'prior mixture:K' or 'prior
- * mixture:K:diagonal', word 1 of which begins so. */
+ * the latent and whose inverse leaves it as it is. Of the line 'prior mixture:K', 'prior
+ * mixture:K:diagonal' or 'prior mixture:K:background', word 1 of which begins so. */
 nicest_status prior_mixture_parse(const spec_line *l, const spec_shape *shape, char *canonical,
                                   layer **out);
 /* Row `row` of the stream into h[columns]; deviations from a part's mean times temperature. `memo`

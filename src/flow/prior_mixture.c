@@ -33,9 +33,9 @@ enum { SUMMED_ROWS = 64 };
 
 typedef struct prior_mixture {
     layer layer;
-    size_t parts, size; /* size: numbers of a triangle */
-    bool diagonal, masked;
-    real *logit; /* [parts] */
+    size_t parts, size;                /* size: numbers of a triangle */
+    bool diagonal, masked, background; /* the last of the parts is the background */
+    real *logit;                       /* [parts] */
     real *part;  /* [parts, columns + size]: b, then s on the diagonal and B below, by columns */
     real *start; /* [parts, 2 columns], frozen: m0, c */
 } prior_mixture;
@@ -413,7 +413,8 @@ static nicest_status prior_start(layer *self, const layer_start *s)
                 s->mask && !(s->mask[j * s->stride + r] > 0) ? NAN : s->x[j * s->stride + r];
     }
     TRY(mixture_fit(&m, &(mixture_rows){x, NULL, n, d},
-                    &(mixture_options){.parts = p->parts,
+                    &(mixture_options){.parts = p->parts - p->background,
+                                       .background = p->background,
                                        .diagonal = p->diagonal,
                                        .noise = s->noise,
                                        .seed = s->stream.seed,
@@ -460,15 +461,15 @@ nicest_status prior_mixture_parse(const spec_line *l, const spec_shape *shape, c
                                   layer **out)
 {
     char number[32];
-    const char *setting = l->word[1] + strlen("mixture"), *kind = NULL;
+    const char *setting = l->word[1] + strlen("mixture"), *kind;
     size_t parts = 0, d = shape->columns;
-    if (*setting == ':')
-        kind = strchr(++setting, ':');
-    snprintf(number, sizeof number, "%.*s", kind ? (int)(kind - setting) : 31, setting);
-    bool diagonal = kind && !strcmp(kind, ":diagonal");
-    if ((kind && !diagonal) || !spec_count(number, 1, MOST_PARTS_OF_PRIOR, &parts))
-        return spec_refuse(
-            l, "expected 'prior mixture:K' or 'prior mixture:K:diagonal', K from 1 to 1024");
+    setting += *setting == ':';
+    kind = setting + strcspn(setting, ":");
+    snprintf(number, sizeof number, "%.*s", (int)(kind - setting), setting);
+    bool diagonal = !strcmp(kind, ":diagonal"), background = !strcmp(kind, ":background");
+    if ((*kind && !diagonal && !background) || !spec_count(number, 1, MOST_PARTS_OF_PRIOR, &parts))
+        return spec_refuse(l, "expected 'prior mixture:K', 'prior mixture:K:diagonal' or 'prior "
+                              "mixture:K:background', K from 1 to 1024");
     if (d == 0)
         return spec_refuse(l, "a mixture needs columns");
     if (!diagonal && d > MOST_WHOLE_COLUMNS)
@@ -477,10 +478,11 @@ nicest_status prior_mixture_parse(const spec_line *l, const spec_shape *shape, c
     prior_mixture *p = layer_new(&prior_mixture_class, sizeof *p, shape, out);
     if (!p)
         return NICEST_OK;
-    p->parts = parts;
+    p->parts = parts + background;
+    p->background = background;
     p->diagonal = diagonal;
     p->masked = shape->masked;
     p->size = diagonal ? d : gaussian_packed(d);
-    snprintf(canonical, SPEC_LINE, "prior mixture:%zu%s", parts, diagonal ? ":diagonal" : "");
+    snprintf(canonical, SPEC_LINE, "prior mixture:%zu%s", parts, kind);
     return NICEST_OK;
 }

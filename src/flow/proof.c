@@ -190,7 +190,7 @@ typedef struct line {
 /* The value at start + t direction. *slope gains `factor` times what the gradient says of the step
  * that rounding made of that: next to a value that repeats it is not the step that was asked for.
  */
-static double value_at(const line *l, double t, double factor, double *slope)
+static double line_value(const line *l, double t, double factor, double *slope)
 {
     for (size_t i = 0; i < l->size; i++) {
         l->moved[i] = l->start[i] + t * l->direction[i];
@@ -206,14 +206,14 @@ static double value_at(const line *l, double t, double factor, double *slope)
  * error is relative to what it is a natural length away, the root of the curvature. */
 static double slope_error(const line *l)
 {
-    double best = NAN, none = 0, here = value_at(l, 0, 0, &none);
+    double best = NAN, none = 0, here = line_value(l, 0, 0, &none);
     double scale = fmax(fabs(vector_dot(l->gradient, l->direction, l->size)), 1e-9);
     for (double change = 1e-2; change > 5e-8 && !(best <= SURE); change /= 2) {
         double t = fmin(change / scale, 10 * change), slope = 0;
-        double above = value_at(l, t, 8 / (12 * t), &slope);
-        double below = value_at(l, -t, -8 / (12 * t), &slope);
-        double far = value_at(l, 2 * t, -1 / (12 * t), &slope);
-        far -= value_at(l, -2 * t, 1 / (12 * t), &slope);
+        double above = line_value(l, t, 8 / (12 * t), &slope);
+        double below = line_value(l, -t, -8 / (12 * t), &slope);
+        double far = line_value(l, 2 * t, -1 / (12 * t), &slope);
+        far -= line_value(l, -2 * t, 1 / (12 * t), &slope);
         double numerical = (8 * (above - below) - far) / (12 * t);
         double curvature = fabs(above - here + (below - here)) / (t * t);
         double size = fmax(fmax(fabs(slope), fabs(numerical)), fmax(sqrt(curvature), 1e-9));

@@ -6,7 +6,8 @@
  *     coupling move=second hidden=1000x5 activation=relu rule=additive
  *     coupling move=first hidden=1000x5
  *     scale
- *     prior logistic                                    # or: normal, mixture:K[:diagonal]
+ *     prior logistic                                    # or: normal,
+ * mixture:K[:diagonal|:background]
  *
  * 'context N' and 'masked' may follow 'columns'. '#' begins a comment. docs/spec.md has all layers;
  * each is parsed by its own file (grammar.h). Knows no numbers of a trained model. */
@@ -17,8 +18,8 @@
 
 typedef struct flow_spec {
     size_t columns;
-    size_t context; /* columns that the density is given */
-    bool masked;    /* rows may have hidden values */
+    size_t context;    /* columns that the density is given */
+    bool masked;       /* rows may have hidden values */
     layer *categories; /* the first layer, where it is theirs; NULL: there are none */
     prior_kind prior;
     layer **layers; /* [count], owned; a mixture prior is the last */
