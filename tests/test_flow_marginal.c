@@ -319,6 +319,42 @@ static void no_value_costs_without_end(void **state)
     flow_free(f);
 }
 
+/* With two knots it is the standardised value, and far beyond the rows it goes on. */
+static void two_knots_are_a_line(void **state)
+{
+    (void)state;
+    enum { ROWS = 200 };
+    double rows[ROWS], y[ROWS], logdet[ROWS], mean = 0, square = 0, back;
+    flow *f = NULL;
+    for (size_t i = 0; i < ROWS; i++) {
+        rows[i] = 5 + exp((double)(i * 37 % ROWS) / 40);
+        mean += rows[i] / ROWS;
+    }
+    for (size_t i = 0; i < ROWS; i++)
+        square += (rows[i] - mean) * (rows[i] - mean) / ROWS;
+    assert_int_equal(
+        flow_new(&f, "nicest 1\ncolumns 1\nmarginal levels=0 knots=2\nprior normal\n", 0),
+        NICEST_OK);
+    flow_rows source = {fetch_column, rows, ROWS};
+    assert_int_equal(flow_init(f, &source, 3, 1), NICEST_OK);
+    flow_workspace *w = workspace_of(f, FLOW_SCORE, 0, 1);
+    flow_forward(w, rows, ROWS, y, logdet);
+    for (size_t i = 0; i < ROWS; i++) {
+        assert_true(fabs(y[i] - (rows[i] - mean) / sqrt(square)) < 1e-6);
+        assert_true(fabs(logdet[i] + log(square) / 2) < 1e-6);
+    }
+    for (double far = 1e3; far < 1e300; far *= 1e10)
+        for (int side = -1; side < 2; side += 2) {
+            double x = side * far;
+            flow_forward(w, &x, 1, y, logdet);
+            flow_inverse(w, y, 1, &back, NULL);
+            assert_true(side * y[0] > 2 && isfinite(logdet[0]));
+            assert_true(fabs(back - x) < 1e-9 * far);
+        }
+    flow_workspace_free(w);
+    flow_free(f);
+}
+
 /* ------------------------------------------------------------------ the density */
 
 /* One column with the constants of the golden model's column j. */
@@ -504,6 +540,7 @@ int main(void)
         cmocka_unit_test(far_values_stay_far),
         cmocka_unit_test(beside_a_spike_is_not_the_end),
         cmocka_unit_test(no_value_costs_without_end),
+        cmocka_unit_test(two_knots_are_a_line),
         cmocka_unit_test(total_mass_is_one),
         cmocka_unit_test(values_that_come_back_have_levels),
         cmocka_unit_test(beyond_the_levels_there_is_nothing),

@@ -95,6 +95,36 @@ static void test_the_race_is_the_same_bytes(void **state)
     nicest_data_free(data);
 }
 
+/* A column that follows the first but for a ten thousandth, and one that hardly varies: a row that
+ * breaks either is unlikely, and no row costs a thousand nats. */
+static void test_no_row_costs_without_end(void **state)
+{
+    (void)state;
+    static double rows[ROWS * COLUMNS];
+    double broken[] = {0.5, -0.5, 7, 0.5, 0.5, 8, 0.5, 0.5, 7, 1e6, 1e6, 7}, logp[4];
+    uint64_t numbers = 5;
+    nicest_data *data = NULL, *few = NULL;
+    nicest_model *model = NULL;
+    nicest_train_options options = small();
+    nicest_train_result result;
+    for (size_t i = 0; i < ROWS; i++) {
+        rows[i * COLUMNS] = 4 * random_unit(&numbers) - 2;
+        rows[i * COLUMNS + 1] = rows[i * COLUMNS] + 1e-4 * random_unit(&numbers);
+        rows[i * COLUMNS + 2] = 7 + 1e-9 * random_unit(&numbers);
+    }
+    assert_int_equal(nicest_data_new(&data, rows, ROWS, COLUMNS, NULL), NICEST_OK);
+    assert_int_equal(nicest_train(&model, data, NULL, &options, &result), NICEST_OK);
+    assert_int_equal(nicest_data_new(&few, broken, 4, COLUMNS, NULL), NICEST_OK);
+    assert_int_equal(nicest_score_data(model, few, 1, 1, NULL, NULL, logp), NICEST_OK);
+    for (size_t i = 0; i < 4; i++)
+        assert_true(logp[i] > -1000);
+    assert_true(logp[2] > 5 && logp[0] < logp[2] - 10 && logp[1] < logp[2] - 10);
+    assert_true(logp[3] < logp[2] - 10);
+    nicest_data_free(few);
+    nicest_model_free(model);
+    nicest_data_free(data);
+}
+
 /* Rows of independent normals have nothing to learn: the closed form stays, and says so. */
 static void test_nothing_to_learn_stays_closed(void **state)
 {
@@ -161,6 +191,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_the_race_is_the_same_bytes),
         cmocka_unit_test(test_nothing_to_learn_stays_closed),
+        cmocka_unit_test(test_no_row_costs_without_end),
         cmocka_unit_test(test_many_pictures_need_no_triangle),
     };
     return cmocka_run_group_tests(tests, make_scratch, remove_scratch);

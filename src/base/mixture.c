@@ -389,7 +389,7 @@ typedef struct em {
 } em;
 
 /* Deviations of the background, in those of the columns. */
-static const double BACKGROUND_SPREAD = 2;
+static const double BACKGROUND_SPREAD = 1.5;
 enum { MOST_CHUNKS = 32, CHUNK_NUMBERS = 1 << 23, SHORT_RUN = 10, LLOYD_ROUNDS = 12 };
 
 static double *sums_at(const em *e, size_t chunk, size_t k)

@@ -132,7 +132,7 @@ static curve_point tail_forward(const pareto *p, double u, bool is_upper)
 static double tail_inverse(const pareto *p, double y, bool is_upper, curve_point *at)
 {
     double steps = p->log_mass - normal_log_cdf(is_upper ? -y : y);
-    steps = p->shape * steps < 600 ? fmax(steps, 0) : 600 / p->shape;
+    steps = p->shape * steps < 700 ? fmax(steps, 0) : 700 / p->shape;
     double excess = p->scale * (p->shape > 0 ? expm1(p->shape * steps) / p->shape : steps);
     *at = tail_point(p, steps, y, is_upper);
     return is_upper ? p->end + excess : p->end - excess;
@@ -438,7 +438,8 @@ static void put_tail(real *tail, double scale, double shape)
 static const double LEVEL_PRIOR = 0.05;
 /* The shape of a tail of which nothing is known, and the most of one; in units of the spline the
  * scale below which a tail is that of one value, and says nothing of how far others lie. */
-static const double USUAL_SHAPE = 0.1, LEAST_SHAPE = 0.05, MOST_SHAPE = 0.5, NARROW_SCALE = 1e-3;
+static const double USUAL_SHAPE = 0.1, LEAST_SHAPE = 0.05, MOST_SHAPE = 0.25, NARROW_SHAPE = 0.5,
+                    NARROW_SCALE = 1e-3;
 
 /* A histogram in the making: level k has mass[k] rows, and where start is not NULL begins at
  * start[k]. */
@@ -547,8 +548,29 @@ static real fit_tail(real *tail, const double *v, size_t n, bool is_upper, doubl
     scale = (weight * scale + scale_weight * ratio / secant) / (weight + scale_weight);
     double slope = fmin(fmax(ratio / scale, secant / most), secant * most);
     scale = ratio / slope;
-    put_tail(tail, scale, scale < NARROW_SCALE ? MOST_SHAPE : shape);
+    put_tail(tail, scale, scale < NARROW_SCALE ? NARROW_SHAPE : shape);
     return (real)(float)slope;
+}
+
+/* Standardised values of the sorted v[n], but that what is far beyond all of them stays within
+ * reach: a line within ten deviations, or twice as far as they go, and tails. */
+static void fit_line(real *frame, real *table, double *v, size_t n)
+{
+    const double usual = 10, most = 29; /* scores that are known end at 30 */
+    double mean, deviation;
+    values_moments(v, n, 1, &mean, &deviation);
+    if (!(deviation > 0 && isfinite(deviation))) /* squares left the numbers */
+        deviation = v[n - 1] - v[0];
+    put_frame(frame, mean, deviation, -2);
+    for (size_t i = 0; i < n; i++)
+        v[i] = (v[i] - mean) / deviation;
+    double end = fmin(fmax(usual, 2 * fmax(-v[0], v[n - 1])), most);
+    double mass = exp(normal_log_cdf(-end) - normal_log_density(end)); /* over density */
+    for (int k = 0; k < 2; k++) {
+        table[k] = table[2 + k] = (real)(float)(k ? end : -end);
+        table[4 + k] = 1;
+        put_tail(frame + (k ? UPPER_TAIL : LOWER_TAIL), mass, USUAL_SHAPE);
+    }
 }
 
 /* A spline through quantiles of the sorted v[n], with tails; false: all values are one. v becomes
@@ -558,6 +580,10 @@ static bool fit_spline(const marginal *m, real *frame, real *table, double *v, s
     double x[MOST_KNOTS], y[MOST_KNOTS], least = fmax(0.01, 0.5 / (double)n);
     if (!(v[n - 1] > v[0]))
         return false;
+    if (m->knots == 2) {
+        fit_line(frame, table, v, n);
+        return true;
+    }
     if (!(sorted_quantile(v, n, 1 - least) > sorted_quantile(v, n, least)))
         least = 0.5 / (double)n;
     size_t count = choose_knots(v, n, m->knots, least, x, y), last = count - 1;

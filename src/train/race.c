@@ -116,24 +116,7 @@ typedef struct closed_form {
     const char *first, *first_name;
     char last[96], name[64];
     double logp; /* mean, of rows that did not fit it; -infinity where it cannot be fitted */
-    double *row; /* [rows] of each of them; NULL: there are none */
 } closed_form;
-
-/* The mean of a - b over n rows, and its standard error. */
-static void paired_gain(const double *a, const double *b, const double *weights, size_t n,
-                        double *gain, double *error)
-{
-    double sum = 0, square = 0, all = 0, worth = values_worth(weights, n, 1);
-    for (size_t i = 0; i < n; i++) {
-        double weight = values_weight(weights, i), difference = a[i] - b[i];
-        difference = isnan(difference) ? 0 : difference; /* both are impossible */
-        sum += weight * difference;
-        square += weight * difference * difference;
-        all += weight;
-    }
-    *gain = sum / all;
-    *error = worth > 1 ? sqrt(fmax(square / all - *gain * *gain, 0) / (worth - 1)) : INFINITY;
-}
 
 /* The number of parts that held-out rows like best, behind `first`; 0 where none can be fitted. The
  * first rows, which are in random order, are enough to choose by. */
@@ -173,26 +156,22 @@ static nicest_status choose_parts(const trainer *t, const nicest_data *data, con
     return status == NICEST_E_DATA ? NICEST_OK : status;
 }
 
-/* Fits a closed form to some rows; its mean log p of others, and that of each into row (may be
- * NULL). One that fails is not chosen. */
+/* Fits a closed form to some rows; its mean log p of others. One that fails is not chosen. */
 static nicest_status fit_closed(const trainer *t, nicest_data *train, nicest_data *valid,
-                                const closed_form *c, trainer **fitted, double *logp, double *row)
+                                const closed_form *c, trainer **fitted, double *logp)
 {
     OWNED_BY(trainer_drop) trainer *contest = NULL;
     nicest_status status =
         contest_open(&contest, t, train, valid,
                      stack_spec(t->recipe.values, t->recipe.head, c->first, NULL, c->last), NULL);
     *logp = status == NICEST_OK ? contest->state.best_logp : -INFINITY;
-    for (size_t i = 0; row && valid && i < nicest_data_rows(valid); i++)
-        row[i] = status == NICEST_OK ? contest->valid_logp[i] : -INFINITY; /* just judged */
     if (fitted)
         *fitted = memory_take(&contest);
     return status == NICEST_E_MEMORY ? status : NICEST_OK;
 }
 
-/* log p of rows of five folds, each under a fit to the others; weight[rows] is theirs. */
-static nicest_status cross_validate(const trainer *t, closed_form *c, size_t count, double *weight,
-                                    size_t *rows)
+/* Mean log p of rows of five folds, each under a fit to the others. */
+static nicest_status cross_validate(const trainer *t, closed_form *c, size_t count)
 {
     OWNED_BY(split_close) split s = {0};
     nicest_data *all = t->rows.both ? t->rows.both : t->rows.train;
@@ -207,11 +186,9 @@ static nicest_status cross_validate(const trainer *t, closed_form *c, size_t cou
         TRY(split_leave(&rest, &s, all, from, to - from));
         for (size_t i = 0; rest && i < count; i++) {
             double logp;
-            TRY(fit_closed(t, rest, out, &c[i], NULL, &logp, c[i].row + *rows));
+            TRY(fit_closed(t, rest, out, &c[i], NULL, &logp));
             c[i].logp += logp * weight_of_all(out) / weight_of_all(all);
         }
-        for (size_t i = 0; rest && i < nicest_data_rows(out); i++)
-            weight[(*rows)++] = values_weight(nicest_data_weights(out), i);
     }
     return NICEST_OK;
 }
@@ -230,9 +207,11 @@ static nicest_status add_closed(const trainer *t, nicest_data *rows, int which, 
                                 size_t *count)
 {
     const recipe *r = &t->recipe;
+    bool few = nicest_data_rows(rows) < FEWEST_ROWS;
     closed_form form = {.first = r->first ? r->first
                                  : which  ? r->marginal
-                                          : r->standardise,
+                                 : few    ? r->standardise
+                                          : r->line,
                         .first_name = r->first ? "given first layer" : FIRST_NAME[which]};
     size_t parts = 0;
     char last[40], what[40];
@@ -241,8 +220,7 @@ static nicest_status add_closed(const trainer *t, nicest_data *rows, int which, 
         return NICEST_OK;
     }
     if (!strstr(r->head, "masked")) /* a triangle mixes what is hidden */
-        add_form(c, count, &form, nicest_data_rows(rows) < FEWEST_ROWS ? NORMALS : GAUSSIAN,
-                 " + Gaussian");
+        add_form(c, count, &form, few ? NORMALS : GAUSSIAN, " + Gaussian");
     TRY(choose_parts(t, rows, form.first, &parts));
     snprintf(last, sizeof last, "prior mixture:%zu:background\n", parts);
     snprintf(what, sizeof what, " + mixture of %zu", parts);
@@ -291,29 +269,12 @@ static void say_closed(trainer *t, const closed_form *c, size_t count, size_t ch
     snprintf(t->result.start, sizeof t->result.start, "%s", c[chosen].name);
 }
 
-/* The best closed form. Far from the rows a marginal has tails that a Gaussian has not, which rows
- * that are alike do not show: it gives way only to what gains two standard errors. */
-static size_t choose_form(const closed_form *c, size_t count, const double *weight, size_t rows)
-{
-    size_t best[2] = {0, count}; /* of all, of those behind a marginal */
-    double gain, error;
-    for (size_t i = 0; i < count; i++)
-        for (int m = 0; m < 2; m++)
-            if ((!m || !strcmp(c[i].first_name, FIRST_NAME[1])) &&
-                (best[m] == count || c[i].logp > c[best[m]].logp))
-                best[m] = i;
-    if (best[1] == count || best[0] == best[1] || !rows || !isfinite(c[best[1]].logp))
-        return best[0];
-    paired_gain(c[best[0]].row, c[best[1]].row, weight, rows, &gain, &error);
-    return best[gain > 2 * error ? 0 : 1];
-}
-
-/* All are fitted to the training rows once, compared, and said. */
+/* The best closed form: all are fitted to the training rows once, compared, and said. */
 static nicest_status choose_closed(trainer *t, closed_form *best, trainer **fitted)
 {
     closed_form c[4] = {0};
     OWNED_BY(contestants_close) contestants fit = {0};
-    size_t count = 0;
+    size_t count = 0, chosen = 0;
     nicest_data *rows = t->rows.both ? t->rows.both : t->rows.train;
     double d = (double)t->recipe.values, work = d * d * d;
     bool dear = strstr(t->recipe.head, "masked")
@@ -323,28 +284,18 @@ static nicest_status choose_closed(trainer *t, closed_form *best, trainer **fitt
     bool few = nicest_data_rows(rows) < FEWEST_ROWS; /* too few for a marginal */
     for (int which = 0; which < (t->recipe.first || few ? 1 : 2); which++)
         TRY(add_closed(t, rows, which, c, &count));
-    folds = folds && count > 1;
-    size_t judged = nicest_data_rows(folds ? rows : t->rows.valid), compared = 0;
-    OWNED double *weight = memory_new(judged, (count + 1) * sizeof *weight);
-    TRY(check_memory(weight));
-    for (size_t i = 0; i < count; i++)
-        c[i].row = weight + (i + 1) * judged;
-    if (folds)
-        TRY(cross_validate(t, c, count, weight, &compared));
+    if (folds && count > 1)
+        TRY(cross_validate(t, c, count));
     for (size_t i = 0; i < count; i++) {
         double logp;
-        TRY(fit_closed(t, t->rows.train, t->rows.valid, &c[i], &fit.one[i].run, &logp,
-                       folds ? NULL : c[i].row));
-        if (!folds || !fit.one[i].run)
+        TRY(fit_closed(t, t->rows.train, t->rows.valid, &c[i], &fit.one[i].run, &logp));
+        if (!folds || count == 1 || !fit.one[i].run)
             c[i].logp = logp;
+        chosen = c[i].logp > c[chosen].logp ? i : chosen;
     }
-    for (size_t i = 0; !folds && i < judged; i++)
-        weight[compared++] = values_weight(nicest_data_weights(t->rows.valid), i);
-    size_t chosen = choose_form(c, count, weight, compared);
     TRY(refer(t, c, &fit, count));
     say_closed(t, c, count, chosen, folds);
     *best = c[chosen];
-    best->row = NULL;
     *fitted = memory_take(&fit.one[chosen].run);
     if (*fitted)
         return NICEST_OK;
@@ -586,10 +537,21 @@ static nicest_status is_sound(const trainer *t, bool *sound)
 static nicest_status measure_gain(trainer *t, double *gain, double *error)
 {
     size_t n = nicest_data_rows(t->rows.valid);
+    double sum = 0, square = 0, all = 0;
+    const double *weights = nicest_data_weights(t->rows.valid);
+    double worth = values_worth(weights, n, 1);
     OWNED_NEW(double *, logp, 2 * n);
     run_all(t, t->rows.valid, logp, NULL);
     run_all(t->closed, t->rows.valid, logp + n, NULL);
-    paired_gain(logp, logp + n, nicest_data_weights(t->rows.valid), n, gain, error);
+    for (size_t i = 0; i < n; i++) {
+        double weight = values_weight(weights, i), difference = logp[i] - logp[n + i];
+        difference = isnan(difference) ? 0 : difference; /* both are impossible */
+        sum += weight * difference;
+        square += weight * difference * difference;
+        all += weight;
+    }
+    *gain = sum / all;
+    *error = worth > 1 ? sqrt(fmax(square / all - *gain * *gain, 0) / (worth - 1)) : INFINITY;
     return NICEST_OK;
 }
 

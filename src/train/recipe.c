@@ -338,6 +338,7 @@ static nicest_status write_spec(recipe *r, const nicest_train_options *o, const 
                                      STACK_MARGINAL STACK_REGRESSION,
                                      STACK_MARGINAL_OF_TIES STACK_REGRESSION};
     r->standardise = given ? "standardise\n" STACK_REGRESSION : "standardise\n";
+    r->line = given ? STACK_LINE STACK_REGRESSION : STACK_LINE;
     r->marginal = marginals[2 * given + data->ties];
     TRY(write_head(r, data));
     TRY(choose_stack(r, o, p, data));

@@ -16,7 +16,7 @@ typedef struct recipe {
     char *spec;         /* owned; NULL while the race has to choose it, from */
     size_t values;      /* columns of the spec */
     char *head;         /* its lines about context, masks and categories, owned */
-    const char *standardise, *marginal; /* what closed forms begin with */
+    const char *standardise, *line, *marginal; /* what closed forms begin with */
     char *first, *last; /* what comes first and last (stack.h), owned; NULL: all closed forms, */
     stack stack;        /* and couplings: these, */
     bool race;          /* or those that win */
