@@ -51,8 +51,8 @@ typedef struct mixture_options {
     const double *noise; /* [d]: variances that noise alone has. A part of few rows would learn
                             theirs by heart: d + 1 over its rows times them are added; NULL: none */
     bool background;     /* one more part, the last, which is not fitted: every column by itself, at
-                            its mean, half as wide again as its values, with the weight of one row. A row
-                            unlike all others is unlikely, and not impossible: the noise component
+                            its mean, half as wide again as its values, with the weight of one row. A
+                            row     unlike all others is unlikely, and not impossible: the noise component
                             of Banfield and Raftery (1993), as a Gaussian */
     uint64_t seed;
     int restarts;     /* 3: k-means++ starts; the likeliest after a few iterations goes on */
