@@ -557,10 +557,17 @@ static real fit_tail(real *tail, const double *v, size_t n, bool is_upper, doubl
 static void fit_line(real *frame, real *table, double *v, size_t n)
 {
     const double usual = 10, most = 29; /* scores that are known end at 30 */
+    const double least_share = 0.01;    /* of the deviation; what is narrower is a spike */
     double mean, deviation;
     values_moments(v, n, 1, &mean, &deviation);
     if (!(deviation > 0 && isfinite(deviation))) /* squares left the numbers */
         deviation = v[n - 1] - v[0];
+    /* One wild row must not make all others narrow: two thirds of them are two units wide. */
+    double bulk = (sorted_quantile(v, n, 0.84) - sorted_quantile(v, n, 0.16)) / 2;
+    if (bulk > least_share * deviation && bulk < deviation / 2) {
+        mean = sorted_quantile(v, n, 0.5);
+        deviation = bulk;
+    }
     put_frame(frame, mean, deviation, -2);
     for (size_t i = 0; i < n; i++)
         v[i] = (v[i] - mean) / deviation;
