@@ -296,8 +296,8 @@ typedef struct nicest_train_options {
     const char *hidden;     /* "1000x5", "256,128"; of convolutions channels and residual blocks,
                                "32x2"; NULL: by preset */
     const char *activation; /* "relu", "tanh", "silu"; NULL: by preset */
-    const char
-        *prior; /* "logistic", "normal", "mixture:K[:diagonal|:background]"; NULL: preset's */
+    const char *prior;      /* "logistic", "normal", "mixture:K[:diagonal|:background]"; NULL: by
+                               preset */
     const char
         *absence;      /* "model": which values are missing is learnt too, as categories; "ignore":
                           log p is given which are seen; NULL: categories only, as one more class */

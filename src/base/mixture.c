@@ -378,6 +378,7 @@ typedef struct em {
     double *nearest; /* [padded]: squared distance to the nearest seed */
     double *trial;   /* the same with one more, at `centre` [d] */
     double *centre;
+    double *mean;       /* [d] of the columns' values */
     double *covariance; /* [parts, size] */
     double *sums;       /* [chunks, parts, 1 + d + size]: weights, (x - m), (x - m)(x - m)' */
     double *score;      /* [chunks]: weighted log-likelihood, or minus squared distances */
@@ -508,10 +509,11 @@ static void maximise(em *e)
 {
     double sum = 0;
     parallel_for(e->threads, e->learned, maximise_part, e);
+    if (!e->o->background)
+        return;
     for (size_t k = 0; k < e->learned; k++)
         sum += exp(part_at(e->m, k)[0]);
-    for (size_t k = 0; e->learned < e->parts && k < e->learned;
-         k++) /* what the background leaves */
+    for (size_t k = 0; k < e->learned; k++) /* they share what the background leaves */
         part_at(e->m, k)[0] += log(e->total / (e->total + 1) / sum);
 }
 
@@ -521,19 +523,17 @@ static void set_background(em *e)
     double *part = part_at(e->m, e->learned);
     part[0] = -log(e->total + 1);
     for (size_t j = 0; j < e->d; j++) {
-        double count = 0, sum = 0, square = 0;
+        double count = 0, square = 0;
         for (size_t i = 0; i < e->rows->n; i++) {
-            double value = e->rows->x[i * e->d + j], weight = values_weight(e->rows->weight, i);
-            if (isnan(value))
-                continue;
+            double off = e->rows->x[i * e->d + j] - e->mean[j];
+            double weight = isnan(off) ? 0 : values_weight(e->rows->weight, i);
             count += weight;
-            sum += weight * value;
-            square += weight * value * value;
+            square += weight > 0 ? weight * off * off : 0;
         }
-        double mean = sum / count, variance = fmax(square / count - mean * mean, ridge_of(e, j));
+        double variance = fmax(square / count, ridge_of(e, j));
         size_t at = e->m->diagonal ? j : gaussian_column(e->d, j);
         variance *= BACKGROUND_SPREAD * BACKGROUND_SPREAD;
-        part[1 + j] = mean;
+        part[1 + j] = e->mean[j];
         part[1 + e->d + at] = sqrt(variance);
         e->covariance[e->learned * e->size + at] = variance;
     }
@@ -605,10 +605,11 @@ static nicest_status column_means(em *e, double *mean, bool *holes)
 static nicest_status place_rows(em *e)
 {
     size_t n = e->rows->n, d = e->d;
-    OWNED_NEW(double *, mean, d);
     OWNED_NEW(patterned *, sorted, n);
     bool holes = false;
-    TRY(column_means(e, mean, &holes));
+    e->mean = memory_join(&e->memory, d, sizeof *e->mean);
+    TRY(check_memory(e->mean));
+    TRY(column_means(e, e->mean, &holes));
     for (size_t i = 0; i < n; i++)
         sorted[i] = (patterned){e->rows->x + i * d, i, d};
     if (holes)
@@ -627,7 +628,7 @@ static nicest_status place_rows(em *e)
             double *x = e->x + e->block[b].at * d;
             for (size_t j = 0; j < d; j++)
                 x[j * e->block[b].padded + r] =
-                    isnan(sorted[i].row[j]) ? mean[j] : sorted[i].row[j];
+                    isnan(sorted[i].row[j]) ? e->mean[j] : sorted[i].row[j];
             double weight = values_weight(e->rows->weight, sorted[i].number);
             e->weight[e->block[b].at + r] = weight;
             e->total += weight;
@@ -756,7 +757,7 @@ static nicest_status em_open(em *e)
     e->view = memory_join(&e->memory, (size_t)e->threads, sizeof(mixture_view *));
     TRY(check_memory(!e->memory.lacking));
     TRY(mixture_new(&e->m, e->d, e->parts, e->o->diagonal));
-    if (e->learned < e->parts)
+    if (e->o->background)
         set_background(e);
     for (int i = 0; i < e->threads; i++)
         TRY(view_open(&e->view[i], e->m, e->block[0].pattern != NULL, e->covariance));

@@ -36,7 +36,7 @@ typedef struct jacobian {
     double *plain;      /* [d, d] the differences that those come from */
     double *doubt;      /* [d] by how much two steps disagreed, of the row that is kept */
     double *step;       /* [d] the next one */
-    double *kept;       /* [d] that of the row that is kept */
+    double *kept;       /* [d] the one of the derivatives that are kept */
     int *taken;         /* [d] steps that were short enough */
     double *near, *far; /* [2 COLUMNS_AT_ONCE, width] perturbed rows, and their latents */
     double *latent;     /* [width] of the row itself; NaN: hidden */
@@ -141,9 +141,11 @@ static double log_abs_det(double *a, size_t d)
     return sum;
 }
 
-/* *error, and the steps[n, d] by which the flow is smooth. */
+/* *error, and steps[n, d]: LONGER of those by which each column was found smooth, so that the best
+ * for a slope, which bends less than it rounds, is among them and their parts. */
 static nicest_status prove_logdet(const prover *p, double *steps, double *error)
 {
+    enum { LONGER = 1000 };
     OWNED_BY(memory_leave) memory_group memory = {0};
     jacobian j;
     double most = 0;
@@ -165,7 +167,8 @@ static nicest_status prove_logdet(const prover *p, double *steps, double *error)
         double analytic;
         flow_forward(p->score, x, 1, j.latent, &analytic);
         fill_jacobian(p, &j, x);
-        memcpy(steps + r * p->d, j.kept, p->d * sizeof *steps);
+        for (size_t c = 0; c < p->d; c++)
+            steps[r * p->d + c] = LONGER * j.kept[c];
         double numerical = log_abs_det(j.matrix, p->d);
         most = values_worse(most, fabs(numerical - analytic) / fmax(1, fabs(analytic)));
     }
@@ -222,19 +225,21 @@ static double slope_error(const line *l)
     return best;
 }
 
-/* A direction of about unit length: the gradient itself, or the gradient with random factors and
- * noise beside it, so that every component counts. */
-static void choose_direction(const prover *p, int number, const double *gradient, size_t n,
-                             double *v)
+/* A direction of about unit length, in units of unit[n] (NULL: 1): the gradient itself, or the
+ * gradient with random factors and noise beside it, so that every component counts. */
+static void choose_direction(const prover *p, int number, const double *gradient,
+                             const double *unit, size_t n, double *v)
 {
     double square = 0;
     for (size_t i = 0; i < n; i++)
-        square += gradient[i] * gradient[i];
+        square += pow(gradient[i] * (unit ? unit[i] : 1), 2);
     double length = square > 0 ? sqrt(square) : 1, share = 1 / sqrt((double)n);
     if (number)
         random_normal((random_stream){p->seed, RANDOM_VERIFY, (uint32_t)number}, 0, v, n);
-    for (size_t i = 0; i < n; i++)
-        v[i] = number ? gradient[i] / length * (1 + v[i]) + share * v[i] : gradient[i] / length;
+    for (size_t i = 0; i < n; i++) {
+        double scale = unit ? unit[i] : 1, slope = gradient[i] * scale / length;
+        v[i] = scale * (number ? slope * (1 + v[i]) + share * v[i] : slope);
+    }
 }
 
 /* log p of one row. */
@@ -246,11 +251,10 @@ static double value_by_x(const line *l)
     return logp;
 }
 
-/* Each column moves by its own steps[n, d], or as many as LONGER says: one may lie in a spike of
- * its density, or next to one, a millionth of a millionth as wide as the bulk of another. */
+/* Each column moves by steps[n, d] of its own: one may lie in a spike of its density, or next to
+ * one, a millionth as wide as the bulk of another. */
 static double prove_by_x(const prover *p, const double *steps, double *space)
 {
-    enum { LONGER = 1000 };
     size_t d = p->d, w = p->width;
     double most = 0, *gradient = space, *direction = space + w;
     for (size_t r = 0; d && r < p->subject->n; r++, steps += d) {
@@ -260,13 +264,7 @@ static double prove_by_x(const prover *p, const double *steps, double *space)
                  &(flow_job){
                      .input = FLOW_CONTINUOUS, .rows = 1, .values = l.start, .gradient = gradient});
         for (int i = 0; i < DIRECTIONS; i++) {
-            for (size_t c = 0; c < d; c++)
-                gradient[c] *= LONGER * steps[c];
-            choose_direction(p, i, gradient, d, direction);
-            for (size_t c = 0; c < d; c++) {
-                gradient[c] /= LONGER * steps[c];
-                direction[c] *= LONGER * steps[c];
-            }
+            choose_direction(p, i, gradient, steps, d, direction);
             most = values_worse(most, slope_error(&l));
         }
     }
@@ -305,7 +303,7 @@ static double prove_by_theta(const prover *p, double *space, double *logp)
         }
     }
     for (int i = 0; i < DIRECTIONS; i++) {
-        choose_direction(p, i, gradient, count, direction);
+        choose_direction(p, i, gradient, NULL, count, direction);
         flow_confine(p->f, direction);
         most = values_worse(most, slope_error(&l));
     }

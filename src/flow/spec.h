@@ -6,8 +6,7 @@
  *     coupling move=second hidden=1000x5 activation=relu rule=additive
  *     coupling move=first hidden=1000x5
  *     scale
- *     prior logistic                                    # or: normal,
- * mixture:K[:diagonal|:background]
+ *     prior logistic                                    # or: normal, mixture:K
  *
  * 'context N' and 'masked' may follow 'columns'. '#' begins a comment. docs/spec.md has all layers;
  * each is parsed by its own file (grammar.h). Knows no numbers of a trained model. */

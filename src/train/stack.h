@@ -14,11 +14,12 @@
 
 /* Each column a standard normal of its own; what is left of a Gaussian between them. */
 #define STACK_MARGINAL "marginal levels=256 knots=32\n"
-#define STACK_LINE     "marginal levels=0 knots=2\n" /* standardised, with tails */
 /* The same with room for five hundred values that come back. */
 #define STACK_MARGINAL_OF_TIES "marginal levels=2048 knots=32\n"
-#define STACK_REGRESSION       "regression\n"
-#define STACK_WHITEN           "linear form=triangular start=whiten\n"
+/* Standardised values, with tails far beyond all rows. */
+#define STACK_LINE       "marginal levels=0 knots=2\n"
+#define STACK_REGRESSION "regression\n"
+#define STACK_WHITEN     "linear form=triangular start=whiten\n"
 
 typedef struct stack {
     const char *rule;       /* additive, affine, spline */
